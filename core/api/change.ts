@@ -1,0 +1,85 @@
+import type { CommitLsn, RecordLsn } from './lsn.ts';
+import type { Relation } from './relation.ts';
+
+/** A value that the server did not send because a large value was not touched (manual: "Logical Replication Message Formats", TupleData 'u'). I7. */
+export const UNCHANGED: unique symbol = Symbol('unchanged');
+export type Unchanged = typeof UNCHANGED;
+
+/** The server's text output of a value (UTF-8, ISO DateStyle, hex bytea), or null for SQL NULL. */
+export type Cell = string | null;
+/** A whole row, in the order of {@link Relation.columns}. */
+export type Tuple = readonly Cell[];
+/** A row of which some values may not have been sent. */
+export type PartialTuple = readonly (Cell | Unchanged)[];
+
+/** What the server sent of the old row. `key`: only the identity's columns mean something, the others are null. */
+export interface OldImage {
+  readonly image: 'key' | 'full';
+  readonly tuple: Tuple;
+}
+
+/** The transaction a change belongs to; one object per transaction, shared by its changes. */
+export interface TransactionInfo {
+  readonly xid: number;
+  /** Start of the commit record; compare with a table's {@link SnapshotLsn} (I5). */
+  readonly finalLsn: RecordLsn;
+  /** Microseconds since 1970-01-01 UTC. */
+  readonly commitTime: bigint;
+  /** Name of the replication origin, where the transaction came from another server. */
+  readonly origin: string | null;
+}
+
+interface InTransaction {
+  readonly tx: TransactionInfo;
+  /** WAL position of the change itself; unique within one row of a multi-insert it is not. */
+  readonly lsn: bigint;
+}
+
+export interface InsertChange extends InTransaction {
+  readonly kind: 'insert';
+  readonly relation: Relation;
+  readonly after: Tuple;
+}
+export interface UpdateChange extends InTransaction {
+  readonly kind: 'update';
+  readonly relation: Relation;
+  /** Null when the key did not change and the identity is not full: then the key is in `after`. */
+  readonly before: OldImage | null;
+  readonly after: PartialTuple;
+}
+export interface DeleteChange extends InTransaction {
+  readonly kind: 'delete';
+  readonly relation: Relation;
+  readonly before: OldImage;
+}
+export interface TruncateChange extends InTransaction {
+  readonly kind: 'truncate';
+  readonly relations: readonly Relation[];
+  readonly cascade: boolean;
+  readonly restartIdentity: boolean;
+}
+/** pg_logical_emit_message. Prefix `pgsluice` is the pipeline's own control; others pass to sinks that want them. */
+export interface MessageChange extends InTransaction {
+  readonly kind: 'message';
+  readonly transactional: boolean;
+  readonly prefix: string;
+  readonly content: Uint8Array;
+}
+export type RowChange = InsertChange | UpdateChange | DeleteChange;
+export type Change = RowChange | TruncateChange | MessageChange;
+
+/**
+ * Changes in commit order. A batch may hold several transactions; it ends at a commit (`boundary` is that commit's end)
+ * or inside a transaction that is larger than the budget (`boundary` null: the transaction goes on in the next batch and
+ * nothing of it may become visible or be acknowledged).
+ */
+export interface StreamBatch {
+  readonly changes: readonly Change[];
+  readonly boundary: CommitLsn | null;
+  /** Commit time of the last whole transaction, microseconds since 1970-01-01 UTC; null where `boundary` is. */
+  readonly commitTime: bigint | null;
+  /** Transactions that end in this batch. */
+  readonly transactions: number;
+  /** Size on the wire, for budgets and metrics. */
+  readonly bytes: number;
+}

@@ -1,0 +1,38 @@
+/**
+ * A set of rows to be hashed inside a database. Both sides hash the same text of the same columns in the same order;
+ * the source's expressions are the plan's, the target's are its own columns.
+ */
+export interface DigestQuery {
+  /** Table on this side, unquoted. */
+  readonly schema: string;
+  readonly table: string;
+  /** Only this table's own rows, not its children's (FROM ONLY). */
+  readonly only: boolean;
+  /** SQL of each compared column. */
+  readonly columns: readonly string[];
+  readonly where: string | null;
+  /** SQL of the key's columns, in key order; empty: no key. Bounds compare as a row: lower exclusive, upper inclusive. */
+  readonly key: readonly string[];
+  readonly after: readonly string[] | null;
+  readonly upTo: readonly string[] | null;
+}
+/** Order-independent: two sums of 64-bit halves of an MD5 per row, and the count; 128 bits that add. */
+export interface Digest {
+  readonly rows: bigint;
+  readonly high: string;
+  readonly low: string;
+}
+/** A connection that reads one consistent snapshot. */
+export interface DigestSession extends AsyncDisposable {
+  digest(query: DigestQuery, signal: AbortSignal): Promise<Digest>;
+  /** Key bounds that cut the rows of the query into about equal parts of `rows` rows. */
+  bounds(query: DigestQuery, rows: number, signal: AbortSignal): Promise<readonly (readonly string[])[]>;
+  /** Key (or the row's text digest where there is no key) to hash of each row; only for small ranges. */
+  rows(
+    query: DigestQuery,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, { readonly hash: string; readonly count: number }>>;
+}
+export interface DigestReader {
+  open(signal: AbortSignal): Promise<DigestSession>;
+}

@@ -1,0 +1,56 @@
+/** 1 failed while running, 2 command line or file wrong, 3 preflight found an error, 4 verification found a difference. */
+export type ExitCode = 1 | 2 | 3 | 4;
+
+/** A row of the table of codes: what stands in docs/errors.md, and how the runtime treats it. */
+export interface ErrorSpec {
+  readonly title: string;
+  readonly cause: string;
+  readonly remedy: string;
+  readonly exit: ExitCode;
+  /** `backoff`: the runtime tries again, bounded, from the last durable position. */
+  readonly retry: 'never' | 'backoff';
+}
+export type ErrorTable = Readonly<Record<`PGS${number}`, ErrorSpec>>;
+
+/** Where it happened. All optional, all printed in this order; never a value of a row, never a password. */
+export interface ErrorWhere {
+  readonly connection?: string;
+  readonly table?: string;
+  readonly object?: string;
+  readonly lsn?: string;
+  readonly sqlstate?: string;
+  readonly chunk?: string;
+  readonly plugin?: string;
+}
+
+/** The only error class that reaches a user: one line that says what, where and what to do. */
+export class PgsluiceError extends Error {
+  readonly code: string;
+  readonly remedy: string;
+  readonly exit: ExitCode;
+  readonly retry: 'never' | 'backoff';
+  readonly where: ErrorWhere;
+
+  constructor(code: string, spec: ErrorSpec, message: string, more: ErrorMore = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = 'PgsluiceError';
+    this.code = code;
+    this.remedy = more.remedy ?? spec.remedy;
+    this.exit = spec.exit;
+    this.retry = spec.retry;
+    this.where = more.where ?? {};
+  }
+}
+export interface ErrorMore {
+  readonly where?: ErrorWhere;
+  /** Overrides the table's remedy where something more exact is known. */
+  readonly remedy?: string;
+  readonly cause?: unknown;
+}
+
+/** Turns a table of codes into a function that makes errors of it; an unknown code does not compile. */
+export function errorFactory<T extends ErrorTable>(
+  table: T,
+): (code: keyof T & string, message: string, more?: ErrorMore) => PgsluiceError {
+  return (code, message, more) => new PgsluiceError(code, table[code as keyof T] as ErrorSpec, message, more);
+}

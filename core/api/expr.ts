@@ -1,0 +1,17 @@
+import type { Oid } from './relation.ts';
+
+/** A type as expressions see it: of the source's catalog, domains replaced by what is under them. */
+export interface SqlType {
+  readonly oid: Oid;
+  readonly typmod: number;
+}
+
+/**
+ * A closed expression tree with PostgreSQL's semantics and resolved types. Everything but columns and constants is a
+ * call: operators, casts, AND and CASE too. `fn` names an entry of the function table, which holds the SQL form and the
+ * JavaScript form of it side by side, so the two compilers cannot drift apart unnoticed.
+ */
+export type Expr =
+  | { readonly op: 'column'; readonly name: string; readonly type: SqlType }
+  | { readonly op: 'const'; readonly text: string | null; readonly type: SqlType }
+  | { readonly op: 'call'; readonly fn: string; readonly args: readonly Expr[]; readonly type: SqlType };

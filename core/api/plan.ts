@@ -1,0 +1,63 @@
+import type { Change, Tuple } from './change.ts';
+import type { Expr } from './expr.ts';
+import type { Relation } from './relation.ts';
+
+/** A column that a transform chain puts out; `expr` is over the columns of the source relation. */
+export interface OutputColumn {
+  readonly name: string;
+  readonly expr: Expr;
+  /** Name of the source column when the value passes untouched (also under a new name), else null. */
+  readonly from: string | null;
+}
+
+/** The one value that declarative transforms compile to (design: one algebra). */
+export interface Projection {
+  readonly target: { readonly schema: string; readonly name: string };
+  readonly columns: readonly OutputColumn[];
+  /** Rows for which this is not TRUE are not in the output; null keeps all. */
+  readonly where: Expr | null;
+}
+
+/** What the snapshot reads of one table. The source adds FROM and the chunk's range. */
+export interface SnapshotQuery {
+  /** SQL of each output column, in order of the output relation's columns. Empty for a table without columns. */
+  readonly select: readonly string[];
+  /** SQL predicate, or null. */
+  readonly where: string | null;
+  /** Names of the source columns when the select is exactly these, untouched, and there is no predicate; else null. Allows plain COPY. */
+  readonly plain: readonly string[] | null;
+}
+
+export type CopyFormat = 'text' | 'binary';
+
+/** How a table's snapshot travels; chosen once by the planner and printed by `plan`. */
+export type Route =
+  | { readonly kind: 'raw'; readonly format: CopyFormat; readonly because: string }
+  | { readonly kind: 'rows'; readonly because: string };
+
+/** The opaque rest of a chain: from the first step that only code understands (`script`). */
+export interface OpaqueTail {
+  /** Snapshot rows of the projection's output in, rows of the plan's output out. */
+  readonly rows: (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;
+  readonly because: string;
+}
+
+/** Everything pgsluice will do with one table for one sink; pure data and pure functions, made without I/O. */
+export interface TablePlan {
+  readonly source: Relation;
+  /** Shape after all transforms, with the target's names. Sinks read only this. */
+  readonly output: Relation;
+  /** The declarative part, pushed down in the snapshot. With an opaque tail it describes the tail's input. */
+  readonly projection: Projection;
+  readonly query: SnapshotQuery;
+  readonly route: Route;
+  readonly tail: OpaqueTail | null;
+  /** Human-readable steps and remarks for `plan`: where each predicate runs, what cannot be pushed. */
+  readonly notes: readonly string[];
+}
+
+/** Maps changes of source relations to changes of output relations, for one sink. Made from the plans by the planner. */
+export interface ChangeMapper {
+  /** Returns the input itself where nothing is to be done. Throws a PgsluiceError that names table and LSN. */
+  map(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]>;
+}

@@ -1,0 +1,52 @@
+import type { CheckpointStore } from './checkpoint.ts';
+import type { PluginContext } from './context.ts';
+import type { ErrorTable } from './error.ts';
+import type { Sink } from './sink.ts';
+import type { Source } from './source.ts';
+import type { Transform } from './transform.ts';
+
+/** JSON Schema (2020-12 subset that ajv checks in strict mode). */
+export type JsonSchema = { readonly [key: string]: unknown };
+
+/**
+ * A plugin is a value. Importing it has no side effect. `options` is the JSON Schema of its keys in the pipeline file
+ * (without `plugin`, and for sinks without `name`, `tables`, `transforms`); parser, editor schema and docs come from it.
+ * Two own keywords: `format: size` and `format: duration` mark strings with units (`64MB`, `30s`), which core turns into
+ * numbers of bytes and milliseconds before `create`.
+ */
+interface PluginBase<K extends string> {
+  readonly kind: K;
+  readonly name: string;
+  readonly apiVersion: 1;
+  readonly summary: string;
+  readonly options: JsonSchema;
+  /** Its table of error codes, for docs/errors.md. */
+  readonly errors?: ErrorTable;
+}
+export interface SourcePlugin<O = never> extends PluginBase<'source'> {
+  readonly create: (options: O, context: PluginContext) => Promise<Source>;
+}
+export interface SinkPlugin<O = never> extends PluginBase<'sink'> {
+  readonly create: (options: O, context: PluginContext) => Promise<Sink>;
+  /** The checkpoint that suits this sink when the file names none. */
+  readonly checkpoint?: (options: O) => {
+    readonly plugin: string;
+    readonly options: { readonly [key: string]: unknown };
+  };
+}
+export interface TransformPlugin<O = never> extends PluginBase<'transform'> {
+  readonly create: (options: O, context: PluginContext) => Transform | Promise<Transform>;
+}
+export interface CheckpointPlugin<O = never> extends PluginBase<'checkpoint'> {
+  readonly create: (options: O, context: PluginContext) => Promise<CheckpointStore>;
+}
+export type AnyPlugin = SourcePlugin | SinkPlugin | TransformPlugin | CheckpointPlugin;
+
+/** Identity function that checks a plugin's types at its definition. */
+export function definePlugin<O>(plugin: SourcePlugin<O>): SourcePlugin<O>;
+export function definePlugin<O>(plugin: SinkPlugin<O>): SinkPlugin<O>;
+export function definePlugin<O>(plugin: TransformPlugin<O>): TransformPlugin<O>;
+export function definePlugin<O>(plugin: CheckpointPlugin<O>): CheckpointPlugin<O>;
+export function definePlugin(plugin: unknown): unknown {
+  return plugin;
+}

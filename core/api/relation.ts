@@ -1,0 +1,55 @@
+/** Object identifier of the source's catalog. Built-in types have the same on every server. */
+export type Oid = number;
+
+/** A column of a relation, as a row of it is read: in table order, without dropped columns. */
+export interface Column {
+  readonly name: string;
+  /** pg_type.oid on the source. A domain has its own oid here; see {@link Column.baseType}. */
+  readonly type: Oid;
+  readonly typmod: number;
+  /** As format_type prints it, schema-qualified where the type is not in pg_catalog: `numeric(10,2)`, `"Shop".mood`. */
+  readonly typeName: string;
+  /** What the type is made of, decides how values compare and whether binary COPY is safe. */
+  readonly typeKind: TypeKind;
+  /** The type under all domains; equals `type` for one that is not a domain. */
+  readonly baseType: Oid;
+  readonly notNull: boolean;
+  readonly generated: 'never' | 'stored' | 'virtual';
+  readonly identity: 'never' | 'always' | 'default';
+  /** Send and receive of the type give the same bytes on every supported major, with no oid of a user's type inside. */
+  readonly binarySafe: boolean;
+}
+
+export type TypeKind = 'base' | 'enum' | 'domain' | 'composite' | 'range' | 'multirange' | 'array' | 'pseudo';
+
+/**
+ * What identifies a row in the change stream (manual: ALTER TABLE … REPLICA IDENTITY).
+ * `key`: positions in {@link Relation.columns} of the primary key or the index chosen. `full`: all columns, old row sent
+ * whole. `nothing`: UPDATE and DELETE are not publishable.
+ */
+export type Identity =
+  | { readonly kind: 'key'; readonly positions: readonly number[] }
+  | { readonly kind: 'full' }
+  | { readonly kind: 'nothing' };
+
+export type RelationKind = 'table' | 'partition' | 'partitioned';
+
+/**
+ * A table's shape at one moment. Immutable: a changed shape is a new object, so caches key on the object itself and no
+ * row can meet a plan that was made for another shape. Used for source tables, and after transforms for what comes out.
+ */
+export interface Relation {
+  readonly oid: Oid;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: RelationKind;
+  readonly columns: readonly Column[];
+  readonly identity: Identity;
+  /** Positions of the primary key's columns, in key order; empty without one. */
+  readonly primaryKey: readonly number[];
+}
+
+/** `schema.name`, unquoted: the form of patterns, logs and reports, and the key of per-table state. Never SQL. */
+export function relationName(relation: { readonly schema: string; readonly name: string }): string {
+  return `${relation.schema}.${relation.name}`;
+}

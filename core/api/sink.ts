@@ -1,0 +1,78 @@
+import type { StreamBatch } from './change.ts';
+import type { CheckReport } from './check.ts';
+import type { DigestReader } from './digest.ts';
+import type { CommitLsn, SnapshotLsn } from './lsn.ts';
+import type { CopyFormat, TablePlan } from './plan.ts';
+import type { Column } from './relation.ts';
+import type { RawCopy, RowCopy, SequenceState, SinkPreparation } from './snapshot.ts';
+
+/** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
+export type Receipt = { readonly status: 'accepted' } | { readonly status: 'durable'; readonly upTo: CommitLsn };
+
+/** The change plane. One call in flight at a time, batches in order. */
+export interface StreamSink {
+  /**
+   * Position stored with the data; null: nothing applied yet, or the sink keeps none (then the checkpoint does). Called at
+   * every start of the stream, also after a failure: whatever an earlier write left unfinished is rolled back first.
+   */
+  resume(signal: AbortSignal): Promise<CommitLsn | null>;
+  write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt>;
+  /** Makes everything written so far durable; returns up to where that is, null if nothing was written. */
+  flush(signal: AbortSignal): Promise<CommitLsn | null>;
+}
+
+/** What the planner asks of a sink before it chooses routes. */
+export interface SinkTraits {
+  /** Formats of untouched COPY frames that it takes; empty: rows only. Fixed for one run. */
+  readonly rawFormats: readonly CopyFormat[];
+  /** It needs to find a row again (UPDATE, DELETE by key): a computed or dropped key is refused at plan time. */
+  readonly needsKey: boolean;
+  /** Tables that exist in the target where the sink does not create them, by `schema.name`; null: it creates them. */
+  readonly existing: ReadonlyMap<string, readonly Column[]> | null;
+  /** It passes on logical messages that are not the pipeline's own. */
+  readonly messages: boolean;
+}
+
+export interface LoadResult {
+  readonly rows: bigint;
+  readonly bytes: number;
+}
+
+/**
+ * The bulk plane. `load` is a function property, not a method: methods are bivariant, and a sink for rows would
+ * type-check where raw frames are given.
+ */
+export interface SnapshotSink {
+  /** Once per run, before any copy; finds what a killed run left behind and goes on from there. */
+  prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void>;
+  /** A table's copy starts (again): what a broken one left is removed. `chunks` is how many loads will follow. */
+  begin(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when the chunk is in the target, all of it or nothing of it. May be called again for the same chunk after a failure. */
+  readonly load: (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal) => Promise<LoadResult>;
+  /** All chunks are in: indexes and constraints of this table, statistics. Repeatable. */
+  finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
+  /** All tables are finished: foreign keys, triggers, materialized views. Repeatable. */
+  finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void>;
+}
+
+/** What a cut-over needs of a sink that is a database. */
+export interface CutoverSink {
+  /** Sets the target's sequences; names are the source's, the sink knows its plan's renames. Returns what it set, in words. */
+  setSequences(
+    sequences: readonly SequenceState[],
+    plans: readonly TablePlan[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
+  refresh(signal: AbortSignal): Promise<readonly string[]>;
+}
+
+export interface Sink extends AsyncDisposable {
+  traits(signal: AbortSignal): Promise<SinkTraits>;
+  readonly snapshot: SnapshotSink;
+  readonly stream: StreamSink;
+  readonly digests: DigestReader | null;
+  readonly cutover: CutoverSink | null;
+  check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal): Promise<void>;
+  /** Removes the state that this pipeline keeps in the target (never a user's table). Returns what it removed, in words. */
+  cleanup(): Promise<readonly string[]>;
+}

@@ -1,0 +1,86 @@
+import type { Tuple } from './change.ts';
+import type { HandoffLsn, SnapshotLsn } from './lsn.ts';
+import type { CopyFormat, SnapshotQuery, TablePlan } from './plan.ts';
+import type { Relation } from './relation.ts';
+
+/** A part of a table: the whole of it (`range` null), or pages [from, to) of its heap; `to` null: to the end. */
+export interface CopyChunk {
+  /** Stable within one snapshot: `schema.table#0`. */
+  readonly id: string;
+  readonly relation: Relation;
+  readonly range: { readonly fromPage: number; readonly toPage: number | null } | null;
+  /** Estimated bytes on the source, for scheduling and progress. */
+  readonly bytes: number;
+}
+
+/** CopyData payloads or frames exactly as the socket gave them; buffer edges mean nothing. Core never looks inside. */
+export interface RawCopy {
+  readonly kind: 'raw';
+  readonly chunk: CopyChunk;
+  readonly format: CopyFormat;
+  /**
+   * Whole CopyData messages with their headers ('d', length, payload), cut at any byte: what one server sent is what
+   * the other may be sent (manual: "COPY Operations" – same layout in both directions). Ends only after the source's
+   * CommandComplete; throws on anything else, so a broken source can never look like an end (I6).
+   */
+  readonly frames: AsyncIterable<Uint8Array>;
+}
+export interface RowCopy {
+  readonly kind: 'rows';
+  readonly chunk: CopyChunk;
+  readonly rows: AsyncIterable<readonly Tuple[]>;
+}
+
+/**
+ * One consistent view of the source, held by several connections. Ends (dispose) as soon as the last chunk is read.
+ * `exactAt` equals `handoff` on a first run and is later after a restart, as an exported snapshot cannot be reopened (I5).
+ */
+export interface SnapshotSession extends AsyncDisposable {
+  readonly handoff: HandoffLsn;
+  readonly exactAt: SnapshotLsn;
+  /** Wall clock of the snapshot, microseconds since 1970-01-01 UTC. */
+  readonly takenAt: bigint;
+  /** The name of the exported snapshot (`SET TRANSACTION SNAPSHOT`), for tools that read beside us. */
+  readonly name: string;
+  chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]>;
+  openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy>;
+  openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy>;
+}
+
+/** One object of the source's schema, as pg_dump printed it. */
+export interface SchemaObject {
+  /** pg_dump's type word: TABLE, TYPE, FK CONSTRAINT, … */
+  readonly type: string;
+  readonly schema: string | null;
+  readonly name: string;
+  readonly owner: string | null;
+  readonly section: 'pre-data' | 'post-data';
+  readonly sql: string;
+}
+
+/** The source's schema in order of creation, from the same snapshot where there is one. */
+export interface SchemaDump {
+  readonly objects: readonly SchemaObject[];
+  /** Which program made it, for logs: `pg_dump 17.2` or `pg_dump 18.3 (WebAssembly)`. */
+  readonly by: string;
+}
+
+/** A sequence of the source with its state (manual: pg_sequence, last_value and is_called of the sequence relation). */
+export interface SequenceState {
+  readonly schema: string;
+  readonly name: string;
+  readonly lastValue: bigint;
+  readonly isCalled: boolean;
+  /** The table column that owns it, where one does (serial and identity). */
+  readonly ownedBy: { readonly schema: string; readonly table: string; readonly column: string } | null;
+}
+
+/** What a sink gets to prepare for. */
+export interface SinkPreparation {
+  readonly plans: readonly TablePlan[];
+  /** Tables of the source that the file leaves out; a created schema must not keep them. */
+  readonly excluded: readonly { readonly schema: string; readonly name: string }[];
+  /** Asked for only by sinks that create a schema. */
+  readonly dumpSchema: () => Promise<SchemaDump>;
+  readonly sourceVersion: number;
+}

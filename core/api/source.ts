@@ -1,0 +1,121 @@
+import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint } from './lsn.ts';
+import type { StreamBatch } from './change.ts';
+import type { CheckReport } from './check.ts';
+import type { DigestReader } from './digest.ts';
+import type { Relation } from './relation.ts';
+import type { SchemaDump, SequenceState, SnapshotSession } from './snapshot.ts';
+
+/** Which database this is; a resume against another one is refused, never guessed (design: slot identity). */
+export interface SourceIdentity {
+  /** IDENTIFY_SYSTEM: systemid, decimal text. */
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly database: string;
+  /** server_version_num, for example 150020. */
+  readonly version: number;
+}
+
+/** A chosen table with what planning and progress need beside its shape. */
+export interface SourceTable {
+  readonly relation: Relation;
+  /** pg_table_size of the heap with TOAST, bytes. */
+  readonly bytes: number;
+  /** reltuples; -1 where the table was never analysed. */
+  readonly rows: number;
+  readonly persistence: 'permanent' | 'unlogged';
+}
+
+export interface SourceCatalog {
+  readonly identity: SourceIdentity;
+  /** The tables that the file chooses: leaf partitions and plain tables. Patterns that match nothing are an error. */
+  readonly tables: readonly SourceTable[];
+  /** User tables that the file leaves out. */
+  readonly excluded: readonly { readonly schema: string; readonly name: string }[];
+}
+
+export type StreamItem =
+  | { readonly kind: 'batch'; readonly batch: StreamBatch }
+  | { readonly kind: 'idle'; readonly at: IdleLsn };
+
+/** Where a stream starts, what it must find there, and where it ends. */
+export interface StreamStart {
+  readonly from: ResumePoint;
+  /** The identity noted when the slot was made; another system, timeline or database is refused, never guessed. */
+  readonly identity: SourceIdentity;
+  /**
+   * The stream ends after the last transaction whose commit ends at or below this position, once the server has told
+   * that it is past it; a transaction that commits later is not handed out. Null: never ends by itself.
+   */
+  readonly until: bigint | null;
+}
+
+/**
+ * Pull: the next item is a batch as soon as one commit is there, larger when the reader was busy, up to a byte budget.
+ * Never reconnects by itself: a lost connection throws a PgsluiceError of class `backoff`, and the runtime starts anew from
+ * what the sinks hold, so there is one path for a crash and for a broken connection.
+ */
+export interface ChangeStream extends AsyncIterable<StreamItem>, AsyncDisposable {
+  /** Tell the server, from now on, that everything up to here is durable (I1). Only the ack ledger calls it. */
+  confirm(upTo: CommitLsn | IdleLsn): void;
+  /** Send what was confirmed now and wait until it is on the wire. */
+  flushConfirmed(): Promise<void>;
+}
+
+/** A table in the publication; filter and column list only where server (15+) and replica identity allow them. */
+export interface PublishedTable {
+  readonly relation: Relation;
+  readonly where: string | null;
+  readonly columns: readonly string[] | null;
+}
+
+/** The slot as the source sees it. */
+export interface SlotStatus {
+  readonly name: string;
+  readonly active: boolean;
+  /** Position confirmed by us. */
+  readonly confirmed: bigint;
+  /** pg_current_wal_lsn (or the receive position on a standby). */
+  readonly current: bigint;
+  /** Bytes of WAL that the server keeps because of the slot. */
+  readonly retainedBytes: number;
+  /** reserved | extended | unreserved | lost (pg_replication_slots.wal_status). */
+  readonly walStatus: string;
+  /** Bytes left until max_slot_wal_keep_size cuts it off; null where unlimited. */
+  readonly safeBytes: number | null;
+}
+
+/** Things on the source that outlive a process, and messages through its WAL. */
+export interface SourceControl {
+  /** Current end of WAL, flushed: what `--stop-at now` means. */
+  position(): Promise<bigint>;
+  /** Null when there is no slot. */
+  slot(): Promise<SlotStatus | null>;
+  /** pg_logical_emit_message(true, 'pgsluice', content): returns its commit's position or later. */
+  emit(content: string): Promise<bigint>;
+  sequences(): Promise<readonly SequenceState[]>;
+  /** Drops slot, publication, triggers: whatever the pipeline made; repeatable. Returns what it dropped, in words. */
+  cleanup(): Promise<readonly string[]>;
+}
+
+export interface Source extends AsyncDisposable {
+  catalog(signal: AbortSignal): Promise<SourceCatalog>;
+  /**
+   * `new`: makes the slot and exports its snapshot; on failure the slot is dropped again. `again`: the slot exists; a temporary slot gives
+   * a new snapshot with an exact position (I5).
+   */
+  snapshot(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession>;
+  dumpSchema(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump>;
+  /**
+   * Creates the publication for exactly these tables, or alters it to them. Called after planning and before the slot is
+   * made. A table whose replica identity does not allow UPDATE and DELETE is refused here, too (I10).
+   */
+  publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void>;
+  /** Makes the slot without a snapshot (`snapshot.mode: never`) and returns its consistent point; null where it exists. */
+  ensureSlot(signal: AbortSignal): Promise<HandoffLsn | null>;
+  stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream>;
+  readonly control: SourceControl;
+  readonly digests: DigestReader;
+  check(report: CheckReport, signal: AbortSignal): Promise<void>;
+}
+
+export type SnapshotStart = { readonly kind: 'new' } | { readonly kind: 'again'; readonly handoff: HandoffLsn };

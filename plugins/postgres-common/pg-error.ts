@@ -1,0 +1,56 @@
+import pg from 'pg';
+import { type ErrorMore, type ErrorWhere, PgsluiceError } from '../../core/api/error.ts';
+import { type connectionErrors, connectionError } from './errors.ts';
+
+/**
+ * An error of pg as ours, by SQLSTATE (manual: appendix "PostgreSQL Error Codes") or by the system's error code, never by
+ * message text. Passes a PgsluiceError through.
+ */
+export function fromPg(error: unknown, where: ErrorWhere, debugValues = false): PgsluiceError {
+  if (error instanceof PgsluiceError) return error;
+  const known = error instanceof Error ? error : new Error(String(error));
+  const code = (known as { code?: unknown }).code;
+  const state =
+    typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && known instanceof pg.DatabaseError ? code : null;
+  const more: ErrorMore = { where: state === null ? where : { ...where, sqlstate: state }, cause: error };
+  if (state !== null)
+    return connectionError(classOfState(state), messageOf(known as pg.DatabaseError, debugValues), more);
+  return connectionError(classOfSystem(String(code ?? ''), known), known.message, more);
+}
+
+function classOfState(state: string): keyof typeof connectionErrors {
+  if (state === '28P01' || state === '28000') return 'PGS2002';
+  if (state === '3D000') return 'PGS2003';
+  if (state === '53300') return 'PGS2006';
+  if (state.startsWith('08') || state === '57P01' || state === '57P02' || state === '57P05') return 'PGS2005';
+  if (state.startsWith('53') || state.startsWith('40') || state === '57P03' || state === '58030') return 'PGS2008';
+  return 'PGS2007';
+}
+
+function classOfSystem(code: string, error: Error): keyof typeof connectionErrors {
+  if (['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN', 'ENOENT'].includes(code)) {
+    return 'PGS2001';
+  }
+  if (code.startsWith('ERR_TLS') || code.includes('CERT') || code.includes('SELF_SIGNED') || code === 'EPROTO')
+    return 'PGS2004';
+  // pg itself has no code for this one; the sentence is its own, not the server's.
+  if (error.message === 'The server does not support SSL connections') return 'PGS2004';
+  if (code === '' && error.message.startsWith('SASL')) return 'PGS2002';
+  return 'PGS2005';
+}
+
+/**
+ * The server's message without what may be a row's value (I11): classes 22 and 23 quote values in the message and in
+ * the detail; object names are in fields of their own.
+ */
+function messageOf(error: pg.DatabaseError, debugValues: boolean): string {
+  if (debugValues) return [error.message, error.detail].filter(Boolean).join(' – ');
+  const named = [error.constraint && `constraint ${error.constraint}`, error.column && `column ${error.column}`].filter(
+    Boolean,
+  );
+  const hidesValues = error.code?.startsWith('22') === true || error.code?.startsWith('23') === true;
+  const message = hidesValues
+    ? error.message.replace(/: ".*$/s, ': (value hidden)').replace(/"[^"]*" (is out of range)/, '(value hidden) $1')
+    : error.message;
+  return named.length === 0 || !hidesValues ? message : `${message} (${named.join(', ')})`;
+}

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { globSync } from 'node:fs';
+import { LocalServer } from '../../core/servers/local-server.ts';
+import { testSettings } from './servers.ts';
+
+/**
+ * `npm test`: starts one server per major, runs every test file against them, stops them.
+ * `npm test -- unit integration/catalog` runs the files whose path holds one of the words.
+ */
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'));
+const all = globSync('test/{unit,integration,property,conformance,chaos,e2e}/**/*.test.ts').sort();
+const files = wanted.length === 0 ? all : all.filter((file) => wanted.some((word) => file.includes(word)));
+if (files.length === 0) {
+  console.error(`no test file matches ${wanted.join(' ')}`);
+  process.exit(1);
+}
+
+const needServers = files.some((file) => !file.startsWith('test/unit/'));
+const majors = needServers ? [14, 15, 16, 17, 18] : [];
+const servers = await Promise.all(majors.map((major) => LocalServer.start({ major, settings: testSettings })));
+const stop = async () => {
+  await Promise.all(servers.map((server) => server.remove()));
+};
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stop().then(() => process.exit(130)));
+}
+const ports = Object.fromEntries(servers.map((server) => [server.major, server.port]));
+const child = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=1200000', ...files], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+  env: { ...process.env, PGSLUICE_TEST_SERVERS: JSON.stringify(ports), FORCE_COLOR: '0' },
+});
+let tail = '';
+child.stdout.on('data', (chunk: Buffer) => {
+  process.stdout.write(chunk);
+  tail = (tail + chunk.toString()).slice(-4000);
+});
+const [code] = (await once(child, 'close')) as [number | null];
+await stop();
+const count = (word: string) => Number(new RegExp(`${word} (\\d+)\\s*$`, 'm').exec(tail)?.[1] ?? 0);
+const failed = count('fail') + count('cancelled');
+console.log(`${count('pass')} passed, ${failed} failed${count('skipped') > 0 ? `, ${count('skipped')} skipped` : ''}`);
+process.exit(code === 0 && failed === 0 && count('pass') > 0 ? 0 : 1);
