@@ -7,6 +7,7 @@ export * from './digest.ts';
 export * from './error.ts';
 export * from './expr.ts';
 export * from './lsn.ts';
+export * from './pattern.ts';
 export * from './plan.ts';
 export * from './plugin.ts';
 export * from './relation.ts';

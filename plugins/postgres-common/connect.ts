@@ -53,7 +53,7 @@ export async function connect(options: ConnectionOptions, more: ConnectMore): Pr
   try {
     await client.connect();
     const pairs = Object.entries(settings).filter(([name]) => more.replication !== true || name !== 'search_path');
-    for (const [name, value] of pairs) await client.query(`SET ${name} = '${value}'`);
+    await client.query(pairs.map(([name, value]) => `SET ${name} = '${value}'`).join('; '));
     return client;
   } catch (error) {
     client.end().catch(() => {});
