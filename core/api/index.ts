@@ -11,6 +11,7 @@ export * from './pattern.ts';
 export * from './plan.ts';
 export * from './plugin.ts';
 export * from './relation.ts';
+export * from './schemas.ts';
 export * from './sink.ts';
 export * from './snapshot.ts';
 export * from './source.ts';
