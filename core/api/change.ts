@@ -46,11 +46,18 @@ export interface UpdateChange extends InTransaction {
   /** Null when the key did not change and the identity is not full: then the key is in `after`. */
   readonly before: OldImage | null;
   readonly after: PartialTuple;
+  /**
+   * The row may be absent downstream, as a filter's verdict on the old row is not known: where the key (of `before`, else
+   * of `after`) hits nothing, insert `after`. Then `after` holds no UNCHANGED.
+   */
+  readonly maybe?: true;
 }
 export interface DeleteChange extends InTransaction {
   readonly kind: 'delete';
   readonly relation: Relation;
   readonly before: OldImage;
+  /** The row may be absent downstream: where the key hits nothing, nothing is to be done. */
+  readonly maybe?: true;
 }
 export interface TruncateChange extends InTransaction {
   readonly kind: 'truncate';

@@ -13,5 +13,11 @@ export interface SqlType {
  */
 export type Expr =
   | { readonly op: 'column'; readonly name: string; readonly type: SqlType }
-  | { readonly op: 'const'; readonly text: string | null; readonly type: SqlType }
+  | {
+      readonly op: 'const';
+      readonly text: string | null;
+      readonly type: SqlType;
+      /** A key that `plan` must not show and no publication may hold. */
+      readonly secret?: true;
+    }
   | { readonly op: 'call'; readonly fn: string; readonly args: readonly Expr[]; readonly type: SqlType };

@@ -1,4 +1,4 @@
-import type { Change, Tuple } from './change.ts';
+import type { Change, RowChange, Tuple } from './change.ts';
 import type { Expr } from './expr.ts';
 import type { Relation } from './relation.ts';
 
@@ -39,14 +39,21 @@ export type Route =
 export interface OpaqueTail {
   /** Snapshot rows of the projection's output in, rows of the plan's output out. */
   readonly rows: (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;
+  /** Changes of the projection's output in, changes of the plan's output out. Used by the mapper only. */
+  readonly changes: (changes: readonly RowChange[]) => Promise<readonly RowChange[]>;
   readonly because: string;
 }
 
 /** Everything pgsluice will do with one table for one sink; pure data and pure functions, made without I/O. */
 export interface TablePlan {
   readonly source: Relation;
-  /** Shape after all transforms, with the target's names. Sinks read only this. */
+  /**
+   * Shape after all transforms, with the target's names, without generated columns (neither COPY nor the stream carries
+   * them). Sinks read only this.
+   */
   readonly output: Relation;
+  /** Generated columns of the source that the transforms keep, with their name in the target; one that is not here is dropped. */
+  readonly generated?: readonly { readonly from: string; readonly name: string }[];
   /** The declarative part, pushed down in the snapshot. With an opaque tail it describes the tail's input. */
   readonly projection: Projection;
   readonly query: SnapshotQuery;

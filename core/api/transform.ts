@@ -1,4 +1,5 @@
 import type { RowChange, Tuple } from './change.ts';
+import type { PgsluiceError } from './error.ts';
 import type { Expr } from './expr.ts';
 import type { Column, Relation } from './relation.ts';
 
@@ -8,14 +9,26 @@ export interface Shape {
   readonly source: Relation;
   readonly schema: string;
   readonly name: string;
+  /**
+   * Generated columns are among them, so that they can be renamed and dropped; the stream does not carry their values, so
+   * an expression that reads one is refused.
+   */
   readonly columns: readonly Column[];
 }
 
 export interface TransformTools {
   /** Parses a SQL expression over the shape's columns. Throws a PgsluiceError that says line and column within the text. */
   parse(sql: string, shape: Shape): Expr;
-  /** A call of the function table, types resolved; for transforms that build expressions themselves. */
+  /** The column itself. An unknown name throws, with a name that is meant where one is near. */
   column(shape: Shape, name: string): Expr;
+  /** A constant of a type written as in a cast (default `text`); null is SQL NULL. `secret` keeps it out of `plan` and publications. */
+  constant(text: string | null, type?: string, more?: { readonly secret?: boolean }): Expr;
+  /** An explicit cast to a type written as in SQL: `numeric(10,2)`. Throws where the language has no such cast. */
+  cast(expr: Expr, type: string): Expr;
+  /** A call of the function table by its SQL name (`lower`, `||`), overload and types resolved. */
+  call(fn: string, args: readonly Expr[]): Expr;
+  /** A refusal (to be thrown); core adds the transform's label and the table. */
+  problem(message: string, remedy?: string): PgsluiceError;
 }
 
 /** What a transform makes of one table. Expressions are over the input shape's columns. */
@@ -34,6 +47,10 @@ export type TransformPlan =
       readonly because: string;
       readonly output: { readonly schema: string; readonly name: string; readonly columns: readonly Column[] };
       readonly rows: (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;
+      /**
+       * Changes of one relation, in order; `output` is what the results must carry as their relation. Where the identity
+       * is a key, the columns of the key must come out under their names with their values.
+       */
       readonly changes: (changes: readonly RowChange[], output: Relation) => Promise<readonly RowChange[]>;
     };
 
