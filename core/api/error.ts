@@ -30,6 +30,7 @@ export class PgsluiceError extends Error {
   readonly exit: ExitCode;
   readonly retry: 'never' | 'backoff';
   readonly where: ErrorWhere;
+  readonly at: TextPosition | null;
 
   constructor(code: string, spec: ErrorSpec, message: string, more: ErrorMore = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
@@ -39,6 +40,7 @@ export class PgsluiceError extends Error {
     this.exit = spec.exit;
     this.retry = spec.retry;
     this.where = more.where ?? {};
+    this.at = more.at ?? null;
   }
 }
 export interface ErrorMore {
@@ -46,6 +48,16 @@ export interface ErrorMore {
   /** Overrides the table's remedy where something more exact is known. */
   readonly remedy?: string;
   readonly cause?: unknown;
+  /** Where in the text of a plugin's option the error is, so that it can be shown at its place in the pipeline file. */
+  readonly at?: TextPosition;
+}
+
+/** A place within the value of an option. Line and column count from 1. */
+export interface TextPosition {
+  /** The option's key, or its path as a JSON pointer: `where`, `/columns/total`.. */
+  readonly option: string;
+  readonly line: number;
+  readonly column: number;
 }
 
 /** Turns a table of codes into a function that makes errors of it; an unknown code does not compile. */

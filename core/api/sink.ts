@@ -29,6 +29,8 @@ export interface SinkTraits {
   readonly needsKey: boolean;
   /** Tables that exist in the target where the sink does not create them, by `schema.name`; null: it creates them. */
   readonly existing: ReadonlyMap<string, readonly Column[]> | null;
+  /** It stores its position with the data ({@link StreamSink.resume}); otherwise the checkpoint keeps it. */
+  readonly keepsPosition?: boolean;
   /** It passes on logical messages that are not the pipeline's own. */
   readonly messages: boolean;
 }
@@ -49,6 +51,8 @@ export interface SnapshotSink {
   begin(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void>;
   /** Resolves when the chunk is in the target, all of it or nothing of it. May be called again for the same chunk after a failure. */
   readonly load: (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal) => Promise<LoadResult>;
+  /** Makes the rows of all loads of this table durable; the checkpoint then says that the table is copied. */
+  loaded(plan: TablePlan, signal: AbortSignal): Promise<void>;
   /** All chunks are in: indexes and constraints of this table, statistics. Repeatable. */
   finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
   /** All tables are finished: foreign keys, triggers, materialized views. Repeatable. */

@@ -43,6 +43,11 @@ export interface StreamStart {
   /** The identity noted when the slot was made; another system, timeline or database is refused, never guessed. */
   readonly identity: SourceIdentity;
   /**
+   * Highest position that this pipeline noted as confirmed before it confirmed it (I3 lets idle positions pass beyond
+   * `from`); null: none. A slot whose confirmed_flush_lsn is beyond both is a gap: someone else moved it; refused.
+   */
+  readonly acknowledged: bigint | null;
+  /**
    * The stream ends after the last transaction whose commit ends at or below this position, once the server has told
    * that it is past it; a transaction that commits later is not handed out. Null: never ends by itself.
    */

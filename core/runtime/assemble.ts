@@ -1,0 +1,54 @@
+import type { CheckpointStore } from '../api/checkpoint.ts';
+import type { Logger, Metrics, PluginContext } from '../api/context.ts';
+import type { Transform } from '../api/transform.ts';
+import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
+import type { Instances, SinkInstance, TransformStep } from './instances.ts';
+
+export interface AssembleOptions {
+  readonly config: PipelineConfig;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly debugValues: boolean;
+}
+
+/** Creates everything that the file names; on a failure what was created is disposed of again. */
+export async function assemble(options: AssembleOptions): Promise<Instances> {
+  const { config } = options;
+  const made = new AsyncDisposableStack();
+  try {
+    const source = made.use(await config.source.plugin.create(config.source.options as never, context(options, 'source')));
+    const shared = await steps(options, config.transforms);
+    const sinks: SinkInstance[] = [];
+    for (const use of config.sinks) {
+      const sink = made.use(await use.plugin.create(use.options as never, context(options, use.name)));
+      const own = await steps(options, use.transforms);
+      sinks.push({ name: use.name, plugin: use.plugin.name, sink, tables: use.tables, steps: [...shared, ...own] });
+    }
+    const store = made.use(await createStore(options));
+    const all = made.move();
+    return { source, sinks, store, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  } catch (error) {
+    await made.disposeAsync();
+    throw error;
+  }
+}
+
+export function createStore(options: AssembleOptions): Promise<CheckpointStore> {
+  const { checkpoint } = options.config;
+  return checkpoint.plugin.create(checkpoint.options as never, context(options, 'checkpoint'));
+}
+
+async function steps(options: AssembleOptions, uses: readonly TransformUse[]): Promise<readonly TransformStep[]> {
+  const made: TransformStep[] = [];
+  for (const use of uses) {
+    const transform: Transform = await use.plugin.create(use.options as never, context(options, use.label));
+    made.push({ transform, tables: use.tables, label: use.label });
+  }
+  return made;
+}
+
+function context(options: AssembleOptions, name: string): PluginContext {
+  const { config, log, metrics, debugValues } = options;
+  return { pipeline: config.pipeline, name, directory: config.directory, log: log.child({ plugin: name }), metrics, debugValues };
+}
+

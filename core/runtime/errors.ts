@@ -1,0 +1,65 @@
+import { errorFactory } from '../api/error.ts';
+
+/** PGS60xx: the run itself. */
+export const runtimeErrors = {
+  PGS6001: {
+    title: 'State belongs to another source',
+    cause: 'The checkpoint was made with another database: system identifier, timeline or database name differ.',
+    remedy:
+      'Point source.url at the database that the pipeline was started on, or run `pgsluice cleanup` and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6002: {
+    title: 'Unreadable checkpoint',
+    cause: 'The checkpoint holds something that this version did not write.',
+    remedy: 'Use the version that wrote it, or run `pgsluice cleanup` and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6003: {
+    title: 'Copy of a table failed',
+    cause: 'A chunk failed again and again while its connections were made anew.',
+    remedy: 'See the cause; run again to go on with the tables that are left.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS6004: {
+    title: 'Slot is gone',
+    cause: 'The checkpoint says that the stream is under way, but the source has no such slot.',
+    remedy:
+      'The changes since then are lost for this pipeline: run `pgsluice cleanup`, empty the target and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6005: {
+    title: 'Stop position not reachable',
+    cause: '--stop-at names a position that is neither an LSN nor the word now.',
+    remedy: 'Give an LSN such as 16/B374D848, or now.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6006: {
+    title: 'Interrupted',
+    cause: 'SIGINT or SIGTERM.',
+    remedy: 'Run again: it goes on from its checkpoint. The slot keeps WAL on the source until then.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6007: {
+    title: 'No state',
+    cause: 'The pipeline was never started with this checkpoint, or was cleaned up.',
+    remedy: 'Start it with `pgsluice run`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6008: {
+    title: 'Table set changed',
+    cause: 'The file now chooses other tables than the pipeline was started with.',
+    remedy: 'Copy the added tables with `pgsluice resync FILE TABLE…`, or restore the old choice.',
+    exit: 2,
+    retry: 'never',
+  },
+} as const;
+
+export const runtimeError = errorFactory(runtimeErrors);

@@ -1,0 +1,49 @@
+import type { CheckpointStore } from '../api/checkpoint.ts';
+import type { Logger, Metrics } from '../api/context.ts';
+import type { TablePlan } from '../api/plan.ts';
+import type { Sink, SinkTraits } from '../api/sink.ts';
+import type { Source } from '../api/source.ts';
+import type { Transform } from '../api/transform.ts';
+import type { RunView } from '../observe/run-view.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+
+/** A transform of the file, ready to plan. */
+export interface TransformStep {
+  readonly transform: Transform;
+  readonly tables: readonly string[] | null;
+  readonly label: string;
+}
+
+export interface SinkInstance {
+  readonly name: string;
+  readonly plugin: string;
+  readonly sink: Sink;
+  readonly tables: readonly string[] | null;
+  /** The pipeline's transforms, then the sink's own. */
+  readonly steps: readonly TransformStep[];
+}
+
+/** Everything that the file names, created; disposed of together. */
+export interface Instances extends AsyncDisposable {
+  readonly source: Source;
+  readonly sinks: readonly SinkInstance[];
+  readonly store: CheckpointStore;
+}
+
+/** A sink with what the planner made for it. */
+export interface PlannedSink extends SinkInstance {
+  readonly traits: SinkTraits;
+  readonly plans: readonly TablePlan[];
+}
+
+/** What the phases of a run share. */
+export interface RunContext {
+  readonly pipeline: string;
+  readonly source: Source;
+  readonly state: PipelineState;
+  readonly view: RunView;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** First SIGINT or SIGTERM: end cleanly. */
+  readonly stop: AbortSignal;
+}

@@ -1,0 +1,194 @@
+import type { StreamBatch } from '../../api/change.ts';
+import type { CommitLsn } from '../../api/lsn.ts';
+import type { ChangeMapper } from '../../api/plan.ts';
+import type { StreamSink } from '../../api/sink.ts';
+import type { SinkView } from '../../observe/run-view.ts';
+import type { Skip } from './skip.ts';
+
+export interface LaneOptions {
+  readonly name: string;
+  readonly sink: StreamSink;
+  readonly mapper: ChangeMapper;
+  readonly skip: Skip;
+  /** Where the sink stands at the start. */
+  readonly position: CommitLsn;
+  /** Queued batches are joined up to this many bytes when the sink was slower than the source. */
+  readonly mergeBytes: number;
+  /** An idle sink that accepted without being durable is flushed after this many milliseconds. */
+  readonly flushAfter: number;
+  readonly view: SinkView;
+  readonly onDurable: (upTo: CommitLsn) => void;
+  readonly onFailure: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One sink's way through the change plane: a queue bounded by its caller, one write in flight while the next batch fills,
+ * a flush when it falls idle. A failure ends the lane; nothing is skipped (I9).
+ */
+export class Lane {
+  readonly name: string;
+  readonly #options: LaneOptions;
+  #queue: StreamBatch[] = [];
+  #queuedBytes = 0;
+  #running: Promise<void> | null = null;
+  #written: bigint;
+  #durable: bigint;
+  #failed = false;
+  #timer: NodeJS.Timeout | null = null;
+  #waiters: (() => void)[] = [];
+
+  constructor(options: LaneOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#written = options.position;
+    this.#durable = options.position;
+    options.view.written = options.position;
+    options.view.durable = options.position;
+  }
+
+  get busy(): boolean {
+    return this.#running !== null;
+  }
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+  /** Everything that was offered is durable. */
+  get settled(): boolean {
+    return this.#running === null && this.#written === this.#durable && this.#queue.length === 0;
+  }
+
+  offer(batch: StreamBatch): void {
+    this.#queue.push(batch);
+    this.#queuedBytes += batch.bytes;
+    this.#options.view.queued = this.#queuedBytes;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#start();
+  }
+
+  /** Resolves at the next end of a write or a flush, or of the lane. */
+  progress(): Promise<'progress'> {
+    return new Promise((resolve) => this.#waiters.push(() => resolve('progress')));
+  }
+
+  /** Writes what is queued and makes it durable. Throws what the sink throws. */
+  async drain(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+    if (this.#failed) return;
+    if (this.#written > this.#durable) await this.#flush();
+  }
+
+  /** Takes nothing more; resolves when nothing is in flight. */
+  async end(): Promise<void> {
+    this.#close();
+    while (this.#running !== null) await this.#running;
+  }
+
+  #close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#failed = true;
+  }
+
+  #start(): void {
+    if (this.#running !== null || this.#failed) return;
+    this.#run(this.#work());
+  }
+
+  /** Everything that touches the sink runs through here, one at a time. */
+  #run(work: Promise<void>): void {
+    this.#running = work.then(
+      () => this.#rest(),
+      (error: unknown) => {
+        this.#close();
+        this.#running = null;
+        this.#wake();
+        this.#options.onFailure(error);
+      },
+    );
+  }
+
+  #rest(): void {
+    this.#running = null;
+    this.#wake();
+    if (this.#queue.length > 0) this.#start();
+    else if (!this.#failed && this.#written > this.#durable)
+      this.#timer = setTimeout(() => this.#idle(), this.#options.flushAfter);
+  }
+
+  #idle(): void {
+    this.#timer = null;
+    if (this.#running === null && !this.#failed) this.#run(this.#flush());
+  }
+
+  async #work(): Promise<void> {
+    for (let batch = this.#take(); batch !== null && !this.#failed; batch = this.#take()) {
+      await this.#write(batch);
+      this.#wake();
+    }
+  }
+
+  async #write(batch: StreamBatch): Promise<void> {
+    const { sink, skip, mapper, view, signal } = this.#options;
+    const changes = await mapper.map(skip.filter(batch.changes));
+    const { boundary } = batch;
+    // After a restart the stream may begin below this sink's position: such a boundary must not move it back.
+    const advances = boundary !== null && boundary > this.#written;
+    if (changes.length === 0 && !advances) return;
+    const receipt = await sink.write(changes === batch.changes ? batch : { ...batch, changes }, signal);
+    if (advances) this.#written = boundary;
+    view.written = this.#written;
+    view.commitTime = batch.commitTime ?? view.commitTime;
+    view.transactions += batch.transactions;
+    view.changes += changes.length;
+    view.bytes += batch.bytes;
+    if (receipt.status === 'durable') this.#settle(receipt.upTo);
+  }
+
+  async #flush(): Promise<void> {
+    const upTo = await this.#options.sink.flush(this.#options.signal);
+    if (upTo !== null) this.#settle(upTo);
+  }
+
+  #settle(upTo: CommitLsn): void {
+    if (upTo <= this.#durable) return;
+    this.#durable = upTo;
+    this.#options.view.durable = upTo;
+    this.#options.onDurable(upTo);
+  }
+
+  /** The next batch: what waits, joined up to the budget. A batch that ends inside a transaction joins what follows it. */
+  #take(): StreamBatch | null {
+    const first = this.#queue.shift();
+    if (first === undefined) return null;
+    const joined = [first];
+    let bytes = first.bytes;
+    while (this.#queue.length > 0 && bytes + this.#queue[0]!.bytes <= this.#options.mergeBytes) {
+      const next = this.#queue.shift()!;
+      joined.push(next);
+      bytes += next.bytes;
+    }
+    this.#queuedBytes -= bytes;
+    this.#options.view.queued = this.#queuedBytes;
+    return joined.length === 1 ? first : join(joined, bytes);
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter();
+  }
+}
+
+/** Several batches as one; it ends where the last one ends. */
+export function join(batches: readonly StreamBatch[], bytes: number): StreamBatch {
+  const last = batches[batches.length - 1]!;
+  return {
+    changes: batches.flatMap((batch) => batch.changes),
+    boundary: last.boundary,
+    commitTime: last.commitTime,
+    transactions: batches.reduce((sum, batch) => sum + batch.transactions, 0),
+    bytes,
+  };
+}

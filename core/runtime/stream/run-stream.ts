@@ -1,0 +1,151 @@
+import { PgsluiceError } from '../../api/error.ts';
+import { type CommitLsn, formatLsn, type HandoffLsn, type SnapshotLsn } from '../../api/lsn.ts';
+import type { ChangeMapper } from '../../api/plan.ts';
+import type { SourceIdentity } from '../../api/source.ts';
+import { AckLedger } from '../ack-ledger.ts';
+import { pause, retryDelay } from '../backoff.ts';
+import type { PlannedSink, RunContext } from '../instances.ts';
+import { Barriers, type ControlMessage } from './barriers.ts';
+import { follow, type FollowEnd } from './follow.ts';
+import { Lane } from './lane.ts';
+import { findPositions, noteIdle, type Positions } from './positions.ts';
+import { Skip } from './skip.ts';
+
+export interface StreamRunOptions {
+  readonly sinks: readonly PlannedSink[];
+  readonly mappers: ReadonlyMap<string, ChangeMapper>;
+  readonly identity: SourceIdentity;
+  readonly handoff: HandoffLsn;
+  /** End after the last transaction at or below; null: follow. */
+  readonly until: bigint | null;
+}
+
+/** Tries in a row that bring nothing before the run gives up. */
+const tries = 12;
+const laneBytes = 64 * 1024 * 1024;
+const mergeBytes = 16 * 1024 * 1024;
+const flushAfter = 100;
+
+/**
+ * The change plane: connects, follows, and after a failure that may pass connects again from what the sinks hold. The
+ * path after a broken connection is the path after a crash, so that there is only one.
+ */
+export async function runStream(context: RunContext, options: StreamRunOptions): Promise<FollowEnd> {
+  const barriers = new Barriers(context.pipeline);
+  let failures = 0;
+  let connectedOnce = false;
+  for (;;) {
+    const before = context.view.confirmed;
+    try {
+      return await stretch(context, options, barriers, () => (connectedOnce = true));
+    } catch (error) {
+      if (!(error instanceof PgsluiceError) || error.retry !== 'backoff' || !connectedOnce) throw error;
+      failures = context.view.confirmed === before ? failures + 1 : 1;
+      if (failures >= tries || context.stop.aborted) throw error;
+      const wait = retryDelay(failures);
+      context.view.retrying = error.code;
+      context.log.log('warn', 'stream-retry', error.message, { code: error.code, attempt: failures, waitMs: wait });
+      await pause(wait, context.stop).catch(() => {});
+      if (context.stop.aborted) return 'stopped';
+    }
+  }
+}
+
+/** One connected stretch. */
+async function stretch(
+  context: RunContext,
+  options: StreamRunOptions,
+  barriers: Barriers,
+  onConnected: () => void,
+): Promise<FollowEnd> {
+  const failure = new AbortController();
+  const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
+  const { from, acknowledged } = positions;
+  const stream = await context.source.stream(
+    { from, acknowledged, identity: options.identity, until: options.until },
+    failure.signal,
+  );
+  onConnected();
+  context.view.retrying = null;
+  context.log.log('info', 'stream-started', `following from ${formatLsn(from)}`, { from: formatLsn(from) });
+  const ledger = new AckLedger(positions.bySink, from);
+  const lanes = options.sinks.map((sink) => makeLane(context, options, { sink, positions, ledger, failure }));
+  try {
+    return await follow({
+      stream,
+      lanes,
+      ledger,
+      barriers,
+      laneBytes,
+      stop: context.stop,
+      failure: failure.signal,
+      beforeConfirm: async (upTo) => {
+        await savePositions(context, options.sinks, ledger);
+        context.view.confirmed = upTo;
+      },
+      beforeConfirmIdle: async (at) => {
+        await savePositions(context, options.sinks, ledger);
+        await noteIdle(context.state, at, ledger.bySink());
+        context.view.confirmed = at;
+        context.view.sourcePosition = at;
+      },
+      onBarrier: (message, at) => recordBarrier(context, message, at),
+      onBatch: (batch) => {
+        if (batch.boundary !== null && batch.boundary > (context.view.sourcePosition ?? 0n)) {
+          context.view.sourcePosition = batch.boundary;
+        }
+      },
+    });
+  } finally {
+    // What is in flight must have ended before the sinks are asked for their positions again.
+    await stream[Symbol.asyncDispose]();
+    await Promise.all(lanes.map((lane) => lane.end()));
+  }
+}
+
+interface LaneParts {
+  readonly sink: PlannedSink;
+  readonly positions: Positions;
+  readonly ledger: AckLedger;
+  readonly failure: AbortController;
+}
+
+function makeLane(context: RunContext, options: StreamRunOptions, parts: LaneParts): Lane {
+  const { sink, positions, ledger, failure } = parts;
+  const position = positions.bySink.get(sink.name)!;
+  const exact = new Map<string, SnapshotLsn>();
+  for (const [table, { exactAt }] of context.state.tables(sink.name)) exact.set(table, exactAt);
+  return new Lane({
+    name: sink.name,
+    sink: sink.sink.stream,
+    mapper: options.mappers.get(sink.name)!,
+    skip: new Skip(position, exact),
+    position,
+    mergeBytes,
+    flushAfter,
+    view: context.view.sink(sink.name),
+    onDurable: (upTo) => ledger.durable(sink.name, upTo),
+    onFailure: (error) => failure.abort(error),
+    signal: failure.signal,
+  });
+}
+
+/** I1: positions of sinks that keep none are in the checkpoint before the source is told. */
+async function savePositions(context: RunContext, sinks: readonly PlannedSink[], ledger: AckLedger): Promise<void> {
+  const durable = ledger.bySink();
+  const saves: Promise<void>[] = [];
+  for (const { name, traits } of sinks) {
+    const at = durable.get(name) as CommitLsn;
+    if (traits.keepsPosition !== true && context.state.position(name) !== at)
+      saves.push(context.state.setPosition(name, at));
+  }
+  await Promise.all(saves);
+}
+
+async function recordBarrier(context: RunContext, message: ControlMessage, at: CommitLsn): Promise<void> {
+  context.log.log('info', 'barrier', `barrier ${message.barrier} is durable`, {
+    barrier: message.barrier,
+    lsn: formatLsn(at),
+  });
+  await context.state.put(`barrier:${message.barrier}`, { lsn: formatLsn(at), at: Date.now() });
+}
