@@ -16,7 +16,9 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
   const { config } = options;
   const made = new AsyncDisposableStack();
   try {
-    const source = made.use(await config.source.plugin.create(config.source.options as never, context(options, 'source')));
+    const source = made.use(
+      await config.source.plugin.create(config.source.options as never, context(options, 'source')),
+    );
     const shared = await steps(options, config.transforms);
     const sinks: SinkInstance[] = [];
     for (const use of config.sinks) {
@@ -49,6 +51,12 @@ async function steps(options: AssembleOptions, uses: readonly TransformUse[]): P
 
 function context(options: AssembleOptions, name: string): PluginContext {
   const { config, log, metrics, debugValues } = options;
-  return { pipeline: config.pipeline, name, directory: config.directory, log: log.child({ plugin: name }), metrics, debugValues };
+  return {
+    pipeline: config.pipeline,
+    name,
+    directory: config.directory,
+    log: log.child({ plugin: name }),
+    metrics,
+    debugValues,
+  };
 }
-

@@ -52,5 +52,8 @@ export function allOf(problems: readonly PgsluiceError[]): PgsluiceError {
   if (first === undefined) throw new RangeError('no problem to report');
   if (others.length === 0) return first;
   const spec = { title: '', cause: '', remedy: first.remedy, exit: first.exit, retry: 'never' } as const;
-  return new PgsluiceError(first.code, spec, first.message, { where: first.where, cause: new AggregateError(problems) });
+  return new PgsluiceError(first.code, spec, first.message, {
+    where: first.where,
+    cause: new AggregateError(problems),
+  });
 }

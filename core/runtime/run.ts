@@ -20,6 +20,7 @@ export interface RunOptions {
   readonly stopAt: string | null;
 }
 
+/** `copied`: `initial_only` is through; the others as in {@link FollowEnd}. */
 export type RunEnd = FollowEnd | 'copied';
 
 /**
@@ -35,15 +36,52 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   if (state.head?.phase === 'starting') await startOver(context);
   const streaming = config.snapshot.mode !== 'initial_only';
   const planning = await planSinks(options.instances.sinks, knownTables(context, catalog), streaming, context.stop);
-  if (state.head === null || state.head.phase === 'snapshot') await snapshotPhase(context, options, catalog, planning);
+  if (state.head === null || state.head.phase === 'starting') {
+    await firstStart(context, options, catalog, planning);
+  } else if (state.head.phase === 'snapshot') {
+    await snapshotPhase(context, options, catalog, planning);
+  }
   if (!streaming) return 'copied';
   return streamPhase(context, options, planning);
+}
+
+/** A first start that fails before a row was copied leaves nothing behind: no slot that keeps WAL, no publication, no state. */
+async function firstStart(
+  context: RunContext,
+  options: RunOptions,
+  catalog: SourceCatalog,
+  planning: Planning,
+): Promise<void> {
+  try {
+    await snapshotPhase(context, options, catalog, planning);
+  } catch (error) {
+    if (context.view.phase === 'starting' || context.view.phase === 'schema') await undo(context, options);
+    throw error;
+  }
+}
+
+async function undo(context: RunContext, options: RunOptions): Promise<void> {
+  try {
+    await context.state.settled().catch(() => {});
+    await context.source.control.cleanup();
+    for (const { sink } of options.instances.sinks) await sink.cleanup();
+    await options.instances.store.remove();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    context.log.log(
+      'warn',
+      'undo-failed',
+      `could not remove what the start had made (${message}); run pgsluice cleanup`,
+    );
+  }
 }
 
 /** A killed first start may have left slot and publication, of which nothing was used yet. */
 async function startOver(context: RunContext): Promise<void> {
   const dropped = await context.source.control.cleanup();
-  context.log.log('info', 'start-over', 'an earlier start did not get as far as a snapshot', { dropped: dropped.join(', ') });
+  context.log.log('info', 'start-over', 'an earlier start did not get as far as a snapshot', {
+    dropped: dropped.join(', '),
+  });
 }
 
 async function snapshotPhase(
@@ -58,9 +96,19 @@ async function snapshotPhase(
   const { mode, workers, chunk_size: chunkBytes } = config.snapshot;
   const fresh = state.head === null || state.head.phase === 'starting';
   if (fresh) await state.setHead({ phase: 'starting', identity, handoff: null });
-  if (fresh) await state.put('tables', catalog.tables.map((table) => relationName(table.relation)));
+  if (fresh)
+    await state.put(
+      'tables',
+      catalog.tables.map((table) => relationName(table.relation)),
+    );
   if (fresh && mode !== 'initial_only') {
-    await source.publish(publishedTables(planning.sinks.map((sink) => sink.plans), identity.version), context.stop);
+    await source.publish(
+      publishedTables(
+        planning.sinks.map((sink) => sink.plans),
+        identity.version,
+      ),
+      context.stop,
+    );
   }
   if (mode === 'never') {
     const handoff = await source.ensureSlot(context.stop);
@@ -73,12 +121,18 @@ async function snapshotPhase(
     if (!fresh && handoff !== null) return source.snapshot({ kind: 'again', handoff }, context.stop);
     const session = await source.snapshot({ kind: 'new' }, context.stop);
     await state.setHead({ phase: 'snapshot', identity, handoff: session.handoff });
-    context.log.log('info', 'slot-created', `slot created at ${formatLsn(session.handoff)}`, { lsn: formatLsn(session.handoff) });
+    context.log.log('info', 'slot-created', `slot created at ${formatLsn(session.handoff)}`, {
+      lsn: formatLsn(session.handoff),
+    });
     return session;
   };
   const limit = new RateLimit(config.limit.rate);
   await runSnapshot(context, { catalog, sinks: planning.sinks, workers, chunkBytes, limit }, open);
-  await state.setHead({ phase: mode === 'initial_only' ? 'done' : 'stream', identity, handoff: state.head?.handoff ?? null });
+  await state.setHead({
+    phase: mode === 'initial_only' ? 'done' : 'stream',
+    identity,
+    handoff: state.head?.handoff ?? null,
+  });
   context.log.log('info', 'snapshot-finished', 'all tables are copied and finished', {});
 }
 
@@ -87,7 +141,8 @@ async function streamPhase(context: RunContext, options: RunOptions, planning: P
   const head = state.head!;
   if (head.handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of a slot');
   const slot = await context.source.control.slot();
-  if (slot === null) throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
+  if (slot === null)
+    throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
   view.enter('catch-up');
   const until = await stopPosition(context, options.stopAt);
   const end = await runStream(context, {
@@ -137,7 +192,12 @@ function knownTables(context: RunContext, catalog: SourceCatalog): SourceCatalog
   const added = catalog.tables.filter((table) => !known.has(relationName(table.relation)));
   for (const { relation } of added) {
     const table = relationName(relation);
-    context.log.log('warn', 'table-not-included', `${table} came after the start and is not replicated; add it with pgsluice resync`, { table });
+    context.log.log(
+      'warn',
+      'table-not-included',
+      `${table} came after the start and is not replicated; add it with pgsluice resync`,
+      { table },
+    );
   }
   return { ...catalog, tables: catalog.tables.filter((table) => known.has(relationName(table.relation))) };
 }
