@@ -1,9 +1,12 @@
 import pg from 'pg';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { JsonSchema } from '../../core/api/plugin.ts';
 import { fromPg } from './pg-error.ts';
+import { type Target, type TlsKeys, readTarget } from './target.ts';
+import { sslModes } from './tls.ts';
 
 /** Options that every connection to PostgreSQL shares in the pipeline file. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends TlsKeys {
   readonly url: string;
 }
 export const connectionOptions: { readonly [key: string]: JsonSchema } = {
@@ -12,6 +15,14 @@ export const connectionOptions: { readonly [key: string]: JsonSchema } = {
     minLength: 1,
     description: 'libpq connection URL: postgres://user:password@host:port/database?sslmode=verify-full',
   },
+  sslmode: { type: 'string', enum: sslModes, description: 'As in libpq; default prefer. Wins over the URL.' },
+  sslrootcert: {
+    type: 'string',
+    minLength: 1,
+    description: 'File with the certificate authorities to trust, or "system".',
+  },
+  sslcert: { type: 'string', minLength: 1, description: 'File with the client certificate.' },
+  sslkey: { type: 'string', minLength: 1, description: 'File with the key of the client certificate.' },
 };
 
 /** What every session of ours is set to, so that text output is exact and the same on all servers. */
@@ -41,33 +52,64 @@ export interface ConnectMore {
  * socket errors after this do not end the process, the query under way rejects.
  */
 export async function connect(options: ConnectionOptions, more: ConnectMore): Promise<pg.Client> {
+  const target = readTarget(options.url, options, more.name);
+  for (const [i, tls] of target.attempts.entries()) {
+    const client = newClient(target, tls, more);
+    try {
+      await client.connect();
+      await client.query(setup(more.replication === true));
+      return client;
+    } catch (error) {
+      destroy(client);
+      if (i + 1 < target.attempts.length && mayTryOther(error)) continue;
+      throw fromPg(error, { connection: more.name });
+    }
+  }
+  throw new Error('unreachable: there is always one attempt');
+}
+
+function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): pg.Client {
   const client = new pg.Client({
-    connectionString: options.url,
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    password: target.password as () => Promise<string>,
+    ssl: tls,
+    ...(target.options === undefined ? {} : { options: target.options }),
     application_name: more.applicationName,
-    connectionTimeoutMillis: 15_000,
+    connectionTimeoutMillis: target.connectTimeoutMs,
     keepAlive: true,
+    enableChannelBinding: tls !== false && target.channelBinding,
     types: { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig,
     ...(more.replication === true ? { replication: 'database' } : {}),
   } as pg.ClientConfig);
   client.on('error', () => {});
-  try {
-    await client.connect();
-    const pairs = Object.entries(settings).filter(([name]) => more.replication !== true || name !== 'search_path');
-    await client.query(pairs.map(([name, value]) => `SET ${name} = '${value}'`).join('; '));
-    return client;
-  } catch (error) {
-    client.end().catch(() => {});
-    throw fromPg(error, { connection: more.name });
-  }
+  return client;
+}
+
+function setup(replication: boolean): string {
+  const pairs = Object.entries(settings).filter(([name]) => !replication || name !== 'search_path');
+  return pairs.map(([name, value]) => `SET ${name} = '${value}'`).join('; ');
+}
+
+/** sslmode prefer and allow: the other way is tried when the server lacks TLS, or its pg_hba.conf refuses this way. */
+function mayTryOther(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return error.code === '28000';
+  return error instanceof Error && error.message === 'The server does not support SSL connections';
+}
+
+/** Cuts a connection at once; the server notices at its next read or write. */
+export function destroy(client: pg.Client): void {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
+  client.end().catch(() => {});
+  stream.destroy();
 }
 
 /** Ends a connection without waiting for a server that does not answer. */
 export async function disconnect(client: pg.Client): Promise<void> {
   const ended = client.end().catch(() => {});
-  const timer = setTimeout(
-    () => (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
-    2000,
-  );
+  const timer = setTimeout(() => destroy(client), 2000);
   await ended;
   clearTimeout(timer);
 }

@@ -59,6 +59,13 @@ export const connectionErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS2009: {
+    title: 'Connection URL not understood',
+    cause: 'The URL, or a connection setting beside it, is not one that libpq would take.',
+    remedy: 'Write postgres://user:password@host:port/database?sslmode=verify-full, special characters as %XX.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const connectionError = errorFactory(connectionErrors);

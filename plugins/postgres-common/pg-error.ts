@@ -15,7 +15,9 @@ export function fromPg(error: unknown, where: ErrorWhere, debugValues = false): 
   const more: ErrorMore = { where: state === null ? where : { ...where, sqlstate: state }, cause: error };
   if (state !== null)
     return connectionError(classOfState(state), messageOf(known as pg.DatabaseError, debugValues), more);
-  return connectionError(classOfSystem(String(code ?? ''), known), known.message, more);
+  // Several addresses tried in vain are an AggregateError whose own message is empty.
+  const message = known.message !== '' ? known.message : String(code ?? known.name);
+  return connectionError(classOfSystem(String(code ?? ''), known), message, more);
 }
 
 function classOfState(state: string): keyof typeof connectionErrors {
@@ -33,6 +35,7 @@ function classOfSystem(code: string, error: Error): keyof typeof connectionError
   }
   if (code.startsWith('ERR_TLS') || code.includes('CERT') || code.includes('SELF_SIGNED') || code === 'EPROTO')
     return 'PGS2004';
+  if (error.message === 'timeout expired') return 'PGS2001';
   // pg itself has no code for this one; the sentence is its own, not the server's.
   if (error.message === 'The server does not support SSL connections') return 'PGS2004';
   if (code === '' && error.message.startsWith('SASL')) return 'PGS2002';

@@ -1,0 +1,44 @@
+import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * The password that PGPASSFILE (or ~/.pgpass) has for this connection; undefined without one (manual: "The Password
+ * File"). As libpq does, a file that others may read is not used.
+ */
+export async function passwordFromFile(at: {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+}): Promise<string | undefined> {
+  const path = process.env['PGPASSFILE'] ?? join(homedir(), '.pgpass');
+  let text: string;
+  try {
+    const found = await stat(path);
+    if (!found.isFile() || (process.platform !== 'win32' && (found.mode & 0o077) !== 0)) return undefined;
+    text = await readFile(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // libpq looks a socket in the default folder up as "localhost"; a path given by the user stands as it is.
+  const wanted = [at.host, String(at.port), at.database, at.user];
+  for (const line of text.split(/\r?\n/)) {
+    if (line.startsWith('#')) continue;
+    const fields = splitEntry(line);
+    if (fields.length === 5 && wanted.every((value, i) => fields[i] === '*' || fields[i] === value)) return fields[4];
+  }
+  return undefined;
+}
+
+/** Fields between colons; a backslash takes the next character as it is. The fifth field is the rest of the line. */
+function splitEntry(line: string): string[] {
+  const fields = [''];
+  for (let i = 0; i < line.length; i++) {
+    const character = line[i]!;
+    if (character === '\\' && i + 1 < line.length) fields[fields.length - 1]! += line[++i]!;
+    else if (character === ':' && fields.length < 5) fields.push('');
+    else fields[fields.length - 1]! += character;
+  }
+  return fields;
+}

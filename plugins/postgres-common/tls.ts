@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { connectionError } from './errors.ts';
+
+/** libpq's modes (manual: "SSL Support", table "SSL Mode Descriptions"). */
+export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+export type SslMode = (typeof sslModes)[number];
+
+export interface TlsFiles {
+  readonly mode: SslMode;
+  /** A file, or `system` for the certificate authorities that Node trusts. */
+  readonly rootCert: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** What to try, in order: plain (false) or TLS with these options. */
+export function tlsAttempts(files: TlsFiles, name: string): readonly (false | TlsOptions)[] {
+  if (files.mode === 'disable') return [false];
+  const tls = tlsOptions(files, name);
+  if (files.mode === 'allow') return [false, tls];
+  return files.mode === 'prefer' ? [tls, false] : [tls];
+}
+
+function tlsOptions(files: TlsFiles, name: string): TlsOptions {
+  const home = join(homedir(), '.postgresql');
+  const explicitRoot = files.rootCert ?? present(join(home, 'root.crt'));
+  const verifies = files.mode === 'verify-ca' || files.mode === 'verify-full';
+  // A root certificate makes `require` verify the chain, as in libpq (there "for backward compatibility").
+  const checksChain = verifies || (files.mode === 'require' && explicitRoot !== undefined);
+  if (files.mode === 'verify-ca' && (explicitRoot === undefined || explicitRoot === 'system')) {
+    throw connectionError(
+      'PGS2004',
+      'sslmode=verify-ca needs sslrootcert: any name would pass with a public authority',
+      {
+        where: { connection: name },
+        remedy: 'Give sslrootcert=FILE, or use sslmode=verify-full.',
+      },
+    );
+  }
+  const cert = files.cert ?? present(join(home, 'postgresql.crt'));
+  const key = files.key ?? present(join(home, 'postgresql.key'));
+  return {
+    rejectUnauthorized: checksChain,
+    ...(checksChain && explicitRoot !== undefined && explicitRoot !== 'system'
+      ? { ca: read(explicitRoot, 'sslrootcert', name) }
+      : {}),
+    ...(cert !== undefined && key !== undefined
+      ? { cert: read(cert, 'sslcert', name), key: read(key, 'sslkey', name) }
+      : {}),
+    ...(files.mode === 'verify-full' || explicitRoot === 'system' ? {} : { checkServerIdentity: () => undefined }),
+  };
+}
+
+function present(path: string): string | undefined {
+  return existsSync(path) ? path : undefined;
+}
+
+function read(path: string, what: string, name: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw connectionError('PGS2004', `cannot read ${what} ${path}`, {
+      where: { connection: name },
+      remedy: `Correct ${what}, or make the file readable.`,
+      cause,
+    });
+  }
+}

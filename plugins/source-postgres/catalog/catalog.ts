@@ -1,0 +1,57 @@
+import type pg from 'pg';
+import type { Relation } from '../../../core/api/relation.ts';
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import type { SourceCatalog, SourceIdentity, SourceTable } from '../../../core/api/source.ts';
+import { readColumns } from '../../postgres-common/columns.ts';
+import { sourceError } from '../errors.ts';
+import { chooseTables } from './choose.ts';
+import { identityOf, primaryKeyOf, readKeys } from './identity.ts';
+import { type CatalogTable, readTables } from './tables.ts';
+
+/** The chosen tables in three set-wise queries, so that thousands of tables cost no more round trips than one. */
+export async function readCatalog(
+  client: pg.Client,
+  identity: SourceIdentity,
+  patterns: TablesOption,
+): Promise<SourceCatalog> {
+  const { chosen, excluded } = chooseTables(await readTables(client), patterns);
+  if (chosen.length === 0) {
+    throw sourceError('PGS2102', `database "${identity.database}" has no table that the file chooses`);
+  }
+  return {
+    identity,
+    tables: await withShapes(client, chosen),
+    excluded: excluded.map(({ schema, name }) => ({ schema, name })),
+  };
+}
+
+async function withShapes(client: pg.Client, tables: readonly CatalogTable[]): Promise<readonly SourceTable[]> {
+  const oids = tables.map((table) => table.oid);
+  const columns = await readColumns(client, oids);
+  const keys = await readKeys(client, oids);
+  return tables.map((table) => {
+    const shape = columns.get(table.oid)!;
+    const relation: Relation = {
+      oid: table.oid,
+      schema: table.schema,
+      name: table.name,
+      kind: table.isPartition ? 'partition' : 'table',
+      columns: shape.columns,
+      identity: identityOf(table.replicaIdentity, keys.get(table.oid), shape),
+      primaryKey: primaryKeyOf(keys.get(table.oid), shape),
+    };
+    const persistence = table.unlogged ? 'unlogged' : 'permanent';
+    return { relation, bytes: table.bytes, rows: table.rows, persistence };
+  });
+}
+
+/** Which server and database this is (manual: pg_control_system, pg_control_checkpoint); needs no replication connection. */
+export async function readIdentity(client: pg.Client): Promise<SourceIdentity> {
+  const { rows } = await client.query<Record<'id' | 'timeline' | 'db' | 'version', string>>(
+    `SELECT (SELECT system_identifier FROM pg_control_system()) AS id,
+            (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+            current_database() AS db, current_setting('server_version_num') AS version`,
+  );
+  const row = rows[0]!;
+  return { systemId: row.id, timeline: Number(row.timeline), database: row.db, version: Number(row.version) };
+}

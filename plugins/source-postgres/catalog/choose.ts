@@ -1,0 +1,66 @@
+import { compilePattern } from '../../../core/api/pattern.ts';
+import { type Oid, relationName } from '../../../core/api/relation.ts';
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import { sourceError } from '../errors.ts';
+import { nearest } from './nearest.ts';
+import type { CatalogTable } from './tables.ts';
+
+export interface Choice {
+  /** Plain tables and leaf partitions to copy. */
+  readonly chosen: readonly CatalogTable[];
+  /** What is left out: tables, foreign tables, and partitioned tables of which no leaf is chosen. */
+  readonly excluded: readonly CatalogTable[];
+}
+
+/**
+ * Applies the file's globs. A pattern that matches a partitioned table takes all its leaves (include and exclude alike);
+ * a child by inheritance is a table of its own. Every pattern that matches nothing is in one error (PGS2101).
+ */
+export function chooseTables(tables: readonly CatalogTable[], patterns: TablesOption): Choice {
+  const lines = ancestry(tables);
+  const include = (patterns.include ?? ['*.*']).map((text) => ({ text, test: compilePattern(text) }));
+  const exclude = (patterns.exclude ?? []).map((text) => ({ text, test: compilePattern(text) }));
+  refuseUnmatched(
+    tables,
+    [...(patterns.include === undefined ? [] : include), ...exclude].filter(({ test }) => !tables.some(test)),
+  );
+  const matches = (table: CatalogTable): boolean => {
+    const line = lines.get(table.oid)!;
+    return (
+      line.some((at) => include.some(({ test }) => test(at))) &&
+      !line.some((at) => exclude.some(({ test }) => test(at)))
+    );
+  };
+  const kept = new Set<Oid>();
+  for (const table of tables) {
+    if (!matches(table)) continue;
+    // Parents of a chosen leaf stay in a created schema, as the leaf cannot be made without them.
+    for (const at of lines.get(table.oid)!) kept.add(at.oid);
+  }
+  return {
+    chosen: tables.filter((table) => table.relkind === 'r' && kept.has(table.oid)),
+    excluded: tables.filter((table) => !kept.has(table.oid)),
+  };
+}
+
+/** Each table with its partitioned parents, itself first. */
+function ancestry(tables: readonly CatalogTable[]): ReadonlyMap<Oid, readonly CatalogTable[]> {
+  const byOid = new Map(tables.map((table) => [table.oid, table]));
+  const lines = new Map<Oid, CatalogTable[]>();
+  for (const table of tables) {
+    const line = [table];
+    for (let at = byOid.get(table.parent ?? 0); at !== undefined; at = byOid.get(at.parent ?? 0)) line.push(at);
+    lines.set(table.oid, line);
+  }
+  return lines;
+}
+
+function refuseUnmatched(tables: readonly CatalogTable[], unmatched: readonly { readonly text: string }[]): void {
+  if (unmatched.length === 0) return;
+  const names = tables.map(relationName);
+  const said = unmatched.map(({ text }) => {
+    const meant = nearest(text.includes('.') ? text : `public.${text}`, names);
+    return `"${text}"${meant === null ? '' : ` (did you mean "${meant}"?)`}`;
+  });
+  throw sourceError('PGS2101', `no table of the source matches ${said.join(', ')}`);
+}

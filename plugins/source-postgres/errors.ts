@@ -1,0 +1,125 @@
+import { errorFactory } from '../../core/api/error.ts';
+
+const cleanupHint = 'Choose another slot name, or run `pgsluice cleanup` if it is a leftover of this pipeline.';
+
+/** PGS2100 to 2149: the PostgreSQL source without its stream. */
+export const sourceErrors = {
+  PGS2101: {
+    title: 'A table pattern matches nothing',
+    cause: 'A glob of tables.include or tables.exclude names no table of the source.',
+    remedy:
+      'Correct the pattern, or leave it out. Globs are matched on schema.table; a name without a dot is in public.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS2102: {
+    title: 'No table to replicate',
+    cause: 'The source database has no user table, or the patterns leave all out.',
+    remedy: 'Check the database in the URL and tables.include and tables.exclude.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS2103: {
+    title: 'Tables cannot be published',
+    cause:
+      'Without a usable replica identity, UPDATE and DELETE on a published table fail; unlogged tables have no WAL.',
+    remedy: 'Run the statements named in the message on the source, or leave the tables out with tables.exclude.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2104: {
+    title: 'Publication not ours to change',
+    cause: 'The role of the URL may not create the publication, or does not own a table in it.',
+    remedy: 'Connect as the owner of the tables with CREATE on the database, or as a superuser.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2105: {
+    title: 'Publication cannot be altered',
+    cause: 'A publication of this name exists and is FOR ALL TABLES or FOR TABLES IN SCHEMA.',
+    remedy: 'Choose another name with publication.name.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2106: {
+    title: 'Row filter or column list not allowed in the publication',
+    cause:
+      'It uses or leaves out a column in a way that would make UPDATE and DELETE on the source fail, or the server is 14.',
+    remedy: 'ALTER TABLE … REPLICA IDENTITY FULL on the source, or change the filter to columns of the key.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2110: {
+    title: 'wal_level is not logical',
+    cause: 'The source does not write what logical decoding needs.',
+    remedy: "ALTER SYSTEM SET wal_level = 'logical'; then restart the source.",
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2111: {
+    title: 'No free replication slot',
+    cause: 'All slots that max_replication_slots allows are in use.',
+    remedy:
+      'Drop slots that nobody reads (SELECT pg_drop_replication_slot(name)), or raise max_replication_slots and restart.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2112: {
+    title: 'No free walsender',
+    cause: 'All connections that max_wal_senders allows are in use.',
+    remedy: 'End other replication clients, or raise max_wal_senders and restart the source.',
+    exit: 3,
+    retry: 'backoff',
+  },
+  PGS2113: {
+    title: 'Slot exists already',
+    cause: 'The source has a replication slot of this name, which this pipeline did not just make.',
+    remedy: cleanupHint,
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2114: {
+    title: 'No replication privilege',
+    cause: 'The role of the URL may not open replication connections or make slots.',
+    remedy: 'ALTER ROLE … REPLICATION; and an entry for the role in pg_hba.conf.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2115: {
+    title: 'Slot is in use',
+    cause: 'Another process reads the slot, so it cannot be dropped.',
+    remedy: 'End the process that reads it, then run again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2120: {
+    title: 'Snapshot lost',
+    cause: 'All connections that held the snapshot are gone, so no other can read the same state.',
+    remedy: 'Run again: finished tables stay, the rest is read under a new snapshot.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2121: {
+    title: 'Reading a table failed',
+    cause: 'The COPY of a table on the source ended with an error.',
+    remedy: 'See the SQLSTATE; a table dropped or changed after planning needs a new run.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2130: {
+    title: 'Schema dump failed',
+    cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',
+    remedy: 'See its message. PGSLUICE_PG_DUMP=/path/to/pg_dump or =wasm chooses another one.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2131: {
+    title: 'No usable pg_dump',
+    cause: 'The program that PGSLUICE_PG_DUMP names is older than the source, or does not run.',
+    remedy: "Name one of at least the source's major version, or `wasm`, or unset PGSLUICE_PG_DUMP.",
+    exit: 2,
+    retry: 'never',
+  },
+} as const;
+
+export const sourceError = errorFactory(sourceErrors);

@@ -1,0 +1,232 @@
+import type { Change, OldImage, TransactionInfo, Tuple } from '../../../core/api/change.ts';
+import { PgsluiceError } from '../../../core/api/error.ts';
+import type { CommitLsn } from '../../../core/api/lsn.ts';
+import { formatLsn } from '../../../core/api/lsn.ts';
+import type { Relation } from '../../../core/api/relation.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import { BodyReader, EPOCH_2000, malformed } from './body-reader.ts';
+import { streamError } from './errors.ts';
+import { XLOG_HEADER, type Region } from './framer.ts';
+import { readMessage, readOrigin, readRelation, readTruncate, readType } from './messages.ts';
+import type { RelationCache } from './relation-cache.ts';
+import { TupleReader } from './tuple-reader.ts';
+import type { WireRelation } from './wire.ts';
+
+/** A transaction while it is read; the origin's name comes after its begin. */
+export type OpenTransaction = { -readonly [K in keyof TransactionInfo]: TransactionInfo[K] };
+
+export interface DecodeTarget {
+  begin(tx: TransactionInfo): void;
+  change(change: Change, bytes: number): void;
+  /** `end` is the end of the commit record: exactly what is acknowledged. */
+  commit(tx: TransactionInfo, end: CommitLsn): void;
+  /** A logical message outside any transaction; it stands for a transaction of its own that ends at `end`. */
+  lone(change: Change, end: CommitLsn, bytes: number): void;
+  /** A shape that the cache does not have: it must be put there before the next message is decoded. */
+  relation(wire: WireRelation): void;
+  /** Stream start, stop, commit and abort, and every message between a start and a stop. */
+  streamed(region: Region, frame: number, end: number): void;
+}
+
+export interface DecoderOptions {
+  readonly checkUtf8: boolean;
+}
+
+/**
+ * pgoutput, versions 1 to 4 (manual: "Logical Replication Message Formats"). Synchronous, keeps the transaction that is
+ * open and nothing else; throws PGS216x on anything that is not as the manual says, never guesses.
+ */
+export class Decoder {
+  readonly #target: DecodeTarget;
+  readonly #relations: RelationCache;
+  readonly #rows: TupleReader;
+  #tx: OpenTransaction | null = null;
+  /** Between stream start and stop: message bodies there begin with a transaction id. */
+  #streaming = false;
+  /** The relation of the row in hand, for errors. */
+  #relation: Relation | null = null;
+
+  constructor(target: DecodeTarget, relations: RelationCache, options: DecoderOptions) {
+    this.#target = target;
+    this.#relations = relations;
+    this.#rows = new TupleReader(options);
+  }
+
+  /** Nothing is half read: a keepalive that comes now tells of everything before it (I3). */
+  get between(): boolean {
+    return this.#tx === null && !this.#streaming;
+  }
+
+  /** Decodes the XLogData message whose CopyData frame is at [frame, end). */
+  decode(region: Region, frame: number, end: number): void {
+    const at = frame + XLOG_HEADER;
+    if (at >= end) throw malformed('XLogData without content');
+    this.#relation = null;
+    try {
+      if (this.#streaming && region.buffer[at] !== 0x45) this.#target.streamed(region, frame, end);
+      else this.#message(region, frame, end);
+    } catch (error) {
+      throw this.#located(error, region.view.getBigUint64(frame + 6));
+    }
+  }
+
+  #message(region: Region, frame: number, end: number): void {
+    const at = frame + XLOG_HEADER;
+    const type = region.buffer[at];
+    if (type === 0x49 || type === 0x55 || type === 0x44) {
+      const tx = this.#tx;
+      if (tx === null) throw malformed('a row outside a transaction');
+      const rows = this.#rows;
+      rows.load(region, at + 1, end);
+      const relation = this.#relations.get(rows.u32());
+      this.#relation = relation;
+      const lsn = region.view.getBigUint64(frame + 6);
+      const change = type === 0x49 ? this.#insert(relation, tx, lsn) : this.#altered(type, relation, tx, lsn);
+      if (rows.at !== end) throw malformed(`${end - rows.at} bytes are left over`);
+      this.#target.change(change, end - frame);
+      return;
+    }
+    this.#control(type as number, region, frame, end);
+  }
+
+  #insert(relation: Relation, tx: TransactionInfo, lsn: bigint): Change {
+    const rows = this.#rows;
+    if (rows.byte() !== 0x4e) throw malformed('an insert without a new row');
+    return { kind: 'insert', relation, after: rows.tuple(relation.columns.length, false) as Tuple, tx, lsn };
+  }
+
+  #altered(type: number, relation: Relation, tx: TransactionInfo, lsn: bigint): Change {
+    const rows = this.#rows;
+    const count = relation.columns.length;
+    let before: OldImage | null = null;
+    let mark = rows.byte();
+    if (mark === 0x4b || mark === 0x4f) {
+      before = { image: mark === 0x4b ? 'key' : 'full', tuple: rows.tuple(count, false) as Tuple };
+      if (type === 0x55) mark = rows.byte();
+    }
+    if (type === 0x44) {
+      if (before === null) throw malformed('a delete without an old row');
+      return { kind: 'delete', relation, before, tx, lsn };
+    }
+    if (mark !== 0x4e) throw malformed('an update without a new row');
+    return { kind: 'update', relation, before, after: rows.tuple(count, true), tx, lsn };
+  }
+
+  #control(type: number, region: Region, frame: number, end: number): void {
+    const body = new BodyReader(region, frame + XLOG_HEADER + 1, end);
+    const bytes = end - frame;
+    switch (String.fromCharCode(type)) {
+      case 'B':
+        return this.#begin(body);
+      case 'C':
+        return this.#commit(body);
+      case 'O':
+        if (this.#tx === null) throw malformed('an origin outside a transaction');
+        this.#tx.origin = readOrigin(body);
+        return;
+      case 'R': {
+        const wire = readRelation(body, (oid) => this.#relations.typeName(oid));
+        if (!this.#relations.known(wire)) this.#target.relation(wire);
+        return;
+      }
+      case 'Y': {
+        const { oid, schema, name } = readType(body);
+        return this.#relations.nameType(oid, schema, name);
+      }
+      case 'T': {
+        const { oids, cascade, restartIdentity } = readTruncate(body);
+        const tx = this.#tx;
+        if (tx === null) throw malformed('a truncate outside a transaction');
+        const relations = oids.map((oid) => this.#relations.get(oid));
+        const lsn = region.view.getBigUint64(frame + 6);
+        return this.#target.change({ kind: 'truncate', relations, cascade, restartIdentity, tx, lsn }, bytes);
+      }
+      case 'M':
+        return this.#logical(body, region.view.getBigInt64(frame + 22), bytes);
+      case 'S':
+      case 'E':
+      case 'c':
+      case 'A':
+        this.#streamControl(type);
+        return this.#target.streamed(region, frame, end);
+      case 'b':
+      case 'P':
+      case 'K':
+      case 'r':
+      case 'p':
+        throw streamError('PGS2162', 'the server sent a prepared transaction before its commit');
+      default:
+        throw streamError('PGS2161', `a replication message of the unknown type ${type}`);
+    }
+  }
+
+  #begin(body: BodyReader): void {
+    if (this.#tx !== null) throw malformed('a transaction begins inside another');
+    const finalLsn = body.u64();
+    const commitTime = body.time();
+    const xid = body.u32();
+    body.end();
+    this.open({ xid, finalLsn: finalLsn as TransactionInfo['finalLsn'], commitTime, origin: null });
+  }
+
+  /** Opens a transaction whose messages follow: at Begin, or at the commit of a streamed one. */
+  open(tx: OpenTransaction): void {
+    this.#tx = tx;
+    this.#target.begin(tx);
+  }
+
+  #commit(body: BodyReader): void {
+    const tx = this.#tx;
+    if (tx === null) throw malformed('a commit outside a transaction');
+    body.u8();
+    const record = body.u64();
+    const end = body.u64();
+    body.time();
+    body.end();
+    if (record !== tx.finalLsn) throw malformed('a commit that is not the begun transaction’s');
+    this.close(end);
+  }
+
+  close(end: bigint): void {
+    const tx = this.#tx;
+    if (tx === null || end <= tx.finalLsn) throw malformed('a commit that ends before it starts');
+    this.#tx = null;
+    this.#target.commit(tx, end as CommitLsn);
+  }
+
+  /**
+   * A message that is not transactional comes at once, between transactions. It is given a transaction of its own: xid
+   * 0, no origin, the server's send time. It ends one byte into its own record, which is longer than that: no commit
+   * record can start between, so nothing is skipped when a stream starts there, and the message does not come twice.
+   */
+  #logical(body: BodyReader, sent: bigint, bytes: number): void {
+    const { transactional, lsn, prefix, content } = readMessage(body);
+    if (transactional) {
+      const tx = this.#tx;
+      if (tx === null) throw malformed('a transactional message outside a transaction');
+      return this.#target.change({ kind: 'message', transactional, prefix, content, tx, lsn }, bytes);
+    }
+    if (this.#tx !== null) throw malformed('a message that is not transactional inside a transaction');
+    const tx = loneTransaction(lsn, sent);
+    this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, (lsn + 1n) as CommitLsn, bytes);
+  }
+
+  #streamControl(type: number): void {
+    if (this.#tx !== null) throw malformed('a streamed transaction inside another');
+    if (type === 0x45 && !this.#streaming) throw malformed('a stream stop without a start');
+    if (type === 0x53) this.#streaming = true;
+    if (type === 0x45) this.#streaming = false;
+  }
+
+  #located(error: unknown, lsn: bigint): unknown {
+    if (!(error instanceof PgsluiceError) || !error.code.startsWith('PGS21')) return error;
+    const table = this.#relation === null ? {} : { table: relationName(this.#relation) };
+    const where = { ...table, lsn: formatLsn(lsn), ...error.where };
+    return streamError(error.code as 'PGS2160', error.message, { where, cause: error.cause });
+  }
+}
+
+function loneTransaction(lsn: bigint, sent: bigint): TransactionInfo {
+  const finalLsn = lsn as TransactionInfo['finalLsn'];
+  return { xid: 0, finalLsn, commitTime: sent + EPOCH_2000, origin: null };
+}

@@ -1,0 +1,141 @@
+import { errorFactory } from '../../../core/api/error.ts';
+
+/** PGS2150 to PGS2199: the change stream of the PostgreSQL source. */
+export const streamErrors = {
+  PGS2150: {
+    title: 'Another source',
+    cause: 'System identifier, timeline or database of the server are not those noted when the slot was made.',
+    remedy: 'Point the URL at the server the pipeline was started on. After a failover, start a new pipeline with a snapshot.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2151: {
+    title: 'Slot missing',
+    cause: 'The replication slot does not exist on the source, so the changes since the last position are gone.',
+    remedy: 'Run `pgsluice cleanup` and start anew with a snapshot.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2152: {
+    title: 'Slot of another kind',
+    cause: 'The slot of this name is not a logical slot with the plugin pgoutput in this database.',
+    remedy: 'Give the pipeline another name or another `slot.name`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2153: {
+    title: 'Slot in use',
+    cause: 'Another connection streams from the slot: a second run, or the server has not noticed yet that the last one ended.',
+    remedy: 'Stop the other run. If there is none, the server frees the slot after wal_sender_timeout.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2154: {
+    title: 'Slot lost',
+    cause: 'The server removed WAL that the slot needed (max_slot_wal_keep_size) or invalidated the slot.',
+    remedy: 'Raise max_slot_wal_keep_size, then run `pgsluice cleanup` and start anew with a snapshot.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2155: {
+    title: 'Publication missing',
+    cause: 'A publication of the pipeline does not exist on the source.',
+    remedy: 'If someone dropped it, changes since then are lost to the pipeline: start anew with a snapshot.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2156: {
+    title: 'Gap in the stream',
+    cause: 'The slot was confirmed beyond the position to resume from: something else consumed changes from it.',
+    remedy: 'The changes in between cannot be had any more: run `pgsluice resync` for all tables, or start anew.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2157: {
+    title: 'Not supported by this server version',
+    cause: 'The stream asks for something that the source server is too old for.',
+    remedy: 'Remove the option, or upgrade the source.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2158: {
+    title: 'Source silent',
+    cause: 'The server sent nothing for a long time although it was asked for a sign of life.',
+    remedy: 'Check the network between here and the source. Nothing is lost.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2159: {
+    title: 'Stream ended by the server',
+    cause: 'The server ended the replication stream, for example because it shuts down.',
+    remedy: 'Nothing is lost: it resumes from the last durable position.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2160: {
+    title: 'Malformed replication message',
+    cause: 'The bytes from the server are not what the protocol says. Nothing of this transaction was confirmed.',
+    remedy: 'Check for a proxy between here and the source; otherwise report it with the server version.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2161: {
+    title: 'Unknown replication message',
+    cause: 'The server sent a message type that this version does not know, or that was not asked for.',
+    remedy: 'Report it with the server version.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2162: {
+    title: 'Two-phase decoding',
+    cause: 'The slot sends prepared transactions before their commit, which this pipeline does not do.',
+    remedy: 'Make the slot without two_phase; prepared transactions then arrive at COMMIT PREPARED.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2163: {
+    title: 'Shape of a table unclear',
+    cause: 'The columns that the server announced for a table are not those that its catalog entry gave.',
+    remedy: 'Run again; if it stays, report the table definition.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2164: {
+    title: 'Value not sent',
+    cause: 'A row came as new without one of its large values: a row filter of the publication moved it in.',
+    remedy: 'Set REPLICA IDENTITY FULL on the table, or filter in the pipeline instead of in the publication.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2165: {
+    title: 'Value too large',
+    cause: 'One value is larger than a string of this runtime can be (about 512 MB).',
+    remedy: 'Leave the column out (`columns: drop` pushed to the publication), or leave the table out.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2166: {
+    title: 'Text is not UTF-8',
+    cause: 'The database has encoding SQL_ASCII and a value that is not valid UTF-8.',
+    remedy: 'Mend the value on the source, or migrate the database to a real encoding first.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2167: {
+    title: 'Confirmation ahead of the stream',
+    cause: 'A position was confirmed that the stream has not handed out yet (a defect, refused before it can lose data).',
+    remedy: 'Report it.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2168: {
+    title: 'Spill file failed',
+    cause: 'The temporary file for a transaction in progress could not be written or read.',
+    remedy: 'Make room in the temporary folder (TMPDIR), or turn streaming of transactions in progress off.',
+    exit: 1,
+    retry: 'backoff',
+  },
+} as const;
+
+export const streamError = errorFactory(streamErrors);
+export type StreamErrorCode = keyof typeof streamErrors;
