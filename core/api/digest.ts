@@ -22,7 +22,7 @@ export interface Digest {
   readonly high: string;
   readonly low: string;
 }
-/** A connection that reads one consistent snapshot. */
+/** A connection that reads one consistent snapshot, taken when it was opened. */
 export interface DigestSession extends AsyncDisposable {
   digest(query: DigestQuery, signal: AbortSignal): Promise<Digest>;
   /** Key bounds that cut the rows of the query into about equal parts of `rows` rows. */
@@ -34,5 +34,6 @@ export interface DigestSession extends AsyncDisposable {
   ): Promise<ReadonlyMap<string, { readonly hash: string; readonly count: number }>>;
 }
 export interface DigestReader {
-  open(signal: AbortSignal): Promise<DigestSession>;
+  /** `snapshot`: name of an exported snapshot to read in (SnapshotSession.name); without: one of its own, taken now. */
+  open(signal: AbortSignal, snapshot?: string): Promise<DigestSession>;
 }

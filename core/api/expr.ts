@@ -1,9 +1,12 @@
-import type { Oid } from './relation.ts';
+import type { Oid, TypeKind } from './relation.ts';
 
 /** A type as expressions see it: of the source's catalog, domains replaced by what is under them. */
 export interface SqlType {
   readonly oid: Oid;
   readonly typmod: number;
+  /** As format_type prints it, and what it is; only of types that are not built in (an enum, for one). */
+  readonly name?: string;
+  readonly kind?: TypeKind;
 }
 
 /**

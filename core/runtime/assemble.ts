@@ -2,6 +2,7 @@ import type { CheckpointStore } from '../api/checkpoint.ts';
 import type { Logger, Metrics, PluginContext } from '../api/context.ts';
 import type { Transform } from '../api/transform.ts';
 import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
+import { runtimeError } from './errors.ts';
 import type { Instances, SinkInstance, TransformStep } from './instances.ts';
 
 export interface AssembleOptions {
@@ -37,6 +38,7 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
 
 export function createStore(options: AssembleOptions): Promise<CheckpointStore> {
   const { checkpoint } = options.config;
+  if (checkpoint === null) throw runtimeError('PGS6009', 'the file names no checkpoint and no plugin offers one');
   return checkpoint.plugin.create(checkpoint.options as never, context(options, 'checkpoint'));
 }
 

@@ -60,6 +60,13 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6009: {
+    title: 'No checkpoint',
+    cause: 'Neither the file nor a sink names a checkpoint plugin.',
+    remedy: 'Add `checkpoint: { plugin: file }` to the file.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);
