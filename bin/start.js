@@ -2,8 +2,11 @@ import { existsSync } from 'node:fs';
 
 /** A checkout runs the sources as they are; a published package holds what tsc made of them. */
 const source = new URL('../core/cli/main.ts', import.meta.url);
-const { main } = await import(
-  existsSync(source) ? source.href : new URL('../dist/core/cli/main.js', import.meta.url).href
-);
+const from = existsSync(source)
+  ? (path) => new URL(`../${path}.ts`, import.meta.url).href
+  : (path) => new URL(`../dist/${path}.js`, import.meta.url).href;
 
-export { main };
+export async function main(argv) {
+  const [cli, plugins] = await Promise.all([import(from('core/cli/main')), import(from('plugins/builtins'))]);
+  await cli.main(argv, plugins.builtins);
+}

@@ -1,0 +1,51 @@
+import { errorFactory } from '../api/error.ts';
+
+/** PGS11xx: the command line. */
+export const cliErrors = {
+  PGS1101: {
+    title: 'Unknown verb',
+    cause: 'pgsluice has no command of this name.',
+    remedy: '`pgsluice --help` lists the verbs.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS1102: {
+    title: 'Unknown option',
+    cause: 'The verb has no option of this name.',
+    remedy: '`pgsluice VERB --help` lists its options.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS1103: {
+    title: 'Missing argument',
+    cause: 'The verb needs an argument, or an option needs a value, that is not given.',
+    remedy: '`pgsluice VERB --help` shows how it is called.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS1104: {
+    title: 'Argument not allowed',
+    cause: 'There are more arguments than the verb takes, or the value of one is not allowed.',
+    remedy: '`pgsluice VERB --help` shows how it is called.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS1190: {
+    title: 'Unexpected error',
+    cause: 'A mistake in pgsluice itself.',
+    remedy:
+      'Run again with --debug and report what it prints. Nothing is lost: a later run resumes from its checkpoint.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS1191: {
+    title: 'Ended without a result',
+    cause: 'The work was still waiting for something when nothing was left to wait for.',
+    remedy:
+      'Run again with --debug and report what it prints. Nothing is lost: a later run resumes from its checkpoint.',
+    exit: 1,
+    retry: 'never',
+  },
+} as const;
+
+export const cliError = errorFactory(cliErrors);

@@ -1,0 +1,31 @@
+import type { Output } from './cli.ts';
+
+/**
+ * Runs with a signal that the first SIGINT or SIGTERM aborts, so that the work ends after the transaction in hand and
+ * saves; a second one ends the process at once with 130. The abort's own error is swallowed: stopping was asked for.
+ */
+export async function withSignals(stderr: Output, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  const onSignal = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      // oxlint-disable-next-line unicorn/no-process-exit -- asked for twice: nothing may hold it up
+      process.exit(130);
+    }
+    stderr.write(`${name}: stopping after the transaction in hand; once more ends at once\n`);
+    controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  try {
+    await run(controller.signal);
+  } catch (error) {
+    if (!(controller.signal.aborted && (error === controller.signal.reason || isAbort(error)))) throw error;
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}

@@ -1,0 +1,131 @@
+import { resolve } from 'node:path';
+import type { SinkPlugin } from '../api/plugin.ts';
+import type { SnapshotMode, SnapshotOption } from '../api/schemas.ts';
+import type { PluginOf, Registry } from '../registry/registry.ts';
+import type { Options } from './options-schema.ts';
+import type { DeadLetterConfig, PipelineConfig, PluginUse, SinkUse, TransformUse } from './pipeline-config.ts';
+import { checkpointUse } from './checkpoint-use.ts';
+import { resolveUse } from './resolve-use.ts';
+import { escapePointer, type TreeProblem, type YamlTree } from './yaml-tree.ts';
+
+export interface BuildContext {
+  readonly file: string;
+  readonly directory: string;
+  readonly tree: YamlTree;
+  readonly registry: Registry;
+  /** The checked root, which may have problems: every part of it is looked at with care. */
+  readonly root: unknown;
+  /** Grows. */
+  readonly problems: TreeProblem[];
+}
+
+/** Loads the plugins and checks their options. Null (with problems added) where a part that cannot be done without is missing. */
+export async function buildPipeline(context: BuildContext): Promise<PipelineConfig | null> {
+  const { root } = context;
+  if (!isObject(root)) return null;
+  const source = await resolveUse('source', root['source'], '/source', context);
+  const transforms = await transformUses(root['transforms'], '/transforms', context);
+  const sinks = await sinkUses(root['sinks'], context);
+  const checkpoint = await checkpointUse(root['checkpoint'], sinks, context);
+  if (source === null || sinks.length === 0 || context.problems.length > 0) return null;
+  const limit = root['limit'] as { rate?: number } | undefined;
+  return {
+    file: context.file,
+    directory: context.directory,
+    pipeline: root['pipeline'] as string,
+    source,
+    snapshot: snapshotOf(source),
+    transforms,
+    sinks,
+    checkpoint,
+    http: httpOf(root['http']),
+    limit: { rate: limit?.rate ?? null },
+    ddl: root['ddl'] as 'stop' | 'follow',
+    deadLetter: deadLetterOf(root['dead_letter'], context.directory),
+    scrub: (text) => context.tree.scrub(text),
+  };
+}
+
+async function transformUses(value: unknown, pointer: string, context: BuildContext): Promise<TransformUse[]> {
+  const uses: TransformUse[] = [];
+  for (const [index, item] of list(value).entries()) {
+    const at = `${pointer}/${index}`;
+    const use = await resolveUse('transform', item, at, context);
+    if (use === null) continue;
+    const { tables, ...options } = use.options;
+    uses.push({
+      ...use,
+      label: `${use.label} ${use.plugin.name}`,
+      options,
+      tables: tableList(tables),
+      locate: (option, line, column) => {
+        const path = option.startsWith('/') ? option : `/${escapePointer(option)}`;
+        return context.tree.within(at + path, line, column);
+      },
+    });
+  }
+  return uses;
+}
+
+async function sinkUses(value: unknown, context: BuildContext): Promise<SinkUse[]> {
+  const uses: SinkUse[] = [];
+  const names = new Map<string, number>();
+  for (const [index, item] of list(value).entries()) {
+    const pointer = `/sinks/${index}`;
+    const use: PluginUse<SinkPlugin> | null = await resolveUse('sink', item, pointer, context);
+    const inner = isObject(item) ? await transformUses(item['transforms'], `${pointer}/transforms`, context) : [];
+    if (use === null) continue;
+    const { name: given, tables, transforms: _, ...options } = use.options;
+    const name = typeof given === 'string' ? given : defaultName(use.plugin);
+    const first = names.get(name);
+    if (first !== undefined) {
+      const message = `sinks[${first}] and sinks[${index}] are both named "${name}"; give one of them a "name" of its own`;
+      const place = typeof given === 'string' ? context.tree.valueAt(`${pointer}/name`) : context.tree.valueAt(pointer);
+      context.problems.push({ code: 'PGS1013', message, ...place });
+    }
+    names.set(name, first ?? index);
+    uses.push({ ...use, options, name, tables: tableList(tables), transforms: inner });
+  }
+  return uses;
+}
+
+/** A plugin's name made fit for state keys. */
+function defaultName(plugin: SinkPlugin): string {
+  const fit = plugin.name
+    .toLowerCase()
+    .replace(/[^a-z0-9_]+/g, '_')
+    .replace(/^[^a-z]+/, '');
+  return fit === '' ? 'sink' : fit.slice(0, 41);
+}
+
+function snapshotOf(source: PluginUse<PluginOf<'source'>>): SnapshotOption {
+  const given = (isObject(source.options['snapshot']) ? source.options['snapshot'] : {}) as Partial<SnapshotOption>;
+  const mode: SnapshotMode = given.mode ?? 'initial';
+  return { mode, workers: given.workers ?? 4, chunk_size: given.chunk_size ?? 256 * 1024 ** 2 };
+}
+
+/** A port alone means the loopback interface: nothing is shown to the network unless the file says so. */
+function httpOf(value: unknown): string | null {
+  if (value === undefined) return null;
+  const text = String(value);
+  return text.includes(':') ? text.replace(/^:/, '127.0.0.1:') : `127.0.0.1:${text}`;
+}
+
+function deadLetterOf(value: unknown, directory: string): DeadLetterConfig | null {
+  if (!isObject(value)) return null;
+  const { file, max_failures, window } = value as { file: string; max_failures: number; window: number };
+  return { file: resolve(directory, file), maxFailures: max_failures, window };
+}
+
+function tableList(value: unknown): readonly string[] | null {
+  if (value === undefined) return null;
+  return typeof value === 'string' ? [value] : (value as string[]);
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function isObject(value: unknown): value is Options {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

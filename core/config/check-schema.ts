@@ -1,0 +1,30 @@
+import type { JsonSchema } from '../api/plugin.ts';
+import { explain, type Scope } from './explain.ts';
+import { coerceAt, compileOptions } from './options-schema.ts';
+import type { TreeProblem } from './yaml-tree.ts';
+
+export interface Checked {
+  /** The value with defaults, coercions and units applied; meaningful only without problems. */
+  readonly value: unknown;
+  readonly problems: readonly TreeProblem[];
+}
+
+/**
+ * Checks a value of the file. A value that came through `${…}` is text; where the schema asks for a number or a boolean,
+ * it is read as one, as if it stood in the file.
+ */
+export function checkSchema(schema: JsonSchema, value: unknown, scope: Scope): Checked {
+  const validator = compileOptions(schema);
+  const coerced = structuredClone(value);
+  for (;;) {
+    const result = structuredClone(coerced);
+    const errors = validator.check(result);
+    let again = false;
+    for (const error of errors) {
+      if (error.keyword !== 'type' || !scope.tree.interpolated(scope.pointer + error.instancePath)) continue;
+      const types = [error.parentSchema?.['type']].flat().map(String);
+      if (coerceAt(coerced, error.instancePath, types)) again = true;
+    }
+    if (!again) return { value: result, problems: explain(errors, scope) };
+  }
+}

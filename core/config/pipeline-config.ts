@@ -1,0 +1,60 @@
+import type { CheckpointPlugin, SinkPlugin, SourcePlugin, TransformPlugin } from '../api/plugin.ts';
+import type { SnapshotOption } from '../api/schemas.ts';
+import type { Options } from './options-schema.ts';
+import type { Position } from './problem.ts';
+
+/** A plugin with its checked options: defaults filled in, sizes in bytes, durations in milliseconds. */
+export interface PluginUse<P> extends Position {
+  readonly plugin: P;
+  readonly options: Options;
+  /** `source`, `sinks[0]`, `checkpoint`. */
+  readonly label: string;
+}
+
+export interface TransformUse extends PluginUse<TransformPlugin> {
+  /** Globs on the source's `schema.table`; null: all. */
+  readonly tables: readonly string[] | null;
+  /**
+   * Place in the file of a line and column within the text of an option (its key, or a JSON pointer); the start of the
+   * transform where that is not known.
+   */
+  readonly locate: (option: string, line: number, column: number) => Position;
+}
+
+export interface SinkUse extends PluginUse<SinkPlugin> {
+  readonly name: string;
+  /** Globs on the source's `schema.table`; null: all. */
+  readonly tables: readonly string[] | null;
+  /** After those of the pipeline. */
+  readonly transforms: readonly TransformUse[];
+}
+
+export interface DeadLetterConfig {
+  /** Absolute. */
+  readonly file: string;
+  readonly maxFailures: number;
+  readonly window: number;
+}
+
+/** A pipeline file that is known to be good, with its plugins loaded. */
+export interface PipelineConfig {
+  /** As the user gave it. */
+  readonly file: string;
+  /** Absolute folder of the file. */
+  readonly directory: string;
+  readonly pipeline: string;
+  readonly source: PluginUse<SourcePlugin>;
+  readonly snapshot: SnapshotOption;
+  readonly transforms: readonly TransformUse[];
+  readonly sinks: readonly SinkUse[];
+  /** Decided: the file's, else what the first sink that has one suggests, else `file`; null where no such plugin is known. */
+  readonly checkpoint: PluginUse<CheckpointPlugin> | null;
+  /** `HOST:PORT`, on the loopback interface where the file gives a port only; null: no HTTP server. */
+  readonly http: string | null;
+  /** Bytes per second. */
+  readonly limit: { readonly rate: number | null };
+  readonly ddl: 'stop' | 'follow';
+  readonly deadLetter: DeadLetterConfig | null;
+  /** Replaces what came through `${…}` by its reference, for messages of others that may quote options (I11). */
+  readonly scrub: (text: string) => string;
+}
