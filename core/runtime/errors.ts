@@ -67,6 +67,14 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6010: {
+    title: 'The run did not answer',
+    cause: "A barrier was written into the source's WAL, but the run in the other process did not end at it.",
+    remedy:
+      'Look at `pgsluice status` and at the log of the run; try again when the lag is small, or stop the run first.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

@@ -16,14 +16,6 @@ export const verifyErrors = {
     exit: 2,
     retry: 'never',
   },
-  PGS7003: {
-    title: 'The run did not answer',
-    cause:
-      "A barrier was written into the source's WAL, but the run in the other process did not report that it is durable.",
-    remedy: 'Look at `pgsluice status` and at the log of the run; try again when the lag is small.',
-    exit: 1,
-    retry: 'never',
-  },
   PGS7004: {
     title: 'Not ready for a cut-over',
     cause: 'The tables are not all copied and finished, or the lag is too large.',

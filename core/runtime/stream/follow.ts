@@ -3,7 +3,8 @@ import type { CommitLsn, IdleLsn } from '../../api/lsn.ts';
 import type { ChangeStream, StreamItem } from '../../api/source.ts';
 import type { AckLedger } from '../ack-ledger.ts';
 import { raceAbort } from '../race-abort.ts';
-import type { Barriers, ControlMessage } from './barriers.ts';
+import type { Barrier, Barriers } from './barriers.ts';
+import type { Hold, HoldStep } from './hold.ts';
 import type { Lane } from './lane.ts';
 
 /** What one connected stretch of the change plane needs; the lanes are made for it and end with it. */
@@ -12,12 +13,15 @@ export interface FollowOptions {
   readonly lanes: readonly Lane[];
   readonly ledger: AckLedger;
   readonly barriers: Barriers;
+  readonly hold: Hold;
   /** Bytes that may wait in one lane before the source is no longer read. */
   readonly laneBytes: number;
   /** Saves a position for sinks that keep none, before it is confirmed. */
   readonly beforeConfirm: (upTo: CommitLsn) => Promise<void>;
   readonly beforeConfirmIdle: (at: IdleLsn) => Promise<void>;
-  readonly onBarrier: (message: ControlMessage, at: CommitLsn) => Promise<void>;
+  readonly onBarrier: (message: Barrier, at: CommitLsn) => Promise<void>;
+  /** Every sink is durable up to `at` and stays there until it is released. */
+  readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
   readonly onBatch: (batch: StreamBatch) => void;
   /** Aborted: stop after the transaction in hand. */
   readonly stop: AbortSignal;
@@ -43,11 +47,12 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     const unsettled = lanes.filter((lane) => !lane.settled).map((lane) => lane.progress());
     // A stop does not cut a transaction that has begun to flow (contract: after the transaction in hand).
     const next: IteratorResult<StreamItem> | 'progress' | null = await raceAbort(
-      [pending, ...unsettled],
+      options.hold.active ? [pending, ...unsettled, tick()] : [pending, ...unsettled],
       open ? [failure] : [failure, stop],
     );
     failure.throwIfAborted();
     if (next === 'progress') {
+      for (const step of options.hold.expire(Date.now())) await takeStep(options, step);
       await confirm(options);
       continue;
     }
@@ -64,11 +69,12 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     }
     const batch: StreamBatch = next.value.batch;
     open = batch.boundary === null;
-    const barrier = options.barriers.see(batch);
     options.onBatch(batch);
-    for (const lane of lanes) lane.offer(batch);
-    await roomIn(options);
-    if (barrier && (await settleBarrier(options)) === 'stop') {
+    let stopping = false;
+    for (const step of options.hold.feed(batch, Date.now())) {
+      if ((await takeStep(options, step)) === 'stop') stopping = true;
+    }
+    if (stopping) {
       end = 'barrier';
       break;
     }
@@ -79,6 +85,25 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
   await confirm(options);
   await stream.flushConfirmed();
   return end;
+}
+
+async function takeStep(options: FollowOptions, step: HoldStep): Promise<'go-on' | 'stop'> {
+  const { lanes, barriers } = options;
+  if (step.kind === 'held') {
+    await Promise.all(lanes.map((lane) => lane.drain()));
+    options.failure.throwIfAborted();
+    await options.onHeld(step.id, step.at);
+    return 'go-on';
+  }
+  const barrier = barriers.see(step.batch);
+  for (const lane of lanes) lane.offer(step.batch);
+  await roomIn(options);
+  return barrier ? settleBarrier(options) : 'go-on';
+}
+
+/** While a hold is on, its end is looked for now and then. */
+function tick(): Promise<'progress'> {
+  return new Promise((resolve) => setTimeout(() => resolve('progress'), 500).unref());
 }
 
 /** Waits until one lane is free and none has more than its share queued (I8). */
@@ -121,7 +146,7 @@ async function confirm(options: FollowOptions): Promise<void> {
 /** I3: an idle position only when every sink is durable up to everything that was handed out. */
 async function confirmIdle(options: FollowOptions, at: IdleLsn): Promise<void> {
   await confirm(options);
-  if (!options.lanes.every((lane) => lane.settled)) return;
+  if (options.hold.active || !options.lanes.every((lane) => lane.settled)) return;
   const due = options.ledger.dueIdle(at);
   if (due === null) return;
   await options.beforeConfirmIdle(due);

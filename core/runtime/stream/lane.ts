@@ -3,6 +3,7 @@ import type { CommitLsn } from '../../api/lsn.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../../observe/run-view.ts';
+import { join } from './join.ts';
 import type { Skip } from './skip.ts';
 
 export interface LaneOptions {
@@ -171,7 +172,7 @@ export class Lane {
     }
     this.#queuedBytes -= bytes;
     this.#options.view.queued = this.#queuedBytes;
-    return joined.length === 1 ? first : join(joined, bytes);
+    return joined.length === 1 ? first : join(joined);
   }
 
   #wake(): void {
@@ -179,16 +180,4 @@ export class Lane {
     this.#waiters = [];
     for (const waiter of waiters) waiter();
   }
-}
-
-/** Several batches as one; it ends where the last one ends. */
-export function join(batches: readonly StreamBatch[], bytes: number): StreamBatch {
-  const last = batches[batches.length - 1]!;
-  return {
-    changes: batches.flatMap((batch) => batch.changes),
-    boundary: last.boundary,
-    commitTime: last.commitTime,
-    transactions: batches.reduce((sum, batch) => sum + batch.transactions, 0),
-    bytes,
-  };
 }

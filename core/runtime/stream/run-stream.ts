@@ -5,7 +5,8 @@ import type { SourceIdentity } from '../../api/source.ts';
 import { AckLedger } from '../ack-ledger.ts';
 import { pause, retryDelay } from '../backoff.ts';
 import type { PlannedSink, RunContext } from '../instances.ts';
-import { Barriers, type ControlMessage } from './barriers.ts';
+import { type Barrier, Barriers } from './barriers.ts';
+import { Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
 import { Lane } from './lane.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
@@ -25,6 +26,7 @@ const tries = 12;
 const laneBytes = 64 * 1024 * 1024;
 const mergeBytes = 16 * 1024 * 1024;
 const flushAfter = 100;
+const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
 
 /**
  * The change plane: connects, follows, and after a failure that may pass connects again from what the sinks hold. The
@@ -76,6 +78,7 @@ async function stretch(
       lanes,
       ledger,
       barriers,
+      hold: new Hold(context.pipeline, holdLimits),
       laneBytes,
       stop: context.stop,
       failure: failure.signal,
@@ -88,6 +91,10 @@ async function stretch(
         await noteIdle(context.state, at, ledger.bySink());
         context.view.confirmed = at;
         context.view.sourcePosition = at;
+      },
+      onHeld: async (id, at) => {
+        context.log.log('info', 'held', `sinks stand at ${formatLsn(at)}`, { hold: id, lsn: formatLsn(at) });
+        await context.state.put(`held:${id}`, { lsn: formatLsn(at) });
       },
       onBarrier: (message, at) => recordBarrier(context, message, at),
       onBatch: (batch) => {
@@ -142,10 +149,8 @@ async function savePositions(context: RunContext, sinks: readonly PlannedSink[],
   await Promise.all(saves);
 }
 
-async function recordBarrier(context: RunContext, message: ControlMessage, at: CommitLsn): Promise<void> {
-  context.log.log('info', 'barrier', `barrier ${message.barrier} is durable`, {
-    barrier: message.barrier,
-    lsn: formatLsn(at),
-  });
-  await context.state.put(`barrier:${message.barrier}`, { lsn: formatLsn(at), at: Date.now() });
+async function recordBarrier(context: RunContext, message: Barrier, at: CommitLsn): Promise<void> {
+  const { id } = message;
+  context.log.log('info', 'barrier', `everything up to barrier ${id} is durable`, { barrier: id, lsn: formatLsn(at) });
+  await context.state.put(`barrier:${id}`, { lsn: formatLsn(at), at: Date.now() });
 }
