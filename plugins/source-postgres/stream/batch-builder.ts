@@ -54,6 +54,14 @@ export class BatchBuilder {
     return true;
   }
 
+  /** Forgets the open transaction. False when a piece of it is out already, so that it must be finished. */
+  drop(): boolean {
+    if (this.#inPieces) return false;
+    this.#changes.length = this.#wholeChanges;
+    this.#bytes = this.#wholeBytes;
+    return true;
+  }
+
   /** What can be handed out now, or null. */
   take(): StreamBatch | null {
     if (this.#boundary !== null) return this.#takeWhole(this.#boundary);

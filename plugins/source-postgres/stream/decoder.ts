@@ -196,8 +196,8 @@ export class Decoder {
 
   /**
    * A message that is not transactional comes at once, between transactions. It is given a transaction of its own: xid
-   * 0, no origin, the server's send time. It ends one byte into its own record, which is longer than that: no commit
-   * record can start between, so nothing is skipped when a stream starts there, and the message does not come twice.
+   * 0, no origin, the server's send time. Its LSN is the end of its record (seen on 14 to 18), so it is a boundary like
+   * the end of a commit: nothing is skipped and the message does not come twice when a stream starts there.
    */
   #logical(body: BodyReader, sent: bigint, bytes: number): void {
     const { transactional, lsn, prefix, content } = readMessage(body);
@@ -208,7 +208,7 @@ export class Decoder {
     }
     if (this.#tx !== null) throw malformed('a message that is not transactional inside a transaction');
     const tx = loneTransaction(lsn, sent);
-    this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, (lsn + 1n) as CommitLsn, bytes);
+    this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, lsn as CommitLsn, bytes);
   }
 
   #streamControl(type: number): void {

@@ -5,7 +5,8 @@ export const streamErrors = {
   PGS2150: {
     title: 'Another source',
     cause: 'System identifier, timeline or database of the server are not those noted when the slot was made.',
-    remedy: 'Point the URL at the server the pipeline was started on. After a failover, start a new pipeline with a snapshot.',
+    remedy:
+      'Point the URL at the server the pipeline was started on. After a failover, start a new pipeline with a snapshot.',
     exit: 1,
     retry: 'never',
   },
@@ -25,7 +26,8 @@ export const streamErrors = {
   },
   PGS2153: {
     title: 'Slot in use',
-    cause: 'Another connection streams from the slot: a second run, or the server has not noticed yet that the last one ended.',
+    cause:
+      'Another connection streams from the slot: a second run, or the server has not noticed yet that the last one ended.',
     remedy: 'Stop the other run. If there is none, the server frees the slot after wal_sender_timeout.',
     exit: 1,
     retry: 'backoff',
@@ -123,7 +125,8 @@ export const streamErrors = {
   },
   PGS2167: {
     title: 'Confirmation ahead of the stream',
-    cause: 'A position was confirmed that the stream has not handed out yet (a defect, refused before it can lose data).',
+    cause:
+      'A position was confirmed that the stream has not handed out yet (a defect, refused before it can lose data).',
     remedy: 'Report it.',
     exit: 1,
     retry: 'never',

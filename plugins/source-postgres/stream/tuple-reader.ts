@@ -71,6 +71,7 @@ export class TupleReader {
     const count = this.#view.getUint16(at);
     if (count !== columns) throw malformed(`a row of ${count} columns for a table of ${columns}`);
     at += 2;
+    // oxlint-disable-next-line unicorn/no-new-array -- the length is known; pushing grows the array several times per row
     const cells = new Array<Cell | Unchanged>(count);
     for (let i = 0; i < count; i++) {
       if (at >= end) throw malformed('a row ends too early');

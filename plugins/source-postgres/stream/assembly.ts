@@ -1,0 +1,102 @@
+import type { Change, TransactionInfo } from '../../../core/api/change.ts';
+import type { CommitLsn, IdleLsn } from '../../../core/api/lsn.ts';
+import type { StreamItem } from '../../../core/api/source.ts';
+import { BatchBuilder } from './batch-builder.ts';
+import { passed } from './liveness.ts';
+
+export interface AssemblyOptions {
+  readonly batchBytes: number;
+  /** Positions up to here count as handed out. */
+  readonly from: bigint;
+  /** {@link StreamStart.until} */
+  readonly until: bigint | null;
+  /** Least milliseconds between two idle items. */
+  readonly idleEvery: number;
+}
+
+/** Turns decoded messages into items in order, and knows where the stream ends. No I/O, no clock. */
+export class Assembly {
+  readonly #builder: BatchBuilder;
+  readonly #until: bigint | null;
+  readonly #idleEvery: number;
+  #handed: bigint;
+  #ended = false;
+  /** A position that everything before has been decoded up to, while nothing came after it (I3). */
+  #idle: bigint | null = null;
+  #nextIdle = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AssemblyOptions) {
+    this.#builder = new BatchBuilder(options.batchBytes);
+    this.#until = options.until;
+    this.#idleEvery = options.idleEvery;
+    this.#handed = options.from;
+  }
+
+  /** Highest position handed out: nothing above it can be confirmed. */
+  get handed(): bigint {
+    return this.#handed;
+  }
+  /** `until` was reached: nothing more is to be decoded. What waits is still to be taken. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+  get full(): boolean {
+    return this.#builder.full;
+  }
+
+  begin(tx: TransactionInfo): void {
+    // The commit record starts at or after the limit, so it ends beyond it; and so do all that follow.
+    if (this.#until !== null && tx.finalLsn >= this.#until) this.#ended = true;
+  }
+
+  change(change: Change, bytes: number): void {
+    this.#idle = null;
+    this.#builder.add(change, bytes);
+  }
+
+  commit(tx: TransactionInfo, end: CommitLsn): void {
+    if (this.#until !== null && end > this.#until) {
+      // The limit lies inside this commit record. A transaction of which pieces are out is finished all the same:
+      // half of it must not be the end.
+      this.#ended = true;
+      if (this.#builder.drop()) return;
+    }
+    // PostgreSQL 14 sends transactions that touch no published table as well; their end is an idle position.
+    if (!this.#builder.commit(end, tx.commitTime)) this.#idle = end;
+  }
+
+  lone(change: Change, end: CommitLsn, bytes: number): void {
+    if (this.#until !== null && end > this.#until) {
+      this.#ended = true;
+      return;
+    }
+    this.change(change, bytes);
+    this.#builder.commit(end, change.kind === 'message' ? change.tx.commitTime : 0n);
+  }
+
+  /** `between`: no transaction is half received. Otherwise the keepalive says nothing. */
+  keepalive(walEnd: bigint, between: boolean): void {
+    if (!between) return;
+    if (this.#until !== null && passed(walEnd, this.#until)) this.#ended = true;
+    else if (this.#builder.empty) this.#idle = walEnd;
+  }
+
+  /**
+   * The next item, null when there is none now, or the time at which an idle item is due. `drained`: all that was
+   * received is decoded. `now`: milliseconds of any clock that only grows.
+   */
+  take(now: number, drained: boolean): StreamItem | number | null {
+    const batch = this.#builder.take();
+    if (batch !== null) {
+      if (batch.boundary !== null) this.#handed = batch.boundary;
+      return { kind: 'batch', batch };
+    }
+    const idle = this.#idle;
+    if (idle === null || idle <= this.#handed || !drained || !this.#builder.empty) return null;
+    if (now < this.#nextIdle) return this.#nextIdle;
+    this.#nextIdle = now + this.#idleEvery;
+    this.#handed = idle;
+    this.#idle = null;
+    return { kind: 'idle', at: idle as IdleLsn };
+  }
+}

@@ -1,0 +1,85 @@
+import type { Logger, Metrics } from '../../../core/api/context.ts';
+import { formatLsn } from '../../../core/api/lsn.ts';
+import type { Relation } from '../../../core/api/relation.ts';
+import type { ChangeStream, StreamStart } from '../../../core/api/source.ts';
+import { type ConnectionOptions, connect, destroy } from '../../postgres-common/connect.ts';
+import { PgoutputStream } from './change-stream.ts';
+import { statusEvery } from './liveness.ts';
+import { preflight, type ServerFacts } from './preflight.ts';
+import { ReplicationSocket } from './replication-socket.ts';
+import { streamErrorOf } from './server-error.ts';
+import { queryMessage, startCommand } from './start-command.ts';
+import type { WireRelation } from './wire.ts';
+
+export interface OpenStreamInput {
+  readonly connection: ConnectionOptions;
+  /** Name of the connection in errors, logs and pg_stat_activity. */
+  readonly name: string;
+  readonly slot: string;
+  readonly publications: readonly string[];
+  readonly start: StreamStart;
+  /** Joins a Relation message with the catalog; asked once per shape, decoding waits for it. */
+  readonly describe: (wire: WireRelation) => Promise<Relation>;
+  /** Wire bytes after which a batch is cut, inside a transaction if need be. */
+  readonly batchBytes: number;
+  /** Wire bytes that are received ahead of the reader. */
+  readonly bufferBytes: number;
+  /** Milliseconds between status updates; lowered to a third of the server's wal_sender_timeout. */
+  readonly statusInterval: number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** `none`: only changes made on the source itself (16+); default `any`. */
+  readonly origin?: 'any' | 'none';
+  /** Milliseconds of silence, questions unanswered, after which the connection counts as dead; default one minute. */
+  readonly silence?: number;
+}
+
+/**
+ * Opens a replication connection, checks that it is the source and the slot of old, and starts to stream.
+ * Throws PGS20xx when it cannot connect, PGS2150 to PGS2157 when the stream must not start.
+ */
+export async function openStream(input: OpenStreamInput, signal: AbortSignal): Promise<ChangeStream> {
+  signal.throwIfAborted();
+  const { connection, name } = input;
+  const client = await connect(connection, { name, replication: true, applicationName: `pgsluice ${name}` });
+  try {
+    const facts = await preflight(client, input);
+    const command = startOf(input, facts.version);
+    signal.throwIfAborted();
+    const stream = new PgoutputStream({ ...streamOptions(input, facts), signal });
+    await stream.start(new ReplicationSocket(client, stream), queryMessage(command));
+    input.log.log('info', 'stream-started', `streaming from ${formatLsn(input.start.from)}`, { slot: input.slot });
+    return stream;
+  } catch (error) {
+    destroy(client);
+    throw signal.aborted ? signal.reason : streamErrorOf(error, { connection: name, object: input.slot }, false);
+  }
+}
+
+function startOf(input: OpenStreamInput, version: number): string {
+  return startCommand({
+    slot: input.slot,
+    publications: input.publications,
+    from: input.start.from,
+    version,
+    origin: input.origin ?? 'any',
+    streaming: false,
+  });
+}
+
+function streamOptions(input: OpenStreamInput, facts: ServerFacts) {
+  return {
+    name: input.name,
+    describe: input.describe,
+    from: input.start.from,
+    acknowledged: input.start.acknowledged ?? 0n,
+    until: input.start.until,
+    batchBytes: input.batchBytes,
+    bufferBytes: input.bufferBytes,
+    statusInterval: statusEvery(input.statusInterval, facts.walSenderTimeout),
+    silence: input.silence ?? 60_000,
+    checkUtf8: facts.unchecked,
+    log: input.log,
+    metrics: input.metrics,
+  };
+}

@@ -1,0 +1,59 @@
+import pg from 'pg';
+import type { ErrorWhere, PgsluiceError } from '../../../core/api/error.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { type StreamErrorCode, streamError } from './errors.ts';
+
+/** An ErrorResponse or NoticeResponse body as pg's error (manual: "Error and Notice Message Fields"). */
+export function readServerError(body: Buffer): pg.DatabaseError {
+  const fields = new Map<string, string>();
+  let at = 0;
+  while (at < body.length && body[at] !== 0) {
+    const stop = body.indexOf(0, at + 1);
+    if (stop < 0) break;
+    fields.set(String.fromCharCode(body[at] as number), body.toString('utf8', at + 1, stop));
+    at = stop + 1;
+  }
+  const error = new pg.DatabaseError(fields.get('M') ?? 'the server sent an error', body.length, 'error');
+  for (const [letter, key] of names) {
+    const value = fields.get(letter);
+    if (value !== undefined) Object.assign(error, { [key]: value });
+  }
+  return error;
+}
+const names = [
+  ['V', 'severity'],
+  ['C', 'code'],
+  ['D', 'detail'],
+  ['H', 'hint'],
+  ['s', 'schema'],
+  ['t', 'table'],
+  ['c', 'column'],
+  ['n', 'constraint'],
+] as const;
+
+/**
+ * What a server's error means for the stream, by SQLSTATE. `started`: the slot was found, so an undefined object is a
+ * publication.
+ */
+export function streamErrorOf(error: unknown, where: ErrorWhere, started: boolean): PgsluiceError {
+  if (error instanceof pg.DatabaseError) {
+    const code = codeOf(error.code ?? '', started);
+    const sqlstate = error.code ?? '';
+    if (code !== null) return streamError(code, error.message, { where: { ...where, sqlstate }, cause: error });
+  }
+  return fromPg(error, where);
+}
+
+function codeOf(sqlstate: string, started: boolean): StreamErrorCode | null {
+  switch (sqlstate) {
+    case '42704': // undefined_object
+      return started ? 'PGS2155' : 'PGS2151';
+    case '55006': // object_in_use
+      return 'PGS2153';
+    case '55000': // object_not_in_prerequisite_state: the slot was invalidated
+    case '58P01': // undefined_file: its WAL was removed
+      return 'PGS2154';
+    default:
+      return null;
+  }
+}
