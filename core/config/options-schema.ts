@@ -44,8 +44,7 @@ export class OptionsSchema {
       errors: false,
       compile: (name: string) => {
         const format = unitFormats[name];
-        if (format === undefined)
-          throw new Error(`unknown format "${name}"; known: ${Object.keys(unitFormats).join(', ')}`);
+        if (format === undefined) return textFormat(name);
         return (text: string, context) => {
           const value = format.parse(text);
           if (value !== null && context !== undefined) this.#units.set(context.instancePath, value);
@@ -62,6 +61,23 @@ export class OptionsSchema {
     if (!this.#validate(value)) return this.#validate.errors ?? [];
     for (const [pointer, number] of this.#units) replaceAt(value, pointer, number);
     return [];
+  }
+}
+
+/** Formats of plain text that the schema of schemas itself uses. */
+function textFormat(name: string): (text: string) => boolean {
+  if (name === 'uri') return (text) => URL.canParse(text);
+  if (name === 'uri-reference') return (text) => URL.canParse(text, 'http://base');
+  if (name === 'regex') return isRegex;
+  throw new Error(`unknown format "${name}"; known: ${Object.keys(unitFormats).join(', ')}, uri, uri-reference, regex`);
+}
+
+function isRegex(text: string): boolean {
+  try {
+    RegExp(text, 'u');
+    return true;
+  } catch {
+    return false;
   }
 }
 

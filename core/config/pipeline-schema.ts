@@ -43,6 +43,7 @@ function choice(names: readonly string[], kind: UseKind): JsonSchema {
     },
     allOf: names.map((name) => ({
       if: { properties: { plugin: { const: name } }, required: ['plugin'] },
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
       then: { $ref: `#/$defs/${kind}-${name}` },
     })),
   };

@@ -92,14 +92,18 @@ export class YamlTree {
   }
 
   #syntax(document: Document.Parsed): boolean {
-    let readable = true;
     for (const error of document.errors) {
-      const duplicate = error.code === 'DUPLICATE_KEY';
-      if (!duplicate) readable = false;
-      const message = duplicate ? 'key given twice' : `malformed YAML: ${lowerFirst(error.message)}`;
-      this.#add(duplicate ? 'PGS1003' : 'PGS1002', message, error.pos[0]);
+      if (error.code === 'DUPLICATE_KEY') {
+        this.#add('PGS1003', 'key given twice', error.pos[0]);
+        continue;
+      }
+      // The first one only: what a parser says after it is about its own guess.
+      const quote = this.#text.slice(error.pos[0] - 1, error.pos[0] + 1) === '${' || error.message.includes('${');
+      const advice = quote ? '; within { } and [ ] write "${…}" in quotes' : '';
+      this.#add('PGS1002', `malformed YAML: ${lowerFirst(error.message)}${advice}`, error.pos[0]);
+      return false;
     }
-    return readable;
+    return true;
   }
 
   #convert(node: Node, pointer: string, document: Document.Parsed, key: number | null): unknown {
