@@ -3,6 +3,41 @@ import type { Verb } from './cli.ts';
 /** In the order of `pgsluice --help`. A module is imported only when its verb is called. */
 export const verbs: readonly Verb[] = [
   {
+    name: 'run',
+    summary: 'copy, build indexes, catch up and follow; started again it resumes',
+    load: () => import('./verbs/run.ts'),
+  },
+  {
+    name: 'plan',
+    summary: 'show what run would do',
+    load: () => import('./verbs/plan.ts'),
+  },
+  {
+    name: 'check',
+    summary: 'live preflight of source and sinks; changes nothing',
+    load: () => import('./verbs/check.ts'),
+  },
+  {
+    name: 'status',
+    summary: 'phase, tables, positions, lag, WAL kept on the source',
+    load: () => import('./verbs/status.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'compare source and target; exit 4 if they differ',
+    load: () => import('./verbs/verify.ts'),
+  },
+  {
+    name: 'cutover',
+    summary: 'the switchover: barrier, verification, sequences, drop of slot and publication',
+    load: () => import('./verbs/cutover.ts'),
+  },
+  {
+    name: 'cleanup',
+    summary: 'drop what the pipeline made on the source, and its state',
+    load: () => import('./verbs/cleanup.ts'),
+  },
+  {
     name: 'validate',
     summary: 'check a pipeline file offline, all problems at once',
     load: () => import('./verbs/validate.ts'),

@@ -1,4 +1,3 @@
-import type { SnapshotSession } from '../api/snapshot.ts';
 import type { RunContext } from '../runtime/instances.ts';
 import { mappersOf, type Planning } from '../runtime/planning.ts';
 import { runStream } from '../runtime/stream/run-stream.ts';
@@ -17,23 +16,6 @@ export async function catchUp(context: RunContext, planning: Planning, until: bi
     until,
   });
   return changesOf(context) - before;
-}
-
-/**
- * A view of the source, and sinks that hold exactly what it shows, while others may go on writing: a temporary slot
- * gives the view an exact position, and the stream is followed up to there.
- */
-export async function alignedSnapshot(context: RunContext, planning: Planning): Promise<SnapshotSession> {
-  const head = context.state.head;
-  if (head === null || head.handoff === null) throw verifyError('PGS7004', 'this pipeline has no slot yet');
-  const session = await context.source.snapshot({ kind: 'again', handoff: head.handoff }, context.stop);
-  try {
-    await catchUp(context, planning, session.exactAt);
-    return session;
-  } catch (error) {
-    await session[Symbol.asyncDispose]();
-    throw error;
-  }
 }
 
 function changesOf(context: RunContext): number {

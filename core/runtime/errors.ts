@@ -75,6 +75,13 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS6011: {
+    title: 'Not confirmed',
+    cause: 'The verb drops things and was neither confirmed on a terminal nor given --yes.',
+    remedy: 'Run it again with --yes.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

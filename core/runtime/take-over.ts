@@ -45,10 +45,15 @@ async function tryLock(instances: Instances, stop: AbortSignal): Promise<boolean
     await instances.store.lock(stop);
     return true;
   } catch (error) {
-    if (error instanceof PgsluiceError && lockedCodes.has(error.code)) return false;
+    if (isLocked(error)) return false;
     throw error;
   }
 }
 
 /** Codes by which checkpoint stores say that another process holds the pipeline. */
 const lockedCodes: ReadonlySet<string> = new Set(['PGS6050']);
+
+/** Whether an error says that another process holds the pipeline. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof PgsluiceError && lockedCodes.has(error.code);
+}

@@ -3,6 +3,7 @@ import type { DigestSession } from '../api/digest.ts';
 import type { Logger } from '../api/context.ts';
 import type { Source } from '../api/source.ts';
 import type { PlannedSink } from '../runtime/instances.ts';
+import type { Aligned } from './aligned.ts';
 import { type CompareOptions, compareTable, type TableComparison } from './compare.ts';
 import { verifyError } from './errors.ts';
 import { queriesOf } from './queries.ts';
@@ -26,33 +27,37 @@ export interface VerifyReport {
 
 export const compareDefaults: CompareOptions = { rangeRows: 200_000, drillRows: 2_000, limit: 20 };
 
+export interface VerifyOptions {
+  readonly compare: CompareOptions;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** `schema.table` names on the source; null: all. */
+  readonly only: readonly string[] | null;
+}
+
 /**
- * Compares every table of every sink that can be read back. The caller has brought source and target to the same
- * position: `snapshot` names the source's view, and the targets hold exactly what it shows.
+ * Compares every table of every sink that can be read back. The caller has brought the sinks to the position of the
+ * source's view; as soon as the views of the targets are open, `aligned.release` lets them go on.
  */
 export async function verifyAll(
   source: Source,
   sinks: readonly PlannedSink[],
-  snapshot: string | undefined,
-  options: {
-    readonly compare: CompareOptions;
-    readonly log: Logger;
-    readonly signal: AbortSignal;
-    readonly only: readonly string[] | null;
-  },
+  aligned: Aligned,
+  options: VerifyOptions,
 ): Promise<VerifyReport> {
   const started = performance.now();
   const readable = sinks.filter((sink) => sink.sink.digests !== null);
   if (readable.length === 0) throw verifyError('PGS7002', 'no sink of this pipeline can be read back');
-  const verdicts: TableVerdict[] = [];
+  await using opened = new AsyncDisposableStack();
+  const pairs: { sink: PlannedSink; source: DigestSession; target: DigestSession }[] = [];
   for (const sink of readable) {
-    await using sides = new AsyncDisposableStack();
-    const open = {
-      source: sides.use(await source.digests.open(options.signal, snapshot)),
-      target: sides.use(await sink.sink.digests!.open(options.signal)),
-    };
-    verdicts.push(...(await verifySink(sink, open, options)));
+    const target = opened.use(await sink.sink.digests!.open(options.signal));
+    const view = opened.use(await source.digests.open(options.signal, aligned.session.name));
+    pairs.push({ sink, source: view, target });
   }
+  await aligned.release();
+  const verdicts: TableVerdict[] = [];
+  for (const { sink, ...sides } of pairs) verdicts.push(...(await verifySink(sink, sides, options)));
   const equal = verdicts.every((verdict) => verdict.comparison === null || verdict.comparison.equal);
   return { equal, tables: verdicts, seconds: (performance.now() - started) / 1000 };
 }

@@ -1,0 +1,27 @@
+import { type OpenPipeline, openPipeline } from '../runtime/open-pipeline.ts';
+import type { Metrics } from '../api/context.ts';
+import type { Cli } from './cli.ts';
+
+export interface OpenVerb {
+  readonly file: string;
+  readonly lock: 'none' | 'hold' | 'take-over';
+  /** Where log lines go: a verb that prints a result keeps stdout for it. */
+  readonly logTo: 'stdout' | 'stderr';
+  readonly signal: AbortSignal;
+  readonly metrics?: Metrics;
+}
+
+const noMetrics: Metrics = { count: () => {}, gauge: () => {} };
+
+/** Loads the file and opens the pipeline for a verb. */
+export async function openFor(cli: Cli, verb: OpenVerb): Promise<OpenPipeline> {
+  const config = await cli.load(verb.file);
+  return openPipeline({
+    config,
+    log: await cli.logger(verb.logTo),
+    metrics: verb.metrics ?? noMetrics,
+    debugValues: cli.options.debugValues,
+    stop: verb.signal,
+    lock: verb.lock,
+  });
+}

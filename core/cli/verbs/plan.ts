@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { printPlan } from '../../plan/print.ts';
+import { planSinks } from '../../runtime/planning.ts';
+import type { Cli } from '../cli.ts';
+import { openFor } from '../open.ts';
+
+/** `pgsluice plan FILE`: what `run` would do, from the same planner. */
+export function register(program: Command, cli: Cli): void {
+  program
+    .command('plan')
+    .description('show what run would do: routes, SELECTs, targets, chunks')
+    .argument('<file>', 'pipeline file')
+    .action((file: string) =>
+      cli.withSignals(async (signal) => {
+        await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
+        const { config, context, instances } = pipeline;
+        const catalog = await context.source.catalog(signal);
+        const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', signal);
+        for (const sink of planning.sinks) {
+          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans)}\n`);
+        }
+      }),
+    );
+}
