@@ -1,0 +1,19 @@
+// Builds dist/ for the package: tsc, then the files that are not TypeScript, each next to its module.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, globSync, mkdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const require = createRequire(import.meta.url);
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
+const assets = '{core,plugins}/**/*.{html,css,js,mjs,sql,json,svg,wasm}';
+
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+for (const file of globSync(assets, { cwd: root })) {
+  const to = join(root, 'dist', file);
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(join(root, file), to);
+}
