@@ -1,0 +1,50 @@
+import type { Expr, SqlType } from '../api/expr.ts';
+import type { PgsluiceError } from '../api/error.ts';
+import type { Column } from '../api/relation.ts';
+import { expressionError, type expressionErrors } from './errors.ts';
+import { Refused } from './resolve.ts';
+import { suggestion } from './suggest.ts';
+import { nameOf } from './types.ts';
+
+type Code = keyof typeof expressionErrors;
+
+/** What an expression is parsed in: its text and the columns it may name. */
+export class Scope {
+  readonly #text: string;
+  readonly #columns: ReadonlyMap<string, Column>;
+  constructor(sql: string, columns: readonly Column[]) {
+    this.#text = sql;
+    this.#columns = new Map(columns.map((column) => [column.name, column]));
+  }
+
+  /** An error at a byte offset of the text (0-based, UTF-8; below 0: its start), as `line:col: message`. */
+  error(code: Code, offset: number, message: string): PgsluiceError {
+    const before = Buffer.from(this.#text).subarray(0, Math.max(offset, 0)).toString();
+    const lines = before.split('\n');
+    return expressionError(code, `${lines.length}:${[...(lines.at(-1) as string)].length + 1}: ${message}`);
+  }
+
+  /** Runs what does not know its position, and adds it to a refusal. */
+  at<T>(offset: number, make: () => T): T {
+    try {
+      return make();
+    } catch (error) {
+      if (error instanceof Refused) throw this.error(error.code, offset, error.message);
+      throw error;
+    }
+  }
+
+  column(name: string, offset: number): Expr {
+    const column = this.#columns.get(name);
+    if (column === undefined) {
+      throw this.error('PGS4102', offset, `no column ${JSON.stringify(name)}${suggestion(name, this.#columns.keys())}`);
+    }
+    return { op: 'column', name, type: typeOfColumn(column) };
+  }
+}
+
+/** Domains give way to what is under them; a type that expressions do not decode keeps its name for casts. */
+export function typeOfColumn(column: Column): SqlType {
+  if (nameOf(column.baseType) !== null) return { oid: column.baseType, typmod: column.typmod };
+  return { oid: column.baseType, typmod: column.typmod, name: column.typeName, kind: column.typeKind };
+}
