@@ -52,4 +52,9 @@ export const verbs: readonly Verb[] = [
     summary: 'print the JSON Schema of pipeline files',
     load: () => import('./verbs/schema.ts'),
   },
+  {
+    name: 'demo',
+    summary: 'the whole story on this machine, with real servers and live writes',
+    load: () => import('./verbs/demo.ts'),
+  },
 ];

@@ -3,7 +3,7 @@ import { relationName } from '../api/relation.ts';
 import type { SnapshotSession } from '../api/snapshot.ts';
 import type { SourceCatalog, SourceIdentity } from '../api/source.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
-import { publishedTables } from '../plan/published.ts';
+import { publishedTables } from '../plan/publication.ts';
 import type { Head } from '../state/pipeline-state.ts';
 import { runtimeError } from './errors.ts';
 import type { Instances, RunContext } from './instances.ts';
