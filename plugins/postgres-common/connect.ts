@@ -36,6 +36,9 @@ const settings: Readonly<Record<string, string>> = {
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  // Under row level security a query would silently leave rows out; this makes it an error (manual: row_security).
+  row_security: 'off',
   search_path: 'pg_catalog',
 };
 
@@ -90,7 +93,9 @@ function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): 
 
 function setup(replication: boolean): string {
   const pairs = Object.entries(settings).filter(([name]) => !replication || name !== 'search_path');
-  return pairs.map(([name, value]) => `SET ${name} = '${value}'`).join('; ');
+  // transaction_timeout is of 17 and later.
+  const newer = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`;
+  return [...pairs.map(([name, value]) => `SET ${name} = '${value}'`), newer].join('; ');
 }
 
 /** sslmode prefer and allow: the other way is tried when the server lacks TLS, or its pg_hba.conf refuses this way. */

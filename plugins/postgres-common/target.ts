@@ -2,7 +2,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { userInfo } from 'node:os';
 import { connectionError } from './errors.ts';
 import { passwordFromFile } from './pgpass.ts';
-import { type SslMode, sslModes, tlsAttempts } from './tls.ts';
+import { type SslMode, type TlsFiles, sslModes, tlsAttempts } from './tls.ts';
 
 /** A server and database as the URL and libpq's environment variables name it. */
 export interface Target {
@@ -13,6 +13,8 @@ export interface Target {
   /** Undefined: the server is asked without one (trust, certificate). */
   readonly password: () => Promise<string | undefined>;
   readonly attempts: readonly (false | TlsOptions)[];
+  /** The mode and files that the attempts were made from. */
+  readonly tls: TlsFiles;
   /** Startup parameter `options` (`-c …`). */
   readonly options: string | undefined;
   readonly channelBinding: boolean;
@@ -58,6 +60,7 @@ export function readTarget(url: string, keys: TlsKeys, name: string): Target {
     password: async () => secret ?? (await passwordFromFile(at)),
     // libpq speaks no TLS on a Unix socket.
     attempts: host.startsWith('/') ? [false] : tlsAttempts(files, name),
+    tls: files,
     options: from('options', 'PGOPTIONS'),
     channelBinding: ['prefer', 'require'].includes(from('channel_binding', 'PGCHANNELBINDING') ?? ''),
     connectTimeoutMs: Number(from('connect_timeout', 'PGCONNECT_TIMEOUT') ?? '15') * 1000,

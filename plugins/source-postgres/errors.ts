@@ -106,6 +106,15 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2122: {
+    title: 'Table rewritten under the snapshot',
+    cause:
+      'ALTER TABLE, TRUNCATE, VACUUM FULL or CLUSTER gave the table a new file after the snapshot was taken, which it cannot read.',
+    remedy:
+      'Run again: finished tables stay, this one is read under a new snapshot. Avoid DDL on tables while they are copied.',
+    exit: 1,
+    retry: 'backoff',
+  },
   PGS2130: {
     title: 'Schema dump failed',
     cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',

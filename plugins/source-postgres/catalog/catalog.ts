@@ -45,11 +45,12 @@ async function withShapes(client: pg.Client, tables: readonly CatalogTable[]): P
   });
 }
 
-/** Which server and database this is (manual: pg_control_system, pg_control_checkpoint); needs no replication connection. */
+/** Which server and database this is; needs no replication connection. The first eight digits of a WAL file's name are the timeline. */
 export async function readIdentity(client: pg.Client): Promise<SourceIdentity> {
   const { rows } = await client.query<Record<'id' | 'timeline' | 'db' | 'version', string>>(
     `SELECT (SELECT system_identifier FROM pg_control_system()) AS id,
-            (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+            CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+                 ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END AS timeline,
             current_database() AS db, current_setting('server_version_num') AS version`,
   );
   const row = rows[0]!;

@@ -1,0 +1,45 @@
+import { type CheckInput, value } from './check.ts';
+
+/** Logical decoding does not carry large objects. */
+export async function largeObjects({ client, report }: CheckInput): Promise<void> {
+  const count = Number(await value(client, 'SELECT count(*) FROM (SELECT FROM pg_largeobject_metadata LIMIT 1000) l'));
+  if (count === 0) return;
+  report.add({
+    check: 'large-objects',
+    level: 'warning',
+    subject: 'source',
+    message: `the database has ${count === 1000 ? '1000 or more' : count} large objects, which are not replicated`,
+    remedy: 'Copy them with pg_dump --large-objects while nobody writes them, or move them into bytea columns.',
+  });
+}
+
+/** Sequences are not in the stream; the cut-over sets them. */
+export async function sequences({ client, report }: CheckInput): Promise<void> {
+  const count = await value(client, "SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relpersistence <> 't'");
+  report.add({
+    check: 'sequences',
+    level: 'ok',
+    subject: 'source',
+    message: `${count} sequences, set on the target at the cut-over`,
+    remedy: null,
+  });
+}
+
+/** Under row level security a role that is subject to it would read a part of the table; COPY refuses (row_security off). */
+export async function rowSecurity({ client, catalog, report }: CheckInput): Promise<void> {
+  const oids = catalog.tables.map(({ relation }) => relation.oid).join(',');
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = ANY($1::oid[]) AND row_security_active(c.oid)`,
+    [`{${oids}}`],
+  );
+  for (const { name } of rows) {
+    report.add({
+      check: 'row-security',
+      level: 'error',
+      subject: name,
+      message: `row level security of ${name} applies to this role, so it cannot read the whole table`,
+      remedy: 'ALTER ROLE … BYPASSRLS; or connect as the owner of the table.',
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import { quoteIdent } from '../../postgres-common/quote.ts';
+import { type CheckInput, value } from './check.ts';
+
+/** Replication, CREATE on the database and ownership of the tables (a publication needs both), SELECT on them. */
+export async function privileges({ client, catalog, report }: CheckInput): Promise<void> {
+  const user = await value(client, 'SELECT current_user');
+  const role = quoteIdent(user);
+  const replicates = await value(
+    client,
+    'SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user',
+  );
+  report.add({
+    check: 'replication-privilege',
+    level: replicates === 't' ? 'ok' : 'error',
+    subject: 'source',
+    message: `role ${user} ${replicates === 't' ? 'may' : 'may not'} open replication connections`,
+    remedy: replicates === 't' ? null : `ALTER ROLE ${role} REPLICATION;`,
+  });
+  const database = quoteIdent(catalog.identity.database);
+  const creates = await value(client, "SELECT has_database_privilege(current_database(), 'CREATE')");
+  report.add({
+    check: 'publication-privilege',
+    level: creates === 't' ? 'ok' : 'error',
+    subject: 'source',
+    message: `role ${user} ${creates === 't' ? 'may' : 'may not'} create publications in ${catalog.identity.database}`,
+    remedy: creates === 't' ? null : `GRANT CREATE ON DATABASE ${database} TO ${role};`,
+  });
+  await perTable({ client, catalog, report }, role);
+}
+
+async function perTable(
+  { client, catalog, report }: Pick<CheckInput, 'client' | 'catalog' | 'report'>,
+  role: string,
+): Promise<void> {
+  const oids = catalog.tables.map(({ relation }) => relation.oid).join(',');
+  const { rows } = await client.query<Record<'name' | 'ident' | 'owner' | 'owns' | 'reads', string>>(
+    `SELECT n.nspname || '.' || c.relname AS name, format('%I.%I', n.nspname, c.relname) AS ident,
+            quote_ident(pg_get_userbyid(c.relowner)) AS owner, pg_has_role(c.relowner, 'USAGE') AS owns,
+            has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS reads
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = ANY($1::oid[]) AND NOT (pg_has_role(c.relowner, 'USAGE')
+           AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
+     ORDER BY 1`,
+    [`{${oids}}`],
+  );
+  for (const row of rows) {
+    const what = row.owns !== 't' ? 'is not owned by' : 'cannot be read by';
+    report.add({
+      check: 'table-privilege',
+      level: 'error',
+      subject: row.name,
+      message: `${row.name} ${what} role ${role}`,
+      remedy: row.owns === 't' ? `GRANT SELECT ON ${row.ident} TO ${role};` : `GRANT ${row.owner} TO ${role};`,
+    });
+  }
+}

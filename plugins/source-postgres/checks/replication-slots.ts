@@ -1,0 +1,22 @@
+import { quoteLiteral } from '../../postgres-common/quote.ts';
+import { type CheckInput, value } from './check.ts';
+
+/** One for the pipeline, and one for the moment of a snapshot taken again. */
+export async function replicationSlots({ client, access, report }: CheckInput): Promise<void> {
+  const max = Number(await value(client, 'SHOW max_replication_slots'));
+  const used = Number(await value(client, 'SELECT count(*) FROM pg_replication_slots'));
+  const exists =
+    (await value(
+      client,
+      `SELECT count(*) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(access.slot)}`,
+    )) !== '0';
+  const free = max - used;
+  const enough = exists ? 0 : 1;
+  report.add({
+    check: 'replication-slots',
+    level: free < enough ? 'error' : free < enough + 1 ? 'warning' : 'ok',
+    subject: 'source',
+    message: `${used} of ${max} replication slots in use${exists ? `, slot ${access.slot} among them` : ''}`,
+    remedy: free >= enough + 1 ? null : `ALTER SYSTEM SET max_replication_slots = ${max + 2}; and restart the source`,
+  });
+}

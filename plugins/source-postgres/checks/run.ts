@@ -1,0 +1,48 @@
+import type { CheckReport } from '../../../core/api/check.ts';
+import { readCatalog, readIdentity } from '../catalog/catalog.ts';
+import type { PostgresSourceOptions } from '../options.ts';
+import { type SourceAccess, withClient } from '../session.ts';
+import type { Check } from './check.ts';
+import { connections, pooler } from './connections.ts';
+import { largeObjects, rowSecurity, sequences } from './contents.ts';
+import { privileges } from './privileges.ts';
+import { replicaIdentity } from './replica-identity.ts';
+import { replicationSlots } from './replication-slots.ts';
+import { serverVersion, standby, walKeepSize } from './server.ts';
+import { longTransactions, preparedTransactions } from './transactions.ts';
+import { walLevel } from './wal-level.ts';
+import { walsenders } from './walsenders.ts';
+
+/** In the order of the report. Each asks the server a few questions and changes nothing. */
+const checks: readonly Check[] = [
+  serverVersion,
+  standby,
+  pooler,
+  walLevel,
+  replicationSlots,
+  walsenders,
+  connections,
+  walKeepSize,
+  privileges,
+  replicaIdentity,
+  rowSecurity,
+  longTransactions,
+  preparedTransactions,
+  largeObjects,
+  sequences,
+];
+
+export async function runChecks(
+  access: SourceAccess,
+  options: PostgresSourceOptions,
+  report: CheckReport,
+  signal: AbortSignal,
+): Promise<void> {
+  await withClient(access, signal, async (client) => {
+    const catalog = await readCatalog(client, await readIdentity(client), options.tables ?? {});
+    for (const check of checks) {
+      signal.throwIfAborted();
+      await check({ client, access, options, catalog, report });
+    }
+  });
+}

@@ -1,0 +1,49 @@
+import { type CheckInput, value } from './check.ts';
+
+const oldest = 14;
+const newest = 18;
+
+export async function serverVersion({ catalog, report }: CheckInput): Promise<void> {
+  const { version } = catalog.identity;
+  const major = Math.floor(version / 10_000);
+  const level = major < oldest ? 'error' : major > newest ? 'warning' : 'ok';
+  report.add({
+    check: 'server-version',
+    level,
+    subject: 'source',
+    message: `PostgreSQL ${major}.${version % 10_000}`,
+    remedy: level === 'ok' ? null : `Versions ${oldest} to ${newest} are tested.`,
+  });
+}
+
+/** A standby decodes from 16 on, but a publication can only be made on its primary. */
+export async function standby({ client, report }: CheckInput): Promise<void> {
+  if ((await value(client, 'SELECT pg_is_in_recovery()')) !== 't') return;
+  report.add({
+    check: 'standby',
+    level: 'error',
+    subject: 'source',
+    message: 'the source is a standby: publications and messages cannot be made there',
+    remedy: 'Name the primary in the URL.',
+  });
+}
+
+/** Settings that cut off a slot that lags. */
+export async function walKeepSize({ client, catalog, report }: CheckInput): Promise<void> {
+  const megabytes = Number(
+    await value(client, "SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'"),
+  );
+  const total = catalog.tables.reduce((sum, { bytes }) => sum + bytes, 0);
+  const limit = megabytes * 1024 * 1024;
+  const small = megabytes >= 0 && limit < total;
+  report.add({
+    check: 'max-slot-wal-keep-size',
+    level: small ? 'warning' : 'ok',
+    subject: 'source',
+    message:
+      megabytes < 0
+        ? 'max_slot_wal_keep_size is unlimited: watch the disk of the source while the pipeline does not run'
+        : `a slot that lags more than ${megabytes} MB is cut off`,
+    remedy: small ? 'ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf();' : null,
+  });
+}

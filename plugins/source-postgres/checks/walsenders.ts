@@ -1,0 +1,14 @@
+import { type CheckInput, value } from './check.ts';
+
+export async function walsenders({ client, report }: CheckInput): Promise<void> {
+  const max = Number(await value(client, 'SHOW max_wal_senders'));
+  const used = Number(await value(client, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'"));
+  const ok = max - used >= 1;
+  report.add({
+    check: 'walsenders',
+    level: ok ? 'ok' : 'error',
+    subject: 'source',
+    message: `${used} of ${max} walsenders in use`,
+    remedy: ok ? null : `ALTER SYSTEM SET max_wal_senders = ${max + 2}; and restart the source`,
+  });
+}

@@ -1,0 +1,88 @@
+import type pg from 'pg';
+import { parseLsn } from '../../../core/api/lsn.ts';
+import type { SequenceState } from '../../../core/api/snapshot.ts';
+import type { SlotStatus, SourceControl } from '../../../core/api/source.ts';
+import { quoteIdent } from '../../postgres-common/quote.ts';
+import { type SourceAccess, withClient } from '../session.ts';
+import { dropSlot } from '../slot.ts';
+import { readSequences } from './sequences.ts';
+
+/** A short connection per call: these are rare, and none is held while nothing is asked. */
+export class PostgresControl implements SourceControl {
+  readonly #access: SourceAccess;
+
+  constructor(access: SourceAccess) {
+    this.#access = access;
+  }
+
+  position(): Promise<bigint> {
+    // Flushed, not inserted: what is not flushed is not decoded yet, and a crash could still take it back.
+    return this.#ask(async (client) => {
+      const { rows } = await client.query<{ at: string }>(
+        `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS at`,
+      );
+      return parseLsn(rows[0]!.at);
+    });
+  }
+
+  slot(): Promise<SlotStatus | null> {
+    return this.#ask((client) => readSlot(client, this.#access.slot));
+  }
+
+  emit(content: string): Promise<bigint> {
+    return this.#ask(async (client) => {
+      await client.query("SELECT pg_logical_emit_message(true, 'pgsluice', $1::text)", [content]);
+      // A transaction with an xid and synchronous_commit off is not flushed yet; insert is at or past its commit.
+      const { rows } = await client.query<{ at: string }>('SELECT pg_current_wal_insert_lsn() AS at');
+      return parseLsn(rows[0]!.at);
+    });
+  }
+
+  sequences(): Promise<readonly SequenceState[]> {
+    return this.#ask(readSequences);
+  }
+
+  cleanup(): Promise<readonly string[]> {
+    const { slot, publication } = this.#access;
+    return this.#ask(async (client) => {
+      const done: string[] = [];
+      if (await dropSlot(client, this.#access, slot)) done.push(`replication slot ${slot}`);
+      const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [publication]);
+      if (rows.length > 0) {
+        await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdent(publication)}`);
+        done.push(`publication ${publication}`);
+      }
+      return done;
+    });
+  }
+
+  #ask<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+    return withClient(this.#access, null, work);
+  }
+}
+
+async function readSlot(client: pg.Client, name: string): Promise<SlotStatus | null> {
+  const { rows } = await client.query<Record<string, string | null>>(
+    `SELECT active, coalesce(confirmed_flush_lsn, restart_lsn, '0/0') AS confirmed, wal_status, safe_wal_size,
+            here AS current, greatest(0, coalesce(here - restart_lsn, 0)) AS retained
+     FROM pg_replication_slots,
+          LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END) w (here)
+     WHERE slot_name = $1`,
+    [name],
+  );
+  const row = rows[0];
+  if (row === undefined) return null;
+  return {
+    name,
+    active: row['active'] === 't',
+    confirmed: parseLsn(row['confirmed']!),
+    current: parseLsn(row['current']!),
+    retainedBytes: Number(row['retained']),
+    walStatus: row['wal_status'] ?? 'lost',
+    safeBytes: nullOrNumber(row['safe_wal_size']),
+  };
+}
+
+function nullOrNumber(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text);
+}

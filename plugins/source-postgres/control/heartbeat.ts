@@ -1,0 +1,46 @@
+import type { Logger } from '../../../core/api/context.ts';
+import type { SourceControl } from '../../../core/api/source.ts';
+
+/** Content of a heartbeat's logical message. */
+export const heartbeatContent = '{"kind":"heartbeat"}';
+
+/**
+ * Writes a small message into the source's WAL now and then, so that lag can be told on a quiet database and the slot
+ * moves on while other databases of the server write. A failure is logged: the stream itself tells of a lost server.
+ */
+export class Heartbeat {
+  readonly #control: SourceControl;
+  readonly #every: number;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | null = null;
+  #busy = false;
+
+  /** `every` in milliseconds. */
+  constructor(control: SourceControl, every: number, log: Logger) {
+    this.#control = control;
+    this.#every = every;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#beat(), this.#every).unref();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      await this.#control.emit(heartbeatContent);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#log.log('warn', 'heartbeat-failed', `heartbeat not written: ${message}`);
+    } finally {
+      this.#busy = false;
+    }
+  }
+}

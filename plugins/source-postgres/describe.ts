@@ -1,0 +1,89 @@
+import pg from 'pg';
+import type { Relation, RelationKind } from '../../core/api/relation.ts';
+import { type TypeFacts, readTypes } from '../postgres-common/column-types.ts';
+import { destroy, disconnect } from '../postgres-common/connect.ts';
+import { fromPg } from '../postgres-common/pg-error.ts';
+import { type SourceAccess, open } from './session.ts';
+import { type ColumnDetails, relationFrom } from './stream/relation-of.ts';
+import type { WireColumn, WireRelation } from './stream/wire.ts';
+
+interface CatalogNow {
+  readonly kind: RelationKind;
+  readonly columns: ReadonlyMap<string, Pick<ColumnDetails, 'notNull' | 'generated' | 'identity'>>;
+  readonly primaryKey: readonly string[];
+}
+
+/**
+ * Joins Relation messages with the catalog, over one connection that is opened at the first message and held. Names, types
+ * and order are the message's. The catalog is today's, and may be ahead of the stream: a column that is gone is nullable
+ * and plain, a type that is gone is unknown (and never safe in binary).
+ */
+export class Describer implements AsyncDisposable {
+  readonly #access: SourceAccess;
+  #client: Promise<pg.Client> | null = null;
+
+  constructor(access: SourceAccess) {
+    this.#access = access;
+  }
+
+  async describe(wire: WireRelation): Promise<Relation> {
+    this.#client ??= open(this.#access);
+    const opened = this.#client;
+    try {
+      const client = await opened;
+      const now = await readNow(client, wire);
+      const types = await readTypes(client, wire.columns);
+      const columns = wire.columns.map((column, i) => detailsOf(column, types[i]!, now));
+      return relationFrom(wire, { kind: now.kind, columns, primaryKey: now.primaryKey });
+    } catch (error) {
+      this.#client = null;
+      opened.then(destroy, () => {});
+      throw fromPg(error, { connection: this.#access.name, table: `${wire.schema}.${wire.name}` });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const client = (await this.#client?.catch(() => null)) ?? null;
+    this.#client = null;
+    if (client !== null) await disconnect(client);
+  }
+}
+
+function detailsOf(column: WireColumn, type: TypeFacts | null, now: CatalogNow): ColumnDetails {
+  const known = now.columns.get(column.name) ?? { notNull: false, generated: 'never', identity: 'never' };
+  if (type !== null) return { ...known, ...type };
+  return {
+    ...known,
+    typeName: column.typeName ?? 'unknown',
+    typeKind: 'base',
+    baseType: column.type,
+    binarySafe: false,
+  };
+}
+
+async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNow> {
+  const { rows } = await client.query<string[]>({
+    text: `SELECT a.attname, a.attnotnull, a.attgenerated, a.attidentity, coalesce(array_position(i.key, a.attnum), 0),
+                  c.relkind, c.relispartition
+           FROM pg_class c
+           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           LEFT JOIN LATERAL (SELECT string_to_array(indkey::text, ' ')::int2[] AS key FROM pg_index
+                              WHERE indrelid = c.oid AND indisprimary) i ON true
+           WHERE c.oid = $1`,
+    values: [wire.oid],
+    rowMode: 'array',
+  } as unknown as pg.QueryArrayConfig);
+  const first = rows[0];
+  const kind =
+    first === undefined ? 'table' : first[5] === 'p' ? 'partitioned' : first[6] === 't' ? 'partition' : 'table';
+  const columns = new Map<string, Pick<ColumnDetails, 'notNull' | 'generated' | 'identity'>>();
+  for (const [name, notNull, generated, identity] of rows as [string, ...string[]][]) {
+    columns.set(name, {
+      notNull: notNull === 't',
+      generated: generated === 's' ? 'stored' : generated === 'v' ? 'virtual' : 'never',
+      identity: identity === 'a' ? 'always' : identity === 'd' ? 'default' : 'never',
+    });
+  }
+  const keyed = rows.filter((row) => row[4] !== '0').sort((a, b) => Number(a[4]) - Number(b[4]));
+  return { kind, columns, primaryKey: keyed.map((row) => row[0]!) };
+}

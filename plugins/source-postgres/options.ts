@@ -1,0 +1,49 @@
+import type { JsonSchema } from '../../core/api/plugin.ts';
+import { type SnapshotOption, type TablesOption, snapshotSchema, tablesSchema } from '../../core/api/schemas.ts';
+import { type ConnectionOptions, connectionOptions } from '../postgres-common/connect.ts';
+
+/** Keys of `source:` in the pipeline file, sizes in bytes and durations in milliseconds. */
+export interface PostgresSourceOptions extends ConnectionOptions {
+  readonly tables?: TablesOption;
+  readonly snapshot?: Partial<SnapshotOption>;
+  readonly slot?: { readonly name?: string };
+  readonly publication?: { readonly name?: string };
+  readonly heartbeat?: number;
+}
+
+export const postgresSourceOptions: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['url'],
+  properties: {
+    ...connectionOptions,
+    tables: tablesSchema,
+    snapshot: snapshotSchema,
+    slot: {
+      type: 'object',
+      additionalProperties: false,
+      description: 'The replication slot.',
+      properties: {
+        name: {
+          type: 'string',
+          pattern: '^[a-z0-9_]{1,63}$',
+          description: 'Lower-case letters, digits and underscore; default pgsluice_<pipeline>.',
+        },
+      },
+    },
+    publication: {
+      type: 'object',
+      additionalProperties: false,
+      description: 'The publication, made for exactly the chosen tables.',
+      properties: {
+        name: { type: 'string', minLength: 1, maxLength: 63, description: 'Default pgsluice_<pipeline>.' },
+      },
+    },
+    heartbeat: {
+      type: 'string',
+      format: 'duration',
+      description:
+        'Write a small message into the source’s WAL this often; needed where other databases write and this one does not.',
+    },
+  },
+};

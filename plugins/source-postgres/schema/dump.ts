@@ -1,0 +1,55 @@
+import type { SchemaDump } from '../../../core/api/snapshot.ts';
+import { sourceError } from '../errors.ts';
+import { type SourceAccess, withClient } from '../session.ts';
+import { type NativeDump, findNative, inspect, runNative } from './native.ts';
+import { parseDump, withoutOurs } from './parse.ts';
+import { runWasm, wasmVersion } from './wasm.ts';
+
+/**
+ * The source's schema by pg_dump: a native one of at least the source's major version where there is one, else 18 as
+ * WebAssembly. PGSLUICE_PG_DUMP forces one: a path, or `wasm`. Throws PGS2130 when it fails, PGS2131 when the forced one
+ * does not do.
+ */
+export async function dumpSchema(
+  access: SourceAccess,
+  snapshot: string | null,
+  signal: AbortSignal,
+): Promise<SchemaDump> {
+  const major = await withClient(access, signal, async (client) => {
+    const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
+    return Math.floor(Number(rows[0]!.server_version_num) / 10_000);
+  });
+  const args = dumpArguments(snapshot);
+  const native = await chooseNative(major);
+  const text =
+    native === null ? await runWasm(access, args, signal) : await runNative(native, access.connection, args, signal);
+  const by = `pg_dump ${native === null ? wasmVersion : native.version}`;
+  const objects = withoutOurs(parseDump(text), access.publication);
+  access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
+  return { objects, by };
+}
+
+function dumpArguments(snapshot: string | null): readonly string[] {
+  return [
+    '--schema-only',
+    '--no-subscriptions',
+    '--no-tablespaces',
+    '--exclude-schema=pgsluice',
+    ...(snapshot === null ? [] : [`--snapshot=${snapshot}`]),
+  ];
+}
+
+async function chooseNative(major: number): Promise<NativeDump | null> {
+  const forced = process.env['PGSLUICE_PG_DUMP'] ?? '';
+  if (forced === 'wasm') return null;
+  if (forced === '') return findNative(major);
+  const native = await inspect(forced);
+  if (native === null) throw sourceError('PGS2131', `PGSLUICE_PG_DUMP=${forced} does not run as pg_dump`);
+  if (native.major < major) {
+    throw sourceError(
+      'PGS2131',
+      `${forced} is version ${native.version}, the source ${major}: pg_dump refuses newer servers`,
+    );
+  }
+  return native;
+}

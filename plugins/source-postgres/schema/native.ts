@@ -1,0 +1,89 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ConnectionOptions } from '../../postgres-common/connect.ts';
+import { readTarget } from '../../postgres-common/target.ts';
+import { sourceError } from '../errors.ts';
+
+const run = promisify(execFile);
+
+export interface NativeDump {
+  readonly path: string;
+  readonly version: string;
+  readonly major: number;
+}
+
+/** A pg_dump of at least this major: on PATH, or where Debian and Red Hat put them. The oldest that fits. */
+export async function findNative(major: number): Promise<NativeDump | null> {
+  const found: NativeDump[] = [];
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...(await installed())]) {
+    const path = join(folder, process.platform === 'win32' ? 'pg_dump.exe' : 'pg_dump');
+    if (folder === '' || !existsSync(path)) continue;
+    const dump = await inspect(path);
+    if (dump !== null && dump.major >= major) found.push(dump);
+  }
+  return found.sort((a, b) => a.major - b.major)[0] ?? null;
+}
+
+export async function inspect(path: string): Promise<NativeDump | null> {
+  try {
+    const { stdout } = await run(path, ['--version'], { timeout: 10_000 });
+    const version = /(\d+)(?:\.\d+|\w*)/.exec(stdout);
+    return version === null ? null : { path, version: version[0], major: Number(version[1]) };
+  } catch {
+    return null;
+  }
+}
+
+async function installed(): Promise<string[]> {
+  const folders: string[] = [];
+  for (const [root, pattern] of [
+    ['/usr/lib/postgresql', /^\d+$/],
+    ['/usr', /^pgsql-\d+$/],
+  ] as const) {
+    const names = await readdir(root).catch(() => []);
+    folders.push(...names.filter((name) => pattern.test(name)).map((name) => join(root, name, 'bin')));
+  }
+  return folders;
+}
+
+/** Runs it. The password goes by environment, never by argument: arguments are everyone's to read (I11). */
+export async function runNative(
+  dump: NativeDump,
+  connection: ConnectionOptions,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const target = readTarget(connection.url, connection, 'source');
+  const { mode, rootCert, cert, key } = target.tls;
+  const password = await target.password();
+  const env = {
+    ...process.env,
+    PGHOST: target.host,
+    PGPORT: String(target.port),
+    PGUSER: target.user,
+    PGDATABASE: target.database,
+    PGAPPNAME: 'pgsluice pg_dump',
+    PGSSLMODE: mode,
+    ...(password === undefined ? {} : { PGPASSWORD: password }),
+    ...(target.options === undefined ? {} : { PGOPTIONS: target.options }),
+    ...(rootCert === undefined ? {} : { PGSSLROOTCERT: rootCert }),
+    ...(cert === undefined ? {} : { PGSSLCERT: cert }),
+    ...(key === undefined ? {} : { PGSSLKEY: key }),
+  };
+  try {
+    const { stdout } = await run(dump.path, [...args], { env, signal, maxBuffer: 1 << 30, encoding: 'utf8' });
+    return stdout;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const stderr = (cause as { stderr?: string }).stderr?.trim() ?? String(cause);
+    throw sourceError('PGS2130', `${dump.path} (${dump.version}): ${lastLines(stderr)}`, { cause });
+  }
+}
+
+/** The last lines say what went wrong, the ones before whatever pg_dump warned of. */
+export function lastLines(text: string): string {
+  return text.split('\n').filter(Boolean).slice(-3).join(' – ');
+}

@@ -1,0 +1,39 @@
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
+
+/** What the starter of this worker gives it. */
+export interface WasmWorkerData {
+  readonly port: MessagePort;
+  /** One int32 that the other side sets to 1 when an answer is on the port. */
+  readonly bell: SharedArrayBuffer;
+  readonly args: readonly string[];
+}
+
+/**
+ * pg_dump as WebAssembly calls its server synchronously, which JavaScript cannot do on a socket: this thread sends what
+ * pg_dump wrote to the main thread and sleeps until the answer is there.
+ */
+const { port, bell, args } = workerData as WasmWorkerData;
+const flag = new Int32Array(bell);
+
+const server = {
+  // The package saves and restores the search path of the database that it thinks it has; ours is a remote one.
+  query: async () => ({ rows: [{ search_path: '' }] }),
+  exec: async () => [],
+  execProtocolRawStream(bytes: Uint8Array, { onRawData }: { onRawData: (bytes: Uint8Array) => void }): void {
+    Atomics.store(flag, 0, 0);
+    // A view of the program's memory, which it uses again: copied.
+    port.postMessage({ kind: 'send', bytes: bytes.slice() });
+    Atomics.wait(flag, 0, 0);
+    const answer = receiveMessageOnPort(port)?.message as { bytes?: Uint8Array; error?: string } | undefined;
+    if (answer?.bytes === undefined) throw new Error(answer?.error ?? 'no answer from the server');
+    if (answer.bytes.length > 0) onRawData(answer.bytes);
+  },
+};
+
+try {
+  const file = await pgDump({ pg: server as unknown as Parameters<typeof pgDump>[0]['pg'], args: [...args] });
+  port.postMessage({ kind: 'done', text: await file.text() });
+} catch (error) {
+  port.postMessage({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+}

@@ -1,0 +1,153 @@
+import pg from 'pg';
+import { PgsluiceError } from '../../core/api/error.ts';
+import { parseLsn } from '../../core/api/lsn.ts';
+import { destroy, disconnect } from '../postgres-common/connect.ts';
+import { fromPg } from '../postgres-common/pg-error.ts';
+import { quoteIdent } from '../postgres-common/quote.ts';
+import { sourceError } from './errors.ts';
+import { type SourceAccess, open, withClient } from './session.ts';
+
+export interface NewSlot {
+  readonly consistentPoint: bigint;
+  /** Importable until `close`. Empty where none was exported. */
+  readonly snapshot: string;
+  /** Ends the replication connection: the exported snapshot goes, and with it a temporary slot. */
+  close(): Promise<void>;
+}
+
+export interface SlotRequest {
+  readonly name: string;
+  readonly temporary: boolean;
+  readonly exportSnapshot: boolean;
+}
+
+/**
+ * CREATE_REPLICATION_SLOT … LOGICAL pgoutput (manual: "Streaming Replication Protocol"). Waits until all transactions that
+ * run now have ended, and says for whom it waits. Aborting cuts the connection; the server then drops the unfinished slot.
+ */
+export async function createSlot(access: SourceAccess, request: SlotRequest, signal: AbortSignal): Promise<NewSlot> {
+  const client = await openReplication(access);
+  const abort = (): void => destroy(client);
+  signal.addEventListener('abort', abort, { once: true });
+  const waits = watchWaits(access, client);
+  try {
+    signal.throwIfAborted();
+    const kind = request.temporary ? 'TEMPORARY LOGICAL' : 'LOGICAL';
+    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string | null }>(
+      `CREATE_REPLICATION_SLOT ${quoteIdent(request.name)} ${kind} pgoutput ${request.exportSnapshot ? 'EXPORT_SNAPSHOT' : 'NOEXPORT_SNAPSHOT'}`,
+    );
+    const row = rows[0]!;
+    return {
+      consistentPoint: parseLsn(row.consistent_point),
+      snapshot: row.snapshot_name ?? '',
+      close: () => disconnect(client),
+    };
+  } catch (error) {
+    destroy(client);
+    if (signal.aborted) throw signal.reason;
+    throw await slotError(access, request.name, error);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await waits.stop();
+  }
+}
+
+async function openReplication(access: SourceAccess): Promise<pg.Client> {
+  try {
+    return await open(access, true);
+  } catch (error) {
+    const state = error instanceof PgsluiceError ? error.where.sqlstate : undefined;
+    const where = { connection: access.name, ...(state === undefined ? {} : { sqlstate: state }) };
+    if (state === '53300') {
+      throw sourceError('PGS2112', 'the source has no walsender free for a replication connection', {
+        where,
+        cause: error,
+      });
+    }
+    if (state === '42501') {
+      throw sourceError('PGS2114', 'the role of the URL may not open a replication connection', {
+        where,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+async function slotError(access: SourceAccess, name: string, error: unknown): Promise<PgsluiceError> {
+  const state = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+  const more = { where: { connection: access.name, object: `slot ${name}`, sqlstate: state }, cause: error };
+  if (state === '42710') return sourceError('PGS2113', `replication slot "${name}" exists already`, more);
+  if (state === '53400') return sourceError('PGS2111', 'all replication slots of the source are in use', more);
+  if (state === '42501') return sourceError('PGS2114', 'the role of the URL may not make replication slots', more);
+  if (state === '55000') {
+    const level = await withClient(access, null, async (client) => {
+      const { rows } = await client.query<{ wal_level: string }>('SHOW wal_level');
+      return rows[0]!.wal_level;
+    }).catch(() => 'logical');
+    if (level !== 'logical') return sourceError('PGS2110', `wal_level of the source is ${level}`, more);
+  }
+  return fromPg(error, { connection: access.name, object: `slot ${name}` });
+}
+
+/** Tells whom the creation of the slot waits for: transactions that were running when it began. */
+function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promise<void> } {
+  const pid = Number((walsender as unknown as { processID: number }).processID);
+  let said = '';
+  let running: Promise<void> = Promise.resolve();
+  const look = async (): Promise<void> => {
+    const pids = await withClient(access, null, async (client) => {
+      const { rows } = await client.query<{ pids: string }>(
+        `SELECT array_to_string(pg_blocking_pids(${pid}), ', ') AS pids`,
+      );
+      return rows[0]!.pids;
+    });
+    if (pids === '' || pids === said) return;
+    said = pids;
+    access.log.log('warn', 'slot-waits', `the new slot waits for transactions that are running: pid ${pids}`, { pids });
+  };
+  // Not knowing whom it waits for does not stop it.
+  const timer = setInterval(() => (running = running.then(look).catch(() => {})), 2000);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      return running;
+    },
+  };
+}
+
+/**
+ * Drops the slot if it is there. A walsender of ours that still reads it (a killed process whose connection the server has
+ * not missed yet) is ended; anyone else's is an error. Returns whether there was one.
+ */
+export async function dropSlot(client: pg.Client, access: SourceAccess, name: string): Promise<boolean> {
+  for (let tries = 0; ; tries++) {
+    const { rows } = await client.query<{ active_pid: string | null; application_name: string | null }>(
+      `SELECT s.active_pid, a.application_name FROM pg_replication_slots s
+       LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = $1`,
+      [name],
+    );
+    const slot = rows[0];
+    if (slot === undefined) return tries > 0;
+    if (slot.active_pid !== null) {
+      const ours = slot.application_name?.startsWith('pgsluice ') === true;
+      if (!ours || tries > 50) {
+        throw sourceError('PGS2115', `replication slot "${name}" is read by pid ${slot.active_pid}`, {
+          where: { connection: access.name, object: `slot ${name}` },
+        });
+      }
+      await client.query('SELECT pg_terminate_backend($1)', [slot.active_pid]);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      continue;
+    }
+    try {
+      await client.query('SELECT pg_drop_replication_slot($1)', [name]);
+      return true;
+    } catch (error) {
+      // 55006: taken between our look and the drop; 42704: gone by itself.
+      const state = error instanceof pg.DatabaseError ? error.code : '';
+      if (state === '42704') return true;
+      if (state !== '55006') throw error;
+    }
+  }
+}

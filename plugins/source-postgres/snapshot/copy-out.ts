@@ -1,0 +1,180 @@
+import type pg from 'pg';
+import type { ErrorWhere } from '../../../core/api/error.ts';
+import { connectionError } from '../../postgres-common/errors.ts';
+import { destroy } from '../../postgres-common/connect.ts';
+import { type TakenSocket, queryMessage, serverError, takeSocket } from '../../postgres-common/socket.ts';
+import { sourceError } from '../errors.ts';
+import { FrameWalker } from './frames.ts';
+
+/** Bytes that may wait here for their reader before the socket is paused (I8), and below which it goes on. */
+const highWater = 1 << 20;
+const lowWater = 1 << 18;
+
+export interface CopyOutInput {
+  readonly client: pg.Client;
+  /**
+   * Statements, the last a COPY … TO STDOUT. One before it may be a SELECT of one boolean: false ends with PGS2122 (the
+   * snapshot would not see the rows of this table any more).
+   */
+  readonly sql: string;
+  readonly where: ErrorWhere;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A COPY TO STDOUT under way: CopyData messages exactly as the socket gave them. The connection is usable again only
+ * after the iteration has ended by itself; however else it ends, the connection is cut, because a backend in the
+ * middle of a COPY cannot be used and would hold its snapshot (I6).
+ */
+export class CopyOut {
+  readonly #input: CopyOutInput;
+  readonly #socket: TakenSocket;
+  readonly #walker = new FrameWalker();
+  readonly #queue: Buffer[] = [];
+  #queued = 0;
+  #wake: (() => void) | null = null;
+  #state: 'starting' | 'copying' | 'done' | 'failed' = 'starting';
+  #failure: unknown = null;
+  #complete = false;
+
+  private constructor(input: CopyOutInput) {
+    this.#input = input;
+    this.#socket = takeSocket(input.client);
+    const { stream } = this.#socket;
+    stream.on('data', this.#onData);
+    stream.on('close', this.#onClose);
+    stream.on('error', this.#onError);
+    input.signal.addEventListener('abort', this.#onAbort, { once: true });
+    stream.write(queryMessage(input.sql));
+    stream.resume();
+  }
+
+  /** Resolves when the server has begun to send; throws what it refused, with the connection cut. */
+  static async start(input: CopyOutInput): Promise<CopyOut> {
+    input.signal.throwIfAborted();
+    const copy = new CopyOut(input);
+    while (copy.#state === 'starting') await copy.#changed();
+    if (copy.#state === 'failed') throw copy.#failure;
+    return copy;
+  }
+
+  get clean(): boolean {
+    return this.#state === 'done';
+  }
+
+  /** One reader. Ends only after CommandComplete and ReadyForQuery (I6). */
+  async *frames(): AsyncGenerator<Buffer> {
+    try {
+      for (;;) {
+        const next = this.#queue.shift();
+        if (next !== undefined) {
+          this.#queued -= next.length;
+          if (this.#queued < lowWater && this.#state === 'copying') this.#socket.stream.resume();
+          yield next;
+        } else if (this.#state === 'copying') await this.#changed();
+        else if (this.#state === 'failed') throw this.#failure;
+        else return;
+      }
+    } finally {
+      if (this.#state !== 'done')
+        this.#fail(sourceError('PGS2121', 'the reader stopped', { where: this.#input.where }));
+    }
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve));
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  #onData = (chunk: Buffer): void => {
+    try {
+      this.#walker.walk(chunk, this.#sink);
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#queued > highWater) this.#socket.stream.pause();
+    this.#notify();
+  };
+
+  readonly #sink = {
+    data: (run: Buffer): void => {
+      this.#queue.push(run);
+      this.#queued += run.length;
+    },
+    message: (type: number, body: Buffer): void => this.#onMessage(String.fromCharCode(type), body),
+  };
+
+  #onMessage(type: string, body: Buffer): void {
+    if (type === 'E') return this.#refused(body);
+    if (type === 'H') this.#state = 'copying';
+    else if (type === 'D' && this.#state === 'starting') this.#onAnswer(body);
+    else if (type === 'C' && this.#state === 'copying') this.#complete = true;
+    else if (type === 'Z' && this.#state !== 'failed') this.#onReady();
+  }
+
+  /** DataRow of the question before the COPY: one column, its text `t` or `f`. */
+  #onAnswer(body: Buffer): void {
+    if (body[body.length - 1] === 0x74) return;
+    const table = this.#input.where.table ?? '';
+    this.#fail(
+      sourceError('PGS2122', `table ${table} was rewritten since the snapshot was taken`, { where: this.#input.where }),
+    );
+  }
+
+  #onReady(): void {
+    if (!this.#complete) return this.#fail(new Error('the server ended the COPY without completing it'));
+    this.#state = 'done';
+    this.#detach();
+    this.#socket.release();
+    this.#notify();
+  }
+
+  #refused(body: Buffer): void {
+    const error = serverError(body);
+    const code = error.code ?? '';
+    const where = { ...this.#input.where, sqlstate: code };
+    // Losing the server is for a new attempt; anything else is about this table.
+    const lost = /^(08|57P|53|40|58030)/.test(code);
+    if (lost)
+      this.#fail(
+        connectionError(code.startsWith('53') ? 'PGS2008' : 'PGS2005', error.message, { where, cause: error }),
+      );
+    else this.#fail(sourceError('PGS2121', hideValue(error), { where, cause: error }));
+  }
+
+  #onClose = (): void => this.#fail(this.#lost('the server closed the connection in the middle of a COPY'));
+  #onError = (cause: Error): void => this.#fail(this.#lost(cause.message, cause));
+  #onAbort = (): void => this.#fail(this.#input.signal.reason);
+
+  #lost(message: string, cause?: Error): Error {
+    return connectionError('PGS2005', message, { where: this.#input.where, ...(cause === undefined ? {} : { cause }) });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'failed' || this.#state === 'done') return;
+    this.#state = 'failed';
+    this.#failure = error;
+    this.#queue.length = 0;
+    this.#detach();
+    destroy(this.#input.client);
+    this.#notify();
+  }
+
+  #detach(): void {
+    const { stream } = this.#socket;
+    stream.off('data', this.#onData);
+    stream.off('close', this.#onClose);
+    stream.off('error', this.#onError);
+    this.#input.signal.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** Class 22 quotes values, for example a cast in a filter that meets a text it cannot read (I11). */
+function hideValue(error: pg.DatabaseError): string {
+  return error.code?.startsWith('22') === true ? error.message.replace(/: ".*$/s, ': (value hidden)') : error.message;
+}

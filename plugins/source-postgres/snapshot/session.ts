@@ -1,0 +1,168 @@
+import type pg from 'pg';
+import type { ErrorWhere } from '../../../core/api/error.ts';
+import type { HandoffLsn, SnapshotLsn } from '../../../core/api/lsn.ts';
+import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
+import { type Relation, relationName } from '../../../core/api/relation.ts';
+import type { CopyChunk, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { sourceError } from '../errors.ts';
+import type { SourceAccess } from '../session.ts';
+import { type TableSize, cutChunks } from './chunks.ts';
+import { CopyOut } from './copy-out.ts';
+import { copyRows } from './copy-rows.ts';
+import { copySql, guardSql } from './copy-sql.ts';
+import { SnapshotWorkers, type Worker } from './workers.ts';
+
+export interface SessionPositions {
+  readonly handoff: HandoffLsn;
+  readonly exactAt: SnapshotLsn;
+}
+
+/** Connections that all read one snapshot: `workers` for COPY, and one that holds it and answers small questions. */
+export class PostgresSnapshot implements SnapshotSession {
+  readonly handoff: HandoffLsn;
+  readonly exactAt: SnapshotLsn;
+  readonly takenAt: bigint;
+  readonly #access: SourceAccess;
+  readonly #workers: SnapshotWorkers;
+  readonly #keeper: SnapshotWorkers;
+  #sizes: Promise<ReadonlyMap<number, TableSize>> | null = null;
+
+  private constructor(
+    access: SourceAccess,
+    positions: SessionPositions,
+    held: { keeper: SnapshotWorkers; workers: SnapshotWorkers; takenAt: bigint },
+  ) {
+    this.#access = access;
+    this.handoff = positions.handoff;
+    this.exactAt = positions.exactAt;
+    this.#keeper = held.keeper;
+    this.#workers = held.workers;
+    this.takenAt = held.takenAt;
+  }
+
+  /** Imports the snapshot on all connections; when it resolves, its exporter may go. */
+  static async start(
+    access: SourceAccess,
+    snapshot: { readonly name: string; readonly workers: number },
+    positions: SessionPositions,
+  ): Promise<PostgresSnapshot> {
+    const keeper = new SnapshotWorkers(access);
+    const workers = new SnapshotWorkers(access);
+    try {
+      await keeper.start(snapshot.name, 1);
+      await workers.start(snapshot.name, snapshot.workers);
+      const takenAt = await ask(keeper, async (client) => {
+        const { rows } = await client.query<{ at: string }>(
+          'SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at',
+        );
+        return BigInt(rows[0]!.at);
+      });
+      return new PostgresSnapshot(access, positions, { keeper, workers, takenAt });
+    } catch (error) {
+      await keeper[Symbol.asyncDispose]();
+      await workers[Symbol.asyncDispose]();
+      throw fromPg(error, { connection: access.name });
+    }
+  }
+
+  get name(): string {
+    const name = this.#keeper.name ?? this.#workers.name;
+    if (name === null) throw sourceError('PGS2120', 'no connection holds the snapshot any more');
+    return name;
+  }
+
+  async chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]> {
+    this.#sizes ??= this.#ask(readSizes);
+    let size = (await this.#sizes).get(relation.oid);
+    // Small or unknown in the survey: one chunk. Large ones are measured anew, as they may have grown since.
+    if (size !== undefined && size.bytes > chunkBytes) size = await this.#ask((c) => readSize(c, relation));
+    return cutChunks(relation, size ?? { pages: 0, bytes: 0 }, chunkBytes);
+  }
+
+  async openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy> {
+    return { kind: 'raw', chunk, format, frames: await this.#copy(chunk, copySql(chunk, query, format), signal) };
+  }
+
+  async openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy> {
+    const frames = await this.#copy(chunk, copySql(chunk, query, 'text'), signal);
+    return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#workers[Symbol.asyncDispose](), this.#keeper[Symbol.asyncDispose]()]);
+  }
+
+  async #copy(chunk: CopyChunk, sql: string, signal: AbortSignal): Promise<AsyncGenerator<Buffer>> {
+    const worker = await this.#acquire(signal);
+    const where: ErrorWhere = { connection: this.#access.name, table: relationName(chunk.relation), chunk: chunk.id };
+    try {
+      const copy = await CopyOut.start({ client: worker.client, sql: `${guardSql(chunk)}; ${sql}`, where, signal });
+      return this.#read(worker, copy);
+    } catch (error) {
+      this.#workers.discard(worker);
+      throw error;
+    }
+  }
+
+  async *#read(worker: Worker, copy: CopyOut): AsyncGenerator<Buffer> {
+    try {
+      yield* copy.frames();
+    } finally {
+      if (copy.clean) this.#workers.release(worker);
+      else this.#workers.discard(worker);
+    }
+  }
+
+  #ask<T>(question: (client: pg.Client) => Promise<T>): Promise<T> {
+    return ask(this.#keeper, question, () => this.#workers.name);
+  }
+
+  /** When every worker is gone, the one that holds the snapshot still lets new ones in. */
+  async #acquire(signal: AbortSignal): Promise<Worker> {
+    return await this.#workers.acquire(signal, () => this.#keeper.name);
+  }
+}
+
+async function ask<T>(
+  keeper: SnapshotWorkers,
+  question: (client: pg.Client) => Promise<T>,
+  other?: () => string | null,
+): Promise<T> {
+  const worker = await keeper.acquire(new AbortController().signal, other);
+  try {
+    const answer = await question(worker.client);
+    keeper.release(worker);
+    return answer;
+  } catch (error) {
+    // The transaction is aborted, and what it exported with it.
+    keeper.discard(worker);
+    throw error;
+  }
+}
+
+const sizes = `SELECT c.oid, coalesce(pg_relation_size(c.oid) / current_setting('block_size')::int, 0),
+                      coalesce(pg_table_size(c.oid), 0) FROM pg_class c`;
+
+async function readSizes(client: pg.Client): Promise<ReadonlyMap<number, TableSize>> {
+  const { rows } = await client.query<string[]>({
+    text: `${sizes} WHERE c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace`,
+    rowMode: 'array',
+  } as unknown as pg.QueryArrayConfig);
+  return new Map(rows.map(([oid, pages, bytes]) => [Number(oid), { pages: Number(pages), bytes: Number(bytes) }]));
+}
+
+async function readSize(client: pg.Client, relation: Relation): Promise<TableSize> {
+  const { rows } = await client.query<string[]>({
+    text: `${sizes} WHERE c.oid = $1`,
+    values: [relation.oid],
+    rowMode: 'array',
+  } as unknown as pg.QueryArrayConfig);
+  const row = rows[0];
+  if (row === undefined) {
+    throw sourceError('PGS2121', `table ${relationName(relation)} is gone`, {
+      where: { table: relationName(relation) },
+    });
+  }
+  return { pages: Number(row[1]), bytes: Number(row[2]) };
+}

@@ -1,0 +1,169 @@
+import type { PluginContext } from '../../core/api/context.ts';
+import type { DigestReader } from '../../core/api/digest.ts';
+import type { CheckReport } from '../../core/api/check.ts';
+import type { HandoffLsn, SnapshotLsn } from '../../core/api/lsn.ts';
+import type { SchemaDump, SnapshotSession } from '../../core/api/snapshot.ts';
+import type {
+  ChangeStream,
+  PublishedTable,
+  SnapshotStart,
+  Source,
+  SourceCatalog,
+  SourceControl,
+  StreamStart,
+} from '../../core/api/source.ts';
+import { PgsluiceError } from '../../core/api/error.ts';
+import { PostgresDigests } from '../postgres-common/digest.ts';
+import { readCatalog, readIdentity } from './catalog/catalog.ts';
+import { runChecks } from './checks/run.ts';
+import { PostgresControl } from './control/control.ts';
+import { Heartbeat } from './control/heartbeat.ts';
+import { Describer } from './describe.ts';
+import { defaultName } from './names.ts';
+import type { PostgresSourceOptions } from './options.ts';
+import { publish } from './publish.ts';
+import { dumpSchema } from './schema/dump.ts';
+import { type SourceAccess, open, withClient } from './session.ts';
+import { createSlot, dropSlot } from './slot.ts';
+import { PostgresSnapshot } from './snapshot/session.ts';
+import { openStream } from './stream/open.ts';
+
+/** Wire bytes after which a batch of the stream is cut, and that are received ahead of the reader. */
+const batchBytes = 8 << 20;
+const bufferBytes = 32 << 20;
+
+export class PostgresSource implements Source {
+  readonly control: SourceControl;
+  readonly digests: DigestReader;
+  readonly #access: SourceAccess;
+  readonly #options: PostgresSourceOptions;
+  readonly #context: PluginContext;
+  readonly #describer: Describer;
+  readonly #heartbeat: Heartbeat | null;
+
+  constructor(options: PostgresSourceOptions, context: PluginContext) {
+    const name = defaultName(context.pipeline);
+    this.#options = options;
+    this.#context = context;
+    this.#access = {
+      connection: options,
+      name: context.name,
+      application: `pgsluice ${context.pipeline}`,
+      slot: options.slot?.name ?? name,
+      publication: options.publication?.name ?? name,
+      log: context.log,
+    };
+    this.#describer = new Describer(this.#access);
+    this.control = new PostgresControl(this.#access);
+    this.digests = new PostgresDigests(() => open(this.#access), context.name);
+    this.#heartbeat =
+      options.heartbeat === undefined ? null : new Heartbeat(this.control, options.heartbeat, context.log);
+  }
+
+  catalog(signal: AbortSignal): Promise<SourceCatalog> {
+    return withClient(this.#access, signal, async (client) =>
+      readCatalog(client, await readIdentity(client), this.#options.tables ?? {}),
+    );
+  }
+
+  publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void> {
+    return withClient(this.#access, signal, (client) => publish(client, this.#access, tables));
+  }
+
+  async snapshot(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
+    return from.kind === 'new' ? this.#firstSnapshot(signal) : this.#laterSnapshot(from.handoff, signal);
+  }
+
+  async #firstSnapshot(signal: AbortSignal): Promise<SnapshotSession> {
+    const { slot } = this.#access;
+    const made = await createSlot(this.#access, { name: slot, temporary: false, exportSnapshot: true }, signal);
+    const at = made.consistentPoint;
+    try {
+      const session = await this.#import(
+        made.snapshot,
+        { handoff: at as HandoffLsn, exactAt: at as SnapshotLsn },
+        signal,
+      );
+      await made.close();
+      return session;
+    } catch (error) {
+      await made.close();
+      await withClient(this.#access, null, (client) => dropSlot(client, this.#access, slot)).catch(
+        (failure: unknown) => {
+          const said = failure instanceof Error ? failure.message : String(failure);
+          this.#context.log.log('error', 'slot-left', `slot ${slot} could not be dropped: ${said}`, { slot });
+        },
+      );
+      throw error;
+    }
+  }
+
+  async #laterSnapshot(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession> {
+    const name = `${this.#access.slot.slice(0, 50)}_${process.pid.toString(36)}_${Date.now().toString(36).slice(-4)}`;
+    const made = await createSlot(this.#access, { name, temporary: true, exportSnapshot: true }, signal);
+    try {
+      return await this.#import(made.snapshot, { handoff, exactAt: made.consistentPoint as SnapshotLsn }, signal);
+    } finally {
+      await made.close();
+    }
+  }
+
+  async #import(
+    name: string,
+    positions: { readonly handoff: HandoffLsn; readonly exactAt: SnapshotLsn },
+    signal: AbortSignal,
+  ): Promise<SnapshotSession> {
+    const workers = this.#options.snapshot?.workers ?? 4;
+    const session = await PostgresSnapshot.start(this.#access, { name, workers }, positions);
+    if (!signal.aborted) return session;
+    await session[Symbol.asyncDispose]();
+    throw signal.reason;
+  }
+
+  async ensureSlot(signal: AbortSignal): Promise<HandoffLsn | null> {
+    const request = { name: this.#access.slot, temporary: false, exportSnapshot: false };
+    try {
+      const made = await createSlot(this.#access, request, signal);
+      await made.close();
+      return made.consistentPoint as HandoffLsn;
+    } catch (error) {
+      if (error instanceof PgsluiceError && error.code === 'PGS2113') return null;
+      throw error;
+    }
+  }
+
+  async stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
+    const { connection, name, slot, publication } = this.#access;
+    const stream = await openStream(
+      {
+        connection,
+        name,
+        slot,
+        publications: [publication],
+        start,
+        describe: (wire) => this.#describer.describe(wire),
+        batchBytes,
+        bufferBytes,
+        statusInterval: 10_000,
+        log: this.#context.log,
+        metrics: this.#context.metrics,
+      },
+      signal,
+    );
+    this.#heartbeat?.start();
+    return stream;
+  }
+
+  dumpSchema(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump> {
+    return dumpSchema(this.#access, session?.name ?? null, signal);
+  }
+
+  async check(report: CheckReport, signal: AbortSignal): Promise<void> {
+    await runChecks(this.#access, this.#options, report, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#heartbeat?.stop();
+    await this.#describer[Symbol.asyncDispose]();
+  }
+}
