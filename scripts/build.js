@@ -1,6 +1,6 @@
 // Builds dist/ for the package: tsc, then the files that are not TypeScript, each next to its module.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, globSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,4 +16,11 @@ for (const file of globSync(assets, { cwd: root })) {
   const to = join(root, 'dist', file);
   mkdirSync(dirname(to), { recursive: true });
   copyFileSync(join(root, file), to);
+}
+
+// tsc turns .ts into .js in imports; a module that is named by URL (a worker) is left to us.
+for (const file of globSync('dist/**/*.js', { cwd: root })) {
+  const text = readFileSync(join(root, file), 'utf8');
+  const rewritten = text.replace(/(new URL\(\s*['"`]\.{1,2}\/[^'"`]+)\.ts(['"`],\s*import\.meta\.url)/g, '$1.js$2');
+  if (rewritten !== text) writeFileSync(join(root, file), rewritten);
 }

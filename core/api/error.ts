@@ -54,7 +54,7 @@ export interface ErrorMore {
 
 /** A place within the value of an option. Line and column count from 1. */
 export interface TextPosition {
-  /** The option's key, or its path as a JSON pointer: `where`, `/columns/total`.. */
+  /** The option's key, or its path as a JSON pointer: `where`, `/columns/total`. */
   readonly option: string;
   readonly line: number;
   readonly column: number;

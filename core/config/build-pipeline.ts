@@ -52,12 +52,11 @@ async function transformUses(value: unknown, pointer: string, context: BuildCont
     const at = `${pointer}/${index}`;
     const use = await resolveUse('transform', item, at, context);
     if (use === null) continue;
-    const { tables, ...options } = use.options;
+    const { envelope, ...rest } = use;
     uses.push({
-      ...use,
+      ...rest,
       label: `${use.label} ${use.plugin.name}`,
-      options,
-      tables: tableList(tables),
+      tables: tableList(envelope['tables']),
       locate: (option, line, column) => {
         const path = option.startsWith('/') ? option : `/${escapePointer(option)}`;
         return context.tree.within(at + path, line, column);
@@ -72,10 +71,11 @@ async function sinkUses(value: unknown, context: BuildContext): Promise<SinkUse[
   const names = new Map<string, number>();
   for (const [index, item] of list(value).entries()) {
     const pointer = `/sinks/${index}`;
-    const use: PluginUse<SinkPlugin> | null = await resolveUse('sink', item, pointer, context);
+    const use = await resolveUse('sink', item, pointer, context);
     const inner = isObject(item) ? await transformUses(item['transforms'], `${pointer}/transforms`, context) : [];
     if (use === null) continue;
-    const { name: given, tables, transforms: _, ...options } = use.options;
+    const { envelope, ...rest } = use;
+    const given = envelope['name'];
     const name = typeof given === 'string' ? given : defaultName(use.plugin);
     const first = names.get(name);
     if (first !== undefined) {
@@ -84,7 +84,7 @@ async function sinkUses(value: unknown, context: BuildContext): Promise<SinkUse[
       context.problems.push({ code: 'PGS1013', message, ...place });
     }
     names.set(name, first ?? index);
-    uses.push({ ...use, options, name, tables: tableList(tables), transforms: inner });
+    uses.push({ ...rest, name, tables: tableList(envelope['tables']), transforms: inner });
   }
   return uses;
 }

@@ -44,10 +44,9 @@ function suggest(sinks: readonly SinkUse[]): Suggestion | null {
 async function suggested(by: Suggestion, context: ResolveContext): Promise<PluginUse<CheckpointPlugin> | null> {
   if (!context.registry.names('checkpoint').includes(by.plugin)) return null;
   const plugin = await context.registry.load('checkpoint', by.plugin, context.directory);
-  const value = { plugin: by.plugin, ...by.options };
   const scope = { tree: context.tree, pointer: '/checkpoint', label: 'checkpoint' };
-  const checked = checkSchema(useSchema(plugin), value, scope);
+  const checked = checkSchema(useSchema(plugin).options, { ...by.options }, scope);
   context.problems.push(...checked.problems);
-  const { plugin: _, ...options } = checked.value as Options;
+  const options = checked.value as Options;
   return { plugin, options, label: 'checkpoint', ...context.tree.valueAt('/checkpoint') };
 }

@@ -11,6 +11,8 @@ export interface Scope {
   readonly pointer: string;
   /** `source`, `sinks[0]`; empty for the file itself. */
   readonly label: string;
+  /** Keys that a suggestion may name at the top of the value, where the schema does not hold them all. */
+  readonly known?: readonly string[];
 }
 
 /** ajv's findings as problems of the file, one for each mistake: branches of anyOf that were not meant are left out. */
@@ -70,7 +72,8 @@ function one(error: ErrorObject, scope: Scope): TreeProblem {
     case 'unevaluatedProperties': {
       const key = String(params['additionalProperty'] ?? params['unevaluatedProperty']);
       const where = container(error, scope);
-      const known = Object.keys((error.parentSchema?.['properties'] ?? {}) as object);
+      const own = Object.keys((error.parentSchema?.['properties'] ?? {}) as object);
+      const known = error.instancePath === '' && scope.known !== undefined ? scope.known : own;
       const message = `unknown key "${key}"${where === '' ? '' : ` in ${where}`}${hint(key, known, 'known keys')}`;
       return problem('PGS1004', message, tree.keyAt(`${at}/${escapePointer(key)}`));
     }

@@ -15,19 +15,29 @@ export function pipelineSchema(plugins: readonly AnyPlugin[]): JsonSchema {
       kind,
     );
     for (const plugin of known) {
-      const { plugin: _, ...options } = withReferences(useSchema(plugin), kind)['properties'] as Record<
-        string,
-        JsonSchema
-      >;
-      defs[`${kind}-${plugin.name}`] = {
-        ...withReferences(useSchema(plugin), kind),
-        description: plugin.summary,
-        properties: { plugin: { const: plugin.name, description: plugin.summary }, ...options },
-      };
+      defs[`${kind}-${plugin.name}`] = whole(plugin);
     }
   }
   const root = withReferences(rootSchema, 'root');
   return { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'pgsluice pipeline', ...root, $defs: defs };
+}
+
+/** One use of a plugin: the keys around its options and the options, as they stand side by side in the file. */
+function whole(plugin: AnyPlugin): JsonSchema {
+  const { envelope, options } = useSchema(plugin);
+  const { minProperties, maxProperties: _, ...rest } = options;
+  const around = withReferences(envelope, plugin.kind)['properties'] as object;
+  return {
+    ...rest,
+    description: plugin.summary,
+    // `plugin` itself counts here.
+    ...(typeof minProperties === 'number' ? { minProperties: minProperties + 1 } : {}),
+    properties: {
+      ...around,
+      plugin: { const: plugin.name, description: plugin.summary },
+      ...(withReferences(options, plugin.kind)['properties'] as object),
+    },
+  };
 }
 
 /** A mapping with `plugin`; a built-in's name brings its options. */
@@ -96,14 +106,10 @@ function editable(schema: JsonSchema): JsonSchema {
 
 /** Text without a closed list of values: a reference passes as it is. */
 function takesText(schema: JsonSchema): boolean {
-  const types = [schema['type'] ?? 'object'].flat();
+  const closed = schema['enum'] !== undefined || schema['const'] !== undefined || schema['pattern'] !== undefined;
+  const types = [schema['type'] ?? (closed ? 'string' : 'object')].flat();
   if (types.includes('object') || types.includes('array')) return true;
-  return (
-    types.includes('string') &&
-    schema['enum'] === undefined &&
-    schema['const'] === undefined &&
-    schema['pattern'] === undefined
-  );
+  return types.includes('string') && !closed;
 }
 
 function allowReference(schema: Record<string, unknown>): JsonSchema {

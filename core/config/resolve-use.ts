@@ -13,23 +13,35 @@ export interface ResolveContext {
   readonly problems: TreeProblem[];
 }
 
+/** A use with the keys around the options still beside them. */
+export interface ResolvedUse<P> extends PluginUse<P> {
+  readonly envelope: Options;
+}
+
 /** Loads the plugin that a part of the file names and checks the part against its schema; null, with problems added, where that fails. */
 export async function resolveUse<K extends PluginKind>(
   kind: K,
   value: unknown,
   pointer: string,
   context: ResolveContext,
-): Promise<PluginUse<PluginOf<K>> | null> {
+): Promise<ResolvedUse<PluginOf<K>> | null> {
   const name = typeof value === 'object' && value !== null ? (value as Options)['plugin'] : undefined;
   if (typeof name !== 'string' || name === '' || context.tree.broken(`${pointer}/plugin`)) return null;
   const label = labelOf(pointer);
   const plugin = await load(kind, name, pointer, context);
   if (plugin === null) return null;
-  const checked = checkSchema(useSchema(plugin), value, { tree: context.tree, pointer, label });
-  context.problems.push(...checked.problems);
-  if (checked.problems.length > 0) return null;
-  const { plugin: _, ...options } = checked.value as Options;
-  return { plugin, options, label, ...context.tree.valueAt(pointer) };
+  const schema = useSchema(plugin);
+  const all = Object.entries(value as Options);
+  const scope = { tree: context.tree, pointer, label, known: schema.keys };
+  const part = (inside: boolean) =>
+    Object.fromEntries(all.filter(([key]) => schema.envelopeKeys.includes(key) === inside));
+  const envelope = checkSchema(schema.envelope, part(true), scope);
+  const options = checkSchema(schema.options, part(false), scope);
+  const problems = [...envelope.problems, ...options.problems];
+  context.problems.push(...problems);
+  if (problems.length > 0) return null;
+  const place = context.tree.valueAt(pointer);
+  return { plugin, options: options.value as Options, envelope: envelope.value as Options, label, ...place };
 }
 
 async function load<K extends PluginKind>(

@@ -1,24 +1,45 @@
 import type { AnyPlugin, JsonSchema } from '../api/plugin.ts';
 import { snapshotSchema, tablesSchema } from '../api/schemas.ts';
-import { envelopes } from './root-schema.ts';
+import { envelopes, type UseKind } from './root-schema.ts';
 
-const schemas = new WeakMap<AnyPlugin, JsonSchema>();
+/** The two parts of a plugin's use in the file, each with a schema of its own. */
+export interface UseSchema {
+  /** Keys that core reads: `plugin`, `name`, `tables`, `transforms`. */
+  readonly envelope: JsonSchema;
+  readonly envelopeKeys: readonly string[];
+  /** The plugin's keys. */
+  readonly options: JsonSchema;
+  /** Every key that is known, for suggestions. */
+  readonly keys: readonly string[];
+}
 
-/** Schema of one use of a plugin: its options and the keys around them; closed, unless the plugin says otherwise. */
-export function useSchema(plugin: AnyPlugin): JsonSchema {
+const schemas = new WeakMap<AnyPlugin, UseSchema>();
+
+/** Schemas of one use of a plugin; closed, unless the plugin says otherwise. A source has `tables` and `snapshot` in any case. */
+export function useSchema(plugin: AnyPlugin): UseSchema {
   let schema = schemas.get(plugin);
   if (schema === undefined) {
-    const { $id: _, ...options } = plugin.options;
-    const own = (options['properties'] ?? {}) as { readonly [key: string]: JsonSchema };
-    const shared = plugin.kind === 'source' ? { tables: tablesSchema, snapshot: snapshotSchema } : {};
-    schema = {
-      additionalProperties: options['unevaluatedProperties'] !== undefined,
-      ...options,
-      type: 'object',
-      // A plugin cannot take the keys around its options for itself; `tables` and `snapshot` of a source it can.
-      properties: { ...shared, ...own, ...envelopes[plugin.kind] },
-    };
+    schema = make(plugin);
     schemas.set(plugin, schema);
   }
   return schema;
+}
+
+function make(plugin: AnyPlugin): UseSchema {
+  const kind: UseKind = plugin.kind;
+  const envelopeKeys = Object.keys(envelopes[kind]);
+  const shared = kind === 'source' ? { tables: tablesSchema, snapshot: snapshotSchema } : {};
+  const { $id: _, ...given } = plugin.options;
+  const properties = { ...shared, ...(given['properties'] as object | undefined) };
+  return {
+    envelope: { type: 'object', required: ['plugin'], properties: envelopes[kind] },
+    envelopeKeys,
+    options: {
+      additionalProperties: given['unevaluatedProperties'] !== undefined,
+      ...given,
+      type: 'object',
+      properties,
+    },
+    keys: [...envelopeKeys, ...Object.keys(properties)],
+  };
 }

@@ -24,7 +24,7 @@ function asJson(plugins: readonly AnyPlugin[]): string {
     name: plugin.name,
     apiVersion: plugin.apiVersion,
     summary: plugin.summary,
-    options: useSchema(plugin),
+    options: useSchema(plugin).options,
   }));
   return `${JSON.stringify(list, null, 2)}\n`;
 }
@@ -33,7 +33,7 @@ function asText(plugins: readonly AnyPlugin[]): string {
   const lines: string[] = [];
   for (const plugin of plugins) {
     lines.push(`${plugin.kind} ${plugin.name} – ${plugin.summary}`);
-    const options = describeOptions(useSchema(plugin)).filter((option) => option.path !== 'plugin');
+    const options = describeOptions(useSchema(plugin).options);
     const width = Math.min(28, Math.max(0, ...options.map((option) => option.path.length)));
     for (const option of options) {
       const about = [option.type, option.required ? 'required' : null, option.fallback].filter((part) => part !== null);
