@@ -12,6 +12,7 @@ export * from './plan.ts';
 export * from './plugin.ts';
 export * from './relation.ts';
 export * from './schemas.ts';
+export * from './script.ts';
 export * from './sink.ts';
 export * from './snapshot.ts';
 export * from './source.ts';

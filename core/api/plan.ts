@@ -37,6 +37,8 @@ export type Route =
 
 /** The opaque rest of a chain: from the first step that only code understands (`script`). */
 export interface OpaqueTail {
+  /** What the projection puts out, and the tail reads. */
+  readonly input: Relation;
   /** Snapshot rows of the projection's output in, rows of the plan's output out. */
   readonly rows: (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;
   /** Changes of the projection's output in, changes of the plan's output out. Used by the mapper only. */

@@ -17,8 +17,11 @@ export interface Shape {
 }
 
 export interface TransformTools {
-  /** Parses a SQL expression over the shape's columns. Throws a PgsluiceError that says line and column within the text. */
-  parse(sql: string, shape: Shape): Expr;
+  /**
+   * Parses a SQL expression over the shape's columns. Throws a PgsluiceError that says line and column within the text, and
+   * within which option where that is told (`where`, `/columns/total`). `boolean` asks for a predicate.
+   */
+  parse(sql: string, shape: Shape, more?: { readonly option?: string; readonly boolean?: boolean }): Expr;
   /** The column itself. An unknown name throws, with a name that is meant where one is near. */
   column(shape: Shape, name: string): Expr;
   /** A constant of a type written as in a cast (default `text`); null is SQL NULL. `secret` keeps it out of `plan` and publications. */
@@ -27,6 +30,8 @@ export interface TransformTools {
   cast(expr: Expr, type: string): Expr;
   /** A call of the function table by its SQL name (`lower`, `||`), overload and types resolved. */
   call(fn: string, args: readonly Expr[]): Expr;
+  /** A column of a new name and a type written as in SQL, for the output of an opaque step. */
+  newColumn(name: string, type: string): Column;
   /** A refusal (to be thrown); core adds the transform's label and the table. */
   problem(message: string, remedy?: string): PgsluiceError;
 }

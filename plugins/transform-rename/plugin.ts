@@ -1,0 +1,80 @@
+import { definePlugin } from '../../core/api/plugin.ts';
+import type { Shape, Transform, TransformTools } from '../../core/api/transform.ts';
+
+export interface RenameOptions {
+  readonly to?: string;
+  readonly columns?: Readonly<Record<string, string>>;
+}
+
+export const transformRename = definePlugin<RenameOptions>({
+  kind: 'transform',
+  name: 'rename',
+  apiVersion: 1,
+  summary: 'Gives schema, table and columns other names',
+  options: {
+    type: 'object',
+    additionalProperties: false,
+    minProperties: 1,
+    properties: {
+      to: {
+        type: 'string',
+        minLength: 1,
+        description:
+          'New name: `schema.table`, or `table` in the same schema. {schema} and {table} stand for the names before.',
+        examples: ['crm.account', 'archive.{schema}_{table}'],
+      },
+      columns: {
+        type: 'object',
+        minProperties: 1,
+        description: 'New names of columns by their names before.',
+        additionalProperties: { type: 'string', minLength: 1 },
+        examples: [{ mail: 'email' }],
+      },
+    },
+  },
+  create: (options) => rename(options),
+});
+
+export function rename(options: RenameOptions): Transform {
+  const columns = new Map(Object.entries(options.columns ?? {}));
+  return {
+    name: 'rename',
+    plan: (input, tools) => {
+      for (const name of columns.keys()) tools.column(input, name);
+      return {
+        kind: 'project',
+        ...newName(options.to, input, tools),
+        columns: input.columns.map(({ name }) => ({
+          name: columns.get(name) ?? name,
+          expr: tools.column(input, name),
+        })),
+        where: null,
+      };
+    },
+  };
+}
+
+/** Longest identifier in bytes (NAMEDATALEN - 1); the server would cut a longer one silently. */
+const longest = 63;
+
+/** The template is cut at its dot before names are put in, so that names with dots stay whole. */
+function newName(to: string | undefined, input: Shape, tools: TransformTools): { schema: string; name: string } {
+  if (to === undefined) return { schema: input.schema, name: input.name };
+  const parts = to.split('.');
+  if (parts.length > 2 || parts.includes('')) {
+    throw tools.problem(`\`to\` is ${JSON.stringify(to)}; it must be table or schema.table`);
+  }
+  const [name, schema] = parts
+    .map((part) =>
+      part.replace(/\{([^}]*)\}/g, (_, which: string) => {
+        if (which === 'schema') return input.schema;
+        if (which === 'table') return input.name;
+        throw tools.problem(`\`to\` has {${which}}; there are {schema} and {table}`);
+      }),
+    )
+    .reverse() as [string, string | undefined];
+  for (const each of [name, schema ?? '']) {
+    if (Buffer.byteLength(each) > longest) throw tools.problem(`the name ${each} is longer than ${longest} bytes`);
+  }
+  return { schema: schema ?? input.schema, name };
+}

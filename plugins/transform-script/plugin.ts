@@ -1,0 +1,93 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { definePlugin } from '../../core/api/plugin.ts';
+import type { Script } from '../../core/api/script.ts';
+import type { Transform } from '../../core/api/transform.ts';
+import { mapChanges } from './changes.ts';
+import { scriptError, scriptErrors } from './errors.ts';
+import { rowRunner } from './rows.ts';
+
+export interface ScriptOptions {
+  readonly module: string;
+  readonly add?: Readonly<Record<string, string>>;
+  readonly drop?: readonly string[];
+}
+
+export const transformScript = definePlugin<ScriptOptions>({
+  kind: 'transform',
+  name: 'script',
+  apiVersion: 1,
+  summary: 'Maps rows with a module of your own: rows in, rows out',
+  errors: scriptErrors,
+  options: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['module'],
+    properties: {
+      module: {
+        type: 'string',
+        minLength: 1,
+        description:
+          'Path of the module, relative to the pipeline file; .ts works. Its default export is (rows, info) => rows.',
+        examples: ['./enrich.ts'],
+      },
+      add: {
+        type: 'object',
+        description: 'Columns that the script adds to each row, with their types.',
+        additionalProperties: { type: 'string', minLength: 1 },
+        examples: [{ score: 'numeric(5,2)' }],
+      },
+      drop: {
+        type: 'array',
+        items: { type: 'string', minLength: 1 },
+        uniqueItems: true,
+        description: 'Columns that the script gets and does not return.',
+      },
+    },
+  },
+  create: async (options, context) => script(await load(resolve(context.directory, options.module)), options),
+});
+
+async function load(path: string): Promise<Script> {
+  let module: { readonly default?: unknown };
+  try {
+    module = (await import(pathToFileURL(path).href)) as { readonly default?: unknown };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw scriptError('PGS4060', `${path}: ${text}`, { cause: error });
+  }
+  if (typeof module.default !== 'function') {
+    throw scriptError('PGS4060', `${path} has no function as its default export`);
+  }
+  return module.default as Script;
+}
+
+export function script(run: Script, options: Omit<ScriptOptions, 'module'> = {}): Transform {
+  const dropped = new Set(options.drop ?? []);
+  return {
+    name: 'script',
+    plan: (input, tools) => {
+      for (const name of dropped) tools.column(input, name);
+      const columns = input.columns.filter((column) => column.generated === 'never');
+      if (columns.some((column) => column.name === '__proto__')) {
+        throw tools.problem('a script cannot have a column called __proto__');
+      }
+      const output = {
+        schema: input.schema,
+        name: input.name,
+        columns: [
+          ...columns.filter((column) => !dropped.has(column.name)),
+          ...Object.entries(options.add ?? {}).map(([name, type]) => tools.newColumn(name, type)),
+        ],
+      };
+      const runner = rowRunner(run, { input: { ...input, columns }, output: output.columns });
+      return {
+        kind: 'opaque',
+        because: 'a script maps the rows',
+        output,
+        rows: (rows) => runner(rows, 'snapshot'),
+        changes: (changes, relation) => mapChanges((rows) => runner(rows, 'stream'), changes, relation),
+      };
+    },
+  };
+}
