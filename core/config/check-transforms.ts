@@ -1,12 +1,15 @@
 import type { PluginContext } from '../api/context.ts';
+import type { PgsluiceError } from '../api/error.ts';
+import type { Transform } from '../api/transform.ts';
 import { silentLogger } from '../observe/log.ts';
 import { callPlugin, isPgsluiceError } from '../registry/call.ts';
+import { dryPlan } from './dry-plan.ts';
 import type { PipelineConfig, TransformUse } from './pipeline-config.ts';
 import { type Problem, sortProblems } from './problem.ts';
 
 /**
- * Makes every transform, as a run would: creation does no I/O, and finds what a schema cannot, such as the syntax of an
- * expression. Each failure at its place in the file.
+ * Makes every transform, as a run would, and looks at its expressions: finds what a schema cannot and a server need not,
+ * such as the syntax of an expression. Each failure at its place in the file.
  */
 export async function checkTransforms(pipeline: PipelineConfig, debugValues = false): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
@@ -20,18 +23,42 @@ export async function checkTransforms(pipeline: PipelineConfig, debugValues = fa
       debugValues,
     };
     try {
-      await callPlugin({ plugin: use.plugin.name }, 'create', () => use.plugin.create(use.options as never, context));
+      const made = callPlugin({ plugin: use.plugin.name }, 'create', () =>
+        use.plugin.create(use.options as never, context),
+      );
+      const found = await dryPlan((await made) as Transform);
+      for (const { error, option } of found) problems.push(transformProblem(error, use, pipeline, option));
     } catch (error) {
-      problems.push(transformProblem(error, use, pipeline));
+      problems.push(transformProblem(error, use, pipeline, null));
     }
   }
   return sortProblems(problems);
 }
 
-/** An error of a transform at its place in the pipeline file; what is no error of ours is thrown on. */
-export function transformProblem(error: unknown, use: TransformUse, pipeline: PipelineConfig): Problem {
+/**
+ * An error of a transform at its place in the pipeline file: where the error itself says, or at the `line:col:` that
+ * messages on expressions start with, within the option. What is no error of ours is thrown on.
+ */
+export function transformProblem(
+  error: unknown,
+  use: TransformUse,
+  pipeline: PipelineConfig,
+  option: string | null,
+): Problem {
   if (!isPgsluiceError(error)) throw error;
-  const at = error.at ?? null;
+  const { message, at } = placeOf(error, option);
   const place = at === null ? { line: use.line, col: use.col } : use.locate(at.option, at.line, at.column);
-  return { file: pipeline.file, ...place, code: error.code, message: `${use.label}: ${pipeline.scrub(error.message)}` };
+  return { file: pipeline.file, ...place, code: error.code, message: `${use.label}: ${pipeline.scrub(message)}` };
+}
+
+interface Placed {
+  readonly message: string;
+  readonly at: PgsluiceError['at'];
+}
+
+function placeOf(error: PgsluiceError, option: string | null): Placed {
+  const within = /^(\d+):(\d+): (.*)$/s.exec(error.message);
+  if (error.at !== null && error.at !== undefined) return { message: within?.[3] ?? error.message, at: error.at };
+  if (option === null || within === null) return { message: error.message, at: null };
+  return { message: within[3]!, at: { option, line: Number(within[1]), column: Number(within[2]) } };
 }

@@ -1,0 +1,87 @@
+import { PgsluiceError } from '../api/error.ts';
+import type { Expr } from '../api/expr.ts';
+import type { Column } from '../api/relation.ts';
+import type { Shape, Transform, TransformTools } from '../api/transform.ts';
+import { loadParser, parseExpression } from '../expr/parse.ts';
+
+/** What is wrong with an expression whatever the columns are: syntax, what changes from call to call, what is no expression. */
+const columnFree = new Set(['PGS4101', 'PGS4105', 'PGS4106', 'PGS4107']);
+
+const anything: Expr = { op: 'const', text: null, type: { oid: 25, typmod: -1 } };
+
+const unknown: Column = {
+  name: '',
+  type: 25,
+  typmod: -1,
+  typeName: 'text',
+  typeKind: 'base',
+  baseType: 25,
+  notNull: false,
+  generated: 'never',
+  identity: 'never',
+  binarySafe: true,
+};
+
+export interface ExpressionProblem {
+  readonly error: PgsluiceError;
+  /** Key or JSON pointer of the option that holds the expression, where the transform told. */
+  readonly option: string | null;
+}
+
+/**
+ * Plans a transform for a table of which nothing is known, to hear what it says about its expressions without a server.
+ * Its columns come from nowhere, so only mistakes that do not depend on them count.
+ */
+export async function dryPlan(transform: Transform): Promise<readonly ExpressionProblem[]> {
+  await loadParser();
+  const problems: ExpressionProblem[] = [];
+  const tools: TransformTools = {
+    parse: (sql, _shape, more) => {
+      const error = columnFreeError(sql);
+      if (error !== null) problems.push({ error, option: more?.option ?? null });
+      return anything;
+    },
+    column: () => anything,
+    constant: () => anything,
+    cast: () => anything,
+    call: () => anything,
+    newColumn: (name) => ({ ...unknown, name }),
+    problem: (message) => new DependsOnTable(message),
+  };
+  try {
+    transform.plan(nowhere, tools);
+  } catch {
+    // A transform may well refuse a table without columns; only what the parser found is of interest here.
+  }
+  return problems;
+}
+
+function columnFreeError(sql: string): PgsluiceError | null {
+  try {
+    parseExpression(sql, []);
+    return null;
+  } catch (error) {
+    return error instanceof PgsluiceError && columnFree.has(error.code) ? error : null;
+  }
+}
+
+class DependsOnTable extends PgsluiceError {
+  constructor(message: string) {
+    super('PGS4001', { title: '', cause: '', remedy: '', exit: 2, retry: 'never' }, message);
+  }
+}
+
+const nowhere: Shape = {
+  source: {
+    oid: 0,
+    schema: 'public',
+    name: 'table',
+    kind: 'table',
+    columns: [],
+    identity: { kind: 'nothing' },
+    primaryKey: [],
+  },
+  schema: 'public',
+  name: 'table',
+  columns: [],
+};
