@@ -1,5 +1,5 @@
 import { type OpenPipeline, openPipeline } from '../runtime/open-pipeline.ts';
-import type { Metrics } from '../api/context.ts';
+import type { Logger, Metrics } from '../api/context.ts';
 import type { Cli } from './cli.ts';
 
 export interface OpenVerb {
@@ -9,6 +9,8 @@ export interface OpenVerb {
   readonly logTo: 'stdout' | 'stderr';
   readonly signal: AbortSignal;
   readonly metrics?: Metrics;
+  /** Instead of the command line's logger. */
+  readonly log?: Logger;
 }
 
 const noMetrics: Metrics = { count: () => {}, gauge: () => {} };
@@ -18,7 +20,7 @@ export async function openFor(cli: Cli, verb: OpenVerb): Promise<OpenPipeline> {
   const config = await cli.load(verb.file);
   return openPipeline({
     config,
-    log: await cli.logger(verb.logTo),
+    log: verb.log ?? (await cli.logger(verb.logTo)),
     metrics: verb.metrics ?? noMetrics,
     debugValues: cli.options.debugValues,
     stop: verb.signal,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { formatLsn } from '../../api/lsn.ts';
+import { LiveView } from '../../observe/live/live-view.ts';
 import { runPipeline } from '../../runtime/run.ts';
 import { watchSource } from '../../runtime/watch-source.ts';
 import type { Cli } from '../cli.ts';
@@ -23,7 +24,10 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  await using pipeline = await openFor(cli, { file, lock: 'hold', logTo: 'stdout', signal });
+  using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout) : null;
+  const log = live?.logger();
+  await using pipeline = await openFor(cli, { file, lock: 'hold', logTo: 'stdout', signal, ...(log && { log }) });
+  live?.show(pipeline.context.view);
   const { context, instances, config } = pipeline;
   await using watching = watchSource(context, 2000);
   void watching;
