@@ -1,0 +1,218 @@
+import type { Change, StreamBatch } from '../../../core/api/change.ts';
+import type { PluginContext } from '../../../core/api/context.ts';
+import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
+import type { Relation } from '../../../core/api/relation.ts';
+import { stateSchema } from '../../postgres-common/state-schema.ts';
+import { scriptBatch } from './batch-script.ts';
+import { Exchange, type ExchangeResult } from './exchange.ts';
+import { Committed, failure, isWorthReplay, wrongCount } from './failure.ts';
+import { Script } from './script.ts';
+import type { ApplySession } from './session.ts';
+import { type Shape, shapeOf } from './statements.ts';
+import { readTargetTables } from './target-table.ts';
+import { Trust } from './trust.ts';
+
+export interface ApplierOptions {
+  readonly pipeline: string;
+  readonly name: string;
+  readonly onMissing: 'error' | 'warn' | 'upsert';
+  readonly context: PluginContext;
+}
+
+/** WAL positions of the target after a commit; null where it cannot tell. */
+export interface Applied {
+  readonly insertLsn: bigint | null;
+  readonly flushLsn: bigint | null;
+}
+const unknown: Applied = { insertLsn: null, flushLsn: null };
+
+/** More prepared statements than this are given back between two batches. */
+const maxPrepared = 2000;
+
+/** Applies batches in one session. After it threw, the session is of no more use. */
+export class Applier {
+  readonly #session: ApplySession;
+  readonly #options: ApplierOptions;
+  readonly #trust = new Trust();
+  #shapes = new WeakMap<Relation, Shape>();
+  #open = false;
+
+  constructor(session: ApplySession, options: ApplierOptions) {
+    this.#session = session;
+    this.#options = options;
+  }
+
+  /** A transaction goes on: batches without a boundary came. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /**
+   * Applies a batch; with a boundary the transaction is committed when this resolves. What fails set-wise is rolled
+   * back and tried again in order; only that decides whether it is an error, and of which change.
+   */
+  async apply(batch: StreamBatch): Promise<Applied> {
+    await this.#learn(batch.changes);
+    try {
+      return await this.#attempt(batch, false);
+    } catch (error) {
+      if (error instanceof Committed) return this.#committed();
+      if (!isWorthReplay(error)) throw error;
+      this.#distrust(error);
+      if (!(await this.#rollback())) throw error;
+    }
+    await this.#learn(batch.changes);
+    try {
+      return await this.#attempt(batch, true);
+    } catch (error) {
+      if (error instanceof Committed) return this.#committed();
+      throw error;
+    }
+  }
+
+  #committed(): Applied {
+    this.#open = false;
+    return unknown;
+  }
+
+  async #attempt(batch: StreamBatch, strict: boolean): Promise<Applied> {
+    const script = new Script(this.#session.prepared);
+    this.#begin(script);
+    scriptBatch(script, batch.changes, {
+      enforced: this.#session.enforced,
+      strict,
+      lenient: this.#options.onMissing === 'upsert',
+      shape: (relation) => this.#shapes.get(relation) as Shape,
+      distrusted: (table) => this.#trust.distrusted(table),
+    });
+    if (batch.boundary === null) {
+      if (this.#open) script.control('RELEASE SAVEPOINT pgsluice_batch');
+      await this.#run(script, { commit: Number.POSITIVE_INFINITY, position: -1 });
+      this.#open = true;
+      return unknown;
+    }
+    // Nothing to look at before the commit: it goes in the same round trip.
+    const atOnce = !script.mustCheck;
+    const position = script.steps;
+    this.#position(script, batch);
+    if (!atOnce) await this.#run(script, { commit: Number.POSITIVE_INFINITY, position });
+    const last = atOnce ? script : new Script(this.#session.prepared);
+    const commit = last.steps;
+    last.control('COMMIT');
+    if (this.#session.tellsFlush) last.control('SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()');
+    const result = await this.#run(last, { commit, position: atOnce ? position : -1 });
+    this.#open = false;
+    this.#trust.batchDone();
+    await this.#trimPrepared();
+    const [insert, flush] = result.row ?? [];
+    if (!this.#session.tellsFlush || typeof insert !== 'string' || typeof flush !== 'string') return unknown;
+    return { insertLsn: parseLsn(insert), flushLsn: parseLsn(flush) };
+  }
+
+  #begin(script: Script): void {
+    if (this.#open) {
+      script.control('SAVEPOINT pgsluice_batch');
+      return;
+    }
+    script.control('BEGIN');
+    if (this.#session.enforced) script.control('SET CONSTRAINTS ALL DEFERRED');
+  }
+
+  /**
+   * I4: the position in the transaction that holds the rows. I2: it only grows; where it would not, the division fails
+   * before the commit that may be on its way behind it.
+   */
+  #position(script: Script, batch: StreamBatch): void {
+    const lsn = formatLsn(batch.boundary as bigint);
+    const micros = batch.commitTime === null ? null : String(batch.commitTime);
+    script.row(
+      `WITH u AS (UPDATE ${stateSchema}.position SET lsn = $3::pg_lsn, updated = now(),
+        commit_time = coalesce(timestamptz 'epoch' + $4::int8 * interval '1 microsecond', commit_time)
+        WHERE pipeline = $1 AND sink = $2 AND (lsn IS NULL OR lsn < $3::pg_lsn) RETURNING 1)
+        SELECT 1 / count(*) FROM u`,
+      [this.#options.pipeline, this.#options.name, lsn, micros],
+      'any',
+      { table: '', change: null },
+    );
+  }
+
+  /** Runs a script and looks at every count. */
+  async #run(script: Script, at: { readonly commit: number; readonly position: number }): Promise<ExchangeResult> {
+    const { debugValues } = this.#options.context;
+    const result = await Exchange.run(this.#session.client, script.messages()).catch((error: unknown) => {
+      throw failure(error, script, { ...at, debugValues, name: this.#options.name });
+    });
+    this.#check(script, result);
+    return result;
+  }
+
+  #check(script: Script, { counts }: ExchangeResult): void {
+    let missing: Map<string, number> | null = null;
+    for (let i = 0; i < script.expected.length; i++) {
+      const expected = script.expected[i] as number;
+      const count = counts[i] as number;
+      if (expected === -1 || count === expected) continue;
+      const table = script.tables[i] as string;
+      const fewer = count < expected && this.#options.onMissing === 'warn' && table !== '';
+      if (!fewer) throw wrongCount(script, i, count, this.#options.name);
+      missing ??= new Map();
+      missing.set(table, (missing.get(table) ?? 0) + expected - count);
+    }
+    if (missing !== null) this.#warn(missing);
+  }
+
+  #warn(missing: ReadonlyMap<string, number>): void {
+    const { log, metrics } = this.#options.context;
+    for (const [table, rows] of missing) {
+      log.log('warn', 'rows-missing', 'changes of the source found no row in the target', { table, rows });
+      metrics.count('pgsluice_apply_missing_rows_total', rows, { table });
+    }
+  }
+
+  /** Reads the target's catalog for relations that are new, in one round trip. */
+  async #learn(changes: readonly Change[]): Promise<void> {
+    const unseen = new Set<Relation>();
+    for (const change of changes) {
+      if (change.kind === 'message') continue;
+      if (change.kind === 'truncate') {
+        for (const relation of change.relations) if (!this.#shapes.has(relation)) unseen.add(relation);
+      } else if (!this.#shapes.has(change.relation)) unseen.add(change.relation);
+    }
+    if (unseen.size === 0) return;
+    const tables = await readTargetTables(this.#session.client, [...unseen]);
+    for (const [relation, table] of tables) {
+      this.#shapes.set(relation, shapeOf(relation, table, this.#session.enforced));
+    }
+  }
+
+  /** Back to before the batch. False: the whole transaction is gone, with what earlier batches did in it. */
+  async #rollback(): Promise<boolean> {
+    const { client, prepared } = this.#session;
+    // The target may have been altered: everything learnt of it is learnt again.
+    this.#shapes = new WeakMap();
+    prepared.forget();
+    if (this.#open) {
+      try {
+        await client.query('ROLLBACK TO SAVEPOINT pgsluice_batch');
+      } catch {
+        return false;
+      }
+      await client.query('RELEASE SAVEPOINT pgsluice_batch');
+    } else await client.query('ROLLBACK');
+    await client.query('DEALLOCATE ALL');
+    return true;
+  }
+
+  #distrust(error: unknown): void {
+    const table = (error as { where?: { table?: string } }).where?.table;
+    if (table === undefined) return;
+    this.#trust.failed(table);
+    this.#options.context.log.log('debug', 'apply-replay', 'a batch is applied again in order', { table });
+  }
+
+  async #trimPrepared(): Promise<void> {
+    if (this.#session.prepared.size < maxPrepared) return;
+    this.#session.prepared.forget();
+    await this.#session.client.query('DEALLOCATE ALL');
+  }
+}

@@ -1,0 +1,154 @@
+import type { Change, RowChange, TruncateChange } from '../../../core/api/change.ts';
+import type { Relation } from '../../../core/api/relation.ts';
+import { emitNet } from './emit-net.ts';
+import { emitOne, emitOrdered } from './emit-ordered.ts';
+import { NetChange } from './net-change.ts';
+import type { Script } from './script.ts';
+import type { Shape } from './statements.ts';
+
+export interface BatchOptions {
+  /** Triggers and foreign keys act: the order across tables counts, too. */
+  readonly enforced: boolean;
+  /** Every change as statements of its own, in order: the replay that decides after a set-wise failure. */
+  readonly strict: boolean;
+  readonly lenient: boolean;
+  readonly shape: (relation: Relation) => Shape;
+  /** Tables (`schema.name`) that lately failed set-wise. */
+  readonly distrusted: (table: string) => boolean;
+}
+
+/** Writes the statements for a batch's changes. */
+export function scriptBatch(script: Script, changes: readonly Change[], options: BatchOptions): void {
+  if (options.strict) inOrder(script, changes, options);
+  else if (options.enforced) inRuns(script, changes, options);
+  else byTable(script, changes, options);
+}
+
+function inOrder(script: Script, changes: readonly Change[], options: BatchOptions): void {
+  for (const change of changes) {
+    if (change.kind === 'message') continue;
+    if (change.kind === 'truncate') truncate(script, change, options);
+    else emitOne(script, options.shape(change.relation), change, options.lenient);
+  }
+}
+
+/** In order across tables; neighbours of one table are one run. */
+function inRuns(script: Script, changes: readonly Change[], options: BatchOptions): void {
+  let run: RowChange[] = [];
+  const flush = () => {
+    const first = run[0];
+    if (first === undefined) return;
+    const shape = options.shape(first.relation);
+    const copy = !shape.table.observed.origin && !options.distrusted(shape.table.name);
+    emitOrdered(script, shape, run, { lenient: options.lenient, copy });
+    run = [];
+  };
+  for (const change of changes) {
+    if (change.kind === 'message') continue;
+    if (change.kind === 'truncate') {
+      flush();
+      truncate(script, change, options);
+      continue;
+    }
+    if (run[0]?.relation !== change.relation) flush();
+    run.push(change);
+  }
+  flush();
+}
+
+interface Group {
+  readonly shape: Shape;
+  readonly changes: RowChange[];
+}
+
+/** Tables are independent of each other; a truncate is a barrier for all. */
+function byTable(script: Script, changes: readonly Change[], options: BatchOptions): void {
+  const groups = new Groups((group) => emitGroup(script, group, options));
+  for (const change of changes) {
+    if (change.kind === 'message') continue;
+    if (change.kind === 'truncate') {
+      groups.flush();
+      truncate(script, change, options);
+    } else groups.of(change.relation, options.shape).changes.push(change);
+  }
+  groups.flush();
+}
+
+class Groups {
+  readonly #emit: (group: Group) => void;
+  readonly #byTable = new Map<string, Group>();
+  readonly #byRelation = new Map<Relation, Group>();
+
+  constructor(emit: (group: Group) => void) {
+    this.#emit = emit;
+  }
+
+  of(relation: Relation, shapeOf: (relation: Relation) => Shape): Group {
+    const known = this.#byRelation.get(relation);
+    if (known !== undefined) return known;
+    const shape = shapeOf(relation);
+    let group = this.#byTable.get(shape.table.name);
+    if (group !== undefined && !sameShape(group.shape, shape)) {
+      // Another shape of the same table (after DDL, or two sources of one target): what came before it goes first.
+      this.#emit(group);
+      for (const [other, its] of this.#byRelation) if (its === group) this.#byRelation.delete(other);
+      group = undefined;
+    }
+    group ??= { shape, changes: [] };
+    this.#byTable.set(shape.table.name, group);
+    this.#byRelation.set(relation, group);
+    return group;
+  }
+
+  flush(): void {
+    for (const group of this.#byTable.values()) this.#emit(group);
+    this.#byTable.clear();
+    this.#byRelation.clear();
+  }
+}
+
+/** Rows of both mean the same columns and the same key, so they can be one run. */
+function sameShape(a: Shape, b: Shape): boolean {
+  if (a.relation === b.relation) return true;
+  return (
+    a.setWise === b.setWise &&
+    String(a.key) === String(b.key) &&
+    String(a.filled) === String(b.filled) &&
+    a.relation.columns.length === b.relation.columns.length &&
+    a.relation.columns.every((column, i) => column.name === b.relation.columns[i]?.name)
+  );
+}
+
+function emitGroup(script: Script, group: Group, options: BatchOptions): void {
+  const { shape, changes } = group;
+  const trusted = !options.distrusted(shape.table.name);
+  if (shape.setWise && trusted) {
+    const net = reduce(shape, changes, options.lenient);
+    if (net !== null) {
+      emitNet(script, shape, net);
+      return;
+    }
+  }
+  const copy = trusted && !shape.table.observed.replica;
+  emitOrdered(script, shape, changes, { lenient: options.lenient, copy });
+}
+
+function reduce(shape: Shape, changes: readonly RowChange[], lenient: boolean): NetChange | null {
+  // A moved key as remove and insert would lose the columns that the stream does not fill.
+  const moves = shape.table.more.length === 0;
+  const net = new NetChange(shape.key as readonly number[], { moves, lenient });
+  for (const change of changes) if (!net.add(change)) return null;
+  return net;
+}
+
+/**
+ * Without CASCADE, as native replication does it: the source names every table that it truncated, and a table of the
+ * target alone that refers to one of them must not be emptied by us.
+ */
+function truncate(script: Script, change: TruncateChange, options: BatchOptions): void {
+  const shapes = change.relations.map((relation) => options.shape(relation));
+  const tables = [...new Set(shapes.map((shape) => shape.table.only))];
+  if (tables.length === 0) return;
+  const text = `TRUNCATE ${tables.join(', ')}${change.restartIdentity ? ' RESTART IDENTITY' : ''}`;
+  script.once(text, [], { expected: 'any', table: shapes.map((shape) => shape.table.name).join(', '), change });
+}

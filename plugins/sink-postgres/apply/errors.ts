@@ -1,0 +1,101 @@
+import { type ErrorTable, errorFactory } from '../../../core/api/error.ts';
+
+/** PGS31xx: the Postgres sink's change plane. */
+export const applyErrors = {
+  PGS3101: {
+    title: 'Row to change is missing in the target',
+    cause:
+      'An UPDATE or DELETE of the source found no row with its key in the target: the target was changed by others.',
+    remedy:
+      'Compare with `pgsluice verify`, then copy the table again with `pgsluice resync`, or set on_missing to warn or upsert.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3102: {
+    title: 'Row conflicts with one in the target',
+    cause: 'A change of the source violates a unique or exclusion constraint of the target.',
+    remedy:
+      'Look whether something else writes to the target table, or whether it has a constraint that the source has not; compare with `pgsluice verify`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3103: {
+    title: 'Value not accepted by the target',
+    cause: 'The target column cannot hold a value of the source: another type, length or domain.',
+    remedy: 'Change the target column, or cast the value with the `set` transform.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3104: {
+    title: 'Constraint of the target violated',
+    cause: 'A NOT NULL, CHECK or foreign key constraint of the target refuses a row that the source holds.',
+    remedy: 'Drop or mend the constraint on the target, or leave the offending rows out with a `filter`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3105: {
+    title: 'Table does not fit the target',
+    cause: 'A table or column of the stream does not exist in the target, or is generated there.',
+    remedy: 'Bring the target table into the shape that the message names, then run again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3106: {
+    title: 'Value not sent by the source',
+    cause: 'A row has to be inserted, but the source did not send an unchanged large value of it (TOAST).',
+    remedy: 'Set REPLICA IDENTITY FULL on the source table, or copy the table again with `pgsluice resync`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3107: {
+    title: 'No key to find the row by',
+    cause: 'An UPDATE or DELETE came for a table whose stream holds no key and no old row.',
+    remedy: 'ALTER TABLE … REPLICA IDENTITY FULL (or USING INDEX) on the source.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3108: {
+    title: 'Not permitted on the target',
+    cause: 'The user of the target URL lacks a right on a table.',
+    remedy: 'Grant SELECT, INSERT, UPDATE, DELETE and TRUNCATE on the table to the user of the URL.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3109: {
+    title: 'Position would go back',
+    cause: 'A transaction that the target already holds was given to it again, or another process moved its position.',
+    remedy: 'See that only one run of this pipeline is alive, then run again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3110: {
+    title: 'Target is in use by another run of this pipeline',
+    cause: 'Another session holds the lock on this pipeline and sink in the target.',
+    remedy: 'Stop the other run; if there is none, end its session with pg_terminate_backend.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS3111: {
+    title: 'Change hits several rows',
+    cause: 'The key of a change is not unique in the target.',
+    remedy: 'Remove the duplicates on the target and give it the unique index of the source.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3112: {
+    title: 'Statement failed on the target',
+    cause: 'The target refused a statement of the change stream.',
+    remedy: 'See the SQLSTATE and the message of the server.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3113: {
+    title: 'Sink is not ready',
+    cause: 'A batch came after a failure, before the sink was resumed.',
+    remedy: 'This is a bug of pgsluice: please report it.',
+    exit: 1,
+    retry: 'backoff',
+  },
+} as const satisfies ErrorTable;
+
+export const applyError = errorFactory(applyErrors);

@@ -1,0 +1,144 @@
+import { type PartialTuple, type RowChange, type Tuple, UNCHANGED } from '../../../core/api/change.ts';
+
+/**
+ * The net change per key of one table: what a run of changes leaves to be done with each key. First `remove` is done,
+ * then `write`; keys are independent of each other.
+ */
+export const Remove = { none: 0, must: 1, maybe: 2 } as const;
+export type Remove = (typeof Remove)[keyof typeof Remove];
+/** `update` and `upsert` write the columns that were sent; `insert` is always a whole row. */
+export const Write = { none: 0, insert: 1, update: 2, upsert: 3 } as const;
+export type Write = (typeof Write)[keyof typeof Write];
+
+const noRow: PartialTuple = [];
+
+export class NetChange {
+  /** Positions of the key's columns. */
+  readonly #key: readonly number[];
+  readonly #index = new Map<string, number>();
+  /** Parallel arrays, one entry per key: no object per row. */
+  readonly removes: Remove[] = [];
+  readonly writes: Write[] = [];
+  /** Of each key the row to write; means nothing where nothing is written. */
+  readonly rows: PartialTuple[] = [];
+  /** A tuple that holds the key, for removes. */
+  readonly keys: PartialTuple[] = [];
+
+  readonly #moves: boolean;
+  readonly #lenient: boolean;
+
+  /** `moves`: a changed key may become a remove and an insert. `lenient`: a row that is missing is written anew. */
+  constructor(key: readonly number[], more: { readonly moves: boolean; readonly lenient: boolean }) {
+    this.#key = key;
+    this.#moves = more.moves;
+    this.#lenient = more.lenient;
+  }
+
+  get size(): number {
+    return this.keys.length;
+  }
+
+  /**
+   * Takes a change. False: it does not fit what the run did to its key before (or its key is not usable), so the run
+   * must be applied in order, where the server decides.
+   */
+  add(change: RowChange): boolean {
+    switch (change.kind) {
+      case 'insert':
+        return this.#insert(change.after);
+      case 'delete':
+        return this.#remove(change.before.tuple, this.#lenient || change.maybe === true);
+      case 'update':
+        return this.#update(change.before?.tuple ?? null, change.after, change.maybe === true);
+      default:
+        return change satisfies never;
+    }
+  }
+
+  #insert(after: PartialTuple): boolean {
+    const at = this.#at(after);
+    if (at === -1) return false;
+    if (at < this.size && this.writes[at] !== Write.none) return false;
+    this.#set(at, after, { remove: this.removes[at] ?? Remove.none, write: Write.insert });
+    return true;
+  }
+
+  #remove(tuple: PartialTuple, maybe: boolean): boolean {
+    const at = this.#at(tuple);
+    if (at === -1) return false;
+    if (at === this.size) {
+      this.#set(at, tuple, { remove: maybe ? Remove.maybe : Remove.must, write: Write.none });
+      return true;
+    }
+    const write = this.writes[at] as Write;
+    if (write === Write.none) return maybe;
+    if (write === Write.update) this.removes[at] = Remove.must;
+    if (write === Write.upsert) this.removes[at] = Remove.maybe;
+    this.writes[at] = Write.none;
+    this.rows[at] = noRow;
+    return true;
+  }
+
+  #update(before: Tuple | null, after: PartialTuple, maybe: boolean): boolean {
+    if (before !== null && this.#keyChanged(before, after)) {
+      if (!this.#moves || after.includes(UNCHANGED)) return false;
+      if (this.#lenient) maybe = true;
+      return this.#remove(before, maybe) && this.#insert(after);
+    }
+    const whole = !after.includes(UNCHANGED);
+    if (maybe && !whole) return false;
+    if (this.#lenient && whole) maybe = true;
+    const key = before === null || whole ? after : before;
+    const at = this.#at(key);
+    if (at === -1) return false;
+    if (at === this.size) {
+      this.#set(at, after, { remove: Remove.none, write: maybe ? Write.upsert : Write.update });
+      this.keys[at] = key;
+      return true;
+    }
+    if (this.writes[at] === Write.none) {
+      if (!maybe) return false;
+      this.writes[at] = Write.insert;
+      this.rows[at] = after;
+      return true;
+    }
+    this.rows[at] = whole ? after : merge(this.rows[at] as PartialTuple, after);
+    return true;
+  }
+
+  #set(at: number, tuple: PartialTuple, to: { readonly remove: Remove; readonly write: Write }): void {
+    this.removes[at] = to.remove;
+    this.writes[at] = to.write;
+    this.rows[at] = to.write === Write.none ? noRow : tuple;
+    if (at === this.keys.length) this.keys.push(tuple);
+  }
+
+  #keyChanged(before: Tuple, after: PartialTuple): boolean {
+    for (const position of this.#key) {
+      const cell = after[position];
+      if (cell !== UNCHANGED && cell !== before[position]) return true;
+    }
+    return false;
+  }
+
+  /** Number of the tuple's key, the next free one when it is new; -1 where a part of the key is not known. */
+  #at(tuple: PartialTuple): number {
+    let text = '';
+    const key = this.#key;
+    for (let i = 0; i < key.length; i++) {
+      const cell = tuple[key[i] as number];
+      if (typeof cell !== 'string') return -1;
+      // Text of PostgreSQL never holds the character 0.
+      text = i === 0 ? cell : `${text}\0${cell}`;
+    }
+    const known = this.#index.get(text);
+    if (known !== undefined) return known;
+    this.#index.set(text, this.size);
+    return this.size;
+  }
+}
+
+/** The older row with the cells that the newer one sent (I7: what was not sent keeps its value). */
+function merge(older: PartialTuple, newer: PartialTuple): PartialTuple {
+  return newer.map((cell, i) => (cell === UNCHANGED ? (older[i] as (typeof newer)[number]) : cell));
+}

@@ -1,0 +1,102 @@
+import type { Change } from '../../../core/api/change.ts';
+import { WireWriter } from './wire.ts';
+
+/** Statements prepared in a session, by text. Names are never used twice in one session. */
+export class Prepared {
+  readonly #names = new Map<string, string>();
+  #next = 0;
+
+  get size(): number {
+    return this.#names.size;
+  }
+
+  /** The name of a text, and whether it has still to be parsed. */
+  name(text: string): { readonly name: string; readonly fresh: boolean } {
+    const known = this.#names.get(text);
+    if (known !== undefined) return { name: known, fresh: false };
+    const name = `pgsluice_${this.#next++}`;
+    this.#names.set(text, name);
+    return { name, fresh: true };
+  }
+
+  /** After DEALLOCATE ALL, or when it is not known what was parsed. */
+  forget(): void {
+    this.#names.clear();
+  }
+}
+
+/** Rows that a step must touch: `any`: not looked at. */
+export type Expectation = number | 'any';
+
+/** What stands behind one Execute: needed only when its count is wrong or it fails. */
+export interface StepOrigin {
+  readonly table: string;
+  /** Null for a set-wise step, which stands for many changes. */
+  readonly change: Change | null;
+}
+
+/** The statements of one round trip, and how many rows each must touch. */
+export class Script {
+  readonly #writer = new WireWriter();
+  readonly #prepared: Prepared;
+  /** One per Execute; -1: any. */
+  readonly expected: number[] = [];
+  /** Parallel arrays, not an object per row. */
+  readonly tables: string[] = [];
+  readonly changes: (Change | null)[] = [];
+
+  constructor(prepared: Prepared) {
+    this.#prepared = prepared;
+  }
+
+  /** True when a step's count has to be looked at before the transaction may be committed. */
+  get mustCheck(): boolean {
+    return this.expected.some((count) => count !== -1);
+  }
+
+  get steps(): number {
+    return this.expected.length;
+  }
+
+  /** BEGIN, SAVEPOINT and the like. */
+  control(text: string, values: readonly (string | null)[] = [], expected: Expectation = 'any'): void {
+    this.once(text, values, { expected, table: '' });
+  }
+
+  /** A statement that runs once with many rows; parsed each time, so that it is planned for these rows. */
+  once(
+    text: string,
+    values: readonly (string | null)[],
+    of: { readonly expected: Expectation; readonly table: string; readonly change?: Change },
+  ): void {
+    this.#writer.parse('', text);
+    this.#writer.run('', values);
+    this.#step(of.expected, of.table, of.change ?? null);
+  }
+
+  /** A statement for one row, prepared once per session. */
+  row(text: string, values: readonly (string | null)[], expected: Expectation, origin: StepOrigin): void {
+    const { name, fresh } = this.#prepared.name(text);
+    if (fresh) this.#writer.parse(name, text);
+    this.#writer.run(name, values);
+    this.#step(expected, origin.table, origin.change);
+  }
+
+  /** COPY … FROM STDIN with its data. */
+  copy(text: string, data: string, table: string): void {
+    this.#writer.parse('', text);
+    this.#writer.run('', []);
+    this.#writer.copy(data);
+    this.#step('any', table, null);
+  }
+
+  messages(): Buffer {
+    return this.#writer.finish();
+  }
+
+  #step(expected: Expectation, table: string, change: Change | null): void {
+    this.expected.push(expected === 'any' ? -1 : expected);
+    this.tables.push(table);
+    this.changes.push(change);
+  }
+}

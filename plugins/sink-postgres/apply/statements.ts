@@ -1,0 +1,185 @@
+import type { Relation } from '../../../core/api/relation.ts';
+import type { TargetColumn, TargetTable } from './target-table.ts';
+
+/** How the stream's rows are found and written in one target table; texts of all statements for it. */
+export interface Shape {
+  readonly relation: Relation;
+  readonly table: TargetTable;
+  /** Positions of the columns that are written. */
+  readonly filled: readonly number[];
+  /** Positions of the columns that find a row; null: none, all columns are compared. */
+  readonly key: readonly number[] | null;
+  /** May be reduced to net changes and written set-wise; else in order. */
+  readonly setWise: boolean;
+}
+
+/** Derives what can be done with a table. `enforced`: triggers and foreign keys act (no replica role). */
+export function shapeOf(relation: Relation, table: TargetTable, enforced: boolean): Shape {
+  const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i] !== null);
+  const key = keyOf(relation, table);
+  const observed = enforced ? table.observed.origin : table.observed.replica;
+  const setWise =
+    key !== null &&
+    !enforced &&
+    !observed &&
+    isUnique(relation, table, key) &&
+    key.every((i) => table.columns[i]?.canonical === true) &&
+    filled.every((i) => key.includes(i) || !column(table, i).identityAlways);
+  return { relation, table, filled, key, setWise };
+}
+
+/** With identity full the primary key finds the row faster, where the target has it too. */
+function keyOf(relation: Relation, table: TargetTable): readonly number[] | null {
+  if (relation.identity.kind === 'key') return relation.identity.positions;
+  const { primaryKey } = relation;
+  const usable =
+    relation.identity.kind === 'full' && primaryKey.length > 0 && primaryKey.every((i) => table.columns[i] !== null);
+  return usable && isUnique(relation, table, primaryKey) ? primaryKey : null;
+}
+
+function isUnique(relation: Relation, table: TargetTable, key: readonly number[]): boolean {
+  const names = new Set(key.map((i) => relation.columns[i]?.name));
+  return table.unique.some((index) => index.every((name) => names.has(name)));
+}
+
+export function column(table: TargetTable, position: number): TargetColumn {
+  return table.columns[position] as TargetColumn;
+}
+
+const sqlOf = (shape: Shape, positions: readonly number[]) => positions.map((i) => column(shape.table, i).sql);
+const overriding = (shape: Shape) => (shape.table.hasIdentity ? ' OVERRIDING SYSTEM VALUE' : '');
+/** A parameter whose type is the column's without its length: the server's own input function reads the text. */
+const param = (shape: Shape, position: number, n: number) => `$${n}::${column(shape.table, position).type}`;
+
+/** Values: the filled columns. */
+export function insertRow(shape: Shape): string {
+  const { table, filled } = shape;
+  if (filled.length === 0) return `INSERT INTO ${table.sql} DEFAULT VALUES`;
+  const values = filled.map((_, n) => `$${n + 1}`);
+  return `INSERT INTO ${table.sql} (${sqlOf(shape, filled).join(', ')})${overriding(shape)} VALUES (${values.join(', ')})`;
+}
+
+/** COPY has the same meaning as INSERT for identity columns: the values given are taken. */
+export function copyRows(shape: Shape): string {
+  return `COPY ${shape.table.sql} (${sqlOf(shape, shape.filled).join(', ')}) FROM STDIN`;
+}
+
+/** Finds one row: a condition over the key, or over all columns with one row picked; parameters from `first` on. */
+export interface Finder {
+  /** For `FROM` (UPDATE) or `USING` (DELETE); null: none. */
+  readonly source: string | null;
+  readonly where: string;
+}
+
+export function keyFinder(shape: Shape, key: readonly number[], first: number): Finder {
+  return { source: null, where: key.map((i, n) => `t.${equal(shape, i, first + n)}`).join(' AND ') };
+}
+
+function equal(shape: Shape, position: number, n: number): string {
+  const { sql, equals } = column(shape.table, position);
+  return `${sql} ${equals ?? 'OPERATOR(pg_catalog.=)'} ${param(shape, position, n)}`;
+}
+
+/**
+ * One source row is one target row, also among duplicates: the first row that is the same in every column, by its place.
+ * Values compare by the type's own equality where it has one (an index may serve it) and by their text, which tells
+ * 1.0 from 1.00 and serves json, xml and point. `IS NOT DISTINCT FROM NULL` is true for NULL only, `IS NULL` also for
+ * a composite of NULLs.
+ */
+export function rowFinder(shape: Shape, isNull: readonly boolean[], first: number): Finder {
+  const { table } = shape;
+  let n = first;
+  const conditions = shape.filled.map((position, k) => {
+    const c = column(table, position);
+    if (isNull[k] === true) return `s.${c.sql} IS NOT DISTINCT FROM NULL`;
+    const same = `s.${c.sql}::pg_catalog.text COLLATE "C" = (${param(shape, position, n)})::pg_catalog.text COLLATE "C"`;
+    const own = `s.${equal(shape, position, n)}`;
+    n++;
+    if (c.canonical) return own;
+    return c.equals === null ? same : `${own} AND ${same}`;
+  });
+  const where = conditions.length === 0 ? 'true' : conditions.join(' AND ');
+  if (!table.partitioned)
+    return { source: null, where: `t.ctid = (SELECT s.ctid FROM ${table.only} AS s WHERE ${where} LIMIT 1)` };
+  return {
+    source: `(SELECT s.tableoid AS o, s.ctid AS c FROM ${table.only} AS s WHERE ${where} LIMIT 1) AS f`,
+    where: 't.tableoid = f.o AND t.ctid = f.c',
+  };
+}
+
+/** Parameters: those of the finder. */
+export function deleteRow(shape: Shape, finder: Finder): string {
+  const using = finder.source === null ? '' : ` USING ${finder.source}`;
+  return `DELETE FROM ${shape.table.only} AS t${using} WHERE ${finder.where}`;
+}
+
+/** Values: the columns at `set`, then the finder's. Nothing to set: only looks whether the row is there. */
+export function updateRow(shape: Shape, set: readonly number[], finder: Finder): string {
+  const from = finder.source === null ? '' : finder.source;
+  if (set.length === 0) {
+    return `SELECT 1 FROM ${shape.table.only} AS t${from === '' ? '' : `, ${from}`} WHERE ${finder.where}`;
+  }
+  const pairs = set.map((i, n) => `${column(shape.table, i).sql} = ${param(shape, i, n + 1)}`);
+  return `UPDATE ${shape.table.only} AS t SET ${pairs.join(', ')}${from === '' ? '' : ` FROM ${from}`} WHERE ${finder.where}`;
+}
+
+/** Values: the filled columns, then the finder's. Updates the row, inserts it where there is none. */
+export function upsertRow(shape: Shape, finder: Finder): string {
+  const { table, filled } = shape;
+  const always = filled.some((i) => column(table, i).identityAlways);
+  const change = always ? deleteRow(shape, finder) : updateRow(shape, filled, finder);
+  const values = filled.map((i, n) => param(shape, i, n + 1));
+  const select = `SELECT ${values.join(', ')}${always ? '' : ' WHERE NOT EXISTS (SELECT FROM u)'}`;
+  return `WITH u AS (${change} RETURNING 1) INSERT INTO ${table.sql} (${sqlOf(shape, filled).join(', ')})${overriding(shape)} ${select}`;
+}
+
+/**
+ * An update that sets a GENERATED ALWAYS identity column, which UPDATE cannot: the row is taken out and put back in one
+ * statement, with what was not sent. Values: the columns at `set`, then the finder's.
+ */
+export function moveRow(shape: Shape, set: readonly number[], finder: Finder): string {
+  const { table } = shape;
+  const rest = shape.filled.filter((i) => !set.includes(i));
+  const kept = [...sqlOf(shape, rest), ...table.more];
+  const into = [...sqlOf(shape, set), ...kept].join(', ');
+  const values = [...set.map((i, n) => param(shape, i, n + 1)), ...kept.map((name) => `d.${name}`)].join(', ');
+  return `WITH d AS (${deleteRow(shape, finder)} RETURNING t.*) INSERT INTO ${table.sql} (${into}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM d`;
+}
+
+/** `unnest` of one array literal per column. An array column travels as text, since unnest flattens nested arrays. */
+function unnest(shape: Shape, positions: readonly number[]): string {
+  const arrays = positions.map((i, n) => {
+    const c = column(shape.table, i);
+    return `$${n + 1}::${c.array ? 'pg_catalog.text' : c.type}[]`;
+  });
+  return `unnest(${arrays.join(', ')}) AS u(${positions.map((_, n) => `c${n}`).join(', ')})`;
+}
+
+/** Values: an array literal per key column. */
+export function deleteSet(shape: Shape, key: readonly number[]): string {
+  const { table } = shape;
+  const only = key.length === 1 ? column(table, key[0] as number) : null;
+  if (only !== null) {
+    return `DELETE FROM ${table.only} AS t WHERE t.${only.sql} ${only.equals ?? 'OPERATOR(pg_catalog.=)'} ANY ($1::${only.type}[])`;
+  }
+  return `DELETE FROM ${table.only} AS t USING ${unnest(shape, key)} WHERE ${joined(shape, key, 0)}`;
+}
+
+/** Values: an array literal per column at `set`, then per key column. */
+export function updateSet(shape: Shape, set: readonly number[], key: readonly number[]): string {
+  const { table } = shape;
+  const pairs = set.map((i, n) => {
+    const c = column(table, i);
+    return `${c.sql} = u.c${n}${c.array ? `::${c.type}` : ''}`;
+  });
+  return `UPDATE ${table.only} AS t SET ${pairs.join(', ')} FROM ${unnest(shape, [...set, ...key])} WHERE ${joined(shape, key, set.length)}`;
+}
+
+function joined(shape: Shape, key: readonly number[], first: number): string {
+  return key
+    .map((i, n) => {
+      const { sql, equals } = column(shape.table, i);
+      return `t.${sql} ${equals ?? 'OPERATOR(pg_catalog.=)'} u.c${first + n}`;
+    })
+    .join(' AND ');
+}

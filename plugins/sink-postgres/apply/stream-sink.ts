@@ -1,0 +1,188 @@
+import type { StreamBatch } from '../../../core/api/change.ts';
+import type { PluginContext } from '../../../core/api/context.ts';
+import { type CommitLsn, formatLsn, parseLsn } from '../../../core/api/lsn.ts';
+import type { Receipt, StreamSink } from '../../../core/api/sink.ts';
+import { type ConnectionOptions, connect, disconnect } from '../../postgres-common/connect.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { Applier } from './applier.ts';
+import { Durability } from './durability.ts';
+import { applyError } from './errors.ts';
+import { type ApplySession, openSession, type SessionInput, syncCommit } from './session.ts';
+
+export interface ApplyOptions {
+  /** What to do when an UPDATE or DELETE of the source finds no row in the target (I9). */
+  readonly onMissing: 'error' | 'warn' | 'upsert';
+}
+
+export interface StreamSinkInput {
+  readonly connection: ConnectionOptions;
+  readonly pipeline: string;
+  /** The sink's name; with the pipeline the key of its position. */
+  readonly name: string;
+  readonly options: ApplyOptions;
+  readonly context: PluginContext;
+}
+
+/** Milliseconds between positions that are written for batches without changes. */
+const idleInterval = 1000;
+
+/** The change plane of the Postgres sink: rows and position in one target transaction (I4). */
+export function createStreamSink(input: StreamSinkInput): StreamSink & AsyncDisposable {
+  return new PostgresStreamSink(input);
+}
+
+class PostgresStreamSink implements StreamSink, AsyncDisposable {
+  readonly #input: StreamSinkInput;
+  #session: ApplySession | null = null;
+  #applier: Applier | null = null;
+  #durability = new Durability(null);
+  /** Backend of the last session, when it may still be at work. */
+  #previous: string | null = null;
+  /** Last position given to the target, in a commit. */
+  #position: CommitLsn | null = null;
+  /** A later position with no changes up to it, not yet written. */
+  #idle: { readonly boundary: CommitLsn; readonly commitTime: bigint | null } | null = null;
+  #wroteAt = 0;
+  #told = false;
+
+  constructor(input: StreamSinkInput) {
+    this.#input = input;
+  }
+
+  async resume(signal: AbortSignal): Promise<CommitLsn | null> {
+    signal.throwIfAborted();
+    await this.#close();
+    const input: SessionInput = this.#input;
+    const session = await openSession(input, this.#previous, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
+    });
+    this.#session = session;
+    this.#previous = session.pid;
+    this.#position = session.position === null ? null : (parseLsn(session.position) as CommitLsn);
+    this.#durability = new Durability(this.#position);
+    this.#idle = null;
+    this.#applier = new Applier(session, { ...this.#input.options, ...this.#input });
+    this.#tellRole(session);
+    return this.#position;
+  }
+
+  async write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt> {
+    const applier = this.#ready();
+    if (batch.boundary !== null) this.#refuseOld(batch.boundary);
+    const idle = !applier.open && batch.changes.every((change) => change.kind === 'message');
+    if (idle) {
+      if (batch.boundary === null) return this.#receipt();
+      this.#idle = { boundary: batch.boundary, commitTime: batch.commitTime };
+      if (performance.now() - this.#wroteAt < idleInterval) return this.#receipt();
+    }
+    await this.#guarded(signal, async () => {
+      const result = await applier.apply(batch);
+      if (batch.boundary === null) return;
+      this.#position = batch.boundary;
+      this.#idle = null;
+      this.#wroteAt = performance.now();
+      this.#durability.committed(batch.boundary, result.insertLsn);
+      if (result.flushLsn !== null) this.#durability.flushed(result.flushLsn);
+    });
+    return this.#receipt();
+  }
+
+  async flush(signal: AbortSignal): Promise<CommitLsn | null> {
+    const applier = this.#ready();
+    await this.#guarded(signal, async () => {
+      if (applier.open) {
+        if (this.#durability.pending) await this.#syncBeside();
+        return;
+      }
+      const idle = this.#idle;
+      if (idle !== null) {
+        await applier.apply({ ...idle, changes: [], transactions: 0, bytes: 0 });
+        this.#position = idle.boundary;
+        this.#idle = null;
+        this.#durability.committed(idle.boundary, null);
+      }
+      if (!this.#durability.pending) return;
+      await syncCommit((this.#session as ApplySession).client, this.#input);
+      this.#durability.synced();
+    });
+    return this.#durability.durable;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+  }
+
+  /** A transaction is open in our session: the synchronous commit goes through another one. */
+  async #syncBeside(): Promise<void> {
+    const { connection, name, pipeline } = this.#input;
+    const client = await connect(connection, { name, applicationName: `pgsluice ${pipeline} flush`.slice(0, 63) });
+    try {
+      await syncCommit(client, this.#input);
+      this.#durability.synced();
+    } finally {
+      await disconnect(client);
+    }
+  }
+
+  #ready(): Applier {
+    if (this.#applier !== null) return this.#applier;
+    throw applyError('PGS3113', `sink ${this.#input.name} was used before it was resumed`);
+  }
+
+  /** I2: positions only grow; rows of a transaction that is in the target already would be there twice. */
+  #refuseOld(boundary: CommitLsn): void {
+    const last = this.#idle?.boundary ?? this.#position;
+    if (last === null || boundary > last) return;
+    throw applyError('PGS3109', `a transaction up to ${formatLsn(boundary)} came after ${formatLsn(last)}`, {
+      where: { connection: this.#input.name, lsn: formatLsn(boundary) },
+    });
+  }
+
+  /**
+   * After a failure or an abort the session is given up: closing the socket makes the server roll back, and only
+   * resume() starts again, from the position that the target then holds.
+   */
+  async #guarded(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    signal.throwIfAborted();
+    const session = this.#session as ApplySession;
+    const abort = () => destroy(session);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await work();
+    } catch (error) {
+      this.#applier = null;
+      destroy(session);
+      signal.throwIfAborted();
+      throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  #receipt(): Receipt {
+    const upTo = this.#durability.durable;
+    return upTo === null ? { status: 'accepted' } : { status: 'durable', upTo };
+  }
+
+  #tellRole(session: ApplySession): void {
+    if (!session.enforced || this.#told) return;
+    this.#told = true;
+    this.#input.context.log.log(
+      'warn',
+      'apply-in-order',
+      'the user of the target may not set session_replication_role: triggers and foreign keys act, changes are applied one by one in order',
+    );
+  }
+
+  async #close(): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    this.#applier = null;
+    if (session !== null) await disconnect(session.client);
+  }
+}
+
+function destroy(session: ApplySession): void {
+  (session.client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}

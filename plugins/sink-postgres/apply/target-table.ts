@@ -1,0 +1,203 @@
+import type pg from 'pg';
+import type { Relation } from '../../../core/api/relation.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
+import { applyError } from './errors.ts';
+
+/** A column of the target table that the stream fills. */
+export interface TargetColumn {
+  readonly name: string;
+  /** Quoted. */
+  readonly sql: string;
+  /** As format_type prints it without a length, so that no cast to it cuts a value off. */
+  readonly type: string;
+  /** Type under all domains. */
+  readonly base: number;
+  /** A true array: unnest would flatten an array of it, so it travels as text. */
+  readonly array: boolean;
+  /** Delimiter of array literals of this type: `;` for box. */
+  readonly delimiter: string;
+  /** `OPERATOR(schema.=)` of the type's default btree class; null: the type has none of its own. */
+  readonly equals: string | null;
+  /** Two different texts of this type are two different values, for `=` and for unique indexes. */
+  readonly canonical: boolean;
+  /** GENERATED ALWAYS AS IDENTITY: an UPDATE cannot set it. */
+  readonly identityAlways: boolean;
+}
+
+/** What the target's catalog says about a table, read once per relation. */
+export interface TargetTable {
+  readonly name: string;
+  /** Quoted and qualified. */
+  readonly sql: string;
+  /** The same with ONLY where rows of inheritance children must not be touched. */
+  readonly only: string;
+  readonly partitioned: boolean;
+  /** By position of the relation's columns; null: filled by the target itself. */
+  readonly columns: readonly (TargetColumn | null)[];
+  readonly hasIdentity: boolean;
+  /** Quoted names of the columns that the stream does not fill, apart from generated ones. */
+  readonly more: readonly string[];
+  /** Column names of each plain unique index (no predicate, no expression). */
+  readonly unique: readonly (readonly string[])[];
+  /** Users' triggers or rules act on our changes and must see each one, in order: under the role replica, or else. */
+  readonly observed: { readonly replica: boolean; readonly origin: boolean };
+}
+
+interface CatalogColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly base: number;
+  readonly kind: string;
+  readonly array: boolean;
+  readonly noarray: boolean;
+  readonly delimiter: string;
+  readonly generated: string;
+  readonly identity: string;
+  readonly deterministic: boolean;
+  readonly operator: string | null;
+  readonly operatorSchema: string | null;
+}
+interface CatalogTable {
+  readonly kind: string;
+  readonly columns: readonly CatalogColumn[] | null;
+  readonly unique: readonly (readonly string[])[] | null;
+  readonly triggers: string | null;
+}
+
+/**
+ * `base` walks up domains; the equality operator is the default btree operator class's (strategy 3), since with our
+ * search_path a bare `=` on an extension's type could mean another type's operator.
+ */
+const catalogQuery = `
+WITH RECURSIVE wanted AS (
+  SELECT w.i, c.oid, c.relkind FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(s, t, i)
+  JOIN pg_catalog.pg_namespace n ON n.nspname = w.s
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.t
+), tree AS (
+  SELECT i, oid FROM wanted
+  UNION SELECT w.i, p.relid FROM wanted w, pg_catalog.pg_partition_tree(w.oid) p
+)
+SELECT w.i, pg_catalog.jsonb_build_object('kind', w.relkind,
+  'columns', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+      'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, -1), 'base', b.oid::int8, 'kind', b.typtype,
+      'array', b.typcategory = 'A' AND b.typelem <> 0 AND t.typtype = 'b', 'noarray', t.typarray = 0,
+      'delimiter', t.typdelim, 'generated', a.attgenerated, 'identity', a.attidentity,
+      'deterministic', coalesce(co.collisdeterministic, true),
+      'operator', e.oprname, 'operatorSchema', e.nspname))
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    CROSS JOIN LATERAL (
+      WITH RECURSIVE up AS (
+        SELECT t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem
+        UNION ALL SELECT n.oid, n.typtype, n.typbasetype, n.typcategory, n.typelem
+        FROM up JOIN pg_catalog.pg_type n ON n.oid = up.typbasetype WHERE up.typtype = 'd'
+      ) SELECT * FROM up WHERE typtype <> 'd' LIMIT 1) b
+    LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
+    LEFT JOIN LATERAL (
+      SELECT o.oprname, ns.nspname FROM pg_catalog.pg_opclass k
+      JOIN pg_catalog.pg_am am ON am.oid = k.opcmethod AND am.amname = 'btree'
+      JOIN pg_catalog.pg_amop s ON s.amopfamily = k.opcfamily AND s.amopstrategy = 3
+        AND s.amoplefttype = k.opcintype AND s.amoprighttype = k.opcintype
+      JOIN pg_catalog.pg_operator o ON o.oid = s.amopopr
+      JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace
+      WHERE k.opcdefault AND k.opcintype = CASE b.oid WHEN 1043 THEN 25::oid ELSE b.oid END LIMIT 1) e ON true
+    WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  'unique', (SELECT pg_catalog.jsonb_agg((
+      SELECT pg_catalog.jsonb_agg(a.attname) FROM pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n WHERE k.o <= x.indnkeyatts))
+    FROM pg_catalog.pg_index x
+    WHERE x.indrelid = w.oid AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL),
+  'triggers', pg_catalog.concat(
+    (SELECT pg_catalog.string_agg(g.tgenabled::text, '') FROM tree
+      JOIN pg_catalog.pg_trigger g ON g.tgrelid = tree.oid WHERE tree.i = w.i AND NOT g.tgisinternal),
+    (SELECT pg_catalog.string_agg(r.ev_enabled::text, '') FROM pg_catalog.pg_rewrite r WHERE r.ev_class = w.oid))
+) FROM wanted w`;
+
+/**
+ * Types (by oid) of which two texts are equal exactly when the values are: what the net change per key may rest on.
+ * bool, bytea, "char", name, int8, int2, int4, text, oid, varchar, date, timestamp, timestamptz (we print UTC), uuid.
+ */
+const canonicalTypes: ReadonlySet<number> = new Set([16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1114, 1184, 2950]);
+const families: readonly ReadonlySet<number>[] = [new Set([20, 21, 23, 26]), new Set([25, 1043])];
+
+/** Reads the catalog for several relations in one round trip. Throws PGS3105 where the stream does not fit. */
+export async function readTargetTables(
+  client: pg.Client,
+  relations: readonly Relation[],
+): Promise<ReadonlyMap<Relation, TargetTable>> {
+  const result = await client.query<[string, string]>({
+    text: catalogQuery,
+    values: [relations.map((r) => r.schema), relations.map((r) => r.name)],
+    rowMode: 'array',
+  } as unknown as pg.QueryConfig);
+  const found = new Map((result.rows as unknown as [string, string][]).map(([i, json]) => [Number(i), json]));
+  const tables = new Map<Relation, TargetTable>();
+  for (const [i, relation] of relations.entries()) {
+    const json = found.get(i + 1);
+    if (json === undefined) {
+      throw applyError('PGS3105', `the target has no table ${relationName(relation)}`, {
+        where: { table: relationName(relation) },
+        remedy: `Create the table ${qualified(relation)} on the target, or leave it out with source.tables.exclude.`,
+      });
+    }
+    tables.set(relation, fit(relation, JSON.parse(json) as CatalogTable));
+  }
+  return tables;
+}
+
+function fit(relation: Relation, catalog: CatalogTable): TargetTable {
+  const byName = new Map((catalog.columns ?? []).map((column) => [column.name, column]));
+  const columns = relation.columns.map((column) => {
+    const target = byName.get(column.name);
+    if (target === undefined) throw missingColumn(relation, column);
+    byName.delete(column.name);
+    if (target.generated === '') return toColumn(target, column.baseType);
+    if (column.generated !== 'never') return null;
+    throw applyError('PGS3105', `column ${column.name} is generated on the target but not on the source`, {
+      where: { table: relationName(relation) },
+      remedy: `ALTER TABLE ${qualified(relation)} ALTER COLUMN ${quoteIdent(column.name)} DROP EXPRESSION; or drop the column with the \`columns\` transform.`,
+    });
+  });
+  const sql = qualified(relation);
+  return {
+    name: relationName(relation),
+    sql,
+    only: catalog.kind === 'r' ? `ONLY ${sql}` : sql,
+    partitioned: catalog.kind === 'p',
+    columns,
+    hasIdentity: (catalog.columns ?? []).some((column) => column.identity !== ''),
+    more: [...byName.values()].filter((column) => column.generated === '').map((column) => quoteIdent(column.name)),
+    unique: catalog.unique ?? [],
+    observed: { replica: /[RA]/.test(catalog.triggers ?? ''), origin: /[OA]/.test(catalog.triggers ?? '') },
+  };
+}
+
+function toColumn(column: CatalogColumn, sourceBase: number): TargetColumn {
+  return {
+    name: column.name,
+    sql: quoteIdent(column.name),
+    type: column.type,
+    base: column.base,
+    array: column.array || column.noarray,
+    delimiter: column.delimiter,
+    equals:
+      column.operator === null ? null : `OPERATOR(${quoteIdent(column.operatorSchema as string)}.${column.operator})`,
+    canonical: isCanonical(column, sourceBase),
+    identityAlways: column.identity === 'a',
+  };
+}
+
+function isCanonical(column: CatalogColumn, sourceBase: number): boolean {
+  if (!column.deterministic) return false;
+  if (column.kind === 'e') return true;
+  if (!canonicalTypes.has(column.base)) return false;
+  return column.base === sourceBase || families.some((family) => family.has(column.base) && family.has(sourceBase));
+}
+
+function missingColumn(relation: Relation, column: Relation['columns'][number]): Error {
+  return applyError('PGS3105', `the target table has no column ${column.name}`, {
+    where: { table: relationName(relation) },
+    remedy: `ALTER TABLE ${qualified(relation)} ADD COLUMN ${quoteIdent(column.name)} ${column.typeName};`,
+  });
+}
