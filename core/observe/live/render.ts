@@ -38,12 +38,13 @@ function copyLines(view: RunView, rates: Rates, screen: Screen): string[] {
   const finished = tables.filter(({ phase }) => phase === 'finished').length;
   const left =
     rates.copyBytes > 0 && total > done ? `, about ${formatSeconds((total - done) / rates.copyBytes)} left` : '';
-  const room = Math.max(3, Math.floor((screen.rows * 2) / 3) - 4);
+  const room = Math.max(3, Math.floor((screen.rows * 2) / 3) - 5);
   const shown = active.slice(0, room);
   const width = Math.min(40, Math.max(8, ...shown.map(({ source }) => source.length)));
   const more = active.length > shown.length ? [`  and ${active.length - shown.length} more under way`] : [];
   return [
-    `  ${bar(total === 0 ? 1 : done / total, 30)} ${formatBytes(done)} of about ${formatBytes(total)}, ${formatBytes(rates.copyBytes)}/s${left}; ${finished} of ${tables.length} tables finished`,
+    `  ${bar(total === 0 ? 1 : done / total, 30)} ${formatBytes(done)} of about ${formatBytes(total)}, ${formatBytes(rates.copyBytes)}/s${left}`,
+    `  ${finished} of ${tables.length} tables finished`,
     ...shown.map((table) => tableLine(table, width, screen.now)),
     ...more,
   ];
