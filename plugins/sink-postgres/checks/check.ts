@@ -1,0 +1,177 @@
+import type pg from 'pg';
+import type { PluginContext } from '../../../core/api/context.ts';
+import type { CheckReport, Finding } from '../../../core/api/check.ts';
+import { PgsluiceError } from '../../../core/api/error.ts';
+import type { TablePlan } from '../../../core/api/plan.ts';
+import { quoteIdent } from '../../postgres-common/quote.ts';
+import type { BulkOptions } from '../options.ts';
+import { refuseOccupied } from '../schema/empty.ts';
+import { verifyTargets, withRows } from '../schema/verify-target.ts';
+import type { Sessions } from '../sessions.ts';
+import { bulkStateExists, readPhase } from '../state.ts';
+
+interface Facts {
+  readonly version: number;
+  readonly encoding: string;
+  readonly database: string;
+  readonly user: string;
+  readonly mayCreate: boolean;
+  readonly superuser: boolean;
+  readonly replica: boolean;
+  readonly readOnly: boolean;
+  readonly freeConnections: number;
+}
+
+/** The oldest major that the sink's statements are written for. */
+const oldest = 140000;
+
+/** Looks only; changes nothing. */
+export async function checkTarget(
+  sessions: Sessions,
+  more: { readonly options: BulkOptions; readonly context: PluginContext },
+  plans: readonly TablePlan[],
+  report: CheckReport,
+): Promise<void> {
+  const subject = `sink ${more.context.name}`;
+  const powers = await sessions.powers();
+  await sessions.query(async (client) => {
+    const facts = { ...(await readFacts(client)), ...powers };
+    for (const finding of serverFindings(facts, more.options)) report.add({ subject, ...finding });
+    report.add({ subject, ...(await tablesFinding(client, more, plans)) });
+    for (const finding of await typeFindings(client, more.options, plans)) report.add({ subject, ...finding });
+  });
+}
+
+async function readFacts(client: pg.Client): Promise<Omit<Facts, 'superuser' | 'replica' | 'version'>> {
+  const { rows } = await client.query<Record<string, string>>(
+    `SELECT current_setting('server_encoding') AS encoding, current_database() AS db, current_user AS usr,
+            has_database_privilege(current_database(), 'CREATE')::text AS may_create,
+            (pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)::text AS read_only,
+            current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS free`,
+  );
+  const row = rows[0]!;
+  return {
+    encoding: row['encoding']!,
+    database: row['db']!,
+    user: row['usr']!,
+    mayCreate: row['may_create'] === 'true',
+    readOnly: row['read_only'] === 'true',
+    freeConnections: Number(row['free']),
+  };
+}
+
+type Found = Omit<Finding, 'subject'>;
+
+/** Pure. */
+export function serverFindings(facts: Facts, options: BulkOptions): Found[] {
+  const ok = (check: string, message: string): Found => ({ check, level: 'ok', message, remedy: null });
+  const not = (level: 'warning' | 'error', check: string, message: string, remedy: string): Found => ({
+    check,
+    level,
+    message,
+    remedy,
+  });
+  const user = quoteIdent(facts.user);
+  const major = Math.floor(facts.version / 10000);
+  return [
+    facts.version >= oldest
+      ? ok('target-version', `PostgreSQL ${major}`)
+      : not('error', 'target-version', `PostgreSQL ${major} is too old`, 'Use a target of version 14 or later.'),
+    facts.readOnly
+      ? not('error', 'target-writable', 'the target is read-only (a standby?)', 'Connect to the primary.')
+      : ok('target-writable', 'takes writes'),
+    facts.encoding === 'UTF8'
+      ? ok('target-encoding', 'UTF8')
+      : not(
+          'warning',
+          'target-encoding',
+          `the target is ${facts.encoding}: a character that it lacks stops the copy`,
+          `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0;`,
+        ),
+    facts.mayCreate
+      ? ok('target-create', `${facts.user} may create schemas`)
+      : not(
+          'error',
+          'target-create',
+          `${facts.user} may not create schemas`,
+          `GRANT CREATE ON DATABASE ${quoteIdent(facts.database)} TO ${user};`,
+        ),
+    facts.replica
+      ? ok('target-replication-role', 'triggers and foreign keys stay out of the way of replicated rows')
+      : not(
+          'warning',
+          'target-replication-role',
+          'session_replication_role may not be set: triggers are disabled during the copy, and fire while following',
+          facts.version >= 150000
+            ? `GRANT SET ON PARAMETER session_replication_role TO ${user};`
+            : `ALTER ROLE ${user} SUPERUSER;`,
+        ),
+    facts.superuser
+      ? ok('target-foreign-keys', 'foreign keys that the snapshot guarantees need no scan')
+      : ok('target-foreign-keys', 'foreign keys are validated by a scan, as the user is no superuser'),
+    facts.freeConnections >= 4 + (options.index_workers ?? 2)
+      ? ok('target-connections', `${facts.freeConnections} connections are free`)
+      : not(
+          'error',
+          'target-connections',
+          `only ${facts.freeConnections} connections are free`,
+          'Raise max_connections of the target, or lower snapshot.workers and index_workers.',
+        ),
+  ];
+}
+
+async function tablesFinding(
+  client: pg.Client,
+  more: { readonly options: BulkOptions; readonly context: PluginContext },
+  plans: readonly TablePlan[],
+): Promise<Found> {
+  const check = 'target-tables';
+  const owner = { pipeline: more.context.pipeline, sink: more.context.name };
+  if ((await bulkStateExists(client)) && (await readPhase(client, owner)) !== null) {
+    return { check, level: 'ok', message: 'an earlier run of this pipeline has prepared the target', remedy: null };
+  }
+  try {
+    if ((more.options.schema ?? 'create') === 'create') {
+      await refuseOccupied(client, plans, more.context.name);
+      return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
+    }
+    const full = await withRows(client, await verifyTargets(client, plans));
+    if (full.length === 0) return { check, level: 'ok', message: 'all tables are there, and empty', remedy: null };
+    const message = `rows in ${full.slice(0, 5).join(', ')}`;
+    if (more.options.on_existing === 'truncate')
+      return { check, level: 'warning', message: `${message}: they will be removed`, remedy: null };
+    return { check, level: 'error', message, remedy: `TRUNCATE ${full.join(', ')}; or on_existing: truncate` };
+  } catch (error) {
+    if (!(error instanceof PgsluiceError) || !error.code.startsWith('PGS30')) throw error;
+    return { check, level: 'error', message: error.message, remedy: error.remedy };
+  }
+}
+
+/**
+ * Types of the plan's columns that neither the server has built in nor the schema of the source brings: those of
+ * extensions. With `schema: create` the dump creates the extension, if its files are on the machine.
+ */
+async function typeFindings(client: pg.Client, options: BulkOptions, plans: readonly TablePlan[]): Promise<Found[]> {
+  const check = 'target-types';
+  if ((options.schema ?? 'create') === 'existing') return [];
+  const names = new Set(
+    plans.flatMap((p) =>
+      p.output.columns.filter((c) => c.typeKind === 'base' && c.baseType >= 16384).map((c) => c.typeName),
+    ),
+  );
+  if (names.size === 0) return [];
+  // An extension is called as its type, or is one of the well-known ones; only a hint before the dump is read.
+  const bare = [...names].map((name) => name.replace(/\(.*$/, '').split('.').at(-1)!.replaceAll('"', ''));
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT w.name FROM unnest($1::text[]) AS w (name)
+     WHERE NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name IN (w.name, CASE w.name WHEN 'geometry' THEN 'postgis' WHEN 'geography' THEN 'postgis' END))
+       AND NOT EXISTS (SELECT FROM pg_type t WHERE t.typname = w.name) ORDER BY 1`,
+    [bare],
+  );
+  return rows.map((row) => ({
+    check,
+    level: 'warning' as const,
+    message: `type ${row.name}: the target has no extension of that name`,
+    remedy: `Install the package of the extension that has the type ${row.name} on the target's machine.`,
+  }));
+}

@@ -1,0 +1,163 @@
+import pg from 'pg';
+import { failpoint } from '../../../core/api/failpoint.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { bulkError } from '../errors.ts';
+import { type Semaphore, settle } from '../semaphore.ts';
+import type { Sessions } from '../sessions.ts';
+import type { Owner } from '../state.ts';
+import type { DefinitionStatus } from './save.ts';
+
+export interface Definition {
+  readonly relid: string;
+  readonly table: string;
+  readonly kind: 'index' | 'constraint' | 'foreign key' | 'check' | 'trigger';
+  readonly name: string;
+  readonly create: string | null;
+  readonly constraint: string | null;
+  readonly after: readonly string[];
+  readonly index: string | null;
+  readonly parentIndex: string | null;
+  readonly refRelid: string | null;
+  readonly status: DefinitionStatus;
+}
+
+export interface Builder {
+  readonly sessions: Sessions;
+  readonly owner: Owner;
+  /** Bounds the builds of all tables together. */
+  readonly workers: Semaphore;
+}
+
+/** Those that are not as they were, of these tables (null: of all) and kinds. */
+export async function openDefinitions(
+  client: pg.Client,
+  owner: Owner,
+  of: {
+    readonly relids: readonly number[] | null;
+    readonly kinds: readonly Definition['kind'][];
+    readonly partitioned: boolean;
+  },
+): Promise<Definition[]> {
+  const { rows } = await client.query<Record<string, string | null>>(
+    `SELECT d.relid, d.relid::regclass::text AS tbl, d.kind, d.name, d.create_sql, d.constraint_sql, to_json(d.after_sql)::text AS after,
+            d.index_name, d.parent_index, d.ref_relid, d.status
+     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid
+     WHERE d.pipeline = $1 AND d.sink = $2 AND d.status <> 'built' AND d.kind = ANY($3::text[])
+       AND ($4::oid[] IS NULL OR d.relid = ANY($4::oid[])) AND (d.partitioned = $5 OR d.kind NOT IN ('index', 'constraint'))
+     ORDER BY d.create_sql LIKE '%CREATE UNIQUE INDEX%' DESC, c.relpages DESC, d.relid, d.kind, d.name`,
+    [owner.pipeline, owner.sink, of.kinds, of.relids, of.partitioned],
+  );
+  return rows.map((row) => ({
+    relid: row['relid']!,
+    table: row['tbl']!,
+    kind: row['kind'] as Definition['kind'],
+    name: row['name']!,
+    create: row['create_sql'] ?? null,
+    constraint: row['constraint_sql'] ?? null,
+    after: JSON.parse(row['after']!) as string[],
+    index: row['index_name'] ?? null,
+    parentIndex: row['parent_index'] ?? null,
+    refRelid: row['ref_relid'] ?? null,
+    status: row['status'] as DefinitionStatus,
+  }));
+}
+
+/**
+ * Indexes and the constraints on them, of tables that hold rows. Indexes first, several at a time (they share the table); a
+ * constraint takes an exclusive lock for an instant, so constraints follow when no build of the table runs.
+ */
+export async function buildIndexes(
+  builder: Builder,
+  relids: readonly number[] | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const read = (): Promise<Definition[]> =>
+    builder.sessions.query((client) =>
+      openDefinitions(client, builder.owner, { relids, kinds: ['index', 'constraint'], partitioned: false }),
+    );
+  const work = await read();
+  await settle(
+    work
+      .filter((definition) => definition.create !== null && definition.status === 'aside')
+      .map((definition) =>
+        builder.workers.run(async () => {
+          signal.throwIfAborted();
+          failpoint('index');
+          await step(builder, definition, createIndex);
+        }),
+      ),
+  );
+  for (const definition of work.filter((d) => d.kind === 'constraint')) {
+    signal.throwIfAborted();
+    failpoint('constraint');
+    // One without an index of its own (exclusion) is built by this statement, so it counts as a build.
+    const run = (): Promise<void> => step(builder, definition, addConstraint);
+    await (definition.create === null ? builder.workers.run(run) : run());
+  }
+}
+
+async function createIndex(client: pg.Client, definition: Definition): Promise<DefinitionStatus> {
+  await client.query(definition.create!);
+  if (definition.constraint !== null) return 'indexed';
+  await runAll(client, definition.after);
+  return 'built';
+}
+
+export async function addConstraint(client: pg.Client, definition: Definition): Promise<DefinitionStatus> {
+  await client.query(
+    `ALTER TABLE ${definition.table} ADD CONSTRAINT ${pg.escapeIdentifier(definition.name)} ${definition.constraint}`,
+  );
+  await runAll(client, definition.after);
+  return 'built';
+}
+
+export async function runAll(client: pg.Client, statements: readonly string[]): Promise<void> {
+  if (statements.length > 0) await client.query(statements.join('; '));
+}
+
+/** One statement and its mark, in one transaction. */
+export async function step(
+  builder: Builder,
+  definition: Definition,
+  work: (client: pg.Client, definition: Definition) => Promise<DefinitionStatus>,
+): Promise<void> {
+  try {
+    await builder.sessions.transaction(async (client) => {
+      const status = await work(client, definition);
+      await markDefinition(client, builder.owner, definition, status);
+    });
+  } catch (error) {
+    throw refused(error, definition);
+  }
+}
+
+export async function markDefinition(
+  client: pg.Client,
+  owner: Owner,
+  definition: Definition,
+  status: DefinitionStatus,
+): Promise<void> {
+  await client.query(
+    'UPDATE pgsluice.definition SET status = $6 WHERE pipeline = $1 AND sink = $2 AND relid = $3 AND kind = $4 AND name = $5',
+    [owner.pipeline, owner.sink, definition.relid, definition.kind, definition.name, status],
+  );
+}
+
+function refused(error: unknown, definition: Definition): Error {
+  const known = fromPg(error, {});
+  const sqlstate = known.where.sqlstate;
+  // Connections, locks, disk and memory are no fault of the definition: the runtime tries again.
+  if (sqlstate === undefined || known.retry === 'backoff' || known.code !== 'PGS2007') return known;
+  const where = { ...known.where, table: definition.table, object: definition.name };
+  const cause = known.cause ?? error;
+  if (sqlstate === '23505') {
+    return bulkError('PGS3020', `${definition.kind} ${definition.name} of ${definition.table}: duplicate key`, {
+      where,
+      cause,
+    });
+  }
+  return bulkError('PGS3021', `${definition.kind} ${definition.name} of ${definition.table}: ${known.message}`, {
+    where,
+    cause,
+  });
+}

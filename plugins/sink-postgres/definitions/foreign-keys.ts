@@ -1,0 +1,215 @@
+import type pg from 'pg';
+import { failpoint } from '../../../core/api/failpoint.ts';
+import type { Logger } from '../../../core/api/context.ts';
+import type { TablePlan } from '../../../core/api/plan.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import { bulkError } from '../errors.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { quoteIdent } from '../../postgres-common/quote.ts';
+import { descendantsOf, readTree } from '../schema/tree.ts';
+import { settle } from '../semaphore.ts';
+import { type TableState, readTables } from '../state.ts';
+import { type Builder, type Definition, markDefinition, openDefinitions, runAll, step } from './build.ts';
+import type { DefinitionStatus } from './save.ts';
+
+/**
+ * What is known of the rows on both sides of a foreign key:
+ * `guaranteed`: all rows of both tables came untouched from one snapshot, in which the source enforced the key;
+ * `possible`: a filter, a computed column or a table that is not copied may leave orphans;
+ * `later`: the tables are exact at different positions (I5), so the key holds only when the stream has caught up.
+ */
+export type Standing = 'guaranteed' | 'possible' | 'later';
+
+/** Columns whose value may differ from the source's make an orphan possible as a filter does. Pure. */
+export function standing(
+  tables: readonly {
+    readonly plan: TablePlan | null;
+    readonly exactAt: string | null;
+    readonly columns: readonly string[];
+  }[],
+): Standing {
+  const positions = new Set(tables.map((table) => table.exactAt));
+  if (positions.size > 1) return 'later';
+  const whole = tables.every(
+    ({ plan, columns }) =>
+      plan !== null &&
+      plan.projection.where === null &&
+      plan.tail === null &&
+      columns.every((name) => plan.projection.columns.some((column) => column.name === name && column.from !== null)),
+  );
+  return whole && !positions.has(null) ? 'guaranteed' : 'possible';
+}
+
+interface ForeignKeyMore {
+  readonly builder: Builder;
+  readonly plans: readonly TablePlan[];
+  readonly dependents: 'error' | 'cascade';
+  readonly log: Logger;
+  /** The stream has caught up: what waited for that is checked now. */
+  readonly caughtUp: boolean;
+}
+
+/**
+ * Adds each key NOT VALID, an instant under a lock, then checks it as far as it must be checked: a superuser marks a guaranteed
+ * one as valid without the scan (convalidated is all that VALIDATE CONSTRAINT changes), others are validated, several at a
+ * time. A key of a partitioned table cannot be NOT VALID before 18: it is added with its scan. Returns those that wait.
+ */
+export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal): Promise<readonly string[]> {
+  const { builder } = more;
+  const open = await builder.sessions.query((client) =>
+    openDefinitions(client, builder.owner, { relids: null, kinds: ['foreign key'], partitioned: false }),
+  );
+  if (open.length === 0) return [];
+  const keys = await builder.sessions.query((client) => judge(client, more, open));
+  const waiting = keys.filter((key) => key.standing === 'later' && !more.caughtUp).map((key) => key.definition.name);
+  for (const key of keys.filter((k) => k.definition.status === 'aside')) {
+    signal.throwIfAborted();
+    failpoint('foreign-key');
+    await orphansNamed(more, key, () => step(builder, key.definition, (client) => add(client, key, more)));
+  }
+  const unchecked = await builder.sessions.query((client) =>
+    openDefinitions(client, builder.owner, { relids: null, kinds: ['foreign key'], partitioned: false }),
+  );
+  await settle(
+    keys
+      .filter((key) => unchecked.some((u) => same(u, key.definition) && u.status === 'unchecked'))
+      .filter((key) => key.standing !== 'later' || more.caughtUp)
+      .map((key) =>
+        builder.workers.run(async () => {
+          signal.throwIfAborted();
+          await orphansNamed(more, key, () => step(builder, key.definition, validate));
+        }),
+      ),
+  );
+  return waiting;
+}
+
+interface Key {
+  readonly definition: Definition;
+  readonly standing: Standing;
+  readonly partitioned: boolean;
+  readonly columns: readonly string[];
+  readonly refTable: string;
+  readonly refColumns: readonly string[];
+}
+
+function same(a: Definition, b: Definition): boolean {
+  return a.relid === b.relid && a.name === b.name;
+}
+
+async function judge(client: pg.Client, more: ForeignKeyMore, open: readonly Definition[]): Promise<Key[]> {
+  const states = [...(await readTables(client, more.builder.owner)).values()].filter(
+    (state) => state.phase !== 'parent',
+  );
+  const tree = await readTree(
+    client,
+    open.flatMap((d) => [Number(d.relid), Number(d.refRelid)]),
+  );
+  const bySource = new Map(more.plans.map((plan) => [relationName(plan.source), plan]));
+  const covering = (relid: number): TableState[] => {
+    const inside = new Set([relid, ...descendantsOf(tree, relid).map((node) => node.relid)]);
+    return states.filter((state) => inside.has(state.relid));
+  };
+  return open.map((definition) => {
+    const { columns, refColumns } = columnsOf(definition.constraint!);
+    const sides = [
+      { relid: Number(definition.relid), columns },
+      { relid: Number(definition.refRelid), columns: refColumns },
+    ].flatMap((side) => {
+      const found = covering(side.relid);
+      if (found.length === 0) return [{ plan: null, exactAt: null, columns: side.columns }];
+      return found.map((state) => ({
+        plan: bySource.get(state.source) ?? null,
+        exactAt: state.exactAt,
+        columns: side.columns,
+      }));
+    });
+    return {
+      definition,
+      // A table that is not ours has no position; its rows are there, and the check tells.
+      standing: sides.some((side) => side.plan === null) ? 'possible' : standing(sides),
+      partitioned: tree.get(Number(definition.relid))?.partitioned === true,
+      columns,
+      refColumns,
+      refTable: tree.get(Number(definition.refRelid))?.sql ?? '',
+    };
+  });
+}
+
+/** Names out of `FOREIGN KEY (a, "b c") REFERENCES s.t(x, y) …` as pg_get_constraintdef writes it. */
+export function columnsOf(constraint: string): { columns: string[]; refColumns: string[] } {
+  const list = String.raw`\(((?:"(?:[^"]|"")+"|[^")])*)\)`;
+  const match = new RegExp(`^FOREIGN KEY ${list} REFERENCES (?:"(?:[^"]|"")+"|[^"(])*${list}`).exec(constraint);
+  const names = (text: string): string[] =>
+    [...text.matchAll(/"((?:[^"]|"")+)"|([^",\s]+)/g)]
+      .map((m) => (m[1] === undefined ? m[2]! : m[1].replaceAll('""', '"')))
+      .filter((name) => name !== 'PERIOD');
+  return { columns: names(match?.[1] ?? ''), refColumns: names(match?.[2] ?? '') };
+}
+
+async function add(client: pg.Client, key: Key, more: ForeignKeyMore): Promise<DefinitionStatus> {
+  const { definition } = key;
+  const { version, superuser } = await more.builder.sessions.powers();
+  const name = quoteIdent(definition.name);
+  const statement = `ALTER TABLE ${definition.table} ADD CONSTRAINT ${name} ${definition.constraint}`;
+  if (/ NOT (?:VALID|ENFORCED)$/.test(definition.constraint!)) {
+    await client.query(statement);
+    await runAll(client, definition.after);
+    return 'built';
+  }
+  if (key.partitioned && version < 180000) {
+    if (key.standing === 'later' && !more.caughtUp) return 'aside';
+    await client.query(statement);
+    await runAll(client, definition.after);
+    return 'built';
+  }
+  await client.query(`${statement} NOT VALID`);
+  if (key.standing !== 'guaranteed' || !superuser || key.partitioned) return 'unchecked';
+  await client.query(
+    `UPDATE pg_catalog.pg_constraint SET convalidated = true WHERE conrelid = $1 AND conname = $2 AND contype = 'f'`,
+    [definition.relid, definition.name],
+  );
+  await runAll(client, definition.after);
+  return 'built';
+}
+
+async function validate(client: pg.Client, definition: Definition): Promise<DefinitionStatus> {
+  await client.query(`ALTER TABLE ${definition.table} VALIDATE CONSTRAINT ${quoteIdent(definition.name)}`);
+  await runAll(client, definition.after);
+  return 'built';
+}
+
+/** A check that fails (23503) tells how many rows have no partner; with `dependents: cascade` the key is given up instead. */
+async function orphansNamed(more: ForeignKeyMore, key: Key, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const known = fromPg(error, {});
+    if (known.where.sqlstate !== '23503') throw error;
+    const count = await more.builder.sessions.query((client) => countOrphans(client, key));
+    const { definition } = key;
+    const text = `${count} rows of ${definition.table} (${key.columns.join(', ')}) refer to no row of ${key.refTable} (${key.refColumns.join(', ')})`;
+    if (more.dependents === 'error') {
+      throw bulkError('PGS3022', `foreign key ${definition.name}: ${text}`, {
+        where: { table: definition.table, object: definition.name, sqlstate: '23503' },
+        cause: error,
+      });
+    }
+    more.log.log('warn', 'foreign-key-dropped', `foreign key ${definition.name} is not made: ${text}`);
+    await more.builder.sessions.transaction(async (client) => {
+      await client.query(`ALTER TABLE ${definition.table} DROP CONSTRAINT IF EXISTS ${quoteIdent(definition.name)}`);
+      await markDefinition(client, more.builder.owner, definition, 'built');
+    });
+  }
+}
+
+async function countOrphans(client: pg.Client, key: Key): Promise<string> {
+  const present = key.columns.map((name) => `c.${quoteIdent(name)} IS NOT NULL`).join(' AND ');
+  const equal = key.columns
+    .map((name, i) => `p.${quoteIdent(key.refColumns[i]!)} = c.${quoteIdent(name)}`)
+    .join(' AND ');
+  const { rows } = await client.query<{ count: string }>(
+    `SELECT count(*) AS count FROM ${key.definition.table} c WHERE ${present} AND NOT EXISTS (SELECT FROM ${key.refTable} p WHERE ${equal})`,
+  );
+  return rows[0]!.count;
+}

@@ -1,0 +1,91 @@
+import type pg from 'pg';
+import type { Owner } from '../state.ts';
+
+/**
+ * Definitions are written by the server itself (pg_get_indexdef, pg_get_constraintdef) straight into the state, in the
+ * transaction that drops the objects: there is no moment at which they are neither in the catalog nor saved (I10).
+ *
+ * status: `aside` dropped · `indexed` its index is there, the constraint is not · `unchecked` there, but NOT VALID only for
+ * now · `built` as it was.
+ */
+export type DefinitionStatus = 'aside' | 'indexed' | 'unchecked' | 'built';
+
+/** What comes back with an index beside itself: comments, replica identity, CLUSTER, statistics targets of expressions. */
+const afterIndex = `
+  array_remove(ARRAY[
+    'COMMENT ON INDEX ' || ix || ' IS ' || quote_literal(obj_description(i.indexrelid, 'pg_class')),
+    'COMMENT ON CONSTRAINT ' || quote_ident(k.conname) || ' ON ' || tbl || ' IS ' || quote_literal(obj_description(k.oid, 'pg_constraint')),
+    CASE WHEN i.indisreplident THEN 'ALTER TABLE ' || tbl || ' REPLICA IDENTITY USING INDEX ' || quote_ident(ic.relname) END,
+    CASE WHEN i.indisclustered THEN 'ALTER TABLE ' || tbl || ' CLUSTER ON ' || quote_ident(ic.relname) END
+  ] || ARRAY(
+    SELECT 'ALTER INDEX ' || ix || ' ALTER COLUMN ' || a.attnum || ' SET STATISTICS ' || a.attstattarget
+    FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0 ORDER BY a.attnum
+  ), NULL)`;
+
+/**
+ * Unique constraints and primary keys on a btree come back as index and then constraint USING INDEX, so that the build
+ * holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD.
+ * An index that hangs on one of a table outside of the set stays: it cannot be dropped alone.
+ */
+const indexes = `
+  SELECT i.indrelid, CASE WHEN k.oid IS NULL THEN 'index' ELSE 'constraint' END, ic.relname,
+         CASE WHEN k.oid IS NULL OR (k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p')
+              THEN CASE WHEN s.spcname IS NOT NULL THEN 'SET LOCAL default_tablespace = ' || quote_literal(s.spcname) || '; ' ELSE '' END
+                   || pg_get_indexdef(i.indexrelid) END,
+         CASE WHEN k.oid IS NULL THEN NULL
+              WHEN k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p'
+              THEN CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END || ' USING INDEX ' || quote_ident(ic.relname)
+                   || CASE WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END
+                   || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END
+              ELSE pg_get_constraintdef(k.oid) END,
+         ${afterIndex}, p.inhparent IS NULL, t.relkind = 'p', ix, p.inhparent::regclass::text, NULL::oid
+  FROM pg_index i
+  JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_am am ON am.oid = ic.relam
+  JOIN pg_namespace ns ON ns.oid = ic.relnamespace
+  JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+  LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
+  LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+  LEFT JOIN pg_inherits p ON p.inhrelid = i.indexrelid
+  LEFT JOIN pg_index pi ON pi.indexrelid = p.inhparent,
+  LATERAL (SELECT format('%I.%I', ns.nspname, ic.relname) AS ix, format('%I.%I', tn.nspname, t.relname) AS tbl) q
+  WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid AND (p.inhparent IS NULL OR pi.indrelid = ANY($3::oid[]))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'e')`;
+
+const comment = `array_remove(ARRAY['COMMENT ON CONSTRAINT ' || quote_ident(k.conname) || ' ON ' || k.conrelid::regclass::text
+  || ' IS ' || quote_literal(obj_description(k.oid, 'pg_constraint'))], NULL)`;
+
+/** Foreign keys of the tables and to them, also from tables that are not ours: a table that is referred to cannot be truncated. */
+const foreignKeys = `
+  SELECT k.conrelid, 'foreign key', k.conname, NULL, pg_get_constraintdef(k.oid), ${comment}, true, t.relkind = 'p', NULL, NULL, k.confrelid
+  FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY($3::oid[]) OR k.confrelid = ANY($3::oid[]))`;
+
+/** Checks (18: also NOT NULL) that are NOT VALID: rows of the source may break them, and COPY would refuse those rows. */
+const notValid = `
+  SELECT k.conrelid, 'check', k.conname, NULL, pg_get_constraintdef(k.oid), ${comment}, true, t.relkind = 'p', NULL, NULL, NULL::oid
+  FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
+  WHERE k.contype IN ('c', 'n') AND NOT k.convalidated AND k.coninhcount = 0 AND k.conrelid = ANY($3::oid[])`;
+
+/** Triggers that would fire at our COPY: under session_replication_role = replica ALWAYS and REPLICA ones, else all that are on. */
+const triggers = `
+  SELECT g.tgrelid, 'trigger', g.tgname,
+         'ALTER TABLE ONLY ' || g.tgrelid::regclass::text || CASE g.tgenabled WHEN 'A' THEN ' ENABLE ALWAYS' WHEN 'R' THEN ' ENABLE REPLICA' ELSE ' ENABLE' END
+           || ' TRIGGER ' || quote_ident(g.tgname),
+         NULL, ARRAY[]::text[], true, false, NULL, NULL, NULL::oid
+  FROM pg_trigger g
+  WHERE g.tgrelid = ANY($3::oid[]) AND NOT g.tgisinternal
+    AND g.tgenabled = ANY(CASE current_setting('session_replication_role') WHEN 'replica' THEN ARRAY['A', 'R']::"char"[] ELSE ARRAY['O', 'A']::"char"[] END)`;
+
+export async function saveDefinitions(client: pg.Client, owner: Owner, relids: readonly number[]): Promise<void> {
+  for (const select of [indexes, foreignKeys, notValid, triggers]) {
+    await client.query(
+      `INSERT INTO pgsluice.definition (pipeline, sink, relid, kind, name, create_sql, constraint_sql, after_sql, top, partitioned,
+         index_name, parent_index, ref_relid, status)
+       SELECT $1, $2, d.*, 'aside' FROM (${select}) AS d
+       ON CONFLICT (pipeline, sink, relid, kind, name) DO UPDATE SET (create_sql, constraint_sql, after_sql, top, partitioned, index_name,
+         parent_index, ref_relid, status) = (excluded.create_sql, excluded.constraint_sql, excluded.after_sql, excluded.top,
+         excluded.partitioned, excluded.index_name, excluded.parent_index, excluded.ref_relid, 'aside')`,
+      [owner.pipeline, owner.sink, relids],
+    );
+  }
+}

@@ -1,0 +1,100 @@
+import { errorFactory } from '../../core/api/error.ts';
+
+/** PGS30xx: the Postgres sink's schema and bulk load. */
+export const bulkErrors = {
+  PGS3001: {
+    title: 'Target is not empty',
+    cause:
+      'With `schema: create` the tables of the plan must not exist in the target; these do, and this pipeline did not make them.',
+    remedy: 'Use an empty database, drop the tables, or take them as they are with `schema: existing`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3002: {
+    title: 'Schema object refused',
+    cause: "The target refused an object of the source's schema.",
+    remedy: 'Mend what the message of the server says, then run again: it goes on at this object.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3003: {
+    title: 'Role missing in the target',
+    cause: 'The schema names owners or grantees that the target server does not have, or that we may not act as.',
+    remedy: 'Create the roles, or set `owners: skip`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3004: {
+    title: 'Other objects depend on what the file drops',
+    cause: 'A view, a foreign key or a column depends on a table or column that the target shall not have.',
+    remedy: 'Keep the table or column, or drop what depends on it with `dependents: cascade`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3005: {
+    title: 'Rename not possible',
+    cause: 'The target refused to rename, move or retype a table or column as the transforms ask.',
+    remedy:
+      'See the message of the server; partitions and child tables need the same changes of columns as their siblings.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3006: {
+    title: 'Target table missing or of another shape',
+    cause: 'A table or column that the plan writes to is not in the target, or cannot take the values.',
+    remedy: 'Create or alter the table in the target, or correct the transforms.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3007: {
+    title: 'Target table has rows',
+    cause: 'The initial copy needs an empty table, and rows that are not ours are not removed unasked.',
+    remedy: 'Empty the table, or set `on_existing: truncate`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3010: {
+    title: 'Row refused',
+    cause: 'The target refused a row of the copy: a constraint, a type or an encoding does not take it.',
+    remedy: 'Mend the row on the source, the column on the target, or leave the row out with a filter.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3011: {
+    title: 'Copy broken',
+    cause: 'The stream of copied rows ended in the middle of a message.',
+    remedy: 'Run again: the chunk is copied anew.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS3020: {
+    title: 'Duplicate key',
+    cause: 'The copied rows do not satisfy a unique constraint or index of the target.',
+    remedy: 'Remove the duplicates on the source, or check transforms that change the key or merge tables.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3021: {
+    title: 'Index or constraint refused',
+    cause: 'An index or a constraint that was set aside for the copy could not be built again. Its definition is kept.',
+    remedy: 'Mend what the message of the server says, then run again: it goes on here.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3022: {
+    title: 'Foreign key has orphans',
+    cause: 'Rows of the target refer to rows that are not there, as a filter or a missing table leaves them out.',
+    remedy: 'Filter both tables alike, or drop the foreign key in the target with `dependents: cascade`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3023: {
+    title: 'Materialized view or late object refused',
+    cause: 'The target refused a statement of the last step: a trigger, an event trigger or a refresh.',
+    remedy: 'Mend what the message of the server says, then run again: it goes on here.',
+    exit: 1,
+    retry: 'never',
+  },
+} as const;
+
+export const bulkError = errorFactory(bulkErrors);

@@ -1,0 +1,121 @@
+import type { PluginContext } from '../../core/api/context.ts';
+import { failpoint } from '../../core/api/failpoint.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import {
+  type Builder,
+  type Definition,
+  addConstraint,
+  buildIndexes,
+  openDefinitions,
+  runAll,
+  step,
+} from './definitions/build.ts';
+import { buildForeignKeys } from './definitions/foreign-keys.ts';
+import { buildPartitioned } from './definitions/partitioned.ts';
+import type { BulkOptions } from './options.ts';
+import { makeOne } from './schema/restore.ts';
+import { readTree } from './schema/tree.ts';
+import { refreshViews } from './schema/views.ts';
+import { readPhase, readTables, setTablePhase, writePhase } from './state.ts';
+
+export interface FinishMore {
+  readonly builder: Builder;
+  readonly options: BulkOptions;
+  readonly context: PluginContext;
+  readonly plans: readonly TablePlan[];
+  /** At the cut-over: foreign keys that waited for the stream are checked. */
+  readonly caughtUp: boolean;
+}
+
+/** Everything that needs all tables. Each step leaves its mark, so that a repetition does only what is open. */
+export async function finishTarget(more: FinishMore, signal: AbortSignal): Promise<void> {
+  const { builder, context } = more;
+  const { sessions, owner } = builder;
+  const dependents = more.options.dependents ?? 'error';
+  await buildIndexes(builder, null, signal);
+  await buildPartitioned(builder, signal);
+  await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
+  const waiting = await buildForeignKeys(
+    { builder, plans: more.plans, dependents, log: context.log, caughtUp: more.caughtUp },
+    signal,
+  );
+  if (waiting.length > 0) {
+    context.log.log(
+      'info',
+      'foreign-keys-wait',
+      `checked at the cut-over, when the stream has caught up: ${waiting.join(', ')}`,
+    );
+  }
+  failpoint('foreign-keys-done');
+  const phase = await sessions.query((client) => readPhase(client, owner));
+  const relids = await sessions.query(async (client) =>
+    [...(await readTables(client, owner)).values()].map((t) => t.relid),
+  );
+  if (phase?.phase !== 'finished') {
+    await analyzeParents(more, relids);
+    const create = (more.options.schema ?? 'create') === 'create';
+    await refreshViews(sessions, relids, { emptyOnly: create, all: create, signal });
+  }
+  // Last of all, as both may fire at what comes before.
+  await stepsOf(
+    builder,
+    'trigger',
+    async (client, definition) => {
+      await runAll(client, [definition.create!]);
+      return 'built';
+    },
+    signal,
+  );
+  await makeLateObjects(more);
+  await sessions.transaction(async (client) => {
+    await setTablePhase(client, owner, { relids, phase: 'built' });
+    await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2', [owner.pipeline, owner.sink]);
+    await writePhase(client, owner, 'finished');
+  }, true);
+}
+
+async function stepsOf(
+  builder: Builder,
+  kind: Definition['kind'],
+  work: Parameters<typeof step>[2],
+  signal: AbortSignal,
+): Promise<void> {
+  const open = await builder.sessions.query((client) =>
+    openDefinitions(client, builder.owner, { relids: null, kinds: [kind], partitioned: false }),
+  );
+  for (const definition of open) {
+    signal.throwIfAborted();
+    failpoint(kind);
+    await step(builder, definition, work);
+  }
+}
+
+/** Autovacuum never analyses a partitioned table. Before 18 its partitions are sampled again with it. */
+async function analyzeParents(more: FinishMore, relids: readonly number[]): Promise<void> {
+  const { sessions } = more.builder;
+  const { version } = await sessions.powers();
+  await sessions.query(async (client) => {
+    const tree = await readTree(client, relids);
+    const roots = [...tree.values()].filter((node) => node.partitioned && !node.isPartition);
+    for (const node of roots) await client.query(`ANALYZE ${version >= 180000 ? 'ONLY ' : ''}${node.sql}`);
+  });
+}
+
+/** Event triggers of the stored dump: they would have fired at our own statements. */
+async function makeLateObjects(more: FinishMore): Promise<void> {
+  const { sessions, owner } = more.builder;
+  const key = [owner.pipeline, owner.sink];
+  const { rows } = await sessions.query((client) =>
+    client.query<{ ordinal: string; type: string; name: string; sql: string }>(
+      'SELECT ordinal, type, name, sql FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2 AND late ORDER BY ordinal',
+      key,
+    ),
+  );
+  if (rows.length === 0) return;
+  failpoint('late');
+  await sessions.transaction(async (client) => {
+    await client.query(`SET LOCAL search_path = ''`);
+    await client.query('DELETE FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2', key);
+    for (const row of rows) await makeOne(client, { ...row, ordinal: Number(row.ordinal) }, more.context.log);
+  });
+}

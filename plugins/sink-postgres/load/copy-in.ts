@@ -1,0 +1,166 @@
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import { destroy } from '../../postgres-common/connect.ts';
+import { FrameWalker } from './frames.ts';
+
+/** What pg's Client calls of a query object (pg/lib/client.js); only what a simple-protocol COPY FROM needs. */
+interface PgConnection {
+  readonly stream: Socket;
+  query(text: string): void;
+  sendCopyFail(message: string): void;
+}
+
+/**
+ * COPY … FROM STDIN as a query object of pg. The frames go to the socket as they are. CopyDone is sent only at the clean end
+ * of the frames and between messages; whatever else happens ends in CopyFail or in a cut connection (I6).
+ */
+class CopyIn {
+  readonly #text: string;
+  #connection: PgConnection | null = null;
+  readonly ready = Promise.withResolvers<void>();
+  readonly complete = Promise.withResolvers<bigint>();
+  #rows: bigint | null = null;
+  failure: Error | null = null;
+  /** Wakes a writer that waits for the socket. */
+  wake: (() => void) | null = null;
+
+  constructor(text: string) {
+    this.#text = text;
+    // Each is awaited only on one of the ways through; the other must not count as unhandled.
+    this.ready.promise.catch(() => {});
+    this.complete.promise.catch(() => {});
+  }
+
+  /** pg replaces it to implement query timeouts. */
+  callback(): void {}
+
+  submit(connection: PgConnection): undefined {
+    this.#connection = connection;
+    connection.query(this.#text);
+  }
+
+  handleCopyInResponse(): void {
+    this.ready.resolve();
+  }
+
+  handleCommandComplete(message: { readonly text: string }): void {
+    this.#rows = BigInt(/^COPY (\d+)$/.exec(message.text)?.[1] ?? 0);
+  }
+
+  handleReadyForQuery(): void {
+    if (this.#rows === null) this.fail(new Error('COPY ended without a count of rows'));
+    else this.complete.resolve(this.#rows);
+  }
+
+  handleError(error: Error): void {
+    this.fail(error);
+  }
+
+  fail(error: Error): void {
+    this.failure ??= error;
+    this.ready.reject(this.failure);
+    this.complete.reject(this.failure);
+    this.wake?.();
+  }
+
+  get connection(): PgConnection {
+    if (this.#connection === null) throw new Error('COPY was not submitted');
+    return this.#connection;
+  }
+}
+
+export interface FrameSource {
+  readonly frames: AsyncIterable<Uint8Array>;
+  /** Called where the target refuses the COPY before a frame was asked for. */
+  readonly refuse: () => Promise<void>;
+}
+
+export interface CopyInResult {
+  readonly rows: bigint;
+  readonly bytes: number;
+}
+
+const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
+
+/**
+ * Runs a COPY FROM STDIN with these frames. Throws what the target answered (then the iterator's `return` was called), or what
+ * the iterator threw, or the signal's reason. After a failure of the frames inside a message, where a CopyFail would be taken
+ * for row data, the connection is cut.
+ */
+export async function copyIn(
+  client: pg.Client,
+  text: string,
+  source: FrameSource,
+  signal: AbortSignal,
+): Promise<CopyInResult> {
+  const copy = new CopyIn(text);
+  const walker = new FrameWalker();
+  const onAbort = (): void => copy.wake?.();
+  signal.addEventListener('abort', onAbort);
+  client.query(copy as unknown as pg.Submittable);
+  try {
+    await started(copy, source);
+    await writeFrames(copy, walker, source.frames, signal);
+  } catch (error) {
+    if (copy.failure !== null) throw copy.failure;
+    if (signal.aborted || !walker.atBoundary) destroy(client);
+    else await breakOff(copy);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+  return { rows: await copy.complete.promise, bytes: walker.payload };
+}
+
+async function started(copy: CopyIn, source: FrameSource): Promise<void> {
+  try {
+    await copy.ready.promise;
+  } catch (error) {
+    await source.refuse();
+    throw error;
+  }
+}
+
+async function writeFrames(
+  copy: CopyIn,
+  walker: FrameWalker,
+  frames: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { stream } = copy.connection;
+  for await (const frame of frames) {
+    if (copy.failure !== null) throw copy.failure;
+    signal.throwIfAborted();
+    walker.walk(frame);
+    if (stream.write(frame)) continue;
+    await drained(copy, stream, signal);
+    if (copy.failure !== null) throw copy.failure;
+    signal.throwIfAborted();
+  }
+  if (copy.failure !== null) throw copy.failure;
+  signal.throwIfAborted();
+  if (!walker.atBoundary) throw new RangeError('the frames ended inside a CopyData message');
+  stream.write(copyDone);
+}
+
+/** Until the socket takes more, closes, or there is no more point in waiting. */
+function drained(copy: CopyIn, stream: Socket, signal: AbortSignal): Promise<void> {
+  if (copy.failure !== null || signal.aborted || stream.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.removeListener('drain', done);
+      stream.removeListener('close', done);
+      copy.wake = null;
+      resolve();
+    };
+    copy.wake = done;
+    stream.once('drain', done);
+    stream.once('close', done);
+  });
+}
+
+/** I6: the target ends its COPY with an error; that error is the expected one, the caller throws the reason for it. */
+async function breakOff(copy: CopyIn): Promise<void> {
+  copy.connection.sendCopyFail('the source of the rows failed');
+  await copy.complete.promise.catch(() => {});
+}

@@ -1,0 +1,165 @@
+import pg from 'pg';
+import type { PluginContext } from '../../../core/api/context.ts';
+import { PgsluiceError } from '../../../core/api/error.ts';
+import { failpoint } from '../../../core/api/failpoint.ts';
+import type { TablePlan } from '../../../core/api/plan.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import type { LoadResult } from '../../../core/api/sink.ts';
+import type { RawCopy, RowCopy } from '../../../core/api/snapshot.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
+import { bulkError } from '../errors.ts';
+import type { Sessions } from '../sessions.ts';
+import type { Owner } from '../state.ts';
+import { copyIn } from './copy-in.ts';
+import { encodeRows } from './copy-text.ts';
+
+export interface LoadMore {
+  readonly owner: Owner;
+  readonly context: PluginContext;
+  /** The table is one chunk and nobody else's: emptied and filled in one transaction, rows frozen. */
+  readonly whole: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One chunk, one transaction. With several chunks the marker in the same transaction makes a second try of a chunk whose
+ * COMMIT got no answer a no-op; it also waits for a first try that still runs in a backend we lost. A chunk that is the
+ * whole table starts with TRUNCATE, so that it needs no marker.
+ */
+export async function loadChunk(
+  sessions: Sessions,
+  plan: TablePlan,
+  copy: RawCopy | RowCopy,
+  more: LoadMore,
+): Promise<LoadResult> {
+  try {
+    return await sessions.query((client) => (more.whole ? loadWhole : loadMarked)(client, plan, copy, more));
+  } catch (error) {
+    throw withPlace(error, plan, copy, more.context);
+  }
+}
+
+async function loadWhole(
+  client: pg.Client,
+  plan: TablePlan,
+  copy: RawCopy | RowCopy,
+  more: LoadMore,
+): Promise<LoadResult> {
+  await started(client.query(`BEGIN; TRUNCATE ONLY ${qualified(plan.output)}`), copy);
+  const result = await run(client, plan, copy, { ...more, freeze: true });
+  await client.query('COMMIT');
+  failpoint('loaded');
+  return result;
+}
+
+async function loadMarked(
+  client: pg.Client,
+  plan: TablePlan,
+  copy: RawCopy | RowCopy,
+  more: LoadMore,
+): Promise<LoadResult> {
+  const key = [more.owner.pipeline, more.owner.sink, relationName(plan.source), copy.chunk.id];
+  const before = await started(mark(client, key), copy);
+  if (before !== null) {
+    await stopReading(copy);
+    await client.query('ROLLBACK');
+    return before;
+  }
+  const result = await run(client, plan, copy, { ...more, freeze: false });
+  await client.query(
+    'UPDATE pgsluice.chunk SET rows = $5, bytes = $6 WHERE pipeline = $1 AND sink = $2 AND source = $3 AND chunk = $4',
+    [...key, String(result.rows), result.bytes],
+  );
+  await client.query('COMMIT');
+  failpoint('loaded');
+  return result;
+}
+
+/** Null: marked now. Else what the chunk's transaction, which did commit, has loaded. */
+async function mark(client: pg.Client, key: readonly string[]): Promise<LoadResult | null> {
+  await client.query('BEGIN');
+  const inserted = await client.query(
+    'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+    [...key],
+  );
+  if (inserted.rowCount === 1) return null;
+  const { rows } = await client.query<{ rows: string; bytes: string }>(
+    'SELECT rows, bytes FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2 AND source = $3 AND chunk = $4',
+    [...key],
+  );
+  return { rows: BigInt(rows[0]?.rows ?? 0), bytes: Number(rows[0]?.bytes ?? 0) };
+}
+
+async function run(
+  client: pg.Client,
+  plan: TablePlan,
+  copy: RawCopy | RowCopy,
+  more: LoadMore & { readonly freeze: boolean },
+): Promise<LoadResult> {
+  const counted = { rows: 0n };
+  const frames = copy.kind === 'raw' ? copy.frames : encodeRows(copy.rows, counted);
+  const source = { frames, refuse: () => stopReading(copy) };
+  const format = copy.kind === 'raw' ? copy.format : 'text';
+  const result = await copyIn(client, copyStatement(plan, format, more.freeze), source, more.signal);
+  if (copy.kind === 'rows' && counted.rows !== result.rows) {
+    throw bulkError('PGS3011', `${counted.rows} rows were sent and the target counted ${result.rows}`);
+  }
+  return result;
+}
+
+/** A table without columns has no column list, and rows all the same. */
+export function copyStatement(plan: TablePlan, format: 'text' | 'binary', freeze: boolean): string {
+  const names = plan.output.columns.map((column) => quoteIdent(column.name)).join(', ');
+  const list = names === '' ? '' : ` (${names})`;
+  return `COPY ${qualified(plan.output)}${list} FROM STDIN (FORMAT ${format}${freeze ? ', FREEZE' : ''}${format === 'text' ? ", ENCODING 'UTF8'" : ''})`;
+}
+
+/** A failure before the first frame must not leave the source's COPY open. */
+async function started<T>(step: Promise<T>, copy: RawCopy | RowCopy): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    await stopReading(copy);
+    throw error;
+  }
+}
+
+/** `return` of a generator that was never asked for a value runs none of its clean-up, so one value is taken first. */
+async function stopReading(copy: RawCopy | RowCopy): Promise<void> {
+  const iterable: AsyncIterable<unknown> = copy.kind === 'raw' ? copy.frames : copy.rows;
+  const iterator = iterable[Symbol.asyncIterator]();
+  try {
+    await iterator.next();
+    await iterator.return?.();
+  } catch {
+    // The source failed, too: it has ended, which is what was wanted.
+  }
+}
+
+/** SQLSTATE classes of a row that the target does not take: data exception, integrity constraint, program limit. */
+const rowStates = /^(?:22|23|54)/;
+
+function withPlace(error: unknown, plan: TablePlan, copy: RawCopy | RowCopy, context: PluginContext): Error {
+  if (error instanceof RangeError) {
+    return bulkError('PGS3011', error.message, { where: { chunk: copy.chunk.id }, cause: error });
+  }
+  const known = fromPg(error, { connection: context.name }, context.debugValues);
+  const where = { ...known.where, table: relationName(plan.output), chunk: copy.chunk.id };
+  const cause = known.cause instanceof pg.DatabaseError ? known.cause : null;
+  if (cause?.code !== undefined && rowStates.test(cause.code)) {
+    return bulkError('PGS3010', `${known.message}${columnOf(cause)}`, { where, cause });
+  }
+  const { code, remedy, exit, retry } = known;
+  return new PgsluiceError(code, { title: '', cause: '', remedy, exit, retry }, known.message, {
+    where,
+    cause: known.cause ?? error,
+  });
+}
+
+/** `COPY t, line 3, column c: "value"` names the line and the column; the value stays out (I11). */
+function columnOf(error: pg.DatabaseError): string {
+  const match = /, line (\d+)(?:, column ([^:]+))?/.exec(error.where ?? '');
+  if (match === null) return '';
+  return ` (row ${match[1]} of the chunk${match[2] === undefined ? '' : `, column ${match[2]}`})`;
+}

@@ -1,0 +1,29 @@
+import pg from 'pg';
+import type { Logger } from '../../../core/api/context.ts';
+import { bulkError } from '../errors.ts';
+
+/**
+ * Runs a DROP. What it takes along (CASCADE) is logged from the server's notices; what stands in its way (RESTRICT) is an
+ * error PGS3004 with the server's list: object names, never values.
+ */
+export async function dropReporting(
+  client: pg.Client,
+  sql: string,
+  more: { readonly table: string; readonly log: Logger },
+): Promise<void> {
+  const notice = (message: { message?: string | undefined; detail?: string | undefined }): void =>
+    more.log.log('warn', 'dependents-dropped', `${message.message ?? ''} ${message.detail ?? ''}`.trim());
+  client.on('notice', notice);
+  try {
+    await client.query(`SET LOCAL client_min_messages = notice; ${sql}`);
+    await client.query('SET LOCAL client_min_messages = warning');
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || error.code !== '2BP01') throw error;
+    throw bulkError('PGS3004', `${error.message}: ${(error.detail ?? '').replaceAll('\n', '; ')}`, {
+      where: { table: more.table, sqlstate: '2BP01' },
+      cause: error,
+    });
+  } finally {
+    client.removeListener('notice', notice);
+  }
+}

@@ -1,0 +1,33 @@
+import type pg from 'pg';
+import type { TablePlan } from '../../../core/api/plan.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import { bulkError } from '../errors.ts';
+
+/**
+ * Tables that the plan would make (under the source's name first, then under the target's) and that are there already.
+ * Throws PGS3001 with their names: with `schema: create` nothing that exists is touched.
+ */
+export async function refuseOccupied(
+  client: pg.Client,
+  plans: readonly TablePlan[],
+  connection: string,
+): Promise<void> {
+  const names = new Map<string, { schema: string; name: string }>();
+  for (const plan of plans) {
+    for (const table of [plan.source, plan.output]) names.set(relationName(table), table);
+  }
+  const wanted = [...names.values()];
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT w.schema || '.' || w.name AS name
+     FROM unnest($1::text[], $2::text[]) AS w (schema, name)
+     JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+     ORDER BY 1`,
+    [wanted.map((w) => w.schema), wanted.map((w) => w.name)],
+  );
+  if (rows.length === 0) return;
+  const shown = rows.slice(0, 5).map((row) => row.name);
+  const more = rows.length > 5 ? ` and ${rows.length - 5} more` : '';
+  throw bulkError('PGS3001', `the target already has ${shown.join(', ')}${more}`, {
+    where: { connection, table: rows[0]!.name },
+  });
+}

@@ -1,0 +1,121 @@
+import type { PluginContext } from '../../../core/api/context.ts';
+import { failpoint } from '../../../core/api/failpoint.ts';
+import type { TablePlan } from '../../../core/api/plan.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import type { SinkPreparation } from '../../../core/api/snapshot.ts';
+import { setAside } from '../definitions/set-aside.ts';
+import { bulkError } from '../errors.ts';
+import type { BulkOptions } from '../options.ts';
+import type { Sessions } from '../sessions.ts';
+import { type Owner, addTables, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
+import { adoptRestored, alterTables } from './alter.ts';
+import { storeDump } from './dump.ts';
+import { refuseOccupied } from './empty.ts';
+import { dropExcluded } from './excluded.ts';
+import { restore } from './restore.ts';
+import { verifyTargets, withRows } from './verify-target.ts';
+
+export interface PrepareMore {
+  readonly sessions: Sessions;
+  readonly owner: Owner;
+  readonly options: BulkOptions;
+  readonly context: PluginContext;
+}
+
+/** Brings the target to where tables can be loaded, from wherever an earlier run stopped. */
+export async function prepareTarget(
+  more: PrepareMore,
+  preparation: SinkPreparation,
+  signal: AbortSignal,
+): Promise<void> {
+  const { sessions, owner, options } = more;
+  await sessions.query(ensureBulkState);
+  if ((options.schema ?? 'create') === 'create') await createSchema(more, preparation, signal);
+  await adoptTargets(more, preparation.plans);
+  signal.throwIfAborted();
+  const states = await sessions.query((client) => readTables(client, owner));
+  const fresh = preparation.plans
+    .map((plan) => states.get(relationName(plan.source))!)
+    .filter((state) => state.phase === 'new')
+    .map((state) => state.relid);
+  await setAside(sessions, owner, [...new Set(fresh)], more.context.log);
+  failpoint('prepared');
+}
+
+async function createSchema(more: PrepareMore, preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
+  const { sessions, owner, options, context } = more;
+  const { log } = context;
+  const alterMore = { dependents: options.dependents ?? ('error' as const), log };
+  let state = await sessions.query((client) => readPhase(client, owner));
+  if (state === null) {
+    await sessions.query((client) => refuseOccupied(client, preparation.plans, context.name));
+    failpoint('dump');
+    const dump = await preparation.dumpSchema();
+    log.log('info', 'schema-dumped', `${dump.objects.length} objects of the source's schema read`, { by: dump.by });
+    await sessions.transaction(async (client) => {
+      await writePhase(client, owner, 'restore');
+      await storeDump(client, owner, dump, { owners: options.owners, log, connection: context.name });
+    });
+    failpoint('dumped');
+    state = { phase: 'restore', restored: 0 };
+  }
+  if (state.phase === 'restore') {
+    await restore(sessions, owner, log, signal);
+    state = { phase: 'alter', restored: 0 };
+  }
+  if (state.phase !== 'alter') return;
+  failpoint('restored');
+  await dropExcluded(sessions, preparation, alterMore);
+  failpoint('excluded');
+  await adoptRestored(sessions, owner, preparation.plans);
+  await alterTables(sessions, owner, preparation.plans, alterMore);
+  failpoint('altered');
+  await sessions.transaction((client) => writePhase(client, owner, 'ready'));
+}
+
+/**
+ * Checks every plan against the target, and takes on tables that are there but not ours yet: all of them with
+ * `schema: existing`, later additions to the file else. Those must be empty, or are emptied where the file says so: once.
+ */
+async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Promise<void> {
+  const { sessions, owner, options, context } = more;
+  await sessions.transaction(async (client) => {
+    const relids = await verifyTargets(client, plans);
+    const known = await readTables(client, owner);
+    const entries = plans
+      .map((plan, i) => ({ source: relationName(plan.source), relid: relids[i]!, phase: 'new' as const }))
+      .filter((entry) => !known.has(entry.source));
+    for (const [i, plan] of plans.entries()) {
+      const state = known.get(relationName(plan.source));
+      if (state !== undefined && state.relid !== relids[i]) throw replaced(plan);
+    }
+    if (entries.length === 0) return;
+    const full = await withRows(
+      client,
+      entries.map((entry) => entry.relid),
+    );
+    if (full.length > 0) {
+      if ((options.on_existing ?? 'error') === 'error') throw hasRows(full, context.name);
+      await client.query(`TRUNCATE ${full.join(', ')}`);
+      context.log.log('warn', 'truncated', `emptied before the copy: ${full.join(', ')}`);
+    }
+    await addTables(client, owner, entries);
+    if ((await readPhase(client, owner)) === null) await writePhase(client, owner, 'ready');
+  });
+}
+
+function hasRows(full: readonly string[], connection: string): Error {
+  const more = full.length > 5 ? ` and ${full.length - 5} more` : '';
+  return bulkError('PGS3007', `rows in ${full.slice(0, 5).join(', ')}${more}`, {
+    where: { connection, table: full[0]! },
+  });
+}
+
+function replaced(plan: TablePlan): Error {
+  const table = relationName(plan.output);
+  return bulkError('PGS3006', `${table} is not the table that an earlier run of this pipeline prepared`, {
+    where: { table },
+    remedy:
+      'The table was dropped and made again, or the rename in the file was changed: run cleanup, empty the target, run again.',
+  });
+}

@@ -1,0 +1,56 @@
+import type pg from 'pg';
+import { failpoint } from '../../../core/api/failpoint.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { bulkError } from '../errors.ts';
+import type { Sessions } from '../sessions.ts';
+
+/**
+ * Materialized views that read the tables, through other views too, those that others read first. `emptyOnly`: only those
+ * that were never filled. `all`: those that read none of the tables, too.
+ */
+export async function refreshViews(
+  sessions: Sessions,
+  relids: readonly number[],
+  more: { readonly emptyOnly: boolean; readonly all: boolean; readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  const views = await sessions.query((client) => materializedViews(client, relids, more.all));
+  const done: string[] = [];
+  for (const view of views) {
+    if (more.emptyOnly && view.populated) continue;
+    more.signal.throwIfAborted();
+    failpoint('refresh');
+    try {
+      await sessions.query((client) => client.query(`REFRESH MATERIALIZED VIEW ${view.name}`));
+    } catch (error) {
+      const known = fromPg(error, {});
+      if (known.code !== 'PGS2007') throw known;
+      const where = { ...known.where, object: view.name };
+      throw bulkError('PGS3023', `materialized view ${view.name}: ${known.message}`, { where, cause: known.cause });
+    }
+    done.push(view.name);
+  }
+  return done;
+}
+
+async function materializedViews(
+  client: pg.Client,
+  relids: readonly number[],
+  all: boolean,
+): Promise<{ name: string; populated: boolean }[]> {
+  const { rows } = await client.query<{ name: string; populated: string }>(
+    `WITH RECURSIVE reads AS (
+       SELECT DISTINCT r.ev_class AS view, d.refobjid AS read
+       FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+         AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+     ), up AS (
+       SELECT unnest($1::oid[]) AS oid, 0 AS depth
+       UNION SELECT oid, 0 FROM pg_class WHERE relkind = 'm' AND $2::boolean
+       UNION SELECT i.inhparent, depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.oid
+       UNION SELECT reads.view, depth + 1 FROM up JOIN reads ON reads.read = up.oid WHERE depth < 100
+     )
+     SELECT c.oid::regclass::text AS name, c.relispopulated::text AS populated
+     FROM up JOIN pg_class c ON c.oid = up.oid WHERE c.relkind = 'm' GROUP BY c.oid ORDER BY max(up.depth), 1`,
+    [relids, all],
+  );
+  return rows.map((row) => ({ name: row.name, populated: row.populated === 'true' }));
+}

@@ -1,0 +1,58 @@
+import type { CheckReport } from '../../core/api/check.ts';
+import type { PluginContext } from '../../core/api/context.ts';
+import type { DigestReader } from '../../core/api/digest.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import type { CutoverSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
+import { connect } from '../postgres-common/connect.ts';
+import { PostgresDigests } from '../postgres-common/digest.ts';
+import { checkTarget } from './checks/check.ts';
+import { cleanupState } from './cleanup.ts';
+import { PostgresCutover } from './cutover.ts';
+import type { BulkOptions } from './options.ts';
+import { Sessions } from './sessions.ts';
+import { PostgresSnapshotSink } from './snapshot-sink.ts';
+import { readTraits } from './traits.ts';
+
+/** The Postgres sink: the bulk plane of this folder and the change plane that it is given. */
+export class PostgresSink implements Sink {
+  readonly snapshot: SnapshotSink;
+  readonly stream: StreamSink;
+  readonly digests: DigestReader;
+  readonly cutover: CutoverSink;
+  readonly #sessions: Sessions;
+  readonly #options: BulkOptions;
+  readonly #context: PluginContext;
+
+  constructor(options: BulkOptions, context: PluginContext, stream: StreamSink) {
+    this.#sessions = new Sessions(options, context);
+    this.#options = options;
+    this.#context = context;
+    this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
+    this.stream = stream;
+    this.cutover = new PostgresCutover(this.#sessions, options, context);
+    this.digests = new PostgresDigests(
+      () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
+      context.name,
+    );
+  }
+
+  traits(signal: AbortSignal): Promise<SinkTraits> {
+    signal.throwIfAborted();
+    return readTraits(this.#sessions, this.#options);
+  }
+
+  async check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await checkTarget(this.#sessions, { options: this.#options, context: this.#context }, plans, report);
+  }
+
+  cleanup(): Promise<readonly string[]> {
+    return this.#sessions.query((client) => cleanupState(client, this.#context.pipeline));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stream = this.stream as Partial<AsyncDisposable>;
+    await stream[Symbol.asyncDispose]?.();
+    await this.#sessions[Symbol.asyncDispose]();
+  }
+}

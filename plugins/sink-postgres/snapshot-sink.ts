@@ -1,0 +1,172 @@
+import type { PluginContext } from '../../core/api/context.ts';
+import { failpoint } from '../../core/api/failpoint.ts';
+import type { SnapshotLsn } from '../../core/api/lsn.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import { relationName } from '../../core/api/relation.ts';
+import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
+import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
+import { qualified } from '../postgres-common/quote.ts';
+import { type Builder, buildIndexes } from './definitions/build.ts';
+import { setAside } from './definitions/set-aside.ts';
+import { bulkError } from './errors.ts';
+import { finishTarget } from './finish.ts';
+import { loadChunk } from './load/load.ts';
+import type { BulkOptions } from './options.ts';
+import { prepareTarget } from './schema/prepare.ts';
+import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
+import { Semaphore } from './semaphore.ts';
+import type { Sessions } from './sessions.ts';
+import { type Owner, type TableState, readTables, setExactAt, setTablePhase } from './state.ts';
+
+/** What one run knows of a plan's table. */
+interface Target {
+  readonly state: TableState;
+  readonly node: TreeNode;
+  /** Several plans write into the same table: it cannot be emptied for one of them. */
+  readonly shared: boolean;
+  /** Its indexes are set aside and nothing was built since. */
+  aside: boolean;
+  /** One chunk: TRUNCATE and COPY FREEZE in one transaction. */
+  whole: boolean;
+}
+
+/** The bulk plane of the Postgres sink. State that must survive is in the target's schema `pgsluice`; this only remembers. */
+export class PostgresSnapshotSink implements SnapshotSink {
+  readonly #sessions: Sessions;
+  readonly #owner: Owner;
+  readonly #options: BulkOptions;
+  readonly #context: PluginContext;
+  readonly #builder: Builder;
+  /** Bounds the connections of finished tables; builds of indexes have a bound of their own. */
+  readonly #finishing: Semaphore;
+  #targets: ReadonlyMap<string, Target> = new Map();
+
+  constructor(sessions: Sessions, options: BulkOptions, context: PluginContext) {
+    const workers = options.index_workers ?? 2;
+    this.#sessions = sessions;
+    this.#options = options;
+    this.#context = context;
+    this.#owner = { pipeline: context.pipeline, sink: context.name };
+    this.#builder = { sessions, owner: this.#owner, workers: new Semaphore(workers) };
+    this.#finishing = new Semaphore(workers + 1);
+  }
+
+  async prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
+    const more = { sessions: this.#sessions, owner: this.#owner, options: this.#options, context: this.#context };
+    await prepareTarget(more, preparation, signal);
+    this.#targets = await this.#readTargets();
+  }
+
+  async begin(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void> {
+    const target = this.#target(plan);
+    signal.throwIfAborted();
+    if (!target.aside) {
+      await setAside(this.#sessions, this.#owner, [target.state.relid], this.#context.log);
+      target.aside = true;
+    }
+    target.whole = chunks === 1 && !target.shared && !target.node.partitioned;
+    // The load of a whole table empties it itself.
+    if (!target.whole) await this.#empty(plan, target);
+  }
+
+  readonly load = async (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult> => {
+    const { whole } = this.#target(plan);
+    return loadChunk(this.#sessions, plan, copy, { owner: this.#owner, context: this.#context, whole, signal });
+  };
+
+  /** Loads commit without waiting for the disk; one commit that does flushes all WAL before it. It must write, or it flushes nothing. */
+  async loaded(plan: TablePlan, signal: AbortSignal): Promise<void> {
+    const { source } = this.#target(plan).state;
+    signal.throwIfAborted();
+    await this.#sessions.transaction(async (client) => {
+      await client.query(
+        'UPDATE pgsluice.bulk_table SET exact_at = NULL WHERE pipeline = $1 AND sink = $2 AND source = $3',
+        [this.#owner.pipeline, this.#owner.sink, source],
+      );
+    }, true);
+  }
+
+  async finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void> {
+    const target = this.#target(plan);
+    target.aside = false;
+    await this.#finishing.run(async () => {
+      signal.throwIfAborted();
+      // Others may still be loading into a shared table; finish() builds it.
+      if (!target.shared) {
+        await buildIndexes(this.#builder, await this.#withPartitions(target), signal);
+        failpoint('built');
+        await this.#sessions.query((client) => client.query(`ANALYZE ${qualified(plan.output)}`));
+      }
+      await this.#sessions.transaction(async (client) => {
+        await setExactAt(client, this.#owner, target.state.source, exactAt);
+        if (!target.shared) await setTablePhase(client, this.#owner, { relids: [target.state.relid], phase: 'built' });
+        await client.query(
+          'DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2 AND source = $3 AND $4::boolean',
+          [this.#owner.pipeline, this.#owner.sink, target.state.source, !target.shared],
+        );
+      }, true);
+    });
+  }
+
+  async finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void> {
+    await finishTarget(
+      { builder: this.#builder, options: this.#options, context: this.#context, plans, caughtUp: false },
+      signal,
+    );
+  }
+
+  async #readTargets(): Promise<ReadonlyMap<string, Target>> {
+    return this.#sessions.query(async (client) => {
+      const states = [...(await readTables(client, this.#owner)).values()].filter((state) => state.phase !== 'parent');
+      const tree = await readTree(
+        client,
+        states.map((state) => state.relid),
+      );
+      const { rows } = await client.query<{ relid: string }>(
+        `SELECT DISTINCT relid FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND status <> 'aside'`,
+        [this.#owner.pipeline, this.#owner.sink],
+      );
+      const built = new Set(rows.map((row) => Number(row.relid)));
+      const writers = new Map<number, number>();
+      for (const { relid } of states) writers.set(relid, (writers.get(relid) ?? 0) + 1);
+      return new Map(
+        states.map((state) => {
+          const aside = state.phase === 'aside' && !built.has(state.relid);
+          const node = tree.get(state.relid)!;
+          return [state.source, { state, node, shared: writers.get(state.relid)! > 1, aside, whole: false }];
+        }),
+      );
+    });
+  }
+
+  #target(plan: TablePlan): Target {
+    const source = relationName(plan.source);
+    const target = this.#targets.get(source);
+    if (target !== undefined) return target;
+    throw bulkError('PGS3006', `${source} was not prepared in the target`, { where: { table: source } });
+  }
+
+  /**
+   * What a broken copy left goes, with its markers. In a shared table only the rows of this plan: a marker was written by the
+   * transaction that wrote them, so it has their xmin.
+   */
+  async #empty(plan: TablePlan, target: Target): Promise<void> {
+    const table = qualified(plan.output);
+    const key = [this.#owner.pipeline, this.#owner.sink, target.state.source];
+    const mine = 'pipeline = $1 AND sink = $2 AND source = $3';
+    await this.#sessions.transaction(async (client) => {
+      if (!target.shared) await client.query(`TRUNCATE ${target.node.partitioned ? '' : 'ONLY '}${table}`);
+      else
+        await client.query(`DELETE FROM ${table} WHERE xmin IN (SELECT xmin FROM pgsluice.chunk WHERE ${mine})`, key);
+      await client.query(`DELETE FROM pgsluice.chunk WHERE ${mine}`, key);
+    });
+  }
+
+  async #withPartitions(target: Target): Promise<number[]> {
+    if (!target.node.partitioned) return [target.state.relid];
+    return this.#sessions.query(async (client) => {
+      const tree = await readTree(client, [target.state.relid]);
+      return [target.state.relid, ...descendantsOf(tree, target.state.relid).map((node) => node.relid)];
+    });
+  }
+}

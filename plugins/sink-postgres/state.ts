@@ -1,0 +1,132 @@
+import type pg from 'pg';
+import type { SnapshotLsn } from '../../core/api/lsn.ts';
+import { formatLsn } from '../../core/api/lsn.ts';
+
+/** Whose state it is: two sinks of one pipeline may share a target. */
+export interface Owner {
+  readonly pipeline: string;
+  readonly sink: string;
+}
+
+/**
+ * Durable progress of the schema. `restore`: objects of the stored dump up to `restored` are there; `alter`: all are, the
+ * plan's renames and drops are under way; `ready`: tables can be loaded; `finished`: foreign keys, triggers and views were done.
+ */
+export type Phase = 'restore' | 'alter' | 'ready' | 'finished';
+/** `new`: as restored or found; `aside`: indexes and constraints are set aside; `built`: copied and built again. `parent`: holds no rows of its own. */
+export type TablePhase = 'new' | 'aside' | 'built' | 'parent';
+
+export interface TableState {
+  /** `schema.name` on the source. */
+  readonly source: string;
+  readonly relid: number;
+  readonly phase: TablePhase;
+  readonly exactAt: string | null;
+}
+
+/** Two processes that start at the same time must not both create it (IF NOT EXISTS races in the catalogs). */
+const createLock = `SELECT pg_advisory_xact_lock(7041, 3000)`;
+
+const tables = `
+  CREATE SCHEMA IF NOT EXISTS pgsluice;
+  CREATE TABLE IF NOT EXISTS pgsluice.bulk (
+    pipeline text, sink text, phase text NOT NULL, restored int NOT NULL DEFAULT 0, PRIMARY KEY (pipeline, sink));
+  CREATE TABLE IF NOT EXISTS pgsluice.bulk_object (
+    pipeline text, sink text, ordinal int, type text NOT NULL, name text NOT NULL, sql text NOT NULL, late boolean NOT NULL,
+    PRIMARY KEY (pipeline, sink, ordinal));
+  CREATE TABLE IF NOT EXISTS pgsluice.bulk_table (
+    pipeline text, sink text, source text, relid oid NOT NULL, phase text NOT NULL, altered boolean NOT NULL DEFAULT false,
+    exact_at pg_lsn, PRIMARY KEY (pipeline, sink, source));
+  CREATE TABLE IF NOT EXISTS pgsluice.definition (
+    pipeline text, sink text, relid oid, kind text, name text, create_sql text, constraint_sql text, after_sql text[] NOT NULL,
+    top boolean NOT NULL, partitioned boolean NOT NULL, index_name text, parent_index text, ref_relid oid,
+    status text NOT NULL, PRIMARY KEY (pipeline, sink, relid, kind, name));
+  CREATE TABLE IF NOT EXISTS pgsluice.chunk (
+    pipeline text, sink text, source text, chunk text, rows bigint, bytes bigint,
+    PRIMARY KEY (pipeline, sink, source, chunk));`;
+
+/** Repeatable; takes no lock where everything is there. */
+export async function ensureBulkState(client: pg.Client): Promise<void> {
+  if (await bulkStateExists(client)) return;
+  await client.query('BEGIN');
+  await client.query(createLock);
+  await client.query(tables);
+  await client.query('COMMIT');
+}
+
+export async function bulkStateExists(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ there: string }>(
+    `SELECT (to_regclass('pgsluice.bulk') IS NOT NULL AND to_regclass('pgsluice.chunk') IS NOT NULL)::text AS there`,
+  );
+  return rows[0]?.there === 'true';
+}
+
+export async function readPhase(client: pg.Client, owner: Owner): Promise<{ phase: Phase; restored: number } | null> {
+  const { rows } = await client.query<{ phase: Phase; restored: string }>(
+    'SELECT phase, restored FROM pgsluice.bulk WHERE pipeline = $1 AND sink = $2',
+    [owner.pipeline, owner.sink],
+  );
+  const row = rows[0];
+  return row === undefined ? null : { phase: row.phase, restored: Number(row.restored) };
+}
+
+export async function writePhase(client: pg.Client, owner: Owner, phase: Phase): Promise<void> {
+  await client.query(
+    `INSERT INTO pgsluice.bulk (pipeline, sink, phase) VALUES ($1, $2, $3)
+     ON CONFLICT (pipeline, sink) DO UPDATE SET phase = excluded.phase`,
+    [owner.pipeline, owner.sink, phase],
+  );
+}
+
+export async function readTables(client: pg.Client, owner: Owner): Promise<Map<string, TableState>> {
+  const { rows } = await client.query<{ source: string; relid: string; phase: TablePhase; exact_at: string | null }>(
+    'SELECT source, relid, phase, exact_at FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2',
+    [owner.pipeline, owner.sink],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.source,
+      { source: row.source, relid: Number(row.relid), phase: row.phase, exactAt: row.exact_at },
+    ]),
+  );
+}
+
+/** Notes which table of the target belongs to which of the source. Rows that are there keep their phase. */
+export async function addTables(
+  client: pg.Client,
+  owner: Owner,
+  entries: readonly { readonly source: string; readonly relid: number; readonly phase: TablePhase }[],
+): Promise<void> {
+  await client.query(
+    `INSERT INTO pgsluice.bulk_table (pipeline, sink, source, relid, phase)
+     SELECT $1, $2, e.source, e.relid, e.phase FROM unnest($3::text[], $4::oid[], $5::text[]) AS e (source, relid, phase)
+     ON CONFLICT DO NOTHING`,
+    [
+      owner.pipeline,
+      owner.sink,
+      entries.map((e) => e.source),
+      entries.map((e) => e.relid),
+      entries.map((e) => e.phase),
+    ],
+  );
+}
+
+export async function setTablePhase(
+  client: pg.Client,
+  owner: Owner,
+  update: { readonly relids: readonly number[]; readonly phase: TablePhase },
+): Promise<void> {
+  await client.query(
+    `UPDATE pgsluice.bulk_table SET phase = $4
+     WHERE pipeline = $1 AND sink = $2 AND relid = ANY($3::oid[]) AND phase <> 'parent'`,
+    [owner.pipeline, owner.sink, update.relids, update.phase],
+  );
+}
+
+/** Copied whole and exact at this position (I5). */
+export async function setExactAt(client: pg.Client, owner: Owner, source: string, exactAt: SnapshotLsn): Promise<void> {
+  await client.query(
+    'UPDATE pgsluice.bulk_table SET exact_at = $4::pg_lsn WHERE pipeline = $1 AND sink = $2 AND source = $3',
+    [owner.pipeline, owner.sink, source, formatLsn(exactAt)],
+  );
+}

@@ -1,0 +1,29 @@
+import type pg from 'pg';
+import type { Column } from '../../core/api/relation.ts';
+import type { SinkTraits } from '../../core/api/sink.ts';
+import { readColumns } from '../postgres-common/columns.ts';
+import type { BulkOptions } from './options.ts';
+import type { Sessions } from './sessions.ts';
+
+export async function readTraits(sessions: Sessions, options: BulkOptions): Promise<SinkTraits> {
+  const create = (options.schema ?? 'create') === 'create';
+  return {
+    rawFormats: ['binary', 'text'],
+    needsKey: true,
+    existing: create ? null : await sessions.query(readExisting),
+    keepsPosition: true,
+    messages: false,
+  };
+}
+
+async function readExisting(client: pg.Client): Promise<ReadonlyMap<string, readonly Column[]>> {
+  const { rows } = await client.query<{ oid: string; name: string }>(
+    `SELECT c.oid, n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND n.nspname <> 'pgsluice'`,
+  );
+  const columns = await readColumns(
+    client,
+    rows.map((row) => Number(row.oid)),
+  );
+  return new Map(rows.map((row) => [row.name, columns.get(Number(row.oid))!.columns]));
+}
