@@ -53,6 +53,11 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/schema.ts'),
   },
   {
+    name: 'init',
+    summary: 'write a first pipeline file from a live source',
+    load: () => import('./verbs/init.ts'),
+  },
+  {
     name: 'demo',
     summary: 'the whole story on this machine, with real servers and live writes',
     load: () => import('./verbs/demo.ts'),

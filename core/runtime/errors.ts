@@ -82,6 +82,20 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6012: {
+    title: 'No source named',
+    cause: 'The verb needs a source and found neither an option nor an environment variable.',
+    remedy: 'Give --source postgres://user:password@host/database, or set SOURCE_URL.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6013: {
+    title: 'File exists',
+    cause: 'The verb would replace a file.',
+    remedy: 'Choose another name with --output, or give --force.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

@@ -65,6 +65,14 @@ export const shopSchema: readonly string[] = [
 export function shopRows(scale: number): readonly string[] {
   const n = (rows: number) => Math.max(10, Math.round(rows * scale));
   const [customers, products, orders, visits] = [n(60_000), n(2_000), n(200_000), n(220_000)];
+  // Loaded as a restore would: foreign keys are not looked up row by row.
+  return statements({ customers, products, orders, visits }).map(
+    (sql) => `SET session_replication_role = replica; ${sql}`,
+  );
+}
+
+function statements(size: { customers: number; products: number; orders: number; visits: number }): readonly string[] {
+  const { customers, products, orders, visits } = size;
   return [
     `INSERT INTO shop.customer (mail, name, phone, tags, profile)
      SELECT 'user' || i || '@example.com', 'Customer ' || i, '+49 30 ' || lpad((i * 7919 % 10000000)::text, 7, '0'),

@@ -1,0 +1,76 @@
+import type { PluginContext } from '../../api/context.ts';
+import { relationName } from '../../api/relation.ts';
+import type { SourceCatalog, SourceTable } from '../../api/source.ts';
+import { formatBytes } from '../../observe/format.ts';
+import type { Cli } from '../cli.ts';
+
+export interface FirstPipelineOptions {
+  readonly url: string;
+  readonly pipeline: string;
+  readonly signal: AbortSignal;
+}
+
+/** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
+export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Promise<string> {
+  const plugin = await cli.registry.get('source', 'postgres');
+  const log = await cli.logger('stderr');
+  const context: PluginContext = {
+    pipeline: options.pipeline,
+    name: 'source',
+    directory: process.cwd(),
+    log,
+    metrics: { count: () => {}, gauge: () => {} },
+    debugValues: false,
+  };
+  await using source = await plugin.create({ url: options.url } as never, context);
+  return pipelineText(options.pipeline, await source.catalog(options.signal));
+}
+
+/** Pure: the text for a catalog. */
+export function pipelineText(pipeline: string, catalog: SourceCatalog): string {
+  const { identity, tables } = catalog;
+  const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
+  const schemas = [...new Set(tables.map(({ relation }) => relation.schema))].sort();
+  const largest = [...tables].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
+  return `# yaml-language-server: $schema=./pipeline.schema.json
+# ${identity.database} on PostgreSQL ${Math.floor(identity.version / 10_000)}: ${tables.length} tables, ${formatBytes(bytes)}.
+# Largest: ${largest.map((table) => `${relationName(table.relation)} (${formatBytes(table.bytes)})`).join(', ')}.
+${keyless(tables)}pipeline: ${pipeline}
+source:
+  plugin: postgres
+  url: \${SOURCE_URL}
+  tables:
+    include: [${schemas.map((schema) => JSON.stringify(`${schema}.*`)).join(', ')}]
+    # exclude: ["public.audit_*"]
+  snapshot:
+    workers: 4
+    chunk_size: 256MB
+# transforms:
+#   - plugin: filter
+#     tables: ${largest[0] === undefined ? 'public.orders' : relationName(largest[0].relation)}
+#     where: created_at >= '2024-01-01'
+#   - plugin: rename
+#     tables: public.customer
+#     to: crm.account
+sinks:
+  - plugin: postgres
+    url: \${TARGET_URL}
+    schema: create
+`;
+}
+
+function keyless(tables: readonly SourceTable[]): string {
+  const without = tables.filter(
+    ({ relation: { identity } }) =>
+      identity.kind === 'nothing' || (identity.kind === 'key' && identity.positions.length === 0),
+  );
+  if (without.length === 0) return '';
+  const lines = without.map(
+    ({ relation }) => `#   ALTER TABLE ${quoted(relation.schema)}.${quoted(relation.name)} REPLICA IDENTITY FULL;`,
+  );
+  return `# These tables have no key to find a row by; before they are replicated they need one, or:\n${lines.join('\n')}\n`;
+}
+
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,51 @@
+import { access, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { runtimeError } from '../../runtime/errors.ts';
+import type { Cli } from '../cli.ts';
+import { firstPipeline } from '../init/first-pipeline.ts';
+
+interface InitFlags {
+  readonly source?: string;
+  readonly output: string;
+  readonly pipeline: string;
+  readonly force?: boolean;
+}
+
+/** `pgsluice init`: asks a live source what it has and writes a commented pipeline file. */
+export function register(program: Command, cli: Cli): void {
+  program
+    .command('init')
+    .description('write a first pipeline file from a live source')
+    .option('--source <url>', 'URL of the source; default: the environment variable SOURCE_URL')
+    .option('--output <file>', 'file to write; - for standard output', 'pipeline.yaml')
+    .option('--pipeline <name>', 'name of the pipeline', 'move')
+    .option('--force', 'replace a file that exists')
+    .action((flags: InitFlags) =>
+      cli.withSignals(async (signal) => {
+        const url = flags.source ?? cli.env['SOURCE_URL'];
+        if (url === undefined)
+          throw runtimeError('PGS6012', 'neither --source nor SOURCE_URL says where the source is');
+        const text = await firstPipeline(cli, { url, pipeline: flags.pipeline, signal });
+        if (flags.output === '-') {
+          cli.stdout.write(text);
+          return;
+        }
+        const file = resolve(flags.output);
+        if (flags.force !== true && (await exists(file))) {
+          throw runtimeError('PGS6013', `${flags.output} exists`);
+        }
+        await writeFile(file, text);
+        cli.stdout.write(
+          `wrote ${flags.output}. Next: export SOURCE_URL and TARGET_URL, then pgsluice check ${flags.output}\n`,
+        );
+      }),
+    );
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
