@@ -9,6 +9,8 @@ export interface BuiltinPlugin {
 
 export const builtins: readonly BuiltinPlugin[] = [
   { kind: 'source', name: 'postgres', load: async () => (await import('./source-postgres/plugin.ts')).sourcePostgres },
+  { kind: 'sink', name: 'postgres', load: async () => (await import('./sink-postgres/plugin.ts')).sinkPostgres },
+  { kind: 'sink', name: 'kafka', load: async () => (await import('./sink-kafka/plugin.ts')).sinkKafka },
   {
     kind: 'transform',
     name: 'filter',

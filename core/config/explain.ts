@@ -106,15 +106,23 @@ function notAllowed(error: ErrorObject, hidden: boolean): string {
       const why = error.parentSchema?.['description'];
       return typeof why === 'string' ? `is not allowed: ${why}` : `must match ${String(params['pattern'])}`;
     }
+    case 'minProperties':
+    case 'maxProperties': {
+      const keys = Object.keys((error.parentSchema?.['properties'] ?? {}) as object).join(', ');
+      const limit = String(params['limit']);
+      if (keys === '')
+        return error.keyword === 'minProperties' ? `needs at least ${limit} key` : `takes at most ${limit} keys`;
+      return error.keyword === 'minProperties'
+        ? `needs at least ${limit} of: ${keys}`
+        : `takes only ${limit} of: ${keys}`;
+    }
     case 'minLength':
     case 'minItems':
-    case 'minProperties':
       return params['limit'] === 1
         ? 'must not be empty'
         : `must have at least ${String(params['limit'])} ${unit(error)}`;
     case 'maxLength':
     case 'maxItems':
-    case 'maxProperties':
       return `must have at most ${String(params['limit'])} ${unit(error)}`;
     case 'minimum':
     case 'exclusiveMinimum':
@@ -144,8 +152,9 @@ function wrongForm(error: ErrorObject, scope: Scope): string {
     return `${subject(error, scope)} fits more than one of the forms that are allowed here`;
   }
   const schemas = error.keyword === 'type' ? [error.parentSchema!] : (error.schema as Record<string, unknown>[]);
-  const forms = [...new Set(schemas.flatMap((schema) => formsOf(schema)))];
-  const got = article(error.data);
+  const all = [...new Set(schemas.flatMap((schema) => formsOf(schema)))];
+  const forms = all.length > 1 ? all.filter((form) => form !== names['null']) : all;
+  const got = typeof error.data === 'number' && forms.includes(names['integer']!) ? 'a fraction' : article(error.data);
   const expected = forms.join(' or ');
   return `${subject(error, scope)} must be ${expected}${forms.includes(got) ? '' : `, not ${got}`}`;
 }
@@ -179,8 +188,7 @@ function meansOf(error: { readonly schema?: unknown }): string {
 }
 
 function unit(error: ErrorObject): string {
-  if (error.keyword.endsWith('Length')) return 'characters';
-  return error.keyword.endsWith('Items') ? 'items' : 'keys';
+  return error.keyword.endsWith('Length') ? 'characters' : 'items';
 }
 
 function range(comparison: string): string {

@@ -98,9 +98,11 @@ export class YamlTree {
         continue;
       }
       // The first one only: what a parser says after it is about its own guess.
+      const what =
+        error.code === 'MULTIPLE_DOCS' ? 'a second document; a file is one pipeline' : lowerFirst(error.message);
       const quote = this.#text.slice(error.pos[0] - 1, error.pos[0] + 1) === '${' || error.message.includes('${');
       const advice = quote ? '; within { } and [ ] write "${…}" in quotes' : '';
-      this.#add('PGS1002', `malformed YAML: ${lowerFirst(error.message)}${advice}`, error.pos[0]);
+      this.#add('PGS1002', `malformed YAML: ${what}${advice}`, error.pos[0]);
       return false;
     }
     return true;

@@ -1,0 +1,164 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { freePort } from '../../core/servers/free-port.ts';
+import { watch } from '../../core/servers/watchdog.ts';
+import { classPath, resolveKafka } from './resolve.ts';
+
+const run = promisify(execFile);
+const small = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData'];
+
+/** One Kafka node (KRaft, broker and controller in one) on the loopback interface; ends with this process, however that ends. */
+export class LocalBroker implements AsyncDisposable {
+  readonly version: string;
+  readonly port: number;
+  readonly #directory: string;
+  readonly #classPath: string;
+  #process: ChildProcess | null = null;
+  #watchdog: ChildProcess | null = null;
+
+  private constructor(at: { version: string; port: number; directory: string; classPath: string }) {
+    this.version = at.version;
+    this.port = at.port;
+    this.#directory = at.directory;
+    this.#classPath = at.classPath;
+  }
+
+  /** `settings`: lines of server.properties on top of ours; `{port}` in a value is the port of the node. */
+  static async start(version: string, settings: Readonly<Record<string, string>> = {}): Promise<LocalBroker> {
+    const path = await classPath(await resolveKafka(version));
+    const directory = await mkdtemp(join(tmpdir(), 'pgsluice-kafka-'));
+    const broker = new LocalBroker({ version, port: await freePort(), directory, classPath: path });
+    try {
+      await broker.#format(settings);
+      await broker.startAgain();
+    } catch (error) {
+      await broker.remove();
+      throw error;
+    }
+    return broker;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  /** Starts the node on the data that is there and waits until it takes connections. */
+  async startAgain(): Promise<void> {
+    const log = await open(join(this.#directory, 'broker.log'), 'a');
+    const child = spawn('java', [...small, '-cp', this.#classPath, 'kafka.Kafka', this.#properties], {
+      stdio: ['ignore', log.fd, log.fd],
+      cwd: this.#directory,
+      detached: true,
+    });
+    await log.close();
+    this.#process = child;
+    if (child.pid === undefined) throw new Error('could not start java');
+    this.#watchdog = watch(child.pid, [this.#directory]);
+    child.unref();
+    await this.#ready(child);
+  }
+
+  /** SIGTERM is a controlled shutdown, SIGKILL a crash. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const child = this.#process;
+    if (child === null) return;
+    this.#process = null;
+    if (child.exitCode === null && child.signalCode === null) {
+      child.ref();
+      child.kill(signal);
+      await Promise.race([
+        once(child, 'exit'),
+        sleep(20_000, undefined, { ref: false }).then(() => child.kill('SIGKILL')),
+      ]);
+    }
+    // SIGKILL, not the end of its pipe: the data must survive a restart.
+    this.#watchdog?.kill('SIGKILL');
+    this.#watchdog = null;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop('SIGKILL');
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.remove();
+  }
+
+  /** Runs a command-line class of the release, such as org.apache.kafka.tools.consumer.ConsoleConsumer; returns its stdout. */
+  async tool(main: string, args: readonly string[]): Promise<string> {
+    const { stdout } = await run('java', [...small, '-cp', this.#classPath, main, ...args], {
+      maxBuffer: 64 << 20,
+      cwd: this.#directory,
+    });
+    return stdout;
+  }
+
+  get #properties(): string {
+    return join(this.#directory, 'server.properties');
+  }
+
+  async #format(settings: Readonly<Record<string, string>>): Promise<void> {
+    const controller = await freePort();
+    const lines: Record<string, string> = {
+      'process.roles': 'broker,controller',
+      'node.id': '1',
+      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+      'controller.listener.names': 'CONTROLLER',
+      listeners: `PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:${controller}`,
+      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'log.dirs': join(this.#directory, 'data'),
+      'num.partitions': '3',
+      'default.replication.factor': '1',
+      'offsets.topic.replication.factor': '1',
+      'offsets.topic.num.partitions': '1',
+      'transaction.state.log.replication.factor': '1',
+      'transaction.state.log.num.partitions': '1',
+      'transaction.state.log.min.isr': '1',
+      'group.initial.rebalance.delay.ms': '0',
+      'auto.create.topics.enable': 'false',
+      ...settings,
+    };
+    const text = Object.entries(lines).map(
+      ([name, value]) => `${name}=${value.replaceAll('{port}', String(this.port))}\n`,
+    );
+    await writeFile(this.#properties, text.join(''));
+    const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url');
+    const args = ['format', '-t', id, '-c', this.#properties];
+    await this.tool('kafka.tools.StorageTool', args);
+  }
+
+  async #ready(child: ChildProcess): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    while (!(await this.#answers())) {
+      if (child.exitCode !== null || Date.now() > deadline) {
+        const log = await readFile(join(this.#directory, 'broker.log'), 'utf8');
+        throw new Error(`the broker did not start:\n${log.slice(-3000)}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  /** A TCP connection is enough: the node listens once it has joined the cluster. */
+  #answers(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = createConnection({ host: '127.0.0.1', port: this.port });
+      const end = (answer: boolean) => {
+        socket.destroy();
+        resolve(answer);
+      };
+      socket.once('connect', () => end(true));
+      socket.once('error', () => end(false));
+    });
+  }
+}
