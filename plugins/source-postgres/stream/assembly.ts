@@ -78,7 +78,7 @@ export class Assembly {
   keepalive(walEnd: bigint, between: boolean): void {
     if (!between) return;
     if (this.#until !== null && passed(walEnd, this.#until)) this.#ended = true;
-    else if (this.#builder.empty) this.#idle = walEnd;
+    else this.#idle = walEnd;
   }
 
   /**

@@ -6,10 +6,11 @@ import type { ChangeStream, StreamItem } from '../../../core/api/source.ts';
 import { connectionError } from '../../postgres-common/errors.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { Assembly } from './assembly.ts';
-import { type DecodeTarget, Decoder } from './decoder.ts';
+import { malformed } from './body-reader.ts';
+import { type DecodeTarget, Decoder, type StreamedTarget } from './decoder.ts';
 import { streamError } from './errors.ts';
 import { COPY_DATA, type FrameTarget, KEEPALIVE, Framer, type Region, XLOG_DATA } from './framer.ts';
-import { malformed } from './body-reader.ts';
+import { InProgress, type Replay } from './in-progress.ts';
 import { liveness } from './liveness.ts';
 import { RegionQueue } from './region-queue.ts';
 import { RelationCache } from './relation-cache.ts';
@@ -53,8 +54,9 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
   readonly #assembly: Assembly;
   readonly #status: StatusUpdates;
   #socket!: ReplicationSocket;
-  /** Offset of the next frame in the first region of the queue. */
-  #at = -1;
+  readonly #inProgress = new InProgress();
+  /** A streamed transaction that has committed: its messages come before what is in the queue. */
+  #replay: Replay | null = null;
   /** A relation is being described: what follows waits for it. */
   #blocked = false;
   #started: { resolve: () => void; reject: (error: unknown) => void } | null = null;
@@ -145,13 +147,10 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
   #pump(): void {
     try {
       while (!this.#blocked && !this.#assembly.ended && !this.#assembly.full && this.#error === null) {
-        const region = this.#queue.first;
-        if (region === undefined) break;
-        if (this.#at < 0) this.#at = region.start;
-        this.#decodeRegion(region);
-        if (this.#at < region.end) break;
-        this.#queue.shift();
-        this.#at = -1;
+        const from = this.#replay ?? this.#queue;
+        if (from.first === undefined && this.#replay === null) break;
+        if (from.first === undefined) this.#finishReplay();
+        else this.#decodeRegion(from, from.first);
       }
     } catch (error) {
       this.fail(error);
@@ -161,17 +160,27 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
     if (this.#wake !== null) this.#wake();
   }
 
-  #decodeRegion(region: Region): void {
+  /** Decodes until the region ends or something must happen first; then it goes on at `from.at`. */
+  #decodeRegion(from: RegionQueue | Replay, region: Region): void {
     const { buffer, view, end } = region;
     const assembly = this.#assembly;
-    let at = this.#at;
-    while (at < end && !this.#blocked && !assembly.ended && !assembly.full) {
-      const frame = at;
-      at += view.getInt32(frame + 1) + 1;
-      if (buffer[frame + 5] === XLOG_DATA) this.#decoder.decode(region, frame, at);
-      else this.#keepalive(region, frame, at);
+    const replay = this.#replay;
+    while (from.at < end && !this.#blocked && !assembly.ended && !assembly.full && this.#replay === replay) {
+      const frame = from.at;
+      from.at += view.getInt32(frame + 1) + 1;
+      if (replay?.skips(region, frame) === true) continue;
+      if (buffer[frame + 5] === XLOG_DATA) this.#decoder.decode(region, frame, from.at);
+      else this.#keepalive(region, frame, from.at);
     }
-    this.#at = at;
+    if (from.at >= end) from.shift();
+  }
+
+  #finishReplay(): void {
+    const replay = this.#replay;
+    this.#replay = null;
+    if (replay === null) return;
+    replay.close();
+    this.#decoder.close(replay.end);
   }
 
   #keepalive(region: Region, frame: number, end: number): void {
@@ -198,9 +207,16 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
     this.#blocked = true;
     void this.#describe(wire);
   }
-  streamed(): void {
-    throw streamError('PGS2161', 'the server streams a transaction in progress, which was not asked for');
-  }
+  readonly streamed: StreamedTarget = {
+    start: (xid) => this.#inProgress.start(xid),
+    stop: () => this.#inProgress.stop(),
+    keep: (region, frame, end) => this.#inProgress.keep(region, frame, end),
+    abort: (xid, subxid) => this.#inProgress.abort(xid, subxid),
+    commit: (tx, end) => {
+      this.#replay = this.#inProgress.commit(tx.xid, end);
+      this.#decoder.open(tx);
+    },
+  };
 
   async #describe(wire: WireRelation): Promise<void> {
     try {
@@ -284,8 +300,7 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
     if (this.#error !== null || this.#disposed) return;
     this.#error = { reason };
     this.#stopTimers();
-    this.#queue.clear();
-    this.#at = -1;
+    this.#forget();
     this.#socket.destroy();
     this.#started?.reject(reason);
     this.#started = null;
@@ -296,8 +311,7 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
     if (this.#disposed) return;
     this.#disposed = true;
     this.#stopTimers();
-    this.#queue.clear();
-    this.#at = -1;
+    this.#forget();
     if (this.#error === null) {
       this.#status.send(false);
       await this.#socket.close();
@@ -308,9 +322,16 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
   /** `until` is reached: what else the server sends is not wanted. Status updates go on. */
   #stopReading(): void {
     if (this.#askTimer !== null) clearInterval(this.#askTimer);
-    this.#queue.clear();
-    this.#at = -1;
+    this.#forget();
     this.#socket.hold();
+  }
+
+  /** Whatever was received and not decoded: the server sends it again. */
+  #forget(): void {
+    this.#queue.clear();
+    this.#inProgress.close();
+    this.#replay?.close();
+    this.#replay = null;
   }
 
   #stopTimers(): void {

@@ -24,8 +24,17 @@ export interface DecodeTarget {
   lone(change: Change, end: CommitLsn, bytes: number): void;
   /** A shape that the cache does not have: it must be put there before the next message is decoded. */
   relation(wire: WireRelation): void;
-  /** Stream start, stop, commit and abort, and every message between a start and a stop. */
-  streamed(region: Region, frame: number, end: number): void;
+  readonly streamed: StreamedTarget;
+}
+
+/** Transactions that come before their commit, where that was asked for. */
+export interface StreamedTarget {
+  start(xid: number): void;
+  stop(): void;
+  /** A message between start and stop, not decoded. */
+  keep(region: Region, frame: number, end: number): void;
+  abort(xid: number, subxid: number): void;
+  commit(tx: OpenTransaction, end: bigint): void;
 }
 
 export interface DecoderOptions {
@@ -63,7 +72,7 @@ export class Decoder {
     if (at >= end) throw malformed('XLogData without content');
     this.#relation = null;
     try {
-      if (this.#streaming && region.buffer[at] !== 0x45) this.#target.streamed(region, frame, end);
+      if (this.#streaming && region.buffer[at] !== 0x45) this.#target.streamed.keep(region, frame, end);
       else this.#message(region, frame, end);
     } catch (error) {
       throw this.#located(error, region.view.getBigUint64(frame + 6));
@@ -147,8 +156,7 @@ export class Decoder {
       case 'E':
       case 'c':
       case 'A':
-        this.#streamControl(type);
-        return this.#target.streamed(region, frame, end);
+        return this.#streamControl(String.fromCharCode(type), body);
       case 'b':
       case 'P':
       case 'K':
@@ -211,11 +219,33 @@ export class Decoder {
     this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, lsn as CommitLsn, bytes);
   }
 
-  #streamControl(type: number): void {
+  #streamControl(type: string, body: BodyReader): void {
     if (this.#tx !== null) throw malformed('a streamed transaction inside another');
-    if (type === 0x45 && !this.#streaming) throw malformed('a stream stop without a start');
-    if (type === 0x53) this.#streaming = true;
-    if (type === 0x45) this.#streaming = false;
+    const { streamed } = this.#target;
+    if (type === 'E') {
+      body.end();
+      if (!this.#streaming) throw malformed('a stream stop without a start');
+      this.#streaming = false;
+      return streamed.stop();
+    }
+    const xid = body.u32();
+    if (type === 'S') {
+      body.u8();
+      body.end();
+      this.#streaming = true;
+      return streamed.start(xid);
+    }
+    if (type === 'A') {
+      const subxid = body.u32();
+      body.end();
+      return streamed.abort(xid, subxid);
+    }
+    body.u8();
+    const finalLsn = body.u64() as TransactionInfo['finalLsn'];
+    const end = body.u64();
+    const commitTime = body.time();
+    body.end();
+    return streamed.commit({ xid, finalLsn, commitTime, origin: null }, end);
   }
 
   #located(error: unknown, lsn: bigint): unknown {

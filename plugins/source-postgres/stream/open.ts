@@ -30,6 +30,11 @@ export interface OpenStreamInput {
   readonly metrics: Metrics;
   /** `none`: only changes made on the source itself (16+); default `any`. */
   readonly origin?: 'any' | 'none';
+  /**
+   * The server sends large transactions while they are in progress instead of spilling them on its disk; they are kept
+   * in a temporary file here until they commit. Default false.
+   */
+  readonly streaming?: boolean;
   /** Milliseconds of silence, questions unanswered, after which the connection counts as dead; default one minute. */
   readonly silence?: number;
 }
@@ -63,7 +68,7 @@ function startOf(input: OpenStreamInput, version: number): string {
     from: input.start.from,
     version,
     origin: input.origin ?? 'any',
-    streaming: false,
+    streaming: input.streaming ?? false,
   });
 }
 
