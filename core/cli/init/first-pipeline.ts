@@ -12,7 +12,7 @@ export interface FirstPipelineOptions {
 
 /** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
 export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Promise<string> {
-  const plugin = await cli.registry.get('source', 'postgres');
+  const plugin = await cli.registry.load('source', 'postgres', process.cwd());
   const log = await cli.logger('stderr');
   const context: PluginContext = {
     pipeline: options.pipeline,
