@@ -33,6 +33,11 @@ export interface SinkTraits {
   readonly keepsPosition?: boolean;
   /** It passes on logical messages that are not the pipeline's own. */
   readonly messages: boolean;
+  /**
+   * It cannot take back what a broken copy wrote (a log): after such a copy it wants all changes since the first handoff, also
+   * those that the second snapshot holds already, so that rows deleted in between are deleted downstream, too.
+   */
+  readonly replaysOverlap?: boolean;
 }
 
 export interface LoadResult {

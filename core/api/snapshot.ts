@@ -29,6 +29,8 @@ export interface RowCopy {
   readonly kind: 'rows';
   readonly chunk: CopyChunk;
   readonly rows: AsyncIterable<readonly Tuple[]>;
+  /** The snapshot's position and wall clock (microseconds since 1970), for sinks that write them beside the rows. */
+  readonly at?: { readonly lsn: SnapshotLsn; readonly takenAt: bigint };
 }
 
 /**

@@ -1,0 +1,110 @@
+import type { CheckReport, Finding } from '../../core/api/check.ts';
+import { PgsluiceError } from '../../core/api/error.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import { relationName } from '../../core/api/relation.ts';
+import type { TopicAdmin } from './client/producer.ts';
+import type { Settings } from './settings.ts';
+
+/** Preflight of the sink: brokers, topics, keys and types. Changes nothing. */
+export async function checkKafka(
+  settings: Settings,
+  admin: TopicAdmin,
+  plans: readonly TablePlan[],
+  report: CheckReport,
+): Promise<void> {
+  let brokers: number;
+  try {
+    await admin.connect();
+    brokers = await admin.brokers();
+  } catch (error) {
+    report.add(findingOf(error, 'kafka-brokers', 'sink kafka'));
+    return;
+  }
+  report.add(ok('kafka-brokers', 'sink kafka', `${brokers} broker${brokers === 1 ? '' : 's'}`));
+  if ((settings.replicationFactor ?? 0) > brokers) {
+    report.add({
+      check: 'kafka-replication-factor',
+      level: 'error',
+      subject: 'sink kafka',
+      message: `replication_factor ${settings.replicationFactor} with ${brokers} brokers`,
+      remedy: `replication_factor: ${brokers}`,
+    });
+  }
+  checkTables(settings, plans, report);
+  await checkTopics(settings, admin, plans, report);
+}
+
+function checkTables(settings: Settings, plans: readonly TablePlan[], report: CheckReport): void {
+  const owners = new Map<string, string>();
+  for (const { output } of plans) {
+    const table = relationName(output);
+    try {
+      const format = settings.formatOf(output);
+      const topic = settings.topicOf(output);
+      const other = owners.get(topic);
+      if (other !== undefined) {
+        report.add(
+          warning(
+            'kafka-topic-shared',
+            table,
+            `goes to ${topic}, as ${other} does`,
+            'Use {schema} and {table} in `topic` unless this is meant.',
+          ),
+        );
+      }
+      owners.set(topic, table);
+      if (format.rows.key.length > 0) continue;
+      report.add(
+        warning(
+          'kafka-key',
+          table,
+          'its records have no key and go to one partition, in order',
+          `key: { ${table}: [column] }`,
+        ),
+      );
+    } catch (error) {
+      report.add(findingOf(error, 'kafka-table', table));
+    }
+  }
+}
+
+async function checkTopics(
+  settings: Settings,
+  admin: TopicAdmin,
+  plans: readonly TablePlan[],
+  report: CheckReport,
+): Promise<void> {
+  try {
+    const names = [...new Set(plans.map((plan) => settings.topicOf(plan.output)))];
+    const found = await admin.describe(names);
+    for (const name of names) {
+      const info = found.get(name);
+      if (info !== undefined) report.add(ok('kafka-topic', name, `${info.partitions} partitions`));
+      else if (settings.createTopics) report.add(ok('kafka-topic', name, 'will be made'));
+      else {
+        report.add({
+          check: 'kafka-topic',
+          level: 'error',
+          subject: name,
+          message: 'does not exist (or is not visible to this user), and create_topics is false',
+          remedy: `kafka-topics.sh --create --topic ${name}`,
+        });
+      }
+    }
+  } catch (error) {
+    report.add(findingOf(error, 'kafka-topic', 'sink kafka'));
+  }
+}
+
+function ok(check: string, subject: string, message: string): Finding {
+  return { check, level: 'ok', subject, message, remedy: null };
+}
+
+function warning(check: string, subject: string, message: string, remedy: string): Finding {
+  return { check, level: 'warning', subject, message, remedy };
+}
+
+function findingOf(error: unknown, check: string, subject: string): Finding {
+  if (!(error instanceof PgsluiceError)) throw error;
+  return { check, level: 'error', subject, message: `${error.code} ${error.message}`, remedy: error.remedy };
+}

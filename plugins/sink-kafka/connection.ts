@@ -1,0 +1,53 @@
+import type { PluginContext } from '../../core/api/context.ts';
+import { type ClusterOptions, kafkajsClient, kafkajsCluster } from './client/kafkajs-client.ts';
+import { platformaticClient } from './client/platformatic-client.ts';
+import { lastValue } from './client/position-reader.ts';
+import type { Producer, TopicAdmin } from './client/producer.ts';
+import { security } from './client/security.ts';
+import { topicAdmin } from './client/topics.ts';
+import type { KafkaOptions } from './options.ts';
+import type { Settings } from './settings.ts';
+
+/** How the sink reaches Kafka; nothing connects before it is asked. */
+export interface Connection {
+  /** Idempotent, or with this transactional id. */
+  producer(transactionalId: string | null): Producer;
+  admin(): TopicAdmin;
+  /** Last committed value of a key in a topic of one partition. */
+  lastValue(topic: string, key: string): Promise<string | null>;
+  deleteTopic(name: string): Promise<void>;
+}
+
+/** Which client where the file names none: see docs/kafka.md for the figures. */
+export const defaultClient = 'kafkajs';
+
+export async function connection(
+  options: KafkaOptions,
+  settings: Settings,
+  context: PluginContext,
+): Promise<Connection> {
+  const cluster: ClusterOptions = {
+    brokers: options.brokers,
+    clientId: `pgsluice.${context.pipeline}`,
+    security: await security(options.ssl ?? false, options.sasl ?? null, context.directory),
+    requestTimeout: options.request_timeout ?? 30_000,
+    connectTimeout: options.connect_timeout ?? 10_000,
+    log: context.log,
+  };
+  const client = (options.client ?? defaultClient) === 'kafkajs' ? kafkajsClient(cluster) : platformaticClient(cluster);
+  const { compression, transactionTimeout } = settings;
+  return {
+    producer: (transactionalId) => client.producer({ transactionalId, compression, transactionTimeout }),
+    admin: () => topicAdmin(kafkajsCluster(cluster)),
+    lastValue: (topic, key) => lastValue(cluster, topic, key),
+    async deleteTopic(name) {
+      const admin = kafkajsCluster(cluster).admin();
+      try {
+        await admin.connect();
+        await admin.deleteTopics({ topics: [name] });
+      } finally {
+        await admin.disconnect().catch(() => {});
+      }
+    },
+  };
+}

@@ -1,0 +1,201 @@
+import { type ErrorWhere, errorFactory, type PgsluiceError } from '../../core/api/error.ts';
+
+/** PGS50xx: the Kafka sink. */
+export const kafkaErrors = {
+  PGS5001: {
+    title: 'Kafka brokers unreachable',
+    cause: 'None of the brokers in the file answered.',
+    remedy: 'Check the addresses in `brokers`, the listeners that the broker advertises, and firewalls.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS5002: {
+    title: 'Kafka authentication failed',
+    cause: 'The broker refused the SASL mechanism or the credentials.',
+    remedy: 'Check `sasl.mechanism`, user and password (or token) of the sink.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5003: {
+    title: 'TLS to Kafka failed',
+    cause:
+      'The certificate of the broker does not verify, the broker wants a client certificate, or it does not speak TLS.',
+    remedy: 'Check `ssl.ca`, `ssl.cert` and `ssl.key`, and that the port is a TLS listener.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5004: {
+    title: 'Not allowed by Kafka ACLs',
+    cause: 'The principal lacks an ACL for the topic, the transactional id or the cluster.',
+    remedy:
+      'Grant WRITE and DESCRIBE on the topics (CREATE where pgsluice creates them, WRITE on the TransactionalId for exactly_once).',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5005: {
+    title: 'Topic missing',
+    cause: 'The topic does not exist and `create_topics` is false.',
+    remedy: 'Create the topic, or set `create_topics: true`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5006: {
+    title: 'Topic cannot be made',
+    cause: 'The broker refused the name, the partitions, the replication factor or a setting of the topic.',
+    remedy: 'Check `topic`, `partitions`, `replication_factor` and `topic_config`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5007: {
+    title: 'Value has no form in this format',
+    cause: 'Under `decimal: precise` NaN and Infinity cannot be written.',
+    remedy: 'Set `decimal: string` (or `double`) for this sink.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5008: {
+    title: 'Record key cannot be built',
+    cause: 'A key column is not part of what the server sends of the old row.',
+    remedy: 'Choose key columns within the replica identity, or set REPLICA IDENTITY FULL on the table.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5009: {
+    title: 'Type not supported',
+    cause: 'The column has a type without a mapping, and the file says `unknown_types: error`.',
+    remedy: 'Drop the column with the columns transform, or set `unknown_types: text`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5010: {
+    title: 'Record too large',
+    cause: 'The record is larger than the topic takes (max.message.bytes).',
+    remedy: 'Raise max.message.bytes of the topic (`topic_config`), or set `oversize: dead_letter`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5011: {
+    title: 'Write to Kafka failed',
+    cause: 'The connection broke, the leader moved, or the broker could not store the records.',
+    remedy: 'Nothing is lost: the pipeline goes on from its last durable position.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS5012: {
+    title: 'Acknowledgement incomplete',
+    cause: 'The client reported success but the broker did not acknowledge every partition that was written.',
+    remedy: 'Nothing is lost: the pipeline goes on from its last durable position.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS5013: {
+    title: 'Fenced by another instance',
+    cause: 'Another process uses the same transactional id.',
+    remedy:
+      'Run one instance per pipeline; where two pipelines are meant, give them names or `transactional_id`s of their own.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5014: {
+    title: 'Kafka transaction ended by the broker',
+    cause: 'A transaction was open longer than `transaction_timeout`, or its coordinator lost it.',
+    remedy: 'Raise `transaction_timeout` (and transaction.max.timeout.ms of the brokers) for long source transactions.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS5015: {
+    title: 'Position topic unreadable',
+    cause: 'A record of the position topic is not one of ours.',
+    remedy: 'Give the pipeline a `position_topic` of its own.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5016: {
+    title: 'Too many dead letters',
+    cause: 'More records than `dead_letter.max` of the last `dead_letter.of` could not be written.',
+    remedy: 'See the dead letters; mend the cause, then run again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5017: {
+    title: 'Compression not available',
+    cause: 'This version of Node has no zstd (22.15 or later has).',
+    remedy: 'Use a newer Node, or `compression: gzip | snappy | lz4`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5018: {
+    title: 'Kafka options contradict each other',
+    cause: 'Two options of the sink cannot be used together, or a file that they name cannot be read.',
+    remedy: 'See the message.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS5019: {
+    title: 'TRUNCATE has no form here',
+    cause: 'A table was truncated, and the sink’s format cannot say so (or the file says `truncate: error`).',
+    remedy: 'Set `truncate: skip` and clear the topic’s readers yourself, or use `format: debezium`.',
+    exit: 1,
+    retry: 'never',
+  },
+} as const;
+
+export const kafkaError = errorFactory(kafkaErrors);
+
+/** What an error of a client library tells: a protocol error's name (TOPIC_AUTHORIZATION_FAILED) and system codes. */
+export interface ClientFailure {
+  /** Names of protocol errors, in order of discovery. */
+  readonly protocol: readonly string[];
+  /** Codes of the system (ECONNREFUSED) and of TLS. */
+  readonly system: readonly string[];
+  readonly authentication: boolean;
+  readonly message: string;
+}
+
+const fenced = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'TRANSACTION_COORDINATOR_FENCED'];
+const lostTransaction = ['INVALID_TXN_STATE', 'INVALID_PRODUCER_ID_MAPPING', 'TRANSACTION_ABORTABLE'];
+const badTopic = ['INVALID_TOPIC_EXCEPTION', 'INVALID_PARTITIONS', 'INVALID_REPLICATION_FACTOR', 'INVALID_CONFIG'];
+const refused = ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'];
+
+/** The code for a failure of a client library: by the protocol's error names and system codes. */
+export function classify(failure: ClientFailure): keyof typeof kafkaErrors {
+  const { protocol, system } = failure;
+  const has = (names: readonly string[]) => protocol.some((name) => names.includes(name));
+  if (
+    failure.authentication ||
+    has(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE'])
+  ) {
+    return 'PGS5002';
+  }
+  if (protocol.some((name) => name.endsWith('AUTHORIZATION_FAILED'))) return 'PGS5004';
+  if (has(fenced)) return 'PGS5013';
+  if (has(lostTransaction)) return 'PGS5014';
+  if (has(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])) return 'PGS5010';
+  if (has(badTopic) || has(['POLICY_VIOLATION', 'INVALID_TRANSACTION_TIMEOUT'])) return 'PGS5006';
+  if (
+    system.some(
+      (code) =>
+        code.startsWith('ERR_TLS') ||
+        code.startsWith('ERR_SSL') ||
+        code.includes('CERT') ||
+        code === 'EPROTO' ||
+        code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    )
+  ) {
+    return 'PGS5003';
+  }
+  return system.some((code) => refused.includes(code)) && protocol.length === 0 ? 'PGS5001' : 'PGS5011';
+}
+
+export function failed(
+  failure: ClientFailure,
+  doing: string,
+  more: { cause: unknown; where?: ErrorWhere },
+): PgsluiceError {
+  const names = [...new Set([...failure.protocol, ...failure.system])].join(', ');
+  return kafkaError(
+    classify(failure),
+    `${doing}: ${names === '' ? failure.message : `${names} (${failure.message})`}`,
+    more,
+  );
+}

@@ -1,0 +1,71 @@
+import { type DeleteChange, type RowChange, UNCHANGED, type UpdateChange } from '../../../core/api/change.ts';
+import { formatLsn } from '../../../core/api/lsn.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import { kafkaError } from '../errors.ts';
+import type { Place } from './envelope.ts';
+import type { RelationFormat } from './format.ts';
+import { completed } from './row.ts';
+
+/** Record headers; Debezium's are JSON text. */
+export type Headers = Readonly<Record<string, string>>;
+/** Takes a record of the relation in hand. */
+export type Emit = (key: string | null, value: string | null, headers: Headers | null) => void;
+
+/** Turns one row change into one to three records. */
+export function changeRecords(
+  format: RelationFormat,
+  change: RowChange,
+  more: { readonly place: () => Place; readonly tombstones: boolean; readonly emit: Emit },
+): void {
+  switch (change.kind) {
+    case 'insert':
+      more.emit(format.rows.keyOf(change.after), format.put('c', null, change.after, more.place()), null);
+      return;
+    case 'update':
+      return updateRecords(format, change, more);
+    case 'delete':
+      return deleteRecords(format, change, { ...more, headers: null });
+    default:
+      change satisfies never;
+  }
+}
+
+type More = { readonly place: () => Place; readonly tombstones: boolean; readonly emit: Emit };
+
+/** A key that changes is a delete of the old key and a create of the new one, each with a header that names the other. */
+function updateRecords(format: RelationFormat, change: UpdateChange, more: More): void {
+  const { rows } = format;
+  const after = completed(change.after, change.before, rows.key);
+  if (rows.key.some((position) => after[position] === UNCHANGED)) {
+    throw kafkaError('PGS5008', 'a key column was not sent as it did not change, and the old row was not sent either', {
+      where: { table: relationName(change.relation), lsn: formatLsn(change.lsn) },
+    });
+  }
+  const key = rows.keyOf(after as readonly (string | null)[]);
+  const oldKey = change.before === null ? key : rows.keyOf(change.before.tuple);
+  if (key !== oldKey && change.before !== null && oldKey !== null && key !== null) {
+    const remove: DeleteChange = { ...change, kind: 'delete', before: change.before };
+    // Always with a tombstone in Debezium's terms: the old key is gone.
+    deleteRecords(format, remove, { ...more, headers: { '__debezium.newkey': key } });
+    more.emit(key, format.put('c', null, after, more.place()), { '__debezium.oldkey': oldKey });
+    return;
+  }
+  more.emit(key, format.put('u', change.before, after, more.place()), null);
+}
+
+function deleteRecords(
+  format: RelationFormat,
+  change: DeleteChange,
+  more: More & { readonly headers: Headers | null },
+): void {
+  const key = format.rows.keyOf(change.before.tuple);
+  const value = format.remove(change.before, more.place());
+  if (value !== null) more.emit(key, value, more.headers);
+  if (key !== null && (more.tombstones || value === null)) more.emit(key, null, value === null ? more.headers : null);
+  if (key === null && value === null) {
+    throw kafkaError('PGS5008', 'a delete of a table without a key has no form here', {
+      where: { table: relationName(change.relation), lsn: formatLsn(change.lsn) },
+      remedy: 'Set `key` for the table, or `deletes: rewrite`.',
+    });
+  }
+}

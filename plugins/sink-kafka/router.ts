@@ -1,0 +1,89 @@
+import { type Relation, relationName } from '../../core/api/relation.ts';
+import type { TopicAdmin, TopicInfo, TopicSpec } from './client/producer.ts';
+import { kafkaError } from './errors.ts';
+import type { RelationFormat } from './records/format.ts';
+import type { Settings } from './settings.ts';
+
+/** Where the rows of a relation go and how they are written. */
+export interface Route {
+  readonly topic: TopicInfo;
+  readonly format: RelationFormat;
+}
+
+/**
+ * Topics and forms, each found once. A partition count is read when a topic is first used and kept for the run: with a count
+ * that grows below us, records of one key would go to two partitions.
+ */
+export class Router {
+  readonly #settings: Settings;
+  readonly #admin: TopicAdmin;
+  readonly #topics = new Map<string, TopicInfo>();
+  /** Keyed on the relation object: a changed shape is another object. */
+  readonly #routes = new WeakMap<Relation, Route>();
+
+  constructor(settings: Settings, admin: TopicAdmin) {
+    this.#settings = settings;
+    this.#admin = admin;
+  }
+
+  /** The route of a relation seen before. */
+  known(relation: Relation): Route | undefined {
+    return this.#routes.get(relation);
+  }
+
+  /** Finds or makes the topic; PGS5005 where it is missing and must not be made. */
+  async route(relation: Relation): Promise<Route> {
+    const known = this.#routes.get(relation);
+    if (known !== undefined) return known;
+    const format = this.#settings.formatOf(relation);
+    const name = this.#settings.topicOf(relation);
+    const topic = this.#topics.get(name) ?? (await this.#ensure([this.#spec(name)], relationName(relation))).get(name);
+    if (topic === undefined) throw kafkaError('PGS5006', `${name} does not appear after it was made`);
+    const route = { topic, format };
+    this.#routes.set(relation, route);
+    return route;
+  }
+
+  /** Topics of many relations in one go. */
+  async prepare(relations: readonly Relation[]): Promise<void> {
+    const names = [...new Set(relations.map((relation) => this.#settings.topicOf(relation)))];
+    const missing = names.filter((name) => !this.#topics.has(name));
+    await this.#ensure(
+      missing.map((name) => this.#spec(name)),
+      null,
+    );
+    for (const relation of relations) await this.route(relation);
+  }
+
+  /** A topic that is not a table's: transactions, messages, dead letters. */
+  async named(spec: Partial<TopicSpec> & { readonly name: string }): Promise<TopicInfo> {
+    const known = this.#topics.get(spec.name);
+    if (known !== undefined) return known;
+    const found = (await this.#ensure([{ ...this.#spec(spec.name), ...spec }], null)).get(spec.name);
+    if (found === undefined) throw kafkaError('PGS5006', `${spec.name} does not appear after it was made`);
+    return found;
+  }
+
+  #spec(name: string): TopicSpec {
+    const { partitions, replicationFactor, topicConfig } = this.#settings;
+    return { name, partitions, replicationFactor, config: topicConfig };
+  }
+
+  async #ensure(specs: readonly TopicSpec[], table: string | null): Promise<ReadonlyMap<string, TopicInfo>> {
+    if (specs.length === 0) return this.#topics;
+    const names = specs.map((spec) => spec.name);
+    let found = await this.#admin.describe(names);
+    const missing = specs.filter((spec) => !found.has(spec.name));
+    if (missing.length > 0) {
+      if (!this.#settings.createTopics) {
+        throw kafkaError('PGS5005', `no topic ${missing.map((spec) => spec.name).join(', ')}`, {
+          where: table === null ? {} : { table },
+        });
+      }
+      await this.#admin.create(missing);
+      found = await this.#admin.describe(names);
+    }
+    for (const [name, info] of found) this.#topics.set(name, info);
+    return this.#topics;
+  }
+}

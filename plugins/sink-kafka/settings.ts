@@ -1,0 +1,124 @@
+import type { PluginContext } from '../../core/api/context.ts';
+import { compilePattern } from '../../core/api/pattern.ts';
+import type { Relation } from '../../core/api/relation.ts';
+import type { Compression } from './client/producer.ts';
+import { kafkaError } from './errors.ts';
+import type { DeadLetterOptions, KafkaOptions } from './options.ts';
+import { cloudEventsWrap, debeziumWrap, type SourceNames } from './records/envelope.ts';
+import { envelopeFormat, flatFormat, type RelationFormat } from './records/format.ts';
+import { type RowEncoderOptions, rowEncoder } from './records/row.ts';
+
+/** The options with defaults filled in and what follows from them. */
+export interface Settings {
+  readonly pipeline: string;
+  readonly names: SourceNames;
+  readonly exactlyOnce: boolean;
+  readonly transactionalId: string;
+  readonly positionTopic: string;
+  readonly transactionTimeout: number;
+  readonly compression: Compression;
+  readonly batchBytes: number;
+  readonly tombstones: boolean;
+  readonly truncate: 'emit' | 'skip' | 'error';
+  readonly messages: boolean;
+  readonly transactionMetadata: boolean;
+  readonly headers: Readonly<Record<string, string>> | null;
+  readonly createTopics: boolean;
+  readonly partitions: number | null;
+  readonly replicationFactor: number | null;
+  readonly topicConfig: Readonly<Record<string, string>>;
+  readonly oversize: 'error' | 'dead_letter';
+  readonly deadLetter: DeadLetterOptions | null;
+  /** Topic of a relation; PGS5006 where the name is too long. */
+  topicOf(relation: { readonly schema: string; readonly name: string }): string;
+  /** Pure: the same relation gives the same form. Throws PGS5008 and PGS5009. */
+  formatOf(relation: Relation): RelationFormat;
+}
+
+export function settings(options: KafkaOptions, context: PluginContext): Settings {
+  const { pipeline } = context;
+  const exactlyOnce = options.delivery === 'exactly_once';
+  checkCombinations(options);
+  const names: SourceNames = {
+    server: pipeline,
+    database: options.database ?? pipeline,
+    version: options.source_version ?? '3.7.0.Alpha2',
+  };
+  const template = options.topic ?? '{pipeline}.{schema}.{table}';
+  return {
+    pipeline,
+    names,
+    exactlyOnce,
+    transactionalId: options.transactional_id ?? `pgsluice.${pipeline}.${context.name}`,
+    positionTopic: options.position_topic ?? topicName(`pgsluice.${pipeline}.position`),
+    transactionTimeout: options.transaction_timeout ?? 900_000,
+    compression: options.compression ?? 'none',
+    batchBytes: options.batch_size ?? 512 << 10,
+    tombstones: options.tombstones ?? true,
+    truncate: options.truncate ?? 'emit',
+    messages: options.messages ?? false,
+    transactionMetadata: options.transaction_metadata ?? false,
+    headers: options.headers === undefined || Object.keys(options.headers).length === 0 ? null : options.headers,
+    createTopics: options.create_topics ?? true,
+    partitions: options.partitions ?? null,
+    replicationFactor: options.replication_factor ?? null,
+    topicConfig: Object.fromEntries(Object.entries(options.topic_config ?? {}).map(([k, v]) => [k, String(v)])),
+    oversize: options.oversize ?? 'error',
+    deadLetter: options.dead_letter ?? null,
+    topicOf: ({ schema, name }) =>
+      topicName(
+        template
+          .replaceAll('{pipeline}', pipeline)
+          .replaceAll('{schema}', () => schema)
+          .replaceAll('{table}', () => name),
+      ),
+    formatOf: formats(options, names),
+  };
+}
+
+function checkCombinations(options: KafkaOptions): void {
+  if (options.oversize === 'dead_letter' && options.dead_letter === undefined) {
+    throw kafkaError('PGS5018', 'oversize: dead_letter needs dead_letter.file or dead_letter.topic');
+  }
+  const { dead_letter: dead } = options;
+  if (dead !== undefined && (dead.file === undefined) === (dead.topic === undefined)) {
+    throw kafkaError('PGS5018', 'dead_letter needs one of file and topic');
+  }
+}
+
+function formats(options: KafkaOptions, names: SourceNames): (relation: Relation) => RelationFormat {
+  const form = options.format ?? 'debezium';
+  const keys = Object.entries(options.key ?? {}).map(([pattern, columns]) => ({
+    matches: compilePattern(pattern),
+    columns,
+  }));
+  const encoding: Omit<RowEncoderOptions, 'keyColumns'> = {
+    decimal: options.decimal ?? (form === 'flat' ? 'string' : 'precise'),
+    time: options.time ?? 'adaptive',
+    binary: options.binary ?? 'bytes',
+    interval: options.interval ?? 'numeric',
+    hstore: options.hstore ?? 'json',
+    unknown: options.unknown_types ?? 'text',
+    unavailable: options.unavailable_value ?? '__debezium_unavailable_value',
+    deleteBefore: options.delete_before ?? 'debezium',
+  };
+  const flat = { fields: options.fields ?? [], deletes: options.deletes ?? 'tombstone' } as const;
+  return (relation) => {
+    const keyColumns = keys.find((key) => key.matches(relation))?.columns ?? null;
+    const rows = rowEncoder(relation, { ...encoding, keyColumns });
+    if (form === 'flat') return flatFormat(rows, flat);
+    return envelopeFormat(
+      rows,
+      form === 'cloudevents' ? cloudEventsWrap(relation, names) : debeziumWrap(relation, names),
+    );
+  };
+}
+
+/** Kafka takes letters, digits, `.`, `_` and `-`, 249 characters at most; others become `_`, as in Debezium. */
+export function topicName(name: string): string {
+  const clean = name.replace(/[^A-Za-z0-9._-]/g, '_');
+  if (clean.length > 249 || clean === '' || clean === '.' || clean === '..') {
+    throw kafkaError('PGS5006', `${clean.slice(0, 60)}… cannot be the name of a topic (249 characters at most)`);
+  }
+  return clean;
+}

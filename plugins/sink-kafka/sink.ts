@@ -1,0 +1,170 @@
+import { isAbsolute, join } from 'node:path';
+import type { CheckReport } from '../../core/api/check.ts';
+import type { PluginContext } from '../../core/api/context.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import type { Sink, SinkTraits } from '../../core/api/sink.ts';
+import { checkKafka } from './checks.ts';
+import type { Producer, TopicAdmin } from './client/producer.ts';
+import { type Connection, connection } from './connection.ts';
+import { DeadLetters, type DeadLetterStore, fileStore, topicStore } from './dead-letter.ts';
+import type { KafkaOptions } from './options.ts';
+import { positionTopic } from './position.ts';
+import { Router } from './router.ts';
+import { type Settings, settings as settingsOf } from './settings.ts';
+import { KafkaSnapshot } from './snapshot.ts';
+import { KafkaStream } from './stream.ts';
+import { openWriter, type WriterParts } from './writer.ts';
+
+/** Largest record that a dead letter topic of ours takes. */
+const deadLetterBytes = 64 << 20;
+
+export class KafkaSink implements Sink {
+  readonly digests = null;
+  readonly cutover = null;
+  readonly snapshot: KafkaSnapshot;
+  readonly stream: KafkaStream;
+  readonly #settings: Settings;
+  readonly #connection: Connection;
+  readonly #options: KafkaOptions;
+  readonly #context: PluginContext;
+  readonly #admin: LazyAdmin;
+  readonly #stores: DeadLetterStore[] = [];
+
+  private constructor(
+    options: KafkaOptions,
+    context: PluginContext,
+    parts: { settings: Settings; connection: Connection },
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#settings = parts.settings;
+    this.#connection = parts.connection;
+    this.#admin = new LazyAdmin(() => parts.connection.admin());
+    const router = new Router(parts.settings, this.#admin);
+    const writers: WriterParts = { ...parts, deadLetters: (send) => this.#deadLetters(router, send) };
+    this.snapshot = new KafkaSnapshot(writers, router);
+    this.stream = new KafkaStream(parts.settings, router, async () => {
+      await this.#positionTopic(router);
+      return openWriter(writers);
+    });
+  }
+
+  static async create(options: KafkaOptions, context: PluginContext): Promise<KafkaSink> {
+    const settings = settingsOf(options, context);
+    return new KafkaSink(options, context, { settings, connection: await connection(options, settings, context) });
+  }
+
+  async traits(): Promise<SinkTraits> {
+    return {
+      rawFormats: [],
+      needsKey: false,
+      existing: null,
+      messages: this.#settings.messages,
+      keepsPosition: this.#settings.exactlyOnce,
+      replaysOverlap: true,
+    };
+  }
+
+  async check(plans: readonly TablePlan[], report: CheckReport): Promise<void> {
+    const admin = this.#connection.admin();
+    try {
+      await checkKafka(this.#settings, admin, plans, report);
+    } finally {
+      await admin.close();
+    }
+  }
+
+  /** Topics with rows stay; the position goes: its topic where it is the pipeline's own, else its record. */
+  async cleanup(): Promise<readonly string[]> {
+    const { exactlyOnce, positionTopic: topic, transactionalId } = this.#settings;
+    if (!exactlyOnce || !(await this.#admin.describe([topic])).has(topic)) return [];
+    if (this.#options.position_topic === undefined) {
+      await this.#connection.deleteTopic(topic);
+      return [`Kafka topic ${topic}`];
+    }
+    const producer = this.#connection.producer(transactionalId);
+    try {
+      await producer.connect();
+      await producer.begin({ topic, partition: 0, key: Buffer.from(transactionalId), value: null, headers: null });
+      await producer.commit();
+    } finally {
+      await producer.close();
+    }
+    return [`position of ${transactionalId} in the Kafka topic ${topic}`];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.stream.close(), this.snapshot.close(), this.#admin.close()]);
+    await Promise.all(this.#stores.map((store) => store.close()));
+  }
+
+  async #positionTopic(router: Router): Promise<void> {
+    const { exactlyOnce, positionTopic: name, replicationFactor } = this.#settings;
+    if (exactlyOnce) await router.named(positionTopic(name, replicationFactor));
+  }
+
+  async #deadLetters(router: Router, send: Producer['send']): Promise<DeadLetters | null> {
+    const options = this.#settings.deadLetter;
+    if (options === null) return null;
+    const limit = { max: options.max ?? 10, of: options.of ?? 1000 };
+    if (options.topic !== undefined) {
+      await router.named({ name: options.topic, config: { 'max.message.bytes': String(deadLetterBytes) } });
+      return new DeadLetters(topicStore(options.topic, send), limit);
+    }
+    const file = options.file as string;
+    const store = fileStore(isAbsolute(file) ? file : join(this.#context.directory, file));
+    this.#stores.push(store);
+    return new DeadLetters(store, limit);
+  }
+}
+
+/** The admin connection, opened at the first question and again after one that failed. */
+class LazyAdmin implements TopicAdmin {
+  readonly #make: () => TopicAdmin;
+  #open: Promise<TopicAdmin> | null = null;
+
+  constructor(make: () => TopicAdmin) {
+    this.#make = make;
+  }
+
+  async connect(): Promise<void> {
+    await this.#connected();
+  }
+  describe(names: readonly string[]) {
+    return this.#ask((admin) => admin.describe(names));
+  }
+  create(specs: Parameters<TopicAdmin['create']>[0]) {
+    return this.#ask((admin) => admin.create(specs));
+  }
+  brokers() {
+    return this.#ask((admin) => admin.brokers());
+  }
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = null;
+    await (await open?.catch(() => null))?.close();
+  }
+
+  #connected(): Promise<TopicAdmin> {
+    this.#open ??= (async () => {
+      const admin = this.#make();
+      try {
+        await admin.connect();
+        return admin;
+      } catch (error) {
+        await admin.close();
+        throw error;
+      }
+    })();
+    return this.#open;
+  }
+
+  async #ask<T>(question: (admin: TopicAdmin) => Promise<T>): Promise<T> {
+    try {
+      return await question(await this.#connected());
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import type { TablePlan } from '../../core/api/plan.ts';
+import { relationName } from '../../core/api/relation.ts';
+import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
+import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
+import type { Producer } from './client/producer.ts';
+import { kafkaError } from './errors.ts';
+import { positionRecord, positionTopic } from './position.ts';
+import { readValue } from './records/format.ts';
+import { now, processedAt, snapshotMoment } from './records/moment.ts';
+import type { Router } from './router.ts';
+import { outboxOf, type WriterParts } from './writer.ts';
+
+/** Transactional ids of loads that a killed run may have left open; more workers than this wait for a timeout. */
+const fencedSlots = 8;
+
+/**
+ * The bulk plane: rows as records with op `r`. Each load has a producer of its own, as an idempotent producer is safe only
+ * with one send at a time; under exactly_once a chunk is one Kafka transaction.
+ */
+export class KafkaSnapshot implements SnapshotSink {
+  readonly #parts: WriterParts;
+  readonly #router: Router;
+  /** Numbers of loads under way, for transactional ids. */
+  readonly #slots = new Set<number>();
+  readonly #idle: { readonly slot: number; readonly producer: Producer }[] = [];
+
+  constructor(parts: WriterParts, router: Router) {
+    this.#parts = parts;
+    this.#router = router;
+  }
+
+  async prepare(preparation: SinkPreparation): Promise<void> {
+    await this.#router.prepare(preparation.plans.map((plan) => plan.output));
+    const { exactlyOnce, positionTopic: name, replicationFactor } = this.#parts.settings;
+    if (!exactlyOnce) return;
+    await this.#router.named(positionTopic(name, replicationFactor));
+    const slots = Array.from({ length: fencedSlots }, (_, slot) => slot);
+    await Promise.all(
+      slots.map(async (slot) => {
+        const producer = this.#parts.connection.producer(this.#transactionalId(slot));
+        try {
+          await producer.connect();
+        } finally {
+          await producer.close();
+        }
+      }),
+    );
+  }
+
+  /** What a broken copy wrote stays in the log: its rows are sent again, and changes since the first handoff mend the rest. */
+  async begin(plan: TablePlan): Promise<void> {
+    await this.#router.route(plan.output);
+  }
+
+  readonly load = async (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult> => {
+    if (copy.kind === 'raw') {
+      throw kafkaError('PGS5018', 'raw frames cannot become records', { where: { table: relationName(plan.output) } });
+    }
+    const { slot, producer } = await this.#take();
+    try {
+      const result = await this.#copy(plan, copy, { slot, producer, signal });
+      this.#idle.push({ slot, producer });
+      return result;
+    } catch (error) {
+      await producer.close();
+      throw error;
+    } finally {
+      this.#slots.delete(slot);
+    }
+  };
+
+  /** Every load ends acknowledged by all in-sync replicas. */
+  async loaded(): Promise<void> {}
+
+  async finishTable(): Promise<void> {}
+
+  async finish(): Promise<void> {
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map(({ producer }) => producer.close()));
+  }
+
+  async #take(): Promise<{ slot: number; producer: Producer }> {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) {
+      this.#slots.add(idle.slot);
+      return idle;
+    }
+    let slot = 0;
+    while (this.#slots.has(slot)) slot++;
+    this.#slots.add(slot);
+    const { settings, connection } = this.#parts;
+    const producer = connection.producer(settings.exactlyOnce ? this.#transactionalId(slot) : null);
+    try {
+      await producer.connect();
+    } catch (error) {
+      this.#slots.delete(slot);
+      await producer.close();
+      throw error;
+    }
+    return { slot, producer };
+  }
+
+  #transactionalId(slot: number): string {
+    return `${this.#parts.settings.transactionalId}.snapshot.${slot}`;
+  }
+
+  async #copy(
+    plan: TablePlan,
+    copy: RowCopy,
+    by: { readonly slot: number; readonly producer: Producer; readonly signal: AbortSignal },
+  ): Promise<LoadResult> {
+    const { settings } = this.#parts;
+    const { topic, format } = await this.#router.route(plan.output);
+    const outbox = await outboxOf(this.#parts, by.producer);
+    if (settings.exactlyOnce) {
+      await by.producer.begin(positionRecord(settings.positionTopic, this.#transactionalId(by.slot), null));
+    }
+    const at = snapshotMoment(copy.at?.takenAt ?? now(), copy.at?.lsn ?? null, processedAt(now()));
+    const place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
+    for await (const rows of copy.rows) {
+      by.signal.throwIfAborted();
+      for (const row of rows) {
+        outbox.add(topic, format.rows.keyOf(row), readValue(format, row, place), null);
+        if (outbox.full) await outbox.ship();
+      }
+    }
+    await outbox.drain();
+    by.signal.throwIfAborted();
+    if (settings.exactlyOnce) await by.producer.commit();
+    return { rows: BigInt(outbox.records), bytes: outbox.sentBytes };
+  }
+}

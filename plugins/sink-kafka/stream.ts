@@ -1,0 +1,162 @@
+import type { Change, MessageChange, StreamBatch, TransactionInfo, TruncateChange } from '../../core/api/change.ts';
+import { type CommitLsn, formatLsn } from '../../core/api/lsn.ts';
+import { type Relation, relationName } from '../../core/api/relation.ts';
+import type { Receipt, StreamSink } from '../../core/api/sink.ts';
+import type { TopicInfo } from './client/producer.ts';
+import { kafkaError } from './errors.ts';
+import type { Outbox } from './outbox.ts';
+import { messageValue } from './records/envelope.ts';
+import { changeRecords, type Emit } from './records/events.ts';
+import { jsonString } from './records/json.ts';
+import { type Moment, now, processedAt, snapshotMoment, transactionMoment } from './records/moment.ts';
+import { TransactionLog } from './records/transactions.ts';
+import type { Route, Router } from './router.ts';
+import { type Settings, topicName } from './settings.ts';
+import type { Writer } from './writer.ts';
+
+/** Before the first transaction of a batch. */
+const nowhere = snapshotMoment(0n, null, '');
+
+/** The change plane: batches in order, one at a time. */
+export class KafkaStream implements StreamSink {
+  readonly #settings: Settings;
+  readonly #router: Router;
+  readonly #open: () => Promise<Writer>;
+  #writer: Writer | null = null;
+  #durable: CommitLsn | null = null;
+  /** Transaction of the change before, and the start of the commit record of the one before that. */
+  #tx: TransactionInfo | null = null;
+  #previous: bigint | null = null;
+  #moment: Moment | null = null;
+  readonly #log = new TransactionLog();
+  #topic: TopicInfo | null = null;
+
+  constructor(settings: Settings, router: Router, open: () => Promise<Writer>) {
+    this.#settings = settings;
+    this.#router = router;
+    this.#open = open;
+  }
+
+  /** A new producer, so that nothing of a failed write lives on; with exactly_once the position that Kafka holds. */
+  async resume(signal: AbortSignal): Promise<CommitLsn | null> {
+    await this.close();
+    signal.throwIfAborted();
+    this.#tx = null;
+    this.#previous = null;
+    this.#durable = null;
+    this.#writer = await this.#open();
+    return this.#writer.position;
+  }
+
+  async write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt> {
+    const writer = this.#writer;
+    if (writer === null) throw new Error('write before resume');
+    try {
+      await writer.begin();
+      await this.#changes(batch.changes, writer.outbox, signal);
+      if (batch.boundary === null) {
+        await writer.outbox.ship();
+        return { status: 'accepted' };
+      }
+      await this.#endTransaction(writer.outbox);
+      // I1: only now, with every record acknowledged, is there a position to give.
+      await writer.commit(batch.boundary);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#durable = batch.boundary;
+    return { status: 'durable', upTo: batch.boundary };
+  }
+
+  async flush(): Promise<CommitLsn | null> {
+    return this.#durable;
+  }
+
+  /** A transaction that is open in Kafka is left to the next producer of its id, which aborts it. */
+  async close(): Promise<void> {
+    const writer = this.#writer;
+    this.#writer = null;
+    await writer?.close();
+  }
+
+  async #changes(changes: readonly Change[], outbox: Outbox, signal: AbortSignal): Promise<void> {
+    const processed = processedAt(now());
+    let relation: Relation | null = null;
+    let route: Route | null = null;
+    const place: { at: Moment; lsn: string; transaction: string } = { at: nowhere, lsn: '', transaction: 'null' };
+    const metadata = this.#settings.transactionMetadata;
+    const nextPlace = () => {
+      if (metadata && relation !== null) place.transaction = this.#log.next(relation);
+      return place;
+    };
+    const emit: Emit = (key, value, headers) => outbox.add((route as Route).topic, key, value, headers);
+    const more = { place: nextPlace, tombstones: this.#settings.tombstones, emit };
+    for (const change of changes) {
+      if (change.tx !== this.#tx) await this.#beginTransaction(change.tx, outbox, processed);
+      const at = this.#moment as Moment;
+      place.at = at;
+      place.lsn = change.lsn.toString();
+      if (change.kind === 'truncate') await this.#truncate(change, outbox, at);
+      else if (change.kind === 'message') await this.#message(change, outbox, at);
+      else {
+        if (change.relation !== relation || route === null) {
+          relation = change.relation;
+          route = this.#router.known(relation) ?? (await this.#router.route(relation));
+        }
+        changeRecords(route.format, change, more);
+      }
+      if (outbox.full) {
+        await outbox.ship();
+        signal.throwIfAborted();
+      }
+    }
+  }
+
+  async #beginTransaction(tx: TransactionInfo, outbox: Outbox, processed: string): Promise<void> {
+    await this.#endTransaction(outbox);
+    this.#moment = transactionMoment(tx, this.#previous, processed);
+    this.#tx = tx;
+    if (!this.#settings.transactionMetadata) return;
+    this.#log.begin(tx.xid, tx.finalLsn);
+    outbox.add(await this.#transactionTopic(), this.#log.key, this.#log.beginValue(this.#moment.ms), null);
+  }
+
+  async #endTransaction(outbox: Outbox): Promise<void> {
+    if (this.#tx === null) return;
+    this.#previous = this.#tx.finalLsn;
+    this.#tx = null;
+    if (!this.#settings.transactionMetadata || this.#moment === null) return;
+    outbox.add(await this.#transactionTopic(), this.#log.key, this.#log.endValue(this.#moment.ms), null);
+  }
+
+  async #transactionTopic(): Promise<TopicInfo> {
+    this.#topic ??= await this.#router.named({ name: topicName(`${this.#settings.pipeline}.transaction`) });
+    return this.#topic;
+  }
+
+  /** One record per table, without a key. */
+  async #truncate(change: TruncateChange, outbox: Outbox, at: Moment): Promise<void> {
+    const { truncate, transactionMetadata } = this.#settings;
+    if (truncate === 'skip') return;
+    for (const relation of change.relations) {
+      const { topic, format } = await this.#router.route(relation);
+      const transaction = transactionMetadata ? this.#log.next(relation) : 'null';
+      const value = truncate === 'error' ? null : format.truncate({ at, lsn: change.lsn.toString(), transaction });
+      if (value === null) {
+        throw kafkaError('PGS5019', 'the table was truncated', {
+          where: { table: relationName(relation), lsn: formatLsn(change.lsn) },
+        });
+      }
+      outbox.add(topic, null, value, null);
+    }
+  }
+
+  async #message(change: MessageChange, outbox: Outbox, at: Moment): Promise<void> {
+    const { messages, pipeline, names } = this.#settings;
+    if (!messages || change.prefix === 'pgsluice') return;
+    const topic = await this.#router.named({ name: topicName(`${pipeline}.message`) });
+    const key = `{"prefix":${jsonString(change.prefix)}}`;
+    outbox.add(topic, key, messageValue(names, change, at, change.lsn.toString()), null);
+  }
+}
