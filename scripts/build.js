@@ -1,5 +1,5 @@
 // Builds dist/ for the package: tsc, then the files that are not TypeScript, each next to its module.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,8 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 const assets = '{core,plugins}/**/*.{html,css,js,mjs,sql,json,svg,wasm}';
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
-execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+const built = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+if (built.status !== 0) process.exit(built.status ?? 1);
 for (const file of globSync(assets, { cwd: root })) {
   const to = join(root, 'dist', file);
   mkdirSync(dirname(to), { recursive: true });

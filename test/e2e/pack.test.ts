@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+/** The package as a user gets it: packed, installed elsewhere without dev dependencies, and run. */
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'pgsluice-pack-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const bin = join(folder, 'node_modules', '.bin', 'pgsluice');
+const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}` };
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+function run(program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(program, args, { cwd: folder, env: { ...env, ...more } }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+before(() => {
+  const npm = (args: readonly string[], cwd: string) =>
+    execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  npm(['pack', '--pack-destination', folder], root);
+  const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    name: string;
+    version: string;
+  };
+  writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}\n');
+  npm(['install', '--omit=dev', '--prefer-offline', `./${name}-${version}.tgz`], folder);
+});
+
+test('--version, and every verb has its help, so its modules load', async () => {
+  const version = await run(bin, ['--version']);
+  assert.deepEqual([version.code, version.stderr], [0, '']);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  const help = await run(bin, ['--help']);
+  const verbs = [...help.stdout.matchAll(/^ {2}([a-z]+) (?!\[verb)/gm)].map((match) => match[1]!);
+  assert.ok(verbs.includes('run') && verbs.includes('validate'), help.stdout);
+  for (const verb of verbs) {
+    const ran = await run(bin, [verb, '--help']);
+    assert.deepEqual([ran.code, ran.stderr], [0, ''], verb);
+    assert.match(ran.stdout, new RegExp(`^Usage: pgsluice ${verb}`));
+  }
+});
+
+test('validate: the packed examples are good, a wrong file is 2', async () => {
+  const examples = join(folder, 'node_modules', 'pgsluice', 'configs');
+  const urls = { SOURCE_URL: 'postgres://source/shop', TARGET_URL: 'postgres://target/shop' };
+  for (const name of ['migrate.yaml', 'shop.yaml', 'kafka.yaml', 'fan-out.yaml']) {
+    const ran = await run(bin, ['validate', join(examples, name)], urls);
+    assert.deepEqual([ran.code, ran.stderr], [0, ''], name);
+  }
+  const wrong = await run(bin, ['validate', join(examples, 'invalid', 'enum.yaml')]);
+  assert.equal(wrong.code, 2);
+});
+
+test('plugins and schema print what the checkout does', async () => {
+  const plugins = await run(bin, ['plugins']);
+  assert.deepEqual([plugins.code, plugins.stderr], [0, '']);
+  for (const name of ['source postgres', 'sink postgres', 'sink kafka', 'transform mask', 'checkpoint file']) {
+    assert.ok(plugins.stdout.includes(`${name} – `), name);
+  }
+  const schema = await run(bin, ['schema']);
+  assert.equal(schema.stdout, readFileSync(join(root, 'configs/pipeline.schema.json'), 'utf8'));
+});
+
+test('a plugin in TypeScript beside the pipeline file works in the installed package', async () => {
+  writeFileSync(
+    join(folder, 'upper.ts'),
+    `import { definePlugin, PgsluiceError, type Transform } from 'pgsluice/api';
+export default definePlugin<{ column: string }>({
+  kind: 'transform', name: 'upper', apiVersion: 1, summary: 'upper case',
+  options: { type: 'object', required: ['column'], properties: { column: { type: 'string' } } },
+  create: (): Transform => {
+    if (PgsluiceError === undefined) throw new Error('no api');
+    return { name: 'upper', plan: () => ({ kind: 'identity' }) };
+  },
+});
+`,
+  );
+  writeFileSync(
+    join(folder, 'upper.yaml'),
+    `pipeline: upper
+source: { plugin: postgres, url: "postgres://source/shop" }
+transforms: [{ plugin: ./upper.ts, column: name }]
+sinks: [{ plugin: postgres, url: "postgres://target/shop" }]
+`,
+  );
+  const ran = await run(bin, ['validate', 'upper.yaml']);
+  assert.deepEqual([ran.code, ran.stderr], [0, '']);
+});
+
+test('what the package holds and does not hold', () => {
+  const installed = join(folder, 'node_modules', 'pgsluice');
+  for (const file of [
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'docs/errors.md',
+    'configs/pipeline.schema.json',
+    'dist/core/api/index.d.ts',
+  ]) {
+    assert.ok(existsSync(join(installed, file)), file);
+  }
+  for (const file of ['core', 'plugins', 'test', 'scripts']) assert.ok(!existsSync(join(installed, file)), file);
+});
+
+test('the conformance suite can be imported', async () => {
+  writeFileSync(
+    join(folder, 'suite.mjs'),
+    `import * as suite from 'pgsluice/conformance'; console.log(Object.keys(suite).sort().join());\n`,
+  );
+  const ran = await run(process.execPath, ['suite.mjs']);
+  assert.deepEqual([ran.code, ran.stderr], [0, '']);
+  assert.match(ran.stdout, /checkpointConformance,.*sinkConformance,.*transformConformance/);
+});
+
+test('a Node that is too old is told so in one line', async (t) => {
+  const old = oldNode();
+  if (old === null) {
+    t.diagnostic('no Node older than 22.18 on PATH or in the usual places: the message is checked in a simulation');
+    const launcher = `Object.defineProperty(process.versions, 'node', { value: '20.1.0' }); require(${JSON.stringify(join(root, 'bin/pgsluice.js'))});`;
+    const ran = await run(process.execPath, ['-e', launcher]);
+    assert.match(`${ran.code} ${ran.stderr}`, /^2 pgsluice needs Node\.js 22\.18 or newer/);
+    return;
+  }
+  const ran = await run(old, [join(folder, 'node_modules', 'pgsluice', 'bin', 'pgsluice.js'), '--version']);
+  assert.equal(ran.code, 2);
+  assert.equal(ran.stdout, '');
+  assert.match(ran.stderr, /^pgsluice needs Node\.js 22\.18 or newer; this is v\d+\.\d+\.\d+\n$/);
+});
+
+function oldNode(): string | null {
+  const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'];
+  for (const place of places) {
+    const node = join(place, 'node');
+    if (!existsSync(node)) continue;
+    const [major, minor] = execFileSync(node, ['--version'], { encoding: 'utf8' }).slice(1).split('.').map(Number);
+    if (major! < 22 || (major === 22 && minor! < 18)) return node;
+  }
+  return null;
+}
