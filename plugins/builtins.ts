@@ -32,4 +32,15 @@ export const builtins: readonly BuiltinPlugin[] = [
     name: 'script',
     load: async () => (await import('./transform-script/plugin.ts')).transformScript,
   },
+  { kind: 'transform', name: 'mask', load: async () => (await import('./transform-mask/plugin.ts')).transformMask },
+  {
+    kind: 'checkpoint',
+    name: 'postgres',
+    load: async () => (await import('./checkpoint-postgres/plugin.ts')).checkpointPostgres,
+  },
+  {
+    kind: 'checkpoint',
+    name: 'file',
+    load: async () => (await import('./checkpoint-file/plugin.ts')).checkpointFile,
+  },
 ];

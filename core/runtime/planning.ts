@@ -1,6 +1,7 @@
 import { PgsluiceError } from '../api/error.ts';
 import type { ChangeMapper } from '../api/plan.ts';
 import type { SourceCatalog } from '../api/source.ts';
+import { loadParser } from '../expr/parse.ts';
 import { createMapper } from '../plan/mapper.ts';
 import { type PlanInput, planTables } from '../plan/planner.ts';
 import type { PlannedSink, SinkInstance } from './instances.ts';
@@ -24,6 +25,7 @@ export async function planSinks(
   const planned: PlannedSink[] = [];
   const inputs = new Map<string, PlanInput>();
   const problems: PgsluiceError[] = [];
+  if (sinks.some(({ steps }) => steps.length > 0)) await loadParser();
   for (const instance of sinks) {
     const traits = await instance.sink.traits(signal);
     const input: PlanInput = {

@@ -51,7 +51,7 @@ async function tryLock(instances: Instances, stop: AbortSignal): Promise<boolean
 }
 
 /** Codes by which checkpoint stores say that another process holds the pipeline. */
-const lockedCodes: ReadonlySet<string> = new Set(['PGS6050']);
+const lockedCodes: ReadonlySet<string> = new Set(['PGS6050', 'PGS6070']);
 
 /** Whether an error says that another process holds the pipeline. */
 export function isLocked(error: unknown): boolean {
