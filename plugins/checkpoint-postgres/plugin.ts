@@ -1,0 +1,20 @@
+import { definePlugin } from '../../core/api/plugin.ts';
+import { type ConnectionOptions, connectionOptions } from '../postgres-common/connect.ts';
+import { checkpointPostgresErrors } from './errors.ts';
+import { PostgresCheckpoint } from './store.ts';
+
+/** Core's state in the schema `pgsluice` of a PostgreSQL database; a run holds a session's advisory lock there. */
+export const checkpointPostgres = definePlugin<ConnectionOptions>({
+  kind: 'checkpoint',
+  name: 'postgres',
+  apiVersion: 1,
+  summary: 'State of the pipeline in the schema pgsluice of a PostgreSQL database.',
+  options: {
+    type: 'object',
+    properties: connectionOptions,
+    required: ['url'],
+    additionalProperties: false,
+  },
+  errors: checkpointPostgresErrors,
+  create: async (options, context) => new PostgresCheckpoint(options, context),
+});

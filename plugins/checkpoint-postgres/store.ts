@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
+import type { PluginContext } from '../../core/api/context.ts';
+import { type ConnectionOptions, connect, disconnect } from '../postgres-common/connect.ts';
+import { fromPg } from '../postgres-common/pg-error.ts';
+import { advisoryKey, ensureStateSchema, stateSchema } from '../postgres-common/state-schema.ts';
+import { checkpointPostgresError } from './errors.ts';
+
+/** A killed run's session ends a moment after it; so long a new run waits for the lock. */
+const patience = 3000;
+
+const sessionSettings = `SET synchronous_commit = on; SET default_transaction_read_only = off;
+  SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3`;
+
+const holderQuery = `SELECT a.pid, a.application_name, a.client_addr FROM pg_catalog.pg_locks l
+  JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    AND l.classid = (($1::int8 >> 32) & 4294967295)::text::oid AND l.objid = ($1::int8 & 4294967295)::text::oid`;
+
+const saveQuery = `WITH gone AS (
+    DELETE FROM ${stateSchema}.checkpoint WHERE pipeline = $1 AND key = ANY ($2::text[]))
+  INSERT INTO ${stateSchema}.checkpoint (pipeline, key, value)
+  SELECT $1, k, v::jsonb FROM unnest($3::text[], $4::text[]) AS u(k, v)
+  ON CONFLICT (pipeline, key) DO UPDATE SET value = excluded.value, updated = now()`;
+
+/** Core's state in a table. One connection does everything; the lock lives and dies with it. */
+export class PostgresCheckpoint implements CheckpointStore {
+  readonly #connection: ConnectionOptions;
+  readonly #context: PluginContext;
+  readonly #key: string;
+  #client: pg.Client | null = null;
+  #locked = false;
+  #ensured = false;
+  /** The calls so far: one statement at a time on one connection. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(connection: ConnectionOptions, context: PluginContext) {
+    this.#connection = connection;
+    this.#context = context;
+    this.#key = advisoryKey('run', context.pipeline);
+  }
+
+  lock(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async (client) => {
+      const deadline = Date.now() + patience;
+      while (!(await this.#tryLock(client))) {
+        signal.throwIfAborted();
+        if (Date.now() > deadline) throw await this.#refused(client, 'PGS6050');
+        await sleep(100, undefined, { signal });
+      }
+      this.#locked = true;
+    });
+  }
+
+  load(): Promise<ReadonlyMap<string, Json>> {
+    return this.#inTurn(async (client) => {
+      // Reading (`status`) makes nothing: without the table there is no state.
+      const exists = await rows(client, `SELECT pg_catalog.to_regclass('${stateSchema}.checkpoint') IS NOT NULL`);
+      if (exists[0]?.[0] !== 't') return new Map<string, Json>();
+      const found = await rows(client, `SELECT key, value FROM ${stateSchema}.checkpoint WHERE pipeline = $1`, [
+        this.#context.pipeline,
+      ]);
+      return new Map(found.map(([key, value]) => [key as string, JSON.parse(value as string) as Json]));
+    });
+  }
+
+  save(entries: ReadonlyMap<string, Json>): Promise<void> {
+    return this.#inTurn(async (client) => {
+      if (entries.size === 0) return;
+      if (!this.#ensured) await ensureStateSchema(client);
+      this.#ensured = true;
+      const kept = [...entries].filter(([, value]) => value !== null);
+      const gone = [...entries].filter(([, value]) => value === null).map(([key]) => key);
+      await rows(client, saveQuery, [
+        this.#context.pipeline,
+        gone,
+        kept.map(([key]) => key),
+        kept.map(([, value]) => JSON.stringify(value)),
+      ]);
+    });
+  }
+
+  remove(): Promise<void> {
+    return this.#inTurn(async (client) => {
+      const exists = await rows(client, `SELECT pg_catalog.to_regclass('${stateSchema}.checkpoint') IS NOT NULL`);
+      if (exists[0]?.[0] !== 't') return;
+      await rows(client, `DELETE FROM ${stateSchema}.checkpoint WHERE pipeline = $1`, [this.#context.pipeline]);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last.catch(() => {});
+    if (this.#client !== null) await disconnect(this.#client);
+    this.#client = null;
+    this.#locked = false;
+  }
+
+  #inTurn<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const next = this.#last
+      .catch(() => {})
+      .then(() => this.#connected())
+      .then(work)
+      .catch((error: unknown) => {
+        if (isAbort(error)) throw error;
+        throw fromPg(error, { connection: 'checkpoint' }, this.#context.debugValues);
+      });
+    this.#last = next;
+    return next;
+  }
+
+  /** The connection; a broken one is made anew, and with it the lock, which must still be free. */
+  async #connected(): Promise<pg.Client> {
+    if (this.#client !== null) return this.#client;
+    const client = await connect(this.#connection, {
+      name: 'checkpoint',
+      applicationName: `pgsluice ${this.#context.pipeline}`.slice(0, 63),
+    });
+    try {
+      await client.query(sessionSettings);
+      if (this.#locked && !(await this.#tryLock(client))) throw await this.#refused(client, 'PGS6051');
+    } catch (error) {
+      await disconnect(client);
+      throw error;
+    }
+    const forget = () => {
+      if (this.#client === client) this.#client = null;
+    };
+    client.once('end', forget);
+    client.once('error', forget);
+    this.#client = client;
+    return client;
+  }
+
+  async #tryLock(client: pg.Client): Promise<boolean> {
+    return (await rows(client, `SELECT pg_catalog.pg_try_advisory_lock(${this.#key})`))[0]?.[0] === 't';
+  }
+
+  async #refused(client: pg.Client, code: 'PGS6050' | 'PGS6051'): Promise<Error> {
+    const [pid, application, address] = (await rows(client, holderQuery, [this.#key]))[0] ?? [];
+    const from = address === null || address === undefined ? 'a local connection' : address;
+    const who = pid === undefined ? 'another session' : `session ${pid} (${application}, from ${from})`;
+    return checkpointPostgresError(code, `pipeline ${this.#context.pipeline} is held by ${who}`, {
+      where: { connection: 'checkpoint' },
+      ...(pid === undefined ? {} : { remedy: `Stop that run; if it hangs: SELECT pg_terminate_backend(${pid});` }),
+    });
+  }
+}
+
+async function rows(client: pg.Client, text: string, values: unknown[] = []): Promise<(string | null)[][]> {
+  const result = await client.query({ text, values, rowMode: 'array' });
+  return result.rows as unknown as (string | null)[][];
+}
+
+const isAbort = (error: unknown) => error instanceof Error && error.name === 'AbortError';
