@@ -64,7 +64,7 @@ function clean(sql: string): string {
     .replace(/^\\(?:un)?restrict\b.*\n?/gm, '')
     .replace(/^SET transaction_timeout = .*;\n?/gm, '')
     .replace(/^ALTER TABLE (?:ONLY )?.* ALTER COLUMN .* SET \(pg_attver='?\d+'?\);\n?/gm, '')
-    .replace(/(\(|, )pg_attver='?\d+'?(?:, )?/g, '$1')
+    .replace(/(?:, pg_attver='?\d+'?)(?=[,)])|(?<=\()pg_attver='?\d+'?, /g, '')
     .replace(/^--\n-- (?:PostgreSQL database dump complete|TOC entry .*)\n--\n?/gm, '');
 }
 

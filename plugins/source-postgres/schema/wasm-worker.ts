@@ -37,3 +37,5 @@ try {
 } catch (error) {
   port.postMessage({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
 }
+// Stays until the other side ends it: the thread's end could overtake its last message.
+port.on('message', () => {});

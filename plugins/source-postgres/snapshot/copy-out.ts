@@ -103,6 +103,7 @@ export class CopyOut {
 
   readonly #sink = {
     data: (run: Buffer): void => {
+      if (this.#state === 'failed') return;
       this.#queue.push(run);
       this.#queued += run.length;
     },
@@ -110,11 +111,13 @@ export class CopyOut {
   };
 
   #onMessage(type: string, body: Buffer): void {
-    if (type === 'E') return this.#refused(body);
-    if (type === 'H') this.#state = 'copying';
+    // What follows a failure in the same read means nothing any more.
+    if (this.#state === 'failed') return;
+    if (type === 'E') this.#refused(body);
+    else if (type === 'H') this.#state = 'copying';
     else if (type === 'D' && this.#state === 'starting') this.#onAnswer(body);
     else if (type === 'C' && this.#state === 'copying') this.#complete = true;
-    else if (type === 'Z' && this.#state !== 'failed') this.#onReady();
+    else if (type === 'Z') this.#onReady();
   }
 
   /** DataRow of the question before the COPY: one column, its text `t` or `f`. */

@@ -1,0 +1,33 @@
+import type { LogFields, LogLevel, Logger, PluginContext } from '../../core/api/context.ts';
+import type { Source } from '../../core/api/source.ts';
+import type { PostgresSourceOptions } from '../../plugins/source-postgres/options.ts';
+import { PostgresSource } from '../../plugins/source-postgres/source.ts';
+
+/** A line of the log, kept for the test to look at. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export function keepingLog(lines: LogLine[] = []): Logger & { readonly lines: LogLine[] } {
+  return {
+    lines,
+    child: () => keepingLog(lines),
+    log: (level, event, message, fields = {}) => void lines.push({ level, event, message, fields }),
+  };
+}
+
+export function sourceContext(pipeline: string, log: Logger = keepingLog()): PluginContext {
+  const metrics = { count: () => {}, gauge: () => {} };
+  return { pipeline, name: 'source', directory: process.cwd(), log, metrics, debugValues: false };
+}
+
+/** The PostgreSQL source as a pipeline would make it. */
+export function postgresSource(options: PostgresSourceOptions, pipeline: string, log?: Logger): Source {
+  return new PostgresSource(options, sourceContext(pipeline, log));
+}
+
+/** A signal that nobody aborts. */
+export const calm: AbortSignal = new AbortController().signal;
