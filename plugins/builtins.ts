@@ -7,4 +7,36 @@ export interface BuiltinPlugin {
   readonly load: () => Promise<AnyPlugin>;
 }
 
-export const builtins: readonly BuiltinPlugin[] = [];
+export const builtins: readonly BuiltinPlugin[] = [
+  { kind: 'source', name: 'postgres', load: async () => (await import('./source-postgres/plugin.ts')).sourcePostgres },
+  { kind: 'sink', name: 'postgres', load: async () => (await import('./sink-postgres/plugin.ts')).sinkPostgres },
+  { kind: 'sink', name: 'kafka', load: async () => (await import('./sink-kafka/plugin.ts')).sinkKafka },
+  {
+    kind: 'transform',
+    name: 'filter',
+    load: async () => (await import('./transform-filter/plugin.ts')).transformFilter,
+  },
+  {
+    kind: 'transform',
+    name: 'rename',
+    load: async () => (await import('./transform-rename/plugin.ts')).transformRename,
+  },
+  {
+    kind: 'transform',
+    name: 'columns',
+    load: async () => (await import('./transform-columns/plugin.ts')).transformColumns,
+  },
+  { kind: 'transform', name: 'set', load: async () => (await import('./transform-set/plugin.ts')).transformSet },
+  { kind: 'transform', name: 'mask', load: async () => (await import('./transform-mask/plugin.ts')).transformMask },
+  {
+    kind: 'transform',
+    name: 'script',
+    load: async () => (await import('./transform-script/plugin.ts')).transformScript,
+  },
+  {
+    kind: 'checkpoint',
+    name: 'postgres',
+    load: async () => (await import('./checkpoint-postgres/plugin.ts')).checkpointPostgres,
+  },
+  { kind: 'checkpoint', name: 'file', load: async () => (await import('./checkpoint-file/plugin.ts')).checkpointFile },
+];
