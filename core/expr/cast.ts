@@ -1,6 +1,7 @@
 import type { Expr, SqlType } from '../api/expr.ts';
 import { expressionError } from './errors.ts';
 import { findCast } from './functions/casts.ts';
+import { functionCall } from './parse-function.ts';
 import { overloads } from './registry.ts';
 import { call as makeCall, constant, literalAs, Refused, resolve, toCommon, zoneAdvice } from './resolve.ts';
 import { typmodOf } from './type-sql.ts';
@@ -85,6 +86,7 @@ export function call(fn: string, args: readonly Expr[]): Expr {
       return makeCall(fn, alike, type);
     }
     if (boolean.has(fn) || fn.startsWith('is ')) return makeCall(fn, args, plainType('bool'));
+    if (fn === 'concat' || fn === 'concat_ws') return functionCall(fn, args);
     const operator = overloads(fn).some((entry) => entry.form === 'operator');
     if (overloads(fn).length === 0) throw new Refused('PGS4103', `the function table has no ${fn}`);
     return resolve(fn, args, operator ? 'operator' : 'function');

@@ -60,10 +60,20 @@ export function parseOperator(body: Ast, parsing: Parsing): Expr {
 export function operator(name: string, args: readonly Expr[]): Expr {
   const opaque = args.find((arg) => nameOf(arg.type.oid) === null && !isUnknown(arg));
   if (opaque !== undefined && args.length === 2) return sameText(name, args, opaque);
+  if (name === '||') return resolve(name, asTexts(args), 'operator');
   if (overloads(name).length === 0) {
     throw new Refused('PGS4103', `operator ${name} is not supported; docs/expressions.md has the list`);
   }
   return resolve(name, args, 'operator');
+}
+
+/** text || anything is concatenation of texts (manual: "String Functions and Operators"). */
+function asTexts(args: readonly Expr[]): readonly Expr[] {
+  const category = (expr: Expr): string | undefined => typeInfo(expr.type.oid)?.category;
+  if (!args.some((arg) => category(arg) === 'S')) return args;
+  const isText = (arg: Expr): boolean =>
+    isUnknown(arg) || category(arg) === 'S' || typeInfo(arg.type.oid)?.name === 'bytea';
+  return args.map((arg) => (isText(arg) ? arg : cast(arg, plainType('text'))));
 }
 
 /** Types whose output is one to one with what their = compares: macaddr, inet, cidr, bit, varbit, time, timetz, pg_lsn, macaddr8. */

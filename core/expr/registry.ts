@@ -1,13 +1,33 @@
 import { PgsluiceError } from '../api/error.ts';
 import { expressionError } from './errors.ts';
-import { comparison } from './functions/comparison.ts';
 import { castEntry } from './cast-entry.ts';
+import { arrays } from './functions/arrays.ts';
+import { bytes } from './functions/bytes.ts';
+import { comparison } from './functions/comparison.ts';
+import { concats } from './functions/concat.ts';
+import { datetime } from './functions/datetime.ts';
+import { jsonb } from './functions/jsonb.ts';
+import { like } from './functions/like.ts';
 import { logic } from './functions/logic.ts';
 import { numeric } from './functions/numeric.ts';
+import { regex } from './functions/regex.ts';
+import { textFunctions } from './functions/text.ts';
 import type { Entry } from './table.ts';
 
 /** The function table. */
-export const entries: readonly Entry[] = [...logic, ...comparison, ...numeric];
+export const entries: readonly Entry[] = [
+  ...logic,
+  ...comparison,
+  ...numeric,
+  ...textFunctions,
+  ...concats,
+  ...like,
+  ...regex,
+  ...bytes,
+  ...datetime,
+  ...jsonb,
+  ...arrays,
+];
 
 const byId = new Map(entries.map((entry) => [entry.id, entry]));
 const byName = new Map<string, Entry[]>();

@@ -162,20 +162,13 @@ function byCategory(left: readonly Entry[], i: number): Entry[] {
 
 function mismatch(name: string, args: readonly Expr[], form: 'function' | 'operator', all: readonly Entry[]): string {
   const types = args.map((arg) => labelOf(arg.type));
-  const advice = args.length === 2 ? zoneAdvice((args[0] as Expr).type, (args[1] as Expr).type) : '';
   const shown =
     form === 'operator' && types.length === 2 ? `${types[0]} ${name} ${types[1]}` : `${name}(${types.join(', ')})`;
-  const takes = [
-    ...new Set(
-      overloads(name)
-        .filter((entry) => entry.form === form)
-        .map((entry) => `(${entry.args.join(', ')})`),
-    ),
-  ];
-  const known = form === 'function' && takes.length > 0 ? `; it takes ${takes.slice(0, 6).join(' or ')}` : '';
-  const hint =
-    advice === '' ? (all.length === 0 && known !== '' ? known : `${known}; add a cast`) : `; ${advice.slice(2)}`;
-  return `there is no ${shown}${hint}`;
+  const zoned = args.some((arg) => nameOf(arg.type.oid) === 'timestamptz');
+  if (zoned) return `there is no ${shown}; write x AT TIME ZONE 'UTC' to make the timestamp with time zone a timestamp`;
+  if (form === 'operator') return `there is no ${shown}${all.length > 0 ? '; add a cast' : ''}`;
+  const takes = overloads(name).map((entry) => `(${entry.args.join(', ')})`);
+  return `there is no ${shown}; it takes ${[...new Set(takes)].slice(0, 6).join(' or ')}`;
 }
 
 /** The element type of an array type that we decode. */

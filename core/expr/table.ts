@@ -109,18 +109,27 @@ const textual = new Set<string>(['text', 'varchar', 'bpchar', 'name', 'text[]', 
 export function collated(sql: string, type: string): string {
   return textual.has(type) ? `(${sql} COLLATE pg_catalog."C")` : sql;
 }
-export function collateAll(args: readonly string[], names: readonly string[]): string[] {
-  return args.map((arg, i) => collated(arg, names[i] ?? ''));
+/** Functions and operators whose result a collation decides; the others are printed without one. */
+const sensitive = new Set(
+  '= <> < <= > >= ~~ !~~ ~~* !~~* ~ !~ ~* !~* ^@ @> <@ && lower upper initcap replace strpos split_part starts_with regexp_replace'.split(
+    ' ',
+  ),
+);
+/** One explicit collation decides for all arguments. */
+export function collateFirst(args: readonly string[], names: readonly string[]): readonly string[] {
+  const first = names.findIndex((name) => textual.has(name));
+  return args.map((arg, i) => (i === first ? collated(arg, names[i] as string) : arg));
 }
 
 export function operatorSql(name: string, types: readonly AnyTypeName[]) {
   return (args: readonly string[]): string => {
-    const [a = '', b] = collateAll(args, types);
+    const [a = '', b] = sensitive.has(name) ? collateFirst(args, types) : args;
     return b === undefined ? `(OPERATOR(pg_catalog.${name}) ${a})` : `(${a} OPERATOR(pg_catalog.${name}) ${b})`;
   };
 }
 export function functionSql(name: string, types: readonly AnyTypeName[]) {
-  return (args: readonly string[]): string => `pg_catalog.${name}(${collateAll(args, types).join(', ')})`;
+  return (args: readonly string[]): string =>
+    `pg_catalog.${name}(${(sensitive.has(name) ? collateFirst(args, types) : args).join(', ')})`;
 }
 
 /** An entry that is more than a strict function: AND, CASE, COALESCE, casts. */

@@ -1,5 +1,5 @@
 import type { Expr } from '../../api/expr.ts';
-import { type Call, type Entry, type Evaluate, collated, special } from '../table.ts';
+import { type Call, type Entry, type Evaluate, collateFirst, special } from '../table.ts';
 import { nameOf } from '../types.ts';
 import { ArrayValue, listOf } from '../values/array.ts';
 import { codecOf, type Value } from '../values/codec.ts';
@@ -42,8 +42,8 @@ function test(name: string, of: (value: Value | null) => boolean): Entry {
 }
 
 const typeName = (expr: Expr): string => nameOf(expr.type.oid) ?? '';
-const collatedArgs = (args: readonly string[], call: Call): string[] =>
-  args.map((arg, i) => collated(arg, typeName(call.args[i] as Expr)));
+const collatedArgs = (args: readonly string[], call: Call): readonly string[] =>
+  collateFirst(args, call.args.map(typeName));
 
 function distinct(name: string, sql: string, whenDistinct: boolean): Entry {
   return special(name, {

@@ -1,0 +1,162 @@
+import { dataError, unsupportedForm } from '../errors.ts';
+import { type Entry, strict, strictWith } from '../table.ts';
+import { charLength, charsOf, lowerAscii, sliceChars, trimBlanks, upperAscii } from '../values/text.ts';
+
+const intMax = 2_147_483_647;
+const tooLong = () => dataError('54000', 'requested length too large');
+
+/** substring with bounds as the standard has them: positions before 1 count, too. */
+export function substring<T>(from: number, count: number | null, cut: (from: number, to: number) => T): T {
+  if (count !== null && count < 0) throw dataError('22011', 'negative substring length not allowed');
+  const end = count === null || from + count > intMax ? intMax : from + count;
+  return end < 1 ? cut(0, 0) : cut(Math.max(from, 1) - 1, end - 1);
+}
+const textPart = (text: string, from: number, count: number | null): string =>
+  substring(from, count, (a, b) => sliceChars(text, a, b));
+
+/** What repeat and the pads would build must fit the server's limit of 1 GB, and a string of ours. */
+function limit(bytes: number): void {
+  if (bytes + 4 > 0x3fff_ffff) throw tooLong();
+  if (bytes > 1 << 28) throw unsupportedForm('a text of more than 256 MB');
+}
+function repeat(text: string, times: number): string {
+  if (times <= 0 || text === '') return '';
+  limit(Buffer.byteLength(text) * times);
+  return text.repeat(times);
+}
+function pad(text: string, width: number, fill: string): { text: string; fill: string } {
+  const wanted = Math.max(width, 0);
+  if (wanted * 4 + 4 > 0x3fff_ffff) throw tooLong();
+  const length = charLength(text);
+  if (length >= wanted || fill === '') return { text: sliceChars(text, 0, wanted), fill: '' };
+  limit(wanted);
+  const missing = wanted - length;
+  const whole = fill.repeat(Math.ceil(missing / charLength(fill)));
+  return { text, fill: sliceChars(whole, 0, missing) };
+}
+const lpad = (text: string, width: number, fill: string): string => {
+  const padded = pad(text, width, fill);
+  return padded.fill + padded.text;
+};
+const rpad = (text: string, width: number, fill: string): string => {
+  const padded = pad(text, width, fill);
+  return padded.text + padded.fill;
+};
+
+function splitPart(text: string, separator: string, n: number): string {
+  if (n === 0) throw dataError('22023', 'field position must not be zero');
+  const parts = separator === '' ? [text] : text.split(separator);
+  return (n > 0 ? parts[n - 1] : parts[parts.length + n]) ?? '';
+}
+function position(text: string, part: string): number {
+  const at = text.indexOf(part);
+  return at < 0 ? 0 : charLength(text.slice(0, at)) + 1;
+}
+function translate(text: string, from: string, to: string): string {
+  const target = charsOf(to);
+  const map = new Map<string, string>();
+  charsOf(from).forEach((c, i) => {
+    if (!map.has(c)) map.set(c, target[i] ?? '');
+  });
+  return charsOf(text)
+    .map((c) => map.get(c) ?? c)
+    .join('');
+}
+function overlay(text: string, by: string, from: number, count: number): string {
+  if (from <= 0) throw dataError('22011', 'negative substring length not allowed');
+  if (from + count > intMax || from + count < -intMax - 1) throw dataError('22003', 'integer out of range');
+  return textPart(text, 1, from - 1) + by + textPart(text, from + count, null);
+}
+function trimOf(set: string, left: boolean, right: boolean): (text: string) => string {
+  const members = new Set(charsOf(set));
+  return (text) => {
+    const chars = charsOf(text);
+    let from = 0;
+    let to = chars.length;
+    if (left) while (from < to && members.has(chars[from] as string)) from++;
+    if (right) while (to > from && members.has(chars[to - 1] as string)) to--;
+    return chars.slice(from, to).join('');
+  };
+}
+const trims = (['btrim', 'ltrim', 'rtrim'] as const).flatMap((name) => {
+  const spaces = trimOf(' ', name !== 'rtrim', name !== 'ltrim');
+  return [
+    strict(name, ['text'], 'text', spaces),
+    strict(name, ['text', 'text'], 'text', (text, set) => trimOf(set, name !== 'rtrim', name !== 'ltrim')(text)),
+  ];
+});
+
+function chr(code: number): string {
+  if (code <= 0 || code > 0x10_ffff || (code >= 0xd800 && code <= 0xdfff)) {
+    throw dataError('54000', 'requested character not valid');
+  }
+  return String.fromCodePoint(code);
+}
+/** Words are runs of ASCII letters and digits, as under collation "C". */
+function initcap(text: string): string {
+  return text.replace(/[A-Za-z0-9]+/g, (word) => upperAscii(word[0] as string) + lowerAscii(word.slice(1)));
+}
+
+const lengths = (['length', 'char_length', 'character_length'] as const).flatMap((name) => [
+  strict(name, ['text'], 'int4', charLength),
+  strict(name, ['bpchar'], 'int4', (text) => charLength(trimBlanks(text))),
+]);
+const positions = [
+  strict('strpos', ['text', 'text'], 'int4', position),
+  strictWith({ doc: "also position('x' in t)" }, 'position', [['text', 'text'], 'int4'], position),
+];
+const positionSql = positions.map(
+  (entry): Entry => ({
+    ...entry,
+    // POSITION is a keyword: as a function it is written quoted.
+    sql: (args) => `pg_catalog.strpos((${args[0]} COLLATE pg_catalog."C"), ${args[1]})`,
+  }),
+);
+const substrings = (['substring', 'substr'] as const).flatMap((name) => {
+  const quoted = `pg_catalog.${name}`;
+  const sql = (args: readonly string[]) => `${quoted}(${args.join(', ')})`;
+  return [
+    strictWith({ sql }, name, [['text', 'int4'], 'text'], (text, from) => textPart(text, from, null)),
+    strictWith({ sql }, name, [['text', 'int4', 'int4'], 'text'], textPart),
+  ];
+});
+
+export const textFunctions: readonly Entry[] = [
+  strict('||', ['text', 'text'], 'text', (a, b) => a + b),
+  strict('lower', ['text'], 'text', lowerAscii),
+  strict('upper', ['text'], 'text', upperAscii),
+  strict('initcap', ['text'], 'text', initcap),
+  ...lengths,
+  strict('octet_length', ['text'], 'int4', (text) => Buffer.byteLength(text)),
+  strict('octet_length', ['bpchar'], 'int4', (text) => Buffer.byteLength(text)),
+  strict('bit_length', ['text'], 'int4', (text) => Buffer.byteLength(text) * 8),
+  strict('left', ['text', 'int4'], 'text', (text, n) =>
+    sliceChars(text, 0, n >= 0 ? n : Math.max(charLength(text) + n, 0)),
+  ),
+  strict('right', ['text', 'int4'], 'text', (text, n) => {
+    const length = charLength(text);
+    return sliceChars(text, n >= 0 ? Math.max(length - n, 0) : Math.min(-n, length), length);
+  }),
+  ...substrings,
+  ...trims,
+  strict('replace', ['text', 'text', 'text'], 'text', (text, from, to) =>
+    from === '' ? text : text.split(from).join(to),
+  ),
+  strict('split_part', ['text', 'text', 'int4'], 'text', splitPart),
+  ...positionSql,
+  strict('starts_with', ['text', 'text'], 'bool', (text, part) => text.startsWith(part)),
+  strict('^@', ['text', 'text'], 'bool', (text, part) => text.startsWith(part)),
+  strict('repeat', ['text', 'int4'], 'text', repeat),
+  strict('lpad', ['text', 'int4'], 'text', (text, width) => lpad(text, width, ' ')),
+  strict('lpad', ['text', 'int4', 'text'], 'text', lpad),
+  strict('rpad', ['text', 'int4'], 'text', (text, width) => rpad(text, width, ' ')),
+  strict('rpad', ['text', 'int4', 'text'], 'text', rpad),
+  strict('reverse', ['text'], 'text', (text) => charsOf(text).reverse().join('')),
+  strict('translate', ['text', 'text', 'text'], 'text', translate),
+  strict('overlay', ['text', 'text', 'int4'], 'text', (text, by, from) => overlay(text, by, from, charLength(by))),
+  strict('overlay', ['text', 'text', 'int4', 'int4'], 'text', overlay),
+  strict('chr', ['int4'], 'text', chr),
+  strict('ascii', ['text'], 'int4', (text) => text.codePointAt(0) ?? 0),
+  strict('to_hex', ['int4'], 'text', (n) => (n >>> 0).toString(16)),
+  strict('to_hex', ['int8'], 'text', (n) => BigInt.asUintN(64, n).toString(16)),
+];
