@@ -24,16 +24,17 @@ const afterIndex = `
 
 /**
  * Unique constraints and primary keys on a btree come back as index and then constraint USING INDEX, so that the build
- * holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD.
+ * holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD; so do primary keys of tables that inherit, as USING
+ * INDEX would give them a NOT NULL of their own (18).
  * An index that hangs on one of a table outside of the set stays: it cannot be dropped alone.
  */
 const indexes = `
   SELECT i.indrelid, CASE WHEN k.oid IS NULL THEN 'index' ELSE 'constraint' END, ic.relname,
-         CASE WHEN k.oid IS NULL OR (k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p')
+         CASE WHEN k.oid IS NULL OR swap
               THEN CASE WHEN s.spcname IS NOT NULL THEN 'SET LOCAL default_tablespace = ' || quote_literal(s.spcname) || '; ' ELSE '' END
                    || pg_get_indexdef(i.indexrelid) END,
          CASE WHEN k.oid IS NULL THEN NULL
-              WHEN k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p'
+              WHEN swap
               THEN CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END || ' USING INDEX ' || quote_ident(ic.relname)
                    || CASE WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END
                    || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END
@@ -47,7 +48,9 @@ const indexes = `
   LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
   LEFT JOIN pg_inherits p ON p.inhrelid = i.indexrelid
   LEFT JOIN pg_index pi ON pi.indexrelid = p.inhparent,
-  LATERAL (SELECT format('%I.%I', ns.nspname, ic.relname) AS ix, format('%I.%I', tn.nspname, t.relname) AS tbl) q
+  LATERAL (SELECT format('%I.%I', ns.nspname, ic.relname) AS ix, format('%I.%I', tn.nspname, t.relname) AS tbl,
+    k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p'
+      AND (k.contype = 'u' OR t.relispartition OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid)) AS swap) q
   WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid AND (p.inhparent IS NULL OR pi.indrelid = ANY($3::oid[]))
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'e')`;
 

@@ -38,15 +38,15 @@ async function materializedViews(
   all: boolean,
 ): Promise<{ name: string; populated: boolean }[]> {
   const { rows } = await client.query<{ name: string; populated: string }>(
-    `WITH RECURSIVE reads AS (
-       SELECT DISTINCT r.ev_class AS view, d.refobjid AS read
+    `WITH RECURSIVE above AS (
+       SELECT r.ev_class AS above, d.refobjid AS below
        FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
          AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+       UNION SELECT inhparent, inhrelid FROM pg_inherits
      ), up AS (
-       SELECT unnest($1::oid[]) AS oid, 0 AS depth
-       UNION SELECT oid, 0 FROM pg_class WHERE relkind = 'm' AND $2::boolean
-       UNION SELECT i.inhparent, depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.oid
-       UNION SELECT reads.view, depth + 1 FROM up JOIN reads ON reads.read = up.oid WHERE depth < 100
+       SELECT s.oid, 0 AS depth FROM (
+         SELECT unnest($1::oid[]) AS oid UNION SELECT oid FROM pg_class WHERE relkind = 'm' AND $2::boolean) s
+       UNION SELECT a.above, depth + 1 FROM up JOIN above a ON a.below = up.oid WHERE depth < 100
      )
      SELECT c.oid::regclass::text AS name, c.relispopulated::text AS populated
      FROM up JOIN pg_class c ON c.oid = up.oid WHERE c.relkind = 'm' GROUP BY c.oid ORDER BY max(up.depth), 1`,

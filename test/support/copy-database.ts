@@ -1,0 +1,124 @@
+import type { LoadResult, Sink } from '../../core/api/sink.ts';
+import type { SnapshotSession } from '../../core/api/snapshot.ts';
+import type { Source } from '../../core/api/source.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import { type PlanStep, planTables } from '../../core/plan/planner.ts';
+import { type PostgresSinkOptions, sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
+import { calm, keepingLog, postgresSource, sourceContext } from './source-context.ts';
+
+/** A copy by hand, source to sink without the runtime: the bulk plane alone. */
+export interface CopyInput {
+  readonly source: string;
+  readonly target: Omit<PostgresSinkOptions, 'url'> & { readonly url: string };
+  readonly steps?: readonly PlanStep[];
+  readonly exclude?: readonly string[];
+  readonly chunkBytes?: number;
+  readonly pipeline?: string;
+}
+
+export interface CopyRun extends AsyncDisposable {
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly plans: readonly TablePlan[];
+  readonly log: ReturnType<typeof keepingLog>;
+  prepare(): Promise<void>;
+  /** Copies all tables and builds their indexes. */
+  copy(session: SnapshotSession): Promise<LoadResult>;
+}
+
+export async function newSink(options: PostgresSinkOptions, pipeline: string, log = keepingLog()): Promise<Sink> {
+  return sinkPostgres.create(options as never, { ...sourceContext(pipeline, log), name: 'target' });
+}
+
+export async function openCopy(input: CopyInput): Promise<CopyRun> {
+  const log = keepingLog();
+  const pipeline = input.pipeline ?? 'copy';
+  const exclude = input.exclude === undefined ? {} : { tables: { exclude: input.exclude } };
+  const source = postgresSource({ url: input.source, ...exclude } as never, pipeline, log);
+  const sink = await newSink(input.target, pipeline, log);
+  const catalog = await source.catalog(calm);
+  const result = planTables({
+    tables: catalog.tables,
+    steps: input.steps ?? [],
+    sink: { name: 'target', tables: null, traits: await sink.traits(calm) },
+    sourceVersion: catalog.identity.version,
+    streaming: false,
+  });
+  if (result.problems.length > 0) throw result.problems[0]!;
+  const { plans } = result;
+  const prepare = (): Promise<void> =>
+    sink.snapshot.prepare(
+      {
+        plans,
+        excluded: catalog.excluded,
+        dumpSchema: () => source.dumpSchema(null, calm),
+        sourceVersion: catalog.identity.version,
+      },
+      calm,
+    );
+  return {
+    source,
+    sink,
+    plans,
+    log,
+    prepare,
+    copy: async (session) => {
+      let rows = 0n;
+      let bytes = 0;
+      for (const plan of plans) {
+        const done = await copyTable(sink, session, plan, input.chunkBytes ?? 1 << 28);
+        rows += done.rows;
+        bytes += done.bytes;
+      }
+      return { rows, bytes };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await sink[Symbol.asyncDispose]();
+      await source.control.cleanup();
+      await source[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export async function copyTable(
+  sink: Sink,
+  session: SnapshotSession,
+  plan: TablePlan,
+  chunkBytes: number,
+): Promise<LoadResult> {
+  const chunks = await session.chunks(plan.source, chunkBytes);
+  await sink.snapshot.begin(plan, chunks.length, calm);
+  let rows = 0n;
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const copy =
+      plan.route.kind === 'raw'
+        ? await session.openRaw(chunk, plan.query, plan.route.format, calm)
+        : await session.openRows(chunk, plan.query, calm);
+    const done = await sink.snapshot.load(plan, copy, calm);
+    rows += done.rows;
+    bytes += done.bytes;
+  }
+  await sink.snapshot.loaded(plan, calm);
+  await sink.snapshot.finishTable(plan, session.exactAt, calm);
+  return { rows, bytes };
+}
+
+/** The whole way: slot and snapshot, schema, rows, indexes, foreign keys. */
+export async function copyDatabase(input: CopyInput): Promise<CopyRun> {
+  const run = await openCopy(input);
+  try {
+    const session = await run.source.snapshot({ kind: 'new' }, calm);
+    try {
+      await run.prepare();
+      await run.copy(session);
+    } finally {
+      await session[Symbol.asyncDispose]();
+    }
+    await run.sink.snapshot.finish(run.plans, calm);
+    return run;
+  } catch (error) {
+    await run[Symbol.asyncDispose]();
+    throw error;
+  }
+}
