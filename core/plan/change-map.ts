@@ -161,9 +161,11 @@ class Mapping {
     return { image: 'key', tuple: this.#rows.key(tuple, this.#key) };
   }
 
-  /** A row that may have to be inserted must be whole (I7). */
+  /** A row that may have to be inserted must be whole, as far as the output reads it (I7). */
   #whole(tuple: PartialTuple): Tuple {
-    if (hasHoles(tuple)) throw planError('PGS4010', this.#needsFull('the row may enter the output and has'));
+    for (const at of this.#rows.reads) {
+      if (tuple[at] === UNCHANGED) throw planError('PGS4010', this.#needsFull('the row may enter the output and has'));
+    }
     return tuple as Tuple;
   }
 

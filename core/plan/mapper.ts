@@ -25,6 +25,7 @@ interface Planned {
 
 class Mapper implements PlannedMapper {
   readonly #input: PlanInput;
+  readonly #tails: boolean;
   readonly #byOid = new Map<number, Planned>();
   /** Keyed on the relation object: a changed shape is another object, so no row meets a binding made for another shape. */
   readonly #bindings = new Map<Relation, Binding | null>();
@@ -35,6 +36,7 @@ class Mapper implements PlannedMapper {
 
   constructor(input: PlanInput, plans: readonly TablePlan[]) {
     this.#input = input;
+    this.#tails = plans.some((plan) => plan.tail !== null);
     const byName = new Map(plans.map((plan) => [relationName(plan.source), plan]));
     for (const { relation } of input.tables) {
       const plan = byName.get(relationName(relation)) ?? null;
@@ -48,11 +50,15 @@ class Mapper implements PlannedMapper {
   }
 
   map(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]> {
-    for (const change of changes) {
-      if (change.kind === 'message' || change.kind === 'truncate') continue;
-      if (this.#bound(change.relation, change)?.tail != null) return this.#mapWithTails(changes);
-    }
-    return this.#mapDirect(changes);
+    return this.#tails && changes.some((change) => this.#hasTail(change))
+      ? this.#mapWithTails(changes)
+      : this.#mapDirect(changes);
+  }
+
+  #hasTail(change: Change): boolean {
+    if (change.kind === 'message' || change.kind === 'truncate') return false;
+    const binding = this.#bound(change.relation, change);
+    return binding !== null && binding.tail !== null;
   }
 
   /** The input itself as long as every change comes out as it went in; a copy from the first that does not. */
@@ -171,14 +177,15 @@ class Mapper implements PlannedMapper {
 /** Names table and position; a value that was not sent says which statement would have it sent. */
 function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError {
   const relation =
-    change.kind === 'truncate' ? change.relations[0] : change.kind === 'message' ? null : change.relation;
-  const table = relation == null ? {} : { table: relationName(relation) };
+    change.kind === 'truncate' ? change.relations[0] : change.kind === 'message' ? undefined : change.relation;
+  const table = relation === undefined ? {} : { table: relationName(relation) };
   const more = { ...table, lsn: formatLsn(change.lsn) };
   if (!(error instanceof PgsluiceError)) {
     const text = error instanceof Error ? error.message : String(error);
     return planError('PGS4015', text, { where: more, cause: error });
   }
-  const source = relation == null ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
+  const source =
+    relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
   const holes = error.code === 'PGS4010' || error.code === 'PGS4011' || error.code === 'PGS4203';
   const remedy =
     holes && source !== undefined

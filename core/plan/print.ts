@@ -35,9 +35,10 @@ function printTable(plan: TablePlan, published: PublishedTable | undefined): str
 /** The SELECT of the snapshot; a chunk's range of pages is added when it runs. */
 function selectLines(plan: TablePlan): readonly string[] {
   const { projection, source } = plan;
-  const select = projection.columns.map((column) => selectItem(column));
+  const last = projection.columns.length - 1;
+  const items = projection.columns.map((column, i) => `      ${selectItem(column)}${i === last ? '' : ','}`);
   const where = projection.where === null ? [] : [`    WHERE ${predicateToSql(hidden(projection.where), quoteIdent)}`];
-  return ['  select:', `    SELECT ${select.join(', ')}`, `    FROM ONLY ${qualified(source)}`, ...where];
+  return ['  select:', '    SELECT', ...items, `    FROM ONLY ${qualified(source)}`, ...where];
 }
 
 function selectItem({ name, expr, from }: Projection['columns'][number]): string {

@@ -22,6 +22,8 @@ export interface RowMap {
   readonly where: Predicate | null;
   /** Input positions that the filter reads. */
   readonly whereReads: readonly number[];
+  /** Input positions that the output is made of. */
+  readonly reads: readonly number[];
   /** Output cells are the input's cells, in the same places. */
   readonly same: boolean;
   /** A row that was sent whole. */
@@ -47,6 +49,7 @@ export function compileRowMap(columns: readonly Column[], projection: Projection
   return {
     where: projection.where === null ? null : compilePredicate(projection.where, position),
     whereReads: reads(projection.where, position),
+    reads: [...new Set(slots.flatMap((slot) => (slot.kind === 'copy' ? [slot.at] : slot.reads)))],
     same,
     row: same ? (tuple) => tuple : wholeRow(slots),
     partial: same ? (tuple) => tuple : (tuple, filled) => slots.map((slot) => partialCell(slot, tuple, filled)),
@@ -71,10 +74,10 @@ function reads(expr: Expr | null, position: (name: string) => number): readonly 
 function wholeRow(slots: readonly Slot[]): (tuple: Tuple) => Tuple {
   const width = slots.length;
   return (tuple) => {
-    const out = new Array<Cell>(width);
+    const out: Cell[] = [];
     for (let i = 0; i < width; i++) {
       const slot = slots[i] as Slot;
-      out[i] = slot.kind === 'copy' ? (tuple[slot.at] as Cell) : slot.of(tuple);
+      out.push(slot.kind === 'copy' ? (tuple[slot.at] as Cell) : slot.of(tuple));
     }
     return out;
   };
@@ -93,7 +96,7 @@ function partialCell(slot: Slot, tuple: PartialTuple, filled: PartialTuple): Cel
 }
 
 function keyImage(slots: readonly Slot[], tuple: PartialTuple, positions: readonly number[]): Tuple {
-  const out = new Array<Cell>(slots.length).fill(null);
+  const out: Cell[] = slots.map(() => null);
   for (const at of positions) {
     const slot = slots[at] as Slot;
     const cell = slot.kind === 'copy' ? (tuple[slot.at] as Cell | Unchanged) : slot.of(tuple as Tuple);

@@ -68,5 +68,7 @@ function compute(name: string, column: SetColumn, input: Shape, tools: Transform
   const pointer = `/columns/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
   if (typeof column === 'string') return tools.parse(column, input, { option: pointer });
   const expr = tools.parse(column.expr, input, { option: `${pointer}/expr` });
-  return column.type === undefined ? expr : tools.cast(expr, column.type);
+  if (column.type === undefined) return expr;
+  // A bare literal takes the type, as it does in SQL, and is not text that is cast.
+  return expr.op === 'const' ? tools.constant(expr.text, column.type) : tools.cast(expr, column.type);
 }
