@@ -11,7 +11,8 @@ import { verifyError } from './errors.ts';
 
 /** A view of the source, and what lets the sinks go on once they have been opened at the same position. */
 export interface Aligned extends AsyncDisposable {
-  readonly session: SnapshotSession;
+  /** Name of the source's exported snapshot; undefined: the source is read as it is now. */
+  readonly snapshot: string | undefined;
   /** The targets' snapshots are open: a run in another process may go on. */
   release(): Promise<void>;
 }
@@ -36,7 +37,16 @@ export async function alignHere(context: RunContext, planning: Planning): Promis
     await session[Symbol.asyncDispose]();
     throw error;
   }
-  return { session, release: async () => {}, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
+  return {
+    snapshot: session.name,
+    release: async () => {},
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+/** After the cut-over there is no slot to align by: both sides are read as they are, so the writers must have moved. */
+export function alignNow(): Aligned {
+  return { snapshot: undefined, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
 }
 
 const patience = 25_000;
@@ -63,7 +73,7 @@ export async function alignThere(context: RunContext, instances: Instances): Pro
   }
   const view = session;
   return {
-    session: view,
+    snapshot: view.name,
     release: async () => void (await emit({ kind: 'release', id })),
     [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
   };

@@ -52,7 +52,7 @@ export async function verifyAll(
   const pairs: { sink: PlannedSink; source: DigestSession; target: DigestSession }[] = [];
   for (const sink of readable) {
     const target = opened.use(await sink.sink.digests!.open(options.signal));
-    const view = opened.use(await source.digests.open(options.signal, aligned.session.name));
+    const view = opened.use(await source.digests.open(options.signal, aligned.snapshot));
     pairs.push({ sink, source: view, target });
   }
   await aligned.release();

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { openLocked } from '../open-locked.ts';
-import { alignHere, alignThere } from '../../verify/aligned.ts';
+import { type Aligned, alignHere, alignNow, alignThere } from '../../verify/aligned.ts';
 import { printVerify } from '../../verify/print.ts';
 import { compareDefaults, verifyAll } from '../../verify/run-verify.ts';
-import { planSinks } from '../../runtime/planning.ts';
+import { type Planning, planSinks } from '../../runtime/planning.ts';
 import type { Cli } from '../cli.ts';
+import { type MaybeLocked, openLocked } from '../open-locked.ts';
 
 interface VerifyFlags {
   readonly table?: readonly string[];
@@ -25,7 +25,7 @@ export function register(program: Command, cli: Cli): void {
         const { context, instances } = opened.pipeline;
         const catalog = await context.source.catalog(signal);
         const planning = await planSinks(instances.sinks, catalog, true, signal);
-        await using aligned = opened.locked ? await alignHere(context, planning) : await alignThere(context, instances);
+        await using aligned = await align(opened, planning);
         const only = flags.table ?? null;
         const options = { compare: compareDefaults, log: context.log, signal, only };
         const report = await verifyAll(context.source, planning.sinks, aligned, options);
@@ -33,6 +33,12 @@ export function register(program: Command, cli: Cli): void {
         if (!report.equal) cli.exit(4);
       }),
     );
+}
+
+function align({ pipeline, locked }: MaybeLocked, planning: Planning): Promise<Aligned> {
+  const { context, instances } = pipeline;
+  if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
+  return locked ? alignHere(context, planning) : alignThere(context, instances);
 }
 
 function toJson(report: unknown): string {
