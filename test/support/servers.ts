@@ -24,8 +24,8 @@ export async function server(major = 17): Promise<TestServer> {
   let own = started.get(major);
   if (own === undefined) {
     own = LocalServer.start({ major, settings: testSettings });
+    // Not ended by a hook: a hook set inside a test runs at that test's end. The watchdog ends it with this process.
     started.set(major, own);
-    after(async () => (await own)?.remove());
   }
   return own;
 }
@@ -61,6 +61,8 @@ export interface TestDatabase {
 }
 
 async function dropDatabase(on: TestServer, name: string): Promise<void> {
+  // A server of this file alone goes as a whole, perhaps before this.
+  if (on instanceof LocalServer) return;
   await on.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
   for (let tries = 0; ; tries++) {
     try {
@@ -70,6 +72,8 @@ async function dropDatabase(on: TestServer, name: string): Promise<void> {
       await on.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       return;
     } catch (error) {
+      // A test may have ended its own server already.
+      if ((error as { code?: unknown }).code === 'ECONNREFUSED') return;
       if (tries === 20) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
