@@ -68,9 +68,9 @@ function origin(column: Column, from: string | null, source: ReadonlyMap<string,
   return source.get(from)?.type === column.type ? '' : ' (cast)';
 }
 
-function keyText({ output }: TablePlan): string {
+function keyText({ source, output }: TablePlan): string {
   const { identity } = output;
   if (identity.kind === 'full') return 'whole row (REPLICA IDENTITY FULL)';
-  if (identity.kind === 'nothing') return 'none: inserts only';
+  if (identity.kind === 'nothing') return source.identity.kind === 'nothing' ? 'none: inserts only' : 'none';
   return identity.positions.map((at) => output.columns[at]?.name ?? '?').join(', ');
 }

@@ -22,7 +22,7 @@ function planned(table: Relation, run: Script, options: Omit<ScriptOptions, 'mod
   const { plans, problems } = planTables(input);
   assert.deepEqual(problems, []);
   const [plan] = plans;
-  assert.ok(plan?.tail != null);
+  assert.ok(plan !== undefined && plan.tail !== null);
   return { plan, tail: plan.tail, map: createMapper(input, plans) };
 }
 async function run(table: Relation, by: Script, changes: readonly Change[]): Promise<string[]> {
