@@ -29,7 +29,7 @@ export async function publish(
     const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [name]);
     if (rows.length === 0) await client.query(createSql(name, tables));
     else if (!(await isSame(client, name, tables))) await client.query(alterSql(name, tables));
-    refuse('PGS2106', await filterProblems(client, name));
+    if (version >= 150_000) refuse('PGS2106', await filterProblems(client, name));
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});

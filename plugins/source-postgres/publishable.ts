@@ -90,14 +90,15 @@ function listProblems({ relation, columns }: PublishedTable, name: string): Prob
 
 /**
  * Columns that a row filter of the publication reads outside of the replica identity: UPDATE and DELETE would fail on the
- * source (manual: "Row Filters", restrictions). The server notes what a filter reads in pg_depend.
+ * source (manual: "Row Filters", restrictions). The server notes in pg_depend what a filter reads, and once more each column
+ * of a column list. For 15 and later.
  */
 export async function filterProblems(
   client: pg.Client,
   publication: string,
 ): Promise<readonly { readonly what: string; readonly remedy: string }[]> {
   const { rows } = await client.query<Record<'schema' | 'name' | 'column', string>>(
-    `SELECT DISTINCT n.nspname AS schema, c.relname AS name, a.attname AS column
+    `SELECT n.nspname AS schema, c.relname AS name, a.attname AS column
      FROM pg_publication p
      JOIN pg_publication_rel r ON r.prpubid = p.oid
      JOIN pg_class c ON c.oid = r.prrelid
@@ -107,7 +108,8 @@ export async function filterProblems(
      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
      WHERE p.pubname = $1 AND c.relreplident <> 'f' AND NOT EXISTS (
        SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
-         AND (CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END))`,
+         AND (CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END))
+     GROUP BY 1, 2, 3, a.attnum, r.prattrs HAVING count(*) > (CASE WHEN a.attnum = ANY (r.prattrs) THEN 1 ELSE 0 END)`,
     [publication],
   );
   return rows.map(({ schema, name, column }) => ({

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { PgsluiceError } from '../../core/api/error.ts';
+import { type ConnectionOptions, connect, disconnect } from '../../plugins/postgres-common/connect.ts';
+import { database, ownServer, server } from '../support/servers.ts';
+import { calm, postgresSource } from '../support/source-context.ts';
+
+const shared = await server(17);
+const tlsServer = await ownServer(17);
+const tls = join(import.meta.dirname, '../support/tls');
+const secret = 'planted-secret';
+const folder = await mkdtemp(join(tmpdir(), 'pgsluice-test-'));
+after(() => rm(folder, { recursive: true }));
+
+async function value(options: ConnectionOptions, sql: string): Promise<string> {
+  const client = await connect(options, { name: 'source', applicationName: 'test' });
+  const { rows } = await client.query<{ v: string }>(sql);
+  await disconnect(client);
+  return rows[0]!.v;
+}
+
+async function refused(options: ConnectionOptions, code: string): Promise<PgsluiceError> {
+  return await value(options, 'SELECT 1 AS v').then(
+    () => assert.fail('connected'),
+    (error: PgsluiceError) => {
+      assert.equal(error.code, code, error.message);
+      assert.doesNotMatch(`${error.message} ${error.remedy} ${JSON.stringify(error.where)}`, new RegExp(secret));
+      return error;
+    },
+  );
+}
+
+test('wrong password, no such database, nobody listening, no URL', async () => {
+  await refused({ url: shared.url('postgres', 'postgres', secret) }, 'PGS2002');
+  await refused({ url: shared.url('nope_nope') }, 'PGS2003');
+  await refused({ url: `postgres://u:${secret}@127.0.0.1:1/db` }, 'PGS2001');
+  await refused({ url: `postgres://u:${secret}@no-such-host.invalid/db` }, 'PGS2001');
+  await refused({ url: `mysql://u:${secret}@h/db` }, 'PGS2009');
+  await refused({ url: `${shared.url()}?sslmode=secure` }, 'PGS2009');
+});
+
+test('what the URL leaves out comes from PG* and the password file', async () => {
+  const at = new URL(shared.url());
+  const file = join(folder, 'pgpass');
+  await writeFile(file, `# comment\n127.0.0.1:1:*:*:wrong\n127.0.0.1:${at.port}:*:post\\gres:${at.password}\n`, {
+    mode: 0o600,
+  });
+  const kept = { ...process.env };
+  try {
+    Object.assign(process.env, {
+      PGHOST: '127.0.0.1',
+      PGPORT: at.port,
+      PGUSER: 'postgres',
+      PGDATABASE: 'postgres',
+      PGPASSFILE: file,
+    });
+    assert.equal(await value({ url: 'postgres://' }, 'SELECT current_database() AS v'), 'postgres');
+    assert.equal(await value({ url: 'postgres://postgres@/template1' }, 'SELECT current_database() AS v'), 'template1');
+    await chmod(file, 0o644);
+    await refused({ url: 'postgres://' }, 'PGS2002');
+    process.env['PGPASSWORD'] = at.password;
+    assert.equal(await value({ url: 'postgres://' }, 'SELECT current_user AS v'), 'postgres');
+    const options = `${shared.url()}?options=-c%20work_mem%3D5MB`;
+    assert.equal(await value({ url: options }, `SELECT current_setting('work_mem') AS v`), '5MB');
+  } finally {
+    process.env = kept;
+  }
+});
+
+test('settings that would change or cut what we read are undone, also where the role sets them', async () => {
+  const db = await database(shared, 'conn');
+  await db.query(`ALTER DATABASE ${db.name} SET DateStyle = 'German'; ALTER DATABASE ${db.name} SET TimeZone = 'Asia/Tokyo';
+    ALTER DATABASE ${db.name} SET statement_timeout = '50ms'; ALTER DATABASE ${db.name} SET transaction_timeout = '60ms';
+    ALTER DATABASE ${db.name} SET bytea_output = 'escape'; ALTER DATABASE ${db.name} SET idle_in_transaction_session_timeout = '50ms'`);
+  const sql = `SELECT '2024-02-03 04:05:06+00'::timestamptz::text || '\\x0a'::bytea::text || coalesce(pg_sleep(0.2)::text, '') AS v`;
+  assert.equal(await value({ url: db.url }, sql), '2024-02-03 04:05:06+00\\x0a');
+});
+
+test('TLS as libpq has it: prefer, require, verify-ca, verify-full, client certificates', async () => {
+  await useTls();
+  const own = tlsServer;
+  const ssl = (url: string, more: Partial<ConnectionOptions> = {}) =>
+    value({ url, ...more }, 'SELECT ssl::text AS v FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
+  const host = own.url().replace('127.0.0.1', 'localhost');
+  const ca = join(tls, 'ca.crt');
+  assert.equal(await ssl(own.url()), 'true');
+  assert.equal(await ssl(`${own.url()}?sslmode=disable`), 'false');
+  assert.equal(await ssl(own.url(), { sslmode: 'require' }), 'true');
+  assert.equal(await ssl(`${own.url()}?sslmode=verify-ca&sslrootcert=${ca}`), 'true');
+  assert.equal(await ssl(`${host}?sslmode=verify-full&sslrootcert=${ca}`), 'true');
+  await refused({ url: `${own.url()}?sslmode=verify-full&sslrootcert=${ca}` }, 'PGS2004');
+  await refused({ url: `${host}?sslmode=verify-full` }, 'PGS2004');
+  await refused({ url: `${host}?sslmode=verify-ca` }, 'PGS2004');
+  await refused({ url: `${host}?sslmode=verify-ca&sslrootcert=${folder}/nowhere.crt` }, 'PGS2004');
+  await refused({ url: own.url('postgres', 'certified', '') }, 'PGS2002');
+  const cert = { sslcert: join(tls, 'certified.crt'), sslkey: join(tls, 'certified.key') };
+  assert.equal(await ssl(own.url('postgres', 'certified', ''), { ...cert, sslmode: 'require' }), 'true');
+  await refused({ url: `${shared.url()}?sslmode=require` }, 'PGS2004');
+  assert.equal(await ssl(`${shared.url()}?sslmode=prefer`), 'false');
+});
+
+/** Switches TLS on with the certificates of test/support/tls. */
+async function useTls(): Promise<void> {
+  const data = join(tlsServer.directory, 'data');
+  const { uid, gid } = await stat(data);
+  for (const [from, to] of [
+    ['localhost.crt', 'server.crt'],
+    ['localhost.key', 'server.key'],
+    ['ca.crt', 'root.crt'],
+  ] as const) {
+    await copyFile(join(tls, from), join(data, to));
+    await chmod(join(data, to), 0o600);
+    if (process.getuid?.() === 0) await chown(join(data, to), uid, gid);
+  }
+  await tlsServer.query('CREATE ROLE certified LOGIN');
+  await tlsServer.query('ALTER SYSTEM SET ssl = on');
+  await tlsServer.query(`ALTER SYSTEM SET ssl_ca_file = 'root.crt'`);
+  const hba = join(data, 'pg_hba.conf');
+  await writeFile(hba, `hostssl all certified all cert\n${await readFile(hba, 'utf8')}`);
+  await tlsServer.restart();
+}
+
+test('a source that is killed, or that goes away, is a retryable error', async () => {
+  const db = await database(shared, 'conn');
+  await db.query('CREATE TABLE t (id int PRIMARY KEY)');
+  const client = await connect({ url: db.url }, { name: 'source', applicationName: 'pgsluice kill' });
+  const sleeping = client.query('SELECT pg_sleep(20)').catch((error: unknown) => error);
+  await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice kill'`);
+  assert.match(String(await sleeping), /terminat/);
+  await disconnect(client);
+  await assert.rejects(postgresSource({ url: 'postgres://localhost:1/x' }, 'p').catalog(calm), {
+    code: 'PGS2001',
+    retry: 'backoff',
+  });
+});
