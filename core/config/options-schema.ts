@@ -26,16 +26,16 @@ export class OptionsSchema {
   /** Throws ajv's error on a schema that is not valid, or uses keywords and formats that nobody knows. */
   constructor(schema: JsonSchema) {
     this.schema = schema;
-    const ajv = new Ajv2020({
-      allErrors: true,
-      verbose: true,
-      useDefaults: true,
-      strict: true,
-      strictTypes: false,
-      strictRequired: false,
-      allowUnionTypes: true,
-      logger: false,
-    });
+    // Strictness is checked apart: together with defaults, ajv refuses those inside of anyOf, which are there for readers.
+    this.#format(
+      new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true }),
+    ).compile(schema);
+    const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, strict: false, logger: false });
+    this.#validate = this.#format(ajv).compile(schema);
+  }
+
+  /** The same ajv with our formats in place of its own. */
+  #format(ajv: Ajv2020): Ajv2020 {
     ajv.removeKeyword('format');
     ajv.addKeyword({
       keyword: 'format',
@@ -52,7 +52,7 @@ export class OptionsSchema {
         };
       },
     });
-    this.#validate = ajv.compile(schema);
+    return ajv;
   }
 
   /** Changes `value` (defaults). With no errors, strings with units have become numbers of bytes and milliseconds. */

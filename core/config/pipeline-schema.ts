@@ -25,11 +25,13 @@ export function pipelineSchema(plugins: readonly AnyPlugin[]): JsonSchema {
 /** One use of a plugin: the keys around its options and the options, as they stand side by side in the file. */
 function whole(plugin: AnyPlugin): JsonSchema {
   const { envelope, options } = useSchema(plugin);
-  const { minProperties, maxProperties: _, ...rest } = options;
+  const { minProperties, maxProperties: _, required, ...rest } = options;
   const around = withReferences(envelope, plugin.kind)['properties'] as object;
   return {
     ...rest,
     description: plugin.summary,
+    // A checkpoint takes over from the sink what is left out.
+    ...(required === undefined || plugin.kind === 'checkpoint' ? {} : { required }),
     // `plugin` itself counts here.
     ...(typeof minProperties === 'number' ? { minProperties: minProperties + 1 } : {}),
     properties: {
