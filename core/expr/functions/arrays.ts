@@ -1,19 +1,8 @@
 import { type Entry, strict, strictWith } from '../table.ts';
 import { types } from '../types.ts';
-import type { ArrayValue } from '../values/array.ts';
+import { type ArrayValue, equalArrays } from '../values/array.ts';
 import { codecOf, type Value } from '../values/codec.ts';
 
-function equalArrays(a: ArrayValue, b: ArrayValue, equal: (x: Value, y: Value) => boolean): boolean {
-  return (
-    a.items.length === b.items.length &&
-    a.lengths.length === b.lengths.length &&
-    a.lengths.every((length, i) => length === b.lengths[i] && a.lower[i] === b.lower[i]) &&
-    a.items.every((item, i) => {
-      const other = b.items[i] as Value | null;
-      return item === null || other === null ? item === other : equal(item, other);
-    })
-  );
-}
 /** NULL elements equal nothing here, not even each other (manual: "Array Functions and Operators"). */
 function holds(list: ArrayValue, item: Value | null, equal: (x: Value, y: Value) => boolean): boolean {
   return item !== null && list.items.some((own) => own !== null && equal(own, item));

@@ -1,6 +1,6 @@
 import type { Expr } from '../../api/expr.ts';
 import { dataError } from '../errors.ts';
-import { type Entry, type Refusal, strict, strictWith } from '../table.ts';
+import { type Entry, type Evaluate, type Refusal, strict, strictBuild, strictWith } from '../table.ts';
 import * as dt from '../values/datetime.ts';
 import { encodeDecimal } from '../values/decimal.ts';
 import { checkField, extractDate, extractTimestamp, fieldName, truncFields, truncTimestamp } from './date-fields.ts';
@@ -30,6 +30,12 @@ function checkTruncZone(args: readonly Expr[]): Refusal | null {
 function addDays(days: dt.Days, n: number): dt.Days {
   return Number.isFinite(days) ? dt.checkDays(days + n) : days;
 }
+/** `int4 + date` is on the server a function of SQL that adds the other way round, and so evaluates the date first. */
+const intPlusDate: Entry = {
+  ...strict('+', ['int4', 'date'], 'date', (n, days) => addDays(days, n)),
+  sql: ([a, b]) => `(${b} OPERATOR(pg_catalog.+) ${a})`,
+  build: ([a, b]) => strictBuild((days, n) => addDays(days as number, n as number), [b as Evaluate, a as Evaluate]),
+};
 function subtractDates(a: dt.Days, b: dt.Days): number {
   if (!Number.isFinite(a) || !Number.isFinite(b)) throw dataError('22008', 'cannot subtract infinite dates');
   return a - b;
@@ -49,7 +55,7 @@ const asFloat = (value: ReturnType<typeof extractTimestamp>): number | null =>
 
 export const datetime: readonly Entry[] = [
   strict('+', ['date', 'int4'], 'date', addDays),
-  strict('+', ['int4', 'date'], 'date', (n, days) => addDays(days, n)),
+  intPlusDate,
   strict('-', ['date', 'int4'], 'date', (days, n) => addDays(days, -n)),
   strict('-', ['date', 'date'], 'int4', subtractDates),
   strictWith({ check: checkField('date'), sql: extractSql }, 'extract', [['text', 'date'], 'numeric'], extractDate),

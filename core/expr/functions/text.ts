@@ -87,7 +87,8 @@ const trims = (['btrim', 'ltrim', 'rtrim'] as const).flatMap((name) => {
 });
 
 function chr(code: number): string {
-  if (code <= 0 || code > 0x10_ffff || (code >= 0xd800 && code <= 0xdfff)) {
+  if (code < 0) throw dataError('22023', 'character number must be positive');
+  if (code === 0 || code > 0x10_ffff || (code >= 0xd800 && code <= 0xdfff)) {
     throw dataError('54000', 'requested character not valid');
   }
   return String.fromCodePoint(code);
@@ -135,6 +136,8 @@ export const textFunctions: readonly Entry[] = [
   ),
   strict('right', ['text', 'int4'], 'text', (text, n) => {
     const length = charLength(text);
+    // The server negates the smallest integer onto itself and so cuts nothing.
+    if (n === -intMax - 1) return text;
     return sliceChars(text, n >= 0 ? Math.max(length - n, 0) : Math.min(-n, length), length);
   }),
   ...substrings,

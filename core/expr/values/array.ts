@@ -122,3 +122,16 @@ function quoteItem(text: string): string {
   if (text !== '' && !/["\\{}, \t\n\v\f\r]/.test(text) && text.toUpperCase() !== 'NULL') return text;
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
+
+/** array_eq: dimensions, bounds and elements; two NULL elements are equal. */
+export function equalArrays(a: ArrayValue, b: ArrayValue, equal: (x: Value, y: Value) => boolean): boolean {
+  return (
+    a.items.length === b.items.length &&
+    a.lengths.length === b.lengths.length &&
+    a.lengths.every((length, i) => length === b.lengths[i] && a.lower[i] === b.lower[i]) &&
+    a.items.every((item, i) => {
+      const other = b.items[i] as Value | null;
+      return item === null || other === null ? item === other : equal(item, other);
+    })
+  );
+}

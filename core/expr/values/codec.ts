@@ -1,10 +1,10 @@
 import type { Oid } from '../../api/relation.ts';
-import { dataError, invalidText, outOfRange, unsupportedForm } from '../errors.ts';
+import { invalidText, outOfRange, unsupportedForm } from '../errors.ts';
 import { elementInfo, type TypeName, typeInfo } from '../types.ts';
-import { type ArrayValue, encodeArray, parseArray } from './array.ts';
+import { type ArrayValue, encodeArray, equalArrays, parseArray } from './array.ts';
 import * as dt from './datetime.ts';
 import { compareDecimal, type Decimal, decodeDecimal, encodeDecimal, parseDecimal, trimSpace } from './decimal.ts';
-import { compareFloat, decodeFloat, encodeFloat4, encodeFloat8, parseFloat4, parseFloat8 } from './float.ts';
+import { compareFloat, encodeFloat4, encodeFloat8, parseFloat4, parseFloat8 } from './float.ts';
 import { equalJson, type Json, parseJson, printJson } from './json.ts';
 import { compareBytes, compareText, decodeBytes, encodeBytes, parseBytes, parseUuid, trimBlanks } from './text.ts';
 
@@ -53,14 +53,14 @@ const bigger = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 /** pg_strtoint16/32/64: spaces around, a sign, digits. Forms of 16 and later (0x, 1_000) are not decided here. */
 export function parseInteger(input: string, bits: number, type: string): bigint {
   const text = trimSpace(input);
-  if (!/^[+-]?\d+$/.test(text)) {
-    if (/^[+-]?(0[xob][\da-f_]|\d+_)/i.test(text))
-      throw unsupportedForm(`text of PostgreSQL 16 and later cast to ${type}`);
-    throw invalidText(type);
-  }
-  const value = BigInt(text.startsWith('+') ? text.slice(1) : text);
-  if (BigInt.asIntN(bits, value) !== value) throw outOfRange(type);
-  return value;
+  const [leading = ''] = /^[+-]?\d+/.exec(text) ?? [];
+  // Digits that are too many are out of range even when something else follows them.
+  const value = leading === '' || leading.length > 1000 ? 0n : BigInt(leading.replace('+', ''));
+  if (leading.length > 1000 || BigInt.asIntN(bits, value) !== value) throw outOfRange(type);
+  if (leading !== '' && leading === text) return value;
+  if (/^[+-]?(0[xob][\da-f_]|\d+_)/i.test(text))
+    throw unsupportedForm(`text of PostgreSQL 16 and later cast to ${type}`);
+  throw invalidText(type);
 }
 
 /** boolin: any unambiguous beginning of true, false, yes, no, on, off; 1 and 0. */
@@ -91,8 +91,12 @@ const micros = (
   input: (text: string) => dt.Micros,
   encode: (at: dt.Micros) => string,
 ): Codec<dt.Micros> => ({ decode, input, encode, compare: bigger, equal: is });
-const float = (input: (text: string) => number, encode: (value: number) => string): Codec<number> => ({
-  decode: decodeFloat,
+const float = (
+  decode: (text: string) => number,
+  input: (text: string) => number,
+  encode: (value: number) => string,
+): Codec<number> => ({
+  decode,
   input,
   encode,
   compare: compareFloat,
@@ -126,8 +130,8 @@ export const codecs: { readonly [K in TypeName]: Codec<Values[K]> } = {
   int4: small(32, 'integer'),
   text: string(compareText),
   oid: { decode: Number, input: parseOid, encode: String, compare: minus, equal: is },
-  float4: float(parseFloat4, encodeFloat4),
-  float8: float(parseFloat8, encodeFloat8),
+  float4: float((text) => Math.fround(Number(text)), parseFloat4, encodeFloat4),
+  float8: float(Number, parseFloat8, encodeFloat8),
   bpchar: {
     ...string((a, b) => compareText(trimBlanks(a), trimBlanks(b))),
     equal: (a, b) => a === b || trimBlanks(a) === trimBlanks(b),
@@ -175,9 +179,7 @@ function arrayCodec(element: Codec): Codec {
     input: (text) => parseArray(text, element.input),
     encode: (value) => encodeArray(value, element.encode),
     compare: null,
-    equal: () => {
-      throw dataError('0A000', 'arrays are not compared');
-    },
+    equal: (a, b) => equalArrays(a, b, element.equal),
   };
   return codec as unknown as Codec;
 }

@@ -198,5 +198,5 @@ export function roundMicros(at: Micros, typmod: number): Micros {
   const epoch = 946_684_800_000_000n;
   const since = at - epoch;
   const rounded = since >= 0n ? ((since + unit / 2n) / unit) * unit : -((-since + unit / 2n) / unit) * unit;
-  return checkMicros(rounded + epoch);
+  return rounded + epoch;
 }

@@ -1,16 +1,46 @@
 import { invalidText, outOfRange, unsupportedForm } from '../errors.ts';
 import { trimSpace } from './decimal.ts';
 
-/** float8out and float4out with extra_float_digits ≥ 1: the shortest digits that read back, fixed within 10^-4 … 10^15 (10^6). */
+/**
+ * float8out and float4out with extra_float_digits ≥ 1: the shortest digits that lie strictly nearer to the value than to its
+ * neighbours, fixed within 10^-4 … 10^15 (10^6). JavaScript also takes digits that lie exactly in the middle.
+ */
 export function encodeFloat8(value: number): string {
-  return special(value) ?? layout(value.toExponential(), 15);
+  return special(value) ?? layout(shortest8(value), 15);
 }
 export function encodeFloat4(value: number): string {
   return special(value) ?? layout(shortest4(value), 6);
 }
-export function decodeFloat(text: string): number {
-  return Number(text);
+
+function shortest8(value: number): string {
+  const text = value.toExponential();
+  // A middle between two values has 54 significant bits; below 2^53 no decimal this short is one.
+  if (Math.abs(value) < 2 ** 53 || !isMiddle(text, value)) return text;
+  for (let digits = text.replace(/e.*|\D/g, '').length - 1; digits < 17; digits++) {
+    const longer = value.toExponential(digits);
+    if (Number(longer) === value && !isMiddle(longer, value)) return strip(longer);
+  }
+  return value.toExponential(16);
 }
+const bits = new DataView(new ArrayBuffer(8));
+/** Is the decimal exactly in the middle between the value (2^53 at least) and one of its neighbours? */
+function isMiddle(text: string, value: number): boolean {
+  const exact = BigInt(Math.abs(value));
+  bits.setFloat64(0, Math.abs(value));
+  const pattern = bits.getBigUint64(0);
+  const [below, above] = [-1n, 1n].map((step) => {
+    bits.setBigUint64(0, pattern + step);
+    const neighbour = bits.getFloat64(0);
+    return Number.isFinite(neighbour) ? BigInt(neighbour) : exact + exact - BigInt(beforeMax);
+  }) as [bigint, bigint];
+  const [mantissa = '', exponent = '0'] = text.replace('-', '').split('e');
+  const digits = mantissa.replace('.', '');
+  const power = Number(exponent) - (digits.length - 1);
+  if (power < 0) return false;
+  const twice = 2n * BigInt(digits) * 10n ** BigInt(power);
+  return twice === exact + below || twice === exact + above;
+}
+const beforeMax = Number.MAX_VALUE - 2 ** 970;
 
 function special(value: number): string | null {
   if (Number.isNaN(value)) return 'NaN';
@@ -37,31 +67,49 @@ function layout(exponential: string, fixedBelow: number): string {
 function shortest4(value: number): string {
   for (let digits = 0; digits < 9; digits++) {
     const text = value.toExponential(digits);
-    if (Math.fround(Number(text)) === value) return strip(text);
+    if (strictlyNear4(Number(text), value)) return strip(text);
     // Below a power of two the interval is lopsided: a neighbour on the wide side may read back.
     const [mantissa = '', exponent = ''] = text.split('e');
     const step = 10 ** -digits;
     const up = `${(Number(mantissa) + Math.sign(value) * step).toFixed(digits)}e${exponent}`;
-    if (Math.fround(Number(up)) === value) return strip(Number(up).toExponential());
+    if (strictlyNear4(Number(up), value)) return strip(Number(up).toExponential());
   }
   return strip(value.toExponential(8));
 }
+const floats = new Float32Array(1);
+const words = new Int32Array(floats.buffer);
+/** Nearer to the float4 than to its neighbours; their middles are exact in a float8. */
+function strictlyNear4(wide: number, value: number): boolean {
+  if (Math.fround(wide) !== value) return false;
+  floats[0] = value;
+  const pattern = words[0] as number;
+  return [-1, 1].every((step) => {
+    words[0] = pattern + step;
+    const neighbour = floats[0] as number;
+    return !Number.isFinite(neighbour) || wide !== (value + neighbour) / 2;
+  });
+}
 const strip = (text: string): string => text.replace(/(\.\d*?)0+e/, '$1e').replace('.e', 'e');
 
-const form = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const form = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/;
 /** float8in and float4in: 22003 where the text is a number that the type cannot hold, also where it would become zero. */
 export function parseFloat8(input: string, type = 'double precision'): number {
   const text = trimSpace(input);
-  if (!form.test(text)) {
-    const word = /^([+-]?)(?:inf|infinity)$/i.exec(text);
-    if (word !== null) return word[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-    if (/^[+-]?nan$/i.test(text)) return Number.NaN;
-    if (/^[+-]?(0x|nan\()/i.test(text)) throw unsupportedForm(`hexadecimal text cast to ${type}`);
-    throw invalidText(type);
-  }
-  const value = Number(text);
-  if (!Number.isFinite(value) || (value === 0 && /[1-9]/.test(text.replace(/[eE].*/, '')))) throw outOfRange(type);
+  if (/^[+-]?0x/i.test(text)) throw unsupportedForm(`hexadecimal text cast to ${type}`);
+  const [leading = ''] = form.exec(text) ?? [];
+  if (leading === '') return parseWord(text, type);
+  // A number that does not fit is out of range even when something else follows it.
+  const value = Number(leading);
+  if (!Number.isFinite(value) || (value === 0 && /[1-9]/.test(leading.replace(/[eE].*/, '')))) throw outOfRange(type);
+  if (leading !== text) throw invalidText(type);
   return value;
+}
+function parseWord(text: string, type: string): number {
+  const word = /^([+-]?)(?:inf|infinity)$/i.exec(text);
+  if (word !== null) return word[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  if (/^[+-]?nan$/i.test(text)) return Number.NaN;
+  if (/^[+-]?nan\(/i.test(text)) throw unsupportedForm(`a NaN with a payload cast to ${type}`);
+  throw invalidText(type);
 }
 export function parseFloat4(input: string): number {
   const wide = parseFloat8(input, 'real');
