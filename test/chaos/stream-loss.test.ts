@@ -6,7 +6,7 @@ import { PgsluiceError } from '../../core/api/error.ts';
 import type { CommitLsn } from '../../core/api/lsn.ts';
 import type { ChangeStream } from '../../core/api/source.ts';
 import { ownServer, server } from '../support/servers.ts';
-import { ownSource, Reader, readAll, type StreamSource, streamSource } from '../support/stream-source.ts';
+import { Reader, readAll, type StreamSource, streamSource } from '../support/stream-source.ts';
 
 const backoff =
   (...codes: string[]) =>
@@ -71,7 +71,7 @@ test('walsender killed again and again while a backlog is read: every row once, 
 for (const mode of ['fast', 'immediate'] as const) {
   test(`server restarted (${mode}) under the stream: a clean error, and the rest comes after it`, async () => {
     const own = await ownServer(17);
-    const source = await ownSource(own, 'CREATE TABLE t (id int)');
+    const source = await streamSource(own, 'CREATE TABLE t (id int)');
     await source.db.query('INSERT INTO t VALUES (1)');
     let from: CommitLsn;
     {
@@ -96,7 +96,7 @@ for (const mode of ['fast', 'immediate'] as const) {
 
 test('WAL removed under an idle slot: refused for good', async () => {
   const own = await ownServer(17, { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB' });
-  const source = await ownSource(own, 'CREATE TABLE t (id int)');
+  const source = await streamSource(own, 'CREATE TABLE t (id int)');
   for (let i = 0; i < 4; i++) await own.query('SELECT pg_switch_wal(); CHECKPOINT; CREATE TEMP TABLE x (a int)');
   await assert.rejects(
     source.open(),
@@ -106,7 +106,7 @@ test('WAL removed under an idle slot: refused for good', async () => {
 
 test('a server that is gone: unreachable, worth trying again', async () => {
   const own = await ownServer(17);
-  const source = await ownSource(own, 'CREATE TABLE t (id int)');
+  const source = await streamSource(own, 'CREATE TABLE t (id int)');
   await own.stop('immediate');
   await assert.rejects(source.open(), backoff('PGS2001', 'PGS2005'));
   await own.startAgain();

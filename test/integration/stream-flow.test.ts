@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamBatch } from '../../core/api/change.ts';
 import type { CommitLsn } from '../../core/api/lsn.ts';
 import { ownServer, server } from '../support/servers.ts';
-import { brief, lastBoundary, ownSource, readAll, Reader, streamSource } from '../support/stream-source.ts';
+import { brief, lastBoundary, readAll, Reader, streamSource } from '../support/stream-source.ts';
 
 test('a slow reader: memory stays bounded and the walsender lives longer than wal_sender_timeout', async () => {
   const own = await ownServer(17, { wal_sender_timeout: '2s' });
-  const source = await ownSource(own, 'CREATE TABLE t (id int, pad text)');
+  const source = await streamSource(own, 'CREATE TABLE t (id int, pad text)');
   // 120 MB in 200 transactions, far more than socket and stream buffers hold.
   await source.db.query(
     `DO $$ BEGIN FOR i IN 1..200 LOOP

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Change, StreamBatch } from '../../core/api/change.ts';
 import { parseLsn } from '../../core/api/lsn.ts';
 import type { CommitLsn, ResumePoint } from '../../core/api/lsn.ts';
@@ -52,16 +51,6 @@ export async function streamSource(on: TestServer, schema: string, publish = 'FO
   const db = await database(on, 's');
   await db.query(schema);
   await db.query(`CREATE PUBLICATION ${db.name} ${publish}`);
-  return attach(db);
-}
-
-/** The same on a server that ends with the test file: its database is not dropped before. */
-export async function ownSource(on: TestServer, schema: string): Promise<StreamSource> {
-  const name = `s_${randomBytes(5).toString('hex')}`;
-  await on.query(`CREATE DATABASE ${name} TEMPLATE template0`);
-  const db: TestDatabase = { name, url: on.url(name), server: on, query: (sql) => on.query(sql, name) };
-  await db.query(schema);
-  await db.query(`CREATE PUBLICATION ${name} FOR ALL TABLES`);
   return attach(db);
 }
 

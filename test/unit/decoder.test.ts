@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:buffer';
 import { test } from 'node:test';
 import { UNCHANGED } from '../../core/api/change.ts';
 import { PgsluiceError } from '../../core/api/error.ts';
+import { regionOf } from '../../plugins/source-postgres/stream/framer.ts';
 import { sameWire } from '../../plugins/source-postgres/stream/wire.ts';
 import * as f from '../support/stream-frames.ts';
 
@@ -169,6 +171,16 @@ test('SQL_ASCII: bytes that are not UTF-8 are an error, never replaced', () => {
   const bytes = Buffer.concat([f.u16(1), Buffer.from('t'), f.i32(2), Buffer.from([0xe9, 0x20])]);
   const recorder = new f.Recorder(true).all(f.begin(500n), f.relation(5, 't', [{ name: 'a' }]));
   assert.throws(() => recorder.decode(f.insert(5, bytes)), code('PGS2166'));
+});
+
+test('a value larger than a string can be is a clean error', () => {
+  const recorder = new f.Recorder().all(f.begin(500n), f.relation(5, 't', [{ name: 'a' }]));
+  const size = constants.MAX_STRING_LENGTH + 1;
+  const head = Buffer.concat([f.u16(1), Buffer.from('t'), f.i32(size)]);
+  const start = f.xlog(f.insert(5, head));
+  const frame = Buffer.alloc(start.length + size);
+  start.copy(frame);
+  assert.throws(() => recorder.decoder.decode(regionOf(frame, 0, frame.length), 0, frame.length), code('PGS2165'));
 });
 
 const refused: [what: string, code: string, payloads: () => Buffer[]][] = [
