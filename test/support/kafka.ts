@@ -7,12 +7,16 @@ import { kafkaVersions, missingTools } from '../../scripts/kafka/resolve.ts';
 
 /**
  * Brokers for tests. KAFKA_BROKERS names one that is there; else a node is started, one per file. Where that cannot be, the
- * file says so and is left out, and fails under CI=true.
+ * file says so and is left out, and fails under CI=true. To be called at the top of a file, before its tests.
  */
 export async function kafkaAvailable(): Promise<boolean> {
   if (process.env['KAFKA_BROKERS'] !== undefined) return true;
   const why = await missingTools();
-  if (why === null) return true;
+  if (why === null) {
+    // Here, at the top of the file: a hook that is registered within a test runs at the end of that test.
+    after(async () => (await shared?.catch(() => null))?.remove());
+    return true;
+  }
   const message = `KAFKA TESTS LEFT OUT: ${why}, and KAFKA_BROKERS is not set`;
   process.stderr.write(`\n*** ${message} ***\n\n`);
   if (process.env['CI'] === 'true') {
@@ -36,8 +40,6 @@ export async function brokers(): Promise<readonly string[]> {
 export function localBroker(): Promise<LocalBroker> {
   if (shared === null) {
     shared = LocalBroker.start(kafkaVersions.current);
-    const started = shared;
-    after(async () => (await started.catch(() => null))?.remove());
   }
   return shared;
 }
