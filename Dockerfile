@@ -7,7 +7,7 @@ RUN npm ci && npm pack --pack-destination /tmp
 
 FROM node:24-slim
 COPY --from=build /tmp/pgsluice-*.tgz /tmp/
-RUN npm install --global --omit=dev --omit=optional /tmp/pgsluice-*.tgz && rm -rf /tmp/*.tgz /root/.npm \
+RUN npm install --global --omit=dev --omit=optional /tmp/pgsluice-*.tgz && rm -rf /tmp/*.tgz && npm cache clean --force \
  && mkdir /pipelines && chown node:node /pipelines
 USER node
 WORKDIR /pipelines

@@ -1,6 +1,6 @@
 import type { JsonSchema } from '../api/plugin.ts';
 import { explain, type Scope } from './explain.ts';
-import { coerceAt, compileOptions } from './options-schema.ts';
+import { checkOptions, coerceAt } from './options-schema.ts';
 import type { TreeProblem } from './yaml-tree.ts';
 
 export interface Checked {
@@ -14,11 +14,10 @@ export interface Checked {
  * it is read as one, as if it stood in the file.
  */
 export function checkSchema(schema: JsonSchema, value: unknown, scope: Scope): Checked {
-  const validator = compileOptions(schema);
   const coerced = structuredClone(value);
   for (;;) {
     const result = structuredClone(coerced);
-    const errors = validator.check(result);
+    const errors = checkOptions(schema, result);
     let again = false;
     for (const error of errors) {
       if (error.keyword !== 'type' || !scope.tree.interpolated(scope.pointer + error.instancePath)) continue;

@@ -4,64 +4,68 @@ import { unitFormats } from './units.ts';
 
 export type Options = { [key: string]: unknown };
 
-const compiled = new WeakMap<JsonSchema, OptionsSchema>();
+/** Pointers of strings with units that the check under way has met, with their numbers. Checks are synchronous. */
+let units = new Map<string, number>();
 
-/** The schema, compiled once. Throws ajv's error on one that is not valid in strict mode. */
-export function compileOptions(schema: JsonSchema): OptionsSchema {
-  let known = compiled.get(schema);
-  if (known === undefined) {
-    known = new OptionsSchema(schema);
-    compiled.set(schema, known);
-  }
-  return known;
+// Two instances, as ajv in strict mode refuses defaults inside of anyOf, which are there for readers. Each is made once:
+// it compiles the schema of schemas first, which takes longer than ours.
+let strict: Ajv2020 | null = null;
+let lenient: Ajv2020 | null = null;
+
+/** Throws ajv's error on a schema that is not valid, or uses keywords and formats that nobody knows. */
+export function assertSchema({ $id: _, ...schema }: JsonSchema): void {
+  strict ??= withFormats(
+    new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true, logger: false }),
+  );
+  strict.compile(schema);
 }
 
-/** A compiled schema: checks, fills defaults, and turns sizes and durations into numbers. */
-export class OptionsSchema {
-  readonly schema: JsonSchema;
-  readonly #validate: ValidateFunction;
-  /** Pointers of strings with units that the run under way has met. */
-  #units = new Map<string, number>();
+function withFormats(ajv: Ajv2020): Ajv2020 {
+  ajv.removeKeyword('format');
+  ajv.addKeyword({
+    keyword: 'format',
+    type: 'string',
+    schemaType: 'string',
+    errors: false,
+    compile: (name: string) => {
+      const format = unitFormats[name];
+      if (format === undefined) return textFormat(name);
+      return (text: string, context) => {
+        const value = format.parse(text);
+        if (value !== null && context !== undefined) units.set(context.instancePath, value);
+        return value !== null;
+      };
+    },
+  });
+  return ajv;
+}
 
-  /** Throws ajv's error on a schema that is not valid, or uses keywords and formats that nobody knows. */
-  constructor(schema: JsonSchema) {
-    this.schema = schema;
-    // Strictness is checked apart: together with defaults, ajv refuses those inside of anyOf, which are there for readers.
-    this.#format(
-      new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true }),
-    ).compile(schema);
-    const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, strict: false, logger: false });
-    this.#validate = this.#format(ajv).compile(schema);
-  }
+const compiled = new WeakMap<JsonSchema, ValidateFunction>();
 
-  /** The same ajv with our formats in place of its own. */
-  #format(ajv: Ajv2020): Ajv2020 {
-    ajv.removeKeyword('format');
-    ajv.addKeyword({
-      keyword: 'format',
-      type: 'string',
-      schemaType: 'string',
-      errors: false,
-      compile: (name: string) => {
-        const format = unitFormats[name];
-        if (format === undefined) return textFormat(name);
-        return (text: string, context) => {
-          const value = format.parse(text);
-          if (value !== null && context !== undefined) this.#units.set(context.instancePath, value);
-          return value !== null;
-        };
-      },
-    });
-    return ajv;
+/**
+ * Checks a value against a schema that {@link assertSchema} has passed, and changes it: defaults are filled in, and with
+ * no errors strings with units have become numbers of bytes and milliseconds.
+ */
+export function checkOptions(schema: JsonSchema, value: unknown): readonly ErrorObject[] {
+  let validate = compiled.get(schema);
+  if (validate === undefined) {
+    lenient ??= withFormats(
+      new Ajv2020({
+        allErrors: true,
+        verbose: true,
+        useDefaults: true,
+        strict: false,
+        validateSchema: false,
+        logger: false,
+      }),
+    );
+    validate = lenient.compile(schema);
+    compiled.set(schema, validate);
   }
-
-  /** Changes `value` (defaults). With no errors, strings with units have become numbers of bytes and milliseconds. */
-  check(value: unknown): readonly ErrorObject[] {
-    this.#units = new Map();
-    if (!this.#validate(value)) return this.#validate.errors ?? [];
-    for (const [pointer, number] of this.#units) replaceAt(value, pointer, number);
-    return [];
-  }
+  units = new Map();
+  if (!validate(value)) return validate.errors ?? [];
+  for (const [pointer, number] of units) replaceAt(value, pointer, number);
+  return [];
 }
 
 /** Formats of plain text that the schema of schemas itself uses. */

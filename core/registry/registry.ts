@@ -1,6 +1,6 @@
 import type { AnyPlugin } from '../api/plugin.ts';
 import { hint } from '../config/suggest.ts';
-import { compileOptions } from '../config/options-schema.ts';
+import { assertSchema } from '../config/options-schema.ts';
 import { registryError } from './errors.ts';
 import { importPlugin, isPath } from './import-plugin.ts';
 
@@ -86,7 +86,7 @@ export function checked(value: unknown, kind: PluginKind, name: string): AnyPlug
   if (typeof plugin.create !== 'function') throw wrong('it has no function create');
   if (typeof plugin.options !== 'object' || plugin.options === null) throw wrong('it has no options schema');
   try {
-    compileOptions(plugin.options as AnyPlugin['options']);
+    assertSchema(plugin.options as AnyPlugin['options']);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw registryError('PGS9005', `options schema of ${kind} plugin ${name}: ${message}`, { cause: error });
