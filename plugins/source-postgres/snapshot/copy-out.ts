@@ -58,12 +58,8 @@ export class CopyOut {
     return copy;
   }
 
-  get clean(): boolean {
-    return this.#state === 'done';
-  }
-
-  /** One reader. Ends only after CommandComplete and ReadyForQuery (I6). */
-  async *frames(): AsyncGenerator<Buffer> {
+  /** One reader. Ends only after CommandComplete and ReadyForQuery (I6). `ended` is told whether the connection is clean. */
+  async *frames(ended: (clean: boolean) => void): AsyncGenerator<Buffer> {
     try {
       for (;;) {
         const next = this.#queue.shift();
@@ -78,6 +74,7 @@ export class CopyOut {
     } finally {
       if (this.#state !== 'done')
         this.#fail(sourceError('PGS2121', 'the reader stopped', { where: this.#input.where }));
+      ended(this.#state === 'done');
     }
   }
 

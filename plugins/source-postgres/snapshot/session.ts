@@ -98,19 +98,13 @@ export class PostgresSnapshot implements SnapshotSession {
     const where: ErrorWhere = { connection: this.#access.name, table: relationName(chunk.relation), chunk: chunk.id };
     try {
       const copy = await CopyOut.start({ client: worker.client, sql: `${guardSql(chunk)}; ${sql}`, where, signal });
-      return this.#read(worker, copy);
+      return copy.frames((clean) => {
+        if (clean) this.#workers.release(worker);
+        else this.#workers.discard(worker);
+      });
     } catch (error) {
       this.#workers.discard(worker);
       throw error;
-    }
-  }
-
-  async *#read(worker: Worker, copy: CopyOut): AsyncGenerator<Buffer> {
-    try {
-      yield* copy.frames();
-    } finally {
-      if (copy.clean) this.#workers.release(worker);
-      else this.#workers.discard(worker);
     }
   }
 
