@@ -100,6 +100,13 @@ export const configErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS1016: {
+    title: 'Not in this version',
+    cause: 'The key is planned and known, but this version would ignore it.',
+    remedy: 'Remove the key, or use a version that has it.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS1015: {
     title: 'The pipeline file has problems',
     cause: 'One or more problems were found; each is printed with its line and column.',

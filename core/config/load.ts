@@ -8,6 +8,7 @@ import { configError } from './errors.ts';
 import type { PipelineConfig } from './pipeline-config.ts';
 import { type Problem, sortProblems } from './problem.ts';
 import { rootSchema } from './root-schema.ts';
+import { type Supported, supported, unsupportedKeys } from './supported.ts';
 import { type TreeProblem, YamlTree } from './yaml-tree.ts';
 
 export type LoadResult =
@@ -22,6 +23,7 @@ export async function loadPipeline(
   file: string,
   registry: Registry,
   env: NodeJS.ProcessEnv = process.env,
+  by: Supported = supported,
 ): Promise<LoadResult> {
   const directory = dirname(resolve(file));
   const tree = new YamlTree(read(file), env, directory);
@@ -33,7 +35,7 @@ export async function loadPipeline(
   if (!tree.readable) return failed();
 
   const root = checkSchema(rootSchema, tree.value, { tree, pointer: '', label: '' });
-  problems.push(...root.problems);
+  problems.push(...root.problems, ...unsupportedKeys(root.value, tree, by));
   const pipeline = await buildPipeline({ file, directory, tree, registry, root: root.value, problems });
   return pipeline === null || problems.length > 0 ? failed() : { ok: true, pipeline };
 }

@@ -21,7 +21,8 @@ sinks:
 `;
 
 async function load(text: string, env: NodeJS.ProcessEnv = {}): Promise<PipelineConfig> {
-  const result = await loadPipeline(put(text), fakeRegistry(), env);
+  const all = { http: true, deadLetter: true, followDdl: true };
+  const result = await loadPipeline(put(text), fakeRegistry(), env, all);
   if (!result.ok) assert.fail(result.problems.map((problem) => problem.message).join('\n'));
   return result.pipeline;
 }
@@ -224,4 +225,15 @@ test('an empty file, a list, a binary and a missing file are errors, not crashes
   );
   await assert.rejects(loadPipeline(join(folder, 'none.yaml'), fakeRegistry()), { code: 'PGS1001', exit: 2 });
   await assert.rejects(loadPipeline(folder, fakeRegistry()), { code: 'PGS1001' });
+});
+
+test('a key that this version would ignore is refused', async () => {
+  const none = { http: false, deadLetter: false, followDdl: false };
+  const file = put(`${good}http: 1\nddl: follow\ndead_letter: { file: a }\n`);
+  const result = await loadPipeline(file, fakeRegistry(), {}, none);
+  assert.deepEqual(result.ok ? [] : result.problems.map(({ line, code }) => [line, code]), [
+    [8, 'PGS1016'],
+    [9, 'PGS1016'],
+    [10, 'PGS1016'],
+  ]);
 });
