@@ -128,7 +128,7 @@ class Mapping {
     const { tx, lsn } = change;
     const relation = this.#output;
     if (was === 'unknown') {
-      const row = this.#rows.row(this.#whole(filled));
+      const row = this.#rows.row(holes ? this.#whole(filled) : (after as Tuple));
       return { kind: 'update', tx, lsn, relation, before: image, after: row, maybe: true };
     }
     const row = holes ? this.#rows.partial(after, filled) : this.#rows.row(after as Tuple);

@@ -38,12 +38,14 @@ const transforms: fc.Arbitrary<Transform> = fc.oneof(
 );
 
 const rowOf = (id: fc.Arbitrary<string>): fc.Arbitrary<Tuple> =>
-  fc.tuple(
-    id,
-    fc.option(fc.integer({ min: 0, max: 5 }).map(String)),
-    fc.option(fc.constantFrom('x', 'y', 'z')),
-    fc.option(fc.constantFrom('x', 'y', '')),
-  );
+  fc
+    .tuple(
+      id,
+      fc.option(fc.integer({ min: 0, max: 5 }).map(String)),
+      fc.option(fc.constantFrom('x', 'y', 'z')),
+      fc.option(fc.constantFrom('x', 'y', '')),
+    )
+    .map((row) => row as Tuple);
 const shape = 'id integer key, a integer, b text, c text';
 
 /** Steps that fit one after another, with the relation that each puts out. */
