@@ -226,7 +226,12 @@ if (await kafkaAvailable()) {
       code: 'PGS5005',
     });
     for (const client of clients) {
-      await using away = await sinkOf(unique(), { client, brokers: ['127.0.0.1:1'] });
+      await using away = await sinkOf(unique(), {
+        client,
+        brokers: ['127.0.0.1:1'],
+        connect_timeout: 500,
+        request_timeout: 1000,
+      });
       await assert.rejects(away.stream.resume(never), { code: 'PGS5001', retry: 'backoff' });
     }
   });

@@ -58,3 +58,21 @@ export async function patiently<T>(ask: () => Promise<T>): Promise<T> {
     await sleep(pause);
   }
 }
+
+/** Fails what gives no answer within `ms`: @platformatic/kafka can stay silent for ever when a broker goes away. */
+export async function within<T>(work: Promise<T>, ms: number, doing: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(Object.assign(new Error(`${doing}: no answer in ${ms} ms`), { code: 'ETIMEDOUT' })),
+      ms,
+    );
+  });
+  // Its own failure may come after ours, when nobody listens any more.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

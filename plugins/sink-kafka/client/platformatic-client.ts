@@ -8,7 +8,7 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kafkaError } from '../errors.ts';
 import { requireCompression } from './compression.ts';
-import { asKafkaError, patiently } from './failure.ts';
+import { asKafkaError, patiently, within } from './failure.ts';
 import type { ClusterOptions } from './kafkajs-client.ts';
 import { type KafkaClient, type KafkaRecord, partitionsOf, type Producer, type ProducerOptions } from './producer.ts';
 
@@ -54,11 +54,14 @@ class PlatformaticSender implements Producer {
   readonly #producer: PlatformaticProducer;
   readonly #transactional: boolean;
   readonly #options: ProducerOptions;
+  /** Milliseconds for one question, with a connection to be made first. */
+  readonly #deadline: number;
   #transaction: Transaction | null = null;
 
   constructor(cluster: ClusterOptions, options: ProducerOptions) {
     requireCompression(options.compression);
     this.#options = options;
+    this.#deadline = cluster.connectTimeout + cluster.requestTimeout;
     this.#transactional = options.transactionalId !== null;
     this.#producer = new PlatformaticProducer({
       ...platformaticBase(cluster),
@@ -74,8 +77,9 @@ class PlatformaticSender implements Producer {
 
   async connect(): Promise<void> {
     try {
-      if (this.#transactional) this.#transaction = await patiently(() => this.#producer.beginTransaction(anew));
-      else await this.#producer.initIdempotentProducer(anew);
+      if (this.#transactional)
+        this.#transaction = await patiently(() => this.#ask(this.#producer.beginTransaction(anew)));
+      else await this.#ask(this.#producer.initIdempotentProducer(anew));
     } catch (error) {
       throw asKafkaError(error, 'cannot connect to Kafka');
     }
@@ -85,12 +89,16 @@ class PlatformaticSender implements Producer {
     if (records.length === 0) return;
     const wanted = partitionsOf(records);
     try {
-      const { offsets = [] } = await this.#write(records);
+      const { offsets = [] } = await this.#ask(this.#write(records));
       for (const { topic, partition } of offsets) wanted.delete(`${topic} ${partition}`);
     } catch (error) {
       throw asKafkaError(error, 'cannot write to Kafka');
     }
     if (wanted.size > 0) throw kafkaError('PGS5012', `no acknowledgement for ${[...wanted].slice(0, 3).join(', ')}`);
+  }
+
+  #ask<T>(work: Promise<T>): Promise<T> {
+    return within(work, this.#deadline, 'Kafka');
   }
 
   #write(records: readonly KafkaRecord[]) {
@@ -102,8 +110,8 @@ class PlatformaticSender implements Producer {
 
   async begin(first: KafkaRecord): Promise<void> {
     try {
-      this.#transaction ??= await this.#producer.beginTransaction(anew);
-      await patiently(() => this.#write([first]));
+      this.#transaction ??= await this.#ask(this.#producer.beginTransaction(anew));
+      await patiently(() => this.#ask(this.#write([first])));
     } catch (error) {
       throw asKafkaError(error, 'cannot open a Kafka transaction');
     }
@@ -112,7 +120,7 @@ class PlatformaticSender implements Producer {
   async commit(): Promise<void> {
     if (this.#transaction === null) throw new Error('no transaction is open');
     try {
-      await this.#transaction.commit();
+      await this.#ask(this.#transaction.commit());
       this.#transaction = null;
     } catch (error) {
       throw asKafkaError(error, `cannot commit a Kafka transaction of ${this.#options.transactionalId}`);

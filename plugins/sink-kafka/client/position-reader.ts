@@ -1,6 +1,6 @@
 import { Consumer, FetchIsolationLevels, type RecordsBatch } from '@platformatic/kafka';
 import { kafkaError } from '../errors.ts';
-import { asKafkaError } from './failure.ts';
+import { asKafkaError, within } from './failure.ts';
 import type { ClusterOptions } from './kafkajs-client.ts';
 import { platformaticBase } from './platformatic-client.ts';
 
@@ -15,7 +15,14 @@ const isolationLevel = FetchIsolationLevels.READ_UNCOMMITTED;
  * Fetches by offset, without a consumer group (that would need an ACL of its own and seconds to form), and without the
  * client's own filter for aborted transactions, which forgets all but the last aborted one of a producer: markers decide here.
  */
-export async function lastValue(cluster: ClusterOptions, topic: string, key: string): Promise<string | null> {
+export function lastValue(cluster: ClusterOptions, topic: string, key: string): Promise<string | null> {
+  const most = cluster.connectTimeout + 2 * cluster.requestTimeout;
+  return within(read(cluster, topic, key), most, `position topic ${topic}`).catch((error: unknown) => {
+    throw asKafkaError(error, `cannot read the position topic ${topic}`);
+  });
+}
+
+async function read(cluster: ClusterOptions, topic: string, key: string): Promise<string | null> {
   const consumer = new Consumer({
     ...platformaticBase(cluster),
     retries: 5,
@@ -36,10 +43,8 @@ export async function lastValue(cluster: ClusterOptions, topic: string, key: str
       const found = await scan({ consumer, topicId: info.id, node: leader, end, key }, from);
       if (found !== null || from === start) return found;
     }
-  } catch (error) {
-    throw asKafkaError(error, `cannot read the position topic ${topic}`);
   } finally {
-    await consumer.close(true).catch(() => {});
+    consumer.close(true).catch(() => {});
   }
 }
 

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { kafkaAvailable, type ReadRecord, ownBroker, readAll, unique } from '../support/kafka.ts';
+
+/** KAFKA_CLIENTS=kafkajs,platformatic for both. */
+const clients = (process.env['KAFKA_CLIENTS'] ?? 'kafkajs').split(',');
+/** Kills of the sink's process: KAFKA_KILLS=20 is the long form. */
+const kills = Number(process.env['KAFKA_KILLS'] ?? 3);
+const script = join(import.meta.dirname, '..', 'support', 'kafka-writer.ts');
+type Delivery = 'at_least_once' | 'exactly_once';
+
+interface Writing {
+  readonly child: ChildProcess;
+  /** Last transaction that the child called durable. */
+  durable: number;
+  readonly errors: string[];
+}
+
+function write(args: readonly (string | number)[]): Writing {
+  const child = spawn(process.execPath, [script, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const writing: Writing = { child, durable: 0, errors: [] };
+  let rest = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    const last = lines.at(-1);
+    if (last !== undefined) writing.durable = Number(last);
+  });
+  child.stderr?.on('data', (chunk: Buffer) => writing.errors.push(chunk.toString()));
+  return writing;
+}
+
+async function reaches(writing: Writing, transaction: number): Promise<void> {
+  while (writing.durable < transaction && writing.child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.ok(writing.durable >= transaction, `ended at ${writing.durable}: ${writing.errors.join('')}`);
+}
+
+/** Every row of transactions 1 to `last` at least once; where `once`, not twice. */
+function verify(records: readonly ReadRecord[], last: number, once_: boolean): void {
+  const seen = new Map<string, number>();
+  for (const { key } of records) seen.set(key ?? '', (seen.get(key ?? '') ?? 0) + 1);
+  for (let id = 2; id < (last + 1) * 2; id++) assert.ok(seen.has(`{"id":${id}}`), `row ${id} is lost`);
+  assert.equal(seen.size, last * 2);
+  if (once_)
+    assert.deepEqual(
+      [...seen].filter(([, count]) => count !== 1),
+      [],
+    );
+}
+
+if (await kafkaAvailable()) {
+  for (const client of clients) {
+    test(`the sink is killed ${kills} times, ${client}, exactly_once: no row twice, none lost`, async () => {
+      const broker = await ownBroker();
+      const pipeline = unique();
+      const step = 25;
+      const last = (kills + 1) * step;
+      for (let kill = 1; kill <= kills; kill++) {
+        const writing = write([pipeline, broker.address, client, 'exactly_once', last]);
+        await reaches(writing, kill * step - 5);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
+        writing.child.kill('SIGKILL');
+        await once(writing.child, 'exit');
+      }
+      const writing = write([pipeline, broker.address, client, 'exactly_once', last]);
+      const [code] = (await once(writing.child, 'exit')) as [number];
+      assert.equal(code, 0, writing.errors.join(''));
+      verify(await readAll([broker.address], [`${pipeline}.public.notes`]), last, true);
+    });
+
+    for (const delivery of ['at_least_once', 'exactly_once'] as Delivery[]) {
+      test(`the broker is killed while ${client} writes, ${delivery}`, async () => {
+        const broker = await ownBroker();
+        const pipeline = unique();
+        const last = 400;
+        const writing = write([pipeline, broker.address, client, delivery, last]);
+        for (const at of [40, 150]) {
+          await reaches(writing, at);
+          await broker.stop('SIGKILL');
+          await broker.startAgain();
+        }
+        const [code] = (await once(writing.child, 'exit')) as [number];
+        assert.equal(code, 0, writing.errors.join(''));
+        assert.notEqual(writing.errors.length, 0, 'the writer never met an error');
+        verify(await readAll([broker.address], [`${pipeline}.public.notes`]), last, delivery === 'exactly_once');
+      });
+    }
+  }
+}
