@@ -1,5 +1,6 @@
 import type { Change, StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
+import { PgsluiceError } from '../../../core/api/error.ts';
 import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
 import type { Relation } from '../../../core/api/relation.ts';
 import { stateSchema } from '../../postgres-common/state-schema.ts';
@@ -204,10 +205,13 @@ export class Applier {
   }
 
   #distrust(error: unknown): void {
-    const table = (error as { where?: { table?: string } }).where?.table;
+    if (!(error instanceof PgsluiceError)) return;
+    const { table, sqlstate } = error.where;
     if (table === undefined) return;
     this.#trust.failed(table);
-    this.#options.context.log.log('debug', 'apply-replay', 'a batch is applied again in order', { table });
+    const { log } = this.#options.context;
+    const why = { table, code: error.code, sqlstate, message: error.message };
+    log.log('debug', 'apply-replay', 'a batch is applied again in order', why);
   }
 
   async #trimPrepared(): Promise<void> {

@@ -130,8 +130,8 @@ function copyData(rows: readonly (readonly Cell[])[], filled: readonly number[])
 }
 
 function literal(shape: Shape, position: number, rows: readonly PartialTuple[]): string {
-  const { array, delimiter } = column(shape.table, position);
-  const separator = array ? ',' : delimiter;
+  const { asText, delimiter } = column(shape.table, position);
+  const separator = asText ? ',' : delimiter;
   let text = '{';
   for (let i = 0; i < rows.length; i++) {
     if (i > 0) text += separator;

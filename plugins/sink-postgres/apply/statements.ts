@@ -146,11 +146,11 @@ export function moveRow(shape: Shape, set: readonly number[], finder: Finder): s
   return `WITH d AS (${deleteRow(shape, finder)} RETURNING t.*) INSERT INTO ${table.sql} (${into}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM d`;
 }
 
-/** `unnest` of one array literal per column. An array column travels as text, since unnest flattens nested arrays. */
+/** `unnest` of one array literal per column. Arrays and composites travel as text, see {@link TargetColumn.asText}. */
 function unnest(shape: Shape, positions: readonly number[]): string {
   const arrays = positions.map((i, n) => {
     const c = column(shape.table, i);
-    return `$${n + 1}::${c.array ? 'pg_catalog.text' : c.type}[]`;
+    return `$${n + 1}::${c.asText ? 'pg_catalog.text' : c.type}[]`;
   });
   return `unnest(${arrays.join(', ')}) AS u(${positions.map((_, n) => `c${n}`).join(', ')})`;
 }
@@ -170,7 +170,7 @@ export function updateSet(shape: Shape, set: readonly number[], key: readonly nu
   const { table } = shape;
   const pairs = set.map((i, n) => {
     const c = column(table, i);
-    return `${c.sql} = u.c${n}${c.array ? `::${c.type}` : ''}`;
+    return `${c.sql} = u.c${n}${c.asText ? `::${c.type}` : ''}`;
   });
   return `UPDATE ${table.only} AS t SET ${pairs.join(', ')} FROM ${unnest(shape, [...set, ...key])} WHERE ${joined(shape, key, set.length)}`;
 }

@@ -13,8 +13,8 @@ export interface TargetColumn {
   readonly type: string;
   /** Type under all domains. */
   readonly base: number;
-  /** A true array: unnest would flatten an array of it, so it travels as text. */
-  readonly array: boolean;
+  /** In an array for unnest it travels as text and is cast: unnest flattens arrays of arrays and spreads composites. */
+  readonly asText: boolean;
   /** Delimiter of array literals of this type: `;` for box. */
   readonly delimiter: string;
   /** `OPERATOR(schema.=)` of the type's default btree class; null: the type has none of its own. */
@@ -179,7 +179,7 @@ function toColumn(column: CatalogColumn, sourceBase: number): TargetColumn {
     sql: quoteIdent(column.name),
     type: column.type,
     base: column.base,
-    array: column.array || column.noarray,
+    asText: column.array || column.noarray || column.kind === 'c',
     delimiter: column.delimiter,
     equals:
       column.operator === null ? null : `OPERATOR(${quoteIdent(column.operatorSchema as string)}.${column.operator})`,
