@@ -67,7 +67,7 @@ async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNo
                   c.relkind, c.relispartition
            FROM pg_class c
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-           LEFT JOIN LATERAL (SELECT string_to_array(indkey::text, ' ')::int2[] AS key FROM pg_index
+           LEFT JOIN LATERAL (SELECT (string_to_array(indkey::text, ' ')::int2[])[1:indnkeyatts] AS key FROM pg_index
                               WHERE indrelid = c.oid AND indisprimary) i ON true
            WHERE c.oid = $1`,
     values: [wire.oid],

@@ -107,7 +107,7 @@ export async function filterProblems(
                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid > 0
      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
      WHERE p.pubname = $1 AND c.relreplident <> 'f' AND NOT EXISTS (
-       SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
+       SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
          AND (CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END))
      GROUP BY 1, 2, 3, a.attnum, r.prattrs HAVING count(*) > (CASE WHEN a.attnum = ANY (r.prattrs) THEN 1 ELSE 0 END)`,
     [publication],

@@ -77,7 +77,7 @@ test('the remedy names the statement, a unique index that would do, and filters 
   await db.query(`CREATE TABLE cand (a int NOT NULL, b text); CREATE UNIQUE INDEX "cand A" ON cand (a);
     CREATE TABLE lost (a int NOT NULL); CREATE UNIQUE INDEX lost_a ON lost (a); ALTER TABLE lost REPLICA IDENTITY USING INDEX lost_a;
     DROP INDEX lost_a; CREATE TABLE nothing (id int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;
-    CREATE TABLE good (id int PRIMARY KEY, state text)`);
+    CREATE TABLE good (id int, state text, PRIMARY KEY (id) INCLUDE (state))`);
   await using source = postgresSource({ url: db.url }, db.name);
   const tables = await catalogOf(source);
   const refusal = async (...args: Parameters<Source['publish']>) =>

@@ -77,7 +77,7 @@ test('each lack of the role and of the tables is found, with what mends it', asy
 
 test('the stream describes its tables; cleanup ends a reader of ours', async () => {
   const db = await database(shared, 'clean');
-  await db.query('CREATE TABLE t (id int PRIMARY KEY)');
+  await db.query('CREATE TABLE t (id int, beside text, PRIMARY KEY (id) INCLUDE (beside))');
   await using source = postgresSource({ url: db.url }, db.name);
   const { tables, identity } = await source.catalog(calm);
   await source.publish(
@@ -90,7 +90,7 @@ test('the stream describes its tables; cleanup ends a reader of ours', async () 
   for await (const item of stream) {
     if (item.kind !== 'batch') continue;
     const insert = item.batch.changes.find((change) => change.kind === 'insert')!;
-    assert.deepEqual(insert.after, ['1']);
+    assert.deepEqual(insert.after, ['1', null]);
     assert.deepEqual(insert.relation.primaryKey, [0]);
     assert.equal(insert.relation.columns[0]!.notNull, true);
     assert.equal(insert.relation.columns[0]!.binarySafe, true);
