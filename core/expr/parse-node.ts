@@ -119,6 +119,7 @@ function parseConst(body: Ast): Expr {
   if (kind === 'fval') {
     const digits = text(inner, 'fval').replaceAll('_', '');
     const whole = /^-?\d+$/.test(digits) ? BigInt(digits) : integerOf(digits);
+    if (whole !== null && BigInt.asIntN(32, whole) === whole) return constant(String(whole), plainType('int4'));
     if (whole !== null && BigInt.asIntN(64, whole) === whole) return constant(String(whole), plainType('int8'));
     return cast(literal(whole === null ? digits : String(whole)), plainType('numeric'));
   }

@@ -70,7 +70,8 @@ export function operator(name: string, args: readonly Expr[]): Expr {
 /** text || anything is concatenation of texts (manual: "String Functions and Operators"). */
 function asTexts(args: readonly Expr[]): readonly Expr[] {
   const category = (expr: Expr): string | undefined => typeInfo(expr.type.oid)?.category;
-  if (!args.some((arg) => category(arg) === 'S')) return args;
+  const own = args.some((arg) => ['U', undefined].includes(category(arg)) && !isUnknown(arg));
+  if (!args.some((arg) => category(arg) === 'S' || (isUnknown(arg) && !own))) return args;
   const isText = (arg: Expr): boolean =>
     isUnknown(arg) || category(arg) === 'S' || typeInfo(arg.type.oid)?.name === 'bytea';
   return args.map((arg) => (isText(arg) ? arg : cast(arg, plainType('text'))));

@@ -22,12 +22,12 @@ function modifiers(name: string, typmod: number): string {
   return '';
 }
 
-/** Modifiers as the parser reads them, to atttypmod. Null: not allowed for this type. */
+/** Modifiers as the parser reads them, to atttypmod. Null: not allowed for this type (a scale beyond the precision is of 15 and later). */
 export function typmodOf(name: string, numbers: readonly number[]): number | null {
   const [a, b = 0] = numbers;
   if (a === undefined) return name === 'bpchar' ? 5 : -1;
   const one = numbers.length === 1;
-  if (name === 'numeric' && a >= 1 && a <= 1000 && b >= 0 && b <= 1000) return ((a << 16) | (b & 0x7ff)) + 4;
+  if (name === 'numeric' && a >= 1 && a <= 1000 && b >= 0 && b <= a) return ((a << 16) | (b & 0x7ff)) + 4;
   if ((name === 'varchar' || name === 'bpchar') && one && a >= 1 && a <= 10_485_760) return a + 4;
   if ((name === 'timestamp' || name === 'timestamptz') && one && a >= 0 && a <= 6) return a;
   return null;

@@ -67,7 +67,7 @@ interface Tally {
 
 async function runBatch(at: ExpressionServer, columns: readonly Column[], seed: number, tally: Tally): Promise<void> {
   const random = new Random(seed);
-  const rows = await at.fill(random, rowsPerBatch);
+  const rows = await at.refill(random, rowsPerBatch);
   const made = candidates(random, columns);
   const sql = made.map(({ expr }) => exprToSql(expr, (name) => `"${name}"`));
   const theirs = await at.evaluate(sql);

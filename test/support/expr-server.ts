@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { Column } from '../../core/api/relation.ts';
+import { handRow } from './expr-cases.ts';
 import type { TestServer } from './servers.ts';
 import { columnName, columnType, type Kind, kinds, pools, quote, type Random } from './expr-values.ts';
 
@@ -41,18 +42,32 @@ export class ExpressionServer implements AsyncDisposable {
   }
 
   /** New rows; returned as the server prints them. */
-  async fill(random: Random, count: number): Promise<readonly (readonly (string | null)[])[]> {
+  async refill(random: Random, count: number): Promise<readonly (readonly (string | null)[])[]> {
     const cell = (kind: Kind): string => (random.chance(15) ? 'NULL' : quote(random.pick(pools[kind])));
     const rows = Array.from(
       { length: count },
       (_, i) => `(${[i, ...kinds.map((kind) => `${cell(kind)}::${columnType[kind] ?? kind}`)].join(', ')})`,
     );
+    return this.#replace(rows);
+  }
+
+  async #replace(rows: readonly string[]): Promise<readonly (readonly (string | null)[])[]> {
     await this.#client.query(`TRUNCATE pg_temp.r; INSERT INTO pg_temp.r VALUES ${rows.join(', ')}`);
-    const result = await this.#client.query<string[]>({
-      text: `SELECT ${kinds.map(columnName).join(', ')} FROM pg_temp.r ORDER BY id`,
-      rowMode: 'array',
+    const text = `SELECT ${kinds.map(columnName).join(', ')} FROM pg_temp.r ORDER BY id`;
+    return (await this.#client.query<string[]>({ text, rowMode: 'array' })).rows;
+  }
+
+  /** The one row of hand-written cases. */
+  async single(): Promise<readonly (readonly (string | null)[])[]> {
+    const cells = kinds.map((kind) => {
+      const text = handRow[kind] ?? null;
+      return text === null ? 'NULL' : `${quote(text)}::${columnType[kind] ?? kind}`;
     });
-    return result.rows;
+    return this.#replace([`(0, ${cells.join(', ')})`]);
+  }
+  async count(predicate: string): Promise<number> {
+    const { rows } = await this.#client.query<{ n: string }>(`SELECT count(*) AS n FROM pg_temp.r WHERE ${predicate}`);
+    return Number(rows[0]?.n);
   }
 
   /** Value or SQLSTATE of every expression on every row. */
@@ -62,10 +77,6 @@ export class ExpressionServer implements AsyncDisposable {
       [expressions],
     );
     return rows.map((row) => (JSON.parse(row.out) as (string | null)[]).map(outcome));
-  }
-  async one(sql: string): Promise<Outcome> {
-    const [outcomes] = await this.evaluate([sql]);
-    return outcomes?.[0] as Outcome;
   }
 }
 const outcome = (text: string | null): Outcome =>

@@ -1,4 +1,5 @@
 import type { Expr } from '../../api/expr.ts';
+import { unsupportedForm } from '../errors.ts';
 import type { Refusal } from '../table.ts';
 import * as dt from '../values/datetime.ts';
 import { Decimal, INFINITY, MINUS_INFINITY } from '../values/decimal.ts';
@@ -117,6 +118,8 @@ export function extractTimestamp(text: string, at: dt.Micros): Decimal | null {
   const { days, rest } = dt.splitMicros(at);
   switch (field) {
     case 'epoch':
+      // Before 15 the server computes these few in floating point.
+      if (BigInt.asIntN(64, at) !== at) throw unsupportedForm('the epoch of a timestamp after the year 292277');
       return new Decimal(at, 6);
     case 'hour':
       return int(Math.floor(rest / 3_600_000_000));

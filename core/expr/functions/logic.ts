@@ -203,8 +203,10 @@ const subscript = special('subscript', {
   build: ([a, i]) => {
     return (row) => {
       const list = (a as Evaluate)(row) as ArrayValue | null;
+      // The server does not look at the subscript of an array that is NULL.
+      if (list === null) return null;
       const at = (i as Evaluate)(row) as number | null;
-      if (list === null || at === null || list.lengths.length !== 1) return null;
+      if (at === null || list.lengths.length !== 1) return null;
       return list.items[at - (list.lower[0] as number)] ?? null;
     };
   },

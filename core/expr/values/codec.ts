@@ -3,7 +3,15 @@ import { invalidText, outOfRange, unsupportedForm } from '../errors.ts';
 import { elementInfo, type TypeName, typeInfo } from '../types.ts';
 import { type ArrayValue, encodeArray, equalArrays, parseArray } from './array.ts';
 import * as dt from './datetime.ts';
-import { compareDecimal, type Decimal, decodeDecimal, encodeDecimal, parseDecimal, trimSpace } from './decimal.ts';
+import {
+  compareDecimal,
+  type Decimal,
+  decodeDecimal,
+  decodeUnscaled,
+  encodeDecimal,
+  parseDecimal,
+  trimSpace,
+} from './decimal.ts';
 import { compareFloat, encodeFloat4, encodeFloat8, parseFloat4, parseFloat8 } from './float.ts';
 import { equalJson, type Json, parseJson, printJson } from './json.ts';
 import { compareBytes, compareText, decodeBytes, encodeBytes, parseBytes, parseUuid, trimBlanks } from './text.ts';
@@ -120,7 +128,7 @@ export const codecs: { readonly [K in TypeName]: Codec<Values[K]> } = {
   },
   name: { ...string(compareText), input: parseName },
   int8: {
-    decode: BigInt,
+    decode: decodeUnscaled,
     input: (text) => parseInteger(text, 64, 'bigint'),
     encode: String,
     compare: bigger,

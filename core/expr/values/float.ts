@@ -66,7 +66,7 @@ function layout(exponential: string, fixedBelow: number): string {
 
 function shortest4(value: number): string {
   for (let digits = 0; digits < 9; digits++) {
-    const text = value.toExponential(digits);
+    const text = evenTie(value, digits) ?? value.toExponential(digits);
     if (strictlyNear4(Number(text), value)) return strip(text);
     // Below a power of two the interval is lopsided: a neighbour on the wide side may read back.
     const [mantissa = '', exponent = ''] = text.split('e');
@@ -75,6 +75,17 @@ function shortest4(value: number): string {
     if (strictlyNear4(Number(up), value)) return strip(Number(up).toExponential());
   }
   return strip(value.toExponential(8));
+}
+/** A float4 that lies exactly between two decimals of so many digits becomes the even one; JavaScript rounds away from zero. */
+function evenTie(value: number, digits: number): string | null {
+  const size = Math.abs(value);
+  const shift = digits - Math.floor(Math.log10(size));
+  // 24 bits times 5^12 are exact in a float8; farther out there is no tie, or the value is an integer.
+  if (shift < 0 || shift > 12) return null;
+  const scaled = size * 10 ** shift;
+  if (scaled % 1 !== 0.5) return null;
+  const down = Math.floor(scaled);
+  return ((Math.sign(value) * (down % 2 === 0 ? down : down + 1)) / 10 ** shift).toExponential(digits);
 }
 const floats = new Float32Array(1);
 const words = new Int32Array(floats.buffer);
