@@ -99,7 +99,10 @@ test('a source that breaks off ends the copy with its error and leaves no row (I
   const breaks: ((from: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>)[] = [
     // At once, inside a header, inside a payload, and a clean end inside a message.
     async function* (from) {
-      for await (const _ of from) throw new Error('source gone');
+      for await (const frame of from) {
+        if (frame.length > 0) throw new Error('source gone');
+        yield frame;
+      }
     },
     async function* (from) {
       for await (const frame of from) {
