@@ -98,7 +98,8 @@ export class ReplicationSocket {
   #read(chunk: Buffer): void {
     if (this.#closed) return;
     this.lastRead = performance.now();
-    if (this.#coalesce && chunk.length < SMALL_READ) this.#rest(true);
+    // What Node has read already is passed on first: over TLS each record is a chunk of its own.
+    if (this.#coalesce && chunk.length < SMALL_READ && this.#socket.readableLength === 0) this.#rest(true);
     this.#target.chunk(chunk);
   }
 
