@@ -36,6 +36,17 @@ export async function openCopy(input: CopyInput): Promise<CopyRun> {
   const exclude = input.exclude === undefined ? {} : { tables: { exclude: input.exclude } };
   const source = postgresSource({ url: input.source, ...exclude } as never, pipeline, log);
   const sink = await newSink(input.target, pipeline, log);
+  try {
+    return await planCopy(input, { source, sink, log });
+  } catch (error) {
+    await sink[Symbol.asyncDispose]();
+    await source[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink' | 'log'>): Promise<CopyRun> {
+  const { source, sink, log } = parts;
   const catalog = await source.catalog(calm);
   const result = planTables({
     tables: catalog.tables,
