@@ -2,6 +2,7 @@ import type { CheckpointStore } from '../api/checkpoint.ts';
 import type { Logger, Metrics, PluginContext } from '../api/context.ts';
 import type { Transform } from '../api/transform.ts';
 import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
+import { callPlugin, guarded } from '../registry/call.ts';
 import { runtimeError } from './errors.ts';
 import type { Instances, SinkInstance, TransformStep } from './instances.ts';
 
@@ -18,12 +19,16 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
   const made = new AsyncDisposableStack();
   try {
     const source = made.use(
-      await config.source.plugin.create(config.source.options as never, context(options, 'source')),
+      await create(config.source, () =>
+        config.source.plugin.create(config.source.options as never, context(options, 'source')),
+      ),
     );
     const shared = await steps(options, config.transforms);
     const sinks: SinkInstance[] = [];
     for (const use of config.sinks) {
-      const sink = made.use(await use.plugin.create(use.options as never, context(options, use.name)));
+      const sink = made.use(
+        await create(use, () => use.plugin.create(use.options as never, context(options, use.name))),
+      );
       const own = await steps(options, use.transforms);
       sinks.push({ name: use.name, plugin: use.plugin.name, sink, tables: use.tables, steps: [...shared, ...own] });
     }
@@ -39,13 +44,26 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
 export function createStore(options: AssembleOptions): Promise<CheckpointStore> {
   const { checkpoint } = options.config;
   if (checkpoint === null) throw runtimeError('PGS6009', 'the file names no checkpoint and no plugin offers one');
-  return checkpoint.plugin.create(checkpoint.options as never, context(options, 'checkpoint'));
+  return create(checkpoint, () =>
+    checkpoint.plugin.create(checkpoint.options as never, context(options, 'checkpoint')),
+  );
+}
+
+/** Every call of an instance goes through the wrapper that names the plugin in what it throws. */
+async function create<T extends object>(
+  use: { readonly plugin: { readonly name: string } },
+  make: () => Promise<T>,
+): Promise<T> {
+  const callee = { plugin: use.plugin.name };
+  return guarded(await callPlugin(callee, 'create', make), callee);
 }
 
 async function steps(options: AssembleOptions, uses: readonly TransformUse[]): Promise<readonly TransformStep[]> {
   const made: TransformStep[] = [];
   for (const use of uses) {
-    const transform: Transform = await use.plugin.create(use.options as never, context(options, use.label));
+    const transform: Transform = await callPlugin({ plugin: use.plugin.name }, 'create', () =>
+      use.plugin.create(use.options as never, context(options, use.label)),
+    );
     made.push({ transform, tables: use.tables, label: use.label });
   }
   return made;
