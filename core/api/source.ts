@@ -27,6 +27,8 @@ export interface SourceTable {
 
 export interface SourceCatalog {
   readonly identity: SourceIdentity;
+  /** End of WAL just before the catalog was read: a change below it may be older than what the catalog says. */
+  readonly at: bigint;
   /** The tables that the file chooses: leaf partitions and plain tables. Patterns that match nothing are an error. */
   readonly tables: readonly SourceTable[];
   /** User tables that the file leaves out. */

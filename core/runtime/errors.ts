@@ -96,6 +96,13 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6014: {
+    title: 'Transforms changed',
+    cause: 'The file maps rows otherwise than when the copy was made; target and stream would no longer agree.',
+    remedy: 'Restore the transforms, or start over: `pgsluice cleanup`, empty the target, `pgsluice run`.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

@@ -34,6 +34,7 @@ export async function planSinks(
       sink: { name: instance.name, tables: instance.tables, traits },
       sourceVersion: catalog.identity.version,
       streaming,
+      catalogAt: catalog.at,
     };
     const result = planTables(input);
     problems.push(...result.problems);

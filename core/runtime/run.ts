@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { formatLsn, type HandoffLsn, parseLsn } from '../api/lsn.ts';
 import { relationName } from '../api/relation.ts';
 import type { SnapshotSession } from '../api/snapshot.ts';
 import type { SourceCatalog, SourceIdentity } from '../api/source.ts';
-import type { PipelineConfig } from '../config/pipeline-config.ts';
+import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
 import { publishedTables } from '../plan/publication.ts';
-import type { Head } from '../state/pipeline-state.ts';
+import type { Head, PipelineState } from '../state/pipeline-state.ts';
 import { runtimeError } from './errors.ts';
 import type { Instances, RunContext } from './instances.ts';
 import { mappersOf, type Planning, planSinks } from './planning.ts';
@@ -32,6 +33,7 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   const { config } = options;
   const catalog = await source.catalog(context.stop);
   checkIdentity(state.head, catalog.identity);
+  checkFile(state, config);
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
   if (state.head?.phase === 'starting') await startOver(context);
   const streaming = config.snapshot.mode !== 'initial_only';
@@ -169,6 +171,24 @@ function readStop(text: string): bigint {
   } catch (cause) {
     throw runtimeError('PGS6005', `--stop-at ${JSON.stringify(text)} is not an LSN`, { cause });
   }
+}
+
+/**
+ * What is in the target was made by the transforms of the first start, and the publication filters by them: rows that a
+ * wider filter would keep were never sent. So a changed chain is refused, not applied from here on.
+ */
+function checkFile(state: PipelineState, config: PipelineConfig): void {
+  const then = state.get('file');
+  if (state.head === null || state.head.phase === 'starting' || then === null || then === fingerprint(config)) return;
+  throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
+}
+
+function fingerprint(config: PipelineConfig): string {
+  const chain = (uses: readonly TransformUse[]) => uses.map((use) => [use.plugin.name, use.tables, use.options]);
+  const sinks = config.sinks.map((sink) => [sink.name, sink.plugin.name, sink.tables, chain(sink.transforms)]);
+  return createHash('sha256')
+    .update(JSON.stringify([chain(config.transforms), sinks]))
+    .digest('hex');
 }
 
 function checkIdentity(head: Head | null, now: SourceIdentity): void {

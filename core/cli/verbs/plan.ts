@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { printPlan } from '../../plan/print.ts';
+import { publishedTables } from '../../plan/publication.ts';
 import { planSinks } from '../../runtime/planning.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -16,8 +17,12 @@ export function register(program: Command, cli: Cli): void {
         const { config, context, instances } = pipeline;
         const catalog = await context.source.catalog(signal);
         const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', signal);
+        const published = publishedTables(
+          planning.sinks.map((sink) => sink.plans),
+          catalog.identity.version,
+        );
         for (const sink of planning.sinks) {
-          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans)}\n`);
+          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published)}\n`);
         }
       }),
     );

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { parseLsn } from '../../../core/api/lsn.ts';
 import type { Relation } from '../../../core/api/relation.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import type { SourceCatalog, SourceIdentity, SourceTable } from '../../../core/api/source.ts';
@@ -14,15 +15,25 @@ export async function readCatalog(
   identity: SourceIdentity,
   patterns: TablesOption,
 ): Promise<SourceCatalog> {
+  const at = await walEnd(client);
   const { chosen, excluded } = chooseTables(await readTables(client), patterns);
   if (chosen.length === 0) {
     throw sourceError('PGS2102', `database "${identity.database}" has no table that the file chooses`);
   }
   return {
     identity,
+    at,
     tables: await withShapes(client, chosen),
     excluded: excluded.map(({ schema, name }) => ({ schema, name })),
   };
+}
+
+/** On a standby the receive position takes the place of the insert position. */
+async function walEnd(client: pg.Client): Promise<bigint> {
+  const { rows } = await client.query<{ at: string }>(
+    `SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), '0/0') ELSE pg_current_wal_lsn() END AS at`,
+  );
+  return parseLsn(rows[0]!.at);
 }
 
 async function withShapes(client: pg.Client, tables: readonly CatalogTable[]): Promise<readonly SourceTable[]> {
