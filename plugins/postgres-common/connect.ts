@@ -32,6 +32,8 @@ const settings: Readonly<Record<string, string>> = {
   TimeZone: 'UTC',
   extra_float_digits: '3',
   bytea_output: 'hex',
+  // The text of money depends on it.
+  lc_monetary: 'C',
   xmloption: 'content',
   statement_timeout: '0',
   lock_timeout: '0',

@@ -27,7 +27,9 @@ export async function findPositions(
   const bySink = new Map<string, CommitLsn>();
   let from: bigint | null = null;
   for (const { name, sink } of sinks) {
-    const at: bigint = (await sink.stream.resume(signal)) ?? state.position(name) ?? handoff;
+    const known: bigint = (await sink.stream.resume(signal)) ?? state.position(name) ?? handoff;
+    // A position below the slot's consistent point was left by an earlier pipeline of this name.
+    const at = known > handoff ? known : handoff;
     bySink.set(name, at as CommitLsn);
     if (from === null || at < from) from = at;
   }
