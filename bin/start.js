@@ -1,4 +1,8 @@
 import { existsSync } from 'node:fs';
+import module from 'node:module';
+
+// What was compiled, and stripped of types, once is not again: a verb starts in half the time.
+module.enableCompileCache?.();
 
 /** A checkout runs the sources as they are; a published package holds what tsc made of them. */
 const source = new URL('../core/cli/main.ts', import.meta.url);
