@@ -63,7 +63,8 @@ export async function openChunk(
   }
   const copy = await session.openRows(chunk, plan.query, more.signal);
   const rows = metered(copy.rows, sizeOf, meter);
-  return { ...copy, rows: plan.tail === null ? rows : through(rows, plan.tail) };
+  const at = { lsn: session.exactAt, takenAt: session.takenAt };
+  return { ...copy, at, rows: plan.tail === null ? rows : through(rows, plan.tail) };
 }
 
 async function* metered<T>(

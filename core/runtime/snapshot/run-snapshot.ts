@@ -157,7 +157,8 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
 async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
   const { context, session } = run;
   await job.sink.sink.snapshot.loaded(job.plan, run.signal);
-  const state = { state: 'copied', exactAt: session.exactAt, rows: job.rows, bytes: job.bytes } as const;
+  const exactAt = exactFor(job.sink, session);
+  const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
   await context.state.setTable(job.sink.name, job.name, state);
   job.view.phase = 'copied';
   context.log.log('info', 'table-copied', `${job.name} is copied`, {
@@ -167,7 +168,15 @@ async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
     bytes: job.bytes,
     seconds: (Date.now() - (job.view.startedAt ?? Date.now())) / 1000,
   });
-  run.finishing.start(job.sink, job.plan, session.exactAt);
+  run.finishing.start(job.sink, job.plan, exactAt);
+}
+
+/**
+ * From where the stream's changes of a copied table count (I5). A sink that cannot take back what a broken copy wrote gets
+ * all since the slot's consistent point: a row that the broken copy wrote and that is gone from this snapshot is deleted there.
+ */
+function exactFor({ traits }: PlannedSink, { handoff, exactAt }: SnapshotSession): SnapshotLsn {
+  return traits.replaysOverlap === true && handoff !== null ? (handoff as bigint as SnapshotLsn) : exactAt;
 }
 
 /** Index builds of finished tables, beside the copies; the sink bounds how many run at once. */
