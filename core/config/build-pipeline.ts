@@ -84,7 +84,8 @@ async function sinkUses(value: unknown, context: BuildContext): Promise<SinkUse[
       context.problems.push({ code: 'PGS1013', message, ...place });
     }
     names.set(name, first ?? index);
-    uses.push({ ...rest, name, tables: tableList(envelope['tables']), transforms: inner });
+    const buffer = envelope['buffer'] as number;
+    uses.push({ ...rest, name, tables: tableList(envelope['tables']), transforms: inner, buffer });
   }
   return uses;
 }

@@ -27,6 +27,8 @@ export interface SinkUse extends PluginUse<SinkPlugin> {
   readonly tables: readonly string[] | null;
   /** After those of the pipeline. */
   readonly transforms: readonly TransformUse[];
+  /** Bytes of memory for changes that wait for this sink. */
+  readonly buffer: number;
 }
 
 export interface DeadLetterConfig {

@@ -25,6 +25,12 @@ export const envelopes: Readonly<Record<UseKind, { readonly [key: string]: JsonS
       description: 'name of this sink in reports and state: lower-case letters, digits and _; default: its plugin',
     },
     tables: tableListSchema,
+    buffer: {
+      type: 'string',
+      format: 'size',
+      default: '64MB',
+      description: 'Memory for changes that this sink has not taken yet while other sinks go on; when full, all wait.',
+    },
     transforms: {
       type: ['array', 'null'],
       items: use,

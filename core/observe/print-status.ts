@@ -68,8 +68,11 @@ function runLines({ run, slot }: StatusReport, now: number): string[] {
     const bytes = sink['lagBytes'];
     const lag = typeof seconds === 'number' ? formatSeconds(seconds) : 'unknown';
     const behind = typeof bytes === 'number' ? `, ${formatBytes(bytes)}` : '';
+    const { retrying, queuedBytes } = sink;
+    const waiting = typeof queuedBytes === 'number' && queuedBytes > 0 ? `, ${formatBytes(queuedBytes)} waiting` : '';
+    const trying = typeof retrying === 'string' ? `, trying again after ${retrying}` : '';
     lines.push(
-      `  ${String(sink['name'])}: lag ${lag}${behind}, ${String(sink['changes'])} changes applied, durable ${String(sink['durable'])}`,
+      `  ${String(sink['name'])}: lag ${lag}${behind}, ${String(sink['changes'])} changes applied, durable ${String(sink['durable'])}${waiting}${trying}`,
     );
   }
   return lines;

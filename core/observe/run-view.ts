@@ -30,8 +30,10 @@ export interface SinkView {
   transactions: number;
   changes: number;
   bytes: number;
-  /** Bytes waiting in the lane. */
+  /** Memory of the changes that wait for it or that it may be given again, in bytes. */
   queued: number;
+  /** Code of the failure after which it is tried again, while others may go on. */
+  retrying: string | null;
 }
 
 export class RunView {
@@ -86,7 +88,17 @@ export class RunView {
   sink(name: string): SinkView {
     let view = this.sinks.get(name);
     if (view === undefined) {
-      view = { name, written: null, durable: null, commitTime: null, transactions: 0, changes: 0, bytes: 0, queued: 0 };
+      view = {
+        name,
+        written: null,
+        durable: null,
+        commitTime: null,
+        transactions: 0,
+        changes: 0,
+        bytes: 0,
+        queued: 0,
+        retrying: null,
+      };
       this.sinks.set(name, view);
     }
     return view;

@@ -42,6 +42,7 @@ function sinkRecord(view: RunView, sink: SinkView, now: number): Json {
     changes: sink.changes,
     bytes: sink.bytes,
     queuedBytes: sink.queued,
+    retrying: sink.retrying,
   };
 }
 

@@ -30,7 +30,8 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
         await create(use, () => use.plugin.create(use.options as never, context(options, use.name))),
       );
       const own = await steps(options, use.transforms);
-      sinks.push({ name: use.name, plugin: use.plugin.name, sink, tables: use.tables, steps: [...shared, ...own] });
+      const { name, tables, buffer } = use;
+      sinks.push({ name, plugin: use.plugin.name, sink, tables, steps: [...shared, ...own], buffer });
     }
     const store = made.use(await createStore(options));
     const all = made.move();

@@ -21,6 +21,8 @@ export interface SinkInstance {
   readonly tables: readonly string[] | null;
   /** The pipeline's transforms, then the sink's own. */
   readonly steps: readonly TransformStep[];
+  /** Bytes of memory for changes that wait for it. */
+  readonly buffer: number;
 }
 
 /** Everything that the file names, created; disposed of together. */
