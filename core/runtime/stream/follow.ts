@@ -14,8 +14,6 @@ export interface FollowOptions {
   readonly ledger: AckLedger;
   readonly barriers: Barriers;
   readonly hold: Hold;
-  /** Bytes that may wait in one lane before the source is no longer read. */
-  readonly laneBytes: number;
   /** Saves a position for sinks that keep none, before it is confirmed. */
   readonly beforeConfirm: (upTo: CommitLsn) => Promise<void>;
   readonly beforeConfirmIdle: (at: IdleLsn) => Promise<void>;
@@ -108,10 +106,10 @@ function tick(): Promise<'progress'> {
 
 /** Waits until one lane is free and none has more than its share queued (I8). */
 async function roomIn(options: FollowOptions): Promise<void> {
-  const { lanes, laneBytes, failure } = options;
+  const { lanes, failure } = options;
   for (;;) {
     failure.throwIfAborted();
-    const full = lanes.filter((lane) => lane.queuedBytes > laneBytes);
+    const full = lanes.filter((lane) => lane.full);
     if (full.length === 0 && (lanes.length === 0 || lanes.some((lane) => !lane.busy))) return;
     const waitFor = full.length > 0 ? full : lanes.filter((lane) => lane.busy);
     await raceAbort(

@@ -4,6 +4,7 @@ import type { ChangeMapper } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../../observe/run-view.ts';
 import { join } from './join.ts';
+import { memoryOf } from './memory.ts';
 import type { Skip } from './skip.ts';
 
 export interface LaneOptions {
@@ -15,6 +16,8 @@ export interface LaneOptions {
   readonly position: CommitLsn;
   /** Queued batches are joined up to this many bytes when the sink was slower than the source. */
   readonly mergeBytes: number;
+  /** Bytes of memory that may wait here before the source is no longer read, for any sink. */
+  readonly room: number;
   /** An idle sink that accepted without being durable is flushed after this many milliseconds. */
   readonly flushAfter: number;
   readonly view: SinkView;
@@ -51,8 +54,9 @@ export class Lane {
   get busy(): boolean {
     return this.#running !== null;
   }
-  get queuedBytes(): number {
-    return this.#queuedBytes;
+  /** Nothing more may be offered until something was taken (I8). */
+  get full(): boolean {
+    return this.#queuedBytes > this.#options.room;
   }
   /** Everything that was offered is durable. */
   get settled(): boolean {
@@ -61,7 +65,7 @@ export class Lane {
 
   offer(batch: StreamBatch): void {
     this.#queue.push(batch);
-    this.#queuedBytes += batch.bytes;
+    this.#queuedBytes += memoryOf(batch);
     this.#options.view.queued = this.#queuedBytes;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -165,12 +169,13 @@ export class Lane {
     if (first === undefined) return null;
     const joined = [first];
     let bytes = first.bytes;
+    this.#queuedBytes -= memoryOf(first);
     while (this.#queue.length > 0 && bytes + this.#queue[0]!.bytes <= this.#options.mergeBytes) {
       const next = this.#queue.shift()!;
       joined.push(next);
       bytes += next.bytes;
+      this.#queuedBytes -= memoryOf(next);
     }
-    this.#queuedBytes -= bytes;
     this.#options.view.queued = this.#queuedBytes;
     return joined.length === 1 ? first : join(joined);
   }

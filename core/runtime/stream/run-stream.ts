@@ -9,6 +9,7 @@ import { type Barrier, Barriers } from './barriers.ts';
 import { Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
 import { Lane } from './lane.ts';
+import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
 import { Skip } from './skip.ts';
 
@@ -23,9 +24,9 @@ export interface StreamRunOptions {
 
 /** Tries in a row that bring nothing before the run gives up. */
 const tries = 12;
-const laneBytes = 64 * 1024 * 1024;
 const mergeBytes = 16 * 1024 * 1024;
 const flushAfter = 100;
+const noteEvery = 1000;
 const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
 
 /**
@@ -79,7 +80,6 @@ async function stretch(
       ledger,
       barriers,
       hold: new Hold(context.pipeline, holdLimits),
-      laneBytes,
       stop: context.stop,
       failure: failure.signal,
       beforeConfirm: async (upTo) => {
@@ -122,19 +122,53 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
   const position = positions.bySink.get(sink.name)!;
   const exact = new Map<string, SnapshotLsn>();
   for (const [table, { exactAt }] of context.state.tables(sink.name)) exact.set(table, exactAt);
-  return new Lane({
+  const view = context.view.sink(sink.name);
+  const room = sink.buffer / 2;
+  const { stream } = sink.sink;
+  // One sink alone goes the way of a crash, which keeps nothing; of several, one may fail while the others go on.
+  const alone = options.sinks.length === 1;
+  const note = alone || sink.traits.keepsPosition === true ? null : noteNowAndThen(context, sink.name);
+  const lane: Lane = new Lane({
     name: sink.name,
-    sink: sink.sink.stream,
+    sink: alone
+      ? stream
+      : new RetrySink({
+          sink: stream,
+          position,
+          keepBytes: room,
+          tries,
+          blocking: () => lane.full,
+          stop: context.stop,
+          view,
+          log: context.log,
+        }),
     mapper: options.mappers.get(sink.name)!,
     skip: new Skip(position, exact),
     position,
-    mergeBytes,
+    // Of rows of any width, what is joined has room to be kept.
+    mergeBytes: alone ? mergeBytes : Math.min(mergeBytes, sink.buffer / 16),
+    room,
     flushAfter,
-    view: context.view.sink(sink.name),
-    onDurable: (upTo) => ledger.durable(sink.name, upTo),
+    view,
+    onDurable: (upTo) => {
+      ledger.durable(sink.name, upTo);
+      note?.(upTo);
+    },
     onFailure: (error) => failure.abort(error),
     signal: failure.signal,
   });
+  return lane;
+}
+
+/** While another sink holds back what is confirmed, the position of one that keeps none must not grow old in the checkpoint. */
+function noteNowAndThen(context: RunContext, sink: string): (upTo: CommitLsn) => void {
+  let last = Date.now();
+  return (upTo) => {
+    if (Date.now() - last < noteEvery) return;
+    last = Date.now();
+    // A failure shows again where it counts: before something is confirmed.
+    context.state.setPosition(sink, upTo).catch(() => {});
+  };
 }
 
 /** I1: positions of sinks that keep none are in the checkpoint before the source is told. */
