@@ -62,6 +62,11 @@ export interface SnapshotSink {
   finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
   /** All tables are finished: foreign keys, triggers, materialized views. Repeatable. */
   finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void>;
+  /**
+   * The first start failed before a row was copied: puts back what {@link prepare} took away. False: something that was made
+   * stays, and its state with it, so that the next run goes on from there.
+   */
+  abandon?(): Promise<boolean>;
 }
 
 /** What a cut-over needs of a sink that is a database. */

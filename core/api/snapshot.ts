@@ -38,8 +38,11 @@ export interface RowCopy {
  * `exactAt` equals `handoff` on a first run and is later after a restart, as an exported snapshot cannot be reopened (I5).
  */
 export interface SnapshotSession extends AsyncDisposable {
-  readonly handoff: HandoffLsn;
+  /** Null where no stream follows (`only`). */
+  readonly handoff: HandoffLsn | null;
   readonly exactAt: SnapshotLsn;
+  /** Of a session of kind `only`: two sessions with the same text read the same rows. */
+  readonly sees?: string;
   /** Wall clock of the snapshot, microseconds since 1970-01-01 UTC. */
   readonly takenAt: bigint;
   /** The name of the exported snapshot (`SET TRANSACTION SNAPSHOT`), for tools that read beside us. */

@@ -1,4 +1,4 @@
-import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint } from './lsn.ts';
+import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from './lsn.ts';
 import type { StreamBatch } from './change.ts';
 import type { CheckReport } from './check.ts';
 import type { DigestReader } from './digest.ts';
@@ -108,7 +108,8 @@ export interface Source extends AsyncDisposable {
   catalog(signal: AbortSignal): Promise<SourceCatalog>;
   /**
    * `new`: makes the slot and exports its snapshot; on failure the slot is dropped again. `again`: the slot exists; a temporary slot gives
-   * a new snapshot with an exact position (I5).
+   * a new snapshot with an exact position (I5). `only`: neither slot nor publication, nothing is left on the source; where
+   * `before` saw the same rows, its position is the new session's, too.
    */
   snapshot(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession>;
   dumpSchema(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump>;
@@ -125,4 +126,8 @@ export interface Source extends AsyncDisposable {
   check(report: CheckReport, signal: AbortSignal): Promise<void>;
 }
 
-export type SnapshotStart = { readonly kind: 'new' } | { readonly kind: 'again'; readonly handoff: HandoffLsn };
+/** `only`: a copy without a stream. `before`: what an earlier session told of itself, so that an unchanged source is known again. */
+export type SnapshotStart =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'again'; readonly handoff: HandoffLsn }
+  | { readonly kind: 'only'; readonly before: { readonly sees: string; readonly exactAt: SnapshotLsn } | null };

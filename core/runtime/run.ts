@@ -1,16 +1,13 @@
-import { createHash } from 'node:crypto';
-import { formatLsn, type HandoffLsn, parseLsn } from '../api/lsn.ts';
+import { formatLsn, parseLsn } from '../api/lsn.ts';
 import { relationName } from '../api/relation.ts';
-import type { SnapshotSession } from '../api/snapshot.ts';
 import type { SourceCatalog, SourceIdentity } from '../api/source.ts';
-import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
-import { publishedTables } from '../plan/publication.ts';
+import type { PipelineConfig } from '../config/pipeline-config.ts';
 import type { Head, PipelineState } from '../state/pipeline-state.ts';
 import { runtimeError } from './errors.ts';
+import { fileKey, fingerprint } from './fingerprint.ts';
 import type { Instances, RunContext } from './instances.ts';
 import { mappersOf, type Planning, planSinks } from './planning.ts';
-import { RateLimit } from './rate-limit.ts';
-import { runSnapshot } from './snapshot/run-snapshot.ts';
+import { firstStart, snapshotPhase, startOver } from './snapshot/phase.ts';
 import type { FollowEnd } from './stream/follow.ts';
 import { runStream } from './stream/run-stream.ts';
 
@@ -34,108 +31,23 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   const catalog = await source.catalog(context.stop);
   checkIdentity(state.head, catalog.identity);
   checkFile(state, config);
+  if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
   if (state.head?.phase === 'starting') await startOver(context);
   const streaming = config.snapshot.mode !== 'initial_only';
   const planning = await planSinks(options.instances.sinks, knownTables(context, catalog), streaming, context.stop);
   if (state.head === null || state.head.phase === 'starting') {
-    await firstStart(context, options, catalog, planning);
+    await firstStart(context, { config, instances: options.instances, catalog, planning });
   } else if (state.head.phase === 'snapshot') {
-    await snapshotPhase(context, options, catalog, planning);
+    await snapshotPhase(context, { config, instances: options.instances, catalog, planning });
   }
   if (!streaming) return 'copied';
   return streamPhase(context, options, planning);
 }
 
-/** A first start that fails before a row was copied leaves nothing behind: no slot that keeps WAL, no publication, no state. */
-async function firstStart(
-  context: RunContext,
-  options: RunOptions,
-  catalog: SourceCatalog,
-  planning: Planning,
-): Promise<void> {
-  try {
-    await snapshotPhase(context, options, catalog, planning);
-  } catch (error) {
-    if (context.view.phase === 'starting' || context.view.phase === 'schema') await undo(context, options);
-    throw error;
-  }
-}
-
-async function undo(context: RunContext, options: RunOptions): Promise<void> {
-  try {
-    await context.state.settled().catch(() => {});
-    await context.source.control.cleanup();
-    for (const { sink } of options.instances.sinks) await sink.cleanup();
-    await options.instances.store.remove();
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    context.log.log(
-      'warn',
-      'undo-failed',
-      `could not remove what the start had made (${message}); run pgsluice cleanup`,
-    );
-  }
-}
-
-/** A killed first start may have left slot and publication, of which nothing was used yet. */
-async function startOver(context: RunContext): Promise<void> {
-  const dropped = await context.source.control.cleanup();
-  context.log.log('info', 'start-over', 'an earlier start did not get as far as a snapshot', {
-    dropped: dropped.join(', '),
-  });
-}
-
-async function snapshotPhase(
-  context: RunContext,
-  options: RunOptions,
-  catalog: SourceCatalog,
-  planning: Planning,
-): Promise<void> {
-  const { state, source } = context;
-  const { config } = options;
-  const { identity } = catalog;
-  const { mode, workers, chunk_size: chunkBytes } = config.snapshot;
-  const fresh = state.head === null || state.head.phase === 'starting';
-  if (fresh) await state.setHead({ phase: 'starting', identity, handoff: null });
-  if (fresh)
-    await state.put(
-      'tables',
-      catalog.tables.map((table) => relationName(table.relation)),
-    );
-  if (fresh && mode !== 'initial_only') {
-    await source.publish(
-      publishedTables(
-        planning.sinks.map((sink) => sink.plans),
-        identity.version,
-      ),
-      context.stop,
-    );
-  }
-  if (mode === 'never') {
-    const handoff = await source.ensureSlot(context.stop);
-    await state.setHead({ phase: 'stream', identity, handoff });
-    return;
-  }
-  const open = async (): Promise<SnapshotSession> => {
-    const handoff = state.head?.handoff ?? null;
-    if (mode === 'initial_only') return source.snapshot({ kind: 'again', handoff: 0n as HandoffLsn }, context.stop);
-    if (!fresh && handoff !== null) return source.snapshot({ kind: 'again', handoff }, context.stop);
-    const session = await source.snapshot({ kind: 'new' }, context.stop);
-    await state.setHead({ phase: 'snapshot', identity, handoff: session.handoff });
-    context.log.log('info', 'slot-created', `slot created at ${formatLsn(session.handoff)}`, {
-      lsn: formatLsn(session.handoff),
-    });
-    return session;
-  };
-  const limit = new RateLimit(config.limit.rate);
-  await runSnapshot(context, { catalog, sinks: planning.sinks, workers, chunkBytes, limit }, open);
-  await state.setHead({
-    phase: mode === 'initial_only' ? 'done' : 'stream',
-    identity,
-    handoff: state.head?.handoff ?? null,
-  });
-  context.log.log('info', 'snapshot-finished', 'all tables are copied and finished', {});
+function copiedBefore(context: RunContext): RunEnd {
+  context.log.log('info', 'copied-before', 'this copy was completed by an earlier run; nothing is done');
+  return 'copied';
 }
 
 async function streamPhase(context: RunContext, options: RunOptions, planning: Planning): Promise<RunEnd> {
@@ -178,17 +90,9 @@ function readStop(text: string): bigint {
  * wider filter would keep were never sent. So a changed chain is refused, not applied from here on.
  */
 function checkFile(state: PipelineState, config: PipelineConfig): void {
-  const then = state.get('file');
+  const then = state.get(fileKey);
   if (state.head === null || state.head.phase === 'starting' || then === null || then === fingerprint(config)) return;
   throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
-}
-
-function fingerprint(config: PipelineConfig): string {
-  const chain = (uses: readonly TransformUse[]) => uses.map((use) => [use.plugin.name, use.tables, use.options]);
-  const sinks = config.sinks.map((sink) => [sink.name, sink.plugin.name, sink.tables, chain(sink.transforms)]);
-  return createHash('sha256')
-    .update(JSON.stringify([chain(config.transforms), sinks]))
-    .digest('hex');
 }
 
 function checkIdentity(head: Head | null, now: SourceIdentity): void {

@@ -16,7 +16,7 @@ import type { BulkOptions } from './options.ts';
 import { makeOne } from './schema/restore.ts';
 import { readTree } from './schema/tree.ts';
 import { refreshViews } from './schema/views.ts';
-import { readPhase, readTables, setTablePhase, writePhase } from './state.ts';
+import { bulkStateExists, readPhase, readTables, setTablePhase, writePhase } from './state.ts';
 
 export interface FinishMore {
   readonly builder: Builder;
@@ -57,6 +57,36 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
     await refreshViews(sessions, relids, { emptyOnly: create, all: create, signal });
   }
   // Last of all, as both may fire at what comes before.
+  await enableTriggers(builder, signal);
+  await makeLateObjects(more);
+  await sessions.transaction(async (client) => {
+    await setTablePhase(client, owner, { relids, phase: 'built' });
+    await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2', [owner.pipeline, owner.sink]);
+    await writePhase(client, owner, 'finished');
+  }, true);
+}
+
+/**
+ * Before a row was copied: what was set aside comes back, on tables that are as they were. False: objects of the source's
+ * schema were made, and the next run goes on behind them.
+ */
+export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Promise<boolean> {
+  const { builder, options, context } = more;
+  const { signal } = new AbortController();
+  const phase = await builder.sessions.query(async (client) =>
+    (await bulkStateExists(client)) ? readPhase(client, builder.owner) : null,
+  );
+  if (phase === null || (phase.phase === 'restore' && phase.restored === 0)) return true;
+  if ((options.schema ?? 'create') === 'create') return false;
+  await buildIndexes(builder, null, signal);
+  await buildPartitioned(builder, signal);
+  await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
+  await buildForeignKeys({ builder, plans: [], dependents: 'error', log: context.log, caughtUp: true }, signal);
+  await enableTriggers(builder, signal);
+  return true;
+}
+
+async function enableTriggers(builder: Builder, signal: AbortSignal): Promise<void> {
   await stepsOf(
     builder,
     'trigger',
@@ -66,12 +96,6 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
     },
     signal,
   );
-  await makeLateObjects(more);
-  await sessions.transaction(async (client) => {
-    await setTablePhase(client, owner, { relids, phase: 'built' });
-    await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2', [owner.pipeline, owner.sink]);
-    await writePhase(client, owner, 'finished');
-  }, true);
 }
 
 async function stepsOf(

@@ -9,7 +9,7 @@ import { qualified } from '../postgres-common/quote.ts';
 import { type Builder, buildIndexes } from './definitions/build.ts';
 import { setAside } from './definitions/set-aside.ts';
 import { bulkError } from './errors.ts';
-import { finishTarget } from './finish.ts';
+import { finishTarget, putBack } from './finish.ts';
 import { loadChunk } from './load/load.ts';
 import type { BulkOptions } from './options.ts';
 import { prepareTarget } from './schema/prepare.ts';
@@ -113,6 +113,10 @@ export class PostgresSnapshotSink implements SnapshotSink {
       { builder: this.#builder, options: this.#options, context: this.#context, plans, caughtUp: false },
       signal,
     );
+  }
+
+  abandon(): Promise<boolean> {
+    return putBack({ builder: this.#builder, options: this.#options, context: this.#context });
   }
 
   async #readTargets(): Promise<ReadonlyMap<string, Target>> {

@@ -25,12 +25,15 @@ import { publish } from './publish.ts';
 import { dumpSchema } from './schema/dump.ts';
 import { type SourceAccess, open, withClient } from './session.ts';
 import { createSlot, dropSlot } from './slot.ts';
-import { PostgresSnapshot } from './snapshot/session.ts';
+import { exportSnapshot } from './snapshot/export.ts';
+import { PostgresSnapshot, type SessionPositions } from './snapshot/session.ts';
 import { openStream } from './stream/open.ts';
 
 /** Wire bytes after which a batch of the stream is cut, and that are received ahead of the reader. */
 const batchBytes = 8 << 20;
 const bufferBytes = 32 << 20;
+
+type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
 
 export class PostgresSource implements Source {
   readonly control: SourceControl;
@@ -71,7 +74,9 @@ export class PostgresSource implements Source {
   }
 
   async snapshot(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
-    return from.kind === 'new' ? this.#firstSnapshot(signal) : this.#laterSnapshot(from.handoff, signal);
+    if (from.kind === 'new') return this.#firstSnapshot(signal);
+    if (from.kind === 'only') return this.#onlySnapshot(from.before, signal);
+    return this.#laterSnapshot(from.handoff, signal);
   }
 
   async #firstSnapshot(signal: AbortSignal): Promise<SnapshotSession> {
@@ -108,11 +113,15 @@ export class PostgresSource implements Source {
     }
   }
 
-  async #import(
-    name: string,
-    positions: { readonly handoff: HandoffLsn; readonly exactAt: SnapshotLsn },
-    signal: AbortSignal,
-  ): Promise<SnapshotSession> {
+  #onlySnapshot(before: OnlyBefore, signal: AbortSignal): Promise<SnapshotSession> {
+    return withClient(this.#access, signal, async (client) => {
+      const { name, sees, at } = await exportSnapshot(client);
+      const exactAt = before?.sees === sees ? before.exactAt : (at as SnapshotLsn);
+      return this.#import(name, { handoff: null, exactAt, sees }, signal);
+    });
+  }
+
+  async #import(name: string, positions: SessionPositions, signal: AbortSignal): Promise<SnapshotSession> {
     const workers = this.#options.snapshot?.workers ?? 4;
     const session = await PostgresSnapshot.start(this.#access, { name, workers }, positions);
     if (!signal.aborted) return session;

@@ -91,7 +91,7 @@ test('a later snapshot is exact at a later position, and its slot goes', async (
   const first = await at.source.snapshot({ kind: 'new' }, calm);
   await first[Symbol.asyncDispose]();
   await at.db.query('DELETE FROM big WHERE id > 10');
-  const again = await at.source.snapshot({ kind: 'again', handoff: first.handoff }, calm);
+  const again = await at.source.snapshot({ kind: 'again', handoff: first.handoff! }, calm);
   assert.equal(again.handoff, first.handoff);
   assert.ok(again.exactAt > first.exactAt);
   assert.deepEqual(await ids(again, relation), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);

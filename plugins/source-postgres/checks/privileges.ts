@@ -2,8 +2,14 @@ import { quoteIdent } from '../../postgres-common/quote.ts';
 import { type CheckInput, value } from './check.ts';
 
 /** Replication, CREATE on the database and ownership of the tables (a publication needs both), SELECT on them. */
-export async function privileges({ client, catalog, report }: CheckInput): Promise<void> {
-  const user = await value(client, 'SELECT current_user');
+export async function privileges(input: CheckInput): Promise<void> {
+  const user = await value(input.client, 'SELECT current_user');
+  const streaming = input.options.snapshot?.mode !== 'initial_only';
+  if (streaming) await ofDatabase(input, user);
+  await perTable(input, quoteIdent(user), streaming);
+}
+
+async function ofDatabase({ client, catalog, report }: CheckInput, user: string): Promise<void> {
   const role = quoteIdent(user);
   const replicates = await value(
     client,
@@ -25,13 +31,9 @@ export async function privileges({ client, catalog, report }: CheckInput): Promi
     message: `role ${user} ${creates === 't' ? 'may' : 'may not'} create publications in ${catalog.identity.database}`,
     remedy: creates === 't' ? null : `GRANT CREATE ON DATABASE ${database} TO ${role};`,
   });
-  await perTable({ client, catalog, report }, role);
 }
 
-async function perTable(
-  { client, catalog, report }: Pick<CheckInput, 'client' | 'catalog' | 'report'>,
-  role: string,
-): Promise<void> {
+async function perTable({ client, catalog, report }: CheckInput, role: string, streaming: boolean): Promise<void> {
   const oids = catalog.tables.map(({ relation }) => relation.oid).join(',');
   const { rows } = await client.query<Record<'name' | 'ident' | 'owner' | 'owns' | 'reads', string>>(
     `SELECT n.nspname || '.' || c.relname AS name, format('%I.%I', n.nspname, c.relname) AS ident,
@@ -44,13 +46,15 @@ async function perTable(
     [`{${oids}}`],
   );
   for (const row of rows) {
-    const what = row.owns !== 't' ? 'is not owned by' : 'cannot be read by';
+    if (!streaming && row.reads === 't') continue;
+    const what = row.owns !== 't' && streaming ? 'is not owned by' : 'cannot be read by';
     report.add({
       check: 'table-privilege',
       level: 'error',
       subject: row.name,
       message: `${row.name} ${what} role ${role}`,
-      remedy: row.owns === 't' ? `GRANT SELECT ON ${row.ident} TO ${role};` : `GRANT ${row.owner} TO ${role};`,
+      remedy:
+        row.owns === 't' || !streaming ? `GRANT SELECT ON ${row.ident} TO ${role};` : `GRANT ${row.owner} TO ${role};`,
     });
   }
 }

@@ -32,6 +32,18 @@ const checks: readonly Check[] = [
   sequences,
 ];
 
+/** A copy that no stream follows needs none of these, and works on a standby, too. */
+const forStream: ReadonlySet<Check> = new Set([
+  standby,
+  walLevel,
+  replicationSlots,
+  walsenders,
+  walKeepSize,
+  replicaIdentity,
+  longTransactions,
+  preparedTransactions,
+]);
+
 export async function runChecks(
   access: SourceAccess,
   options: PostgresSourceOptions,
@@ -40,7 +52,9 @@ export async function runChecks(
 ): Promise<void> {
   await withClient(access, signal, async (client) => {
     const catalog = await readCatalog(client, await readIdentity(client), options.tables ?? {});
+    const streaming = options.snapshot?.mode !== 'initial_only';
     for (const check of checks) {
+      if (!streaming && forStream.has(check)) continue;
       signal.throwIfAborted();
       await check({ client, access, options, catalog, report });
     }

@@ -14,14 +14,16 @@ import { copySql, guardSql } from './copy-sql.ts';
 import { SnapshotWorkers, type Worker } from './workers.ts';
 
 export interface SessionPositions {
-  readonly handoff: HandoffLsn;
+  readonly handoff: HandoffLsn | null;
   readonly exactAt: SnapshotLsn;
+  readonly sees?: string;
 }
 
 /** Connections that all read one snapshot: `workers` for COPY, and one that holds it and answers small questions. */
 export class PostgresSnapshot implements SnapshotSession {
-  readonly handoff: HandoffLsn;
+  readonly handoff: HandoffLsn | null;
   readonly exactAt: SnapshotLsn;
+  readonly sees?: string;
   readonly takenAt: bigint;
   readonly #access: SourceAccess;
   readonly #workers: SnapshotWorkers;
@@ -36,6 +38,7 @@ export class PostgresSnapshot implements SnapshotSession {
     this.#access = access;
     this.handoff = positions.handoff;
     this.exactAt = positions.exactAt;
+    if (positions.sees !== undefined) this.sees = positions.sees;
     this.#keeper = held.keeper;
     this.#workers = held.workers;
     this.takenAt = held.takenAt;
@@ -86,7 +89,8 @@ export class PostgresSnapshot implements SnapshotSession {
 
   async openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy> {
     const frames = await this.#copy(chunk, copySql(chunk, query, 'text'), signal);
-    return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length) };
+    const at = { lsn: this.exactAt, takenAt: this.takenAt };
+    return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length), at };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
