@@ -20,6 +20,8 @@ export interface FollowOptions {
   readonly onBarrier: (message: Barrier, at: CommitLsn) => Promise<void>;
   /** Every sink is durable up to `at` and stays there until it is released. */
   readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
+  /** The sinks are about to go on. */
+  readonly onReleased: (id: string) => Promise<void>;
   readonly onBatch: (batch: StreamBatch) => void;
   /** Aborted: stop after the transaction in hand. */
   readonly stop: AbortSignal;
@@ -91,6 +93,10 @@ async function takeStep(options: FollowOptions, step: HoldStep): Promise<'go-on'
     await Promise.all(lanes.map((lane) => lane.drain()));
     options.failure.throwIfAborted();
     await options.onHeld(step.id, step.at);
+    return 'go-on';
+  }
+  if (step.kind === 'released') {
+    await options.onReleased(step.id);
     return 'go-on';
   }
   const barrier = barriers.see(step.batch);

@@ -3,10 +3,14 @@ import type { CommitLsn } from '../../api/lsn.ts';
 import { type ControlMessage, decodeControl } from './control-message.ts';
 import { join } from './join.ts';
 
-/** What is to be done after a batch was fed: give this to the lanes, or: drain the lanes and report that they stand at `at`. */
+/**
+ * What is to be done after a batch was fed: give this to the lanes; drain the lanes and report that they stand at `at`; take
+ * that report back, before anything that follows is given to the lanes.
+ */
 export type HoldStep =
   | { readonly kind: 'offer'; readonly batch: StreamBatch }
-  | { readonly kind: 'held'; readonly id: string; readonly at: CommitLsn };
+  | { readonly kind: 'held'; readonly id: string; readonly at: CommitLsn }
+  | { readonly kind: 'released'; readonly id: string };
 
 type State =
   | { readonly kind: 'off' }
@@ -82,10 +86,12 @@ export class Hold {
 
   #giveUp(): HoldStep[] {
     const kept = this.#kept;
+    const steps: HoldStep[] = this.#state.kind === 'held' ? [{ kind: 'released', id: this.#state.id }] : [];
     this.#kept = [];
     this.#bytes = 0;
     this.#state = { kind: 'off' };
-    return kept.length === 0 ? [] : [{ kind: 'offer', batch: join(kept) }];
+    if (kept.length > 0) steps.push({ kind: 'offer', batch: join(kept) });
+    return steps;
   }
 
   #read(change: Change): ControlMessage | null {

@@ -20,6 +20,8 @@ export interface StreamRunOptions {
   readonly handoff: HandoffLsn;
   /** End after the last transaction at or below; null: follow. */
   readonly until: bigint | null;
+  /** Every sink is durable up to this barrier; for whoever wrote it in this process. */
+  readonly onBarrier?: (id: string, at: CommitLsn) => void;
 }
 
 /** Tries in a row that bring nothing before the run gives up. */
@@ -69,6 +71,8 @@ async function stretch(
     failure.signal,
   );
   onConnected();
+  // A hold ends with its process or its connection: whoever waits must not take the old report for one of now.
+  if (context.state.get('held') !== null) await context.state.put('held', null);
   context.view.retrying = null;
   context.log.log('info', 'stream-started', `following from ${formatLsn(from)}`, { from: formatLsn(from) });
   const ledger = new AckLedger(positions.bySink, from);
@@ -94,9 +98,13 @@ async function stretch(
       },
       onHeld: async (id, at) => {
         context.log.log('info', 'held', `sinks stand at ${formatLsn(at)}`, { hold: id, lsn: formatLsn(at) });
-        await context.state.put(`held:${id}`, { lsn: formatLsn(at) });
+        await context.state.put('held', { id, lsn: formatLsn(at) });
       },
-      onBarrier: (message, at) => recordBarrier(context, message, at),
+      onReleased: () => context.state.put('held', null),
+      onBarrier: async (message, at) => {
+        await recordBarrier(context, message, at);
+        options.onBarrier?.(message.id, at);
+      },
       onBatch: (batch) => {
         if (batch.boundary !== null && batch.boundary > (context.view.sourcePosition ?? 0n)) {
           context.view.sourcePosition = batch.boundary;
@@ -186,5 +194,5 @@ async function savePositions(context: RunContext, sinks: readonly PlannedSink[],
 async function recordBarrier(context: RunContext, message: Barrier, at: CommitLsn): Promise<void> {
   const { id } = message;
   context.log.log('info', 'barrier', `everything up to barrier ${id} is durable`, { barrier: id, lsn: formatLsn(at) });
-  await context.state.put(`barrier:${id}`, { lsn: formatLsn(at), at: Date.now() });
+  await context.state.put('barrier', { id, lsn: formatLsn(at), at: Date.now() });
 }
