@@ -41,6 +41,7 @@ const settings: Readonly<Record<string, string>> = {
   idle_session_timeout: '0',
   // Under row level security a query would silently leave rows out; this makes it an error (manual: row_security).
   row_security: 'off',
+  // Also of a walsender: the text of regclass, regtype and the like has a schema where the path does not reach.
   search_path: 'pg_catalog',
 };
 
@@ -62,7 +63,7 @@ export async function connect(options: ConnectionOptions, more: ConnectMore): Pr
     const client = newClient(target, tls, more);
     try {
       await client.connect();
-      await client.query(setup(more.replication === true));
+      await client.query(setup());
       return client;
     } catch (error) {
       destroy(client);
@@ -93,8 +94,8 @@ function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): 
   return client;
 }
 
-function setup(replication: boolean): string {
-  const pairs = Object.entries(settings).filter(([name]) => !replication || name !== 'search_path');
+function setup(): string {
+  const pairs = Object.entries(settings);
   // transaction_timeout is of 17 and later.
   const newer = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`;
   return [...pairs.map(([name, value]) => `SET ${name} = '${value}'`), newer].join('; ');

@@ -12,6 +12,9 @@ const scalars: readonly Oid[] = [
 /** int4, num, ts, tstz, date, int8: range, then multirange. */
 const ranges: readonly Oid[] = [3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536];
 
+/** int2vector and oidvector: their receive functions refuse an empty one that their own send functions wrote. */
+const vectors: ReadonlySet<Oid> = new Set([22, 30]);
+
 const safe: ReadonlySet<Oid> = new Set([...scalars, ...ranges]);
 
 /**
@@ -27,6 +30,7 @@ export function isBinarySafe(type: {
   readonly element: Oid;
 }): boolean {
   if (type.baseKind === 'e') return true;
+  if (vectors.has(type.baseType)) return false;
   return type.element === 0 ? safe.has(type.baseType) : safe.has(type.element);
 }
 
