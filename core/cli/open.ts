@@ -1,5 +1,7 @@
 import { type OpenPipeline, openPipeline } from '../runtime/open-pipeline.ts';
 import type { Logger, Metrics } from '../api/context.ts';
+import type { PipelineConfig } from '../config/pipeline-config.ts';
+import { noMetrics } from '../observe/no-metrics.ts';
 import type { Cli } from './cli.ts';
 
 export interface OpenVerb {
@@ -9,15 +11,15 @@ export interface OpenVerb {
   readonly logTo: 'stdout' | 'stderr';
   readonly signal: AbortSignal;
   readonly metrics?: Metrics;
+  /** Of the file, where it was loaded already. */
+  readonly config?: PipelineConfig;
   /** Instead of the command line's logger. */
   readonly log?: Logger;
 }
 
-const noMetrics: Metrics = { count: () => {}, gauge: () => {} };
-
 /** Loads the file and opens the pipeline for a verb. */
 export async function openFor(cli: Cli, verb: OpenVerb): Promise<OpenPipeline> {
-  const config = await cli.load(verb.file);
+  const config = verb.config ?? (await cli.load(verb.file));
   return openPipeline({
     config,
     log: verb.log ?? (await cli.logger(verb.logTo)),

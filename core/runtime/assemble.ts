@@ -2,6 +2,7 @@ import type { CheckpointStore } from '../api/checkpoint.ts';
 import type { Logger, Metrics, PluginContext } from '../api/context.ts';
 import type { Transform } from '../api/transform.ts';
 import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
+import { labelled } from '../observe/no-metrics.ts';
 import { callPlugin, guarded } from '../registry/call.ts';
 import { runtimeError } from './errors.ts';
 import type { Instances, SinkInstance, TransformStep } from './instances.ts';
@@ -77,7 +78,7 @@ function context(options: AssembleOptions, name: string): PluginContext {
     name,
     directory: config.directory,
     log: log.child({ plugin: name }),
-    metrics,
+    metrics: labelled(metrics, { plugin: name }),
     debugValues,
   };
 }

@@ -1,8 +1,9 @@
 import type { CheckReport, Finding } from '../api/check.ts';
-import { PgsluiceError } from '../api/error.ts';
+import { type ExitCode, PgsluiceError } from '../api/error.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
+import { checkErrors } from './check-errors.ts';
 import type { Instances, RunContext } from './instances.ts';
-import { planSinks } from './planning.ts';
+import { allOf, planSinks } from './planning.ts';
 
 /** Asks source and sinks for their findings; what keeps one of them from being asked is a finding, too. */
 export async function runChecks(
@@ -11,26 +12,89 @@ export async function runChecks(
   config: PipelineConfig,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  const report: CheckReport = { add: (finding) => void findings.push(finding) };
-  await asFinding(findings, 'source', () => context.source.check(report, context.stop));
-  await asFinding(findings, 'plan', async () => {
-    const catalog = await context.source.catalog(context.stop);
-    const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', context.stop);
-    for (const sink of planning.sinks) {
-      await asFinding(findings, `sink ${sink.name}`, () => sink.sink.check(sink.plans, report, context.stop));
+  await ask({ context, instances, config }, findings, async (subject, question) => {
+    try {
+      await question();
+    } catch (error) {
+      findings.push(...findingsOf(error, subject));
     }
   });
   return findings;
 }
 
-async function asFinding(findings: Finding[], subject: string, ask: () => Promise<void>): Promise<void> {
-  try {
-    await ask();
-  } catch (error) {
-    if (!(error instanceof PgsluiceError)) throw error;
-    const all = error.cause instanceof AggregateError ? (error.cause.errors as PgsluiceError[]) : [error];
-    for (const { code, message, remedy, where } of all) {
-      findings.push({ check: code.toLowerCase(), level: 'error', subject: where.table ?? subject, message, remedy });
-    }
+export interface PreflightOptions {
+  readonly context: RunContext;
+  readonly instances: Instances;
+  readonly config: PipelineConfig;
+  /** Names of checks whose findings do not count. */
+  readonly skip: readonly string[];
+}
+
+/** Errors of one preflight that are told one by one. */
+const told = 50;
+
+/**
+ * The checks before a first start makes anything; a pipeline that is under way has passed them. Throws all errors at
+ * once; what keeps a check from being asked (an unreachable server, a wrong pattern) is thrown as it is.
+ */
+export async function preflight(options: PreflightOptions): Promise<void> {
+  const { context, skip } = options;
+  const { head } = context.state;
+  if (head !== null && head.phase !== 'starting') return;
+  const findings: Finding[] = [];
+  await ask(options, findings, (_subject, question) => question());
+  const counted = findings.filter(({ check }) => !skip.includes(check));
+  for (const finding of counted) if (finding.level === 'warning') warn(context, finding);
+  const errors = counted.filter(({ level }) => level === 'error');
+  if (errors.length === 0) return;
+  const exits = new Set(errors.map(({ exit }) => exit ?? 3));
+  const exit = exits.size === 1 ? [...exits][0]! : 3;
+  const lines = errors.slice(0, told).map((finding) => errorOf(finding, exit));
+  if (errors.length > told) {
+    const message = `${errors.length - told} more errors were found; pgsluice check ${options.config.file} shows them`;
+    lines.push(new PgsluiceError('PGS6030', { ...checkErrors.PGS6030, exit, remedy: '' }, message));
   }
+  throw allOf(lines);
+}
+
+type Ask = (subject: string, question: () => Promise<void>) => Promise<void>;
+
+async function ask(
+  { context, instances, config }: Omit<PreflightOptions, 'skip'>,
+  findings: Finding[],
+  asked: Ask,
+): Promise<void> {
+  const report: CheckReport = { add: (finding) => void findings.push(finding) };
+  await asked('source', () => context.source.check(report, context.stop));
+  await asked('plan', async () => {
+    const catalog = await context.source.catalog(context.stop);
+    const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', context.stop);
+    for (const sink of planning.sinks) {
+      await asked(`sink ${sink.name}`, () => sink.sink.check(sink.plans, report, context.stop));
+    }
+  });
+}
+
+function findingsOf(error: unknown, subject: string): Finding[] {
+  if (!(error instanceof PgsluiceError)) throw error;
+  const all = error.cause instanceof AggregateError ? (error.cause.errors as PgsluiceError[]) : [error];
+  return all.map(({ code, message, remedy, where }) => {
+    return { check: code.toLowerCase(), level: 'error', subject: where.table ?? subject, message, remedy, code };
+  });
+}
+
+function warn({ log }: RunContext, { check, subject, message, remedy }: Finding): void {
+  const advice = remedy === null ? '' : ` – ${remedy}`;
+  log.log('warn', 'preflight-warning', `${message}${advice}`, { check, subject });
+}
+
+function errorOf(finding: Finding, exit: ExitCode): PgsluiceError {
+  const { check, subject, message, code, remedy } = finding;
+  const isTable = subject.includes('.');
+  const where = isTable ? { table: subject } : { connection: subject.replace(/^sink /, '') };
+  const spec = { ...checkErrors.PGS6030, exit };
+  return new PgsluiceError(code ?? 'PGS6030', spec, `check ${check}: ${message}`, {
+    where,
+    ...(remedy === null ? {} : { remedy }),
+  });
 }

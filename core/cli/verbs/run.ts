@@ -1,14 +1,23 @@
 import type { Command } from 'commander';
 import { formatLsn } from '../../api/lsn.ts';
+import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { LiveView } from '../../observe/live/live-view.ts';
+import type { PromMetrics } from '../../observe/metrics.ts';
+import { preflight } from '../../runtime/checks.ts';
+import type { Instances, RunContext } from '../../runtime/instances.ts';
 import { runPipeline } from '../../runtime/run.ts';
 import { watchSource } from '../../runtime/watch-source.ts';
+import type { PipelineState } from '../../state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 
 interface RunFlags {
   readonly stopAt?: string;
+  readonly skipCheck?: readonly string[];
 }
+
+/** The record that `status` reads is as new as a look; a log of weeks is no longer for it. */
+const watching = { lookEvery: 2000, logEvery: 10_000 };
 
 /** `pgsluice run FILE`: the main job, from whatever phase the checkpoint says. */
 export function register(program: Command, cli: Cli): void {
@@ -20,21 +29,34 @@ export function register(program: Command, cli: Cli): void {
       '--stop-at <lsn>',
       'end with 0 once every sink is durable up to this source position; "now": the position at the start of the stream',
     )
+    .option('--skip-check <name...>', 'checks of the first start (names as `check` shows them) that shall not count')
     .action((file: string, flags: RunFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout) : null;
+  using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
-  await using pipeline = await openFor(cli, { file, lock: 'hold', logTo: 'stdout', signal, ...(log && { log }) });
-  live?.show(pipeline.context.view);
-  const { context, instances, config } = pipeline;
-  await using watching = watchSource(context, 2000);
-  void watching;
+  const config = await cli.load(file);
+  const metrics = await metricsOf(config);
+  await using pipeline = await openFor(cli, {
+    file,
+    config,
+    lock: 'hold',
+    logTo: 'stdout',
+    signal,
+    ...(log && { log }),
+    ...(metrics && { metrics }),
+  });
+  const { context, instances } = pipeline;
+  context.view.finishedBefore = finishedTables(context.state, instances);
+  live?.show(context.view);
+  await using _server = await serve(context, config, metrics);
+  await using _watch = watchSource(context, watching);
   context.log.log('info', 'run-started', `pipeline ${config.pipeline}`, {
     pipeline: config.pipeline,
     pid: process.pid,
   });
+  await preflight({ context, instances, config, skip: (flags.skipCheck ?? []).flatMap((name) => name.split(',')) });
   try {
     const end = await runPipeline(context, { config, instances, stopAt: flags.stopAt ?? null });
     context.view.enter('done');
@@ -47,6 +69,31 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
     if (signal.aborted) context.log.log('info', 'run-ended', describeEnd('stopped', file), { end: 'stopped' });
     throw error;
   }
+}
+
+/** Loaded only where somebody can ask for it. */
+async function metricsOf({ http, pipeline }: PipelineConfig): Promise<PromMetrics | null> {
+  if (http === null) return null;
+  const { PromMetrics } = await import('../../observe/metrics.ts');
+  return new PromMetrics(pipeline);
+}
+
+async function serve(
+  { view, log }: RunContext,
+  { http }: PipelineConfig,
+  metrics: PromMetrics | null,
+): Promise<AsyncDisposable | null> {
+  if (http === null || metrics === null) return null;
+  metrics.watch(view);
+  const { serveHttp } = await import('../../observe/http/server.ts');
+  const server = await serveHttp({ address: http, view, metrics });
+  log.log('info', 'http-listening', `watch it at ${server.url}/`, { url: server.url });
+  return server;
+}
+
+function finishedTables(state: PipelineState, { sinks }: Instances): number {
+  const tables = sinks.flatMap(({ name }) => [...state.tables(name).values()]);
+  return tables.filter((table) => table.state === 'finished').length;
 }
 
 /** The last line of a run: what state things are in, and what is still kept on the source. */

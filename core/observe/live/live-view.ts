@@ -1,10 +1,17 @@
 import type { LogFields, Logger, LogLevel } from '../../api/context.ts';
+import { redact } from '../redact.ts';
 import type { RunView } from '../run-view.ts';
-import { renderLive, type Rates } from './render.ts';
+import { renderLive } from './render.ts';
+import { printable, textWidth } from './text.ts';
 
 interface Terminal extends NodeJS.WritableStream {
   readonly columns?: number;
   readonly rows?: number;
+}
+
+export interface LiveOptions {
+  /** Debug lines are shown, too. */
+  readonly debug: boolean;
 }
 
 const quiet: ReadonlySet<string> = new Set(['progress', 'table-copied', 'table-finished']);
@@ -12,14 +19,14 @@ const quiet: ReadonlySet<string> = new Set(['progress', 'table-copied', 'table-f
 /** Draws the run at the bottom of a terminal, several times a second; log lines go above it. */
 export class LiveView implements Disposable {
   readonly #out: Terminal;
+  readonly #options: LiveOptions;
   readonly #timer: NodeJS.Timeout;
   #view: RunView | null = null;
-  #drawn = 0;
-  #seen = { at: performance.now(), copy: 0, changes: 0 };
-  #rates: Rates = { copyBytes: 0, changes: 0 };
+  #drawn: readonly string[] = [];
 
-  constructor(out: Terminal) {
+  constructor(out: Terminal, options: LiveOptions) {
     this.#out = out;
+    this.#options = options;
     this.#timer = setInterval(() => this.#draw(), 250);
     this.#timer.unref();
   }
@@ -33,7 +40,7 @@ export class LiveView implements Disposable {
     return {
       child: (more) => this.logger({ ...fields, ...more }),
       log: (level, event, message) => {
-        if (level !== 'debug' && !quiet.has(event)) this.#print(level, message);
+        if (level === 'debug' ? this.#options.debug : !quiet.has(event)) this.#print(level, message);
       },
     };
   }
@@ -41,45 +48,32 @@ export class LiveView implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#draw();
-    this.#drawn = 0;
+    this.#drawn = [];
   }
 
   #print(level: LogLevel, message: string): void {
     const mark = level === 'info' ? '' : `${level}: `;
-    this.#erase();
-    this.#out.write(`${new Date().toISOString().slice(11, 19)}  ${mark}${message}\n`);
+    const line = `${new Date().toISOString().slice(11, 19)}  ${mark}${printable(redact(message))}\n`;
+    this.#out.write(`${this.#erasure()}${line}`);
     this.#draw();
   }
 
   #draw(): void {
     if (this.#view === null) return;
-    this.#measure(this.#view);
     const screen = { columns: this.#out.columns ?? 100, rows: this.#out.rows ?? 30, now: Date.now() };
-    const lines = renderLive(this.#view, this.#rates, screen);
-    this.#erase();
-    this.#out.write(`${lines.join('\n')}\n`);
-    this.#drawn = lines.length;
+    const lines = renderLive(this.#view, screen);
+    // One write, so that nobody sees the gap between the old picture and the new one.
+    this.#out.write(`${this.#erasure()}${lines.join('\n')}\n`);
+    this.#drawn = lines;
   }
 
-  #erase(): void {
-    // Cursor up and clear to the end of the screen (ECMA-48: CUU, ED).
-    if (this.#drawn > 0) this.#out.write(`\u001b[${this.#drawn}A\u001b[J`);
-    this.#drawn = 0;
-  }
-
-  /** Rates over the last second or so, smoothed a little. */
-  #measure(view: RunView): void {
-    const at = performance.now();
-    const seconds = (at - this.#seen.at) / 1000;
-    if (seconds < 0.9) return;
-    let copy = 0;
-    for (const table of view.tables.values()) copy += table.bytes;
-    let changes = 0;
-    for (const sink of view.sinks.values()) changes += sink.changes;
-    this.#rates = {
-      copyBytes: Math.max(0, copy - this.#seen.copy) / seconds,
-      changes: (changes - this.#seen.changes) / seconds,
-    };
-    this.#seen = { at, copy, changes };
+  /** What takes the last picture off the screen: cursor up, clear to the end (ECMA-48: CUU, ED). */
+  #erasure(): string {
+    const columns = Math.max(1, this.#out.columns ?? 100);
+    let rows = 0;
+    // A screen that was made narrower since has wrapped what was drawn.
+    for (const line of this.#drawn) rows += Math.max(1, Math.ceil(textWidth(line) / columns));
+    this.#drawn = [];
+    return rows === 0 ? '' : `\u001b[${rows}A\u001b[J`;
   }
 }

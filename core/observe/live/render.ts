@@ -1,5 +1,7 @@
+import { copyFigures } from '../copy-figures.ts';
 import { formatBytes, formatSeconds } from '../format.ts';
-import type { RunView, SinkView, TableView } from '../run-view.ts';
+import type { RunPhase, RunView, SinkView, TableView } from '../run-view.ts';
+import { clipText, fitName, printable, textWidth } from './text.ts';
 
 export interface Screen {
   readonly columns: number;
@@ -7,80 +9,123 @@ export interface Screen {
   readonly now: number;
 }
 
-/** Rates need two looks: what the last frame saw. */
-export interface Rates {
-  readonly copyBytes: number;
-  readonly changes: number;
-}
+/** The phases for people. */
+export const phaseWords: Readonly<Record<RunPhase, string>> = {
+  starting: 'starting',
+  schema: 'making the schema',
+  copy: 'copying',
+  index: 'building indexes',
+  'catch-up': 'catching up',
+  follow: 'following',
+  stopping: 'stopping',
+  done: 'done',
+};
 
 /**
- * The live view as lines, none longer than the screen and never more than two thirds of its height, also with a
- * thousand tables: the ones under way first, the rest as counts. Pure.
+ * The live view as lines, each shorter than the screen is wide (a full one would wrap on some terminals) and together
+ * never more than two thirds of its height, also with a thousand tables: the ones under way first, the rest as counts.
+ * Pure.
  */
-export function renderLive(view: RunView, rates: Rates, screen: Screen): readonly string[] {
+export function renderLive(view: RunView, screen: Screen): readonly string[] {
+  const room = Math.max(3, Math.floor((screen.rows * 2) / 3));
   const lines = [title(view, screen.now)];
-  if (['schema', 'copy', 'index'].includes(view.phase)) lines.push(...copyLines(view, rates, screen));
-  else for (const sink of view.sinks.values()) lines.push(sinkLine(view, sink, rates, screen.now));
-  if (view.retainedBytes !== null) lines.push(walLine(view));
-  if (view.retrying !== null) lines.push(`  trying again after ${view.retrying}`);
-  return lines.map((line) => clip(line, screen.columns));
+  const foot = footLines(view);
+  const body = ['schema', 'copy', 'index'].includes(view.phase)
+    ? copyLines(view, screen, room - 1 - foot.length)
+    : sinkLines(view, screen.now, room - 1 - foot.length);
+  lines.push(...body, ...foot);
+  return lines.slice(0, room).map((line) => clipText(printable(line), screen.columns - 1));
 }
 
 function title(view: RunView, now: number): string {
-  return `pgsluice ${view.pipeline}: ${view.phase} for ${formatSeconds((now - view.phaseSince) / 1000)}, running for ${formatSeconds((now - view.startedAt) / 1000)}`;
+  const phase = `${phaseWords[view.phase]} for ${formatSeconds((now - view.phaseSince) / 1000)}`;
+  return `pgsluice ${view.pipeline}: ${phase}, running for ${formatSeconds((now - view.startedAt) / 1000)}`;
 }
 
-function copyLines(view: RunView, rates: Rates, screen: Screen): string[] {
-  const tables = [...view.tables.values()];
-  const active = tables.filter(({ phase }) => phase === 'copying' || phase === 'indexing');
-  const total = tables.reduce((sum, table) => sum + table.estimate, 0);
-  const done = tables.reduce((sum, table) => sum + Math.min(table.estimate, progressBytes(table)), 0);
-  const finished = tables.filter(({ phase }) => phase === 'finished').length;
-  const left =
-    rates.copyBytes > 0 && total > done ? `, about ${formatSeconds((total - done) / rates.copyBytes)} left` : '';
-  const room = Math.max(3, Math.floor((screen.rows * 2) / 3) - 5);
-  const shown = active.slice(0, room);
-  const width = Math.min(40, Math.max(8, ...shown.map(({ source }) => source.length)));
-  const more = active.length > shown.length ? [`  and ${active.length - shown.length} more under way`] : [];
-  return [
-    `  ${bar(total === 0 ? 1 : done / total, 30)} ${formatBytes(done)} of about ${formatBytes(total)}, ${formatBytes(rates.copyBytes)}/s${left}`,
-    `  ${finished} of ${tables.length} tables finished`,
-    ...shown.map((table) => tableLine(table, width, screen.now)),
-    ...more,
+function footLines(view: RunView): string[] {
+  const lines: string[] = [];
+  if (view.retainedBytes !== null) lines.push(walLine(view));
+  if (view.retrying !== null) lines.push(`  trying again after ${view.retrying}`);
+  if (view.sourceError !== null) lines.push(`  the last look at the source failed with ${view.sourceError}`);
+  return lines;
+}
+
+function copyLines(view: RunView, screen: Screen, room: number): string[] {
+  const copy = copyFigures(view, screen.now);
+  const active = [...view.tables.values()].filter(({ phase }) => phase === 'copying' || phase === 'indexing');
+  const left = copy.secondsLeft === null ? '' : `, about ${formatSeconds(copy.secondsLeft)} left`;
+  const part = copy.estimatedBytes === 0 ? 1 : copy.doneBytes / copy.estimatedBytes;
+  const pace = view.phase === 'copy' ? `, ${formatBytes(view.rates.copyBytes)}/s${left}` : '';
+  const head = [
+    `  ${bar(part, wideEnough(screen) ? 30 : 12)} ${formatBytes(copy.doneBytes)} of about ${formatBytes(copy.estimatedBytes)}${pace}`,
+    `  ${copy.finished} of ${copy.tables} tables finished${waitingTables(copy.phases)}`,
   ];
+  const rest = room - head.length;
+  const shown = active.length <= rest ? active : active.slice(0, Math.max(0, rest - 1));
+  const widest = Math.max(8, ...shown.map(({ source }) => textWidth(printable(source))));
+  const width = Math.min(widest, wideEnough(screen) ? 40 : Math.max(8, screen.columns - 28));
+  const more = active.length > shown.length ? [`  and ${active.length - shown.length} more under way`] : [];
+  return [...head, ...shown.map((table) => tableLine(table, width, screen)), ...more];
 }
 
-function progressBytes(table: TableView): number {
-  return table.phase === 'pending' || table.phase === 'copying' ? table.bytes : table.estimate;
+/** Below this there is room for names or for bars. */
+function wideEnough(screen: Screen): boolean {
+  return screen.columns >= 72;
 }
 
-function tableLine(table: TableView, width: number, now: number): string {
-  const name = table.source.length > width ? `…${table.source.slice(1 - width)}` : table.source.padEnd(width);
-  if (table.phase === 'indexing') return `  ${name} ${'indexes'.padStart(22)}  ${table.rows} rows`;
+function waitingTables({ pending, copied }: { readonly pending: number; readonly copied: number }): string {
+  const words = [pending > 0 ? `${pending} to copy` : '', copied > 0 ? `${copied} wait for their indexes` : ''];
+  const told = words.filter((word) => word !== '').join(', ');
+  return told === '' ? '' : `; ${told}`;
+}
+
+function tableLine(table: TableView, width: number, screen: Screen): string {
+  const name = fitName(printable(table.source), width);
+  if (table.phase === 'indexing') return `  ${name}  indexes, ${table.rows} rows`;
   const part = table.estimate === 0 ? 1 : Math.min(1, table.bytes / table.estimate);
-  const seconds = table.startedAt === null ? 0 : (now - table.startedAt) / 1000;
+  const percent = `${Math.floor(part * 100)} %`.padStart(5);
+  if (!wideEnough(screen)) return `  ${name} ${percent} ${formatBytes(table.bytes).padStart(8)}`;
+  const seconds = table.startedAt === null ? 0 : (screen.now - table.startedAt) / 1000;
   const rate = seconds > 0 ? `${formatBytes(table.bytes / seconds)}/s` : '';
-  return `  ${name} ${bar(part, 16)} ${`${Math.floor(part * 100)} %`.padStart(5)}  ${formatBytes(table.bytes).padStart(8)}  ${rate}`;
+  return `  ${name} ${bar(part, 16)} ${percent}  ${formatBytes(table.bytes).padStart(8)}  ${rate}`;
 }
 
-function sinkLine(view: RunView, sink: SinkView, rates: Rates, now: number): string {
+function sinkLines(view: RunView, now: number, room: number): string[] {
+  const sinks = [...view.sinks.values()];
+  const { changes, transactions } = view.rates;
+  const pace = `  applying ${round(changes)} changes/s in ${round(transactions)} transactions/s`;
+  // Two lines a sink where they fit, so that a narrow screen shows both halves.
+  const lines = sinks.flatMap((sink) => sinkLine(view, sink, now));
+  return [...lines.slice(0, Math.max(1, room - 1)), pace];
+}
+
+function sinkLine(view: RunView, sink: SinkView, now: number): string[] {
   const seconds = view.lagSeconds(sink, now);
   const bytes = view.lagBytes(sink);
+  const transactions = view.lagTransactions(sink);
   const lag = seconds === null ? 'lag unknown' : `lag ${formatSeconds(seconds)}`;
   const behind = bytes === null ? '' : `, ${formatBytes(bytes)}`;
-  return `  ${sink.name}: ${lag}${behind}; ${Math.round(rates.changes)} changes/s; ${sink.transactions} transactions, ${sink.changes} changes applied`;
+  const count = transactions === null ? '' : `, ${transactions} transactions`;
+  const lines = [
+    `  ${sink.name}: ${lag}${behind}${count}`,
+    `    ${sink.transactions} transactions, ${sink.changes} changes applied`,
+  ];
+  if (sink.retrying !== null) lines.push(`    trying again after ${sink.retrying}`);
+  return lines;
 }
 
 function walLine(view: RunView): string {
   const limit = view.safeBytes === null ? 'no limit' : `${formatBytes(view.safeBytes)} until the limit`;
-  return `  the slot keeps ${formatBytes(view.retainedBytes ?? 0)} of WAL on the source (${limit})`;
+  const when = view.limitSeconds === null ? '' : `, met in about ${formatSeconds(view.limitSeconds)} at this pace`;
+  return `  the slot keeps ${formatBytes(view.retainedBytes ?? 0)} of WAL on the source (${limit}${when})`;
+}
+
+/** Small rates with a digit: 0.4 a second is not nothing. */
+function round(rate: number): string {
+  return rate > 0.05 && rate < 10 ? rate.toFixed(1) : String(Math.round(rate));
 }
 
 function bar(part: number, width: number): string {
   const full = Math.round(Math.max(0, Math.min(1, part)) * width);
   return `${'█'.repeat(full)}${'░'.repeat(width - full)}`;
-}
-
-function clip(line: string, columns: number): string {
-  return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 }

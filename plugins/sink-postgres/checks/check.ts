@@ -143,7 +143,7 @@ async function tablesFinding(
     return { check, level: 'error', message, remedy: `TRUNCATE ${full.join(', ')}; or on_existing: truncate` };
   } catch (error) {
     if (!(error instanceof PgsluiceError) || !error.code.startsWith('PGS30')) throw error;
-    return { check, level: 'error', message: error.message, remedy: error.remedy };
+    return { check, level: 'error', message: error.message, remedy: error.remedy, code: error.code, exit: error.exit };
   }
 }
 

@@ -17,6 +17,7 @@ async function ofDatabase({ client, catalog, report }: CheckInput, user: string)
   );
   report.add({
     check: 'replication-privilege',
+    code: 'PGS2114',
     level: replicates === 't' ? 'ok' : 'error',
     subject: 'source',
     message: `role ${user} ${replicates === 't' ? 'may' : 'may not'} open replication connections`,

@@ -6,7 +6,7 @@ export async function replicaIdentity({ client, catalog, report }: CheckInput): 
   const tables = catalog.tables.map(({ relation }) => ({ relation, where: null, columns: null }));
   const problems = await findProblems(client, tables);
   for (const { kind, table, what, remedy } of problems) {
-    report.add({ check: kind, level: 'error', subject: table, message: what, remedy });
+    report.add({ check: kind, level: 'error', subject: table, message: what, remedy, code: 'PGS2103' });
   }
   if (problems.length > 0) return;
   const message = `all ${tables.length} tables have a usable replica identity`;

@@ -16,6 +16,7 @@ export async function replicationSlots({ client, access, report }: CheckInput): 
     check: 'replication-slots',
     level: free < enough ? 'error' : free < enough + 1 ? 'warning' : 'ok',
     subject: 'source',
+    code: 'PGS2111',
     message: `${used} of ${max} replication slots in use${exists ? `, slot ${access.slot} among them` : ''}`,
     remedy: free >= enough + 1 ? null : `ALTER SYSTEM SET max_replication_slots = ${max + 2}; and restart the source`,
   });

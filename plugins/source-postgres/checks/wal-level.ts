@@ -7,6 +7,7 @@ export async function walLevel({ client, report }: CheckInput): Promise<void> {
     check: 'wal-level',
     level: ok ? 'ok' : 'error',
     subject: 'source',
+    code: 'PGS2110',
     message: `wal_level is ${level}`,
     remedy: ok ? null : "ALTER SYSTEM SET wal_level = 'logical'; and restart the source",
   });

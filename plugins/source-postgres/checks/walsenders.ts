@@ -8,6 +8,7 @@ export async function walsenders({ client, report }: CheckInput): Promise<void> 
     check: 'walsenders',
     level: ok ? 'ok' : 'error',
     subject: 'source',
+    code: 'PGS2112',
     message: `${used} of ${max} walsenders in use`,
     remedy: ok ? null : `ALTER SYSTEM SET max_wal_senders = ${max + 2}; and restart the source`,
   });

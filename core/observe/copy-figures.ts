@@ -1,0 +1,45 @@
+import type { RunView, TablePhase, TableView } from './run-view.ts';
+
+/** The copy in sums over all tables and sinks. */
+export interface CopyFigures {
+  /** Tables per sink, those of earlier runs among them. */
+  readonly tables: number;
+  readonly finished: number;
+  readonly phases: Readonly<Record<TablePhase, number>>;
+  /** Estimated bytes on the source of this run's tables, and the part of them that is through. */
+  readonly estimatedBytes: number;
+  readonly doneBytes: number;
+  /** Bytes and rows sent. */
+  readonly bytes: number;
+  readonly rows: bigint;
+  /** Seconds until the last row is copied at the pace so far; null while that would be a guess. */
+  readonly secondsLeft: number | null;
+}
+
+/** Below this a rest is not foretold. */
+const least = { seconds: 3, part: 0.01 };
+
+export function copyFigures(view: RunView, now: number): CopyFigures {
+  const phases = { pending: 0, copying: 0, copied: 0, indexing: 0, finished: view.finishedBefore };
+  let [estimatedBytes, doneBytes, bytes, rows] = [0, 0, 0, 0n];
+  for (const table of view.tables.values()) {
+    phases[table.phase]++;
+    estimatedBytes += table.estimate;
+    doneBytes += throughBytes(table);
+    bytes += table.bytes;
+    rows += table.rows;
+  }
+  const tables = view.tables.size + view.finishedBefore;
+  const seconds = (now - view.phaseSince) / 1000;
+  const part = estimatedBytes === 0 ? 0 : doneBytes / estimatedBytes;
+  const told = view.phase === 'copy' && seconds >= least.seconds && part >= least.part;
+  // What is sent and what the source estimates are not the same bytes, so the pace is that of the part that is through.
+  const secondsLeft = told ? (seconds * (1 - part)) / part : null;
+  return { tables, finished: phases.finished, phases, estimatedBytes, doneBytes, bytes, rows, secondsLeft };
+}
+
+/** The part of the estimate that is through; a copied table is, however large it turned out to be. */
+export function throughBytes(table: TableView): number {
+  if (table.phase !== 'pending' && table.phase !== 'copying') return table.estimate;
+  return Math.min(table.estimate, table.bytes);
+}
