@@ -147,6 +147,7 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
     } catch (error) {
       if (signal.aborted || !retryable(error, attempt, chunkTries)) throw error;
       job.view.bytes = before;
+      context.view.chunkRetries++;
       const fields = { table: job.name, chunk: chunk.id, attempt, code: error.code };
       context.log.log('warn', 'chunk-retry', error.message, fields);
       await pause(retryDelay(attempt), signal);

@@ -49,6 +49,7 @@ export class Lane {
     this.#durable = options.position;
     options.view.written = options.position;
     options.view.durable = options.position;
+    options.view.waiting = 0;
   }
 
   get busy(): boolean {
@@ -67,6 +68,7 @@ export class Lane {
     this.#queue.push(batch);
     this.#queuedBytes += memoryOf(batch);
     this.#options.view.queued = this.#queuedBytes;
+    this.#options.view.waiting += batch.transactions;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#start();
@@ -130,6 +132,7 @@ export class Lane {
   async #work(): Promise<void> {
     for (let batch = this.#take(); batch !== null && !this.#failed; batch = this.#take()) {
       await this.#write(batch);
+      this.#options.view.waiting -= batch.transactions;
       this.#wake();
     }
   }

@@ -49,6 +49,7 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
       if (failures >= tries || context.stop.aborted) throw error;
       const wait = retryDelay(failures);
       context.view.retrying = error.code;
+      context.view.streamRetries++;
       context.log.log('warn', 'stream-retry', error.message, { code: error.code, attempt: failures, waitMs: wait });
       await pause(wait, context.stop).catch(() => {});
       if (context.stop.aborted) return 'stopped';
@@ -73,7 +74,7 @@ async function stretch(
   onConnected();
   // A hold ends with its process or its connection: whoever waits must not take the old report for one of now.
   if (context.state.get('held') !== null) await context.state.put('held', null);
-  context.view.retrying = null;
+  context.view.opened(from);
   context.log.log('info', 'stream-started', `following from ${formatLsn(from)}`, { from: formatLsn(from) });
   const ledger = new AckLedger(positions.bySink, from);
   const lanes = options.sinks.map((sink) => makeLane(context, options, { sink, positions, ledger, failure }));
@@ -94,7 +95,7 @@ async function stretch(
         await savePositions(context, options.sinks, ledger);
         await noteIdle(context.state, at, ledger.bySink());
         context.view.confirmed = at;
-        context.view.sourcePosition = at;
+        context.view.sawSource(at);
       },
       onHeld: async (id, at) => {
         context.log.log('info', 'held', `sinks stand at ${formatLsn(at)}`, { hold: id, lsn: formatLsn(at) });
@@ -105,11 +106,7 @@ async function stretch(
         await recordBarrier(context, message, at);
         options.onBarrier?.(message.id, at);
       },
-      onBatch: (batch) => {
-        if (batch.boundary !== null && batch.boundary > (context.view.sourcePosition ?? 0n)) {
-          context.view.sourcePosition = batch.boundary;
-        }
-      },
+      onBatch: (batch) => context.view.received(batch.boundary, batch.transactions),
     });
   } finally {
     // What is in flight must have ended before the sinks are asked for their positions again.
