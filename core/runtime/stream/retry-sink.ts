@@ -110,7 +110,8 @@ export class RetrySink implements StreamSink {
     }
     this.#settle(at);
     const skip = new Skip(at as CommitLsn, new Map());
-    for (const batch of [...this.#kept]) {
+    const again = this.#kept.slice();
+    for (const batch of again) {
       const changes = skip.filter(batch.changes);
       this.#settled(await sink.write(changes === batch.changes ? batch : { ...batch, changes }, signal));
     }
