@@ -79,11 +79,14 @@ export class Lane {
     return new Promise((resolve) => this.#waiters.push(() => resolve('progress')));
   }
 
-  /** Writes what is queued and makes it durable. Throws what the sink throws. */
+  /** Writes what is queued and makes it durable; a failure ends the lane as any other does. */
   async drain(): Promise<void> {
     while (this.#running !== null) await this.#running;
-    if (this.#failed) return;
-    if (this.#written > this.#durable) await this.#flush();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#failed || this.#written <= this.#durable) return;
+    this.#run(this.#flush());
+    while (this.#running !== null) await this.#running;
   }
 
   /** Takes nothing more; resolves when nothing is in flight. */
