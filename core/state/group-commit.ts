@@ -1,7 +1,8 @@
 /**
  * Joins writes that come while one is under way into one next write, so that a thousand small tables that finish
  * together cost a few durable writes and not a thousand. Order is kept; a caller's promise resolves when its entries are
- * durable. After a failure every later write fails with the same error: the state on disk is then unknown.
+ * durable. Entries of a write that failed may or may not be on disk: they are written again with the next, unless a newer
+ * value took their place, so what is on disk is known again as soon as a write succeeds.
  */
 export class GroupCommit<K, V> {
   readonly #write: (entries: ReadonlyMap<K, V>) => Promise<void>;
@@ -16,27 +17,35 @@ export class GroupCommit<K, V> {
   put(entries: Iterable<readonly [K, V]>): Promise<void> {
     for (const [key, value] of entries) this.#pending.set(key, value);
     if (this.#running === null) return this.#start();
-    this.#next ??= this.#running.then(() => this.#start());
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    );
     return this.#next;
   }
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    while (this.#running !== null) await (this.#next ?? this.#running);
+    while (this.#running !== null) await (this.#next ?? this.#running).catch(() => {});
   }
 
   #start(): Promise<void> {
     this.#next = null;
     const entries = this.#pending;
     this.#pending = new Map();
-    const running = this.#write(entries);
+    const running = this.#commit(entries);
     this.#running = running;
-    running.then(
-      () => {
-        if (this.#running === running) this.#running = null;
-      },
-      () => {},
-    );
     return running;
+  }
+
+  async #commit(entries: ReadonlyMap<K, V>): Promise<void> {
+    try {
+      await this.#write(entries);
+    } catch (error) {
+      for (const [key, value] of entries) if (!this.#pending.has(key)) this.#pending.set(key, value);
+      throw error;
+    } finally {
+      this.#running = null;
+    }
   }
 }
