@@ -17,10 +17,9 @@ export class GroupCommit<K, V> {
   put(entries: Iterable<readonly [K, V]>): Promise<void> {
     for (const [key, value] of entries) this.#pending.set(key, value);
     if (this.#running === null) return this.#start();
-    this.#next ??= this.#running.then(
-      () => this.#start(),
-      () => this.#start(),
-    );
+    // Whoever comes between the end of this write and its successor takes all entries along, these too.
+    const follow = () => this.#running ?? this.#start();
+    this.#next ??= this.#running.then(follow, follow);
     return this.#next;
   }
 
