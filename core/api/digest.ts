@@ -15,6 +15,8 @@ export interface DigestQuery {
   readonly key: readonly string[];
   readonly after: readonly string[] | null;
   readonly upTo: readonly string[] | null;
+  /** Only rows whose key (or, without one, whose row) falls into one of these buckets of `count`, a power of two. */
+  readonly buckets?: { readonly count: number; readonly only: readonly number[] };
 }
 /** Order-independent: two sums of 64-bit halves of an MD5 per row, and the count; 128 bits that add. */
 export interface Digest {
@@ -25,13 +27,27 @@ export interface Digest {
 /** A connection that reads one consistent snapshot, taken when it was opened. */
 export interface DigestSession extends AsyncDisposable {
   digest(query: DigestQuery, signal: AbortSignal): Promise<Digest>;
-  /** Key bounds that cut the rows of the query into about equal parts of `rows` rows. */
+  /** Digests by bucket of the key's hash, in one pass over the rows; a bucket without rows is not there. `count`: a power of two. */
+  buckets(query: DigestQuery, count: number, signal: AbortSignal): Promise<ReadonlyMap<number, Digest>>;
+  /** Estimated rows of the table, without reading it. */
+  estimate(query: DigestQuery, signal: AbortSignal): Promise<number>;
+  /** An index gives ranges of the key without a scan, in an order that every server agrees on. */
+  ordered(query: DigestQuery, signal: AbortSignal): Promise<boolean>;
+  /** Key bounds that cut the rows of the query into about equal parts of about `rows` rows; of large tables from a sample. */
   bounds(query: DigestQuery, rows: number, signal: AbortSignal): Promise<readonly (readonly string[])[]>;
-  /** Key (or the row's text digest where there is no key) to hash of each row; only for small ranges. */
+  /** Key (or the row's text digest where there is no key) to hash of each row; only for small sets. */
   rows(
     query: DigestQuery,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, { readonly hash: string; readonly count: number }>>;
+  /** Whole rows by what {@link rows} calls them, as text in order of the query's columns. */
+  fetch(
+    query: DigestQuery,
+    keys: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly (string | null)[])[]>;
+  /** Name under which other sessions of this reader can open the same snapshot while this one lives. */
+  share(): Promise<string>;
 }
 export interface DigestReader {
   /** `snapshot`: name of an exported snapshot to read in (SnapshotSession.name); without: one of its own, taken now. */

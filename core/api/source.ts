@@ -1,6 +1,7 @@
 import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from './lsn.ts';
 import type { StreamBatch } from './change.ts';
 import type { CheckReport } from './check.ts';
+import type { Json } from './checkpoint.ts';
 import type { DigestReader } from './digest.ts';
 import type { Relation } from './relation.ts';
 import type { SchemaDump, SequenceState, SnapshotSession } from './snapshot.ts';
@@ -33,6 +34,8 @@ export interface SourceCatalog {
   readonly tables: readonly SourceTable[];
   /** User tables that the file leaves out. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
+  /** Materialized views that were never filled, and stay so in a target whose schema is created. */
+  readonly unfilledViews?: readonly { readonly schema: string; readonly name: string }[];
 }
 
 export type StreamItem =
@@ -91,6 +94,24 @@ export interface SlotStatus {
   readonly safeBytes: number | null;
 }
 
+/** How writes on the source are kept away while the applications move to the target. */
+export type FenceKind = 'read_only' | 'revoke' | 'terminate';
+
+/** Every step may be repeated; what {@link plan} returns is saved before anything is changed, and is all that the others need. */
+export interface WriteFence {
+  plan(kind: FenceKind, tables: readonly { readonly schema: string; readonly name: string }[]): Promise<Json>;
+  /** Resolves when no transaction that wrote before is open any more. Returns what it did, in words. */
+  up(plan: Json, signal: AbortSignal): Promise<readonly string[]>;
+  /** Returns what it did, in words. */
+  down(plan: Json): Promise<readonly string[]>;
+}
+
+/** A replication slot of the source that no connection reads, and the WAL that is kept for it. */
+export interface IdleSlot {
+  readonly name: string;
+  readonly retainedBytes: number;
+}
+
 /** Things on the source that outlive a process, and messages through its WAL. */
 export interface SourceControl {
   /** Current end of WAL, flushed: what `--stop-at now` means. */
@@ -102,6 +123,9 @@ export interface SourceControl {
   sequences(): Promise<readonly SequenceState[]>;
   /** Drops slot, publication, triggers: whatever the pipeline made; repeatable. Returns what it dropped, in words. */
   cleanup(): Promise<readonly string[]>;
+  readonly fence?: WriteFence;
+  /** Slots of this database that nobody reads, whoever made them. */
+  idleSlots?(): Promise<readonly IdleSlot[]>;
 }
 
 export interface Source extends AsyncDisposable {

@@ -1,11 +1,11 @@
 import { formatLsn, parseLsn } from '../api/lsn.ts';
-import { relationName } from '../api/relation.ts';
-import type { SourceCatalog, SourceIdentity } from '../api/source.ts';
+import type { SourceIdentity } from '../api/source.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import type { Head, PipelineState } from '../state/pipeline-state.ts';
 import { runtimeError } from './errors.ts';
 import { fileKey, fingerprint } from './fingerprint.ts';
 import type { Instances, RunContext } from './instances.ts';
+import { knownTables } from './known-tables.ts';
 import { mappersOf, type Planning, planSinks } from './planning.ts';
 import { firstStart, snapshotPhase, startOver } from './snapshot/phase.ts';
 import type { FollowEnd } from './stream/follow.ts';
@@ -35,7 +35,12 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
   if (state.head?.phase === 'starting') await startOver(context);
   const streaming = config.snapshot.mode !== 'initial_only';
-  const planning = await planSinks(options.instances.sinks, knownTables(context, catalog), streaming, context.stop);
+  const planning = await planSinks(
+    options.instances.sinks,
+    knownTables(state, catalog, context.log),
+    streaming,
+    context.stop,
+  );
   if (state.head === null || state.head.phase === 'starting') {
     await firstStart(context, { config, instances: options.instances, catalog, planning });
   } else if (state.head.phase === 'snapshot') {
@@ -102,26 +107,4 @@ function checkIdentity(head: Head | null, now: SourceIdentity): void {
   if (differs.length === 0) return;
   const words = differs.map((key) => `${key} ${then[key]} then, ${now[key]} now`).join('; ');
   throw runtimeError('PGS6001', `the state of this pipeline belongs to another source: ${words}`);
-}
-
-/**
- * Once the snapshot's tables are settled, a table that appears later is not silently half of the pipeline: it is left
- * out, with a warning, until it is copied.
- */
-function knownTables(context: RunContext, catalog: SourceCatalog): SourceCatalog {
-  const { head } = context.state;
-  const chosen = context.state.get('tables');
-  if (head === null || head.phase === 'starting' || !Array.isArray(chosen)) return catalog;
-  const known = new Set(chosen as readonly string[]);
-  const added = catalog.tables.filter((table) => !known.has(relationName(table.relation)));
-  for (const { relation } of added) {
-    const table = relationName(relation);
-    context.log.log(
-      'warn',
-      'table-not-included',
-      `${table} came after the start and is not replicated; add it with pgsluice resync`,
-      { table },
-    );
-  }
-  return { ...catalog, tables: catalog.tables.filter((table) => known.has(relationName(table.relation))) };
 }

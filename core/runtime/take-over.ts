@@ -22,11 +22,11 @@ export async function takeOver(options: TakeOverOptions): Promise<boolean> {
   const { instances, log, stop, pipeline } = options;
   if (await tryLock(instances, stop)) return false;
   const id = randomUUID();
-  await instances.source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'stop' }));
+  const deadline = Date.now() + options.timeoutMs;
+  await instances.source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'stop', until: deadline }));
   log.log('info', 'barrier-sent', 'asked the run in the other process to end at a barrier in the stream', {
     barrier: id,
   });
-  const deadline = Date.now() + options.timeoutMs;
   while (!(await tryLock(instances, stop))) {
     if (Date.now() > deadline) {
       throw runtimeError(

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { CheckpointStore } from '../api/checkpoint.ts';
 import type { HandoffLsn } from '../api/lsn.ts';
 import type { SnapshotSession } from '../api/snapshot.ts';
 import { catchUp } from '../cutover/catch-up.ts';
-import type { Instances, RunContext } from '../runtime/instances.ts';
+import { pause } from '../runtime/backoff.ts';
+import type { RunContext } from '../runtime/instances.ts';
 import type { Planning } from '../runtime/planning.ts';
 import { encodeControl } from '../runtime/stream/control-message.ts';
 import { PipelineState } from '../state/pipeline-state.ts';
@@ -13,7 +14,10 @@ import { verifyError } from './errors.ts';
 export interface Aligned extends AsyncDisposable {
   /** Name of the source's exported snapshot; undefined: the source is read as it is now. */
   readonly snapshot: string | undefined;
-  /** The targets' snapshots are open: a run in another process may go on. */
+  /**
+   * The targets' snapshots are open: a run in another process may go on. Throws PGS7003 where it went on before, so that
+   * what was opened is not of one position.
+   */
   release(): Promise<void>;
 }
 
@@ -33,6 +37,7 @@ export async function alignHere(context: RunContext, planning: Planning): Promis
   const session = await context.source.snapshot({ kind: 'again', handoff: handoffOf(context) }, context.stop);
   try {
     await catchUp(context, planning, session.exactAt);
+    context.stop.throwIfAborted();
   } catch (error) {
     await session[Symbol.asyncDispose]();
     throw error;
@@ -49,23 +54,29 @@ export function alignNow(): Aligned {
   return { snapshot: undefined, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
 }
 
-const patience = 25_000;
+/** Milliseconds that a run in another process has to report that its sinks stand still; a bit less than it holds them. */
+const holdPatience = 25_000;
 
 /**
- * A run in another process: it is asked, through the source's WAL, to apply nothing that commits later than a position
- * that it will be told; then the view is taken, its position is sent, and the run reports when its sinks stand there.
+ * A run in another process: once it is close behind, it is asked, through the source's WAL, to apply nothing that commits
+ * later than a position that it will be told; then the view is taken, its position is sent, and the run reports when its
+ * sinks stand there. `patience`: milliseconds that it may take to come close.
  */
-export async function alignThere(context: RunContext, instances: Instances): Promise<Aligned> {
+export async function alignThere(context: RunContext, store: CheckpointStore, patience: number): Promise<Aligned> {
   const handoff = handoffOf(context);
   const id = randomUUID();
   const emit = (message: Parameters<typeof encodeControl>[1]) =>
     context.source.control.emit(encodeControl(context.pipeline, message));
+  const come: Wait = { context, store, key: 'barrier', id, patience };
+  await emit({ kind: 'barrier', id, after: 'go-on' });
+  await reported(come, 'did not come as far as now');
   await emit({ kind: 'hold', id });
+  const hold: Wait = { context, store, key: 'held', id, patience: holdPatience };
   let session: SnapshotSession | null = null;
   try {
     session = await context.source.snapshot({ kind: 'again', handoff }, context.stop);
     await emit({ kind: 'hold-at', id, at: session.exactAt });
-    await reported(context, instances, id);
+    await reported(hold, 'did not report that its sinks stand still');
   } catch (error) {
     await emit({ kind: 'release', id }).catch(() => {});
     await session?.[Symbol.asyncDispose]();
@@ -74,18 +85,34 @@ export async function alignThere(context: RunContext, instances: Instances): Pro
   const view = session;
   return {
     snapshot: view.name,
-    release: async () => void (await emit({ kind: 'release', id })),
+    release: async () => {
+      const still = await isReported(hold);
+      await emit({ kind: 'release', id });
+      if (!still) throw verifyError('PGS7003', 'the run went on before the views of the targets were open');
+    },
     [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
   };
 }
 
-async function reported(context: RunContext, instances: Instances, id: string): Promise<void> {
-  const deadline = Date.now() + patience;
-  while (Date.now() < deadline) {
-    context.stop.throwIfAborted();
-    const state = await PipelineState.load(instances.store);
-    if (state.get(`held:${id}`) !== null) return;
-    await sleep(50);
+interface Wait {
+  readonly context: RunContext;
+  readonly store: CheckpointStore;
+  readonly key: 'barrier' | 'held';
+  readonly id: string;
+  readonly patience: number;
+}
+
+async function reported(wait: Wait, otherwise: string): Promise<void> {
+  const deadline = Date.now() + wait.patience;
+  while (!(await isReported(wait))) {
+    if (Date.now() > deadline) {
+      throw verifyError('PGS7003', `the run in the other process ${otherwise} in ${wait.patience / 1000} s`);
+    }
+    await pause(100, wait.context.stop);
   }
-  throw verifyError('PGS7003', `the run in the other process did not report within ${patience / 1000} s`);
+}
+
+async function isReported({ store, key, id }: Wait): Promise<boolean> {
+  const value = (await PipelineState.load(store)).get(key);
+  return value !== null && typeof value === 'object' && 'id' in value && value.id === id;
 }

@@ -1,5 +1,7 @@
-import type { Digest, DigestQuery, DigestSession } from '../api/digest.ts';
+import type { Digest, DigestQuery } from '../api/digest.ts';
+import type { Pool } from './pool.ts';
 import type { TableQueries } from './queries.ts';
+import type { Sides } from './views.ts';
 
 export interface RowDifference {
   /** `missing`: in the source only. `extra`: in the target only. `differs`: under the same key, other values. */
@@ -15,15 +17,19 @@ export interface TableComparison {
   /** The first of them; `more` says whether there are others. */
   readonly differences: readonly RowDifference[];
   readonly more: boolean;
+  /** Ranges that were left out of a sample; 0: every row was compared. */
+  readonly rangesLeftOut: number;
 }
 
 export interface CompareOptions {
-  /** Rows per range that is hashed in one statement. */
+  /** Rows per range that is hashed in one statement. A table of up to twice as many is one range. */
   readonly rangeRows: number;
-  /** Ranges of at most this many rows are compared row by row when their hashes differ. */
+  /** About as many rows are named in memory at once where hashes differ. */
   readonly drillRows: number;
   /** Differences that are named. */
   readonly limit: number;
+  /** Of a large table only so many ranges, chosen at random; null: all. */
+  readonly sample: number | null;
 }
 
 interface Range {
@@ -31,93 +37,142 @@ interface Range {
   readonly upTo: readonly string[] | null;
 }
 
-/**
- * Compares one table in ranges of its key, both servers hashing at the same time; a range that differs is cut down to
- * the rows. Without a key the whole table is one range and rows are compared as a multiset.
- */
-export async function compareTable(
-  sides: { readonly source: DigestSession; readonly target: DigestSession },
-  queries: TableQueries,
-  options: CompareOptions,
-  signal: AbortSignal,
-): Promise<TableComparison> {
-  const totals = { source: 0n, target: 0n };
-  const found: RowDifference[] = [];
-  let equal = true;
-  const pending = await ranges(sides, queries, options.rangeRows, signal);
-  for (let range = pending.shift(); range !== undefined; range = pending.shift()) {
-    const [source, target] = await both(sides, queries, range, signal);
-    totals.source += source.rows;
-    totals.target += target.rows;
-    if (same(source, target)) continue;
-    equal = false;
-    if (found.length <= options.limit)
-      found.push(...(await drill({ sides, queries, options, signal }, range, [source, target])));
-  }
-  const differences = found.slice(0, options.limit);
-  return {
-    sourceRows: totals.source,
-    targetRows: totals.target,
-    equal,
-    differences,
-    more: found.length > options.limit,
-  };
-}
-
-async function ranges(
-  sides: { readonly source: DigestSession; readonly target: DigestSession },
-  queries: TableQueries,
-  rows: number,
-  signal: AbortSignal,
-): Promise<Range[]> {
-  if (queries.source.key.length === 0) return [{ after: null, upTo: null }];
-  return cut(await sides.source.bounds(queries.source, rows, signal), { after: null, upTo: null });
-}
-
-/** Ranges between bounds; the first and the last are open where `within` is, so that no row falls between. */
-function cut(bounds: readonly (readonly string[])[], within: Range): Range[] {
-  const all: Range[] = [];
-  let after = within.after;
-  for (const bound of bounds) {
-    all.push({ after, upTo: bound });
-    after = bound;
-  }
-  all.push({ after, upTo: within.upTo });
-  return all;
-}
-
-interface Drill {
-  readonly sides: { readonly source: DigestSession; readonly target: DigestSession };
+export interface TableRun {
+  readonly pool: Pool<Sides>;
   readonly queries: TableQueries;
   readonly options: CompareOptions;
   readonly signal: AbortSignal;
 }
 
-async function drill(run: Drill, range: Range, digests: readonly [Digest, Digest]): Promise<RowDifference[]> {
-  const { queries, options, sides, signal } = run;
-  const rows = Math.max(Number(digests[0].rows), Number(digests[1].rows));
-  const bigger = digests[0].rows >= digests[1].rows ? sides.source : sides.target;
-  const biggerQuery = digests[0].rows >= digests[1].rows ? queries.source : queries.target;
-  if (rows > options.drillRows && queries.source.key.length > 0) {
-    const step = Math.max(options.drillRows, Math.ceil(rows / 16));
-    const bounds = await bigger.bounds(within(biggerQuery, range), step, signal);
-    if (bounds.length > 0) return drillParts(run, cut(bounds, range));
+/**
+ * Compares one table: whole, or in ranges of its key where the table is large and both sides have an index for that. What
+ * differs is cut down in one more pass, by hashes of the key into buckets, to the rows: no order of values has to be agreed
+ * on, and a table without a key is compared as a multiset in the same way.
+ */
+export async function compareTable(run: TableRun): Promise<TableComparison> {
+  const { ranges, leftOut } = await chooseRanges(run);
+  const totals = { source: 0n, target: 0n };
+  const differing: { readonly range: Range; readonly rows: number }[] = [];
+  await Promise.all(
+    ranges.map(async (range) => {
+      const [source, target] = await run.pool.use((sides) => both(sides, run, range));
+      totals.source += source.rows;
+      totals.target += target.rows;
+      if (!same(source, target)) differing.push({ range, rows: larger(source, target) });
+    }),
+  );
+  const found: RowDifference[] = [];
+  for (const { range, rows } of differing) {
+    if (found.length > run.options.limit) break;
+    found.push(...(await drill(run, range, rows, run.options.limit - found.length)));
   }
-  const [source, target] = await Promise.all([
-    sides.source.rows(within(queries.source, range), signal),
-    sides.target.rows(within(queries.target, range), signal),
-  ]);
-  return differencesOf(source, target);
+  return {
+    sourceRows: totals.source,
+    targetRows: totals.target,
+    equal: differing.length === 0,
+    differences: found.slice(0, run.options.limit),
+    more: found.length > run.options.limit,
+    rangesLeftOut: leftOut,
+  };
 }
 
-async function drillParts(run: Drill, parts: readonly Range[]): Promise<RowDifference[]> {
+const whole: Range = { after: null, upTo: null };
+
+async function chooseRanges(run: TableRun): Promise<{ readonly ranges: readonly Range[]; readonly leftOut: number }> {
+  const { queries, options, pool, signal } = run;
+  return pool.use(async ({ source, target }) => {
+    if ((await source.estimate(queries.source, signal)) <= options.rangeRows * 2)
+      return { ranges: [whole], leftOut: 0 };
+    const indexed = await Promise.all([source.ordered(queries.source, signal), target.ordered(queries.target, signal)]);
+    if (!indexed.every(Boolean)) return { ranges: [whole], leftOut: 0 };
+    const all = cut(await source.bounds(queries.source, options.rangeRows, signal));
+    const ranges = options.sample === null ? all : pick(all, options.sample);
+    return { ranges, leftOut: all.length - ranges.length };
+  });
+}
+
+/** Ranges between bounds; the first and the last are open, so that no row falls between. */
+function cut(bounds: readonly (readonly string[])[]): Range[] {
+  const all: Range[] = [];
+  let after: readonly string[] | null = null;
+  for (const bound of bounds) {
+    all.push({ after, upTo: bound });
+    after = bound;
+  }
+  all.push({ after, upTo: null });
+  return all;
+}
+
+function pick<T>(items: readonly T[], count: number): T[] {
+  const left = [...items];
+  while (left.length > count) left.splice(Math.floor(Math.random() * left.length), 1);
+  return left;
+}
+
+const mostBuckets = 65_536;
+
+/** The rows of a range that differ: by buckets first where it is large, so that memory holds only a few of them at a time. */
+async function drill(run: TableRun, range: Range, rows: number, limit: number): Promise<RowDifference[]> {
+  const { options, pool } = run;
+  if (rows <= options.drillRows) return pool.use((sides) => rowsOf(sides, run, range));
+  const count = Math.min(mostBuckets, 2 ** Math.ceil(Math.log2((rows / options.drillRows) * 16)));
+  const { signal, queries } = run;
+  const [source, target] = await pool.use((sides) =>
+    Promise.all([
+      sides.source.buckets(within(queries.source, range), count, signal),
+      sides.target.buckets(within(queries.target, range), count, signal),
+    ]),
+  );
   const found: RowDifference[] = [];
-  for (const part of parts) {
-    if (found.length > run.options.limit) break;
-    const digests = await both(run.sides, run.queries, part, run.signal);
-    if (!same(digests[0], digests[1])) found.push(...(await drill(run, part, digests)));
+  for (const only of groups(differingBuckets(source, target), options.drillRows)) {
+    if (found.length > limit) break;
+    found.push(...(await pool.use((sides) => rowsOf(sides, run, range, { count, only }))));
   }
   return found;
+}
+
+function differingBuckets(
+  source: ReadonlyMap<number, Digest>,
+  target: ReadonlyMap<number, Digest>,
+): { readonly bucket: number; readonly rows: number }[] {
+  const none: Digest = { rows: 0n, high: '0', low: '0' };
+  const found: { bucket: number; rows: number }[] = [];
+  for (const bucket of new Set([...source.keys(), ...target.keys()])) {
+    const [a, b] = [source.get(bucket) ?? none, target.get(bucket) ?? none];
+    if (!same(a, b)) found.push({ bucket, rows: larger(a, b) });
+  }
+  return found;
+}
+
+function* groups(
+  buckets: readonly { readonly bucket: number; readonly rows: number }[],
+  most: number,
+): Generator<number[]> {
+  let group: number[] = [];
+  let rows = 0;
+  for (const each of buckets) {
+    if (group.length > 0 && rows + each.rows > most) {
+      yield group;
+      [group, rows] = [[], 0];
+    }
+    group.push(each.bucket);
+    rows += each.rows;
+  }
+  if (group.length > 0) yield group;
+}
+
+async function rowsOf(
+  sides: Sides,
+  { queries, signal }: TableRun,
+  range: Range,
+  buckets?: DigestQuery['buckets'],
+): Promise<RowDifference[]> {
+  const of = (query: DigestQuery) => ({ ...within(query, range), ...(buckets && { buckets }) });
+  const [source, target] = await Promise.all([
+    sides.source.rows(of(queries.source), signal),
+    sides.target.rows(of(queries.target), signal),
+  ]);
+  return differencesOf(source, target);
 }
 
 type Rows = ReadonlyMap<string, { readonly hash: string; readonly count: number }>;
@@ -135,12 +190,7 @@ export function differencesOf(source: Rows, target: Rows): RowDifference[] {
   return found;
 }
 
-function both(
-  sides: { readonly source: DigestSession; readonly target: DigestSession },
-  queries: TableQueries,
-  range: Range,
-  signal: AbortSignal,
-): Promise<[Digest, Digest]> {
+function both(sides: Sides, { queries, signal }: TableRun, range: Range): Promise<[Digest, Digest]> {
   return Promise.all([
     sides.source.digest(within(queries.source, range), signal),
     sides.target.digest(within(queries.target, range), signal),
@@ -153,4 +203,8 @@ function within(query: DigestQuery, range: Range): DigestQuery {
 
 function same(a: Digest, b: Digest): boolean {
   return a.rows === b.rows && a.high === b.high && a.low === b.low;
+}
+
+function larger(a: Digest, b: Digest): number {
+  return Math.max(Number(a.rows), Number(b.rows));
 }

@@ -1,4 +1,4 @@
-import { errorFactory } from '../api/error.ts';
+import { errorFactory, PgsluiceError } from '../api/error.ts';
 
 /** PGS70xx: verify and cutover. */
 export const verifyErrors = {
@@ -32,11 +32,54 @@ export const verifyErrors = {
   },
   PGS7005: {
     title: 'The source is still being written',
-    cause: 'Changes of the replicated tables came after the barrier of the cut-over.',
+    cause: 'Changes of the replicated tables kept coming after the writers were to stop.',
     remedy: 'Stop the writers (or use --fence), then run cutover again; the pipeline is intact and can be run on.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7006: {
+    title: 'Repair needs the pipeline for itself',
+    cause:
+      'A run in another process applies changes; rows that are copied again under it could be older than what it applied.',
+    remedy: 'Stop the run (Ctrl-C), run `pgsluice verify FILE --repair`, then `pgsluice run FILE` again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7007: {
+    title: 'Cannot be repaired row by row',
+    cause:
+      'Too many rows differ, the sink has no way to replace rows, or its role may not keep triggers and foreign keys out of it.',
+    remedy: 'Copy the table anew: `pgsluice resync FILE TABLE…`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7008: {
+    title: 'Not a table of this pipeline',
+    cause: 'The name is not among the tables that the pipeline file chooses, or the table was never copied.',
+    remedy: 'Names are schema.table on the source, as `pgsluice plan FILE` shows them.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS7009: {
+    title: 'The way back is not possible',
+    cause: 'The transforms cannot be turned round for a table, so the old source could not be kept up to date.',
+    remedy: 'See the tables and columns named; cut over without --way-back.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS7010: {
+    title: 'The write fence could not be put up or taken down',
+    cause:
+      'The role of the source may not alter the database, revoke privileges or end sessions, or a writer did not end in time.',
+    remedy: 'See the SQLSTATE; use a role that may, another --fence, or stop the writers by your own means.',
     exit: 1,
     retry: 'never',
   },
 } as const;
 
 export const verifyError = errorFactory(verifyErrors);
+
+/** Whether a run elsewhere could not stand still long enough; the next try may find it less busy. */
+export function isHoldLost(error: unknown): boolean {
+  return error instanceof PgsluiceError && error.code === 'PGS7003';
+}

@@ -18,7 +18,8 @@ export function printVerify(report: VerifyReport): string {
 function tableLine({ table, target, comparison, skipped }: TableVerdict, width: number): string {
   const name = table === target ? table.padEnd(width) : `${table.padEnd(width)} → ${target}`;
   if (comparison === null) return `  skipped  ${name}  ${skipped ?? ''}`;
-  if (comparison.equal) return `  ok       ${name}  ${comparison.sourceRows} rows`;
+  const sampled = comparison.rangesLeftOut === 0 ? '' : ` of a sample; ${comparison.rangesLeftOut} ranges left out`;
+  if (comparison.equal) return `  ok       ${name}  ${comparison.sourceRows} rows${sampled}`;
   return `  DIFFERS  ${name}  ${comparison.sourceRows} rows in the source, ${comparison.targetRows} in the target`;
 }
 

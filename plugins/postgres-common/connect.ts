@@ -41,6 +41,8 @@ const settings: Readonly<Record<string, string>> = {
   idle_session_timeout: '0',
   // Under row level security a query would silently leave rows out; this makes it an error (manual: row_security).
   row_security: 'off',
+  // A database that a cut-over has fenced off, or that is not open yet, is read-only by default, but not for us.
+  default_transaction_read_only: 'off',
   // Also of a walsender: the text of regclass, regtype and the like has a schema where the path does not reach.
   search_path: 'pg_catalog',
 };

@@ -1,13 +1,14 @@
 import type pg from 'pg';
 import type { Digest, DigestQuery, DigestReader, DigestSession } from '../../core/api/digest.ts';
+import { readOrdered, readSize, sampledBounds } from './digest-bounds.ts';
 import { destroy, disconnect } from './connect.ts';
 import { fromPg } from './pg-error.ts';
-import { qualified, quoteLiteral } from './quote.ts';
+import { bucketSql, type Hash, hashOf, nameSql, rowText, sums, tableOf } from './digest-sql.ts';
+import { quoteLiteral } from './quote.ts';
 
 /**
- * Hashes rows inside a database. A row is hashed as the text of ROW(…): output functions of each column, quoted where need be,
- * so columns cannot run into each other and NULL (nothing) is not '' (""). MD5 of its UTF-8 bytes, as two 64-bit
- * halves that are summed as numeric: independent of order, and a row that is there twice counts twice.
+ * Hashes rows inside a database: MD5 of each row's text, as two 64-bit halves that are summed. Independent of order, and a
+ * row that is there twice counts twice.
  */
 export class PostgresDigests implements DigestReader {
   readonly #open: () => Promise<pg.Client>;
@@ -37,33 +38,59 @@ export class PostgresDigests implements DigestReader {
   }
 }
 
+/** Rows up to which bounds are exact, and above which they come from a sample: a sort of more would spill. */
+const exactRows = 500_000;
+
 class PostgresDigestSession implements DigestSession {
   readonly #client: pg.Client;
   readonly #name: string;
-  readonly #encoding: string;
+  readonly #hash: Hash;
   /** Per table and key: which of the key's columns have a collation. */
   readonly #collated = new Map<string, readonly boolean[]>();
 
   constructor(client: pg.Client, name: string, encoding: string) {
     this.#client = client;
     this.#name = name;
-    this.#encoding = encoding;
+    this.#hash = hashOf(encoding);
   }
 
   async digest(query: DigestQuery, signal: AbortSignal): Promise<Digest> {
+    // OFFSET 0 keeps the planner from putting the hash's expression into each sum: it would be computed twice per row.
     const rows = await this.#run(
       query,
       signal,
-      `SELECT count(*), coalesce(sum(${half('h', 1)}), 0), coalesce(sum(${half('h', 17)}), 0)
-       FROM (SELECT ${this.#hash(query)} AS h ${await this.#from(query, signal)}) s`,
+      `SELECT ${sums} FROM (SELECT ${this.#rowHash(query)} AS h ${await this.#from(query, signal)} OFFSET 0) s`,
     );
-    const [count, high, low] = rows[0]!;
-    return { rows: BigInt(count!), high: high!, low: low! };
+    return toDigest(rows[0]!);
+  }
+
+  async buckets(query: DigestQuery, count: number, signal: AbortSignal): Promise<ReadonlyMap<number, Digest>> {
+    const bucket = bucketSql(query, this.#hash, count);
+    const found = await this.#run(
+      query,
+      signal,
+      `SELECT ${sums}, b FROM (SELECT ${this.#rowHash(query)} AS h, ${bucket} AS b ${await this.#from(query, signal)} OFFSET 0) s
+       GROUP BY b`,
+    );
+    return new Map(found.map((row) => [Number(row[3]), toDigest(row)]));
+  }
+
+  async estimate(query: DigestQuery, signal: AbortSignal): Promise<number> {
+    return (await readSize((sql) => this.#run(query, signal, sql), query)).rows;
+  }
+
+  ordered(query: DigestQuery, signal: AbortSignal): Promise<boolean> {
+    return query.key.length === 0 ? Promise.resolve(false) : readOrdered((sql) => this.#run(query, signal, sql), query);
   }
 
   async bounds(query: DigestQuery, rows: number, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
     if (query.key.length === 0) return [];
+    const step = Math.max(1, Math.floor(rows));
     const key = await this.#key(query, signal);
+    const size = await readSize((sql) => this.#run(query, signal, sql), query);
+    if (size.rows > exactRows && query.after === null && query.upTo === null) {
+      return sampledBounds((sql) => this.#run(query, signal, sql), { query, key, size, step });
+    }
     const names = key.map((_, i) => `k${i}`);
     const from = await this.#from(query, signal);
     const found = await this.#run(
@@ -71,7 +98,7 @@ class PostgresDigestSession implements DigestSession {
       signal,
       `SELECT ${names.map((name) => `${name}::text`).join(', ')} FROM (
          SELECT ${key.map((sql, i) => `${sql} AS k${i}`).join(', ')}, row_number() OVER (ORDER BY ${key.join(', ')}) AS n ${from}
-       ) s WHERE n % ${Math.max(1, Math.floor(rows))} = 0 ORDER BY n`,
+       ) s WHERE n % ${step} = 0 ORDER BY n`,
     );
     return found as readonly string[][];
   }
@@ -80,12 +107,11 @@ class PostgresDigestSession implements DigestSession {
     query: DigestQuery,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, { readonly hash: string; readonly count: number }>> {
-    const hash = this.#hash(query);
-    const key = query.key.length === 0 ? hash : query.key.length === 1 ? `(${query.key[0]})::text` : rowText(query.key);
+    const name = nameSql(query, this.#hash);
     const found = await this.#run(
       query,
       signal,
-      `SELECT ${key} AS k, ${hash} AS h, count(*) ${await this.#from(query, signal)} GROUP BY 1, 2 ORDER BY 1, 2`,
+      `SELECT ${name} AS k, ${this.#rowHash(query)} AS h, count(*) ${await this.#from(query, signal)} GROUP BY 1, 2 ORDER BY 1, 2`,
     );
     const map = new Map<string, { hash: string; count: number }>();
     for (const [k, h, count] of found) {
@@ -99,15 +125,29 @@ class PostgresDigestSession implements DigestSession {
     return map;
   }
 
+  async fetch(
+    query: DigestQuery,
+    keys: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly (string | null)[])[]> {
+    const from = await this.#from(query, signal);
+    const named = `${nameSql(query, this.#hash)} = ANY (ARRAY[${keys.map(quoteLiteral).join(', ')}]::text[])`;
+    const columns = query.columns.map((column) => `(${column})::text`).join(', ');
+    const and = from.includes(' WHERE ') ? 'AND' : 'WHERE';
+    return this.#run(query, signal, `SELECT ${columns} ${from} ${and} ${named}`);
+  }
+
+  async share(): Promise<string> {
+    const { rows } = await this.#client.query<{ name: string }>('SELECT pg_export_snapshot() AS name');
+    return rows[0]!.name;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await disconnect(this.#client);
   }
 
-  #hash(query: DigestQuery): string {
-    const text = rowText(query.columns);
-    return this.#encoding === 'UTF8' || this.#encoding === 'SQL_ASCII'
-      ? `md5(${text})`
-      : `md5(convert_to(${text}, 'UTF8'))`;
+  #rowHash(query: DigestQuery): string {
+    return this.#hash(rowText(query.columns));
   }
 
   async #from(query: DigestQuery, signal: AbortSignal): Promise<string> {
@@ -116,6 +156,10 @@ class PostgresDigestSession implements DigestSession {
       const key = (await this.#key(query, signal)).join(', ');
       if (query.after !== null) conditions.push(`(${key}) > (${query.after.map(quoteLiteral).join(', ')})`);
       if (query.upTo !== null) conditions.push(`(${key}) <= (${query.upTo.map(quoteLiteral).join(', ')})`);
+    }
+    if (query.buckets !== undefined) {
+      const { count, only } = query.buckets;
+      conditions.push(`${bucketSql(query, this.#hash, count)} = ANY ('{${only.join(',')}}'::int[])`);
     }
     const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
     return `FROM ${query.only ? 'ONLY ' : ''}${tableOf(query)}${where}`;
@@ -159,15 +203,6 @@ class PostgresDigestSession implements DigestSession {
   }
 }
 
-function tableOf(query: DigestQuery): string {
-  return qualified({ schema: query.schema, name: query.table });
-}
-
-function rowText(columns: readonly string[]): string {
-  return `ROW(${columns.join(', ')})::text`;
-}
-
-/** 64 bits of an MD5 in hex, as a signed bigint; sum of bigint is numeric, so nothing overflows. */
-function half(hash: string, from: number): string {
-  return `('x' || substr(${hash}, ${from}, 16))::bit(64)::bigint`;
+function toDigest(row: readonly (string | null)[]): Digest {
+  return { rows: BigInt(row[0]!), high: row[1]!, low: row[2]! };
 }

@@ -1,14 +1,15 @@
-import type { Command } from 'commander';
-import { type Aligned, alignHere, alignNow, alignThere } from '../../verify/aligned.ts';
+import { type Command, InvalidArgumentError } from 'commander';
 import { printVerify } from '../../verify/print.ts';
-import { compareDefaults, verifyAll } from '../../verify/run-verify.ts';
-import { type Planning, planSinks } from '../../runtime/planning.ts';
+import { planKnown, verifyPipeline } from '../../verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
-import { type MaybeLocked, openLocked } from '../open-locked.ts';
+import { openLocked } from '../open-locked.ts';
 
 interface VerifyFlags {
   readonly table?: readonly string[];
   readonly json?: boolean;
+  readonly workers: number;
+  readonly limit: number;
+  readonly repair?: boolean;
 }
 
 /** `pgsluice verify FILE`: source against target at one position, with a run under way or not. Exit 4 on a difference. */
@@ -18,27 +19,36 @@ export function register(program: Command, cli: Cli): void {
     .description('compare source and target as the transforms map them; exit 4 if they differ')
     .argument('<file>', 'pipeline file')
     .option('--table <name...>', 'only these tables (schema.table on the source)')
+    .option('--workers <n>', 'connections on each side that hash at the same time', positive, 4)
+    .option('--limit <n>', 'differing rows that are named per table', positive, 20)
+    .option('--repair', 'copy differing rows again; needs that no run is under way')
     .option('--json', 'print the report as JSON')
-    .action((file: string, flags: VerifyFlags) =>
-      cli.withSignals(async (signal) => {
-        await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
-        const { context, instances } = opened.pipeline;
-        const catalog = await context.source.catalog(signal);
-        const planning = await planSinks(instances.sinks, catalog, true, signal);
-        await using aligned = await align(opened, planning);
-        const only = flags.table ?? null;
-        const options = { compare: compareDefaults, log: context.log, signal, only };
-        const report = await verifyAll(context.source, planning.sinks, aligned, options);
-        cli.stdout.write(flags.json === true ? `${toJson(report)}\n` : printVerify(report));
-        if (!report.equal) cli.exit(4);
-      }),
-    );
+    .action((file: string, flags: VerifyFlags) => cli.withSignals((signal) => verify(cli, file, flags, signal)));
 }
 
-function align({ pipeline, locked }: MaybeLocked, planning: Planning): Promise<Aligned> {
-  const { context, instances } = pipeline;
-  if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
-  return locked ? alignHere(context, planning) : alignThere(context, instances);
+async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
+  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  const { context, instances } = opened.pipeline;
+  const planning = await planKnown(context, instances);
+  const report = await verifyPipeline(
+    {
+      context,
+      instances,
+      locked: opened.locked,
+      only: flags.table ?? null,
+      workers: flags.workers,
+      compare: { limit: flags.limit },
+    },
+    planning,
+  );
+  cli.stdout.write(flags.json === true ? `${toJson(report)}\n` : printVerify(report));
+  if (!report.equal) cli.exit(4);
+}
+
+export function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('a whole number above 0 is wanted');
 }
 
 function toJson(report: unknown): string {

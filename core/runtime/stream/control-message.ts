@@ -6,13 +6,14 @@ export const controlPrefix = 'pgsluice';
 
 /**
  * What another process asks of a run, in the order of the source's WAL.
- * `barrier`: report when everything up to here is durable; with `after: stop` the run then ends, cleanly.
+ * `barrier`: report when everything up to here is durable; with `after: stop` the run then ends, cleanly, unless it comes here
+ * after `until` (milliseconds since 1970): nobody waits for it any more.
  * `hold`: apply nothing that commits later until told where to; `hold-at`: apply what commits below this position, report,
  * and wait; `release`: go on. A verification holds the sinks at the position of its snapshot for the moment that opening
  * the target's snapshot takes.
  */
 export type ControlMessage =
-  | { readonly kind: 'barrier'; readonly id: string; readonly after: 'go-on' | 'stop' }
+  | { readonly kind: 'barrier'; readonly id: string; readonly after: 'go-on' | 'stop'; readonly until?: number }
   | { readonly kind: 'hold'; readonly id: string }
   | { readonly kind: 'hold-at'; readonly id: string; readonly at: bigint }
   | { readonly kind: 'release'; readonly id: string };
@@ -28,7 +29,10 @@ export function decodeControl(change: MessageChange, pipeline: string): ControlM
     const value = JSON.parse(Buffer.from(change.content).toString('utf8')) as Record<string, unknown>;
     const { kind, id } = value;
     if (value['pipeline'] !== pipeline || typeof id !== 'string') return null;
-    if (kind === 'barrier') return { kind, id, after: value['after'] === 'stop' ? 'stop' : 'go-on' };
+    if (kind === 'barrier') {
+      const late = typeof value['until'] === 'number' && value['until'] < Date.now();
+      return { kind, id, after: value['after'] === 'stop' && !late ? 'stop' : 'go-on' };
+    }
     if (kind === 'hold' || kind === 'release') return { kind, id };
     if (kind === 'hold-at') return { kind, id, at: parseLsn(String(value['at'])) };
     return null;

@@ -1,18 +1,21 @@
 import type pg from 'pg';
 import { parseLsn } from '../../../core/api/lsn.ts';
 import type { SequenceState } from '../../../core/api/snapshot.ts';
-import type { SlotStatus, SourceControl } from '../../../core/api/source.ts';
+import type { IdleSlot, SlotStatus, SourceControl, WriteFence } from '../../../core/api/source.ts';
 import { quoteIdent } from '../../postgres-common/quote.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
+import { PostgresFence } from './fence.ts';
 import { readSequences } from './sequences.ts';
 
 /** A short connection per call: these are rare, and none is held while nothing is asked. */
 export class PostgresControl implements SourceControl {
+  readonly fence: WriteFence;
   readonly #access: SourceAccess;
 
   constructor(access: SourceAccess) {
     this.#access = access;
+    this.fence = new PostgresFence(access);
   }
 
   position(): Promise<bigint> {
@@ -53,6 +56,18 @@ export class PostgresControl implements SourceControl {
         done.push(`publication ${publication}`);
       }
       return done;
+    });
+  }
+
+  idleSlots(): Promise<readonly IdleSlot[]> {
+    return this.#ask(async (client) => {
+      const { rows } = await client.query<{ name: string; retained: string }>(
+        `SELECT slot_name AS name, greatest(0, coalesce(here - restart_lsn, 0)) AS retained
+         FROM pg_replication_slots,
+              LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END) w (here)
+         WHERE NOT active AND (database = current_database() OR database IS NULL) ORDER BY 1`,
+      );
+      return rows.map((row) => ({ name: row.name, retainedBytes: Number(row.retained) }));
     });
   }
 

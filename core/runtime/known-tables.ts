@@ -1,0 +1,31 @@
+import type { Logger } from '../api/context.ts';
+import { relationName } from '../api/relation.ts';
+import type { SourceCatalog } from '../api/source.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+import { runtimeError } from './errors.ts';
+
+/**
+ * The tables that the pipeline has, of those that the file chooses now. One that came later is not silently half of the
+ * pipeline: it is left out, with a warning, until it is copied. One that the file no longer chooses is refused: its changes
+ * would still come, and nobody could say what its rows in the target are.
+ */
+export function knownTables(state: PipelineState, catalog: SourceCatalog, log: Logger): SourceCatalog {
+  const known = knownNames(state);
+  if (known === null) return catalog;
+  const gone = catalog.excluded.map(relationName).filter((name) => known.has(name));
+  if (gone.length > 0) throw runtimeError('PGS6008', `the file no longer chooses ${gone.join(', ')}`);
+  for (const { relation } of catalog.tables) {
+    const table = relationName(relation);
+    if (known.has(table)) continue;
+    const message = `${table} came after the start and is not replicated; add it with: pgsluice resync FILE ${table}`;
+    log.log('warn', 'table-not-included', message, { table });
+  }
+  return { ...catalog, tables: catalog.tables.filter((table) => known.has(relationName(table.relation))) };
+}
+
+/** Names of the tables that the pipeline was started with, and those added since; null before its start. */
+export function knownNames(state: PipelineState): ReadonlySet<string> | null {
+  const chosen = state.get('tables');
+  if (state.head === null || state.head.phase === 'starting' || !Array.isArray(chosen)) return null;
+  return new Set(chosen as readonly string[]);
+}

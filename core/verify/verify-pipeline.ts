@@ -1,0 +1,45 @@
+import type { Instances, RunContext } from '../runtime/instances.ts';
+import { knownTables } from '../runtime/known-tables.ts';
+import { type Planning, planSinks } from '../runtime/planning.ts';
+import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
+import type { CompareOptions } from './compare.ts';
+import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
+
+export interface VerifyPipelineOptions {
+  readonly context: RunContext;
+  readonly instances: Instances;
+  /** This process holds the pipeline's lock: no run is under way elsewhere. */
+  readonly locked: boolean;
+  readonly compare?: Partial<CompareOptions>;
+  readonly only?: readonly string[] | null;
+  readonly workers?: number;
+  /** Milliseconds that a run elsewhere may take to come close to the source. */
+  readonly patience?: number;
+}
+
+/** Plans the tables that the pipeline has, as a run would. */
+export async function planKnown(context: RunContext, instances: Instances): Promise<Planning> {
+  const catalog = await context.source.catalog(context.stop);
+  const known = knownTables(context.state, catalog, context.log);
+  return planSinks(instances.sinks, known, true, context.stop);
+}
+
+/** Verification with a run under way elsewhere, with none, or after the cut-over. */
+export async function verifyPipeline(options: VerifyPipelineOptions, planning: Planning): Promise<VerifyReport> {
+  const { context } = options;
+  const more = {
+    compare: { ...compareDefaults, ...options.compare },
+    log: context.log,
+    signal: context.stop,
+    only: options.only ?? null,
+    workers: options.workers ?? 4,
+  };
+  return verifyAll(context.source, planning.sinks, () => alignFor(options, planning), more);
+}
+
+function alignFor(options: VerifyPipelineOptions, planning: Planning): Promise<Aligned> {
+  const { context, instances, locked } = options;
+  if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
+  if (locked) return alignHere(context, planning);
+  return alignThere(context, instances.store, options.patience ?? 600_000);
+}
