@@ -127,6 +127,11 @@ export class PipelineState {
     return this.#commit.put([[key, value]]);
   }
 
+  /** The store was emptied: nothing of it is known any more, and there is nothing to add figures to. */
+  forget(): void {
+    this.#values.clear();
+  }
+
   settled(): Promise<void> {
     return this.#commit.settled();
   }

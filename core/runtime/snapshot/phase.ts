@@ -47,6 +47,7 @@ async function undo(context: RunContext, instances: Instances): Promise<void> {
       if ((await sink.snapshot.abandon?.()) !== false) await sink.cleanup();
     }
     await instances.store.remove();
+    context.state.forget();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     context.log.log(
