@@ -90,10 +90,13 @@ export async function runSeed(options: ScenarioOptions): Promise<Outcome> {
     sourceDatabase: names.sourceDatabase,
     targetDatabase: names.targetDatabase,
   };
-  const story: string[] = [`variant ${variant.name}, ${source.major} to ${target.major}`];
   writers.start(random.int(3, 5), random.fork(), 15);
   sampler.start();
   supervisor.start();
+  const story: string[] = [`variant ${variant.name}, ${source.major} to ${target.major}`];
+  // Half of the seeds spend their faults on the stream; the others begin at the very start.
+  const late = random.chance(0.5);
+  if (late) await supervisor.event('stream-started', 1, 45_000);
   await strikeAll(ground, faults, { random, duration: options.duration, story });
   await writers.stop();
   await supervisor.stop(random.pick(['SIGKILL', 'SIGTERM']));

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { LocalServer } from '../../core/servers/local-server.ts';
+import { runSeed } from '../support/chaos/scenario.ts';
+import { chaosSettings } from '../support/chaos/servers.ts';
+
+/** The short version of the fault suite (`node test/chaos/faults.ts --seeds 1-50`). */
+let source: LocalServer;
+let target: LocalServer;
+
+before(async () => {
+  [source, target] = (await Promise.all(
+    [15, 17].map((major) => LocalServer.start({ major, settings: chaosSettings })),
+  )) as [LocalServer, LocalServer];
+});
+after(async () => {
+  await source.remove();
+  await target.remove();
+});
+
+for (const seed of [2, 3, 1]) {
+  test(`faults at random moments under a random workload: equal row by row, the slot never ahead (seed ${seed})`, async () => {
+    const { findings, story, figures } = await runSeed({ seed, source, target, duration: 5000, faults: 3 });
+    assert.deepEqual(findings, [], story.join('\n'));
+    assert.ok(figures['transactions']! > 20, `${figures['transactions']} transactions`);
+  });
+}
