@@ -1,112 +1,127 @@
-import type { Json } from '../api/checkpoint.ts';
-import type { OpenPipeline } from '../runtime/open-pipeline.ts';
-import { type Planning, planSinks } from '../runtime/planning.ts';
-import { alignHere } from '../verify/aligned.ts';
+import { failpoint } from '../api/failpoint.ts';
+import { formatSeconds } from '../observe/format.ts';
+import type { RunContext } from '../runtime/instances.ts';
+import type { Planning } from '../runtime/planning.ts';
+import { takeOver } from '../runtime/take-over.ts';
+import { PipelineState } from '../state/pipeline-state.ts';
 import { verifyError } from '../verify/errors.ts';
-import { compareDefaults, verifyAll, type VerifyReport } from '../verify/run-verify.ts';
-import { catchUp } from './catch-up.ts';
+import { compareDefaults, type VerifyReport } from '../verify/run-verify.ts';
+import { planKnown, verifyPipeline } from '../verify/verify-pipeline.ts';
+import type { CutoverOptions, CutoverReport } from './options.ts';
+import { checkReady, waitForLag } from './preconditions.ts';
+import { type CutoverRecord, readRecord, writeRecord } from './record.ts';
+import { switchOver } from './switch-over.ts';
+import { writeWayBack } from './way-back.ts';
+
+/** Ranges that a sample takes of a large table, and rows in each. */
+const sample = { sample: 10, rangeRows: 50_000 };
 
 /**
- * What is recorded, for a cut-over that was killed. `quiet`: verified, sequences set, and nothing came after; only the
- * drop is left. `dropped`: through. Everything before is cheap or must be seen again, so it is done again.
- */
-type CutoverStep = 'quiet' | 'dropped';
-
-export interface CutoverOptions {
-  readonly pipeline: OpenPipeline;
-  /** Everything but the irreversible. */
-  readonly dryRun: boolean;
-  readonly skipVerify: boolean;
-  /** A line for people per step. */
-  readonly say: (line: string) => void;
-}
-
-export interface CutoverReport {
-  readonly done: boolean;
-  readonly verify: VerifyReport | null;
-  readonly seconds: number;
-}
-
-/**
- * The switch-over, from a pipeline whose lock the caller holds (a run in another process has ended at a barrier). Until
- * the last step the pipeline is intact: an abort leaves it to be run on.
+ * The switch-over. Until the go the pipeline is intact: an abort or an error undoes what was put up. After the go it only
+ * gets finished, also when it was killed.
  */
 export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
-  const { context, instances } = options.pipeline;
-  const started = performance.now();
+  const { pipeline, say } = options;
+  const { context, instances } = pipeline;
   const { head } = context.state;
   if (head?.phase === 'done') {
-    options.say('already cut over: slot and publication are dropped');
-    return { done: true, verify: null, seconds: 0 };
+    if (readRecord(context.state) === null) throw verifyError('PGS7004', 'this pipeline only copied: it has no stream');
+    say('already cut over: slot and publication are dropped');
+    return { done: true, verify: null, writeStopped: null };
   }
-  if (head === null || (head.phase !== 'stream' && head.phase !== 'cutover')) {
-    throw verifyError('PGS7004', `the pipeline is in phase ${head?.phase ?? 'not started'}`);
+  const recorded = readRecord(context.state);
+  if (recorded?.step === 'go') {
+    say('decided by an earlier cutover: the target is the one to write to');
+    await finish(options, await hold(options), recorded);
+    return { done: true, verify: null, writeStopped: null };
   }
-  const recorded = lastStep(context.state.get('cutover'));
-  if (recorded === 'quiet') return finish(options, null, started);
-  const catalog = await context.source.catalog(context.stop);
-  const planning = await planSinks(instances.sinks, catalog, true, context.stop);
-  const position = await context.source.control.position();
-  await catchUp(context, planning, position);
-  options.say("every sink is durable up to the source's position");
-  const verify = options.skipVerify ? null : await verifyNow(options, planning);
-  if (verify?.equal === false) return { done: false, verify, seconds: (performance.now() - started) / 1000 };
-  await sequences(options, planning);
-  await quiet(options, planning);
-  if (options.dryRun) {
-    options.say('dry run: slot and publication stay; the pipeline can be run on');
-    return { done: false, verify, seconds: (performance.now() - started) / 1000 };
-  }
-  await record(options, 'quiet');
-  return finish(options, verify, started);
+  await checkReady(context, instances);
+  failpoint('cutover-preconditions');
+  const planning = await planKnown(context, instances);
+  if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
+  const verify = await verifyBefore(options, planning);
+  if (verify?.equal === false) return { done: false, verify, writeStopped: null };
+  failpoint('cutover-verified');
+  if (options.dryRun) return dryRun(options, planning, verify);
+  const held = await hold(options);
+  failpoint('cutover-taken-over');
+  const switched = await switchOver({ options, context: held, planning, before: recorded });
+  if (switched.record === null) return { done: false, verify: switched.verify, writeStopped: null };
+  failpoint('cutover-go');
+  sayGo(options, switched.writeStopped);
+  await finish(options, held, switched.record);
+  return { done: true, verify: switched.verify ?? verify, writeStopped: switched.writeStopped };
 }
 
-async function verifyNow(options: CutoverOptions, planning: Planning): Promise<VerifyReport> {
-  const { context } = options.pipeline;
-  await using aligned = await alignHere(context, planning);
-  const more = { compare: compareDefaults, log: context.log, signal: context.stop, only: null };
-  const report = await verifyAll(context.source, planning.sinks, aligned, more);
+/** This process gets the lock; a run elsewhere ends at a barrier with everything up to it durable. */
+async function hold({ pipeline, locked, patience, say }: CutoverOptions): Promise<RunContext> {
+  const { context, instances, config } = pipeline;
+  if (locked) return context;
+  const { log, stop } = context;
+  const there = await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: patience });
+  say(there ? 'the run in the other process has ended at a barrier; this process goes on' : 'this process goes on');
+  return { ...context, state: await PipelineState.load(instances.store) };
+}
+
+async function verifyBefore(options: CutoverOptions, planning: Planning): Promise<VerifyReport | null> {
+  if (options.verify === 'none' || options.verify === 'final') return null;
+  const { context, instances } = options.pipeline;
+  const compare = options.verify === 'sampled' ? { ...compareDefaults, ...sample } : compareDefaults;
+  const { locked, patience } = options;
+  const report = await verifyPipeline({ context, instances, locked, patience, compare }, planning);
+  const verdict = report.equal ? 'all agree' : 'they differ';
+  const what = options.verify === 'sampled' ? 'a sample of ' : '';
   options.say(
-    `verified ${report.tables.length} tables in ${report.seconds.toFixed(1)} s: ${report.equal ? 'all agree' : 'they differ'}`,
+    `compared ${what}${report.tables.length} tables in ${report.seconds.toFixed(1)} s, writers going on: ${verdict}`,
   );
   return report;
 }
 
-async function sequences(options: CutoverOptions, planning: Planning): Promise<void> {
-  const { context } = options.pipeline;
+/** What can be tried without ending a run elsewhere and without anyone noticing. */
+async function dryRun(
+  options: CutoverOptions,
+  planning: Planning,
+  verify: VerifyReport | null,
+): Promise<CutoverReport> {
+  const { pipeline, say } = options;
+  const { context } = pipeline;
   const states = await context.source.control.sequences();
-  for (const { sink, plans } of planning.sinks) {
-    if (sink.cutover === null) continue;
-    const set = await sink.cutover.setSequences(states, plans, context.stop);
-    options.say(`${set.length} sequences set`);
-    const refreshed = await sink.cutover.refresh(context.stop);
-    if (refreshed.length > 0) options.say(`${refreshed.length} materialized views refreshed`);
+  for (const { sink, plans, name } of planning.sinks) {
+    const set = (await sink.cutover?.setSequences(states, plans, context.stop)) ?? [];
+    if (sink.cutover !== null) say(`${name}: ${set.length} sequences set, to be set again at the cut-over`);
   }
-}
-
-/** Whoever still writes on the source would lose it: what came since is applied, and refused as a state to end in. */
-async function quiet(options: CutoverOptions, planning: Planning): Promise<void> {
-  const { context } = options.pipeline;
-  const changes = await catchUp(context, planning, await context.source.control.position());
-  if (changes > 0) {
-    throw verifyError('PGS7005', `${changes} changes came after the barrier: the source is still being written`);
+  if (options.wayBack !== null) {
+    await writeWayBack({ pipeline, planning, file: options.wayBack });
+    say(`the way back can be made; its file is ${options.wayBack}`);
   }
+  const slot = await context.source.control.slot();
+  say(`dry run: nothing was stopped; slot ${slot?.name ?? '(none)'} and its publication stay`);
+  return { done: false, verify, writeStopped: null };
 }
 
-async function finish(options: CutoverOptions, verify: VerifyReport | null, started: number): Promise<CutoverReport> {
-  const { context } = options.pipeline;
-  const dropped = await context.source.control.cleanup();
-  for (const words of dropped) options.say(`dropped ${words}`);
-  await context.state.setHead({ ...context.state.head!, phase: 'done' });
-  await record(options, 'dropped');
-  return { done: true, verify, seconds: (performance.now() - started) / 1000 };
+function sayGo({ say, wayBack }: CutoverOptions, writeStopped: number | null): void {
+  const stopped = writeStopped === null ? '' : ` after ${formatSeconds(writeStopped)} without writes`;
+  say(`GO${stopped}: the target has everything; point the applications at it`);
+  if (wayBack !== null) say(`to keep the old source up to date from now on: pgsluice run ${wayBack}`);
 }
 
-async function record(options: CutoverOptions, step: CutoverStep): Promise<void> {
-  await options.pipeline.context.state.put('cutover', { step, at: Date.now() });
+async function finish({ say }: CutoverOptions, context: RunContext, record: CutoverRecord): Promise<void> {
+  const { state, source } = context;
+  const { head } = state;
+  if (head !== null && head.phase === 'stream') await state.setHead({ ...head, phase: 'cutover' });
+  for (const words of await source.control.cleanup()) say(`dropped ${words}`);
+  failpoint('cutover-cleaned');
+  await writeRecord(state, { ...record, step: 'dropped' });
+  if (head !== null) await state.setHead({ ...head, phase: 'done' });
+  if (record.fence !== null) say('the fence on the source stays up, so that no write gets lost there');
 }
 
-function lastStep(value: Json): string | null {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return null;
-  return String((value as { readonly [key: string]: Json })['step']);
+/** Takes down what a killed cut-over left, so that the pipeline can be run on. Returns whether there was something. */
+export async function abortCutover({ context }: CutoverOptions['pipeline']): Promise<readonly string[]> {
+  const record = readRecord(context.state);
+  if (record === null) return [];
+  if (record.step !== 'begun') throw verifyError('PGS7004', 'the cut-over is decided: it can only be finished');
+  const done = record.fence === null ? [] : ((await context.source.control.fence?.down(record.fence)) ?? []);
+  await writeRecord(context.state, null);
+  return ['the cut-over is aborted; the pipeline can be run on', ...done];
 }

@@ -103,6 +103,13 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6015: {
+    title: 'Cut over',
+    cause: 'The target is the one to write to; only slot and publication on the source are left to be dropped.',
+    remedy: 'Run `pgsluice cutover FILE` once more: it does what is left.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

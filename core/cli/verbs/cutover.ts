@@ -1,37 +1,101 @@
-import type { Command } from 'commander';
-import { cutover } from '../../cutover/cutover.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { FenceKind } from '../../api/source.ts';
+import { parseDuration, parseSize } from '../../config/units.ts';
+import { abortCutover, cutover } from '../../cutover/cutover.ts';
+import type { CutoverReport, VerifyMode } from '../../cutover/options.ts';
 import { printVerify } from '../../verify/print.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
+import { openLocked } from '../open-locked.ts';
 
 interface CutoverFlags {
   readonly dryRun?: boolean;
-  readonly verify: boolean;
+  readonly abort?: boolean;
+  /** False: --no-verify. */
+  readonly verify: VerifyMode | false;
+  readonly fence: FenceKind | 'none';
+  readonly wayBack?: string;
+  readonly maxLag: number;
+  readonly wait: number;
+  readonly quiet: number;
 }
 
 /** `pgsluice cutover FILE`: with a run under way or not; resumable. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('cutover')
-    .description('barrier in the stream, verification, sequences, then drop slot and publication; resumable')
+    .description(
+      'the switch-over: verify, catch up, writers stop, sequences, go, then drop slot and publication; resumable',
+    )
     .argument('<file>', 'pipeline file')
-    .option('--dry-run', 'all but the irreversible')
-    .option('--no-verify', 'do not compare source and target first')
-    .action((file: string, flags: CutoverFlags) =>
-      cli.withSignals(async (signal) => {
-        const say = (line: string) => void cli.stdout.write(`${line}\n`);
-        await using pipeline = await openFor(cli, { file, lock: 'take-over', logTo: 'stderr', signal });
-        say('this process holds the pipeline; a run elsewhere has ended at a barrier in the stream');
-        const dryRun = flags.dryRun === true;
-        const report = await cutover({ pipeline, dryRun, skipVerify: !flags.verify, say });
-        if (report.verify?.equal === false) {
-          cli.stdout.write(printVerify(report.verify));
-          say('not cut over: source and target differ; the pipeline is intact and can be run on');
-          cli.exit(4);
-          return;
-        }
-        if (report.done)
-          say(`cut over in ${report.seconds.toFixed(1)} s. Left to you: point the applications at the target.`);
-      }),
-    );
+    .option('--dry-run', 'all but the irreversible; a run goes on')
+    .addOption(
+      new Option('--verify <mode>', 'full: before the writers stop; final: while they stand still; sampled; none')
+        .choices(['full', 'final', 'sampled', 'none'])
+        .default('full'),
+    )
+    .option('--no-verify', 'the same as --verify none')
+    .addOption(
+      new Option('--fence <kind>', 'keep writes from the source; undone when the cut-over does not come to its go')
+        .choices(['none', 'read_only', 'revoke', 'terminate'])
+        .default('none'),
+    )
+    .option('--way-back <file>', 'write a pipeline that leads back, and make its slot on the target')
+    .option('--max-lag <size>', 'how far a run may be behind when it is taken over', size, 64 * 1024 * 1024)
+    .option('--wait <duration>', 'how long to wait for the lag, and then for the writers to stop', duration, 120_000)
+    .option('--quiet <duration>', 'so long without a change counts as: the writers have stopped', duration, 500)
+    .option('--abort', 'take down what a killed cut-over left, so that the pipeline can be run on')
+    .action((file: string, flags: CutoverFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
+}
+
+async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSignal): Promise<void> {
+  const say = (line: string) => void cli.stdout.write(`${line}\n`);
+  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  const { pipeline, locked } = opened;
+  if (flags.abort === true) {
+    const done = await abortCutover(pipeline);
+    for (const line of done.length === 0 ? ['no cut-over is under way'] : done) say(line);
+    return;
+  }
+  const interrupted = (): void => {
+    say('not cut over: interrupted; whatever was put up is taken down, the pipeline can be run on');
+    cli.exit(1);
+  };
+  const report = await cutover({
+    pipeline,
+    locked,
+    dryRun: flags.dryRun === true,
+    fence: flags.fence,
+    verify: flags.verify === false ? 'none' : flags.verify,
+    wayBack: flags.wayBack ?? null,
+    openBack: (back) => openFor(cli, { file: back, lock: 'hold', logTo: 'stderr', signal }),
+    maxLag: flags.maxLag,
+    patience: flags.wait,
+    quiet: flags.quiet,
+    say,
+  }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+    return null;
+  });
+  if (report === null) interrupted();
+  else tell(cli, report, say);
+}
+
+function tell(cli: Cli, { verify }: CutoverReport, say: (line: string) => void): void {
+  if (verify?.equal !== false) return;
+  cli.stdout.write(printVerify(verify));
+  say('not cut over: source and target differ; the pipeline is intact and can be run on');
+  cli.exit(4);
+}
+
+function size(text: string): number {
+  const value = parseSize(text);
+  if (value === null) throw new InvalidArgumentError('a size with a unit is wanted, such as 64MB');
+  return value;
+}
+
+function duration(text: string): number {
+  const value = parseDuration(text);
+  if (value === null) throw new InvalidArgumentError('a duration with a unit is wanted, such as 30s');
+  return value;
 }
