@@ -1,79 +1,124 @@
-import type { Json } from '../api/checkpoint.ts';
 import { formatBytes, formatSeconds } from './format.ts';
+import { phaseWords } from './live/render.ts';
+import { fitName, printable, textWidth } from './live/text.ts';
+import type { RunPhase, TablePhase } from './run-view.ts';
+import type { SinkStatus, StatusReport, TableStatus } from './status-report.ts';
 
-/** What `status --json` prints. */
-export interface StatusReport {
-  readonly pipeline: string;
-  readonly phase: string;
-  readonly slot: {
-    readonly name: string;
-    readonly active: boolean;
-    readonly confirmed: string;
-    readonly sourcePosition: string;
-    readonly lagBytes: number;
-    readonly retainedBytes: number;
-    readonly walStatus: string;
-    readonly safeBytes: number | null;
-  } | null;
-  readonly sinks: readonly {
-    readonly name: string;
-    readonly tables: { readonly total: number; readonly copied: number; readonly finished: number };
-  }[];
-  readonly tables: readonly {
-    readonly sink: string;
-    readonly table: string;
-    readonly state: string;
-    readonly exactAt: string;
-    readonly rows: string;
-    readonly bytes: number;
-  }[];
-  /** What the run under way, or the last one, noted of itself. */
-  readonly run: { readonly [key: string]: Json } | null;
-}
+/** Tables shown to people one by one; `--json` has all. */
+const shownTables = 50;
+const order: readonly TablePhase[] = ['copying', 'indexing', 'copied', 'pending', 'finished'];
+const stateWords: Readonly<Record<TablePhase, string>> = {
+  copying: 'copying',
+  indexing: 'indexes',
+  copied: 'copied',
+  pending: 'to copy',
+  finished: 'finished',
+};
 
 /** The report for people. */
-export function printStatus(report: StatusReport, now: number = Date.now()): string {
-  const lines = [`pipeline ${report.pipeline}: ${report.phase}`, ...runLines(report, now)];
-  const { slot } = report;
-  if (slot === null) lines.push('slot: none on the source');
-  else {
-    const left = slot.safeBytes === null ? '' : `, ${formatBytes(slot.safeBytes)} left before the server drops it`;
-    lines.push(
-      `slot ${slot.name}: ${slot.active ? 'active' : 'not active'}, confirmed ${slot.confirmed}, source at ${slot.sourcePosition} (${formatBytes(slot.lagBytes)} behind)`,
-      `  keeps ${formatBytes(slot.retainedBytes)} of WAL on the source (${slot.walStatus}${left})`,
-    );
-  }
-  for (const { name, tables } of report.sinks) {
-    lines.push(`sink ${name}: ${tables.finished} of ${tables.total} tables finished, ${tables.copied} copied`);
-  }
-  const width = Math.max(5, ...report.tables.map(({ table }) => table.length));
-  for (const { table, state, rows, bytes } of report.tables) {
-    lines.push(
-      `  ${table.padEnd(width)}  ${state.padEnd(8)}  ${rows.padStart(12)} rows  ${formatBytes(bytes).padStart(9)}`,
-    );
-  }
-  return `${lines.join('\n')}\n`;
+export function printStatus(report: StatusReport, now: number): string {
+  const lines = [
+    `pipeline ${report.pipeline}: ${headline(report)}`,
+    ...runLines(report, now),
+    ...sourceLines(report),
+    ...report.sinks.flatMap(sinkLines),
+    ...tableLines(report.tables),
+  ];
+  return `${lines.map(printable).join('\n')}\n`;
 }
 
-function runLines({ run, slot }: StatusReport, now: number): string[] {
+/** The phase in words, and what is to be done where something is. */
+function headline({ phase, running, run, copyOnly }: StatusReport): string {
+  if (phase === 'done') return copyOnly ? 'copied' : 'cut over';
+  if (running && run !== null) return phaseWords[run['phase'] as RunPhase] ?? String(run['phase']);
+  const goOn = running ? '' : '; nothing runs: go on with pgsluice run';
+  switch (phase) {
+    case 'not started':
+      return running ? 'starting' : 'not started; begin with pgsluice run';
+    case 'starting':
+      return `starting: no row was copied yet${goOn}`;
+    case 'snapshot':
+      return `copying${goOn}`;
+    case 'stream':
+      return running ? 'following the source' : 'copied; nothing runs now: go on with pgsluice run';
+    case 'cutover':
+      return `cut-over begun${running ? '' : '; go on with pgsluice cutover'}`;
+    default:
+      return `${phase}${goOn}`;
+  }
+}
+
+function runLines({ run, running }: StatusReport, now: number): string[] {
   if (run === null) return [];
-  const age = (now - Number(run['at'])) / 1000;
-  const live = slot?.active === true || age < 10;
-  const lines = [
-    `run: process ${String(run['pid'])}, ${String(run['phase'])}, noted ${formatSeconds(age)} ago${live ? '' : ' (not running)'}`,
-  ];
-  const sinks = Array.isArray(run['sinks']) ? (run['sinks'] as readonly { readonly [key: string]: Json }[]) : [];
-  for (const sink of sinks) {
-    const seconds = sink['lagSeconds'];
-    const bytes = sink['lagBytes'];
-    const lag = typeof seconds === 'number' ? formatSeconds(seconds) : 'unknown';
-    const behind = typeof bytes === 'number' ? `, ${formatBytes(bytes)}` : '';
-    const { retrying, queuedBytes } = sink;
-    const waiting = typeof queuedBytes === 'number' && queuedBytes > 0 ? `, ${formatBytes(queuedBytes)} waiting` : '';
-    const trying = typeof retrying === 'string' ? `, trying again after ${retrying}` : '';
+  const age = formatSeconds(Math.max(0, (now - Number(run['at'])) / 1000));
+  const where = `process ${String(run['pid'])} on ${String(run['host'])}`;
+  const lines = [running ? `run: ${where}, noted ${age} ago` : `last run: ${where}, until ${age} ago`];
+  if (typeof run['failure'] === 'string') lines.push(`  it ended with ${run['failure']}`);
+  if (running && typeof run['retrying'] === 'string')
+    lines.push(`  the stream is opened again after ${run['retrying']}`);
+  const copy = run['copy'] as { readonly [key: string]: number | null } | undefined;
+  if (running && copy !== undefined && ['copy', 'index'].includes(String(run['phase']))) {
+    const left = typeof copy['secondsLeft'] === 'number' ? `, about ${formatSeconds(copy['secondsLeft'])} left` : '';
+    const rates = run['rates'] as { readonly [key: string]: number } | undefined;
     lines.push(
-      `  ${String(sink['name'])}: lag ${lag}${behind}, ${String(sink['changes'])} changes applied, durable ${String(sink['durable'])}${waiting}${trying}`,
+      `  ${formatBytes(copy['doneBytes'] ?? 0)} of about ${formatBytes(copy['estimatedBytes'] ?? 0)} copied, ${formatBytes(rates?.['copyBytes'] ?? 0)}/s${left}`,
     );
   }
   return lines;
+}
+
+function sourceLines({ slot, sourceError, run, running }: StatusReport): string[] {
+  if (sourceError !== null) {
+    return [
+      `source: cannot be asked (${sourceError.code} ${sourceError.message}); what follows is from the checkpoint`,
+    ];
+  }
+  if (slot === null) return ['slot: none on the source'];
+  const left = slot.safeBytes === null ? '' : `, ${formatBytes(slot.safeBytes)} left before the server cuts it off`;
+  const limit = running
+    ? (run?.['source'] as { readonly limitSeconds?: number | null } | undefined)?.limitSeconds
+    : null;
+  const when = typeof limit === 'number' ? `, in about ${formatSeconds(limit)} at this pace` : '';
+  return [
+    `slot ${slot.name}: ${slot.active ? 'active' : 'not active'}, confirmed ${slot.confirmed}, source at ${slot.sourcePosition} (${formatBytes(slot.lagBytes)} behind)`,
+    `  keeps ${formatBytes(slot.retainedBytes)} of WAL on the source (${slot.walStatus}${left}${when})`,
+  ];
+}
+
+function sinkLines(sink: SinkStatus): string[] {
+  const { name, tables, lagBytes, lagSeconds, lagTransactions } = sink;
+  const lines = [`sink ${name}: ${tables.finished} of ${tables.total} tables finished, ${tables.copied} copied`];
+  if (lagBytes !== null || lagSeconds !== null) {
+    const lag = lagSeconds === null ? 'lag unknown' : `lag ${formatSeconds(lagSeconds)}`;
+    const bytes = lagBytes === null ? '' : `, ${formatBytes(lagBytes)}`;
+    const count = lagTransactions === null ? '' : `, ${lagTransactions} transactions`;
+    const waiting =
+      sink.queuedBytes === null || sink.queuedBytes === 0 ? '' : `, ${formatBytes(sink.queuedBytes)} waiting`;
+    lines.push(`  ${lag}${bytes}${count}${waiting}${sink.durable === null ? '' : `; durable up to ${sink.durable}`}`);
+  }
+  if (sink.retrying !== null) lines.push(`  trying again after ${sink.retrying}`);
+  return lines;
+}
+
+function tableLines(tables: readonly TableStatus[]): string[] {
+  const sorted = tables.toSorted(
+    (a, b) => order.indexOf(a.state) - order.indexOf(b.state) || (a.table < b.table ? -1 : a.table > b.table ? 1 : 0),
+  );
+  const shown = sorted.slice(0, shownTables);
+  const width = Math.max(5, ...shown.map(({ table }) => textWidth(printable(table))));
+  const lines = shown.map((table) => tableLine(table, Math.min(width, 60)));
+  if (sorted.length > shown.length) lines.push(`  and ${sorted.length - shown.length} more: --json shows all`);
+  return lines;
+}
+
+function tableLine({ table, state, rows, bytes, estimatedBytes }: TableStatus, width: number): string {
+  const name = fitName(printable(table), width);
+  const start = `  ${name}  ${stateWords[state].padEnd(8)}`;
+  if (state === 'pending')
+    return estimatedBytes === null ? start.trimEnd() : `${start}  about ${formatBytes(estimatedBytes)}`;
+  if (state === 'copying' && estimatedBytes !== null) {
+    const part = estimatedBytes === 0 ? 100 : Math.min(100, Math.floor((bytes / estimatedBytes) * 100));
+    return `${start}  ${`${part} %`.padStart(12)}       ${formatBytes(bytes).padStart(9)} of about ${formatBytes(estimatedBytes)}`;
+  }
+  return `${start}  ${rows.padStart(12)} rows  ${formatBytes(bytes).padStart(9)}`;
 }

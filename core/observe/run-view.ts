@@ -68,6 +68,8 @@ export class RunView {
   sourceError: string | null = null;
   /** The process is about to end, in whatever way. */
   ended = false;
+  /** The error that ends it, as one line. */
+  failure: string | null = null;
   /** Set while the change plane waits to try again. */
   retrying: string | null = null;
   /** Connections made anew after a failure, and chunks copied again. */

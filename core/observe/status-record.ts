@@ -23,6 +23,7 @@ export function statusRecord(view: RunView, now: number = Date.now()): { readonl
     host: hostname(),
     at: now,
     ended: view.ended,
+    failure: view.failure,
     startedAt: view.startedAt,
     phase: view.phase,
     phaseSince: view.phaseSince,

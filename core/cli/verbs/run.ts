@@ -3,6 +3,7 @@ import { formatLsn } from '../../api/lsn.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { LiveView } from '../../observe/live/live-view.ts';
 import type { PromMetrics } from '../../observe/metrics.ts';
+import { redact } from '../../observe/redact.ts';
 import { preflight } from '../../runtime/checks.ts';
 import type { Instances, RunContext } from '../../runtime/instances.ts';
 import { runPipeline } from '../../runtime/run.ts';
@@ -10,6 +11,7 @@ import { watchSource } from '../../runtime/watch-source.ts';
 import type { PipelineState } from '../../state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
+import { errorLine } from '../render-error.ts';
 
 interface RunFlags {
   readonly stopAt?: string;
@@ -66,7 +68,8 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
       confirmed: confirmed === null ? null : formatLsn(confirmed),
     });
   } catch (error) {
-    if (signal.aborted) context.log.log('info', 'run-ended', describeEnd('stopped', file), { end: 'stopped' });
+    if (!signal.aborted) context.view.failure = redact(errorLine(error));
+    else context.log.log('info', 'run-ended', describeEnd('stopped', file), { end: 'stopped' });
     throw error;
   }
 }

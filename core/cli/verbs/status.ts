@@ -1,13 +1,17 @@
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
-import type { Json } from '../../api/checkpoint.ts';
-import { formatLsn } from '../../api/lsn.ts';
-import type { SlotStatus } from '../../api/source.ts';
-import { printStatus, type StatusReport } from '../../observe/print-status.ts';
-import type { PipelineState } from '../../state/pipeline-state.ts';
+import type { SlotStatus, Source } from '../../api/source.ts';
+import { printStatus } from '../../observe/print-status.ts';
+import { redact } from '../../observe/redact.ts';
+import { statusReport } from '../../observe/status-report.ts';
+import { isPgsluiceError } from '../../registry/call.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 
-/** `pgsluice status FILE`: from the checkpoint and the source, whether a process runs or not. */
+/**
+ * `pgsluice status FILE`: from the checkpoint, the source and the run's own notes, whether a process runs or not. With a
+ * source that does not answer it shows what the checkpoint knows, and ends as that error does.
+ */
 export function register(program: Command, cli: Cli): void {
   program
     .command('status')
@@ -17,51 +21,40 @@ export function register(program: Command, cli: Cli): void {
     .action((file: string, flags: { readonly json?: boolean }) =>
       cli.withSignals(async (signal) => {
         await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
-        const { context, config } = pipeline;
-        const slot = await context.source.control.slot();
-        const sinks = pipeline.instances.sinks.map((sink) => sink.name);
-        const report = reportOf(config.pipeline, context.state, slot, sinks);
-        cli.stdout.write(flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : printStatus(report));
+        const { context, config, instances } = pipeline;
+        const { slot, error } = await askSlot(context.source);
+        const now = Date.now();
+        const report = statusReport({
+          pipeline: config.pipeline,
+          copyOnly: config.snapshot.mode === 'initial_only',
+          state: context.state,
+          slot,
+          sourceError: isPgsluiceError(error) ? { code: error.code, message: redact(error.message) } : null,
+          sinks: instances.sinks,
+          now,
+          host: hostname(),
+          alive,
+        });
+        cli.stdout.write(flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : printStatus(report, now));
+        if (error !== null) throw error;
       }),
     );
 }
 
-function reportOf(
-  pipeline: string,
-  state: PipelineState,
-  slot: SlotStatus | null,
-  sinks: readonly string[],
-): StatusReport {
-  const chosen = state.get('tables');
-  const total = Array.isArray(chosen) ? chosen.length : 0;
-  return {
-    pipeline,
-    phase: state.head?.phase ?? 'not started',
-    slot: slot && {
-      name: slot.name,
-      active: slot.active,
-      confirmed: formatLsn(slot.confirmed),
-      sourcePosition: formatLsn(slot.current),
-      lagBytes: Math.max(0, Number(slot.current - slot.confirmed)),
-      retainedBytes: slot.retainedBytes,
-      walStatus: slot.walStatus,
-      safeBytes: slot.safeBytes,
-    },
-    sinks: sinks.map((name) => {
-      const tables = [...state.tables(name).values()];
-      const finished = tables.filter((table) => table.state === 'finished').length;
-      return { name, tables: { total, copied: tables.length, finished } };
-    }),
-    tables: sinks.flatMap((sink) =>
-      [...state.tables(sink)].map(([table, { state: phase, exactAt, rows, bytes }]) => ({
-        sink,
-        table,
-        state: phase,
-        exactAt: formatLsn(exactAt),
-        rows: String(rows),
-        bytes,
-      })),
-    ),
-    run: state.get('status') as { readonly [key: string]: Json } | null,
-  };
+async function askSlot(source: Source): Promise<{ readonly slot: SlotStatus | null; readonly error: unknown }> {
+  try {
+    return { slot: await source.control.slot(), error: null };
+  } catch (error) {
+    if (!isPgsluiceError(error)) throw error;
+    return { slot: null, error };
+  }
+}
+
+/** Whether this machine has such a process; one of another user counts, too. */
+function alive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
