@@ -16,9 +16,21 @@ const places: readonly (readonly [keyof ErrorWhere, string])[] = [
 
 /** What goes to stderr: `PGS1204 what (where) – what to do`, or a line per problem of a pipeline file. With debug: stack and causes. */
 export function renderError(error: unknown, debug: boolean): string {
-  const lines = error instanceof PipelineFileError ? error.problems.map(formatProblem) : [errorLine(error)];
+  const lines = error instanceof PipelineFileError ? error.problems.map(formatProblem) : errorLines(error);
   if (debug) lines.push(...stacks(error));
   return `${lines.map((line) => redact(line)).join('\n')}\n`;
+}
+
+/** Problems told one by one; a mistake in a filter on all tables is one of each of them. */
+const told = 100;
+
+/** A line for each error that came together with it (see allOf), else the one line of it. */
+function errorLines(error: unknown): string[] {
+  const all = isPgsluiceError(error) && error.cause instanceof AggregateError ? error.cause.errors : [];
+  if (all.length === 0 || !all.every(isPgsluiceError)) return [errorLine(error)];
+  const lines = all.slice(0, told).map(errorLine);
+  if (all.length > told) lines.push(`and ${all.length - told} more`);
+  return lines;
 }
 
 /** Exit code of an error; 1 for one that nobody foresaw. */

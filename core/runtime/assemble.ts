@@ -1,10 +1,12 @@
 import type { CheckpointStore } from '../api/checkpoint.ts';
 import type { Logger, Metrics, PluginContext } from '../api/context.ts';
+import type { PgsluiceError } from '../api/error.ts';
 import type { Transform } from '../api/transform.ts';
 import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
 import { labelled } from '../observe/no-metrics.ts';
-import { callPlugin, guarded } from '../registry/call.ts';
+import { callPlugin, guarded, isPgsluiceError } from '../registry/call.ts';
 import { runtimeError } from './errors.ts';
+import { placeError } from './place-error.ts';
 import type { Instances, SinkInstance, TransformStep } from './instances.ts';
 
 export interface AssembleOptions {
@@ -63,10 +65,15 @@ async function create<T extends object>(
 async function steps(options: AssembleOptions, uses: readonly TransformUse[]): Promise<readonly TransformStep[]> {
   const made: TransformStep[] = [];
   for (const use of uses) {
-    const transform: Transform = await callPlugin({ plugin: use.plugin.name }, 'create', () =>
-      use.plugin.create(use.options as never, context(options, use.label)),
-    );
-    made.push({ transform, tables: use.tables, label: use.label });
+    const place = (error: PgsluiceError) => placeError(error, use, options.config);
+    const transform: Transform = await callPlugin({ plugin: use.plugin.name }, 'create', async () => {
+      try {
+        return await use.plugin.create(use.options as never, context(options, use.label));
+      } catch (error) {
+        throw isPgsluiceError(error) ? place(error) : error;
+      }
+    });
+    made.push({ transform, tables: use.tables, label: use.label, place });
   }
   return made;
 }

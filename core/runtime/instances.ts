@@ -1,5 +1,6 @@
 import type { CheckpointStore } from '../api/checkpoint.ts';
 import type { Logger, Metrics } from '../api/context.ts';
+import type { PgsluiceError } from '../api/error.ts';
 import type { TablePlan } from '../api/plan.ts';
 import type { Sink, SinkTraits } from '../api/sink.ts';
 import type { Source } from '../api/source.ts';
@@ -12,6 +13,8 @@ export interface TransformStep {
   readonly transform: Transform;
   readonly tables: readonly string[] | null;
   readonly label: string;
+  /** An error of this step at its place in the pipeline file. */
+  readonly place?: (error: PgsluiceError) => PgsluiceError;
 }
 
 export interface SinkInstance {

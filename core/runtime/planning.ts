@@ -37,12 +37,30 @@ export async function planSinks(
       catalogAt: catalog.at,
     };
     const result = planTables(input);
-    problems.push(...result.problems);
+    problems.push(...result.problems.map((problem) => placed(problem, instance)));
     planned.push({ ...instance, traits, plans: result.plans });
     inputs.set(instance.name, input);
   }
-  if (problems.length > 0) throw allOf(problems);
+  if (problems.length > 0) throw allOf(joined(problems));
   return { sinks: planned, inputs };
+}
+
+/** At its place in the file, where it is one of a transform's; its message begins with the transform's label. */
+function placed(problem: PgsluiceError, { steps }: SinkInstance): PgsluiceError {
+  const step = steps.find(({ label }) => problem.message.startsWith(`${label}: `));
+  return step?.place?.(problem) ?? problem;
+}
+
+/** A mistake in a transform of many tables is one problem, named with the first of them. */
+function joined(problems: readonly PgsluiceError[]): readonly PgsluiceError[] {
+  const groups = Map.groupBy(problems, ({ code, message }) => `${code} ${message}`);
+  return [...groups.values()].map(([first, ...others]) => {
+    if (first === undefined || others.length === 0) return first!;
+    const { code, remedy, exit, retry, where, cause } = first;
+    const tables = `${others.length} more table${others.length === 1 ? '' : 's'}`;
+    const spec = { title: '', cause: '', remedy, exit, retry };
+    return new PgsluiceError(code, spec, `${first.message} (and in ${tables})`, { where, cause });
+  });
 }
 
 export function mappersOf(planning: Planning): ReadonlyMap<string, ChangeMapper> {
