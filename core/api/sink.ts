@@ -3,8 +3,8 @@ import type { CheckReport } from './check.ts';
 import type { DigestReader } from './digest.ts';
 import type { CommitLsn, SnapshotLsn } from './lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
-import type { Column } from './relation.ts';
-import type { RawCopy, RowCopy, SequenceState, SinkPreparation } from './snapshot.ts';
+import type { Column, Oid } from './relation.ts';
+import type { LargeObject, RawCopy, RowCopy, SequenceState, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
 export type Receipt = { readonly status: 'accepted' } | { readonly status: 'durable'; readonly upTo: CommitLsn };
@@ -40,6 +40,15 @@ export interface SinkTraits {
   readonly replaysOverlap?: boolean;
 }
 
+export interface LargeObjectSink {
+  /** The oid after which to go on; null: they are all there, or the file wants none. */
+  from(signal: AbortSignal): Promise<Oid | null>;
+  /** All of these with the mark of the last one, or none. */
+  write(objects: readonly LargeObject[], signal: AbortSignal): Promise<void>;
+  /** All were written, and durably so. */
+  done(signal: AbortSignal): Promise<void>;
+}
+
 export interface LoadResult {
   readonly rows: bigint;
   readonly bytes: number;
@@ -58,6 +67,8 @@ export interface SnapshotSink {
   readonly load: (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal) => Promise<LoadResult>;
   /** Makes the rows of all loads of this table durable; the checkpoint then says that the table is copied. */
   loaded(plan: TablePlan, signal: AbortSignal): Promise<void>;
+  /** For sinks that take large objects. They are not in the stream: what is copied is the state of the snapshot. */
+  readonly largeObjects?: LargeObjectSink;
   /** All chunks are in: indexes and constraints of this table, statistics. Repeatable. */
   finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
   /** All tables are finished: foreign keys, triggers, materialized views. Repeatable. */
@@ -86,6 +97,11 @@ export interface Sink extends AsyncDisposable {
   readonly stream: StreamSink;
   readonly digests: DigestReader | null;
   readonly cutover: CutoverSink | null;
+  /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */
+  describe?(
+    tables: readonly { readonly schema: string; readonly name: string }[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly Column[] | null)[]>;
   check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal): Promise<void>;
   /** Removes the state that this pipeline keeps in the target (never a user's table). Returns what it removed, in words. */
   cleanup(): Promise<readonly string[]>;

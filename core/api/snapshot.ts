@@ -1,7 +1,7 @@
 import type { Tuple } from './change.ts';
 import type { HandoffLsn, SnapshotLsn } from './lsn.ts';
 import type { CopyFormat, SnapshotQuery, TablePlan } from './plan.ts';
-import type { Relation } from './relation.ts';
+import type { Oid, Relation } from './relation.ts';
 
 /** A part of a table: the whole of it (`range` null), or pages [from, to) of its heap; `to` null: to the end. */
 export interface CopyChunk {
@@ -22,6 +22,7 @@ export interface RawCopy {
    * Whole CopyData messages with their headers ('d', length, payload), cut at any byte: what one server sent is what
    * the other may be sent (manual: "COPY Operations" – same layout in both directions). Ends only after the source's
    * CommandComplete; throws on anything else, so a broken source can never look like an end (I6).
+   * A buffer is yours until you ask for the next one: then its memory is read into again. Keep a copy, not the buffer.
    */
   readonly frames: AsyncIterable<Uint8Array>;
 }
@@ -50,6 +51,22 @@ export interface SnapshotSession extends AsyncDisposable {
   chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]>;
   openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy>;
   openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy>;
+  /** All large objects whose oid is greater, by oid, some at a time. */
+  largeObjects?(after: Oid, signal: AbortSignal): AsyncIterable<readonly LargeObject[]>;
+}
+
+/** A large object (manual: "Large Objects") with its data in pieces of bytea text (`\\x…`), read as they are asked for. */
+export interface LargeObject {
+  readonly oid: Oid;
+  readonly owner: string;
+  /** Null: the owner's default rights and no others. */
+  readonly grants:
+    | readonly { readonly grantee: string; readonly privilege: 'SELECT' | 'UPDATE'; readonly grantable: boolean }[]
+    | null;
+  readonly comment: string | null;
+  /** Bytes of the first piece; there are no others where `rest` is null. */
+  readonly first: string;
+  readonly rest: AsyncIterable<string> | null;
 }
 
 /** One object of the source's schema, as pg_dump printed it. */
@@ -85,6 +102,8 @@ export interface SinkPreparation {
   readonly plans: readonly TablePlan[];
   /** Tables of the source that the file leaves out; a created schema must not keep them. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
+  /** See SourceCatalog. */
+  readonly unfilledViews?: readonly { readonly schema: string; readonly name: string }[];
   /** Asked for only by sinks that create a schema. */
   readonly dumpSchema: () => Promise<SchemaDump>;
   readonly sourceVersion: number;

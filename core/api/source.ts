@@ -112,6 +112,16 @@ export interface IdleSlot {
   readonly retainedBytes: number;
 }
 
+/** A table of the source now, and what the publication has of it. */
+export interface TablePresence {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly published: boolean;
+  /** Names of all of the table's columns where the publication has a list of columns for it, so that the stream does not tell of new ones. */
+  readonly listed: readonly string[] | null;
+}
+
 /** Things on the source that outlive a process, and messages through its WAL. */
 export interface SourceControl {
   /** Current end of WAL, flushed: what `--stop-at now` means. */
@@ -124,6 +134,8 @@ export interface SourceControl {
   /** Drops slot, publication, triggers: whatever the pipeline made; repeatable. Returns what it dropped, in words. */
   cleanup(): Promise<readonly string[]>;
   readonly fence?: WriteFence;
+  /** All user tables, to find those that were dropped, made anew, or taken out of the publication. */
+  tables?(): Promise<readonly TablePresence[]>;
   /** Slots of this database that nobody reads, whoever made them. */
   idleSlots?(): Promise<readonly IdleSlot[]>;
 }

@@ -68,7 +68,7 @@ export class PostgresCutover implements CutoverSink {
       for (const key of state.open) done.push(`foreign key ${key.name} of ${key.table} checked`);
     }
     const relids = [...(state?.tables.values() ?? [])].map((table) => table.relid);
-    const views = await refreshViews(this.#sessions, relids, { emptyOnly: false, all: false, signal });
+    const views = await refreshViews(this.#sessions, relids, { emptyOnly: false, all: false, filledOnly: true, signal });
     return [...done, ...views.map((view) => `materialized view ${view} refreshed`)];
   }
 }

@@ -53,6 +53,13 @@ export const bulkErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS3008: {
+    title: 'Large object refused',
+    cause: 'The target has a large object of that oid already, or refused to make it, its owner or its grants.',
+    remedy: 'Empty the target of large objects (SELECT lo_unlink(oid)), or set `large_objects: skip`.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS3010: {
     title: 'Row refused',
     cause: 'The target refused a row of the copy: a constraint, a type or an encoding does not take it.',

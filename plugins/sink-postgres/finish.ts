@@ -23,6 +23,8 @@ export interface FinishMore {
   readonly options: BulkOptions;
   readonly context: PluginContext;
   readonly plans: readonly TablePlan[];
+  /** Materialized views that the source never filled. */
+  readonly unfilled?: readonly { readonly schema: string; readonly name: string }[];
   /** At the cut-over: foreign keys that waited for the stream are checked. */
   readonly caughtUp: boolean;
 }
@@ -54,7 +56,8 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   if (phase?.phase !== 'finished') {
     await analyzeParents(more, relids);
     const create = (more.options.schema ?? 'create') === 'create';
-    await refreshViews(sessions, relids, { emptyOnly: create, all: create, signal });
+    const except = create ? (more.unfilled ?? []) : [];
+    await refreshViews(sessions, relids, { emptyOnly: create, all: create, except, signal });
   }
   // Last of all, as both may fire at what comes before.
   await enableTriggers(builder, signal);

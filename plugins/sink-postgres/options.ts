@@ -8,6 +8,8 @@ export interface BulkOptions extends ConnectionOptions {
   /** Absent: kept where the target has all roles that the schema names and we may act as them, else skipped with a warning. */
   readonly owners?: 'keep' | 'skip';
   readonly dependents?: 'error' | 'cascade';
+  /** Absent: copied with `schema: create`, skipped with `existing`. */
+  readonly large_objects?: 'copy' | 'skip';
   readonly index_workers?: number;
   readonly maintenance_work_mem?: number;
 }
@@ -35,6 +37,11 @@ export const bulkOptions: { readonly [key: string]: JsonSchema } = {
     default: 'error',
     description:
       'Objects that depend on a table or column that the target shall not have (views, foreign keys with orphans).',
+  },
+  large_objects: {
+    enum: ['copy', 'skip'],
+    description:
+      'Large objects: copied once with the snapshot, under the same oids; later changes to them do not replicate. Default: copy with `schema: create`.',
   },
   index_workers: {
     type: 'integer',

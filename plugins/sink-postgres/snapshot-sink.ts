@@ -3,13 +3,14 @@ import { failpoint } from '../../core/api/failpoint.ts';
 import type { SnapshotLsn } from '../../core/api/lsn.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { relationName } from '../../core/api/relation.ts';
-import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
+import type { LargeObjectSink, LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
 import { qualified } from '../postgres-common/quote.ts';
 import { type Builder, buildIndexes } from './definitions/build.ts';
 import { setAside } from './definitions/set-aside.ts';
 import { bulkError } from './errors.ts';
 import { finishTarget, putBack } from './finish.ts';
+import { PostgresLargeObjects } from './load/large-objects.ts';
 import { loadChunk } from './load/load.ts';
 import type { BulkOptions } from './options.ts';
 import { prepareTarget } from './schema/prepare.ts';
@@ -39,7 +40,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
   readonly #builder: Builder;
   /** Bounds the connections of finished tables; builds of indexes have a bound of their own. */
   readonly #finishing: Semaphore;
+  readonly largeObjects: LargeObjectSink;
   #targets: ReadonlyMap<string, Target> = new Map();
+  #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
 
   constructor(sessions: Sessions, options: BulkOptions, context: PluginContext) {
     const workers = options.index_workers ?? 2;
@@ -48,6 +51,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
     this.#context = context;
     this.#owner = { pipeline: context.pipeline, sink: context.name };
     this.#builder = { sessions, owner: this.#owner, workers: new Semaphore(workers) };
+    this.largeObjects = new PostgresLargeObjects(sessions, this.#owner, { options, log: context.log });
     this.#finishing = new Semaphore(workers + 1);
   }
 
@@ -55,6 +59,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
     const more = { sessions: this.#sessions, owner: this.#owner, options: this.#options, context: this.#context };
     await prepareTarget(more, preparation, signal);
     this.#targets = await this.#readTargets();
+    this.#unfilled = preparation.unfilledViews ?? [];
   }
 
   async begin(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void> {
@@ -110,7 +115,14 @@ export class PostgresSnapshotSink implements SnapshotSink {
 
   async finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void> {
     await finishTarget(
-      { builder: this.#builder, options: this.#options, context: this.#context, plans, caughtUp: false },
+      {
+        builder: this.#builder,
+        options: this.#options,
+        context: this.#context,
+        plans,
+        unfilled: this.#unfilled,
+        caughtUp: false,
+      },
       signal,
     );
   }

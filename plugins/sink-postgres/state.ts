@@ -43,7 +43,9 @@ const tables = `
     status text NOT NULL, PRIMARY KEY (pipeline, sink, relid, kind, name));
   CREATE TABLE IF NOT EXISTS pgsluice.chunk (
     pipeline text, sink text, source text, chunk text, rows bigint, bytes bigint,
-    PRIMARY KEY (pipeline, sink, source, chunk));`;
+    PRIMARY KEY (pipeline, sink, source, chunk));
+  CREATE TABLE IF NOT EXISTS pgsluice.large_object (
+    pipeline text, sink text, up_to oid NOT NULL, done boolean NOT NULL DEFAULT false, PRIMARY KEY (pipeline, sink));`;
 
 /** Repeatable; takes no lock where everything is there. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
@@ -56,7 +58,7 @@ export async function ensureBulkState(client: pg.Client): Promise<void> {
 
 export async function bulkStateExists(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ there: string }>(
-    `SELECT (to_regclass('pgsluice.bulk') IS NOT NULL AND to_regclass('pgsluice.chunk') IS NOT NULL)::text AS there`,
+    `SELECT (to_regclass('pgsluice.bulk') IS NOT NULL AND to_regclass('pgsluice.large_object') IS NOT NULL)::text AS there`,
   );
   return rows[0]?.there === 'true';
 }

@@ -115,6 +115,13 @@ export const sourceErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS2123: {
+    title: 'Large object not readable',
+    cause: 'The role of the URL may not read a large object.',
+    remedy: 'GRANT SELECT ON LARGE OBJECT … to the role, or leave them out with `large_objects: skip` of the sink.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS2130: {
     title: 'Schema dump failed',
     cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',

@@ -2,19 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
 import { type Migration, migration } from '../support/migration.ts';
-import { type TestDatabase, server } from '../support/servers.ts';
+import { type TestDatabase, type TestServer, server } from '../support/servers.ts';
 import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-values.ts';
 
 /**
  * Every type with its extremes, copied and then followed: a table per type with a key beside the value, one with the value
  * as its key where it can be one, and one wide table that is found by all its columns. `::text` is equal on both sides.
  */
+const servers = new Map<number, TestServer>();
+for (const major of [14, 15, 17, 18]) servers.set(major, await server(major));
+
 for (const [from, to] of [
   [14, 18],
   [15, 17],
   [17, 18],
 ] as const) {
-  const [old, recent] = [await server(from), await server(to)];
+  const [old, recent] = [servers.get(from)!, servers.get(to)!];
   test(`every type keeps its text through snapshot and stream, ${from} to ${to}`, async () => {
     const run = await migration({ from: old, to: recent, source: '  snapshot: { workers: 2 }' });
     const types = typesOf(from);

@@ -8,6 +8,7 @@ import { pause, retryable, retryDelay } from '../backoff.ts';
 import type { PlannedSink, RunContext } from '../instances.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import { CopyJob, openChunk } from './copy-job.ts';
+import { copyLargeObjects } from './large-objects.ts';
 
 export interface SnapshotRunOptions {
   readonly catalog: SourceCatalog;
@@ -43,7 +44,14 @@ export async function runSnapshot(
       chunks: jobs.reduce((sum, job) => sum + job.chunks.length, 0),
       exactAt: formatLsn(session.exactAt),
     });
-    await copyAll({ context, options, session, jobs, finishing, signal, failure });
+    const objects = copyLargeObjects(context, { sinks: options.sinks, session, limit: options.limit, signal });
+    objects.catch((error: unknown) => failure.abort(error));
+    try {
+      await copyAll({ context, options, session, jobs, finishing, signal, failure });
+    } finally {
+      // Also after a failure: nothing may still write when the session is closed.
+      await objects;
+    }
   } catch (error) {
     failure.abort(error);
     await finishing.ended();
@@ -69,6 +77,7 @@ async function prepare(
       {
         plans,
         excluded: options.catalog.excluded,
+        unfilledViews: options.catalog.unfilledViews ?? [],
         dumpSchema: () => context.source.dumpSchema(session, signal),
         sourceVersion: options.catalog.identity.version,
       },

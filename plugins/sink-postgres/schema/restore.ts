@@ -112,6 +112,8 @@ const needsRights = new Set(['COMMENT', 'EVENT TRIGGER', 'ACL', 'DEFAULT ACL', '
 
 function mayBeLeftOut(type: string, sqlstate: string): boolean {
   if (type === 'SCHEMA' && sqlstate === '42P06') return true;
+  // A role of the source that the target does not have: nobody could use the mapping.
+  if (type === 'USER MAPPING' && sqlstate === '42704') return true;
   return sqlstate === '42501' && needsRights.has(type);
 }
 

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { failpoint } from '../../../core/api/failpoint.ts';
+import { relationName } from '../../../core/api/relation.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
@@ -11,12 +12,21 @@ import type { Sessions } from '../sessions.ts';
 export async function refreshViews(
   sessions: Sessions,
   relids: readonly number[],
-  more: { readonly emptyOnly: boolean; readonly all: boolean; readonly signal: AbortSignal },
+  more: {
+    readonly emptyOnly: boolean;
+    readonly all: boolean;
+    readonly except?: readonly { readonly schema: string; readonly name: string }[];
+    /** One that is empty was never filled on the source either. */
+    readonly filledOnly?: boolean;
+    readonly signal: AbortSignal;
+  },
 ): Promise<readonly string[]> {
   const views = await sessions.query((client) => materializedViews(client, relids, more.all));
+  const except = new Set((more.except ?? []).map(relationName));
   const done: string[] = [];
   for (const view of views) {
-    if (more.emptyOnly && view.populated) continue;
+    if ((more.emptyOnly && view.populated) || except.has(view.key)) continue;
+    if (more.filledOnly === true && !view.populated) continue;
     more.signal.throwIfAborted();
     failpoint('refresh');
     try {
@@ -36,8 +46,8 @@ async function materializedViews(
   client: pg.Client,
   relids: readonly number[],
   all: boolean,
-): Promise<{ name: string; populated: boolean }[]> {
-  const { rows } = await client.query<{ name: string; populated: string }>(
+): Promise<{ name: string; key: string; populated: boolean }[]> {
+  const { rows } = await client.query<{ name: string; key: string; populated: string }>(
     `WITH RECURSIVE above AS (
        SELECT r.ev_class AS above, d.refobjid AS below
        FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -48,9 +58,10 @@ async function materializedViews(
          SELECT unnest($1::oid[]) AS oid UNION SELECT oid FROM pg_class WHERE relkind = 'm' AND $2::boolean) s
        UNION SELECT a.above, depth + 1 FROM up JOIN above a ON a.below = up.oid WHERE depth < 100
      )
-     SELECT c.oid::regclass::text AS name, c.relispopulated::text AS populated
-     FROM up JOIN pg_class c ON c.oid = up.oid WHERE c.relkind = 'm' GROUP BY c.oid ORDER BY max(up.depth), 1`,
+     SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname || '.' || c.relname AS key, c.relispopulated::text AS populated
+     FROM up JOIN pg_class c ON c.oid = up.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'm' GROUP BY c.oid, n.nspname ORDER BY max(up.depth), 1`,
     [relids, all],
   );
-  return rows.map((row) => ({ name: row.name, populated: row.populated === 'true' }));
+  return rows.map((row) => ({ ...row, populated: row.populated === 'true' }));
 }

@@ -25,7 +25,16 @@ export async function readCatalog(
     at,
     tables: await withShapes(client, chosen),
     excluded: excluded.map(({ schema, name }) => ({ schema, name })),
+    unfilledViews: await unfilledViews(client),
   };
+}
+
+async function unfilledViews(client: pg.Client): Promise<{ schema: string; name: string }[]> {
+  const { rows } = await client.query<{ schema: string; name: string }>(
+    `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'm' AND NOT c.relispopulated`,
+  );
+  return rows;
 }
 
 /** On a standby the receive position takes the place of the insert position. */

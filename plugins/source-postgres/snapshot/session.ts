@@ -2,8 +2,8 @@ import type pg from 'pg';
 import type { ErrorWhere } from '../../../core/api/error.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../../core/api/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
-import { type Relation, relationName } from '../../../core/api/relation.ts';
-import type { CopyChunk, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
+import { type Oid, type Relation, relationName } from '../../../core/api/relation.ts';
+import type { CopyChunk, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { sourceError } from '../errors.ts';
 import type { SourceAccess } from '../session.ts';
@@ -11,6 +11,7 @@ import { type TableSize, cutChunks } from './chunks.ts';
 import { CopyOut } from './copy-out.ts';
 import { copyRows } from './copy-rows.ts';
 import { copySql, guardSql } from './copy-sql.ts';
+import { readLargeObjects } from './large-objects.ts';
 import { SnapshotWorkers, type Worker } from './workers.ts';
 
 export interface SessionPositions {
@@ -91,6 +92,10 @@ export class PostgresSnapshot implements SnapshotSession {
     const frames = await this.#copy(chunk, copySql(chunk, query, 'text'), signal);
     const at = { lsn: this.exactAt, takenAt: this.takenAt };
     return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length), at };
+  }
+
+  largeObjects(after: Oid, signal: AbortSignal): AsyncIterable<readonly LargeObject[]> {
+    return readLargeObjects((question) => this.#ask(question), { after, connection: this.#access.name, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
