@@ -74,7 +74,9 @@ function isAbort(error: unknown): boolean {
 
 /**
  * The same object with every call of a method, also of its parts (`sink.stream.write`), going through {@link callPlugin}.
- * Methods that return no promise stay as they are in that. For objects whose methods are called per batch, not per row.
+ * Methods that return no promise stay as they are in that. What a method returns is guarded, too: a session's methods, and
+ * what a stream or the frames of a copy throw while they are read. For objects whose methods are called per batch, not
+ * per row.
  */
 export function guarded<T extends object>(target: T, callee: Callee, path = ''): T {
   const known = new Map<string | symbol, unknown>();
@@ -83,6 +85,9 @@ export function guarded<T extends object>(target: T, callee: Callee, path = ''):
       const cached = known.get(key);
       if (cached !== undefined) return cached;
       const value: unknown = Reflect.get(of, key, of);
+      if (key === Symbol.asyncIterator && typeof value === 'function') {
+        return () => guardedIterator(of as AsyncIterable<unknown>, callee, path.replace(/\.$/, ''));
+      }
       const name = typeof key === 'string' ? `${path}${key}` : `${path}dispose`;
       let wrapped = value;
       if (typeof value === 'function') wrapped = guardedMethod(of, value as Method, callee, name);
@@ -104,7 +109,33 @@ function guardedMethod(of: object, method: Method, callee: Callee, name: string)
     } catch (error) {
       throw pluginFailure(callee, name, error);
     }
-    return result instanceof Promise ? callPlugin(callee, name, () => result as Promise<unknown>) : result;
+    if (!(result instanceof Promise)) return result;
+    return callPlugin(callee, name, async () => guardedResult(await (result as Promise<unknown>), callee, name));
+  };
+}
+
+/** A session or a stream, an object that carries one (the frames of a copy), or plain data, which stays as it is. */
+function guardedResult(result: unknown, callee: Callee, name: string): unknown {
+  if (typeof result !== 'object' || result === null) return result;
+  if (hasMethods(result) || isIterable(result)) return guarded(result, callee, `${name}.`);
+  const carried = Object.entries(result).filter(([, value]) => isIterable(value));
+  if (carried.length === 0) return result;
+  const wrapped = carried.map(([key, value]) => [key, guarded(value as object, callee, `${name}.${key}.`)]);
+  return { ...result, ...Object.fromEntries(wrapped) };
+}
+
+function isIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+function guardedIterator(of: AsyncIterable<unknown>, callee: Callee, name: string): AsyncIterator<unknown> {
+  const items = of[Symbol.asyncIterator]();
+  const { return: end } = items;
+  return {
+    next: () => callPlugin(callee, name, () => items.next()),
+    ...(end === undefined
+      ? {}
+      : { return: (value?: unknown) => callPlugin(callee, name, () => end.call(items, value)) }),
   };
 }
 

@@ -158,3 +158,61 @@ test('a guarded object names the plugin in errors of all its parts, and keeps pr
   await assert.rejects(whole.stream.fail(), { code: 'PGS9006', message: 'stream.fail failed: no' });
   assert.throws(() => whole.stream.sync(), { code: 'PGS9006', message: 'stream.sync failed: at once' });
 });
+
+test('what a plugin throws while its stream or its frames are read is named, too; clean-up runs', async () => {
+  let ended = false;
+  async function* items(fails: Error): AsyncGenerator<number> {
+    try {
+      yield 1;
+      throw fails;
+    } finally {
+      ended = true;
+    }
+  }
+  const own = errorFactory({
+    PGS5999: { title: 't', cause: 'c', remedy: 'r', exit: 1, retry: 'backoff' },
+  } as const);
+  class Session {
+    #name = 'kept';
+    openRaw() {
+      return Promise.resolve({ kind: 'raw', frames: items(new TypeError('broken')) });
+    }
+    name() {
+      return Promise.resolve(this.#name);
+    }
+  }
+  const source = guarded(
+    {
+      snapshot: () => Promise.resolve(new Session()),
+      stream: () => Promise.resolve(items(own('PGS5999', 'lost'))),
+      catalog: () => Promise.resolve({ tables: [] }),
+    },
+    { plugin: 'mine' },
+  );
+  const session = await source.snapshot();
+  assert.equal(await session.name(), 'kept');
+  const { kind, frames } = await session.openRaw();
+  assert.equal(kind, 'raw');
+  const read: number[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const item of frames) read.push(item);
+    },
+    { code: 'PGS9006', where: { plugin: 'mine' }, message: 'snapshot.openRaw.frames failed: broken' },
+  );
+  assert.deepEqual([read, ended], [[1], true]);
+  const stream = await source.stream();
+  await assert.rejects(
+    async () => {
+      for await (const item of stream) read.push(item);
+    },
+    { code: 'PGS5999', retry: 'backoff', where: { plugin: 'mine' } },
+  );
+  ended = false;
+  for await (const item of (await session.openRaw()).frames) {
+    read.push(item);
+    break;
+  }
+  assert.equal(ended, true);
+  assert.deepEqual(await source.catalog(), { tables: [] });
+});
