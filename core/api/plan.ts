@@ -61,6 +61,8 @@ export interface TablePlan {
   readonly query: SnapshotQuery;
   readonly route: Route;
   readonly tail: OpaqueTail | null;
+  /** A column that is added to the source would be put out, too; false where the file keeps named columns only. */
+  readonly takesNewColumns?: boolean;
   /** Human-readable steps and remarks for `plan`: where each predicate runs, what cannot be pushed. */
   readonly notes: readonly string[];
 }

@@ -2,7 +2,7 @@ import type { Projection, TablePlan } from '../api/plan.ts';
 import { type Column, type Identity, type Relation, relationName } from '../api/relation.ts';
 import { columnsOf } from '../expr/tree.ts';
 import { type ChangeMap, compileChangeMap } from './change-map.ts';
-import { diffShapes, driftError, isEmpty, sameColumnType, widens } from './drift.ts';
+import { diffShapes, driftError, isEmpty, sameColumnType, widens, withDrift } from './drift.ts';
 import { planError } from './errors.ts';
 import { planTable } from './plan-table.ts';
 import type { PlanInput } from './types.ts';
@@ -42,8 +42,11 @@ export function bindRelation(question: BindingQuestion): Binding | null {
     return bind(relation, replan(withIdentity(source, relation), source, plan, input));
   }
   if (question.historic) return bind(relation, replan(historicShape(relation, source, read), source, plan, input));
-  const again = replan(newShape(relation, source, read), source, plan, input);
-  if (!sameOutput(plan.output, again.output)) throw driftError(plan.output, again.output);
+  const shape = newShape(relation, source, read);
+  const again = replan(shape, source, plan, input);
+  if (!sameOutput(plan.output, again.output)) {
+    throw withDrift(driftError(plan.output, again.output), { source: shape, was: plan.output, is: again.output });
+  }
   return bind(relation, again);
 }
 

@@ -32,6 +32,30 @@ export function isEmpty(diff: ShapeDiff): boolean {
   return diff.added.length + diff.removed.length + diff.retyped.length === 0;
 }
 
+/** A new shape of a source table, and what it would make of the output. */
+export interface Drift {
+  /** The new shape. */
+  readonly source: Relation;
+  readonly was: Relation;
+  readonly is: Relation;
+}
+
+const drifts = new WeakMap<object, Drift>();
+
+/** The drift that an error tells of; null for other errors. Follows the causes, as errors are wrapped on their way. */
+export function driftOf(error: unknown): Drift | null {
+  for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
+    const drift = drifts.get(at);
+    if (drift !== undefined) return drift;
+  }
+  return null;
+}
+
+export function withDrift(error: PgsluiceError, drift: Drift): PgsluiceError {
+  drifts.set(error, drift);
+  return error;
+}
+
 /** New DDL on the source: what it did, and the statements that do the same in the target. */
 export function driftError(was: Relation, is: Relation): PgsluiceError {
   const diff = diffShapes(was, is);

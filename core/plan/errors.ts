@@ -86,6 +86,19 @@ export const planErrors = {
     remedy: 'Run again so that it is planned, and copy it with `pgsluice resync`.',
     ...failed,
   },
+  PGS4016: {
+    title: 'Table dropped on the source',
+    cause: 'A table that the pipeline replicates is gone; all of its changes before that are in the target.',
+    remedy: 'Drop the table in the target, too, then run again.',
+    ...failed,
+  },
+  PGS4017: {
+    title: 'Table no longer published',
+    cause:
+      'A table that the pipeline replicates is not in its publication: it was taken out, or dropped and created again. The stream does not carry its changes.',
+    remedy: 'Copy the table anew with `pgsluice resync`.',
+    ...failed,
+  },
   PGS4015: {
     title: 'Transform failed on a change',
     cause: 'An expression or a script raised an error on a row of the stream.',

@@ -2,15 +2,40 @@ import type { Change, RowChange, TruncateChange } from '../api/change.ts';
 import { PgsluiceError } from '../api/error.ts';
 import { formatLsn } from '../api/lsn.ts';
 import type { ChangeMapper, TablePlan } from '../api/plan.ts';
-import { type Relation, relationName } from '../api/relation.ts';
+import { type Oid, type Relation, relationName } from '../api/relation.ts';
 import { type Binding, bindRelation } from './binding.ts';
 import { planError } from './errors.ts';
 import { identityFull } from './notes.ts';
+import { planTable } from './plan-table.ts';
 import type { PlanInput } from './types.ts';
 
 /** A mapper that also tells what it puts out now, after DDL, too. */
 export interface PlannedMapper extends ChangeMapper {
   outputs(): readonly { readonly source: string; readonly output: Relation }[];
+  /** From here on the table has this shape on the source; null: changes of it no longer concern the sink. Throws what planning throws. */
+  redefine(oid: Oid, relation: Relation | null): void;
+}
+
+/** Where mapping failed: everything before the change came out. */
+export interface MapFailure {
+  readonly change: Change;
+  /** Position of the change in what was given. */
+  readonly index: number;
+  /** What the changes before it became. */
+  readonly done: readonly Change[];
+}
+
+const failures = new WeakMap<object, MapFailure>();
+
+/** Null for what no mapper threw. */
+export function mapFailure(error: unknown): MapFailure | null {
+  return typeof error === 'object' && error !== null ? (failures.get(error) ?? null) : null;
+}
+
+/** Tells what came out before an error, for whoever catches it. */
+export function withFailure<T>(error: T, failure: MapFailure): T {
+  if (typeof error === 'object' && error !== null) failures.set(error, failure);
+  return error;
 }
 
 /** Maps the stream's changes for one sink, by the plans that were made from the same input. */
@@ -25,8 +50,9 @@ interface Planned {
 
 class Mapper implements PlannedMapper {
   readonly #input: PlanInput;
-  readonly #tails: boolean;
-  readonly #byOid = new Map<number, Planned>();
+  #tails: boolean;
+  /** Null: no longer of this pipeline. */
+  readonly #byOid = new Map<Oid, Planned | null>();
   /** Keyed on the relation object: a changed shape is another object, so no row meets a binding made for another shape. */
   readonly #bindings = new Map<Relation, Binding | null>();
   /** The last relation seen, as neighbours are mostly of one table. */
@@ -64,14 +90,19 @@ class Mapper implements PlannedMapper {
   /** The input itself as long as every change comes out as it went in; a copy from the first that does not. */
   #mapDirect(changes: readonly Change[]): readonly Change[] {
     let out: Change[] | null = null;
-    for (let i = 0; i < changes.length; i++) {
-      const change = changes[i] as Change;
-      const mapped = this.#one(change);
-      if (out === null) {
-        if (mapped === change) continue;
-        out = changes.slice(0, i);
+    let i = 0;
+    try {
+      for (; i < changes.length; i++) {
+        const change = changes[i] as Change;
+        const mapped = this.#one(change);
+        if (out === null) {
+          if (mapped === change) continue;
+          out = changes.slice(0, i);
+        }
+        if (mapped !== null) out.push(mapped);
       }
-      if (mapped !== null) out.push(mapped);
+    } catch (error) {
+      throw withFailure(error, { change: changes[i] as Change, index: i, done: out ?? changes.slice(0, i) });
     }
     return out ?? changes;
   }
@@ -79,30 +110,40 @@ class Mapper implements PlannedMapper {
   /** Order is kept: a run of changes of one table goes through its tail before the next change is looked at. */
   async #mapWithTails(changes: readonly Change[]): Promise<readonly Change[]> {
     const out: Change[] = [];
-    let run: RowChange[] = [];
-    let tail: Binding['tail'] = null;
-    const flush = async (): Promise<void> => {
-      const [first] = run;
-      if (first === undefined || tail === null) return;
-      const pending = run;
-      run = [];
+    const run = new TailRun(out, this.#input);
+    for (const [index, change] of changes.entries()) {
+      let mapped: Change | null;
       try {
-        for (const made of await tail.changes(pending)) out.push(made);
+        mapped = this.#one(change);
       } catch (error) {
-        throw failed(error, first, this.#input);
+        await run.flush();
+        throw withFailure(error, { change, index, done: out });
       }
-    };
-    for (const change of changes) {
-      const mapped = this.#one(change);
       if (mapped === null) continue;
       const next = change.kind === 'message' || change.kind === 'truncate' ? null : (this.#binding?.tail ?? null);
-      if (next !== tail) await flush();
-      tail = next;
+      await run.turnTo(next);
       if (next === null) out.push(mapped);
-      else run.push(mapped as RowChange);
+      else run.add(mapped as RowChange, change, index);
     }
-    await flush();
+    await run.flush();
     return out;
+  }
+
+  redefine(oid: Oid, relation: Relation | null): void {
+    const before = this.#byOid.get(oid) ?? null;
+    const plan = relation === null ? null : this.#planned(relation);
+    if (before !== null) this.#outputs.delete(relationName(before.source));
+    this.#byOid.set(oid, relation === null ? null : { source: relation, plan });
+    if (relation !== null && plan !== null) this.#outputs.set(relationName(relation), plan.output);
+    for (const other of this.#bindings.keys()) if (other.oid === oid) this.#bindings.delete(other);
+    this.#relation = null;
+    if (plan !== null && plan.tail !== null) this.#tails = true;
+  }
+
+  #planned(relation: Relation): TablePlan | null {
+    const { plan, problems } = planTable(relation, this.#input);
+    if (problems[0] !== undefined) throw problems[0];
+    return plan;
   }
 
   #one(change: Change): Change | null {
@@ -145,6 +186,7 @@ class Mapper implements PlannedMapper {
   #bind(relation: Relation, change: Change): Binding | null {
     try {
       const planned = this.#byOid.get(relation.oid);
+      if (planned === null) return null;
       if (planned === undefined) throw this.#unplanned(relation);
       const historic = this.#input.catalogAt !== undefined && change.lsn < this.#input.catalogAt;
       const binding = bindRelation({ relation, ...planned, input: this.#input, historic });
@@ -171,6 +213,45 @@ class Mapper implements PlannedMapper {
       again ? 'the table was dropped and created again' : 'the table was not there when the pipeline was planned',
       { where: { table: name } },
     );
+  }
+}
+
+/** Neighbouring changes of one table on their way through its tail. */
+class TailRun {
+  readonly #out: Change[];
+  readonly #input: PlanInput;
+  #tail: Binding['tail'] = null;
+  #pending: RowChange[] = [];
+  #first: { readonly change: Change; readonly index: number } | null = null;
+
+  constructor(out: Change[], input: PlanInput) {
+    this.#out = out;
+    this.#input = input;
+  }
+
+  /** What waits for another tail goes through it first. */
+  async turnTo(tail: Binding['tail']): Promise<void> {
+    if (tail !== this.#tail) await this.flush();
+    this.#tail = tail;
+  }
+
+  add(mapped: RowChange, change: Change, index: number): void {
+    this.#first ??= { change, index };
+    this.#pending.push(mapped);
+  }
+
+  async flush(): Promise<void> {
+    const first = this.#first;
+    if (first === null || this.#tail === null) return;
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#first = null;
+    try {
+      for (const made of await this.#tail.changes(pending)) this.#out.push(made);
+    } catch (error) {
+      const failure = failed(error, pending[0] as RowChange, this.#input);
+      throw withFailure(failure, { ...first, done: this.#out });
+    }
   }
 }
 

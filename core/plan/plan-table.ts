@@ -1,6 +1,6 @@
 import { PgsluiceError } from '../api/error.ts';
-import type { SnapshotQuery, TablePlan } from '../api/plan.ts';
-import type { Relation } from '../api/relation.ts';
+import type { Projection, SnapshotQuery, TablePlan } from '../api/plan.ts';
+import type { Column, Relation } from '../api/relation.ts';
 import { relationName } from '../api/relation.ts';
 import type { Shape, TransformPlan } from '../api/transform.ts';
 import { exprToSql, predicateToSql } from '../expr/to-sql.ts';
@@ -118,12 +118,39 @@ function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
     query: snapshotQuery(first),
     route,
     tail,
+    takesNewColumns: takesNewColumns(source, projection, input.steps),
     notes: [],
   };
   const lost = lostColumns(source, output, first);
   const problems = [...keyProblem(plan, lost, input), ...existingProblems(plan, input)];
   if (problems.length > 0) return { plan: null, problems };
   return { plan: { ...plan, notes: planNotes(plan, lost, input) }, problems };
+}
+
+const probe: Column = {
+  name: 'pgsluice_new_column',
+  type: 25,
+  typmod: -1,
+  typeName: 'text',
+  typeKind: 'base',
+  baseType: 25,
+  notNull: false,
+  generated: 'never',
+  identity: 'never',
+  binarySafe: true,
+};
+
+/** Asked of a column that is not there; a step that cannot say so counts as one that takes it. */
+function takesNewColumns(source: Relation, projection: Projection, steps: readonly PlanStep[]): boolean {
+  // Nothing is left out: there is no list that could hide a new one.
+  if (projection.columns.length >= source.columns.length) return true;
+  try {
+    const chain = compose({ ...source, columns: [...source.columns, probe] }, steps);
+    if (chain === null || chain.stages.length > 0) return true;
+    return chain.draft.columns.some((column) => column.from === probe.name);
+  } catch {
+    return true;
+  }
 }
 
 function lostColumns(source: Relation, output: Relation, first: Finished): readonly string[] {

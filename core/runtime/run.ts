@@ -6,7 +6,10 @@ import { runtimeError } from './errors.ts';
 import { fileKey, fingerprint } from './fingerprint.ts';
 import type { Instances, RunContext } from './instances.ts';
 import { knownTables } from './known-tables.ts';
-import { mappersOf, type Planning, planSinks } from './planning.ts';
+import { readCatalog, shapesUnderWay } from './ddl/known-shapes.ts';
+import { Shapes } from './ddl/shapes.ts';
+import { TableWatch } from './ddl/table-watch.ts';
+import { type Planning, planSinks } from './planning.ts';
 import { firstStart, snapshotPhase, startOver } from './snapshot/phase.ts';
 import type { FollowEnd } from './stream/follow.ts';
 import { runStream } from './stream/run-stream.ts';
@@ -26,9 +29,9 @@ export type RunEnd = FollowEnd | 'copied';
  * checkpoint's lock. Every phase ends in a durable state before the next begins.
  */
 export async function runPipeline(context: RunContext, options: RunOptions): Promise<RunEnd> {
-  const { source, state } = context;
+  const { state } = context;
   const { config } = options;
-  const catalog = await source.catalog(context.stop);
+  const catalog = await readCatalog(context);
   checkIdentity(state.head, catalog.identity);
   checkFile(state, config);
   if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
@@ -38,7 +41,7 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   const streaming = config.snapshot.mode !== 'initial_only';
   const planning = await planSinks(
     options.instances.sinks,
-    knownTables(state, catalog, context.log),
+    await shapesUnderWay(context, knownTables(state, catalog, context.log)),
     streaming,
     context.stop,
   );
@@ -65,14 +68,18 @@ async function streamPhase(context: RunContext, options: RunOptions, planning: P
     throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
   view.enter('catch-up');
   const until = await stopPosition(context, options.stopAt);
+  const shapes = await Shapes.open(context, planning);
+  await using watch = new TableWatch({ context, sinks: planning.sinks, book: shapes.book, every: 3000 });
   const end = await runStream(context, {
     sinks: planning.sinks,
-    mappers: mappersOf(planning),
+    mapperAt: (sink, position) => shapes.mapper(sink, position),
+    fatal: watch.fatal,
     identity: head.identity,
     handoff: head.handoff,
     until,
   });
   view.enter('stopping');
+  if (end === 'ended') await watch.look(true);
   return end;
 }
 

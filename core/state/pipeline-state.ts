@@ -121,6 +121,12 @@ export class PipelineState {
   get(key: string): Json {
     return this.#values.get(key) ?? null;
   }
+  /** Everything under a prefix, by the rest of its key. */
+  entries(prefix: string): ReadonlyMap<string, Json> {
+    const found = new Map<string, Json>();
+    for (const [key, value] of this.#values) if (key.startsWith(prefix)) found.set(key.slice(prefix.length), value);
+    return found;
+  }
   put(key: string, value: Json): Promise<void> {
     if (value === null) this.#values.delete(key);
     else this.#values.set(key, value);

@@ -2,12 +2,14 @@ import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/api/digest.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
+import type { Column } from '../../core/api/relation.ts';
 import type { CutoverSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../postgres-common/connect.ts';
 import { PostgresDigests } from '../postgres-common/digest.ts';
 import { checkTarget } from './checks/check.ts';
 import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
+import { describeTables } from './ddl/describe.ts';
 import type { BulkOptions } from './options.ts';
 import { Sessions } from './sessions.ts';
 import { PostgresSnapshotSink } from './snapshot-sink.ts';
@@ -44,6 +46,14 @@ export class PostgresSink implements Sink {
   async check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await checkTarget(this.#sessions, { options: this.#options, context: this.#context }, plans, report);
+  }
+
+  describe(
+    tables: readonly { readonly schema: string; readonly name: string }[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly Column[] | null)[]> {
+    signal.throwIfAborted();
+    return this.#sessions.query((client) => describeTables(client, tables));
   }
 
   cleanup(): Promise<readonly string[]> {

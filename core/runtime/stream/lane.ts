@@ -1,10 +1,12 @@
-import type { StreamBatch } from '../../api/change.ts';
+import type { Change, StreamBatch } from '../../api/change.ts';
 import type { CommitLsn } from '../../api/lsn.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../../observe/run-view.ts';
+import { mapFailure } from '../../plan/mapper.ts';
 import { join } from './join.ts';
 import { memoryOf } from './memory.ts';
+import { wholeFirst } from './whole-first.ts';
 import type { Skip } from './skip.ts';
 
 export interface LaneOptions {
@@ -141,8 +143,20 @@ export class Lane {
   }
 
   async #write(batch: StreamBatch): Promise<void> {
-    const { sink, skip, mapper, view, signal } = this.#options;
-    const changes = await mapper.map(skip.filter(batch.changes));
+    const changes = this.#options.skip.filter(batch.changes);
+    for (const part of wholeFirst(changes === batch.changes ? batch : { ...batch, changes }))
+      await this.#writePart(part);
+  }
+
+  async #writePart(batch: StreamBatch): Promise<void> {
+    const { sink, mapper, view, signal } = this.#options;
+    let changes: readonly Change[];
+    try {
+      changes = await mapper.map(batch.changes);
+    } catch (error) {
+      await this.#writeBefore(error);
+      throw error;
+    }
     const { boundary } = batch;
     // After a restart the stream may begin below this sink's position: such a boundary must not move it back.
     const advances = boundary !== null && boundary > this.#written;
@@ -155,6 +169,24 @@ export class Lane {
     view.changes += changes.length;
     view.bytes += batch.bytes;
     if (receipt.status === 'durable') this.#settle(receipt.upTo);
+  }
+
+  /**
+   * What cannot be mapped ends the lane, with every transaction before it durable: so the user can change the target to
+   * what the source is at exactly this position. A boundary at the start of a commit record says the same as one at the end
+   * of the commit before.
+   */
+  async #writeBefore(error: unknown): Promise<void> {
+    const failure = mapFailure(error);
+    const { finalLsn, commitTime } = failure?.change.tx ?? { finalLsn: 0n, commitTime: null };
+    const changes = (failure?.done ?? []).filter((change) => change.tx.finalLsn < finalLsn);
+    if (changes.length > 0) {
+      const boundary = finalLsn as bigint as CommitLsn;
+      const whole = { changes, boundary, commitTime, transactions: 0, bytes: 0 };
+      await this.#options.sink.write(whole, this.#options.signal);
+      this.#written = boundary;
+      await this.#flush();
+    }
   }
 
   async #flush(): Promise<void> {

@@ -15,7 +15,11 @@ import { Skip } from './skip.ts';
 
 export interface StreamRunOptions {
   readonly sinks: readonly PlannedSink[];
-  readonly mappers: ReadonlyMap<string, ChangeMapper>;
+  /** By sink; or made anew for each connected stretch, for a sink that stands at a position. */
+  readonly mappers?: ReadonlyMap<string, ChangeMapper>;
+  readonly mapperAt?: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
+  /** Aborted with what ends the run. */
+  readonly fatal?: AbortSignal;
   readonly identity: SourceIdentity;
   readonly handoff: HandoffLsn;
   /** End after the last transaction at or below; null: follow. */
@@ -65,6 +69,10 @@ async function stretch(
   onConnected: () => void,
 ): Promise<FollowEnd> {
   const failure = new AbortController();
+  const { fatal } = options;
+  fatal?.throwIfAborted();
+  const end = () => failure.abort(fatal?.reason);
+  fatal?.addEventListener('abort', end, { once: true });
   const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
   const { from, acknowledged } = positions;
   const stream = await context.source.stream(
@@ -109,6 +117,7 @@ async function stretch(
       onBatch: (batch) => context.view.received(batch.boundary, batch.transactions),
     });
   } finally {
+    fatal?.removeEventListener('abort', end);
     // What is in flight must have ended before the sinks are asked for their positions again.
     await stream[Symbol.asyncDispose]();
     await Promise.all(lanes.map((lane) => lane.end()));
@@ -147,7 +156,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
           view,
           log: context.log,
         }),
-    mapper: options.mappers.get(sink.name)!,
+    mapper: options.mapperAt?.(sink, position) ?? options.mappers!.get(sink.name)!,
     skip: new Skip(position, exact),
     position,
     // Of rows of any width, what is joined has room to be kept.

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { parseLsn } from '../../../core/api/lsn.ts';
 import type { SequenceState } from '../../../core/api/snapshot.ts';
-import type { IdleSlot, SlotStatus, SourceControl, WriteFence } from '../../../core/api/source.ts';
+import type { IdleSlot, SlotStatus, SourceControl, TablePresence, WriteFence } from '../../../core/api/source.ts';
 import { quoteIdent } from '../../postgres-common/quote.ts';
+import { readPublished } from '../ddl/published.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
 import { PostgresFence } from './fence.ts';
@@ -43,6 +44,10 @@ export class PostgresControl implements SourceControl {
 
   sequences(): Promise<readonly SequenceState[]> {
     return this.#ask(readSequences);
+  }
+
+  tables(): Promise<readonly TablePresence[]> {
+    return this.#ask((client) => readPublished(client, this.#access.publication));
   }
 
   cleanup(): Promise<readonly string[]> {

@@ -1,0 +1,86 @@
+import type { Change } from '../../api/change.ts';
+import type { Logger } from '../../api/context.ts';
+import type { ChangeMapper } from '../../api/plan.ts';
+import { type Column, type Relation, relationName } from '../../api/relation.ts';
+import { diffShapes, type Drift, driftOf } from '../../plan/drift.ts';
+import { mapFailure, type PlannedMapper, withFailure } from '../../plan/mapper.ts';
+import type { Book } from './book.ts';
+
+/** Columns of tables in the target as they are now; null: no such table. */
+export type DescribeTarget = (
+  tables: readonly { readonly schema: string; readonly name: string }[],
+) => Promise<readonly (readonly Column[] | null)[]>;
+
+export interface AcceptOptions {
+  readonly mapper: PlannedMapper;
+  /** Null: the sink has no tables of its own that could be looked at. */
+  readonly describe: DescribeTarget | null;
+  readonly book: Book;
+  readonly log: Logger;
+}
+
+/**
+ * A mapper that, where the source's shape has changed, looks whether the target was changed already: the user ran the
+ * statement that an earlier stop named. Then the new shape is noted and the stream goes on; else the error stands.
+ */
+export class AcceptingMapper implements ChangeMapper {
+  readonly #options: AcceptOptions;
+
+  constructor(options: AcceptOptions) {
+    this.#options = options;
+  }
+
+  async map(changes: readonly Change[]): Promise<readonly Change[]> {
+    let out: readonly Change[] | null = null;
+    let rest = changes;
+    for (;;) {
+      try {
+        const mapped = await this.#options.mapper.map(rest);
+        return out === null ? mapped : out.concat(mapped);
+      } catch (error) {
+        const failure = mapFailure(error);
+        if (failure === null) throw error;
+        out = out === null ? failure.done.slice() : out.concat(failure.done);
+        rest = rest.slice(failure.index);
+        if (!(await this.#accept(error, failure.change))) throw withFailure(error, { ...failure, done: out });
+      }
+    }
+  }
+
+  async #accept(error: unknown, change: Change): Promise<boolean> {
+    const { describe, mapper, book, log } = this.#options;
+    const drift = driftOf(error);
+    if (drift === null || describe === null) return false;
+    const [now = null, old = null] = await describe([drift.is, drift.was]);
+    if (now === null || !fits(drift, now, old)) return false;
+    const { source } = drift;
+    await book.note(source.oid, change.tx.finalLsn, source);
+    mapper.redefine(source.oid, source);
+    const table = relationName(source);
+    log.log('info', 'shape-accepted', `${table} has a new shape on the source, and the target has it already`, {
+      table,
+    });
+    return true;
+  }
+}
+
+/** The target has what the new output needs, of its types where those are built in, and no longer what is gone. */
+function fits(drift: Drift, now: readonly Column[], old: readonly Column[] | null): boolean {
+  const { was, is } = drift;
+  const moved = was.schema !== is.schema || was.name !== is.name;
+  if (moved && old !== null) return false;
+  const diff = diffShapes(was, is);
+  const target = new Map(now.map((column) => [column.name, column]));
+  const there = (column: Relation['columns'][number]): boolean => {
+    const found = target.get(column.name);
+    return found !== undefined && found.generated === 'never';
+  };
+  const typed = (column: Column): boolean =>
+    column.type >= 16_384 || target.get(column.name)?.typeName === column.typeName;
+  return (
+    is.columns.every(there) &&
+    diff.added.every(typed) &&
+    diff.retyped.every((pair) => typed(pair.is)) &&
+    diff.removed.every((column) => !target.has(column.name))
+  );
+}
