@@ -13,8 +13,8 @@ export interface RetryOptions {
   readonly position: CommitLsn;
   /** Bytes of memory that may be kept for a repetition. */
   readonly keepBytes: number;
-  /** Tries in a row once the other sinks have to wait, too. */
-  readonly tries: number;
+  /** Milliseconds of trying once the other sinks have to wait, too. */
+  readonly patienceMs: number;
   /** Whether the other sinks wait for this one. */
   readonly blocking: () => boolean;
   readonly stop: AbortSignal;
@@ -22,10 +22,13 @@ export interface RetryOptions {
   readonly log: Logger;
 }
 
+/** Milliseconds between two tries. */
+const longestWait = 5000;
+
 /**
  * Lets one sink of several fail without the others noticing: keeps what it was given until it is durable, and after a
  * failure that may pass gives it again, from the position that the sink then names. While the lane's buffer lasts it tries
- * for ever; when that is full, a few times more. What cannot be given again (a transaction larger than the budget) is
+ * for ever; when that is full, for some minutes more. What cannot be given again (a transaction larger than the budget) is
  * thrown on: the runtime then starts anew from what all sinks hold, as after a crash.
  */
 export class RetrySink implements StreamSink {
@@ -75,15 +78,17 @@ export class RetrySink implements StreamSink {
 
   /** Resumes the sink and gives it what it lacks, until that works or there is no sense in it. */
   async #again(first: unknown, signal: AbortSignal): Promise<void> {
-    const { tries, blocking, stop, view, log } = this.#options;
+    const { patienceMs, blocking, stop, view, log } = this.#options;
     const either = AbortSignal.any([signal, stop]);
     let error = first;
     let before = this.#durable;
+    let blockedSince: number | null = null;
     for (let attempt = 1; ; attempt++) {
-      const most = blocking() ? tries : Number.POSITIVE_INFINITY;
-      if (!this.#complete || either.aborted || !retryable(error, attempt, most)) throw error;
+      blockedSince = blocking() ? (blockedSince ?? Date.now()) : null;
+      const lost = blockedSince !== null && Date.now() - blockedSince > patienceMs;
+      if (lost || !this.#complete || either.aborted || !retryable(error, 0, 1)) throw error;
       const { code } = error;
-      const waitMs = retryDelay(attempt);
+      const waitMs = Math.min(retryDelay(attempt), longestWait);
       view.retrying = code;
       log.log('warn', 'sink-retry', error.message, { sink: view.name, code, attempt, waitMs });
       await pause(waitMs, either).catch(() => {});
@@ -94,7 +99,10 @@ export class RetrySink implements StreamSink {
         return;
       } catch (next) {
         error = next;
-        if (this.#durable > before) attempt = 0;
+        if (this.#durable > before) {
+          attempt = 0;
+          blockedSince = null;
+        }
         before = this.#durable;
       }
     }
@@ -119,7 +127,9 @@ export class RetrySink implements StreamSink {
 
   #keep(batch: StreamBatch): void {
     const bytes = memoryOf(batch);
-    if (!this.#complete || this.#keptBytes + bytes > this.#options.keepBytes) {
+    // One batch is in memory anyway while it is written.
+    const fits = this.#kept.length === 0 || this.#keptBytes + bytes <= this.#options.keepBytes;
+    if (!this.#complete || !fits) {
       this.#complete = false;
       this.#kept = [];
       this.#keptBytes = 0;

@@ -30,6 +30,8 @@ export interface StreamRunOptions {
 
 /** Tries in a row that bring nothing before the run gives up. */
 const tries = 12;
+/** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
+const patienceMs = 150_000;
 const mergeBytes = 16 * 1024 * 1024;
 const flushAfter = 100;
 const noteEvery = 1000;
@@ -150,7 +152,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
           sink: stream,
           position,
           keepBytes: room,
-          tries,
+          patienceMs,
           blocking: () => lane.full,
           stop: context.stop,
           view,
