@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { JsonSchema } from '../../core/api/plugin.ts';
+import { BulkSocket } from './bulk-socket.ts';
 import { fromPg } from './pg-error.ts';
 import { type Target, type TlsKeys, readTarget } from './target.ts';
 import { sslModes } from './tls.ts';
@@ -52,6 +53,8 @@ export interface ConnectMore {
   readonly name: string;
   /** A walsender session (START_REPLICATION, CREATE_REPLICATION_SLOT). */
   readonly replication?: boolean;
+  /** Much will be read from its socket (without TLS, a {@link BulkSocket}). */
+  readonly bulk?: boolean;
   readonly applicationName: string;
 }
 
@@ -91,6 +94,8 @@ function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): 
     enableChannelBinding: tls !== false && target.channelBinding,
     types: { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig,
     ...(more.replication === true ? { replication: 'database' } : {}),
+    // Under TLS it is the TLS layer that reads.
+    ...(more.bulk === true && tls === false ? { stream: () => new BulkSocket() } : {}),
   } as pg.ClientConfig);
   client.on('error', () => {});
   return client;

@@ -19,6 +19,11 @@ export function open(access: SourceAccess, replication = false): Promise<pg.Clie
   return connect(access.connection, { name: access.name, applicationName: access.application, replication });
 }
 
+/** For COPY: the socket reads into memory that it uses again. */
+export function openBulk(access: SourceAccess): Promise<pg.Client> {
+  return connect(access.connection, { name: access.name, applicationName: access.application, bulk: true });
+}
+
 /**
  * Runs `work` on a connection of its own. Aborting cuts the connection, so a query that hangs on the server ends, too.
  * Errors of the server come out as ours.

@@ -115,7 +115,7 @@ test('raw binary frames are what COPY takes: signature, rows, trailer', async ()
   const query = { select: ['id', 'b'], where: null, plain: ['id', 'b'] };
   const raw = await session.openRaw(chunk!, query, 'binary', calm);
   const parts: Uint8Array[] = [];
-  for await (const frame of raw.frames) parts.push(frame);
+  for await (const frame of raw.frames) parts.push(Uint8Array.from(frame));
   const bytes = Buffer.concat(parts);
   assert.equal(bytes[0], 0x64);
   assert.equal(bytes.toString('latin1', 5, 15), 'PGCOPY\nÿ\r\n');

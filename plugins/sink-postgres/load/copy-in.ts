@@ -132,8 +132,9 @@ async function writeFrames(
     if (copy.failure !== null) throw copy.failure;
     signal.throwIfAborted();
     walker.walk(frame);
-    if (stream.write(frame)) continue;
-    await drained(copy, stream, signal);
+    const writing = written(copy, stream, frame, signal);
+    if (writing === null) continue;
+    await writing;
     if (copy.failure !== null) throw copy.failure;
     signal.throwIfAborted();
   }
@@ -143,18 +144,23 @@ async function writeFrames(
   stream.write(copyDone);
 }
 
-/** Until the socket takes more, closes, or there is no more point in waiting. */
-function drained(copy: CopyIn, stream: Socket, signal: AbortSignal): Promise<void> {
-  if (copy.failure !== null || signal.aborted || stream.destroyed) return Promise.resolve();
+/**
+ * Until the kernel has all of the frame (its memory is the source's again when we ask for the next), the socket closes,
+ * or there is no more point in waiting. Most frames are taken at once; then nothing is waited for.
+ */
+function written(copy: CopyIn, stream: Socket, frame: Uint8Array, signal: AbortSignal): Promise<void> | null {
+  let settle: (() => void) | null = null;
+  const done = (): void => settle?.();
+  stream.write(frame, done);
+  if (stream.writableLength === 0) return null;
+  if (copy.failure !== null || signal.aborted || stream.destroyed) return null;
   return new Promise((resolve) => {
-    const done = (): void => {
-      stream.removeListener('drain', done);
+    settle = (): void => {
       stream.removeListener('close', done);
       copy.wake = null;
       resolve();
     };
     copy.wake = done;
-    stream.once('drain', done);
     stream.once('close', done);
   });
 }

@@ -2,9 +2,11 @@ import type pg from 'pg';
 import type { ErrorWhere } from '../../../core/api/error.ts';
 import { connectionError } from '../../postgres-common/errors.ts';
 import { destroy } from '../../postgres-common/connect.ts';
+import { BulkSocket, type ReadBlock } from '../../postgres-common/bulk-socket.ts';
 import { type TakenSocket, queryMessage, serverError, takeSocket } from '../../postgres-common/socket.ts';
 import { sourceError } from '../errors.ts';
 import { FrameWalker } from './frames.ts';
+import { RunQueue } from './run-queue.ts';
 
 /** Bytes that may wait here for their reader before the socket is paused (I8), and below which it goes on. */
 const highWater = 1 << 20;
@@ -30,8 +32,11 @@ export class CopyOut {
   readonly #input: CopyOutInput;
   readonly #socket: TakenSocket;
   readonly #walker = new FrameWalker();
-  readonly #queue: Buffer[] = [];
-  #queued = 0;
+  /** Over TLS null: then every chunk is memory of its own. */
+  readonly #bulk: BulkSocket | null;
+  readonly #queue: RunQueue;
+  /** Where the chunk in hand was read into. */
+  #block: ReadBlock | null = null;
   #wake: (() => void) | null = null;
   #state: 'starting' | 'copying' | 'done' | 'failed' = 'starting';
   #failure: unknown = null;
@@ -41,7 +46,10 @@ export class CopyOut {
     this.#input = input;
     this.#socket = takeSocket(input.client);
     const { stream } = this.#socket;
-    stream.on('data', this.#onData);
+    this.#bulk = stream instanceof BulkSocket ? stream : null;
+    this.#queue = new RunQueue(this.#bulk);
+    if (this.#bulk === null) stream.on('data', this.#onData);
+    else this.#bulk.setReader(this.#onData);
     stream.on('close', this.#onClose);
     stream.on('error', this.#onError);
     input.signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -58,14 +66,16 @@ export class CopyOut {
     return copy;
   }
 
-  /** One reader. Ends only after CommandComplete and ReadyForQuery (I6). `ended` is told whether the connection is clean. */
+  /**
+   * One reader, who is done with a run when it asks for the next: the memory is used again. Ends only after CommandComplete
+   * and ReadyForQuery (I6). `ended` is told whether the connection is clean.
+   */
   async *frames(ended: (clean: boolean) => void): AsyncGenerator<Buffer> {
     try {
       for (;;) {
         const next = this.#queue.shift();
         if (next !== undefined) {
-          this.#queued -= next.length;
-          if (this.#queued < lowWater && this.#state === 'copying') this.#socket.stream.resume();
+          if (this.#queue.bytes < lowWater && this.#state === 'copying') this.#socket.stream.resume();
           yield next;
         } else if (this.#state === 'copying') await this.#changed();
         else if (this.#state === 'failed') throw this.#failure;
@@ -74,6 +84,7 @@ export class CopyOut {
     } finally {
       if (this.#state !== 'done')
         this.#fail(sourceError('PGS2121', 'the reader stopped', { where: this.#input.where }));
+      this.#queue.giveBack();
       ended(this.#state === 'done');
     }
   }
@@ -88,21 +99,21 @@ export class CopyOut {
     wake?.();
   }
 
-  #onData = (chunk: Buffer): void => {
+  #onData = (chunk: Buffer, block: ReadBlock | null = null): void => {
+    this.#block = block;
     try {
       this.#walker.walk(chunk, this.#sink);
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#queued > highWater) this.#socket.stream.pause();
+    if (this.#queue.bytes > highWater) this.#socket.stream.pause();
     this.#notify();
   };
 
   readonly #sink = {
     data: (run: Buffer): void => {
       if (this.#state === 'failed') return;
-      this.#queue.push(run);
-      this.#queued += run.length;
+      this.#queue.push(run, this.#block);
     },
     message: (type: number, body: Buffer): void => this.#onMessage(String.fromCharCode(type), body),
   };
@@ -159,7 +170,7 @@ export class CopyOut {
     if (this.#state === 'failed' || this.#state === 'done') return;
     this.#state = 'failed';
     this.#failure = error;
-    this.#queue.length = 0;
+    this.#queue.clear();
     this.#detach();
     destroy(this.#input.client);
     this.#notify();
@@ -167,6 +178,7 @@ export class CopyOut {
 
   #detach(): void {
     const { stream } = this.#socket;
+    this.#bulk?.setReader(null);
     stream.off('data', this.#onData);
     stream.off('close', this.#onClose);
     stream.off('error', this.#onError);

@@ -4,7 +4,7 @@ import { destroy, disconnect } from '../../postgres-common/connect.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { quoteLiteral } from '../../postgres-common/quote.ts';
 import { sourceError } from '../errors.ts';
-import { type SourceAccess, open } from '../session.ts';
+import { type SourceAccess, openBulk } from '../session.ts';
 
 /** A connection inside a transaction that reads the snapshot. `exported`: its own name for it, valid while it lives. */
 export interface Worker {
@@ -111,7 +111,7 @@ export class SnapshotWorkers implements AsyncDisposable {
   async #join(names: readonly string[]): Promise<Worker> {
     let last: unknown;
     for (const name of names) {
-      const client = await open(this.#access);
+      const client = await openBulk(this.#access);
       try {
         return this.#adopt(await joinSnapshot(client, name));
       } catch (error) {
