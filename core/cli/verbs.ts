@@ -43,6 +43,11 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/validate.ts'),
   },
   {
+    name: 'test',
+    summary: 'run the cases of a pipeline file, without a server',
+    load: () => import('./verbs/test.ts'),
+  },
+  {
     name: 'plugins',
     summary: 'list the plugins with their options',
     load: () => import('./verbs/plugins.ts'),

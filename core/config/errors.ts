@@ -107,6 +107,13 @@ export const configErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS1017: {
+    title: 'Wrong test case',
+    cause: 'A case of `tests:` names a column, type or sink that there is not, or is not complete.',
+    remedy: 'Mend the case; docs/transforms.md shows the form.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS1015: {
     title: 'The pipeline file has problems',
     cause: 'One or more problems were found; each is printed with its line and column.',

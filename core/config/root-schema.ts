@@ -1,5 +1,6 @@
 import type { JsonSchema } from '../api/plugin.ts';
 import { tableListSchema } from '../api/schemas.ts';
+import { testsSchema } from '../config-test/schema.ts';
 
 export type UseKind = 'source' | 'transform' | 'sink' | 'checkpoint';
 
@@ -77,6 +78,7 @@ export const rootSchema: JsonSchema = {
         rate: { type: 'string', format: 'rate', description: 'Bytes per second read in the snapshot: 50MB/s.' },
       },
     },
+    tests: testsSchema,
     ddl: {
       type: 'string',
       enum: ['stop', 'follow'],
