@@ -1,5 +1,6 @@
 import { type Cell, type PartialTuple, UNCHANGED } from '../../../core/api/change.ts';
 import { arrayElement, copyCell } from './encode.ts';
+import { inKeyOrder } from './key-order.ts';
 import { type NetChange, Remove, Write } from './net-change.ts';
 import type { Script } from './script.ts';
 import {
@@ -40,9 +41,13 @@ export function emitNet(script: Script, shape: Shape, net: NetChange): void {
       else group.push(i);
     }
   }
-  emitRemoves(script, shape, pick(net.keys, must), true);
-  emitRemoves(script, shape, pick(net.keys, maybe), false);
-  for (const group of updates.values()) emitUpdates(script, shape, net, group);
+  for (const [at, counted] of [
+    [must, true],
+    [maybe, false],
+  ] as const) {
+    emitRemoves(script, shape, pick(net.keys, inKeyOrder(shape, net.keys, at)), counted);
+  }
+  for (const group of updates.values()) emitUpdates(script, shape, net, inKeyOrder(shape, net.keys, group));
   for (const i of upserts) emitUpsert(script, shape, net, i);
   emitInserts(script, shape, inserts as (readonly Cell[])[]);
 }
