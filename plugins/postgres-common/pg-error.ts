@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { type ErrorMore, type ErrorWhere, PgsluiceError } from '../../core/api/error.ts';
 import { type connectionErrors, connectionError } from './errors.ts';
+import { safeMessage } from './safe-message.ts';
 
 /**
  * An error of pg as ours, by SQLSTATE (manual: appendix "PostgreSQL Error Codes") or by the system's error code, never by
@@ -42,18 +43,22 @@ function classOfSystem(code: string, error: Error): keyof typeof connectionError
   return 'PGS2005';
 }
 
-/**
- * The server's message without what may be a row's value (I11): classes 22 and 23 quote values in the message and in
- * the detail; object names are in fields of their own.
- */
 function messageOf(error: pg.DatabaseError, debugValues: boolean): string {
-  if (debugValues) return [error.message, error.detail].filter(Boolean).join(' – ');
-  const named = [error.constraint && `constraint ${error.constraint}`, error.column && `column ${error.column}`].filter(
-    Boolean,
-  );
-  const hidesValues = error.code?.startsWith('22') === true || error.code?.startsWith('23') === true;
-  const message = hidesValues
-    ? error.message.replace(/: ".*$/s, ': (value hidden)').replace(/"[^"]*" (is out of range)/, '(value hidden) $1')
-    : error.message;
-  return named.length === 0 || !hidesValues ? message : `${message} (${named.join(', ')})`;
+  return debugValues ? [error.message, error.detail].filter(Boolean).join(' – ') : conceal(error);
+}
+
+const concealed = new WeakSet<pg.DatabaseError>();
+
+/**
+ * The message to show. The error itself, which stays as the cause, is freed of row values, too: `--debug` prints the
+ * stacks of causes, and a stack begins with the message (I11).
+ */
+export function conceal(error: pg.DatabaseError): string {
+  if (concealed.has(error)) return error.message;
+  const { stack, message } = error;
+  const safe = safeMessage(error);
+  if (stack !== undefined) error.stack = stack.replace(message, () => safe);
+  error.message = safe;
+  concealed.add(error);
+  return safe;
 }

@@ -45,6 +45,8 @@ const errorFields: Readonly<Record<string, string>> = {
   t: 'table',
   c: 'column',
   n: 'constraint',
+  W: 'where',
+  R: 'routine',
 };
 
 /** The body of an ErrorResponse as pg's error class (manual: "Error and Notice Message Fields"). */

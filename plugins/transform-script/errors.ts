@@ -24,6 +24,13 @@ export const scriptErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS4063: {
+    title: 'Script failed',
+    cause: 'The script threw an error. Its message is hidden, as it may hold row values; --debug-values shows it.',
+    remedy: 'Correct the script at the place that is named, or return rows for what it does not understand.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const scriptError = errorFactory(scriptErrors);

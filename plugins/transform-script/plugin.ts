@@ -5,6 +5,7 @@ import type { Script } from '../../core/api/script.ts';
 import type { Transform } from '../../core/api/transform.ts';
 import { mapChanges } from './changes.ts';
 import { scriptError, scriptErrors } from './errors.ts';
+import { guardedScript } from './guarded-script.ts';
 import { rowRunner } from './rows.ts';
 
 export interface ScriptOptions {
@@ -45,7 +46,8 @@ export const transformScript = definePlugin<ScriptOptions>({
       },
     },
   },
-  create: async (options, context) => script(await load(resolve(context.directory, options.module)), options),
+  create: async (options, context) =>
+    script(guardedScript(await load(resolve(context.directory, options.module)), context.debugValues), options),
 });
 
 async function load(path: string): Promise<Script> {

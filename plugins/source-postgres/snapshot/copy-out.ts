@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ErrorWhere } from '../../../core/api/error.ts';
+import { conceal } from '../../postgres-common/pg-error.ts';
 import { connectionError } from '../../postgres-common/errors.ts';
 import { destroy } from '../../postgres-common/connect.ts';
 import { BulkSocket, type ReadBlock } from '../../postgres-common/bulk-socket.ts';
@@ -155,7 +156,7 @@ export class CopyOut {
       this.#fail(
         connectionError(code.startsWith('53') ? 'PGS2008' : 'PGS2005', error.message, { where, cause: error }),
       );
-    else this.#fail(sourceError('PGS2121', hideValue(error), { where, cause: error }));
+    else this.#fail(sourceError('PGS2121', conceal(error), { where, cause: error }));
   }
 
   #onClose = (): void => this.#fail(this.#lost('the server closed the connection in the middle of a COPY'));
@@ -184,9 +185,4 @@ export class CopyOut {
     stream.off('error', this.#onError);
     this.#input.signal.removeEventListener('abort', this.#onAbort);
   }
-}
-
-/** Class 22 quotes values, for example a cast in a filter that meets a text it cannot read (I11). */
-function hideValue(error: pg.DatabaseError): string {
-  return error.code?.startsWith('22') === true ? error.message.replace(/: ".*$/s, ': (value hidden)') : error.message;
 }
