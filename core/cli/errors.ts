@@ -46,6 +46,21 @@ export const cliErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS1192: {
+    title: 'No server programs',
+    cause:
+      'The demo needs initdb and postgres, and found neither a package that brings them nor a system-wide installation.',
+    remedy: 'Install a PostgreSQL server, or put its programs on PATH.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS1193: {
+    title: 'A step of the demo failed',
+    cause: 'One of the commands that the demo runs ended with an error; its own message is quoted.',
+    remedy: 'See the quoted code in the list of error codes.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const cliError = errorFactory(cliErrors);

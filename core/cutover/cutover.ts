@@ -9,7 +9,7 @@ import { compareDefaults, type VerifyReport } from '../verify/run-verify.ts';
 import { planKnown, verifyPipeline } from '../verify/verify-pipeline.ts';
 import type { CutoverOptions, CutoverReport } from './options.ts';
 import { checkReady, waitForLag } from './preconditions.ts';
-import { type CutoverRecord, readRecord, writeRecord } from './record.ts';
+import { readRecord, writeRecord } from './record.ts';
 import { switchOver } from './switch-over.ts';
 import { writeWayBack } from './way-back.ts';
 
@@ -29,10 +29,9 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
     say('already cut over: slot and publication are dropped');
     return { done: true, verify: null, writeStopped: null };
   }
-  const recorded = readRecord(context.state);
-  if (recorded?.step === 'go') {
+  if (head?.phase === 'cutover') {
     say('decided by an earlier cutover: the target is the one to write to');
-    await finish(options, await hold(options), recorded);
+    await finish(options, await hold(options));
     return { done: true, verify: null, writeStopped: null };
   }
   await checkReady(context, instances);
@@ -45,11 +44,11 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   if (options.dryRun) return dryRun(options, planning, verify);
   const held = await hold(options);
   failpoint('cutover-taken-over');
-  const switched = await switchOver({ options, context: held, planning, before: recorded });
+  const switched = await switchOver({ options, context: held, planning, before: readRecord(held.state) });
   if (switched.record === null) return { done: false, verify: switched.verify, writeStopped: null };
   failpoint('cutover-go');
   sayGo(options, switched.writeStopped);
-  await finish(options, held, switched.record);
+  await finish(options, held);
   return { done: true, verify: switched.verify ?? verify, writeStopped: switched.writeStopped };
 }
 
@@ -105,22 +104,21 @@ function sayGo({ say, wayBack }: CutoverOptions, writeStopped: number | null): v
   if (wayBack !== null) say(`to keep the old source up to date from now on: pgsluice run ${wayBack}`);
 }
 
-async function finish({ say }: CutoverOptions, context: RunContext, record: CutoverRecord): Promise<void> {
+async function finish({ say }: CutoverOptions, context: RunContext): Promise<void> {
   const { state, source } = context;
-  const { head } = state;
-  if (head !== null && head.phase === 'stream') await state.setHead({ ...head, phase: 'cutover' });
   for (const words of await source.control.cleanup()) say(`dropped ${words}`);
   failpoint('cutover-cleaned');
-  await writeRecord(state, { ...record, step: 'dropped' });
-  if (head !== null) await state.setHead({ ...head, phase: 'done' });
-  if (record.fence !== null) say('the fence on the source stays up, so that no write gets lost there');
+  await state.setHead({ ...state.head!, phase: 'done' });
+  const fence = readRecord(state)?.fence ?? null;
+  if (fence !== null) say('the fence on the source stays up, so that no write gets lost there');
 }
 
 /** Takes down what a killed cut-over left, so that the pipeline can be run on. Returns whether there was something. */
 export async function abortCutover({ context }: CutoverOptions['pipeline']): Promise<readonly string[]> {
   const record = readRecord(context.state);
   if (record === null) return [];
-  if (record.step !== 'begun') throw verifyError('PGS7004', 'the cut-over is decided: it can only be finished');
+  if (context.state.head?.phase !== 'stream')
+    throw verifyError('PGS7004', 'the cut-over is decided: it can only be finished');
   const done = record.fence === null ? [] : ((await context.source.control.fence?.down(record.fence)) ?? []);
   await writeRecord(context.state, null);
   return ['the cut-over is aborted; the pipeline can be run on', ...done];

@@ -34,7 +34,7 @@ export interface Switched {
 export async function switchOver(of: Switch): Promise<Switched> {
   const { options, context } = of;
   const { state } = context;
-  let record: CutoverRecord = { step: 'begun', fence: of.before?.fence ?? null, wayBack: null };
+  let record: CutoverRecord = { fence: of.before?.fence ?? null, wayBack: options.wayBack };
   await using undo = new AsyncDisposableStack();
   undo.defer(() => takeDown(of, record));
   await writeRecord(state, record);
@@ -59,8 +59,7 @@ export async function switchOver(of: Switch): Promise<Switched> {
       failpoint('cutover-durable');
       if (back !== null) await back.make();
       failpoint('cutover-slot-back');
-      record = { ...record, step: 'go', wayBack: options.wayBack };
-      await writeRecord(state, record);
+      await state.setHead({ ...state.head!, phase: 'cutover' });
       undo.move();
       const writeStopped = (performance.now() - (fencedAt ?? quiet.since)) / 1000;
       return { record, verify: final?.report ?? null, writeStopped };

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { formatBytes, formatSeconds } from '../../observe/format.ts';
 import { LocalServer } from '../../servers/local-server.ts';
-import { findBinaries } from '../../servers/binaries.ts';
+import { findBinaries, installHint } from '../../servers/binaries.ts';
+import { cliError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 import { Child, type LogLine, parseLine } from './child.ts';
 import { shopRows, shopSchema } from './shop-sql.ts';
@@ -32,6 +33,11 @@ const database = 'shop';
 /** The whole story on this machine: two servers, a shop with live writes, copy, catch-up, cut-over, verification. */
 export async function demo(options: DemoOptions): Promise<DemoResult> {
   const started = performance.now();
+  if ((await findBinaries(null)) === null) {
+    throw cliError('PGS1192', 'the demo starts two PostgreSQL servers and found no programs for them', {
+      remedy: `${installHint}, then run it again.`,
+    });
+  }
   const say = (line: string) =>
     options.say(`${formatSeconds((performance.now() - started) / 1000).padStart(8)}  ${line}`);
   await using servers = new AsyncDisposableStack();
@@ -71,7 +77,10 @@ async function play(stage: Stage): Promise<DemoResult> {
   }
   const rows = await countRows(source);
   say(`loaded the shop: ${rows.toLocaleString('en')} rows, ${formatBytes(await databaseSize(source))}`);
-  const size = { customers: Math.round(60_000 * options.scale), products: Math.round(2_000 * options.scale) };
+  const size = {
+    customers: Math.max(10, Math.round(60_000 * options.scale)),
+    products: Math.max(10, Math.round(2_000 * options.scale)),
+  };
   await using writers = new Writers(source.url(database), size, 4);
   writers.start(4);
   say('4 writers insert, update and delete from now on');
@@ -79,24 +88,27 @@ async function play(stage: Stage): Promise<DemoResult> {
   const run = new Child(['run', file, '--log', 'json'], env, (line) => watch.see(parseLine(line)));
   options.signal.addEventListener('abort', () => run.kill(), { once: true });
   await Promise.race([watch.caughtUp, run.ended.then((code) => failed('run', code, run))]);
-  say(`caught up while ${writers.transactions.toLocaleString('en')} transactions were written; lag ${watch.lag}`);
-  await new Promise((resolve) => setTimeout(resolve, 3000));
-  say(`following; ${watch.lag} behind after ${writers.transactions.toLocaleString('en')} transactions`);
-  say('pgsluice verify, while the writers go on and the run follows');
-  if (!(await verified(stage))) return 'differed';
+  say(`caught up while ${writers.transactions.toLocaleString('en')} transactions were written; the run follows`);
   return switchOver(stage, writers, run);
 }
 
+/** The cut-over says when it is ready; only then do the writers stop, and the clock runs until it says GO. */
 async function switchOver(stage: Stage, writers: Writers, run: Child): Promise<DemoResult> {
   const { say, env, file, target } = stage;
-  await writers.stop();
-  const stoppedAt = performance.now();
-  say(`the writers stop after ${writers.transactions.toLocaleString('en')} transactions; pgsluice cutover begins`);
-  const cut = new Child(['cutover', file, '--no-verify'], env, (line) => say(`  ${line}`));
+  say('pgsluice cutover: compares every row while the writers go on, takes over from the run, then asks them to stop');
+  let stopped: Promise<number> | null = null;
+  let seconds: number | null = null;
+  const cut = new Child(['cutover', file], env, (line) => {
+    say(`  ${line}`);
+    if (line.startsWith('ready:')) stopped = writers.stop().then(() => performance.now());
+    if (line.startsWith('GO')) void stopped?.then((at) => (seconds = (performance.now() - at) / 1000));
+  });
   const code = await cut.ended;
-  const seconds = (performance.now() - stoppedAt) / 1000;
-  if (code !== 0) failed('cutover', code, cut);
-  say(`writes had stopped for ${formatSeconds(seconds)}; from now on they could go to the target`);
+  if (code === 4) return 'differed';
+  if (code !== 0 || seconds === null) failed('cutover', code, cut);
+  say(
+    `writes had stopped for ${formatSeconds(seconds)}, after ${writers.transactions.toLocaleString('en')} transactions; from here they go to the target`,
+  );
   const runCode = await run.ended;
   if (runCode !== 0) failed('run', runCode, run);
   say('every row once more, now that both sides stand still');
@@ -120,7 +132,6 @@ class RunWatch {
   readonly caughtUp: Promise<void>;
   #reached: () => void = () => {};
   readonly #say: (line: string) => void;
-  lag = 'unknown';
 
   constructor(say: (line: string) => void) {
     this.#say = say;
@@ -132,16 +143,13 @@ class RunWatch {
     if (line.event === 'table-copied') this.#say(`  copied ${line['table']}: ${line['rows']} rows`);
     if (line.event === 'snapshot-finished')
       this.#say('all tables are copied, indexes and constraints built; catching up');
-    if (line.event === 'progress' || line.event === 'caught-up') {
-      if (typeof line['lagBytes'] === 'number') this.lag = formatBytes(line['lagBytes']);
-      if (typeof line['lagSeconds'] === 'number') this.lag += `, ${formatSeconds(line['lagSeconds'])}`;
-    }
     if (line.event === 'caught-up') this.#reached();
   }
 }
 
 function failed(verb: string, code: number | null, child: Child): never {
-  throw new Error(`pgsluice ${verb} ended with ${code ?? 'a signal'}: ${child.stderr}`);
+  const last = child.stderr.split('\n').filter((line) => !line.startsWith('{'));
+  throw cliError('PGS1193', `pgsluice ${verb} ended with ${code ?? 'a signal'}: ${last.join(' ')}`);
 }
 
 async function countRows(server: LocalServer): Promise<number> {
