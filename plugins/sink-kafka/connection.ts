@@ -1,6 +1,6 @@
 import type { PluginContext } from '../../core/api/context.ts';
 import { type ClusterOptions, kafkajsClient, kafkajsCluster } from './client/kafkajs-client.ts';
-import { platformaticClient } from './client/platformatic-client.ts';
+import { wireClient } from './wire/wire-producer.ts';
 import { lastValue } from './client/position-reader.ts';
 import type { Producer, TopicAdmin } from './client/producer.ts';
 import { security } from './client/security.ts';
@@ -34,7 +34,7 @@ export async function connection(
     connectTimeout: options.connect_timeout ?? 10_000,
     log: context.log,
   };
-  const client = (options.client ?? defaultClient) === 'kafkajs' ? kafkajsClient(cluster) : platformaticClient(cluster);
+  const client = (options.client ?? defaultClient) === 'kafkajs' ? kafkajsClient(cluster) : wireClient(cluster);
   const { compression, transactionTimeout } = settings;
   return {
     producer: (transactionalId) => client.producer({ transactionalId, compression, transactionTimeout }),

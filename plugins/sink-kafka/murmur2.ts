@@ -3,10 +3,9 @@ const m = 0x5bd1e995;
 
 /**
  * The 32-bit hash that Java's default partitioner takes of the serialized key (org.apache.kafka.common.utils.Utils.murmur2).
- * Returns a signed 32-bit integer, as Java does.
+ * Returns a signed 32-bit integer, as Java does. `length`: bytes that count, where the array is longer.
  */
-export function murmur2(data: Uint8Array): number {
-  const length = data.length;
+export function murmur2(data: Uint8Array, length: number = data.length): number {
   const whole = length & ~3;
   let h = seed ^ length;
   for (let i = 0; i < whole; i += 4) {

@@ -45,11 +45,10 @@ export async function openWriter(parts: WriterParts): Promise<Writer> {
 export async function outboxOf({ settings, deadLetters }: WriterParts, producer: Producer): Promise<Outbox> {
   const send: Producer['send'] = (records) => producer.send(records);
   return new Outbox({
-    batchBytes: settings.batchBytes,
+    packer: producer.packer(settings.batchBytes),
     headers: settings.headers,
     oversize: settings.oversize,
     deadLetters: await deadLetters(send),
-    send,
   });
 }
 

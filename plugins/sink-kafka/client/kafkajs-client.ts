@@ -9,7 +9,15 @@ import type { Logger } from '../../../core/api/context.ts';
 import { kafkaError } from '../errors.ts';
 import { kafkajsCompression } from './compression.ts';
 import { asKafkaError, patiently } from './failure.ts';
-import { type KafkaClient, type KafkaRecord, partitionsOf, type Producer, type ProducerOptions } from './producer.ts';
+import {
+  type KafkaClient,
+  type KafkaRecord,
+  type Packer,
+  partitionsOf,
+  type Producer,
+  type ProducerOptions,
+} from './producer.ts';
+import { RecordPacker } from './record-packer.ts';
 import type { Security } from './security.ts';
 
 export interface ClusterOptions {
@@ -98,6 +106,10 @@ class KafkajsSender implements Producer {
       wanted.delete(`${ack.topicName} ${ack.partition}`);
     }
     if (wanted.size > 0) throw kafkaError('PGS5012', `no acknowledgement for ${[...wanted].slice(0, 3).join(', ')}`);
+  }
+
+  packer(batchBytes: number): Packer {
+    return new RecordPacker(batchBytes, (records) => this.send(records));
   }
 
   #write(records: readonly KafkaRecord[]): Promise<RecordMetadata[]> {

@@ -2,7 +2,7 @@ import { Consumer, FetchIsolationLevels, type RecordsBatch } from '@platformatic
 import { kafkaError } from '../errors.ts';
 import { asKafkaError, within } from './failure.ts';
 import type { ClusterOptions } from './kafkajs-client.ts';
-import { platformaticBase } from './platformatic-client.ts';
+import { platformaticBase } from './platformatic-base.ts';
 
 /** Records looked at in the first step back from the end; doubles until one of ours is found. */
 const firstStep = 64n;

@@ -9,6 +9,23 @@ export interface KafkaRecord {
   readonly headers: Headers | null;
 }
 
+/** What a packer hands over at once. To be sent once; resolves and rejects as {@link Producer.send}. */
+export interface Shipment {
+  readonly records: number;
+  readonly bytes: number;
+  send(): Promise<void>;
+}
+
+/** Collects records in the form in which a client sends them. */
+export interface Packer {
+  /** False: larger than the topic takes, and not added. */
+  add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean;
+  /** It is time to take what is there. */
+  readonly full: boolean;
+  /** Null: nothing was added. The packer is empty afterwards. */
+  take(): Shipment | null;
+}
+
 /**
  * What the sink needs of a client. Always idempotent and acks=all, never more than one send under way, no retries inside:
  * a failure is a PgsluiceError, after which only `close` is allowed, and the runtime resumes from the last durable position.
@@ -21,6 +38,8 @@ export interface Producer {
   connect(): Promise<void>;
   /** Resolves when the broker has acknowledged every record; PGS5012 when it has not said so for every partition. */
   send(records: readonly KafkaRecord[]): Promise<void>;
+  /** `batchBytes`: largest record batch, in bytes before compression. */
+  packer(batchBytes: number): Packer;
   /** Opens a transaction; `first` is its first record, sent alone (a coordinator that is still busy is asked again). */
   begin(first: KafkaRecord): Promise<void>;
   commit(): Promise<void>;
