@@ -1,6 +1,6 @@
 import type { StreamBatch } from './change.ts';
 import type { CheckReport } from './check.ts';
-import type { DigestReader } from './digest.ts';
+import type { DigestQuery, DigestReader } from './digest.ts';
 import type { CommitLsn, SnapshotLsn } from './lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
 import type { Column, Oid } from './relation.ts';
@@ -33,6 +33,8 @@ export interface SinkTraits {
   readonly keepsPosition?: boolean;
   /** It passes on logical messages that are not the pipeline's own. */
   readonly messages: boolean;
+  /** It carries out the `schema` of messages; else DDL of the source only changes the rows that it gets. */
+  readonly schemaChanges?: boolean;
   /**
    * It cannot take back what a broken copy wrote (a log): after such a copy it wants all changes since the first handoff, also
    * those that the second snapshot holds already, so that rows deleted in between are deleted downstream, too.
@@ -91,12 +93,26 @@ export interface CutoverSink {
   refresh(signal: AbortSignal): Promise<readonly string[]>;
 }
 
+/** What a repair needs of a sink that is a database. */
+export interface RepairSink {
+  /**
+   * In one transaction: takes away what {@link DigestSession.rows} calls by these names, and puts these rows in, as text in order
+   * of the query's columns. Nobody else applies changes meanwhile. Refuses where triggers or foreign keys would act on it.
+   */
+  replace(
+    query: DigestQuery,
+    change: { readonly names: readonly string[]; readonly rows: readonly (readonly (string | null)[])[] },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
 export interface Sink extends AsyncDisposable {
   traits(signal: AbortSignal): Promise<SinkTraits>;
   readonly snapshot: SnapshotSink;
   readonly stream: StreamSink;
   readonly digests: DigestReader | null;
   readonly cutover: CutoverSink | null;
+  readonly repair?: RepairSink;
   /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */
   describe?(
     tables: readonly { readonly schema: string; readonly name: string }[],

@@ -6,13 +6,15 @@ export interface Counted {
   changes(): number;
 }
 
+const rows: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'truncate']);
+
 export function countChanges(mappers: ReadonlyMap<string, ChangeMapper>): Counted {
   let seen = 0;
   const counting = new Map<string, ChangeMapper>();
   for (const [sink, mapper] of mappers) {
     counting.set(sink, {
       map: (changes) => {
-        for (const change of changes) if (change.kind !== 'message') seen++;
+        for (const change of changes) if (rows.has(change.kind)) seen++;
         return mapper.map(changes);
       },
     });

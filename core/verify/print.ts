@@ -10,7 +10,9 @@ export function printVerify(report: VerifyReport): string {
   const differing = compared.filter(({ comparison }) => comparison?.equal === false).length;
   const skipped = report.tables.length - compared.length;
   const tail = skipped === 0 ? '' : `, ${skipped} not compared`;
-  const verdict = differing === 0 ? 'all agree' : `${differing} differ`;
+  const repaired = report.tables.reduce((sum, table) => sum + table.repaired, 0);
+  const again = repaired === 0 ? '' : `; ${repaired} rows copied again, verify once more`;
+  const verdict = differing === 0 ? 'all agree' : `${differing} differ${again}`;
   lines.push('', `${compared.length} tables compared in ${report.seconds.toFixed(1)} s: ${verdict}${tail}`);
   return `${lines.join('\n')}\n`;
 }

@@ -8,6 +8,7 @@ import { type CompareOptions, compareTable, type TableComparison } from './compa
 import { verifyError } from './errors.ts';
 import type { Pool } from './pool.ts';
 import { queriesOf } from './queries.ts';
+import { repairTable } from './repair.ts';
 import { openViews, type Sides } from './views.ts';
 
 export interface TableVerdict {
@@ -19,6 +20,8 @@ export interface TableVerdict {
   /** Null: could not be compared, and why. */
   readonly comparison: TableComparison | null;
   readonly skipped: string | null;
+  /** Rows that were copied again. */
+  readonly repaired: number;
 }
 
 export interface VerifyReport {
@@ -37,6 +40,8 @@ export interface VerifyOptions {
   readonly only: readonly string[] | null;
   /** Sessions on each side. */
   readonly workers: number;
+  /** Rows that differ are copied again; only while no run applies changes to the targets. */
+  readonly repair: boolean;
 }
 
 /**
@@ -90,7 +95,7 @@ async function verifyTable(
   const names = { sink: sink.name, table, target: relationName(plan.output) };
   if (queries === null) {
     const skipped = plan.tail?.because ?? 'a step that only code understands';
-    return { ...names, keyNames: [], comparison: null, skipped };
+    return { ...names, keyNames: [], comparison: null, skipped, repaired: 0 };
   }
   const comparison = await compareTable({ pool, queries, options: options.compare, signal: options.signal });
   options.log.log(
@@ -104,5 +109,11 @@ async function verifyTable(
       equal: comparison.equal,
     },
   );
-  return { ...names, keyNames: queries.keyNames, comparison, skipped: null };
+  const verdict = { ...names, keyNames: queries.keyNames, comparison, skipped: null };
+  if (comparison.equal || !options.repair) return { ...verdict, repaired: 0 };
+  const target = sink.sink.repair;
+  if (target === undefined) throw verifyError('PGS7007', `sink ${sink.name} cannot replace rows`);
+  const repaired = await pool.use(({ source }) => repairTable({ source, target }, queries, comparison, options.signal));
+  options.log.log('info', 'table-repaired', `${table}: ${repaired} rows copied again`, { table, rows: repaired });
+  return { ...verdict, repaired };
 }

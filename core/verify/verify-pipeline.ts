@@ -3,6 +3,7 @@ import { knownTables } from '../runtime/known-tables.ts';
 import { type Planning, planSinks } from '../runtime/planning.ts';
 import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
 import type { CompareOptions } from './compare.ts';
+import { verifyError } from './errors.ts';
 import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
 
 export interface VerifyPipelineOptions {
@@ -15,6 +16,7 @@ export interface VerifyPipelineOptions {
   readonly workers?: number;
   /** Milliseconds that a run elsewhere may take to come close to the source. */
   readonly patience?: number;
+  readonly repair?: boolean;
 }
 
 /** Plans the tables that the pipeline has, as a run would. */
@@ -33,7 +35,9 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     signal: context.stop,
     only: options.only ?? null,
     workers: options.workers ?? 4,
+    repair: options.repair ?? false,
   };
+  if (more.repair) refuseRepair(options);
   return verifyAll(context.source, planning.sinks, () => alignFor(options, planning), more);
 }
 
@@ -42,4 +46,10 @@ function alignFor(options: VerifyPipelineOptions, planning: Planning): Promise<A
   if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
   if (locked) return alignHere(context, planning);
   return alignThere(context, instances.store, options.patience ?? 600_000);
+}
+
+function refuseRepair({ context, locked }: VerifyPipelineOptions): void {
+  if (!locked) throw verifyError('PGS7006', 'a run of this pipeline is under way in another process');
+  const phase = context.state.head?.phase;
+  if (phase !== 'stream') throw verifyError('PGS7007', 'the pipeline is cut over: which side is right is not known');
 }

@@ -3,7 +3,7 @@ import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/api/digest.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column } from '../../core/api/relation.ts';
-import type { CutoverSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
+import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../postgres-common/connect.ts';
 import { PostgresDigests } from '../postgres-common/digest.ts';
 import { checkTarget } from './checks/check.ts';
@@ -11,6 +11,7 @@ import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
 import type { BulkOptions } from './options.ts';
+import { PostgresRepair } from './repair.ts';
 import { Sessions } from './sessions.ts';
 import { PostgresSnapshotSink } from './snapshot-sink.ts';
 import { readTraits } from './traits.ts';
@@ -21,6 +22,7 @@ export class PostgresSink implements Sink {
   readonly stream: StreamSink;
   readonly digests: DigestReader;
   readonly cutover: CutoverSink;
+  readonly repair: RepairSink;
   readonly #sessions: Sessions;
   readonly #options: BulkOptions;
   readonly #context: PluginContext;
@@ -32,6 +34,7 @@ export class PostgresSink implements Sink {
     this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
     this.stream = stream;
     this.cutover = new PostgresCutover(this.#sessions, options, context);
+    this.repair = new PostgresRepair(this.#sessions);
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
       context.name,

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { printVerify } from '../../verify/print.ts';
+import { mostRepaired } from '../../verify/repair.ts';
 import { planKnown, verifyPipeline } from '../../verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
 import { openLocked } from '../open-locked.ts';
@@ -37,7 +38,8 @@ async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortS
       locked: opened.locked,
       only: flags.table ?? null,
       workers: flags.workers,
-      compare: { limit: flags.limit },
+      repair: flags.repair === true,
+      compare: { limit: flags.repair === true ? mostRepaired : flags.limit },
     },
     planning,
   );
