@@ -10,6 +10,7 @@ import { type Builder, buildIndexes } from './definitions/build.ts';
 import { setAside } from './definitions/set-aside.ts';
 import { bulkError } from './errors.ts';
 import { finishTarget, putBack } from './finish.ts';
+import { Gather } from './gather.ts';
 import { PostgresLargeObjects } from './load/large-objects.ts';
 import { loadChunk } from './load/load.ts';
 import type { BulkOptions } from './options.ts';
@@ -31,6 +32,13 @@ interface Target {
   whole: boolean;
 }
 
+/** A copied table on its way to its indexes. */
+interface Finish {
+  readonly target: Target;
+  readonly exactAt: SnapshotLsn;
+  readonly signal: AbortSignal;
+}
+
 /** The bulk plane of the Postgres sink. State that must survive is in the target's schema `pgsluice`; this only remembers. */
 export class PostgresSnapshotSink implements SnapshotSink {
   readonly #sessions: Sessions;
@@ -38,8 +46,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
   readonly #options: BulkOptions;
   readonly #context: PluginContext;
   readonly #builder: Builder;
+  readonly #loads: Gather<string>;
   /** Bounds the connections of finished tables; builds of indexes have a bound of their own. */
-  readonly #finishing: Semaphore;
+  readonly #finishing: Gather<Finish>;
   readonly largeObjects: LargeObjectSink;
   #targets: ReadonlyMap<string, Target> = new Map();
   #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
@@ -52,7 +61,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
     this.#owner = { pipeline: context.pipeline, sink: context.name };
     this.#builder = { sessions, owner: this.#owner, workers: new Semaphore(workers) };
     this.largeObjects = new PostgresLargeObjects(sessions, this.#owner, { options, log: context.log });
-    this.#finishing = new Semaphore(workers + 1);
+    this.#loads = new Gather(1, Infinity, (sources) => this.#flush(sources));
+    this.#finishing = new Gather(workers + 1, 50, (tables) => this.#finishTables(tables));
   }
 
   async prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
@@ -79,38 +89,15 @@ export class PostgresSnapshotSink implements SnapshotSink {
     return loadChunk(this.#sessions, plan, copy, { owner: this.#owner, context: this.#context, whole, signal });
   };
 
-  /** Loads commit without waiting for the disk; one commit that does flushes all WAL before it. It must write, or it flushes nothing. */
-  async loaded(plan: TablePlan, signal: AbortSignal): Promise<void> {
-    const { source } = this.#target(plan).state;
+  loaded(plan: TablePlan, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    await this.#sessions.transaction(async (client) => {
-      await client.query(
-        'UPDATE pgsluice.bulk_table SET exact_at = NULL WHERE pipeline = $1 AND sink = $2 AND source = $3',
-        [this.#owner.pipeline, this.#owner.sink, source],
-      );
-    }, true);
+    return this.#loads.add(this.#target(plan).state.source);
   }
 
-  async finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void> {
+  finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void> {
     const target = this.#target(plan);
     target.aside = false;
-    await this.#finishing.run(async () => {
-      signal.throwIfAborted();
-      // Others may still be loading into a shared table; finish() builds it.
-      if (!target.shared) {
-        await buildIndexes(this.#builder, await this.#withPartitions(target), signal);
-        failpoint('built');
-        await this.#sessions.query((client) => client.query(`ANALYZE ${qualified(plan.output)}`));
-      }
-      await this.#sessions.transaction(async (client) => {
-        await setExactAt(client, this.#owner, target.state.source, exactAt);
-        if (!target.shared) await setTablePhase(client, this.#owner, { relids: [target.state.relid], phase: 'built' });
-        await client.query(
-          'DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2 AND source = $3 AND $4::boolean',
-          [this.#owner.pipeline, this.#owner.sink, target.state.source, !target.shared],
-        );
-      }, true);
-    });
+    return this.#finishing.add({ target, exactAt, signal });
   }
 
   async finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void> {
@@ -153,6 +140,44 @@ export class PostgresSnapshotSink implements SnapshotSink {
         }),
       );
     });
+  }
+
+  /** Loads commit without waiting for the disk; one commit that does flushes all WAL before it. It must write, or it flushes nothing. */
+  async #flush(sources: readonly string[]): Promise<void> {
+    await this.#sessions.transaction(async (client) => {
+      await client.query(
+        'UPDATE pgsluice.bulk_table SET exact_at = NULL WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])',
+        [this.#owner.pipeline, this.#owner.sink, sources],
+      );
+    }, true);
+  }
+
+  async #finishTables(tables: readonly Finish[]): Promise<void> {
+    const { signal } = tables[0]!;
+    signal.throwIfAborted();
+    // Others may still be loading into a shared table; finish() builds it.
+    const own = tables.map((table) => table.target).filter((target) => !target.shared);
+    if (own.length > 0) {
+      const relids: number[] = [];
+      for (const target of own) relids.push(...(await this.#withPartitions(target)));
+      await buildIndexes(this.#builder, relids, signal);
+      failpoint('built');
+      const names = own.map((target) => target.node.sql).join(', ');
+      await this.#sessions.query((client) => client.query(`ANALYZE ${names}`));
+    }
+    await this.#sessions.transaction(async (client) => {
+      await setExactAt(
+        client,
+        this.#owner,
+        tables.map(({ target, exactAt }) => ({ source: target.state.source, exactAt })),
+      );
+      await setTablePhase(client, this.#owner, { relids: own.map((target) => target.state.relid), phase: 'built' });
+      await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])', [
+        this.#owner.pipeline,
+        this.#owner.sink,
+        own.map((target) => target.state.source),
+      ]);
+    }, true);
   }
 
   #target(plan: TablePlan): Target {

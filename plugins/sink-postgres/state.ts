@@ -125,10 +125,15 @@ export async function setTablePhase(
   );
 }
 
-/** Copied whole and exact at this position (I5). */
-export async function setExactAt(client: pg.Client, owner: Owner, source: string, exactAt: SnapshotLsn): Promise<void> {
+/** Copied whole and exact at these positions (I5). */
+export async function setExactAt(
+  client: pg.Client,
+  owner: Owner,
+  tables: readonly { readonly source: string; readonly exactAt: SnapshotLsn }[],
+): Promise<void> {
   await client.query(
-    'UPDATE pgsluice.bulk_table SET exact_at = $4::pg_lsn WHERE pipeline = $1 AND sink = $2 AND source = $3',
-    [owner.pipeline, owner.sink, source, formatLsn(exactAt)],
+    `UPDATE pgsluice.bulk_table t SET exact_at = e.at FROM unnest($3::text[], $4::pg_lsn[]) AS e (source, at)
+     WHERE pipeline = $1 AND sink = $2 AND t.source = e.source`,
+    [owner.pipeline, owner.sink, tables.map((table) => table.source), tables.map((table) => formatLsn(table.exactAt))],
   );
 }

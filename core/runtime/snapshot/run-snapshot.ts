@@ -151,7 +151,7 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
     try {
       const copy = await openChunk(session, job, chunk, { limit: run.options.limit, signal });
       const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, signal);
-      if (job.loaded(rows, bytes)) await tableCopied(run, job);
+      if (job.loaded(rows, bytes)) run.finishing.follow(tableCopied(run, job));
       return;
     } catch (error) {
       if (signal.aborted || !retryable(error, attempt, chunkTries)) throw error;
@@ -164,6 +164,7 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
   }
 }
 
+/** Not waited for by the worker: tables whose rows are in together are made durable together. */
 async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
   const { context, session } = run;
   await job.sink.sink.snapshot.loaded(job.plan, run.signal);
@@ -213,7 +214,12 @@ class Finishing {
   }
 
   start(sink: PlannedSink, plan: TablePlan, exactAt: SnapshotLsn): void {
-    const running = this.#finish(sink, plan, exactAt).catch(this.#onFailure);
+    this.follow(this.#finish(sink, plan, exactAt));
+  }
+
+  /** Its failure is the snapshot's, and the snapshot does not end before it. */
+  follow(work: Promise<void>): void {
+    const running = work.catch(this.#onFailure);
     this.#running.add(running);
     void running.then(() => this.#running.delete(running));
   }

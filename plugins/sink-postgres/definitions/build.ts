@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { PgsluiceError } from '../../../core/api/error.ts';
 import { failpoint } from '../../../core/api/failpoint.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { bulkError } from '../errors.ts';
@@ -19,6 +20,8 @@ export interface Definition {
   readonly parentIndex: string | null;
   readonly refRelid: string | null;
   readonly status: DefinitionStatus;
+  /** The table is so small that what is built on it costs less than the messages about it. */
+  readonly small: boolean;
 }
 
 export interface Builder {
@@ -27,6 +30,8 @@ export interface Builder {
   /** Bounds the builds of all tables together. */
   readonly workers: Semaphore;
 }
+
+const smallBytes = 1 << 20;
 
 /** Those that are not as they were, of these tables (null: of all) and kinds. */
 export async function openDefinitions(
@@ -40,11 +45,12 @@ export async function openDefinitions(
 ): Promise<Definition[]> {
   const { rows } = await client.query<Record<string, string | null>>(
     `SELECT d.relid, d.relid::regclass::text AS tbl, d.kind, d.name, d.create_sql, d.constraint_sql, to_json(d.after_sql)::text AS after,
-            d.index_name, d.parent_index, d.ref_relid, d.status
-     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid
+            d.index_name, d.parent_index, d.ref_relid, d.status, (z.bytes <= ${smallBytes})::text AS small
+     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid,
+          LATERAL (SELECT CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END AS bytes) z
      WHERE d.pipeline = $1 AND d.sink = $2 AND d.status <> 'built' AND d.kind = ANY($3::text[])
        AND ($4::oid[] IS NULL OR d.relid = ANY($4::oid[])) AND (d.partitioned = $5 OR d.kind NOT IN ('index', 'constraint'))
-     ORDER BY d.create_sql LIKE '%CREATE UNIQUE INDEX%' DESC, c.relpages DESC, d.relid, d.kind, d.name`,
+     ORDER BY d.create_sql LIKE '%CREATE UNIQUE INDEX%' DESC, z.bytes DESC, d.relid, d.kind, d.name`,
     [owner.pipeline, owner.sink, of.kinds, of.relids, of.partitioned],
   );
   return rows.map((row) => ({
@@ -59,6 +65,7 @@ export async function openDefinitions(
     parentIndex: row['parent_index'] ?? null,
     refRelid: row['ref_relid'] ?? null,
     status: row['status'] as DefinitionStatus,
+    small: row['small'] === 'true',
   }));
 }
 
@@ -75,7 +82,11 @@ export async function buildIndexes(
     builder.sessions.query((client) =>
       openDefinitions(client, builder.owner, { relids, kinds: ['index', 'constraint'], partitioned: false }),
     );
-  const work = await read();
+  const all = await read();
+  const small = all.filter((definition) => canShare(definition));
+  await buildTogether(builder, small, signal);
+  // Those that did not come through together are tried for themselves, so that the one at fault is named.
+  const work = small.length === 0 ? all : await read();
   await settle(
     work
       .filter((definition) => definition.create !== null && definition.status === 'aside')
@@ -94,6 +105,40 @@ export async function buildIndexes(
     const run = (): Promise<void> => step(builder, definition, addConstraint);
     await (definition.create === null ? builder.workers.run(run) : run());
   }
+}
+
+/** One without an index of its own takes a build's place, and one in a tablespace brings a setting for its transaction. */
+function canShare(definition: Definition): boolean {
+  if (!definition.small || definition.create === null) return false;
+  return definition.status === 'aside' && definition.create.startsWith('CREATE ');
+}
+
+/** Indexes and constraints of small tables, all in one transaction with their marks; nothing of it where one fails. */
+async function buildTogether(builder: Builder, small: readonly Definition[], signal: AbortSignal): Promise<void> {
+  if (small.length === 0) return;
+  signal.throwIfAborted();
+  failpoint('index');
+  const sql = [
+    ...small.map((definition) => definition.create!),
+    ...small.flatMap((definition) => [...constraintOf(definition), ...definition.after]),
+  ].join('; ');
+  try {
+    await builder.workers.run(() =>
+      builder.sessions.transaction(async (client) => {
+        await client.query(sql);
+        failpoint('constraint');
+        await markDefinitions(client, builder.owner, small, 'built');
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof PgsluiceError) || error.where.sqlstate === undefined) throw error;
+  }
+}
+
+function constraintOf(definition: Definition): string[] {
+  if (definition.constraint === null) return [];
+  const name = pg.escapeIdentifier(definition.name);
+  return [`ALTER TABLE ${definition.table} ADD CONSTRAINT ${name} ${definition.constraint}`];
 }
 
 async function createIndex(client: pg.Client, definition: Definition): Promise<DefinitionStatus> {
@@ -140,6 +185,27 @@ export async function markDefinition(
   await client.query(
     'UPDATE pgsluice.definition SET status = $6 WHERE pipeline = $1 AND sink = $2 AND relid = $3 AND kind = $4 AND name = $5',
     [owner.pipeline, owner.sink, definition.relid, definition.kind, definition.name, status],
+  );
+}
+
+async function markDefinitions(
+  client: pg.Client,
+  owner: Owner,
+  definitions: readonly Definition[],
+  status: DefinitionStatus,
+): Promise<void> {
+  await client.query(
+    `UPDATE pgsluice.definition d SET status = $6
+     FROM unnest($3::oid[], $4::text[], $5::text[]) AS m (relid, kind, name)
+     WHERE d.pipeline = $1 AND d.sink = $2 AND d.relid = m.relid AND d.kind = m.kind AND d.name = m.name`,
+    [
+      owner.pipeline,
+      owner.sink,
+      definitions.map((definition) => definition.relid),
+      definitions.map((definition) => definition.kind),
+      definitions.map((definition) => definition.name),
+      status,
+    ],
   );
 }
 

@@ -63,7 +63,7 @@ async function settingsBefore(client: pg.Client, owner: Owner, ordinal: number):
   const { rows } = await client.query<{ setting: string }>(
     `SELECT DISTINCT ON (m[1]) 'SET LOCAL ' || m[1] || ' = ' || m[2] || ';' AS setting
      FROM pgsluice.bulk_object o, regexp_matches(o.sql, '^SET (default_[a-z_]+) = (.*);$', 'gn') AS m
-     WHERE o.pipeline = $1 AND o.sink = $2 AND o.ordinal < $3 ORDER BY m[1], o.ordinal DESC`,
+     WHERE o.pipeline = $1 AND o.sink = $2 AND o.ordinal < $3 AND o.sql LIKE '%SET default_%' ORDER BY m[1], o.ordinal DESC`,
     [owner.pipeline, owner.sink, ordinal],
   );
   return rows.map((row) => row.setting).join(' ');

@@ -44,9 +44,25 @@ export async function readTree(client: pg.Client, relids: readonly number[]): Pr
   );
 }
 
-/** Children of a node, straight below it. */
-export function childrenOf(tree: ReadonlyMap<number, TreeNode>, relid: number): TreeNode[] {
-  return [...tree.values()].filter((node) => node.parents.includes(relid));
+type Tree = ReadonlyMap<number, TreeNode>;
+const children = new WeakMap<Tree, ReadonlyMap<number, TreeNode[]>>();
+
+/** Children of a node, straight below it. Of thousands of tables each asks, so the tree is turned around once. */
+export function childrenOf(tree: Tree, relid: number): readonly TreeNode[] {
+  let byParent = children.get(tree);
+  if (byParent === undefined) {
+    const made = new Map<number, TreeNode[]>();
+    for (const node of tree.values()) {
+      for (const parent of node.parents) {
+        const siblings = made.get(parent);
+        if (siblings === undefined) made.set(parent, [node]);
+        else siblings.push(node);
+      }
+    }
+    byParent = made;
+    children.set(tree, byParent);
+  }
+  return byParent.get(relid) ?? [];
 }
 
 export function descendantsOf(tree: ReadonlyMap<number, TreeNode>, relid: number): TreeNode[] {
