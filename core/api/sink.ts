@@ -90,6 +90,9 @@ export interface CutoverSink {
     plans: readonly TablePlan[],
     signal: AbortSignal,
   ): Promise<readonly string[]>;
+  /** Makes what had to wait until the last change is in: foreign keys. Repeatable. Returns what it made, in words. */
+  settle(signal: AbortSignal): Promise<readonly string[]>;
+  /** The same, and refreshes materialized views. */
   refresh(signal: AbortSignal): Promise<readonly string[]>;
 }
 

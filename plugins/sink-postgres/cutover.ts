@@ -51,24 +51,34 @@ export class PostgresCutover implements CutoverSink {
     }, true);
   }
 
-  /** Also checks the foreign keys that had to wait until the stream caught up. */
+  /** The foreign keys that had to wait until the stream caught up. */
+  async settle(signal: AbortSignal): Promise<readonly string[]> {
+    const kinds = ['foreign key'] as const;
+    const open = await this.#sessions.query(async (client) =>
+      (await bulkStateExists(client))
+        ? openDefinitions(client, this.#owner, { relids: null, kinds, partitioned: false })
+        : [],
+    );
+    if (open.length === 0) return [];
+    const workers = new Semaphore(this.#options.index_workers ?? 2);
+    const builder: Builder = { sessions: this.#sessions, owner: this.#owner, workers };
+    const more = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
+    await finishTarget(more, signal);
+    return open.map((key) => `foreign key ${key.name} of ${key.table} checked`);
+  }
+
   async refresh(signal: AbortSignal): Promise<readonly string[]> {
-    const done: string[] = [];
-    const state = await this.#sessions.query(async (client) => {
-      if (!(await bulkStateExists(client))) return null;
-      const kinds = ['foreign key'] as const;
-      const open = await openDefinitions(client, this.#owner, { relids: null, kinds, partitioned: false });
-      return { open, tables: await readTables(client, this.#owner) };
+    const done = await this.settle(signal);
+    const tables = await this.#sessions.query(async (client) =>
+      (await bulkStateExists(client)) ? readTables(client, this.#owner) : null,
+    );
+    const relids = [...(tables?.values() ?? [])].map((table) => table.relid);
+    const views = await refreshViews(this.#sessions, relids, {
+      emptyOnly: false,
+      all: false,
+      filledOnly: true,
+      signal,
     });
-    if (state !== null && state.open.length > 0) {
-      const workers = new Semaphore(this.#options.index_workers ?? 2);
-      const builder: Builder = { sessions: this.#sessions, owner: this.#owner, workers };
-      const more = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
-      await finishTarget(more, signal);
-      for (const key of state.open) done.push(`foreign key ${key.name} of ${key.table} checked`);
-    }
-    const relids = [...(state?.tables.values() ?? [])].map((table) => table.relid);
-    const views = await refreshViews(this.#sessions, relids, { emptyOnly: false, all: false, filledOnly: true, signal });
     return [...done, ...views.map((view) => `materialized view ${view} refreshed`)];
   }
 }

@@ -55,7 +55,7 @@ export async function finishOnly(context: RunContext, planning: Planning): Promi
     if (sink.cutover === null) continue;
     const set = await sink.cutover.setSequences(sequences, plans, context.stop);
     // Views that were filled from the first copy.
-    const refreshed = again === true ? await sink.cutover.refresh(context.stop) : [];
+    const refreshed = await (again === true ? sink.cutover.refresh(context.stop) : sink.cutover.settle(context.stop));
     context.log.log('info', 'sequences-set', `${set.length} sequences set`, {
       sink: name,
       sequences: set.length,

@@ -101,7 +101,7 @@ export function serverFindings(facts: Facts, options: BulkOptions): Found[] {
       : not(
           'warning',
           'target-replication-role',
-          'session_replication_role may not be set: triggers are disabled during the copy, and fire while following',
+          'session_replication_role may not be set: triggers are disabled during the copy and fire while following; foreign keys are made at the cut-over',
           facts.version >= 150000
             ? `GRANT SET ON PARAMETER session_replication_role TO ${user};`
             : `ALTER ROLE ${user} SUPERUSER;`,

@@ -17,7 +17,7 @@ import type { DefinitionStatus } from './save.ts';
  * `guaranteed`: all rows of both tables came untouched from one snapshot, in which the source enforced the key;
  * `possible`: a filter, a computed column or a table that is not copied may leave orphans;
  * `later`: the tables are exact at different positions (I5), so the key holds only when the stream has caught up, and is
- * not made before: even NOT VALID it would refuse a TRUNCATE, and rows where the user has no replica role.
+ * not made before: even NOT VALID it would refuse the TRUNCATE of one of the two.
  */
 export type Standing = 'guaranteed' | 'possible' | 'later';
 
@@ -51,7 +51,11 @@ interface ForeignKeyMore {
 }
 
 /**
- * Adds each key NOT VALID, an instant under a lock, then checks it as far as it must be checked: a superuser marks a guaranteed
+ * Two kinds wait until the stream has caught up: those whose tables are exact at different positions, and all where the
+ * user has no replica role, as rows come one by one: a cascade would take rows that the stream deletes, too, and a statement
+ * that removes both ends of a key is two changes here.
+ *
+ * Adds each other key NOT VALID, an instant under a lock, then checks it as far as it must be checked: a superuser marks a guaranteed
  * one as valid without the scan (convalidated is all that VALIDATE CONSTRAINT changes), others are validated, several at a
  * time. A key of a partitioned table cannot be NOT VALID before 18: it is added with its scan. Returns those that wait.
  */
@@ -62,8 +66,10 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
   );
   if (open.length === 0) return [];
   const keys = await builder.sessions.query((client) => judge(client, more, open));
-  const waiting = keys.filter((key) => key.standing === 'later' && !more.caughtUp).map((key) => key.definition.name);
-  for (const key of keys.filter((k) => k.definition.status === 'aside')) {
+  const { replica } = await builder.sessions.powers();
+  const waits = (key: Key): boolean => !more.caughtUp && (key.standing === 'later' || !replica);
+  const ready = keys.filter((key) => !waits(key));
+  for (const key of ready.filter((k) => k.definition.status === 'aside')) {
     signal.throwIfAborted();
     failpoint('foreign-key');
     await orphansNamed(more, key, () => step(builder, key.definition, (client) => add(client, key, more)));
@@ -72,9 +78,8 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
     openDefinitions(client, builder.owner, { relids: null, kinds: ['foreign key'], partitioned: false }),
   );
   await settle(
-    keys
+    ready
       .filter((key) => unchecked.some((u) => same(u, key.definition) && u.status === 'unchecked'))
-      .filter((key) => key.standing !== 'later' || more.caughtUp)
       .map((key) =>
         builder.workers.run(async () => {
           signal.throwIfAborted();
@@ -82,7 +87,7 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
         }),
       ),
   );
-  return waiting;
+  return keys.filter(waits).map((key) => key.definition.name);
 }
 
 interface Key {
@@ -150,8 +155,6 @@ export function columnsOf(constraint: string): { columns: string[]; refColumns: 
 
 async function add(client: pg.Client, key: Key, more: ForeignKeyMore): Promise<DefinitionStatus> {
   const { definition } = key;
-  // Until then the stream passes states that no snapshot had: a truncate of one table alone, a row whose partner is gone.
-  if (key.standing === 'later' && !more.caughtUp) return 'aside';
   const { version, superuser } = await more.builder.sessions.powers();
   const name = quoteIdent(definition.name);
   const statement = `ALTER TABLE ${definition.table} ADD CONSTRAINT ${name} ${definition.constraint}`;
