@@ -33,6 +33,11 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/cutover.ts'),
   },
   {
+    name: 'resync',
+    summary: 'copy tables anew, or for the first time, in a pipeline that exists',
+    load: () => import('./verbs/resync.ts'),
+  },
+  {
     name: 'cleanup',
     summary: 'drop what the pipeline made on the source, and its state',
     load: () => import('./verbs/cleanup.ts'),

@@ -1,3 +1,4 @@
+import type { Json } from '../api/checkpoint.ts';
 import type { Logger } from '../api/context.ts';
 import { relationName } from '../api/relation.ts';
 import type { SourceCatalog } from '../api/source.ts';
@@ -28,4 +29,20 @@ export function knownNames(state: PipelineState): ReadonlySet<string> | null {
   const chosen = state.get('tables');
   if (state.head === null || state.head.phase === 'starting' || !Array.isArray(chosen)) return null;
   return new Set(chosen as readonly string[]);
+}
+
+/** Tables that are to be copied (again) before the stream goes on. */
+export function pendingTables(state: PipelineState): ReadonlySet<string> {
+  const pending = state.get('resync');
+  return new Set(Array.isArray(pending) ? (pending as readonly string[]) : []);
+}
+
+/** One write: from here on the tables belong to the pipeline and wait for their copy, whatever happens to this process. */
+export function requestCopy(state: PipelineState, tables: readonly string[], sinks: readonly string[]): Promise<void> {
+  const all = (before: ReadonlySet<string>) => [...new Set([...before, ...tables])];
+  const entries: [string, Json][] = [
+    ['resync', all(pendingTables(state))],
+    ['tables', all(knownNames(state) ?? new Set())],
+  ];
+  return state.forgetTables(tables, sinks, entries);
 }

@@ -10,6 +10,7 @@ import { readCatalog, shapesUnderWay } from './ddl/known-shapes.ts';
 import { Shapes } from './ddl/shapes.ts';
 import { TableWatch } from './ddl/table-watch.ts';
 import { type Planning, planSinks } from './planning.ts';
+import { copyPending } from './resync.ts';
 import { firstStart, snapshotPhase, startOver } from './snapshot/phase.ts';
 import type { FollowEnd } from './stream/follow.ts';
 import { runStream } from './stream/run-stream.ts';
@@ -51,6 +52,7 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
     await snapshotPhase(context, { config, instances: options.instances, catalog, planning });
   }
   if (!streaming) return 'copied';
+  await copyPending(context, { config, instances: options.instances, catalog, planning });
   return streamPhase(context, options, planning);
 }
 
@@ -102,7 +104,7 @@ function readStop(text: string): bigint {
  * What is in the target was made by the transforms of the first start, and the publication filters by them: rows that a
  * wider filter would keep were never sent. So a changed chain is refused, not applied from here on.
  */
-function checkFile(state: PipelineState, config: PipelineConfig): void {
+export function checkFile(state: PipelineState, config: PipelineConfig): void {
   const then = state.get(fileKey);
   if (state.head === null || state.head.phase === 'starting' || then === null || then === fingerprint(config)) return;
   throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');

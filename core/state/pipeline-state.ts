@@ -101,6 +101,18 @@ export class PipelineState {
     return this.put(tableKey(sink, table), value);
   }
 
+  /** These tables are copied in none of the sinks any more; saved together with `entries`. */
+  forgetTables(
+    tables: readonly string[],
+    sinks: readonly string[],
+    entries: readonly (readonly [string, Json])[],
+  ): Promise<void> {
+    const gone = sinks.flatMap((sink) => tables.map((table) => [tableKey(sink, table), null] as const));
+    for (const [key] of gone) this.#values.delete(key);
+    for (const [key, value] of entries) this.#values.set(key, value);
+    return this.#commit.put([...gone, ...entries]);
+  }
+
   /** Position of a sink that keeps none of its own. */
   position(sink: string): CommitLsn | null {
     return readLsn(this.#values.get(`position:${sink}`) ?? null) as CommitLsn | null;

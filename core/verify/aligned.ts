@@ -26,6 +26,7 @@ function handoffOf(context: RunContext): HandoffLsn {
   if (head === null || head.handoff === null || head.phase === 'starting' || head.phase === 'snapshot') {
     throw verifyError('PGS7004', 'the tables of this pipeline are not all copied yet');
   }
+  if (context.state.get('resync') !== null) throw verifyError('PGS7004', 'tables of a resync are not copied yet');
   return head.handoff;
 }
 

@@ -93,7 +93,7 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
   context.log.log('info', 'snapshot-finished', 'all tables are copied and finished', {});
 }
 
-async function publish(context: RunContext, { planning, catalog }: PhaseInput): Promise<void> {
+export async function publish(context: RunContext, { planning, catalog }: PhaseInput): Promise<void> {
   const plans = planning.sinks.map((sink) => sink.plans);
   await context.source.publish(publishedTables(plans, catalog.identity.version), context.stop);
 }
@@ -111,7 +111,7 @@ async function slotForStream(context: RunContext): Promise<HandoffLsn | null> {
  * Copies under one snapshot, and after a failure that may pass goes on under another with the tables that are left (I5): a
  * restarted server costs the chunks under way, not the run.
  */
-async function copyWithRetries(context: RunContext, input: PhaseInput): Promise<void> {
+export async function copyWithRetries(context: RunContext, input: PhaseInput): Promise<void> {
   const { workers, chunk_size: chunkBytes } = input.config.snapshot;
   const { catalog, planning } = input;
   const options = {

@@ -48,7 +48,7 @@ function isOurs(object: SchemaObject, log: Logger): boolean {
   return false;
 }
 
-async function keepOwners(
+export async function keepOwners(
   client: pg.Client,
   objects: readonly SchemaObject[],
   more: { readonly owners: 'keep' | 'skip' | undefined; readonly log: Logger; readonly connection: string },

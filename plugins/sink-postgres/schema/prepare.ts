@@ -8,6 +8,7 @@ import { bulkError } from '../errors.ts';
 import type { BulkOptions } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, addTables, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
+import { addMissingTables } from './add-tables.ts';
 import { adoptRestored, alterTables } from './alter.ts';
 import { storeDump } from './dump.ts';
 import { refuseOccupied } from './empty.ts';
@@ -63,7 +64,7 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
     await restore(sessions, owner, log, signal);
     state = { phase: 'alter', restored: 0 };
   }
-  if (state.phase !== 'alter') return;
+  if (state.phase !== 'alter') return addMissingTables(more, preparation);
   failpoint('restored');
   await dropExcluded(sessions, preparation, alterMore);
   failpoint('excluded');

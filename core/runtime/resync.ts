@@ -1,0 +1,30 @@
+import { failpoint } from '../api/failpoint.ts';
+import { relationName } from '../api/relation.ts';
+import type { RunContext } from './instances.ts';
+import { pendingTables } from './known-tables.ts';
+import { copyWithRetries, type PhaseInput, publish } from './snapshot/phase.ts';
+
+/**
+ * Copies the tables that were asked for again, or were added, before the stream goes on (I5). They are in the publication
+ * before the snapshot is taken, so every later change of theirs is in the stream; what the snapshot holds of it is skipped by
+ * the position that the copy is exact at. The decoder reads the catalog as it was: what a table changed before it was
+ * published is in the snapshot only.
+ */
+export async function copyPending(context: RunContext, input: PhaseInput): Promise<void> {
+  const { state, log } = context;
+  const pending = pendingTables(state);
+  if (pending.size === 0) return;
+  await publish(context, input);
+  failpoint('resync-published');
+  log.log('info', 'resync-started', `copying ${[...pending].join(', ')}`, { tables: pending.size });
+  const chosen = (table: { readonly schema: string; readonly name: string }) => pending.has(relationName(table));
+  const sinks = input.planning.sinks.map((sink) => ({
+    ...sink,
+    plans: sink.plans.filter((plan) => chosen(plan.source)),
+  }));
+  const catalog = { ...input.catalog, tables: input.catalog.tables.filter((table) => chosen(table.relation)) };
+  await copyWithRetries(context, { ...input, catalog, planning: { ...input.planning, sinks } });
+  failpoint('resync-copied');
+  await state.put('resync', null);
+  log.log('info', 'resync-finished', 'the tables are copied; the stream goes on', { tables: pending.size });
+}

@@ -1,0 +1,69 @@
+import type { TablePlan } from '../../../core/api/plan.ts';
+import { relationName } from '../../../core/api/relation.ts';
+import type { SinkPreparation } from '../../../core/api/snapshot.ts';
+import { quoteIdent } from '../../postgres-common/quote.ts';
+import { bulkError } from '../errors.ts';
+import { addTables, readTables } from '../state.ts';
+import { alterTables } from './alter.ts';
+import { keepOwners } from './dump.ts';
+import type { PrepareMore } from './prepare.ts';
+import { makeOne } from './restore.ts';
+import { isGrant, withoutOwner } from './roles.ts';
+import { objectsOfTables } from './table-objects.ts';
+import { resolveTables } from './tree.ts';
+
+/**
+ * Tables that were added to the file after the schema was made: created as the source has them now, then renamed and altered
+ * as the plan says. Types and functions that they need must be there; what was made since is told by the server's refusal.
+ */
+export async function addMissingTables(more: PrepareMore, preparation: SinkPreparation): Promise<void> {
+  const { sessions, owner, options, context } = more;
+  const { log } = context;
+  const missing = await sessions.query(async (client) => {
+    const known = await readTables(client, owner);
+    const there = await resolveTables(
+      client,
+      preparation.plans.map((plan) => plan.output),
+    );
+    return preparation.plans.filter(
+      (plan) => !known.has(relationName(plan.source)) && !there.has(relationName(plan.output)),
+    );
+  });
+  if (missing.length > 0) {
+    const dump = await preparation.dumpSchema();
+    const objects = objectsOfTables(
+      dump.objects,
+      missing.map((plan) => plan.source),
+    );
+    await sessions.transaction(async (client) => {
+      const keep = await keepOwners(client, objects, { owners: options.owners, log, connection: context.name });
+      await client.query(`SET LOCAL search_path = ''`);
+      for (const schema of new Set(missing.map((plan) => plan.source.schema)))
+        await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(schema)}`);
+      for (const [ordinal, object] of objects.entries()) {
+        if (!keep && isGrant(object)) continue;
+        const sql = keep ? object.sql : withoutOwner(object.sql);
+        await makeOne(client, { ordinal, type: object.type, name: `${object.schema}.${object.name}`, sql }, log);
+      }
+      const made = await resolveTables(
+        client,
+        missing.map((plan) => plan.source),
+      );
+      await addTables(
+        client,
+        owner,
+        missing.map((plan) => ({ source: relationName(plan.source), relid: relidOf(plan, made), phase: 'new' })),
+      );
+    });
+    log.log('info', 'tables-created', `${missing.length} added tables are created in the target`, { by: dump.by });
+  }
+  await alterTables(sessions, owner, preparation.plans, { dependents: options.dependents ?? 'error', log });
+}
+
+function relidOf(plan: TablePlan, made: ReadonlyMap<string, number>): number {
+  const table = relationName(plan.source);
+  const relid = made.get(table);
+  if (relid === undefined)
+    throw bulkError('PGS3006', `the dump of the source has no table ${table}`, { where: { table } });
+  return relid;
+}
