@@ -1,109 +1,123 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Change } from '../core/api/change.ts';
-import type { Relation } from '../core/api/relation.ts';
-import { KafkaSink } from '../plugins/sink-kafka/sink.ts';
+import { LocalServer } from '../core/servers/local-server.ts';
 import { LocalBroker } from '../scripts/kafka/broker.ts';
 import { kafkaVersions } from '../scripts/kafka/resolve.ts';
-import {
-  batch,
-  column,
-  context,
-  insert,
-  never,
-  plan,
-  relation,
-  rowCopy,
-  transaction,
-} from '../test/support/kafka-batches.ts';
 
 /**
- * `node bench/kafka.ts [--events N] [--client kafkajs,platformatic] [--delivery at_least_once] [--compression none]`:
- * events per second of 200-byte rows in Debezium's format, from batches in memory to acknowledged, and rows of a snapshot.
+ * `npm run bench:kafka [-- --rows 300000 --client platformatic,kafkajs --delivery at_least_once --compression none --partitions 6]`:
+ * a table of 200-byte rows through `pgsluice run` into a broker, all servers on this machine. First the snapshot, then as
+ * many inserts (fifty a transaction) that wait behind the slot: rows a second from the start of the copy, or of the stream,
+ * to everything acknowledged, with the CPU time and the largest resident memory of pgsluice.
  */
-const { values } = parseArgs({
+const { values: options } = parseArgs({
   options: {
-    events: { type: 'string', default: '200000' },
-    client: { type: 'string', default: 'kafkajs,platformatic' },
+    rows: { type: 'string', default: '300000' },
+    client: { type: 'string', default: 'platformatic' },
     delivery: { type: 'string', default: 'at_least_once' },
     compression: { type: 'string', default: 'none' },
-    'batch-size': { type: 'string', default: String(512 << 10) },
+    partitions: { type: 'string', default: '6' },
+    format: { type: 'string', default: 'debezium' },
+    major: { type: 'string', default: '17' },
   },
 });
-const events = Number(values.events);
-const perTransaction = 50;
-const perBatch = 2000;
+const rows = Number(options.rows);
+const root = join(import.meta.dirname, '..');
 
-const table: Relation = relation('orders', [
-  column('id', 20, { notNull: true }),
-  column('customer', 23),
-  column('state', 25),
-  column('amount', 1700, { typmod: (12 << 16) + 2 + 4 }),
-  column('placed_at', 1184),
-  column('note', 25),
-  column('address', 25),
-]);
-const address = '221b Baker Street, London NW1 6XE, United Kingdom of Great Britain';
+const values = `SELECT i, i % 9973, 'shipped', (i % 1000) + 0.50, '2026-01-02 03:04:05.123456+00'::timestamptz,
+    'order number ' || i || ' of the benchmark, with a remark that is about so long',
+    '221b Baker Street, London NW1 6XE, United Kingdom of Great Britain'`;
 
-function row(n: number): string[] {
-  const note = `order number ${n} of the benchmark, with a remark that is about so long`;
-  return [String(n), String(n % 9973), 'shipped', `${n % 1000}.50`, '2026-01-02 03:04:05.123456+00', note, address];
+interface Ended {
+  readonly events: readonly { readonly event: string; readonly time: string | number }[];
+  readonly cpu: number;
+  readonly rss: number;
 }
 
-function* batches() {
-  for (let from = 0; from < events; from += perBatch) {
-    const changes: Change[] = [];
-    for (let n = from; n < Math.min(from + perBatch, events); ) {
-      const tx = transaction(n / perTransaction + 1);
-      for (let i = 0; i < perTransaction; i++, n++) changes.push(insert(table, tx, row(n)));
-    }
-    yield batch(changes);
-  }
+async function pgsluice(file: string, directory: string): Promise<Ended> {
+  const usage = join(directory, 'usage.json');
+  const child = spawn(
+    process.execPath,
+    [
+      '--import',
+      join(root, 'bench', 'support', 'usage-at-exit.ts'),
+      join(root, 'bin', 'pgsluice.js'),
+      ...['run', file, '--stop-at', 'now', '--log', 'json'],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, BENCH_USAGE: usage } },
+  );
+  let out = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`pgsluice ended with ${code}`);
+  const { cpu, rss } = JSON.parse(await readFile(usage, 'utf8')) as { cpu: number; rss: number };
+  const lines = out.split('\n').filter((line) => line.startsWith('{'));
+  return { events: lines.map((line) => JSON.parse(line) as Ended['events'][number]), cpu, rss };
 }
 
+function seconds(ended: Ended, from: string, to: string): number {
+  const at = (name: string) => new Date(ended.events.find(({ event }) => event === name)?.time ?? Number.NaN).getTime();
+  return (at(to) - at(from)) / 1000;
+}
+
+function report(what: string, took: number, { cpu, rss }: Ended): void {
+  const rate = Math.round(rows / took).toLocaleString('en');
+  const each = ((cpu / rows) * 1e6).toFixed(1);
+  process.stdout.write(
+    `  ${what}: ${rate}/s (${each} µs CPU each in all, ${Math.round(rss / (1 << 20))} MB resident at most)\n`,
+  );
+}
+
+await using server = await LocalServer.start({ major: Number(options.major), settings: { fsync: 'off' } });
 const named = process.env['KAFKA_BROKERS'];
 const broker = named === undefined ? await LocalBroker.start(kafkaVersions.current) : null;
-const brokers = named === undefined ? [broker?.address ?? ''] : named.split(',');
-
-for (const client of values.client.split(',') as ('kafkajs' | 'platformatic')[]) {
-  const options = {
-    brokers,
-    client,
-    partitions: 6,
-    delivery: values.delivery as 'at_least_once',
-    compression: values.compression as 'none',
-    batch_size: Number(values['batch-size']),
-  };
-  await using sink = await KafkaSink.create(options, context(`bench_${client}_${Date.now()}`));
-  const preparation = {
-    plans: [plan(table)],
-    excluded: [],
-    dumpSchema: () => Promise.reject(new Error()),
-    sourceVersion: 170000,
-  };
-  await sink.snapshot.prepare(preparation);
-  await sink.stream.resume(never);
-  report(client, 'changes', await measured(() => stream(sink)));
-  const rows = Array.from({ length: events }, (_, n) => row(n));
-  report(client, 'snapshot rows', await measured(() => sink.snapshot.load(plan(table), rowCopy(table, rows), never)));
-}
-await broker?.remove();
-
-async function stream(sink: KafkaSink): Promise<void> {
-  for (const one of batches()) await sink.stream.write(one, never);
-}
-
-async function measured(work: () => Promise<unknown>): Promise<{ seconds: number; cpu: number }> {
-  const [start, cpu] = [performance.now(), process.cpuUsage()];
-  await work();
-  const used = process.cpuUsage(cpu);
-  return { seconds: (performance.now() - start) / 1000, cpu: (used.user + used.system) / 1e6 };
-}
-
-function report(client: string, what: string, { seconds, cpu }: { seconds: number; cpu: number }): void {
-  const rate = Math.round(events / seconds).toLocaleString('en');
-  const each = ((cpu / events) * 1e6).toFixed(1);
-  const rss = Math.round(process.memoryUsage().rss / (1 << 20));
-  process.stdout.write(
-    `${client}, ${values.delivery}, ${values.compression}: ${rate} ${what}/s (${each} µs CPU each, ${rss} MB resident)\n`,
-  );
+const brokers = named ?? broker?.address ?? '';
+const directory = await mkdtemp(join(tmpdir(), 'pgsluice-bench-'));
+try {
+  for (const client of options.client.split(',')) {
+    const name = `bench_${client}_${Date.now().toString(36)}`;
+    await server.query(`CREATE DATABASE ${name}`);
+    await server.query(
+      `CREATE TABLE orders (id bigint PRIMARY KEY, customer int, state text, amount numeric(12,2), placed_at timestamptz, note text, address text);
+       INSERT INTO orders ${values} FROM generate_series(1, ${rows}) i`,
+      name,
+    );
+    const file = join(directory, `${name}.yaml`);
+    await writeFile(
+      file,
+      `pipeline: ${name}
+source: { plugin: postgres, url: "${server.url(name)}", snapshot: { workers: 2, chunk_size: 16MB } }
+sinks:
+  - plugin: kafka
+    brokers: [${brokers
+      .split(',')
+      .map((one) => `"${one}"`)
+      .join(', ')}]
+    client: ${client}
+    delivery: ${options.delivery}
+    compression: ${options.compression}
+    partitions: ${options.partitions}
+    format: ${options.format}
+checkpoint: { plugin: file }
+`,
+    );
+    process.stdout.write(`${client}, ${options.delivery}, ${options.compression}, ${options.format}\n`);
+    const copied = await pgsluice(file, directory);
+    report('snapshot rows', seconds(copied, 'copy-started', 'table-copied'), copied);
+    await server.query(
+      `DO $$ BEGIN FOR n IN 0..${Math.ceil(rows / 50) - 1} LOOP
+         INSERT INTO orders ${values} FROM generate_series(${rows} + n * 50 + 1, ${rows} + n * 50 + 50) i; COMMIT;
+       END LOOP; END $$`,
+      name,
+    );
+    const followed = await pgsluice(file, directory);
+    report('changes', seconds(followed, 'stream-started', 'run-ended'), followed);
+  }
+} finally {
+  await broker?.remove();
+  await rm(directory, { recursive: true, force: true });
 }

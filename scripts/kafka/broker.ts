@@ -13,6 +13,13 @@ import { classPath, resolveKafka } from './resolve.ts';
 const run = promisify(execFile);
 const small = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData'];
 
+export interface BrokerSettings {
+  /** Lines of server.properties on top of ours; `{port}` and `{controller}` in a value are ports of the node. */
+  readonly properties?: Readonly<Record<string, string>>;
+  /** `SCRAM-SHA-256=[name=…,password=…]`, made before the first start. */
+  readonly scram?: readonly string[];
+}
+
 /** One Kafka node (KRaft, broker and controller in one) on the loopback interface; ends with this process, however that ends. */
 export class LocalBroker implements AsyncDisposable {
   readonly version: string;
@@ -29,8 +36,7 @@ export class LocalBroker implements AsyncDisposable {
     this.#classPath = at.classPath;
   }
 
-  /** `settings`: lines of server.properties on top of ours; `{port}` in a value is the port of the node. */
-  static async start(version: string, settings: Readonly<Record<string, string>> = {}): Promise<LocalBroker> {
+  static async start(version: string, settings: BrokerSettings = {}): Promise<LocalBroker> {
     const path = await classPath(await resolveKafka(version));
     const directory = await mkdtemp(join(tmpdir(), 'pgsluice-kafka-'));
     const broker = new LocalBroker({ version, port: await freePort(), directory, classPath: path });
@@ -108,7 +114,7 @@ export class LocalBroker implements AsyncDisposable {
     return join(this.#directory, 'server.properties');
   }
 
-  async #format(settings: Readonly<Record<string, string>>): Promise<void> {
+  async #format(settings: BrokerSettings): Promise<void> {
     const controller = await freePort();
     const lines: Record<string, string> = {
       'process.roles': 'broker,controller',
@@ -127,14 +133,16 @@ export class LocalBroker implements AsyncDisposable {
       'transaction.state.log.min.isr': '1',
       'group.initial.rebalance.delay.ms': '0',
       'auto.create.topics.enable': 'false',
-      ...settings,
+      ...settings.properties,
     };
     const text = Object.entries(lines).map(
-      ([name, value]) => `${name}=${value.replaceAll('{port}', String(this.port))}\n`,
+      ([name, value]) =>
+        `${name}=${value.replaceAll('{port}', String(this.port)).replaceAll('{controller}', String(controller))}\n`,
     );
     await writeFile(this.#properties, text.join(''));
     const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url');
-    const args = ['format', '-t', id, '-c', this.#properties];
+    const scram = (settings.scram ?? []).flatMap((user) => ['--add-scram', user]);
+    const args = ['format', '-t', id, '-c', this.#properties, ...scram];
     await this.tool('kafka.tools.StorageTool', args);
   }
 

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
-import { LocalBroker } from '../../scripts/kafka/broker.ts';
+import { withoutNegativeTimers } from '../../plugins/sink-kafka/client/kafkajs-timers.ts';
+import { type BrokerSettings, LocalBroker } from '../../scripts/kafka/broker.ts';
 import { kafkaVersions, missingTools } from '../../scripts/kafka/resolve.ts';
 
 /**
@@ -27,6 +28,12 @@ export async function kafkaAvailable(): Promise<boolean> {
   return false;
 }
 
+/** kafkajs's admin client for what tests set up. */
+export function testAdmin(address: string): kafkajs.Admin {
+  withoutNegativeTimers();
+  return new kafkajs.Kafka({ brokers: [address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+}
+
 let shared: Promise<LocalBroker> | null = null;
 
 /** Addresses of the broker that tests of a file share. */
@@ -47,9 +54,9 @@ export function localBroker(): Promise<LocalBroker> {
 /** A node for tests that kill it. */
 export async function ownBroker(
   version: string = kafkaVersions.current,
-  settings: Readonly<Record<string, string>> = {},
+  more: BrokerSettings = {},
 ): Promise<LocalBroker> {
-  const own = await LocalBroker.start(version, settings);
+  const own = await LocalBroker.start(version, more);
   after(() => own.remove());
   return own;
 }
@@ -70,6 +77,7 @@ export interface ReadRecord {
 
 /** Everything that a read_committed consumer (kafkajs) sees in the topics now, by topic, partition and offset. */
 export async function readAll(addresses: readonly string[], topics: readonly string[]): Promise<ReadRecord[]> {
+  withoutNegativeTimers();
   const kafka = new kafkajs.Kafka({ brokers: [...addresses], logLevel: kafkajs.logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();

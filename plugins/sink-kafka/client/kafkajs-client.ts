@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../../core/api/context.ts';
 import { kafkaError } from '../errors.ts';
 import { kafkajsCompression } from './compression.ts';
+import { withoutNegativeTimers } from './kafkajs-timers.ts';
 import { asKafkaError, patiently } from './failure.ts';
 import {
   type KafkaClient,
@@ -31,6 +32,7 @@ export interface ClusterOptions {
 }
 
 export function kafkajsCluster(options: ClusterOptions): kafkajs.Kafka {
+  withoutNegativeTimers();
   const { sasl, tls, token } = options.security;
   const config: KafkaConfig = {
     clientId: options.clientId,
