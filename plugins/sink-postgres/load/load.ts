@@ -46,11 +46,29 @@ async function loadWhole(
   copy: RawCopy | RowCopy,
   more: LoadMore,
 ): Promise<LoadResult> {
-  await started(client.query(`BEGIN; TRUNCATE ONLY ${qualified(plan.output)}`), copy);
-  const result = await run(client, plan, copy, { ...more, freeze: true });
+  const freeze = await started(empty(client, qualified(plan.output), copy.chunk.bytes), copy);
+  const result = await run(client, plan, copy, { ...more, freeze });
   await client.query('COMMIT');
   failpoint('loaded');
   return result;
+}
+
+const smallBytes = 1 << 20;
+
+/**
+ * Begins the transaction and empties the table; returns whether it has a new file, so that rows may be frozen. A small
+ * table that is empty keeps its file: the commit that drops a file looks through all of the server's shared buffers, which
+ * costs more than freezing saves. The lock waits for a first try that still runs in a backend we lost.
+ */
+async function empty(client: pg.Client, table: string, bytes: number): Promise<boolean> {
+  if (bytes <= smallBytes) {
+    const results = (await client.query(
+      `BEGIN; LOCK TABLE ONLY ${table} IN SHARE ROW EXCLUSIVE MODE; SELECT EXISTS (SELECT FROM ONLY ${table})::text AS filled`,
+    )) as unknown as readonly pg.QueryResult<{ filled: string }>[];
+    if (results.at(-1)!.rows[0]!.filled === 'false') return false;
+    await client.query(`TRUNCATE ONLY ${table}`);
+  } else await client.query(`BEGIN; TRUNCATE ONLY ${table}`);
+  return true;
 }
 
 async function loadMarked(
