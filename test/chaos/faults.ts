@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { LocalServer } from '../../core/servers/local-server.ts';
 import { type Outcome, runSeed } from '../support/chaos/scenario.ts';
 import { chaosSettings, pairOf } from '../support/chaos/servers.ts';
@@ -51,7 +51,7 @@ async function lane(): Promise<void> {
     try {
       await report(await runSeed({ seed, source, target, ...more }));
     } catch (error) {
-      console.log(`seed ${seed} BROKE ${error instanceof Error ? error.stack : String(error)}`);
+      console.log(`seed ${seed} BROKE ${inspect(error, { showHidden: true })}`);
       failed.push(seed);
       await end();
     }

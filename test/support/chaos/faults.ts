@@ -96,10 +96,13 @@ const backend: Maker = (random) => {
     name: `terminate backend ${at} of the ${side}`,
     strike: async (ground) => {
       const database = side === 'source' ? ground.sourceDatabase : ground.targetDatabase;
-      await ground[side].query(`SELECT pg_terminate_backend(pid) FROM (
+      // A server that is down has no backends.
+      await ground[side]
+        .query(`SELECT pg_terminate_backend(pid) FROM (
         SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgsluice%' AND datname = '${database}' ORDER BY pid) p
         OFFSET ${at} % greatest(1, (SELECT count(*) FROM pg_stat_activity
-          WHERE application_name LIKE 'pgsluice%' AND datname = '${database}')) LIMIT 1`);
+          WHERE application_name LIKE 'pgsluice%' AND datname = '${database}')) LIMIT 1`)
+        .catch(() => {});
     },
   };
 };
