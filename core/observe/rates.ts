@@ -14,7 +14,7 @@ export interface Rates {
 export const noRates: Rates = { copyBytes: 0, changes: 0, transactions: 0, walBytes: 0 };
 
 /** Time constant of the smoothing, in seconds. */
-const memory = 5;
+const memory = 3;
 
 interface Totals {
   readonly at: number;

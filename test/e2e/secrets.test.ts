@@ -185,7 +185,7 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
   }
 });
 
-test('a run that does well, with its password in the URL, over all its phases', async () => {
+test('a run that does well, with its password in the URL, over all its phases', async (t) => {
   const { source, target } = await both('well');
   const role = `role_${source.name}`;
   await recent.query(`CREATE ROLE ${role} SUPERUSER LOGIN PASSWORD '${password}'`);
@@ -197,6 +197,7 @@ sinks: [{ plugin: postgres, url: "${withRole(target.url)}" }]
 http: 127.0.0.1:0
 `);
   const run = new CliProcess(['run', file, '--debug', '--log', 'json']);
+  t.after(() => run.process.kill('SIGKILL'));
   await run.until('caught-up');
   await source.query(`INSERT INTO t VALUES (2, '${value}'); UPDATE t SET v = '${value}2'`);
   const url = String(run.events('http-listening')[0]?.['url']);

@@ -148,6 +148,7 @@ const plots = [
   { id: 'plot-wal', series: [['retainedBytes', 'WAL kept', bytes, 'b']] },
   { id: 'plot-copy', series: [['copyBytes', 'copied', bytes, 'b']] },
 ];
+const binarySteps = Array.from({ length: 50 }, (_, power) => 2 ** power);
 let past = { columns: [], rows: [] };
 
 function makePlot({ id, series }) {
@@ -158,6 +159,8 @@ function makePlot({ id, series }) {
     scale,
     side: i === 0 ? 3 : 1,
     size: 70,
+    // Steps of bytes that are round in kB and MB.
+    ...(scale === 'b' ? { incrs: binarySteps } : {}),
     stroke: color('--quiet'),
     grid: { show: i === 0, stroke: color('--line'), width: 1 },
     values: (_, ticks) => ticks.map((tick) => series.find((one) => one[3] === scale)[2](tick)),
