@@ -1,5 +1,6 @@
 import type { CommitLsn, RecordLsn } from './lsn.ts';
 import type { Relation } from './relation.ts';
+import type { SchemaSteps } from './schema-change.ts';
 
 /** A value that the server did not send because a large value was not touched (manual: "Logical Replication Message Formats", TupleData 'u'). I7. */
 export const UNCHANGED: unique symbol = Symbol('unchanged');
@@ -71,6 +72,11 @@ export interface MessageChange extends InTransaction {
   readonly transactional: boolean;
   readonly prefix: string;
   readonly content: Uint8Array;
+  /**
+   * DDL of the source as it concerns the target, to be carried out in its place, in the transaction of the rows around it.
+   * Only for sinks whose traits say `schemaChanges`.
+   */
+  readonly schema?: SchemaSteps;
 }
 export type RowChange = InsertChange | UpdateChange | DeleteChange;
 export type Change = RowChange | TruncateChange | MessageChange;

@@ -11,6 +11,7 @@ export * from './pattern.ts';
 export * from './plan.ts';
 export * from './plugin.ts';
 export * from './relation.ts';
+export * from './schema-change.ts';
 export * from './schemas.ts';
 export * from './script.ts';
 export * from './sink.ts';

@@ -154,6 +154,11 @@ export interface Source extends AsyncDisposable {
    * made. A table whose replica identity does not allow UPDATE and DELETE is refused here, too (I10).
    */
   publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void>;
+  /**
+   * From now on DDL of the chosen tables, and of new ones that the file's patterns choose, comes through the stream as
+   * messages (core/plan/ddl/message.ts). Repeatable. A source that cannot leaves it out, or throws.
+   */
+  tellDdl?(signal: AbortSignal): Promise<void>;
   /** Makes the slot without a snapshot (`snapshot.mode: never`) and returns its consistent point; null where it exists. */
   ensureSlot(signal: AbortSignal): Promise<HandoffLsn | null>;
   stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream>;

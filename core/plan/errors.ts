@@ -99,6 +99,13 @@ export const planErrors = {
     remedy: 'Copy the table anew with `pgsluice resync`.',
     ...failed,
   },
+  PGS4018: {
+    title: 'DDL that cannot be followed',
+    cause: 'With `ddl: follow`, a command on the source asks for something of the target that cannot be done safely.',
+    remedy:
+      'Make the same change in the target, then run again; where rows got new values, copy the table anew with `pgsluice resync`.',
+    ...failed,
+  },
   PGS4015: {
     title: 'Transform failed on a change',
     cause: 'An expression or a script raised an error on a row of the stream.',

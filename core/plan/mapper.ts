@@ -1,9 +1,11 @@
-import type { Change, RowChange, TruncateChange } from '../api/change.ts';
+import type { Change, MessageChange, RowChange, TruncateChange } from '../api/change.ts';
 import { PgsluiceError } from '../api/error.ts';
 import { formatLsn } from '../api/lsn.ts';
 import type { ChangeMapper, TablePlan } from '../api/plan.ts';
 import { type Oid, type Relation, relationName } from '../api/relation.ts';
 import { type Binding, bindRelation } from './binding.ts';
+import { carryOut } from './ddl/carry-out.ts';
+import { decodeDdl } from './ddl/message.ts';
 import { planError } from './errors.ts';
 import { identityFull } from './notes.ts';
 import { planTable } from './plan-table.ts';
@@ -147,12 +149,29 @@ class Mapper implements PlannedMapper {
   }
 
   #one(change: Change): Change | null {
-    if (change.kind === 'message') return this.#input.sink.traits.messages ? change : null;
+    if (change.kind === 'message') return this.#message(change);
     if (change.kind === 'truncate') return this.#truncate(change);
     const binding = change.relation === this.#relation ? this.#binding : this.#bound(change.relation, change);
     if (binding === null || binding.map.passes) return binding === null ? null : change;
     try {
       return binding.map.map(change);
+    } catch (error) {
+      throw failed(error, change, this.#input);
+    }
+  }
+
+  #message(change: MessageChange): Change | null {
+    const { followDdl, sink } = this.#input;
+    const message = followDdl === undefined ? null : decodeDdl(change, followDdl);
+    if (message === null) return sink.traits.messages ? change : null;
+    try {
+      const schema = carryOut({
+        message,
+        input: this.#input,
+        known: (oid) => this.#byOid.get(oid),
+        redefine: (oid, relation) => this.redefine(oid, relation),
+      });
+      return schema === null || sink.traits.schemaChanges !== true ? null : { ...change, schema };
     } catch (error) {
       throw failed(error, change, this.#input);
     }

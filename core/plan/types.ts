@@ -28,6 +28,8 @@ export interface PlanInput {
    * a difference is DDL that the plan already knows. Without it every difference counts as new DDL.
    */
   readonly catalogAt?: bigint;
+  /** Name of the pipeline whose DDL messages are carried out; without it they are left. */
+  readonly followDdl?: string;
 }
 
 export interface PlanResult {

@@ -110,6 +110,13 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS6020: {
+    title: 'DDL cannot be followed',
+    cause: 'The file says `ddl: follow`, and the source plugin has no way to tell of DDL.',
+    remedy: 'Set `ddl: stop`.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

@@ -33,7 +33,7 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
       connection: options,
       pipeline: context.pipeline,
       name: context.name,
-      options: { onMissing: options.on_missing ?? 'error' },
+      options: { onMissing: options.on_missing ?? 'error', dependents: options.dependents ?? 'error' },
       context,
     });
     return new PostgresSink(options, context, stream);

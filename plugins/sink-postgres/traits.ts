@@ -13,6 +13,7 @@ export async function readTraits(sessions: Sessions, options: BulkOptions): Prom
     existing: create ? null : await sessions.query(readExisting),
     keepsPosition: true,
     messages: false,
+    schemaChanges: true,
   };
 }
 

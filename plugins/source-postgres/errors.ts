@@ -122,6 +122,14 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2125: {
+    title: 'Event triggers not allowed',
+    cause:
+      'Following DDL needs event triggers on the source, which only a superuser may create (on hosted servers, the role that stands for one).',
+    remedy: 'Use a superuser in source.url, or set `ddl: stop`.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS2130: {
     title: 'Schema dump failed',
     cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',

@@ -1,8 +1,10 @@
 import type { Change } from '../../api/change.ts';
 import type { Logger } from '../../api/context.ts';
+import { formatLsn } from '../../api/lsn.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
 import { type Column, type Relation, relationName } from '../../api/relation.ts';
 import { diffShapes, type Drift, driftOf } from '../../plan/drift.ts';
+import { planError } from '../../plan/errors.ts';
 import { mapFailure, type PlannedMapper, withFailure } from '../../plan/mapper.ts';
 import type { Book } from './book.ts';
 
@@ -25,6 +27,8 @@ export interface AcceptOptions {
  */
 export class AcceptingMapper implements ChangeMapper {
   readonly #options: AcceptOptions;
+  /** Transaction of the last change that came out: it may go on in the next batch. */
+  #last: bigint | null = null;
 
   constructor(options: AcceptOptions) {
     this.#options = options;
@@ -36,25 +40,34 @@ export class AcceptingMapper implements ChangeMapper {
     for (;;) {
       try {
         const mapped = await this.#options.mapper.map(rest);
+        this.#last = rest.at(-1)?.tx.finalLsn ?? this.#last;
         return out === null ? mapped : out.concat(mapped);
       } catch (error) {
         const failure = mapFailure(error);
         if (failure === null) throw error;
         out = out === null ? failure.done.slice() : out.concat(failure.done);
         rest = rest.slice(failure.index);
-        if (!(await this.#accept(error, failure.change))) throw withFailure(error, { ...failure, done: out });
+        const { change } = failure;
+        const begun = this.#last === change.tx.finalLsn || out.some((each) => isRowOf(each, change.tx.finalLsn));
+        if (!(await this.#accept(error, change, begun))) throw withFailure(error, { ...failure, done: out });
       }
     }
   }
 
-  async #accept(error: unknown, change: Change): Promise<boolean> {
+  /** `begun`: rows of the same transaction came before the change. */
+  async #accept(error: unknown, change: Change, begun: boolean): Promise<boolean> {
     const { describe, mapper, book, log } = this.#options;
     const drift = driftOf(error);
     if (drift === null || describe === null) return false;
     const [now = null, old = null] = await describe([drift.is, drift.was]);
     if (now === null || !fits(drift, now, old)) return false;
     const { source } = drift;
-    await book.note(source.oid, change.tx.finalLsn, source);
+    // What the user converted in the target did not hold these rows: they would go in unconverted.
+    if (begun && diffShapes(drift.was, drift.is).retyped.length > 0) {
+      const where = { where: { table: relationName(source), lsn: formatLsn(change.lsn) } };
+      throw planError('PGS4013', 'one transaction wrote rows, changed the type of a column, and wrote rows', where);
+    }
+    await book.note(source.oid, { since: change.tx.finalLsn, lsn: change.lsn }, source);
     mapper.redefine(source.oid, source);
     const table = relationName(source);
     log.log('info', 'shape-accepted', `${table} has a new shape on the source, and the target has it already`, {
@@ -62,6 +75,10 @@ export class AcceptingMapper implements ChangeMapper {
     });
     return true;
   }
+}
+
+function isRowOf(change: Change, finalLsn: bigint): boolean {
+  return change.tx.finalLsn === finalLsn && change.kind !== 'message';
 }
 
 /** The target has what the new output needs, of its types where those are built in, and no longer what is gone. */

@@ -8,10 +8,13 @@ import type { PipelineState } from '../../state/pipeline-state.ts';
 export interface BookEntry {
   /** Start of the commit record of the transaction with the DDL; 0 for the shape at the start. */
   readonly since: bigint;
+  /** Where in the source's WAL it was met: a transaction may change a table several times. */
+  readonly lsn: bigint;
   readonly relation: Relation | null;
 }
 
 const prefix = 'shape:';
+const start = { since: 0n, lsn: 0n };
 
 /**
  * The source's tables as the targets know them, with the position from which each shape holds, in the checkpoint. The
@@ -51,11 +54,10 @@ export class Book {
     return [...this.#tables.values()].flatMap((entries) => entries.at(-1)?.relation ?? []).map(asTable);
   }
 
-  /** Resolves when it is durable. The same entry again changes nothing. */
-  async note(oid: Oid, since: bigint, relation: Relation | null): Promise<void> {
-    const before = this.#tables.get(oid) ?? [];
-    const kept = before.filter((entry) => entry.since < since || (entry.since === 0n && since === 0n));
-    const entries = [...(since === 0n ? [] : kept), { since, relation }];
+  /** Resolves when it is durable. What is met again, after a restart, is not new. */
+  async note(oid: Oid, at: { readonly since: bigint; readonly lsn: bigint }, relation: Relation | null): Promise<void> {
+    const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
+    const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
     this.#tables.set(oid, entries);
     await this.#state.put(`${prefix}${oid}`, entries.map(write));
   }
@@ -63,7 +65,13 @@ export class Book {
   /** Takes what is not in the book yet as it is. */
   async add(relations: readonly Relation[]): Promise<void> {
     const fresh = relations.filter((relation) => !this.#tables.has(relation.oid));
-    await Promise.all(fresh.map((relation) => this.note(relation.oid, 0n, relation)));
+    await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
+  }
+
+  /** The table is gone on both sides: whatever comes of it concerns nobody. */
+  async leave(oid: Oid): Promise<void> {
+    this.#tables.set(oid, [{ ...start, relation: null }]);
+    await this.#state.put(`${prefix}${oid}`, this.#tables.get(oid)!.map(write));
   }
 
   /** The table is no longer of this pipeline, at any position. */
@@ -89,14 +97,15 @@ function asTable(relation: Relation): SourceTable {
   return { relation, bytes: 0, rows: -1, persistence: 'permanent' };
 }
 
-function write({ since, relation }: BookEntry): Json {
-  return { since: formatLsn(since), relation: relation as unknown as Json };
+function write({ since, lsn, relation }: BookEntry): Json {
+  return { since: formatLsn(since), lsn: formatLsn(lsn), relation: relation as unknown as Json };
 }
 
 function read(value: Json): readonly BookEntry[] {
   if (!Array.isArray(value)) return [];
-  return (value as readonly { readonly since: string; readonly relation: unknown }[]).map((entry) => ({
+  return (value as readonly { since: string; lsn: string; relation: unknown }[]).map((entry) => ({
     since: parseLsn(entry.since),
+    lsn: parseLsn(entry.lsn),
     relation: entry.relation as Relation | null,
   }));
 }

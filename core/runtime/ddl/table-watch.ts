@@ -10,6 +10,8 @@ export interface TableWatchOptions {
   readonly context: RunContext;
   readonly sinks: readonly PlannedSink[];
   readonly book: Book;
+  /** The stream tells of dropped tables, too. */
+  readonly follow: boolean;
   /** Milliseconds between two looks. */
   readonly every: number;
 }
@@ -47,6 +49,9 @@ export class TableWatch implements AsyncDisposable {
     await this.#looking;
     this.#looking = this.#look().finally(() => (this.#looking = null));
     await this.#looking;
+    // DDL that was followed in the meantime is no finding any more.
+    const newest = new Set(this.#options.book.newest().map(({ relation }) => relation.oid));
+    for (const oid of this.#findings.keys()) if (!newest.has(oid)) this.#findings.delete(oid);
     const [due] = [...this.#findings.values()].filter((finding) => last || this.#passed(finding.at));
     if (due === undefined) return;
     if (last) throw due.error;
@@ -77,7 +82,10 @@ export class TableWatch implements AsyncDisposable {
     for (const [oid, error] of fresh) {
       this.#findings.set(oid, { error, at });
       const table = error.where.table ?? '';
-      context.log.log('warn', 'table-lost', `${table}: ${error.message}`, { table, code: error.code });
+      context.log.log(this.#options.follow ? 'debug' : 'warn', 'table-lost', `${table}: ${error.message}`, {
+        table,
+        code: error.code,
+      });
     }
     // An idle source would not tell soon that the stream is beyond: something of our own behind it does.
     await context.source.control.emit('{"kind":"heartbeat"}').catch(() => {});
@@ -139,7 +147,7 @@ export class TableWatch implements AsyncDisposable {
       const found = await sink.describe(outputs, this.#stop.signal);
       if (found.some((columns) => columns !== null)) return false;
     }
-    await book.note(relation.oid, 0n, null);
+    await book.leave(relation.oid);
     const table = relationName(relation);
     context.log.log('info', 'table-left', `${table} is dropped on both sides`, { table });
     return true;

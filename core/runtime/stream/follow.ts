@@ -22,7 +22,7 @@ export interface FollowOptions {
   readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
   /** The sinks are about to go on. */
   readonly onReleased: (id: string) => Promise<void>;
-  readonly onBatch: (batch: StreamBatch) => void;
+  readonly onBatch: (batch: StreamBatch) => Promise<void> | void;
   /** Aborted: stop after the transaction in hand. */
   readonly stop: AbortSignal;
   /** Aborted when a lane failed. */
@@ -69,7 +69,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     }
     const batch: StreamBatch = next.value.batch;
     open = batch.boundary === null;
-    options.onBatch(batch);
+    await options.onBatch(batch);
     let stopping = false;
     for (const step of options.hold.feed(batch, Date.now())) {
       if ((await takeStep(options, step)) === 'stop') stopping = true;

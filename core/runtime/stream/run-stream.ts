@@ -1,3 +1,4 @@
+import type { StreamBatch } from '../../api/change.ts';
 import { PgsluiceError } from '../../api/error.ts';
 import { type CommitLsn, formatLsn, type HandoffLsn, type SnapshotLsn } from '../../api/lsn.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
@@ -18,6 +19,8 @@ export interface StreamRunOptions {
   /** By sink; or made anew for each connected stretch, for a sink that stands at a position. */
   readonly mappers?: ReadonlyMap<string, ChangeMapper>;
   readonly mapperAt?: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
+  /** Awaited for every batch before a sink gets it. */
+  readonly beforeBatch?: (batch: StreamBatch) => Promise<void>;
   /** Aborted with what ends the run. */
   readonly fatal?: AbortSignal;
   readonly identity: SourceIdentity;
@@ -116,7 +119,10 @@ async function stretch(
         await recordBarrier(context, message, at);
         options.onBarrier?.(message.id, at);
       },
-      onBatch: (batch) => context.view.received(batch.boundary, batch.transactions),
+      onBatch: (batch) => {
+        context.view.received(batch.boundary, batch.transactions);
+        return options.beforeBatch?.(batch);
+      },
     });
   } finally {
     fatal?.removeEventListener('abort', end);

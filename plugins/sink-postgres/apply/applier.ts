@@ -1,9 +1,12 @@
-import type { Change, StreamBatch } from '../../../core/api/change.ts';
+import type { Change, MessageChange, StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import { PgsluiceError } from '../../../core/api/error.ts';
 import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
 import type { Relation } from '../../../core/api/relation.ts';
+import type { SchemaSteps } from '../../../core/api/schema-change.ts';
 import { stateSchema } from '../../postgres-common/state-schema.ts';
+import { executeStep } from '../ddl/execute.ts';
+import { ddlFailure } from '../ddl/failure.ts';
 import { scriptBatch } from './batch-script.ts';
 import { Exchange, type ExchangeResult } from './exchange.ts';
 import { Committed, failure, isWorthReplay, wrongCount } from './failure.ts';
@@ -17,6 +20,8 @@ export interface ApplierOptions {
   readonly pipeline: string;
   readonly name: string;
   readonly onMissing: 'error' | 'warn' | 'upsert';
+  /** What DDL that is followed does with objects that depend on what it drops. */
+  readonly dependents: 'error' | 'cascade';
   readonly context: PluginContext;
 }
 
@@ -53,6 +58,40 @@ export class Applier {
    * back and tried again in order; only that decides whether it is an error, and of which change.
    */
   async apply(batch: StreamBatch): Promise<Applied> {
+    let rest = batch.changes;
+    for (let at = nextSchema(rest); at !== -1; at = nextSchema(rest)) {
+      const before = { ...batch, changes: rest.slice(0, at), boundary: null, commitTime: null };
+      if (at > 0) await this.#applyRows(before);
+      await this.#alter(rest[at] as MessageChange);
+      rest = rest.slice(at + 1);
+    }
+    return this.#applyRows(rest === batch.changes ? batch : { ...batch, changes: rest });
+  }
+
+  /** DDL in its place, in the transaction of the rows around it: a restart finds both or neither (I4). */
+  async #alter({ schema, lsn }: MessageChange): Promise<void> {
+    const { client, prepared } = this.#session;
+    const { table, steps } = schema as SchemaSteps;
+    if (!this.#open) await client.query('BEGIN');
+    this.#open = true;
+    try {
+      // Checks that wait for the commit would keep the table from being altered.
+      if (this.#session.enforced) await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+      for (const step of steps) {
+        const statements = await executeStep(client, step, { dependents: this.#options.dependents });
+        const fields = { table, lsn: formatLsn(lsn) };
+        for (const sql of statements) this.#options.context.log.log('info', 'ddl-followed', sql, fields);
+      }
+      if (this.#session.enforced) await client.query('SET CONSTRAINTS ALL DEFERRED');
+    } catch (error) {
+      throw ddlFailure(error, { table, lsn: formatLsn(lsn), connection: this.#options.name });
+    }
+    this.#shapes = new WeakMap();
+    prepared.forget();
+    await client.query('DEALLOCATE ALL');
+  }
+
+  async #applyRows(batch: StreamBatch): Promise<Applied> {
     await this.#learn(batch.changes);
     try {
       return await this.#attempt(batch, false);
@@ -219,4 +258,12 @@ export class Applier {
     this.#session.prepared.forget();
     await this.#session.client.query('DEALLOCATE ALL');
   }
+}
+
+function nextSchema(changes: readonly Change[]): number {
+  for (let i = 0; i < changes.length; i++) {
+    const change = changes[i] as Change;
+    if (change.kind === 'message' && change.schema !== undefined) return i;
+  }
+  return -1;
 }

@@ -96,6 +96,15 @@ export const applyErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS3114: {
+    title: 'DDL refused by the target',
+    cause:
+      'With `ddl: follow`, the target refused the change that the source made: something depends on it, or a type is missing.',
+    remedy:
+      'Remove what stands in the way (or set `dependents: cascade`), or make the change in the target by hand; then run again.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const satisfies ErrorTable;
 
 export const applyError = errorFactory(applyErrors);

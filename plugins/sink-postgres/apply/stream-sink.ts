@@ -12,6 +12,8 @@ import { type ApplySession, openSession, type SessionInput, syncCommit } from '.
 export interface ApplyOptions {
   /** What to do when an UPDATE or DELETE of the source finds no row in the target (I9). */
   readonly onMissing: 'error' | 'warn' | 'upsert';
+  /** What DDL that is followed does with objects that depend on what it drops; default error. */
+  readonly dependents?: 'error' | 'cascade';
 }
 
 export interface StreamSinkInput {
@@ -62,7 +64,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
     this.#position = session.position === null ? null : (parseLsn(session.position) as CommitLsn);
     this.#durability = new Durability(this.#position);
     this.#idle = null;
-    this.#applier = new Applier(session, { ...this.#input.options, ...this.#input });
+    this.#applier = new Applier(session, { dependents: 'error', ...this.#input.options, ...this.#input });
     this.#tellRole(session);
     return this.#position;
   }
@@ -70,7 +72,8 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   async write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt> {
     const applier = this.#ready();
     if (batch.boundary !== null) this.#refuseOld(batch.boundary);
-    const idle = !applier.open && batch.changes.every((change) => change.kind === 'message');
+    const idle =
+      !applier.open && batch.changes.every((change) => change.kind === 'message' && change.schema === undefined);
     if (idle) {
       if (batch.boundary === null) return this.#receipt();
       this.#idle = { boundary: batch.boundary, commitTime: batch.commitTime };

@@ -3,6 +3,7 @@ import { parseLsn } from '../../../core/api/lsn.ts';
 import type { SequenceState } from '../../../core/api/snapshot.ts';
 import type { IdleSlot, SlotStatus, SourceControl, TablePresence, WriteFence } from '../../../core/api/source.ts';
 import { quoteIdent } from '../../postgres-common/quote.ts';
+import { removeDdl } from '../ddl/install.ts';
 import { readPublished } from '../ddl/published.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
@@ -60,6 +61,7 @@ export class PostgresControl implements SourceControl {
         await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdent(publication)}`);
         done.push(`publication ${publication}`);
       }
+      done.push(...(await removeDdl(client, slot)));
       return done;
     });
   }

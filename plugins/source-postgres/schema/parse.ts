@@ -74,6 +74,7 @@ export function withoutOurs(objects: readonly SchemaObject[], publication: strin
   return objects.filter((object) => {
     if (object.type.startsWith('SUBSCRIPTION') || object.schema === 'pgsluice') return false;
     if (object.type === 'SCHEMA' && object.name === 'pgsluice') return false;
+    if (object.type === 'EVENT TRIGGER' && object.sql.includes('EXECUTE FUNCTION pgsluice.')) return false;
     if (object.type === 'PUBLICATION' || object.name.startsWith('PUBLICATION ')) return !ours.has(object.name);
     if (!object.type.startsWith('PUBLICATION ')) return true;
     // "<publication> <table>" or "<publication> <schema>" in the header; the statement tells the publication exactly.

@@ -1,0 +1,50 @@
+import type { Column } from './relation.ts';
+
+/** A table of the target, unquoted. */
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A partition of the table that `sibling` is one of, else of `parent`; `bound` as in `FOR VALUES …`. */
+export interface PartitionOf {
+  readonly parent: TableName;
+  readonly sibling: TableName | null;
+  readonly bound: string;
+}
+
+/** What one command on the source asks of a target. */
+export interface SchemaSteps {
+  /** `schema.table` on the source. */
+  readonly table: string;
+  readonly steps: readonly SchemaStep[];
+}
+
+/** One thing that DDL of the source asks of a target, in the target's names. All of them may be repeated. */
+export type SchemaStep =
+  | {
+      readonly kind: 'add-column';
+      readonly table: TableName;
+      readonly column: Column;
+      /** What the rows that are there get: the server's text, null for NULL. */
+      readonly value: string | null;
+      /** SQL of the default for rows to come; null: none. */
+      readonly fallback: string | null;
+    }
+  | { readonly kind: 'drop-column'; readonly table: TableName; readonly column: string }
+  | { readonly kind: 'rename-column'; readonly table: TableName; readonly from: string; readonly to: string }
+  | { readonly kind: 'retype-column'; readonly table: TableName; readonly column: Column }
+  | { readonly kind: 'set-nullable'; readonly table: TableName; readonly column: string; readonly nullable: boolean }
+  | { readonly kind: 'rename-table'; readonly table: TableName; readonly to: TableName }
+  | { readonly kind: 'drop-table'; readonly table: TableName }
+  | { readonly kind: 'attach'; readonly table: TableName; readonly to: PartitionOf }
+  | {
+      readonly kind: 'create-table';
+      readonly table: TableName;
+      readonly columns: readonly { readonly column: Column; readonly fallback: string | null }[];
+      /** Names of the key's columns, in key order. */
+      readonly primaryKey: readonly string[];
+      /** `RANGE (at)`, for a partitioned table. */
+      readonly partitionBy: string | null;
+      readonly partitionOf: PartitionOf | null;
+    };

@@ -1,0 +1,177 @@
+import type pg from 'pg';
+import type { Column } from '../../../core/api/relation.ts';
+import type { PartitionOf, SchemaStep, TableName } from '../../../core/api/schema-change.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+
+export interface ExecuteOptions {
+  /** What DROP does with objects that depend on what goes. */
+  readonly dependents: 'error' | 'cascade';
+}
+
+/** Where a table stands in the target now. */
+interface Standing {
+  /** The table of the inheritance tree on which columns are changed: partitions get theirs from it. */
+  readonly root: string;
+  readonly columns: ReadonlyMap<string, { readonly type: string; readonly nullable: boolean }>;
+}
+
+/**
+ * Carries out one step in the transaction that is open. Steps may come again (a partition's, after its parent's took it
+ * along; after a restart by hand), so what is there already is left. Returns the statements that ran, for the log.
+ */
+export async function executeStep(
+  client: pg.Client,
+  step: SchemaStep,
+  options: ExecuteOptions,
+): Promise<readonly string[]> {
+  const statements = await statementsOf(client, step, options);
+  for (const sql of statements) await client.query(sql);
+  return statements;
+}
+
+async function statementsOf(client: pg.Client, step: SchemaStep, options: ExecuteOptions): Promise<readonly string[]> {
+  const table = await standing(client, step.table);
+  const behaviour = options.dependents === 'cascade' ? ' CASCADE' : '';
+  switch (step.kind) {
+    case 'create-table':
+      return table === null ? createTable(client, step) : [];
+    case 'rename-table':
+      return table === null && (await standing(client, step.to)) !== null ? [] : renameTable(client, step);
+    case 'drop-table':
+      return table === null ? [] : [`DROP TABLE ${qualified(step.table)}${behaviour}`];
+    case 'attach':
+      return attach(client, step);
+    case 'add-column':
+      return table?.columns.has(step.column.name) === true ? [] : addColumn(table?.root ?? qualified(step.table), step);
+    case 'drop-column':
+      if (table !== null && !table.columns.has(step.column)) return [];
+      return [`ALTER TABLE ${table?.root ?? qualified(step.table)} DROP COLUMN ${quoteIdent(step.column)}${behaviour}`];
+    case 'rename-column':
+      if (table !== null && !table.columns.has(step.from) && table.columns.has(step.to)) return [];
+      return [
+        `ALTER TABLE ${table?.root ?? qualified(step.table)} RENAME COLUMN ${quoteIdent(step.from)} TO ${quoteIdent(step.to)}`,
+      ];
+    case 'retype-column': {
+      if (table?.columns.get(step.column.name)?.type === step.column.typeName) return [];
+      const column = quoteIdent(step.column.name);
+      return [
+        `ALTER TABLE ${table?.root ?? qualified(step.table)} ALTER COLUMN ${column} TYPE ${step.column.typeName}`,
+      ];
+    }
+    case 'set-nullable': {
+      if (table?.columns.get(step.column)?.nullable === step.nullable) return [];
+      const verb = step.nullable ? 'DROP' : 'SET';
+      const root = table?.root ?? qualified(step.table);
+      return [`ALTER TABLE ${root} ALTER COLUMN ${quoteIdent(step.column)} ${verb} NOT NULL`];
+    }
+    default:
+      return step satisfies never;
+  }
+}
+
+/** Rows that are there get the source's value first, then the default for those to come is set. */
+function addColumn(
+  table: string,
+  { column, value, fallback }: Extract<SchemaStep, { kind: 'add-column' }>,
+): readonly string[] {
+  const name = quoteIdent(column.name);
+  const filled = value === null ? '' : ` DEFAULT ${quoteLiteral(value)}`;
+  const statements = [
+    `ALTER TABLE ${table} ADD COLUMN ${definition(column)}${filled}${column.notNull ? ' NOT NULL' : ''}`,
+  ];
+  if (fallback !== null) statements.push(`ALTER TABLE ${table} ALTER COLUMN ${name} SET DEFAULT ${fallback}`);
+  else if (value !== null) statements.push(`ALTER TABLE ${table} ALTER COLUMN ${name} DROP DEFAULT`);
+  return statements;
+}
+
+function definition(column: Column): string {
+  return `${quoteIdent(column.name)} ${column.typeName}`;
+}
+
+async function createTable(
+  client: pg.Client,
+  step: Extract<SchemaStep, { kind: 'create-table' }>,
+): Promise<readonly string[]> {
+  const { table, columns, primaryKey, partitionBy, partitionOf } = step;
+  const schema = `CREATE SCHEMA IF NOT EXISTS ${quoteIdent(table.schema)}`;
+  if (partitionOf !== null) {
+    const parent = await parentOf(client, partitionOf);
+    const by = partitionBy === null ? '' : ` PARTITION BY ${partitionBy}`;
+    return [schema, `CREATE TABLE ${qualified(table)} PARTITION OF ${parent} ${partitionOf.bound}${by}`];
+  }
+  const lines = columns.map(({ column, fallback }) => {
+    const identity = column.identity === 'never' ? '' : ` GENERATED ${identityWord(column)} AS IDENTITY`;
+    return `${definition(column)}${fallback === null ? '' : ` DEFAULT ${fallback}`}${column.notNull ? ' NOT NULL' : ''}${identity}`;
+  });
+  const key = primaryKey.length === 0 ? [] : [`PRIMARY KEY (${primaryKey.map(quoteIdent).join(', ')})`];
+  const by = partitionBy === null ? '' : ` PARTITION BY ${partitionBy}`;
+  return [schema, `CREATE TABLE ${qualified(table)} (${[...lines, ...key].join(', ')})${by}`];
+}
+
+function identityWord(column: Column): string {
+  return column.identity === 'always' ? 'ALWAYS' : 'BY DEFAULT';
+}
+
+async function renameTable(
+  client: pg.Client,
+  { table, to }: Extract<SchemaStep, { kind: 'rename-table' }>,
+): Promise<readonly string[]> {
+  const statements: string[] = [];
+  const between = { schema: table.schema, name: to.name };
+  // A name that is taken in the schema on the way: the move comes first.
+  const free = table.schema === to.schema || (await standing(client, between)) === null;
+  if (table.schema !== to.schema) statements.push(`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(to.schema)}`);
+  const rename = (at: TableName) => `ALTER TABLE ${qualified(at)} RENAME TO ${quoteIdent(to.name)}`;
+  const move = (at: TableName) => `ALTER TABLE ${qualified(at)} SET SCHEMA ${quoteIdent(to.schema)}`;
+  const [renames, moves] = [table.name !== to.name, table.schema !== to.schema];
+  if (free) {
+    if (renames) statements.push(rename(table));
+    if (moves) statements.push(move(between));
+  } else {
+    statements.push(move(table));
+    if (renames) statements.push(rename({ schema: to.schema, name: table.name }));
+  }
+  return statements;
+}
+
+async function attach(
+  client: pg.Client,
+  { table, to }: Extract<SchemaStep, { kind: 'attach' }>,
+): Promise<readonly string[]> {
+  const { rows } = await client.query('SELECT FROM pg_class WHERE oid = to_regclass($1) AND relispartition', [
+    qualified(table),
+  ]);
+  if (rows.length > 0) return [];
+  return [`ALTER TABLE ${await parentOf(client, to)} ATTACH PARTITION ${qualified(table)} ${to.bound}`];
+}
+
+/** The table that a sibling is a partition of; without one, by name. */
+async function parentOf(client: pg.Client, { parent, sibling }: PartitionOf): Promise<string> {
+  if (sibling === null) return qualified(parent);
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhrelid = to_regclass($1)`,
+    [qualified(sibling)],
+  );
+  return rows[0]?.name ?? qualified(parent);
+}
+
+async function standing(client: pg.Client, table: TableName): Promise<Standing | null> {
+  const { rows } = await client.query<{ root: string; columns: string | null }>(
+    `SELECT format('%I.%I', n.nspname, r.relname) AS root,
+       (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull))::text
+        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+     FROM pg_class c
+     CROSS JOIN LATERAL (WITH RECURSIVE up AS (SELECT c.oid, c.relispartition, 0 AS depth
+         UNION ALL SELECT p.oid, p.relispartition, depth + 1 FROM up JOIN pg_inherits i ON up.relispartition AND i.inhrelid = up.oid
+           JOIN pg_class p ON p.oid = i.inhparent)
+       SELECT oid FROM up ORDER BY depth DESC LIMIT 1) top
+     JOIN pg_class r ON r.oid = top.oid JOIN pg_namespace n ON n.oid = r.relnamespace
+     WHERE c.oid = to_regclass($1)`,
+    [qualified(table)],
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  const columns = JSON.parse(row.columns ?? '[]') as [string, string, boolean][];
+  return { root: row.root, columns: new Map(columns.map(([name, type, nullable]) => [name, { type, nullable }])) };
+}

@@ -1,0 +1,11 @@
+import pg from 'pg';
+import type { ErrorWhere, PgsluiceError } from '../../../core/api/error.ts';
+import { fromPg } from '../../postgres-common/pg-error.ts';
+import { applyError } from '../apply/errors.ts';
+
+/** What may pass is tried again; a statement that the target refuses stops the pipeline (PGS3114). */
+export function ddlFailure(error: unknown, where: ErrorWhere): PgsluiceError {
+  const known = fromPg(error, where);
+  if (known.retry === 'backoff' || !(error instanceof pg.DatabaseError)) return known;
+  return applyError('PGS3114', known.message, { where: known.where, cause: error });
+}

@@ -1,0 +1,224 @@
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import { quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+
+/** What the objects on the source are made for. */
+export interface DdlObjects {
+  readonly pipeline: string;
+  readonly publication: string;
+  /** Prefix of the names of the objects. */
+  readonly prefix: string;
+  readonly tables: TablesOption;
+}
+
+const schema = 'pgsluice';
+
+export function objectNames(prefix: string) {
+  const of = (what: string) => `${schema}.${quoteIdent(`${prefix}_${what}`)}`;
+  return {
+    memory: of('shape'),
+    describe: of('describe'),
+    chosen: of('chosen'),
+    functions: [of('ddl'), of('drop'), of('rewrite')] as const,
+    /** Not quoted. */
+    triggers: ['ddl', 'drop', 'rewrite'].map((what) => `${prefix}_${what}`),
+  };
+}
+
+/**
+ * The statements that make a source tell of its DDL (manual: "Event Triggers"). Each command that changes a chosen table
+ * writes a logical message of its transaction, with the table's shape before and after, so that the stream brings it in
+ * its place. The shapes before are kept in a table: the catalog has only those after.
+ * I10: no command fails because of this; what goes wrong here is told to the pipeline, which stops.
+ */
+export function installSql(objects: DdlObjects): string {
+  const names = objectNames(objects.prefix);
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${schema}`,
+    `CREATE TABLE IF NOT EXISTS ${names.memory} (oid oid PRIMARY KEY, shape jsonb NOT NULL)`,
+    describeSql(names.describe),
+    chosenSql(names.chosen, objects.tables),
+    ddlSql(objects),
+    dropSql(objects),
+    rewriteSql(objects),
+    ...triggerSql(objects),
+    `INSERT INTO ${names.memory} SELECT c.oid, ${names.describe}(c.oid) FROM pg_catalog.pg_class c
+       WHERE c.relkind IN ('r', 'p') AND ${names.chosen}(c.oid) ON CONFLICT (oid) DO NOTHING`,
+  ].join(';\n');
+}
+
+/** Values in messages (of columns added with a default) are in the form of the stream. */
+const definer = `SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, MDY' SET TimeZone = 'UTC'
+  SET IntervalStyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex'`;
+
+/** The fields of `Column` and `Relation` in core/api, and the attribute numbers by which columns are told apart. */
+function describeSql(name: string): string {
+  return `CREATE OR REPLACE FUNCTION ${name}(rel oid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $pgsluice$
+  SELECT jsonb_build_object(
+    'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
+    'kind', CASE WHEN c.relkind = 'p' THEN 'partitioned' WHEN c.relispartition THEN 'partition' ELSE 'table' END,
+    'identity', c.relreplident, 'partitionBy', pg_get_partkeydef(c.oid), 'bound', pg_get_expr(c.relpartbound, c.oid),
+    'parent', (SELECT jsonb_build_object('schema', pn.nspname, 'name', p.relname,
+        'siblings', (SELECT jsonb_agg(s.inhrelid::int8) FROM (SELECT inhrelid FROM pg_inherits
+          WHERE inhparent = p.oid AND inhrelid <> c.oid ORDER BY inhrelid LIMIT 20) s))
+      FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+      WHERE c.relispartition AND i.inhrelid = c.oid),
+    'primaryKey', coalesce((SELECT jsonb_agg(k.attnum ORDER BY k.o) FROM pg_index x,
+        unnest(x.indkey::int2[]) WITH ORDINALITY k (attnum, o)
+      WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate AND x.indisvalid AND k.o <= x.indnkeyatts), '[]'),
+    'index', (SELECT jsonb_agg(k.attnum ORDER BY k.o) FROM pg_index x, unnest(x.indkey::int2[]) WITH ORDINALITY k (attnum, o)
+      WHERE x.indrelid = c.oid AND x.indisreplident AND k.o <= x.indnkeyatts),
+    'columns', coalesce((SELECT jsonb_agg(jsonb_build_object(
+        'attnum', a.attnum, 'name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
+        'typeName', format_type(a.atttypid, a.atttypmod),
+        'typeKind', CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite' WHEN 'r' THEN 'range'
+          WHEN 'm' THEN 'multirange' WHEN 'p' THEN 'pseudo'
+          ELSE CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN 'array' ELSE 'base' END END,
+        'baseType', (WITH RECURSIVE up AS (SELECT t.oid, t.typtype, t.typbasetype
+            UNION ALL SELECT u.oid, u.typtype, u.typbasetype FROM up JOIN pg_type u ON u.oid = up.typbasetype WHERE up.typtype = 'd')
+          SELECT oid::int8 FROM up WHERE typtype <> 'd'),
+        'notNull', a.attnotnull,
+        'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' ELSE 'never' END,
+        'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'default' ELSE 'never' END,
+        'fallback', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+        'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END
+      ) ORDER BY a.attnum) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel
+$pgsluice$`;
+}
+
+/** The file's patterns, asked of a table and of the partitioned tables above it, as at the start. */
+function chosenSql(name: string, { include, exclude }: TablesOption): string {
+  const any = (patterns: readonly string[]) =>
+    `EXISTS (SELECT FROM line WHERE ${patterns.length === 0 ? 'false' : patterns.map((glob) => `label ~ ${quoteLiteral(regexOf(glob))}`).join(' OR ')})`;
+  return `CREATE OR REPLACE FUNCTION ${name}(rel oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $pgsluice$
+  WITH RECURSIVE up AS (
+    SELECT rel AS oid UNION ALL SELECT i.inhparent FROM up JOIN pg_class c ON c.oid = up.oid AND c.relispartition
+      JOIN pg_inherits i ON i.inhrelid = up.oid
+  ), line AS (SELECT n.nspname || '.' || c.relname AS label FROM up JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace)
+  SELECT ${any(include ?? ['*.*'])} AND NOT ${any(exclude ?? [])} AND EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = rel AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_'
+      AND n.nspname NOT IN ('information_schema', 'pgsluice')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+        AND d.objsubid = 0 AND d.deptype = 'e'))
+$pgsluice$`;
+}
+
+/** A glob of the file as a regular expression of the server: every other character is itself. */
+export function regexOf(glob: string): string {
+  const whole = glob.includes('.') ? glob : `public.${glob}`;
+  const body = whole
+    .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return `^${body}$`;
+}
+
+function trigger(name: string, body: string): string {
+  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS event_trigger LANGUAGE plpgsql ${definer} AS $pgsluice$
+${body}
+$pgsluice$`;
+}
+
+const emit = (pipeline: string, fields: string): string =>
+  `PERFORM pg_logical_emit_message(true, 'pgsluice', jsonb_build_object('pipeline', ${quoteLiteral(pipeline)}, 'kind', 'ddl', ${fields})::text);`;
+
+const guarded = (pipeline: string, body: string): string => `BEGIN
+${body}
+EXCEPTION WHEN OTHERS THEN
+  BEGIN
+    ${emit(pipeline, `'op', 'failed', 'tag', tg_tag, 'sqlstate', SQLSTATE, 'message', SQLERRM`)}
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'pgsluice could not tell of this command: %', SQLERRM;
+  END;
+END`;
+
+function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
+  const { memory, describe, chosen, functions } = objectNames(prefix);
+  const body = `
+  FOR rel IN WITH RECURSIVE told AS (
+      SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
+      WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
+    ), below AS (SELECT objid AS oid FROM told UNION SELECT i.inhrelid FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
+    SELECT c.oid FROM below JOIN pg_class c USING (oid)
+    WHERE c.relkind IN ('r', 'p') ORDER BY c.relkind, c.oid
+  LOOP
+    now := ${describe}(rel);
+    SELECT shape INTO before FROM ${memory} m WHERE m.oid = rel;
+    IF before IS NOT NULL THEN
+      IF before IS DISTINCT FROM now THEN
+        UPDATE ${memory} m SET shape = now WHERE m.oid = rel;
+        ${emit(
+          pipeline,
+          `'op', 'shape', 'tag', tg_tag, 'before', before, 'after', now, 'plain', said !~* '\\m(using|do|call|select|execute|perform)\\M',
+          'rewritten', coalesce(current_setting('pgsluice.rewritten', true), '') LIKE '%,' || rel || ',%'`,
+        )}
+      END IF;
+    ELSIF ${chosen}(rel) THEN
+      IF now ->> 'kind' = 'partitioned' THEN
+        CONTINUE WHEN tg_tag <> 'CREATE TABLE';
+        INSERT INTO ${memory} VALUES (rel, now);
+        ${emit(pipeline, `'op', 'create', 'tag', tg_tag, 'after', now, 'published', true`)}
+        CONTINUE;
+      END IF;
+      EXECUTE format('SELECT EXISTS (SELECT FROM %s)', rel::regclass) INTO filled;
+      keyed := now ->> 'identity' = 'f' OR (now ->> 'identity' = 'd' AND jsonb_array_length(now -> 'primaryKey') > 0)
+        OR (now ->> 'identity' = 'i' AND now -> 'index' IS NOT NULL AND now -> 'index' <> 'null');
+      IF keyed AND NOT filled THEN
+        IF NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+            WHERE p.pubname = ${quoteLiteral(publication)} AND r.prrelid = rel) THEN
+          EXECUTE format('ALTER PUBLICATION %I ADD TABLE ONLY %s', ${quoteLiteral(publication)}, rel::regclass);
+        END IF;
+        INSERT INTO ${memory} VALUES (rel, now);
+      END IF;
+      ${emit(pipeline, `'op', 'create', 'tag', tg_tag, 'after', now, 'published', keyed AND NOT filled`)}
+    END IF;
+  END LOOP;
+  PERFORM set_config('pgsluice.rewritten', '', true);`;
+  return trigger(
+    functions[0],
+    `DECLARE rel oid; now jsonb; before jsonb; filled boolean; keyed boolean; said text := coalesce(current_query(), 'do');
+${guarded(pipeline, body)};`,
+  );
+}
+
+function dropSql({ pipeline, prefix }: DdlObjects): string {
+  const { memory, functions } = objectNames(prefix);
+  const body = `
+  FOR gone IN SELECT m.oid, m.shape FROM pg_event_trigger_dropped_objects() o
+    JOIN ${memory} m ON m.oid = o.objid WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0
+    ORDER BY m.shape ->> 'kind' = 'partitioned'
+  LOOP
+    DELETE FROM ${memory} m WHERE m.oid = gone.oid;
+    ${emit(pipeline, `'op', 'drop', 'tag', tg_tag, 'before', gone.shape`)}
+  END LOOP;`;
+  return trigger(functions[1], `DECLARE gone record;\n${guarded(pipeline, body)};`);
+}
+
+/** A rewrite for a volatile default (reason 2) gives rows values that nobody else can know. */
+function rewriteSql({ pipeline, prefix }: DdlObjects): string {
+  const { functions } = objectNames(prefix);
+  const body = `
+  IF pg_event_trigger_table_rewrite_reason() & 2 <> 0 THEN
+    PERFORM set_config('pgsluice.rewritten', coalesce(nullif(current_setting('pgsluice.rewritten', true), ''), ',')
+      || pg_event_trigger_table_rewrite_oid() || ',', true);
+  END IF;`;
+  return trigger(functions[2], guarded(pipeline, body) + ';');
+}
+
+function triggerSql({ prefix }: DdlObjects): string[] {
+  const { functions, triggers } = objectNames(prefix);
+  const tags = `WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SCHEMA')`;
+  const events = [`ddl_command_end ${tags}`, 'sql_drop', 'table_rewrite'];
+  return events.flatMap((event, i) => {
+    const name = quoteIdent(triggers[i]!);
+    return [
+      `DROP EVENT TRIGGER IF EXISTS ${name}`,
+      `CREATE EVENT TRIGGER ${name} ON ${event} EXECUTE FUNCTION ${functions[i]}()`,
+      // Also for sessions that replay changes of others.
+      `ALTER EVENT TRIGGER ${name} ENABLE ALWAYS`,
+    ];
+  });
+}
