@@ -9,6 +9,7 @@ import { knownTables } from './known-tables.ts';
 import { readCatalog, shapesUnderWay } from './ddl/known-shapes.ts';
 import { Shapes } from './ddl/shapes.ts';
 import { TableWatch } from './ddl/table-watch.ts';
+import { tellDdl } from './ddl/tell-ddl.ts';
 import { type Planning, planSinks } from './planning.ts';
 import { copyPending } from './resync.ts';
 import { firstStart, snapshotPhase, startOver } from './snapshot/phase.ts';
@@ -70,11 +71,14 @@ async function streamPhase(context: RunContext, options: RunOptions, planning: P
     throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
   view.enter('catch-up');
   const until = await stopPosition(context, options.stopAt);
-  const shapes = await Shapes.open(context, planning);
-  await using watch = new TableWatch({ context, sinks: planning.sinks, book: shapes.book, every: 3000 });
+  const follow = options.config.ddl === 'follow';
+  if (follow) await tellDdl(context);
+  const shapes = await Shapes.open(context, planning, follow);
+  await using watch = new TableWatch({ context, sinks: planning.sinks, book: shapes.book, follow, every: 3000 });
   const end = await runStream(context, {
     sinks: planning.sinks,
     mapperAt: (sink, position) => shapes.mapper(sink, position),
+    ...(follow ? { beforeBatch: (batch) => shapes.see(batch) } : {}),
     fatal: watch.fatal,
     identity: head.identity,
     handoff: head.handoff,

@@ -18,6 +18,7 @@ import { readCatalog, readIdentity } from './catalog/catalog.ts';
 import { runChecks } from './checks/run.ts';
 import { PostgresControl } from './control/control.ts';
 import { Heartbeat } from './control/heartbeat.ts';
+import { installDdl } from './ddl/install.ts';
 import { Describer } from './describe.ts';
 import { defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
@@ -71,6 +72,12 @@ export class PostgresSource implements Source {
 
   publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void> {
     return withClient(this.#access, signal, (client) => publish(client, this.#access, tables));
+  }
+
+  tellDdl(signal: AbortSignal): Promise<void> {
+    const { pipeline } = this.#context;
+    const tables = this.#options.tables ?? {};
+    return withClient(this.#access, signal, (client) => installDdl(client, this.#access, { pipeline, tables }));
   }
 
   async snapshot(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {

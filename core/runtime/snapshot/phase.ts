@@ -5,6 +5,7 @@ import type { SourceCatalog } from '../../api/source.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { publishedTables } from '../../plan/publication.ts';
 import { pause, retryable, retryDelay } from '../backoff.ts';
+import { tellDdl } from '../ddl/tell-ddl.ts';
 import { fileKey, fingerprint } from '../fingerprint.ts';
 import type { Instances, RunContext } from '../instances.ts';
 import type { Planning } from '../planning.ts';
@@ -93,9 +94,12 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
   context.log.log('info', 'snapshot-finished', 'all tables are copied and finished', {});
 }
 
-export async function publish(context: RunContext, { planning, catalog }: PhaseInput): Promise<void> {
+export async function publish(context: RunContext, { config, planning, catalog }: PhaseInput): Promise<void> {
   const plans = planning.sinks.map((sink) => sink.plans);
-  await context.source.publish(publishedTables(plans, catalog.identity.version), context.stop);
+  const follow = config.ddl === 'follow';
+  // Columns in a publication's filters and lists cannot be dropped or altered: with `ddl: follow` there are none.
+  await context.source.publish(publishedTables(plans, follow ? 0 : catalog.identity.version), context.stop);
+  if (follow) await tellDdl(context);
 }
 
 /** The stream starts where the slot is made; one that the user made starts where it stands. */
