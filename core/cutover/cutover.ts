@@ -36,7 +36,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   }
   await checkReady(context, instances);
   failpoint('cutover-preconditions');
-  const planning = await planKnown(context, instances);
+  const planning = await planKnown(pipeline);
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
   const verify = await verifyBefore(options, planning);
   if (verify?.equal === false) return { done: false, verify, writeStopped: null };
@@ -44,7 +44,13 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   if (options.dryRun) return dryRun(options, planning, verify);
   const held = await hold(options);
   failpoint('cutover-taken-over');
-  const switched = await switchOver({ options, context: held, planning, before: readRecord(held.state) });
+  const switched = await switchOver({
+    options,
+    pipeline: { ...pipeline, context: held },
+    context: held,
+    planning,
+    before: readRecord(held.state),
+  });
   if (switched.record === null) return { done: false, verify: switched.verify, writeStopped: null };
   failpoint('cutover-go');
   sayGo(options, switched.writeStopped);
@@ -64,10 +70,9 @@ async function hold({ pipeline, locked, patience, say }: CutoverOptions): Promis
 
 async function verifyBefore(options: CutoverOptions, planning: Planning): Promise<VerifyReport | null> {
   if (options.verify === 'none' || options.verify === 'final') return null;
-  const { context, instances } = options.pipeline;
   const compare = options.verify === 'sampled' ? { ...compareDefaults, ...sample } : compareDefaults;
-  const { locked, patience } = options;
-  const report = await verifyPipeline({ context, instances, locked, patience, compare }, planning);
+  const { pipeline, locked, patience } = options;
+  const report = await verifyPipeline({ pipeline, locked, patience, compare }, planning);
   const verdict = report.equal ? 'all agree' : 'they differ';
   const what = options.verify === 'sampled' ? 'a sample of ' : '';
   options.say(

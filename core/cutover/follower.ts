@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { RunContext } from '../runtime/instances.ts';
-import { mappersOf, type Planning } from '../runtime/planning.ts';
 import { encodeControl } from '../runtime/stream/control-message.ts';
-import { runStream } from '../runtime/stream/run-stream.ts';
+import { runStream, type StreamRunOptions } from '../runtime/stream/run-stream.ts';
 import { verifyError } from '../verify/errors.ts';
-import { type Counted, countChanges } from './count-changes.ts';
+import type { ChangeCount } from './count-changes.ts';
+import { type Followed, streamOptions } from './stream-options.ts';
 
 /** A barrier may get lost with a connection that broke while it was settled: then another one is written. */
 const again = 5000;
@@ -15,22 +15,29 @@ const again = 5000;
  */
 export class Follower {
   readonly #context: RunContext;
-  readonly #counted: Counted;
+  readonly #count: ChangeCount;
   readonly #running: Promise<void>;
   readonly #end = new AbortController();
   readonly #waiting = new Map<string, () => void>();
 
-  constructor(context: RunContext, planning: Planning) {
+  private constructor(
+    context: RunContext,
+    { options, count }: { readonly options: Omit<StreamRunOptions, 'until'>; readonly count: ChangeCount },
+  ) {
     this.#context = context;
-    this.#counted = countChanges(mappersOf(planning));
-    this.#running = this.#run(planning);
+    this.#count = count;
+    this.#running = this.#run(options);
     // Whoever waits for a barrier or for the end meets it.
     this.#running.catch(() => {});
   }
 
+  static async start(of: Followed): Promise<Follower> {
+    return new Follower(of.context, await streamOptions(of));
+  }
+
   /** Changes of replicated tables that came so far. */
   get changes(): number {
-    return this.#counted.changes();
+    return this.#count.seen;
   }
 
   /** Resolves when every sink is durable up to what was committed on the source when this was called. */
@@ -60,18 +67,9 @@ export class Follower {
     await this.#running;
   }
 
-  async #run(planning: Planning): Promise<void> {
-    const { head } = this.#context.state;
-    if (head === null || head.handoff === null) throw verifyError('PGS7004', 'this pipeline has no slot yet');
+  async #run(given: Omit<StreamRunOptions, 'until'>): Promise<void> {
     const context = { ...this.#context, stop: AbortSignal.any([this.#context.stop, this.#end.signal]) };
-    const options = {
-      sinks: planning.sinks,
-      mappers: this.#counted.mappers,
-      identity: head.identity,
-      handoff: head.handoff,
-      until: null,
-      onBarrier: (id: string) => this.#waiting.get(id)?.(),
-    };
+    const options = { ...given, until: null, onBarrier: (id: string) => this.#waiting.get(id)?.() };
     // A barrier that somebody wrote to end a run that was gone is no end of ours.
     while (!context.stop.aborted) if ((await runStream(context, options)) !== 'barrier') return;
   }

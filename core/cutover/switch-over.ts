@@ -9,10 +9,13 @@ import { Follower } from './follower.ts';
 import type { CutoverOptions } from './options.ts';
 import { waitForQuiet } from './quiet.ts';
 import { type CutoverRecord, writeRecord } from './record.ts';
+import type { Followed } from './stream-options.ts';
 import { WayBack } from './way-back.ts';
 
 export interface Switch {
   readonly options: CutoverOptions;
+  /** As it is followed in this process. */
+  readonly pipeline: Followed;
   /** Of this process, which holds the lock; its state is what was recorded until now. */
   readonly context: RunContext;
   readonly planning: Planning;
@@ -40,7 +43,7 @@ export async function switchOver(of: Switch): Promise<Switched> {
   await writeRecord(state, record);
   const back = options.wayBack === null ? null : await openBack(of, options.wayBack, undo);
   failpoint('cutover-way-back');
-  let follower = follow(of, undo);
+  let follower = await follow(of, undo);
   await follower.barrier();
   options.say('following in this process, every sink is durable up to now');
   failpoint('cutover-ready');
@@ -67,12 +70,12 @@ export async function switchOver(of: Switch): Promise<Switched> {
     if (options.fence === 'read_only' || options.fence === 'revoke')
       throw verifyError('PGS7005', 'a change came in spite of the fence');
     options.say('changes came again; waiting for the writers to stop');
-    follower = follow(of, undo);
+    follower = await follow(of, undo);
   }
 }
 
-function follow({ context, planning }: Switch, undo: AsyncDisposableStack): Follower {
-  const follower = new Follower(context, planning);
+async function follow({ pipeline }: Switch, undo: AsyncDisposableStack): Promise<Follower> {
+  const follower = await Follower.start(pipeline);
   undo.defer(() => follower.end().catch(() => {}));
   return follower;
 }
@@ -121,13 +124,13 @@ async function sequences({ options, context, planning }: Switch): Promise<void> 
 }
 
 /** It takes its time: what came meanwhile is read once more, to the source's last position. */
-async function verifyFinal({ options, context, planning }: Switch): Promise<{ report: VerifyReport; late: number }> {
-  const { instances } = options.pipeline;
-  const report = await verifyPipeline({ context, instances, locked: true }, planning);
+async function verifyFinal(of: Switch): Promise<{ report: VerifyReport; late: number }> {
+  const { options, pipeline, context, planning } = of;
+  const report = await verifyPipeline({ pipeline, locked: true }, planning);
   options.say(
     `compared ${report.tables.length} tables in ${report.seconds.toFixed(1)} s while the writers stand still`,
   );
-  const late = await catchUp(context, planning, await context.source.control.position());
+  const late = await catchUp(pipeline, await context.source.control.position());
   context.stop.throwIfAborted();
   return { report, late };
 }

@@ -2,6 +2,7 @@ import { failpoint } from '../api/failpoint.ts';
 import { relationName } from '../api/relation.ts';
 import type { RunContext } from './instances.ts';
 import { pendingTables } from './known-tables.ts';
+import { planSinks } from './planning.ts';
 import { copyWithRetries, type PhaseInput, publish } from './snapshot/phase.ts';
 
 /**
@@ -10,10 +11,12 @@ import { copyWithRetries, type PhaseInput, publish } from './snapshot/phase.ts';
  * the position that the copy is exact at. The decoder reads the catalog as it was: what a table changed before it was
  * published is in the snapshot only.
  */
-export async function copyPending(context: RunContext, input: PhaseInput): Promise<void> {
+export async function copyPending(context: RunContext, given: Omit<PhaseInput, 'planning'>): Promise<void> {
   const { state, log } = context;
   const pending = pendingTables(state);
   if (pending.size === 0) return;
+  // By the catalog of today: what is copied is what there is, whatever shapes the stream still goes through.
+  const input = { ...given, planning: await planSinks(given.instances.sinks, given.catalog, true, context.stop) };
   await publish(context, input);
   failpoint('resync-published');
   log.log('info', 'resync-started', `copying ${[...pending].join(', ')}`, { tables: pending.size });

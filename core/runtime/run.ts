@@ -41,9 +41,11 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cut-over of this pipeline has been decided');
   if (state.head?.phase === 'starting') await startOver(context);
   const streaming = config.snapshot.mode !== 'initial_only';
+  const known = knownTables(state, catalog, context.log);
+  await copyPending(context, { config, instances: options.instances, catalog: known });
   const planning = await planSinks(
     options.instances.sinks,
-    await shapesUnderWay(context, knownTables(state, catalog, context.log)),
+    await shapesUnderWay(context, known),
     streaming,
     context.stop,
   );
@@ -53,7 +55,6 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
     await snapshotPhase(context, { config, instances: options.instances, catalog, planning });
   }
   if (!streaming) return 'copied';
-  await copyPending(context, { config, instances: options.instances, catalog, planning });
   return streamPhase(context, options, planning);
 }
 

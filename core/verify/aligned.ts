@@ -5,7 +5,7 @@ import type { SnapshotSession } from '../api/snapshot.ts';
 import { catchUp } from '../cutover/catch-up.ts';
 import { pause } from '../runtime/backoff.ts';
 import type { RunContext } from '../runtime/instances.ts';
-import type { Planning } from '../runtime/planning.ts';
+import type { Followed } from '../cutover/stream-options.ts';
 import { encodeControl } from '../runtime/stream/control-message.ts';
 import { PipelineState } from '../state/pipeline-state.ts';
 import { verifyError } from './errors.ts';
@@ -34,10 +34,11 @@ function handoffOf(context: RunContext): HandoffLsn {
  * No run under way (the caller holds the lock): a temporary slot gives a view of the source with an exact position, and
  * the stream is followed up to there in this process. Writers need not stop.
  */
-export async function alignHere(context: RunContext, planning: Planning): Promise<Aligned> {
+export async function alignHere(of: Followed): Promise<Aligned> {
+  const { context } = of;
   const session = await context.source.snapshot({ kind: 'again', handoff: handoffOf(context) }, context.stop);
   try {
-    await catchUp(context, planning, session.exactAt);
+    await catchUp(of, session.exactAt);
     context.stop.throwIfAborted();
   } catch (error) {
     await session[Symbol.asyncDispose]();

@@ -1,4 +1,4 @@
-import type { Instances, RunContext } from '../runtime/instances.ts';
+import type { Followed } from '../cutover/stream-options.ts';
 import { knownTables } from '../runtime/known-tables.ts';
 import { type Planning, planSinks } from '../runtime/planning.ts';
 import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
@@ -7,8 +7,7 @@ import { verifyError } from './errors.ts';
 import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
 
 export interface VerifyPipelineOptions {
-  readonly context: RunContext;
-  readonly instances: Instances;
+  readonly pipeline: Followed;
   /** This process holds the pipeline's lock: no run is under way elsewhere. */
   readonly locked: boolean;
   readonly compare?: Partial<CompareOptions>;
@@ -20,7 +19,7 @@ export interface VerifyPipelineOptions {
 }
 
 /** Plans the tables that the pipeline has, as a run would. */
-export async function planKnown(context: RunContext, instances: Instances): Promise<Planning> {
+export async function planKnown({ context, instances }: Followed): Promise<Planning> {
   const catalog = await context.source.catalog(context.stop);
   const known = knownTables(context.state, catalog, context.log);
   return planSinks(instances.sinks, known, true, context.stop);
@@ -28,7 +27,7 @@ export async function planKnown(context: RunContext, instances: Instances): Prom
 
 /** Verification with a run under way elsewhere, with none, or after the cut-over. */
 export async function verifyPipeline(options: VerifyPipelineOptions, planning: Planning): Promise<VerifyReport> {
-  const { context } = options;
+  const { context } = options.pipeline;
   const more = {
     compare: { ...compareDefaults, ...options.compare },
     log: context.log,
@@ -38,17 +37,17 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     repair: options.repair ?? false,
   };
   if (more.repair) refuseRepair(options);
-  return verifyAll(context.source, planning.sinks, () => alignFor(options, planning), more);
+  return verifyAll(context.source, planning.sinks, () => alignFor(options), more);
 }
 
-function alignFor(options: VerifyPipelineOptions, planning: Planning): Promise<Aligned> {
-  const { context, instances, locked } = options;
+function alignFor({ pipeline, locked, patience }: VerifyPipelineOptions): Promise<Aligned> {
+  const { context, instances } = pipeline;
   if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
-  if (locked) return alignHere(context, planning);
-  return alignThere(context, instances.store, options.patience ?? 600_000);
+  if (locked) return alignHere(pipeline);
+  return alignThere(context, instances.store, patience ?? 600_000);
 }
 
-function refuseRepair({ context, locked }: VerifyPipelineOptions): void {
+function refuseRepair({ pipeline: { context }, locked }: VerifyPipelineOptions): void {
   if (!locked) throw verifyError('PGS7006', 'a run of this pipeline is under way in another process');
   const phase = context.state.head?.phase;
   if (phase !== 'stream') throw verifyError('PGS7007', 'the pipeline is cut over: which side is right is not known');

@@ -48,10 +48,9 @@ async function resync(cli: Cli, file: string, patterns: readonly string[], signa
   await planSinks(instances.sinks, catalog, true, signal);
   await requestCopy(state, tables, sinks);
   const known = knownTables(state, catalog, context.log);
-  const planning = await planSinks(instances.sinks, known, true, signal);
   await using watching = watchSource(context, { lookEvery: 2000, logEvery: 10_000 });
   void watching;
-  await copyPending(context, { config, instances, catalog: known, planning });
+  await copyPending(context, { config, instances, catalog: known });
   for (const table of tables) {
     const rows = sinks.map((sink) => `${state.table(sink, table)?.rows ?? 0n} rows into ${sink}`).join(', ');
     say(`copied ${table}: ${rows}`);

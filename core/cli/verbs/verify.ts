@@ -29,12 +29,11 @@ export function register(program: Command, cli: Cli): void {
 
 async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
   await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
-  const { context, instances } = opened.pipeline;
-  const planning = await planKnown(context, instances);
+  const { pipeline } = opened;
+  const planning = await planKnown(pipeline);
   const report = await verifyPipeline(
     {
-      context,
-      instances,
+      pipeline,
       locked: opened.locked,
       only: flags.table ?? null,
       workers: flags.workers,
