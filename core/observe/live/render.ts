@@ -92,6 +92,7 @@ function tableLine(table: TableView, width: number, screen: Screen): string {
 
 function sinkLines(view: RunView, now: number, room: number): string[] {
   const sinks = [...view.sinks.values()];
+  if (sinks.length === 0) return [];
   const { changes, transactions } = view.rates;
   const pace = `  applying ${round(changes)} changes/s in ${round(transactions)} transactions/s`;
   // Two lines a sink where they fit, so that a narrow screen shows both halves.
