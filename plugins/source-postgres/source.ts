@@ -30,9 +30,13 @@ import { exportSnapshot } from './snapshot/export.ts';
 import { PostgresSnapshot, type SessionPositions } from './snapshot/session.ts';
 import { openStream } from './stream/open.ts';
 
-/** Wire bytes after which a batch of the stream is cut, and that are received ahead of the reader. */
-const batchBytes = 8 << 20;
-const bufferBytes = 32 << 20;
+/**
+ * Wire bytes after which a batch of the stream is cut, and that are received ahead of the reader. A decoded batch takes
+ * several times its wire size, and two to three are alive at a time: larger ones catch up no faster and take more memory
+ * (bench/catchup.ts, `--workloads single`).
+ */
+const batchBytes = 1 << 20;
+const bufferBytes = 8 << 20;
 
 type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
 

@@ -35,7 +35,7 @@ export interface StreamRunOptions {
 const tries = 12;
 /** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
 const patienceMs = 150_000;
-const mergeBytes = 16 * 1024 * 1024;
+const mergeBytes = 2 * 1024 * 1024;
 const flushAfter = 100;
 const noteEvery = 1000;
 const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
