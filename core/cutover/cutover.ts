@@ -119,7 +119,9 @@ async function finish({ say }: CutoverOptions, context: RunContext): Promise<voi
 }
 
 /** Takes down what a killed cut-over left, so that the pipeline can be run on. Returns whether there was something. */
-export async function abortCutover({ context }: CutoverOptions['pipeline']): Promise<readonly string[]> {
+export async function abortCutover({
+  context,
+}: Pick<CutoverOptions['pipeline'], 'context'>): Promise<readonly string[]> {
   const record = readRecord(context.state);
   if (record === null) return [];
   if (context.state.head?.phase !== 'stream')

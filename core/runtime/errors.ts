@@ -117,6 +117,13 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6016: {
+    title: 'A run is under way',
+    cause: 'The slot of the pipeline is being read, so dropping it would pull it from under a run.',
+    remedy: 'Stop the run first (Ctrl-C), then run cleanup again.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

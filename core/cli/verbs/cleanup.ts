@@ -1,30 +1,83 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
+import { PgsluiceError } from '../../api/error.ts';
+import { abortCutover } from '../../cutover/cutover.ts';
+import { formatBytes } from '../../observe/format.ts';
+import { assemble } from '../../runtime/assemble.ts';
 import { runtimeError } from '../../runtime/errors.ts';
+import type { OpenPipeline } from '../../runtime/open-pipeline.ts';
+import type { Source } from '../../api/source.ts';
+import { noMetrics } from '../../observe/no-metrics.ts';
+import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
+
+interface CleanupFlags {
+  readonly yes?: boolean;
+  readonly sourceOnly?: boolean;
+}
 
 /** `pgsluice cleanup FILE`: everything that the pipeline made on the source, and its state; repeatable. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('cleanup')
-    .description('drop what the pipeline made on the source (slot, publication, triggers) and its state')
+    .description('drop what the pipeline made on the source (slot, publication, triggers) and its state; repeatable')
     .argument('<file>', 'pipeline file')
     .option('--yes', 'do not ask')
-    .action((file: string, flags: { readonly yes?: boolean }) =>
-      cli.withSignals(async (signal) => {
-        const config = await cli.load(file);
-        if (flags.yes !== true) await ask(cli, `Drop slot, publication and state of pipeline ${config.pipeline}? `);
-        await using pipeline = await openFor(cli, { file, lock: 'hold', logTo: 'stderr', signal });
-        const { context, instances } = pipeline;
-        const dropped = [...(await context.source.control.cleanup())];
-        for (const { sink } of instances.sinks) dropped.push(...(await sink.cleanup()));
-        await instances.store.remove();
-        dropped.push(`state of pipeline ${config.pipeline}`);
-        for (const words of dropped) cli.stdout.write(`removed ${words}\n`);
-        cli.stdout.write("The target's tables and rows were left as they are.\n");
-      }),
-    );
+    .option('--source-only', 'only the source: for a target or checkpoint that is gone for good')
+    .action((file: string, flags: CleanupFlags) => cli.withSignals((signal) => cleanup(cli, file, flags, signal)));
+}
+
+async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: AbortSignal): Promise<void> {
+  const config = await cli.load(file);
+  const say = (line: string) => void cli.stdout.write(`${line}\n`);
+  if (flags.yes !== true) await ask(cli, `Drop slot, publication and state of pipeline ${config.pipeline}? `);
+  if (flags.sourceOnly === true) {
+    const log = await cli.logger('stderr');
+    await using instances = await assemble({ config, log, metrics: noMetrics, debugValues: false });
+    await refuseActive(instances.source);
+    for (const words of await instances.source.control.cleanup()) say(`removed ${words}`);
+    await tellIdle(instances.source, say);
+    return;
+  }
+  await using pipeline = await openFor(cli, { file, config, lock: 'hold', logTo: 'stderr', signal });
+  for (const words of await removeAll(pipeline)) say(`removed ${words}`);
+  say("The target's tables and rows were left as they are.");
+  await tellIdle(pipeline.context.source, say);
+}
+
+/**
+ * The state goes last: a cleanup that was killed finds it again, and with it what else there is. Each step looks at what is
+ * there, so it does not matter which of them an earlier crash left out.
+ */
+async function removeAll({ context, instances, config }: OpenPipeline): Promise<readonly string[]> {
+  const done: string[] = [];
+  const before = context.state.head !== null;
+  // A fence that a killed cut-over left would outlive the only record of how to take it down.
+  if (context.state.head?.phase === 'stream') done.push(...(await abortCutover({ context })).slice(1));
+  done.push(...(await context.source.control.cleanup()));
+  for (const { sink } of instances.sinks) done.push(...(await sink.cleanup()));
+  await instances.store.remove();
+  if (before) done.push(`state of pipeline ${config.pipeline}`);
+  return done.length === 0 ? ['nothing: there was nothing of this pipeline'] : done;
+}
+
+/** Without the checkpoint nobody can tell whether a run is under way, but a slot that is read can. */
+async function refuseActive({ control }: Source): Promise<void> {
+  const slot = await control.slot();
+  if (slot?.active !== true) return;
+  throw runtimeError('PGS6016', `slot ${slot.name} is being read: a run of this pipeline is under way`);
+}
+
+/** Slots that nobody reads keep WAL until the disk is full; whose they are, only their owner knows. */
+async function tellIdle({ control }: Source, say: (line: string) => void): Promise<void> {
+  try {
+    for (const { name, retainedBytes } of (await control.idleSlots?.()) ?? []) {
+      say(`note: slot ${name} is read by nobody and keeps ${formatBytes(retainedBytes)} of WAL on the source;`);
+      say(`      if it is of no use: SELECT pg_drop_replication_slot('${name}');`);
+    }
+  } catch (error) {
+    if (!(error instanceof PgsluiceError)) throw error;
+  }
 }
 
 async function ask(cli: Cli, question: string): Promise<void> {
