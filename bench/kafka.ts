@@ -46,7 +46,12 @@ async function pgsluice(file: string, directory: string): Promise<Ended> {
       '--import',
       join(root, 'bench', 'support', 'usage-at-exit.ts'),
       join(root, 'bin', 'pgsluice.js'),
-      ...['run', file, '--stop-at', 'now', '--log', 'json'],
+      'run',
+      file,
+      '--stop-at',
+      'now',
+      '--log',
+      'json',
     ],
     { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, BENCH_USAGE: usage } },
   );
