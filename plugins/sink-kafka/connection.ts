@@ -19,7 +19,7 @@ export interface Connection {
 }
 
 /** Which client where the file names none: see docs/kafka.md for the figures. */
-export const defaultClient = 'kafkajs';
+export const defaultClient = 'platformatic';
 
 export async function connection(
   options: KafkaOptions,

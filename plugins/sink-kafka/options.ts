@@ -185,7 +185,7 @@ const connectionOptions: { readonly [key: string]: JsonSchema } = {
     items: { type: 'string', minLength: 1 },
     description: 'host:port of some of the brokers.',
   },
-  client: choice('Client library.', ['kafkajs', 'platformatic']),
+  client: choice('Client library.', ['platformatic', 'kafkajs'], 'platformatic'),
   delivery: choice(
     'exactly_once: records and position in one Kafka transaction.',
     ['at_least_once', 'exactly_once'],
