@@ -35,6 +35,8 @@ export interface SinkTraits {
   readonly messages: boolean;
   /** It carries out the `schema` of messages; else DDL of the source only changes the rows that it gets. */
   readonly schemaChanges?: boolean;
+  /** Objects that need a column or table that the target shall not have are left out; else they are an error. */
+  readonly leavesDependents?: boolean;
   /**
    * It cannot take back what a broken copy wrote (a log): after such a copy it wants all changes since the first handoff, also
    * those that the second snapshot holds already, so that rows deleted in between are deleted downstream, too.

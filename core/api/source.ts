@@ -122,6 +122,21 @@ export interface TablePresence {
   readonly listed: readonly string[] | null;
 }
 
+/** A table, or columns of it, that a target shall not have as they are. */
+export interface Going {
+  readonly schema: string;
+  readonly name: string;
+  /** Null: the table itself. */
+  readonly columns: readonly string[] | null;
+}
+/** An object of the schema that needs what is going. */
+export interface Dependent {
+  /** As pg_describe_object says it. */
+  readonly object: string;
+  /** `schema.table` or `schema.table.column` that it needs. */
+  readonly needs: string;
+}
+
 /** Things on the source that outlive a process, and messages through its WAL. */
 export interface SourceControl {
   /** Current end of WAL, flushed: what `--stop-at now` means. */
@@ -136,6 +151,8 @@ export interface SourceControl {
   readonly fence?: WriteFence;
   /** All user tables, to find those that were dropped, made anew, or taken out of the publication. */
   tables?(): Promise<readonly TablePresence[]>;
+  /** Views, policies and the like that could not be without these tables and columns. */
+  dependents?(going: readonly Going[]): Promise<readonly Dependent[]>;
   /** Slots of this database that nobody reads, whoever made them. */
   idleSlots?(): Promise<readonly IdleSlot[]>;
 }

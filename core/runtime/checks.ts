@@ -2,6 +2,7 @@ import type { CheckReport, Finding } from '../api/check.ts';
 import { type ExitCode, PgsluiceError } from '../api/error.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { checkErrors } from './check-errors.ts';
+import { cannotStay, cannotStayFinding } from './ddl/survivors.ts';
 import type { Instances, RunContext } from './instances.ts';
 import { allOf, planSinks } from './planning.ts';
 
@@ -71,6 +72,11 @@ async function ask(
     const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', context.stop);
     for (const sink of planning.sinks) {
       await asked(`sink ${sink.name}`, () => sink.sink.check(sink.plans, report, context.stop));
+      const phase = context.state.head?.phase ?? 'starting';
+      if (phase !== 'starting') continue;
+      await asked(`sink ${sink.name}`, async () => {
+        for (const lost of await cannotStay(context.source, sink, catalog)) report.add(cannotStayFinding(sink, lost));
+      });
     }
   });
 }

@@ -14,6 +14,7 @@ export async function readTraits(sessions: Sessions, options: BulkOptions): Prom
     keepsPosition: true,
     messages: false,
     schemaChanges: true,
+    leavesDependents: options.dependents === 'cascade',
   };
 }
 

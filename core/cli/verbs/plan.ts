@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { printPlan } from '../../plan/print.ts';
 import { publishedTables } from '../../plan/publication.ts';
+import { cannotStay, printCannotStay } from '../../runtime/ddl/survivors.ts';
 import { planSinks } from '../../runtime/planning.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -19,10 +20,12 @@ export function register(program: Command, cli: Cli): void {
         const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', signal);
         const published = publishedTables(
           planning.sinks.map((sink) => sink.plans),
-          catalog.identity.version,
+          // With `ddl: follow` nothing is left out of the publication.
+          config.ddl === 'follow' ? 0 : catalog.identity.version,
         );
         for (const sink of planning.sinks) {
           cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published)}\n`);
+          cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog)));
         }
       }),
     );

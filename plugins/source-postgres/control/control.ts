@@ -1,8 +1,17 @@
 import type pg from 'pg';
 import { parseLsn } from '../../../core/api/lsn.ts';
 import type { SequenceState } from '../../../core/api/snapshot.ts';
-import type { IdleSlot, SlotStatus, SourceControl, TablePresence, WriteFence } from '../../../core/api/source.ts';
+import type {
+  Dependent,
+  Going,
+  IdleSlot,
+  SlotStatus,
+  SourceControl,
+  TablePresence,
+  WriteFence,
+} from '../../../core/api/source.ts';
 import { quoteIdent } from '../../postgres-common/quote.ts';
+import { readDependents } from '../ddl/dependents.ts';
 import { removeDdl } from '../ddl/install.ts';
 import { readPublished } from '../ddl/published.ts';
 import { type SourceAccess, withClient } from '../session.ts';
@@ -49,6 +58,10 @@ export class PostgresControl implements SourceControl {
 
   tables(): Promise<readonly TablePresence[]> {
     return this.#ask((client) => readPublished(client, this.#access.publication));
+  }
+
+  dependents(going: readonly Going[]): Promise<readonly Dependent[]> {
+    return this.#ask((client) => readDependents(client, going));
   }
 
   cleanup(): Promise<readonly string[]> {

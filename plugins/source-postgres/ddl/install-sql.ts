@@ -42,7 +42,10 @@ export function installSql(objects: DdlObjects): string {
     rewriteSql(objects),
     ...triggerSql(objects),
     `INSERT INTO ${names.memory} SELECT c.oid, ${names.describe}(c.oid) FROM pg_catalog.pg_class c
-       WHERE c.relkind IN ('r', 'p') AND ${names.chosen}(c.oid) ON CONFLICT (oid) DO NOTHING`,
+       WHERE ${names.chosen}(c.oid) AND (c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r
+         JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
+         WHERE r.prrelid = c.oid AND p.pubname = ${quoteLiteral(objects.publication)}))
+       ON CONFLICT (oid) DO NOTHING`,
   ].join(';\n');
 }
 
