@@ -71,7 +71,7 @@ for (const [what, spoil] of Object.entries(halves)) {
   test(`cleans up ${what}`, { timeout: 120_000 }, async () => {
     const { source, target, file } = await pair();
     const run = await cli(['run', file, '--stop-at', 'now']);
-  assert.equal(run.code, 0, run.stderr);
+    assert.equal(run.code, 0, run.stderr);
     await spoil({ source, target });
     const done = await cli(['cleanup', file, '--yes']);
     assert.equal(done.code, 0, done.stdout + done.stderr);
