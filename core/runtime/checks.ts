@@ -12,15 +12,13 @@ export async function runChecks(
   instances: Instances,
   config: PipelineConfig,
 ): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  await ask({ context, instances, config }, findings, async (subject, question) => {
+  return ask({ context, instances, config }, async (subject, found, question) => {
     try {
       await question();
     } catch (error) {
-      findings.push(...findingsOf(error, subject));
+      found.push(...findingsOf(error, subject));
     }
   });
-  return findings;
 }
 
 export interface PreflightOptions {
@@ -42,8 +40,7 @@ export async function preflight(options: PreflightOptions): Promise<void> {
   const { context, skip } = options;
   const { head } = context.state;
   if (head !== null && head.phase !== 'starting') return;
-  const findings: Finding[] = [];
-  await ask(options, findings, (_subject, question) => question());
+  const findings = await ask(options, (_subject, _found, question) => question());
   const counted = findings.filter(({ check }) => !skip.includes(check));
   for (const finding of counted) if (finding.level === 'warning') warn(context, finding);
   const errors = counted.filter(({ level }) => level === 'error');
@@ -58,27 +55,37 @@ export async function preflight(options: PreflightOptions): Promise<void> {
   throw allOf(lines);
 }
 
-type Ask = (subject: string, question: () => Promise<void>) => Promise<void>;
+type Ask = (subject: string, found: Finding[], question: () => Promise<void>) => Promise<void>;
 
+/** Source and sinks at the same time: with thousands of tables either takes a while. The source's findings come first. */
 async function ask(
   { context, instances, config }: Omit<PreflightOptions, 'skip'>,
-  findings: Finding[],
   asked: Ask,
-): Promise<void> {
-  const report: CheckReport = { add: (finding) => void findings.push(finding) };
-  await asked('source', () => context.source.check(report, context.stop));
-  await asked('plan', async () => {
-    const catalog = await context.source.catalog(context.stop);
-    const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', context.stop);
-    for (const sink of planning.sinks) {
-      await asked(`sink ${sink.name}`, () => sink.sink.check(sink.plans, report, context.stop));
-      const phase = context.state.head?.phase ?? 'starting';
-      if (phase !== 'starting') continue;
-      await asked(`sink ${sink.name}`, async () => {
-        for (const lost of await cannotStay(context.source, sink, catalog)) report.add(cannotStayFinding(sink, lost));
-      });
-    }
-  });
+): Promise<readonly Finding[]> {
+  const { source, stop } = context;
+  const ofSource: Finding[] = [];
+  const ofSinks: Finding[] = [];
+  const both = await Promise.allSettled([
+    asked('source', ofSource, () => source.check(reportTo(ofSource), stop)),
+    asked('plan', ofSinks, async () => {
+      const catalog = await source.catalog(stop);
+      const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', stop);
+      const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
+      for (const sink of planning.sinks) {
+        await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop));
+        if (!fresh) continue;
+        await asked(`sink ${sink.name}`, ofSinks, async () => {
+          for (const lost of await cannotStay(source, sink, catalog)) ofSinks.push(cannotStayFinding(sink, lost));
+        });
+      }
+    }),
+  ]);
+  for (const one of both) if (one.status === 'rejected') throw one.reason;
+  return [...ofSource, ...ofSinks];
+}
+
+function reportTo(findings: Finding[]): CheckReport {
+  return { add: (finding) => void findings.push(finding) };
 }
 
 function findingsOf(error: unknown, subject: string): Finding[] {
