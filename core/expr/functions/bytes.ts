@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Expr } from '../../api/expr.ts';
 import { dataError, unsupportedForm } from '../errors.ts';
 import { type Entry, type Refusal, strict, strictWith } from '../table.ts';
 import { decodeEscape } from '../values/text.ts';
 import { substring } from './text.ts';
 
-const digest = (algorithm: string, bytes: Buffer | string): Buffer => createHash(algorithm).update(bytes).digest();
+const digest = (algorithm: string, bytes: Buffer | string): Buffer => hash(algorithm, bytes, 'buffer');
 
 function encode(bytes: Buffer, format: string): string {
   switch (format.toLowerCase()) {

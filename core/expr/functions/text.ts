@@ -52,7 +52,11 @@ function position(text: string, part: string): number {
   const at = text.indexOf(part);
   return at < 0 ? 0 : charLength(text.slice(0, at)) + 1;
 }
+const astral = /[\ud800-\udfff]/;
+
 function translate(text: string, from: string, to: string): string {
+  if (from.length <= 64 && !astral.test(text) && !astral.test(from) && !astral.test(to))
+    return translateBmp(text, from, to);
   const target = charsOf(to);
   const map = new Map<string, string>();
   charsOf(from).forEach((c, i) => {
@@ -61,6 +65,18 @@ function translate(text: string, from: string, to: string): string {
   return charsOf(text)
     .map((c) => map.get(c) ?? c)
     .join('');
+}
+/** Without surrogates a character is a unit, and a short list is searched faster than a map is made. */
+function translateBmp(text: string, from: string, to: string): string {
+  let out = '';
+  let kept = 0;
+  for (let i = 0; i < text.length; i++) {
+    const at = from.indexOf(text[i] as string);
+    if (at < 0) continue;
+    out += text.slice(kept, i) + (to[at] ?? '');
+    kept = i + 1;
+  }
+  return kept === 0 ? text : out + text.slice(kept);
 }
 function overlay(text: string, by: string, from: number, count: number): string {
   if (from <= 0) throw dataError('22011', 'negative substring length not allowed');
