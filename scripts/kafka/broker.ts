@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from '../../core/servers/free-port.ts';
 import { watch } from '../../core/servers/watchdog.ts';
-import { classPath, resolveKafka } from './resolve.ts';
+import { cacheFolder, classPath, resolveKafka } from './resolve.ts';
 
 const run = promisify(execFile);
 const small = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData'];
@@ -140,10 +140,15 @@ export class LocalBroker implements AsyncDisposable {
         `${name}=${value.replaceAll('{port}', String(this.port)).replaceAll('{controller}', String(controller))}\n`,
     );
     await writeFile(this.#properties, text.join(''));
+    const data = join(this.#directory, 'data');
+    // What formatting writes is the same for every node without users: once per release is enough.
+    const formatted = join(cacheFolder, `${this.version}.formatted`);
+    if (settings.scram === undefined && (await copied(formatted, data))) return;
     const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url');
     const scram = (settings.scram ?? []).flatMap((user) => ['--add-scram', user]);
     const args = ['format', '-t', id, '-c', this.#properties, ...scram];
     await this.tool('kafka.tools.StorageTool', args);
+    if (settings.scram === undefined) await cp(data, formatted, { recursive: true, force: true });
   }
 
   async #ready(child: ChildProcess): Promise<void> {
@@ -168,5 +173,16 @@ export class LocalBroker implements AsyncDisposable {
       socket.once('connect', () => end(true));
       socket.once('error', () => end(false));
     });
+  }
+}
+
+/** Whether there was a formatted folder to copy. The last file that formatting writes must be in it. */
+async function copied(from: string, to: string): Promise<boolean> {
+  try {
+    await readFile(join(from, 'meta.properties'));
+    await cp(from, to, { recursive: true });
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const root = join(import.meta.dirname, '..', '..');
+/** Releases and what is made of them. */
+export const cacheFolder = join(import.meta.dirname, '..', '..', '.cache', 'kafka');
 
 /** The releases that tests use: the newest line, and the last with ZooKeeper-era protocol versions. */
 export const kafkaVersions = { current: '4.1.1', previous: '3.9.1' } as const;
@@ -26,11 +27,10 @@ export async function missingTools(): Promise<string | null> {
  * once: each resolves into a folder of its own, the first to finish gives it the name.
  */
 export async function resolveKafka(version: string): Promise<string> {
-  const cache = join(root, '.cache', 'kafka');
-  const folder = join(cache, version);
+  const folder = join(cacheFolder, version);
   if (await exists(join(folder, `kafka_2.13-${version}.jar`))) return folder;
-  await mkdir(cache, { recursive: true });
-  const fresh = join(cache, `${version}.${process.pid}`);
+  await mkdir(cacheFolder, { recursive: true });
+  const fresh = join(cacheFolder, `${version}.${process.pid}`);
   const args = ['-B', '-q', '-f', join(import.meta.dirname, 'pom.xml'), `-Dkafka.version=${version}`];
   try {
     await run(

@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { kafkaAvailable, type ReadRecord, ownBroker, readAll, unique } from '../support/kafka.ts';
+import { kafkaAvailable, ownBroker, unique } from '../support/kafka.ts';
+import { type ReadRecord, readAll } from '../support/kafka-read.ts';
 
 /** KAFKA_CLIENTS=kafkajs,platformatic for both. */
 const clients = (process.env['KAFKA_CLIENTS'] ?? 'kafkajs').split(',');

@@ -3,7 +3,8 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { fold } from '../support/kafka-fold.ts';
-import { kafkaAvailable, ownBroker, readAll } from '../support/kafka.ts';
+import { kafkaAvailable, ownBroker } from '../support/kafka.ts';
+import { readAll } from '../support/kafka-read.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
 interface Report {

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { assertKeyOrder, assertSame, eventOf, fold, streamEvents } from '../support/kafka-fold.ts';
-import { kafkaAvailable, type ReadRecord, ownBroker, readAll } from '../support/kafka.ts';
+import { kafkaAvailable, ownBroker } from '../support/kafka.ts';
+import { type ReadRecord, readAll } from '../support/kafka-read.ts';
 import { initWorkload, Workload, workloadTables } from '../support/kafka-workload.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kafkaVersions } from '../../scripts/kafka/resolve.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
-import { kafkaAvailable, ownBroker, readAll, unique } from '../support/kafka.ts';
+import { kafkaAvailable, ownBroker, unique } from '../support/kafka.ts';
+import { readAll } from '../support/kafka-read.ts';
 import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
 
 if (process.env['KAFKA_BROKERS'] === undefined && (await kafkaAvailable())) {

@@ -8,7 +8,8 @@ import { freePort } from '../../core/servers/free-port.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import { cli, pipelineFile } from '../support/cli.ts';
-import { kafkaAvailable, ownBroker, readAll, testAdmin, unique } from '../support/kafka.ts';
+import { kafkaAvailable, ownBroker, testAdmin, unique } from '../support/kafka.ts';
+import { readAll } from '../support/kafka-read.ts';
 import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
 import { database, server } from '../support/servers.ts';
 

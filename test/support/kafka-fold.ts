@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { ReadRecord } from './kafka.ts';
+import type { ReadRecord } from './kafka-read.ts';
 import type { TestDatabase } from './servers.ts';
 
 /** A change event in Debezium's form, as far as the tests read it; 64-bit positions stay exact in these tests' databases. */

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 import { withoutNegativeTimers } from '../../plugins/sink-kafka/client/kafkajs-timers.ts';
 import { type BrokerSettings, LocalBroker } from '../../scripts/kafka/broker.ts';
@@ -73,55 +72,4 @@ export interface ReadRecord {
   readonly key: string | null;
   readonly value: string | null;
   readonly headers: Readonly<Record<string, string>>;
-}
-
-/** Everything that a read_committed consumer (kafkajs) sees in the topics now, by topic, partition and offset. */
-export async function readAll(addresses: readonly string[], topics: readonly string[]): Promise<ReadRecord[]> {
-  withoutNegativeTimers();
-  const kafka = new kafkajs.Kafka({ brokers: [...addresses], logLevel: kafkajs.logLevel.NOTHING });
-  const admin = kafka.admin();
-  await admin.connect();
-  const listed = await admin.listTopics();
-  const present = topics.filter((topic) => listed.includes(topic));
-  const ends = new Map<string, bigint>();
-  for (const topic of present) {
-    for (const { partition, high, low } of await admin.fetchTopicOffsets(topic)) {
-      if (high !== low) ends.set(`${topic} ${partition}`, BigInt(high));
-    }
-  }
-  await admin.disconnect();
-  const records: ReadRecord[] = [];
-  if (ends.size === 0) return records;
-  const consumer = kafka.consumer({ groupId: unique('reader'), readUncommitted: false });
-  await consumer.connect();
-  await consumer.subscribe({ topics: present, fromBeginning: true });
-  let progress = Date.now();
-  await consumer.run({
-    eachBatchAutoResolve: true,
-    eachBatch: async ({ batch }) => {
-      progress = Date.now();
-      for (const message of batch.messages) records.push(recordOf(batch.topic, batch.partition, message));
-      if (BigInt(batch.lastOffset()) + 1n >= (ends.get(`${batch.topic} ${batch.partition}`) ?? 0n)) {
-        ends.delete(`${batch.topic} ${batch.partition}`);
-      }
-    },
-  });
-  // A log that ends in markers hands out no last record: silence is the end, too.
-  while (ends.size > 0 && Date.now() - progress < 2500) await sleep(20);
-  await consumer.disconnect();
-  return records.sort((a, b) =>
-    a.topic !== b.topic ? (a.topic < b.topic ? -1 : 1) : a.partition - b.partition || Number(a.offset - b.offset),
-  );
-}
-
-function recordOf(topic: string, partition: number, message: kafkajs.KafkaMessage): ReadRecord {
-  const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]);
-  return {
-    topic,
-    partition,
-    offset: BigInt(message.offset),
-    key: message.key?.toString() ?? null,
-    value: message.value?.toString() ?? null,
-    headers: Object.fromEntries(headers) as Record<string, string>,
-  };
 }
