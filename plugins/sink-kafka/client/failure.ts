@@ -46,14 +46,15 @@ function isBusyCoordinator(error: unknown): boolean {
 /** Milliseconds for which a coordinator may be busy with the transaction before. */
 const patience = 60_000;
 
-/** Repeats what a busy coordinator refuses, with pauses of 5 to 200 ms. */
-export async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+/** Repeats what a busy coordinator refuses, with pauses of 5 to 200 ms; `also`: names of protocol errors that pass, too. */
+export async function patiently<T>(ask: () => Promise<T>, also: readonly string[] = []): Promise<T> {
   const deadline = Date.now() + patience;
   for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
     try {
       return await ask();
     } catch (error) {
-      if (!isBusyCoordinator(error) || Date.now() > deadline) throw error;
+      const passes = isBusyCoordinator(error) || failureOf(error).protocol.some((name) => also.includes(name));
+      if (!passes || Date.now() > deadline) throw error;
     }
     await sleep(pause);
   }

@@ -72,7 +72,8 @@ class WireProducer implements Producer {
         const asked = initProducerIdV4.api.async(to, transactionalId, transactionTimeout, none, noEpoch);
         const { producerId, producerEpoch } = await this.#cluster.ask(asked);
         return { producerId, producerEpoch };
-      });
+        // It has moved, or the broker has only just started: it is asked for again.
+      }, ['NOT_COORDINATOR']);
     } catch (error) {
       throw asKafkaError(error, 'cannot connect to Kafka');
     }
