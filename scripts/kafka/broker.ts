@@ -133,6 +133,9 @@ export class LocalBroker implements AsyncDisposable {
       'transaction.state.log.min.isr': '1',
       'group.initial.rebalance.delay.ms': '0',
       'auto.create.topics.enable': 'false',
+      // After a crash the controller takes the node back only when its session has ended.
+      'broker.heartbeat.interval.ms': '500',
+      'broker.session.timeout.ms': '3000',
       ...settings.properties,
     };
     const text = Object.entries(lines).map(

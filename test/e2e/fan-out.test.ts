@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { fold } from '../support/kafka-fold.ts';
-import { kafkaAvailable, ownBroker } from '../support/kafka.ts';
+import { ownBroker, ownBrokersAvailable } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
@@ -38,7 +38,7 @@ async function count(db: TestDatabase, table = 'orders'): Promise<number> {
   return row!.n;
 }
 
-if (await kafkaAvailable()) {
+if (await ownBrokersAvailable()) {
   const postgres = await server(17);
   const broker = await ownBroker();
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { assertKeyOrder, assertSame, eventOf, fold, streamEvents } from '../support/kafka-fold.ts';
-import { kafkaAvailable, ownBroker } from '../support/kafka.ts';
+import { ownBroker, ownBrokersAvailable } from '../support/kafka.ts';
 import { type ReadRecord, readAll } from '../support/kafka-read.ts';
 import { initWorkload, Workload, workloadTables } from '../support/kafka-workload.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
@@ -64,7 +64,7 @@ function count(records: readonly ReadRecord[], table: string, op: string): numbe
   return ids.size;
 }
 
-if (await kafkaAvailable()) {
+if (await ownBrokersAvailable()) {
   const postgres = await server(17);
   const broker = await ownBroker();
   for (const client of clients) {

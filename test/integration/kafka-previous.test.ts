@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kafkaVersions } from '../../scripts/kafka/resolve.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
-import { kafkaAvailable, ownBroker, unique } from '../support/kafka.ts';
+import { ownBroker, ownBrokersAvailable, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
 
-if (process.env['KAFKA_BROKERS'] === undefined && (await kafkaAvailable())) {
+if (await ownBrokersAvailable()) {
   test('Kafka 3.9: written exactly once, read by its own console consumer', async () => {
     const broker = await ownBroker(kafkaVersions.previous);
     const pipeline = unique();

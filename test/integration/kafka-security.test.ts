@@ -8,7 +8,7 @@ import { freePort } from '../../core/servers/free-port.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import { cli, pipelineFile } from '../support/cli.ts';
-import { kafkaAvailable, ownBroker, testAdmin, unique } from '../support/kafka.ts';
+import { ownBroker, ownBrokersAvailable, testAdmin, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
 import { database, server } from '../support/servers.ts';
@@ -19,7 +19,7 @@ const table = notes();
 const plainLogin = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
 const scramLogin = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
 
-if (process.env['KAFKA_BROKERS'] === undefined && (await kafkaAvailable())) {
+if (await ownBrokersAvailable()) {
   const directory = await mkdtemp(join(tmpdir(), 'pgsluice-tls-'));
   after(() => rm(directory, { recursive: true, force: true }));
   const keystore = join(directory, 'keystore.pem');

@@ -5,7 +5,7 @@ import { batch, context, insert, never, notes, transaction } from './kafka-batch
  * Child process of the fault tests: writes transactions `from` to `to`, two rows each, going on from what the sink holds (or
  * from the position on the command line), tells each durable position on stdout, and resumes after errors to be tried again.
  */
-const [pipeline = '', brokers = '', client = 'kafkajs', delivery = 'at_least_once', last = '100', from = '0'] =
+const [pipeline = '', brokers = '', client = 'platformatic', delivery = 'at_least_once', last = '100', from = '0'] =
   process.argv.slice(2);
 const options = {
   brokers: brokers.split(','),

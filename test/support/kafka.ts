@@ -17,7 +17,16 @@ export async function kafkaAvailable(): Promise<boolean> {
     after(async () => (await shared?.catch(() => null))?.remove());
     return true;
   }
-  const message = `KAFKA TESTS LEFT OUT: ${why}, and KAFKA_BROKERS is not set`;
+  return leftOut(`KAFKA TESTS LEFT OUT: ${why}, and KAFKA_BROKERS is not set`);
+}
+
+/** For tests that stop their broker or configure it: a foreign one is of no use to them. */
+export async function ownBrokersAvailable(): Promise<boolean> {
+  const why = await missingTools();
+  return why === null || leftOut(`KAFKA TESTS THAT NEED A BROKER OF THEIR OWN LEFT OUT: ${why}`);
+}
+
+function leftOut(message: string): false {
   process.stderr.write(`\n*** ${message} ***\n\n`);
   if (process.env['CI'] === 'true') {
     test('a Kafka broker is available', () => {
