@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { PluginContext } from '../../core/api/context.ts';
 import { connect, destroy, disconnect } from '../postgres-common/connect.ts';
+import { type LockWatch, watchLocks } from '../postgres-common/lock-watch.ts';
 import { fromPg } from '../postgres-common/pg-error.ts';
 import type { BulkOptions } from './options.ts';
 
@@ -25,6 +26,8 @@ export class Sessions {
   readonly #context: PluginContext;
   readonly #idle: pg.Client[] = [];
   #powers: Promise<Powers> | null = null;
+  #busy = 0;
+  #locks: LockWatch | null = null;
 
   constructor(options: BulkOptions, context: PluginContext) {
     this.#options = options;
@@ -38,6 +41,8 @@ export class Sessions {
   /** Runs `work` on a connection of its own. An error leaves no transaction open; errors of pg come out as ours. */
   async query<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     const client = this.#idle.pop() ?? (await this.#open());
+    this.#locks ??= this.#watch();
+    this.#busy++;
     try {
       const result = await work(client);
       this.#idle.push(client);
@@ -47,6 +52,8 @@ export class Sessions {
       // Not from the server: a broken stream of frames, a stop that was asked for.
       if (error instanceof RangeError || (error as Error).name === 'AbortError') throw error;
       throw fromPg(error, { connection: this.name }, this.#context.debugValues);
+    } finally {
+      this.#busy--;
     }
   }
 
@@ -69,14 +76,22 @@ export class Sessions {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#locks?.stop();
     await Promise.all(this.#idle.splice(0).map((client) => disconnect(client)));
   }
 
+  #connect(): Promise<pg.Client> {
+    return connect(this.#options, { name: this.name, applicationName: `pgsluice ${this.#context.pipeline}` });
+  }
+
+  #watch(): LockWatch {
+    const { pipeline, log } = this.#context;
+    const application = `pgsluice ${pipeline}`;
+    return watchLocks({ open: () => this.#connect(), application, side: 'target', log, when: () => this.#busy > 0 });
+  }
+
   async #open(): Promise<pg.Client> {
-    const client = await connect(this.#options, {
-      name: this.name,
-      applicationName: `pgsluice ${this.#context.pipeline}`,
-    });
+    const client = await this.#connect();
     try {
       await client.query(
         `SET synchronous_commit = off; SET check_function_bodies = off; SET row_security = off;

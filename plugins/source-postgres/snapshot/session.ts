@@ -4,9 +4,10 @@ import type { HandoffLsn, SnapshotLsn } from '../../../core/api/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../../core/api/relation.ts';
 import type { CopyChunk, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
+import { type LockWatch, watchLocks } from '../../postgres-common/lock-watch.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { sourceError } from '../errors.ts';
-import type { SourceAccess } from '../session.ts';
+import { lockWatchOf, type SourceAccess } from '../session.ts';
 import { type TableSize, cutChunks } from './chunks.ts';
 import { CopyOut } from './copy-out.ts';
 import { copyRows } from './copy-rows.ts';
@@ -27,6 +28,8 @@ export class PostgresSnapshot implements SnapshotSession {
   readonly sees?: string;
   readonly takenAt: bigint;
   readonly #access: SourceAccess;
+  /** The dump of the schema and the copies wait for whoever holds a table. */
+  readonly #locks: LockWatch;
   readonly #workers: SnapshotWorkers;
   readonly #keeper: SnapshotWorkers;
   #sizes: Promise<ReadonlyMap<number, TableSize>> | null = null;
@@ -43,6 +46,7 @@ export class PostgresSnapshot implements SnapshotSession {
     this.#keeper = held.keeper;
     this.#workers = held.workers;
     this.takenAt = held.takenAt;
+    this.#locks = watchLocks(lockWatchOf(access));
   }
 
   /** Imports the snapshot on all connections; when it resolves, its exporter may go. */
@@ -99,6 +103,7 @@ export class PostgresSnapshot implements SnapshotSession {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#locks.stop();
     await Promise.all([this.#workers[Symbol.asyncDispose](), this.#keeper[Symbol.asyncDispose]()]);
   }
 
