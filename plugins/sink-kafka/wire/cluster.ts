@@ -27,6 +27,8 @@ export class Cluster {
       ...connection
     } = platformaticBase(options);
     this.#pool = new ConnectionPool(clientId, connection);
+    // The pool listens for one error of a connection; one more would end the process. Whoever waits is told in any case.
+    this.#pool.on('connecting', ({ connection: made }) => made.on('error', () => {}));
     this.#bootstrap = options.brokers.map(nodeOf);
     this.#deadline = options.connectTimeout + options.requestTimeout;
   }
