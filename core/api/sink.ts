@@ -123,7 +123,8 @@ export interface Sink extends AsyncDisposable {
     tables: readonly { readonly schema: string; readonly name: string }[],
     signal: AbortSignal,
   ): Promise<readonly (readonly Column[] | null)[]>;
-  check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal): Promise<void>;
+  /** Looks only. `copies`: rows will be copied into its tables; not with `snapshot.mode: never`, where they may hold some. */
+  check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void>;
   /** Removes the state that this pipeline keeps in the target (never a user's table). Returns what it removed, in words. */
   cleanup(): Promise<readonly string[]>;
 }

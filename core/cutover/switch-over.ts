@@ -38,10 +38,11 @@ export async function switchOver(of: Switch): Promise<Switched> {
   const { options, context } = of;
   const { state } = context;
   let record: CutoverRecord = { fence: of.before?.fence ?? null, wayBack: options.wayBack };
+  await using open = new AsyncDisposableStack();
   await using undo = new AsyncDisposableStack();
   undo.defer(() => takeDown(of, record));
   await writeRecord(state, record);
-  const back = options.wayBack === null ? null : await openBack(of, options.wayBack, undo);
+  const back = options.wayBack === null ? null : await openBack(of, options.wayBack, { open, undo });
   failpoint('cutover-way-back');
   let follower = await follow(of, undo);
   await follower.barrier();
@@ -80,10 +81,14 @@ async function follow({ pipeline }: Switch, undo: AsyncDisposableStack): Promise
   return follower;
 }
 
-async function openBack({ options, planning }: Switch, file: string, undo: AsyncDisposableStack): Promise<WayBack> {
+async function openBack(
+  { options, planning }: Switch,
+  file: string,
+  stacks: { readonly open: AsyncDisposableStack; readonly undo: AsyncDisposableStack },
+): Promise<WayBack> {
   const { pipeline, openBack: open } = options;
-  const back = undo.use(await WayBack.prepare({ pipeline, planning, file, open }));
-  undo.defer(() => back.remove().catch(() => {}));
+  const back = stacks.open.use(await WayBack.prepare({ pipeline, planning, file, open }));
+  stacks.undo.defer(() => back.remove().catch(() => {}));
   options.say(`the way back is planned: pipeline ${back.name} in ${file}`);
   return back;
 }

@@ -68,11 +68,12 @@ async function ask(
   const both = await Promise.allSettled([
     asked('source', ofSource, () => source.check(reportTo(ofSource), stop)),
     asked('plan', ofSinks, async () => {
+      const copies = config.snapshot.mode !== 'never';
       const catalog = await source.catalog(stop);
       const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', stop);
       const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
       for (const sink of planning.sinks) {
-        await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop));
+        await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop, copies));
         if (!fresh) continue;
         await asked(`sink ${sink.name}`, ofSinks, async () => {
           for (const lost of await cannotStay(source, sink, catalog)) ofSinks.push(cannotStayFinding(sink, lost));

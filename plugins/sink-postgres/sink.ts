@@ -46,9 +46,9 @@ export class PostgresSink implements Sink {
     return readTraits(this.#sessions, this.#options);
   }
 
-  async check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal): Promise<void> {
+  async check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void> {
     signal.throwIfAborted();
-    await checkTarget(this.#sessions, { options: this.#options, context: this.#context }, plans, report);
+    await checkTarget(this.#sessions, { options: this.#options, context: this.#context, copies }, plans, report);
   }
 
   describe(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { PgsluiceError } from '../../core/api/error.ts';
 import { Feed, type LogLine, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
-import { database, server } from '../support/servers.ts';
+import { database, dropDatabase, server } from '../support/servers.ts';
 
 const shared = await server(15);
 const many = (n: number, from = 1) => Array.from({ length: n }, (_, i) => String(from + i));
@@ -11,7 +11,10 @@ const many = (n: number, from = 1) => Array.from({ length: n }, (_, i) => String
 async function setup(sql: string) {
   const db = await database(shared);
   const user = `u_${db.name}`;
-  after(() => shared.query(`DROP ROLE ${user}`));
+  after(async () => {
+    await dropDatabase(db);
+    await shared.query(`DROP ROLE ${user}`);
+  });
   await db.query(`CREATE ROLE ${user} LOGIN PASSWORD 'local-only'; GRANT CREATE ON DATABASE ${db.name} TO ${user};
     GRANT ALL ON SCHEMA public TO ${user}; SET ROLE ${user}; ${sql}`);
   const url = shared.url(db.name, user);

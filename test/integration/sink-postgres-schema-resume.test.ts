@@ -69,6 +69,7 @@ async function attempt(source: TestDatabase, target: TestDatabase, done: Map<str
   await using run = await openCopy({
     source: source.url,
     target: { url: target.url },
+    pipeline: source.name,
     exclude: ['public.gone'],
     chunkBytes: 8192,
     steps: [{ transform: rename({ to: 'public.kept' }), tables: ['public.parent'], label: 'rename' }],

@@ -78,9 +78,9 @@ for (const [from, to] of [
     await fill(source);
     const target = await database(await server(to), 'copy');
     await target.query(richRoles);
-    await using run = await copyDatabase({ source: source.url, target: { url: target.url } });
+    await using run = await copyDatabase({ source: source.url, target: { url: target.url }, pipeline: 'cleaned' });
     assert.deepEqual(await run.sink.cleanup(), [
-      'state of pipeline copy in schema pgsluice of the target',
+      'state of pipeline cleaned in schema pgsluice of the target',
       'schema pgsluice of the target',
     ]);
     const expected = from === to ? source : await plainCopy(source, to);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { LoadResult, Sink } from '../../core/api/sink.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { Source } from '../../core/api/source.ts';
@@ -32,7 +33,8 @@ export async function newSink(options: PostgresSinkOptions, pipeline: string, lo
 
 export async function openCopy(input: CopyInput): Promise<CopyRun> {
   const log = keepingLog();
-  const pipeline = input.pipeline ?? 'copy';
+  // Slots are the server's, not the database's: files that run side by side need names of their own.
+  const pipeline = input.pipeline ?? `copy_${randomBytes(4).toString('hex')}`;
   const exclude = input.exclude === undefined ? {} : { tables: { exclude: input.exclude } };
   const source = postgresSource({ url: input.source, ...exclude } as never, pipeline, log);
   const sink = await newSink(input.target, pipeline, log);

@@ -30,14 +30,19 @@ const child = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test
   stdio: ['ignore', 'pipe', 'inherit'],
   env: { ...process.env, PGSLUICE_TEST_SERVERS: JSON.stringify(ports), FORCE_COLOR: '0' },
 });
+const summary = /^ℹ (pass|fail|cancelled|skipped) (\d+)\n/gm;
+const counts = new Map<string, number>();
 let tail = '';
 child.stdout.on('data', (chunk: Buffer) => {
   process.stdout.write(chunk);
-  tail = (tail + chunk.toString()).slice(-4000);
+  // The summary stands before the failures, which may be long.
+  tail += chunk.toString();
+  for (const [, word, count] of tail.matchAll(summary)) counts.set(word!, Number(count));
+  tail = tail.slice(-200);
 });
 const [code] = (await once(child, 'close')) as [number | null];
 await stop();
-const count = (word: string) => Number(new RegExp(`${word} (\\d+)\\s*$`, 'm').exec(tail)?.[1] ?? 0);
+const count = (word: string) => counts.get(word) ?? 0;
 const failed = count('fail') + count('cancelled');
 console.log(`${count('pass')} passed, ${failed} failed${count('skipped') > 0 ? `, ${count('skipped')} skipped` : ''}`);
 process.exit(code === 0 && failed === 0 && count('pass') > 0 ? 0 : 1);

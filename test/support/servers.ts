@@ -44,13 +44,14 @@ export async function ownServer(major = 17, settings: Readonly<Record<string, st
 export async function database(on: TestServer, prefix = 't'): Promise<TestDatabase> {
   const name = `${prefix}_${randomBytes(5).toString('hex')}`;
   await on.query(`CREATE DATABASE ${name} TEMPLATE template0`);
-  after(() => dropDatabase(on, name));
-  return {
+  const made: TestDatabase = {
     name,
     url: on.url(name),
     server: on,
     query: (sql) => on.query(sql, name),
   };
+  after(() => dropDatabase(made));
+  return made;
 }
 
 export interface TestDatabase {
@@ -60,7 +61,8 @@ export interface TestDatabase {
   query<T extends pg.QueryResultRow = Record<string, unknown>>(sql: string): Promise<T[]>;
 }
 
-async function dropDatabase(on: TestServer, name: string): Promise<void> {
+/** With its slots; nothing happens where it is gone. For hooks that take away what databases depend on. */
+export async function dropDatabase({ server: on, name }: TestDatabase): Promise<void> {
   // A server of this file alone goes as a whole, perhaps before this.
   if (on instanceof LocalServer) return;
   await on.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);

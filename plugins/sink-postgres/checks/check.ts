@@ -25,10 +25,17 @@ interface Facts {
 /** The oldest major that the sink's statements are written for. */
 const oldest = 140000;
 
+interface Looked {
+  readonly options: BulkOptions;
+  readonly context: PluginContext;
+  /** Rows will be copied, so that those which are there stand in the way. */
+  readonly copies: boolean;
+}
+
 /** Looks only; changes nothing. */
 export async function checkTarget(
   sessions: Sessions,
-  more: { readonly options: BulkOptions; readonly context: PluginContext },
+  more: Looked,
   plans: readonly TablePlan[],
   report: CheckReport,
 ): Promise<void> {
@@ -120,17 +127,17 @@ export function serverFindings(facts: Facts, options: BulkOptions): Found[] {
   ];
 }
 
-async function tablesFinding(
-  client: pg.Client,
-  more: { readonly options: BulkOptions; readonly context: PluginContext },
-  plans: readonly TablePlan[],
-): Promise<Found> {
+async function tablesFinding(client: pg.Client, more: Looked, plans: readonly TablePlan[]): Promise<Found> {
   const check = 'target-tables';
   const owner = { pipeline: more.context.pipeline, sink: more.context.name };
   if ((await bulkStateExists(client)) && (await readPhase(client, owner)) !== null) {
     return { check, level: 'ok', message: 'an earlier run of this pipeline has prepared the target', remedy: null };
   }
   try {
+    if (!more.copies) {
+      await verifyTargets(client, plans, false);
+      return { check, level: 'ok', message: 'all tables are there, and stay as they are', remedy: null };
+    }
     if ((more.options.schema ?? 'create') === 'create') {
       await refuseOccupied(client, plans, more.context.name);
       return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
