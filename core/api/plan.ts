@@ -63,6 +63,8 @@ export interface TablePlan {
   readonly tail: OpaqueTail | null;
   /** A column that is added to the source would be put out, too; false where the file keeps named columns only. */
   readonly takesNewColumns?: boolean;
+  /** A value that an UPDATE did not send, and that the plan needs, is fetched from the source; else the stream stops there. */
+  readonly refetch?: boolean;
   /** Human-readable steps and remarks for `plan`: where each predicate runs, what cannot be pushed. */
   readonly notes: readonly string[];
 }
@@ -71,4 +73,14 @@ export interface TablePlan {
 export interface ChangeMapper {
   /** Returns the input itself where nothing is to be done. Throws a PgsluiceError that names table and LSN. */
   map(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]>;
+  /** Of mappers that fetch values. */
+  readonly pace?: MapperPace | null;
+}
+
+/** Keeps what is fetched at once within bounds (I8). */
+export interface MapperPace {
+  /** Up to where changes should be given next, from a position on. */
+  upTo(changes: readonly Change[], from: number): number;
+  /** Size of what the last call fetched. */
+  readonly bytes: number;
 }

@@ -1,5 +1,5 @@
 import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from './lsn.ts';
-import type { StreamBatch } from './change.ts';
+import type { StreamBatch, Tuple } from './change.ts';
 import type { CheckReport } from './check.ts';
 import type { Json } from './checkpoint.ts';
 import type { DigestReader } from './digest.ts';
@@ -182,6 +182,21 @@ export interface Source extends AsyncDisposable {
   readonly control: SourceControl;
   readonly digests: DigestReader;
   check(report: CheckReport, signal: AbortSignal): Promise<void>;
+  /** The rows as they are now, in the order asked; null where no row has this key any more. */
+  fetchRows?(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]>;
+}
+
+/** Rows that are wanted by their keys, and no more of them than some columns. */
+export interface RowsAsked {
+  readonly relation: Relation;
+  /** Positions of the columns that identify a row. */
+  readonly key: readonly number[];
+  /** Cells at these positions, of each row. */
+  readonly keys: readonly Tuple[];
+  /** Positions of the columns that are wanted. */
+  readonly columns: readonly number[];
+  /** Transactions whose writes must be visible to whoever reads: the stream may tell of a commit a moment before that. */
+  readonly after: readonly number[];
 }
 
 /** `only`: a copy without a stream. `before`: what an earlier session told of itself, so that an unchanged source is known again. */

@@ -46,10 +46,13 @@ export type TransformPlan =
       readonly name: string;
       readonly columns: readonly { readonly name: string; readonly expr: Expr }[];
       readonly where: Expr | null;
+      /** Values that an UPDATE did not send are fetched where they are needed (TablePlan.refetch): one step that says so decides for the table. */
+      readonly refetch?: boolean;
     }
   | {
       readonly kind: 'opaque';
       readonly because: string;
+      readonly refetch?: boolean;
       readonly output: { readonly schema: string; readonly name: string; readonly columns: readonly Column[] };
       readonly rows: (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;
       /**

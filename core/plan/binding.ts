@@ -15,6 +15,8 @@ export interface Binding {
   readonly tail: TablePlan['tail'];
   /** Relation of what comes out at the end. */
   readonly output: Relation;
+  /** What the map lacks is fetched. */
+  readonly refetch: boolean;
 }
 
 export interface BindingQuestion {
@@ -161,11 +163,14 @@ function sameOutput(was: Relation, is: Relation): boolean {
 }
 
 function bind(relation: Relation, plan: TablePlan): Binding {
-  if (plan.tail === null) {
-    const map = compileChangeMap(relation, plan.projection, plan.output);
-    return { map, tail: null, output: map.output };
+  const { projection, tail, output } = plan;
+  const refetch = plan.refetch === true;
+  if (tail === null) {
+    const map = compileChangeMap(relation, projection, output, { refetch });
+    return { map, tail: null, output: map.output, refetch };
   }
-  return { map: compileChangeMap(relation, plan.projection, plan.tail.input), tail: plan.tail, output: plan.output };
+  const map = compileChangeMap(relation, projection, tail.input, { refetch, whole: true });
+  return { map, tail, output, refetch };
 }
 
 const byName = (relation: Relation): ReadonlyMap<string, Column> =>

@@ -12,29 +12,53 @@ import {
 import type { Projection } from '../api/plan.ts';
 import type { Relation } from '../api/relation.ts';
 import { planError } from './errors.ts';
-import { compileRowMap, type RowMap } from './row-map.ts';
+import { compileRowMap, type Predicate, type RowMap } from './row-map.ts';
 
 /** What a filter says of a row; `unknown`: the values it reads were not sent. */
 type Membership = boolean | 'unknown';
 
+/** The new row of an UPDATE with the values that were fetched for it; null: no row has its key any more. */
+export type Fetched = PartialTuple | null;
+
+export interface ChangeMapMore {
+  /** Values that were not sent are fetched: then rows may come and go earlier or later than the stream tells. */
+  readonly refetch?: boolean;
+  /** What reads the output wants whole rows. */
+  readonly whole?: boolean;
+}
+
 /** Changes of one input relation as changes of one output relation: one change makes one or none. */
 export interface ChangeMap {
   readonly output: Relation;
-  /** Null: the change has no effect in the output. */
-  readonly map: (change: RowChange) => RowChange | null;
+  /** Null: the change has no effect in the output. `fetched`: see {@link Fetched}. */
+  readonly map: (change: RowChange, fetched?: Fetched) => RowChange | null;
+  /** Input positions of values that were not sent and are needed; null: none. Without `refetch` never asked. */
+  readonly lacks: (change: UpdateChange) => readonly number[] | null;
   /** Every change comes out as it went in. */
   readonly passes: boolean;
 }
 
 /** Columns of both are found by name; `projection` is over the columns of `input`. */
-export function compileChangeMap(input: Relation, projection: Projection, output: Relation): ChangeMap {
+export function compileChangeMap(
+  input: Relation,
+  projection: Projection,
+  output: Relation,
+  more: ChangeMapMore = {},
+): ChangeMap {
   const rows = compileRowMap(input.columns, projection);
-  if (rows.where === null && rows.same) {
-    if (sameNames(input, output)) return { output: input, map: (change) => change, passes: true };
-    return { output, map: (change) => relabel(change, output), passes: false };
+  const completes = more.refetch === true && more.whole === true;
+  if (rows.where === null && rows.same && !completes) {
+    const lacks = () => null;
+    if (sameNames(input, output)) return { output: input, map: (change) => change, lacks, passes: true };
+    return { output, map: (change) => relabel(change, output), lacks, passes: false };
   }
-  const mapping = new Mapping(input, output, rows);
-  return { output, map: (change) => mapping.map(change), passes: false };
+  const mapping = new Mapping({ input, output, rows, more });
+  return {
+    output,
+    map: (change, fetched) => mapping.map(change, fetched),
+    lacks: (change) => mapping.lacks(change),
+    passes: false,
+  };
 }
 
 function sameNames(input: Relation, output: Relation): boolean {
@@ -67,6 +91,13 @@ function relabel(change: RowChange, relation: Relation): RowChange {
   }
 }
 
+interface MappingParts {
+  readonly input: Relation;
+  readonly output: Relation;
+  readonly rows: RowMap;
+  readonly more: ChangeMapMore;
+}
+
 class Mapping {
   readonly #input: Relation;
   readonly #output: Relation;
@@ -74,8 +105,12 @@ class Mapping {
   /** The filter reads only columns of the key: then a key image decides, and an unchanged key means unchanged membership. */
   readonly #whereInKey: boolean;
   readonly #key: readonly number[];
+  readonly #refetch: boolean;
+  readonly #wantsWhole: boolean;
 
-  constructor(input: Relation, output: Relation, rows: RowMap) {
+  constructor({ input, output, rows, more }: MappingParts) {
+    this.#refetch = more.refetch === true;
+    this.#wantsWhole = more.whole === true;
     this.#input = input;
     this.#output = output;
     this.#rows = rows;
@@ -84,12 +119,12 @@ class Mapping {
     this.#key = output.identity.kind === 'key' ? output.identity.positions : [];
   }
 
-  map(change: RowChange): RowChange | null {
+  map(change: RowChange, fetched?: Fetched): RowChange | null {
     switch (change.kind) {
       case 'insert':
         return this.#insert(change);
       case 'update':
-        return this.#update(change);
+        return this.#update(change, fetched);
       case 'delete':
         return this.#delete(change);
       default:
@@ -111,11 +146,12 @@ class Mapping {
   }
 
   /** in→in UPDATE, in→out DELETE, out→in INSERT, out→out nothing; with the old side unknown both, by key and maybe. */
-  #update(change: UpdateChange): RowChange | null {
+  #update(change: UpdateChange, fetched?: Fetched): RowChange | null {
     const { before, after } = change;
+    if (fetched === null) return this.#updateOfGone(change);
     const old = before?.image === 'full' ? before.tuple : null;
     const holes = hasHoles(after);
-    const filled = holes && old !== null ? fill(after, old) : after;
+    const filled = holes && old !== null ? fill(after, old) : (fetched ?? after);
     const now = this.#now(filled);
     const was: Membership = change.maybe === true ? 'unknown' : this.#was(before, now);
     if (!now) {
@@ -131,8 +167,38 @@ class Mapping {
       const row = this.#rows.row(holes ? this.#whole(filled) : (after as Tuple));
       return { kind: 'update', tx, lsn, relation, before: image, after: row, maybe: true };
     }
+    if (fetched !== undefined)
+      return { kind: 'update', tx, lsn, relation, before: image, after: this.#fetched(change, fetched) };
     const row = holes ? this.#rows.partial(after, filled) : this.#rows.row(after as Tuple);
     return { kind: 'update', tx, lsn, relation, before: image, after: row };
+  }
+
+  #fetched({ before, after }: UpdateChange, fetched: PartialTuple): PartialTuple {
+    if (this.#wantsWhole) return this.#rows.row(this.#whole(fetched));
+    return this.#rows.partial(after, fetched, before === null ? 'sent' : 'moved');
+  }
+
+  /** The row was deleted or got another key later on: the stream still has to tell of that, and whole rows come then. */
+  #updateOfGone(change: UpdateChange): RowChange {
+    const { tx, lsn, before, after } = change;
+    const image = before === null ? null : this.#image(before);
+    if (this.#rows.where !== null || this.#wantsWhole) {
+      return remove(change, this.#output, image ?? this.#keyImage(after), true);
+    }
+    const row = this.#rows.partial(after, after, 'gone');
+    return { kind: 'update', tx, lsn, relation: this.#output, before: image, after: row };
+  }
+
+  lacks({ before, after }: UpdateChange): readonly number[] | null {
+    if (before?.image === 'full' || !hasHoles(after)) return null;
+    const { where, whereReads, reads, computed } = this.#rows;
+    const missing = (at: number) => after[at] === UNCHANGED;
+    if (where === null && !this.#wantsWhole) {
+      const wanting = computed.filter((of) => of.some(missing) && (before !== null || !of.every(missing)));
+      return someOf(wanting.flat().filter(missing));
+    }
+    if (where !== null && !whereReads.some(missing) && !passes(where, after as Tuple)) return null;
+    return someOf([...whereReads, ...reads].filter(missing));
   }
 
   #now(after: PartialTuple): boolean {
@@ -148,8 +214,11 @@ class Mapping {
   #was(before: OldImage | null, unchanged: boolean): Membership {
     const { where } = this.#rows;
     if (where === null) return true;
-    if (before === null) return this.#whereInKey ? unchanged : 'unknown';
-    return before.image === 'full' || this.#whereInKey ? where(before.tuple) : 'unknown';
+    if (before?.image === 'full') return where(before.tuple);
+    if (!this.#whereInKey) return 'unknown';
+    const was = before === null ? unchanged : where(before.tuple);
+    // A row that was gone when its values were fetched was left out.
+    return was && this.#refetch ? 'unknown' : was;
   }
 
   #image(before: OldImage): OldImage {
@@ -171,6 +240,17 @@ class Mapping {
 
   #needsFull(why: string): string {
     return `${why} a value that the UPDATE did not send (table ${this.#input.schema}.${this.#input.name})`;
+  }
+}
+
+const someOf = (positions: readonly number[]) => (positions.length === 0 ? null : [...new Set(positions)]);
+
+/** An error is left to the mapping of the change, which meets it again. */
+function passes(where: Predicate, row: Tuple): boolean {
+  try {
+    return where(row);
+  } catch {
+    return false;
   }
 }
 

@@ -57,13 +57,13 @@ export const planErrors = {
     title: 'Whole row needed',
     cause:
       'A row may enter the output by an UPDATE that did not send all of its values (unchanged TOAST), and the old row is not known.',
-    remedy: 'Set REPLICA IDENTITY FULL on the table, then run again.',
+    remedy: 'Set `refetch: true` on the transform, or REPLICA IDENTITY FULL on the table, then run again.',
     ...failed,
   },
   PGS4011: {
     title: 'Value was not sent',
     cause: 'An expression reads a large value that the UPDATE did not touch, so the server did not send it.',
-    remedy: 'Set REPLICA IDENTITY FULL on the table, then run again.',
+    remedy: 'Set `refetch: true` on the transform, or REPLICA IDENTITY FULL on the table, then run again.',
     ...failed,
   },
   PGS4012: {
@@ -104,6 +104,12 @@ export const planErrors = {
     cause: 'With `ddl: follow`, a command on the source asks for something of the target that cannot be done safely.',
     remedy:
       'Make the same change in the target, then run again; where rows got new values, copy the table anew with `pgsluice resync`.',
+    ...failed,
+  },
+  PGS4019: {
+    title: 'Value could not be fetched',
+    cause: 'With `refetch: true`, the source did not answer for each row with what was asked for.',
+    remedy: 'If the table was renamed or lost a column since, copy it anew with `pgsluice resync`.',
     ...failed,
   },
   PGS4015: {

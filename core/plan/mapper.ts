@@ -1,14 +1,16 @@
 import type { Change, MessageChange, RowChange, TruncateChange } from '../api/change.ts';
 import { PgsluiceError } from '../api/error.ts';
 import { formatLsn } from '../api/lsn.ts';
-import type { ChangeMapper, TablePlan } from '../api/plan.ts';
+import type { ChangeMapper, MapperPace, TablePlan } from '../api/plan.ts';
 import { type Oid, type Relation, relationName } from '../api/relation.ts';
 import { type Binding, bindRelation } from './binding.ts';
+import type { Fetched } from './change-map.ts';
 import { carryOut } from './ddl/carry-out.ts';
 import { decodeDdl } from './ddl/message.ts';
 import { planError } from './errors.ts';
 import { identityFull } from './notes.ts';
 import { planTable } from './plan-table.ts';
+import { type Bindings, type FetchRows, Refetch, type Segment } from './refetch.ts';
 import type { PlanInput } from './types.ts';
 
 /** A mapper that also tells what it puts out now, after DDL, too. */
@@ -41,8 +43,8 @@ export function withFailure<T>(error: T, failure: MapFailure): T {
 }
 
 /** Maps the stream's changes for one sink, by the plans that were made from the same input. */
-export function createMapper(input: PlanInput, plans: readonly TablePlan[]): PlannedMapper {
-  return new Mapper(input, plans);
+export function createMapper(input: PlanInput, plans: readonly TablePlan[], fetch?: FetchRows): PlannedMapper {
+  return new Mapper(input, plans, fetch ?? null);
 }
 
 interface Planned {
@@ -50,9 +52,13 @@ interface Planned {
   readonly plan: TablePlan | null;
 }
 
-class Mapper implements PlannedMapper {
+class Mapper implements PlannedMapper, Bindings {
   readonly #input: PlanInput;
   #tails: boolean;
+  /** Null: values that were not sent are never fetched. */
+  #refetch: Refetch | null;
+  readonly #fetch: FetchRows | null;
+  #fetched: ReadonlyMap<Change, Fetched> | null = null;
   /** Null: no longer of this pipeline. */
   readonly #byOid = new Map<Oid, Planned | null>();
   /** Keyed on the relation object: a changed shape is another object, so no row meets a binding made for another shape. */
@@ -62,8 +68,10 @@ class Mapper implements PlannedMapper {
   #binding: Binding | null = null;
   readonly #outputs = new Map<string, Relation>();
 
-  constructor(input: PlanInput, plans: readonly TablePlan[]) {
+  constructor(input: PlanInput, plans: readonly TablePlan[], fetch: FetchRows | null) {
     this.#input = input;
+    this.#fetch = fetch;
+    this.#refetch = fetch !== null && plans.some((plan) => plan.refetch === true) ? new Refetch(fetch, this) : null;
     this.#tails = plans.some((plan) => plan.tail !== null);
     const byName = new Map(plans.map((plan) => [relationName(plan.source), plan]));
     for (const { relation } of input.tables) {
@@ -77,7 +85,38 @@ class Mapper implements PlannedMapper {
     return [...this.#outputs].map(([source, output]) => ({ source, output }));
   }
 
+  get pace(): MapperPace | null {
+    return this.#refetch;
+  }
+
   map(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]> {
+    if (this.#refetch === null) return this.#mapAll(changes);
+    this.#refetch.begin();
+    const first = this.#refetch.segment(changes, 0);
+    if (first.end >= changes.length && first.lacking.length === 0) return this.#mapAll(changes);
+    return this.#mapSegments(changes, this.#refetch, first);
+  }
+
+  async #mapSegments(changes: readonly Change[], refetch: Refetch, first: Segment): Promise<readonly Change[]> {
+    let out: readonly Change[] = [];
+    let from = 0;
+    for (let segment = first; from < changes.length; segment = refetch.segment(changes, from)) {
+      try {
+        if (segment.lacking.length > 0) this.#fetched = await refetch.fetch(segment.lacking);
+        out = out.concat(await this.#mapAll(changes.slice(from, segment.end)));
+      } catch (error) {
+        const failure = mapFailure(error);
+        if (failure === null) throw error;
+        throw withFailure(error, { ...failure, index: from + failure.index, done: out.concat(failure.done) });
+      } finally {
+        this.#fetched = null;
+      }
+      from = segment.end;
+    }
+    return out;
+  }
+
+  #mapAll(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]> {
     return this.#tails && changes.some((change) => this.#hasTail(change))
       ? this.#mapWithTails(changes)
       : this.#mapDirect(changes);
@@ -85,7 +124,7 @@ class Mapper implements PlannedMapper {
 
   #hasTail(change: Change): boolean {
     if (change.kind === 'message' || change.kind === 'truncate') return false;
-    const binding = this.#bound(change.relation, change);
+    const binding = this.bound(change.relation, change);
     return binding !== null && binding.tail !== null;
   }
 
@@ -140,6 +179,7 @@ class Mapper implements PlannedMapper {
     for (const other of this.#bindings.keys()) if (other.oid === oid) this.#bindings.delete(other);
     this.#relation = null;
     if (plan !== null && plan.tail !== null) this.#tails = true;
+    if (plan?.refetch === true && this.#fetch !== null) this.#refetch ??= new Refetch(this.#fetch, this);
   }
 
   #planned(relation: Relation): TablePlan | null {
@@ -151,10 +191,10 @@ class Mapper implements PlannedMapper {
   #one(change: Change): Change | null {
     if (change.kind === 'message') return this.#message(change);
     if (change.kind === 'truncate') return this.#truncate(change);
-    const binding = change.relation === this.#relation ? this.#binding : this.#bound(change.relation, change);
+    const binding = change.relation === this.#relation ? this.#binding : this.bound(change.relation, change);
     if (binding === null || binding.map.passes) return binding === null ? null : change;
     try {
-      return binding.map.map(change);
+      return binding.map.map(change, this.#fetched?.get(change));
     } catch (error) {
       throw failed(error, change, this.#input);
     }
@@ -182,7 +222,7 @@ class Mapper implements PlannedMapper {
     const relations: Relation[] = [];
     let same = true;
     for (const relation of change.relations) {
-      const binding = this.#bound(relation, change);
+      const binding = this.bound(relation, change);
       if (binding === null || binding.output !== relation) same = false;
       if (binding !== null) relations.push(binding.output);
     }
@@ -190,7 +230,11 @@ class Mapper implements PlannedMapper {
     return relations.length === 0 ? null : { ...change, relations };
   }
 
-  #bound(relation: Relation, change: Change): Binding | null {
+  known(relation: Relation): boolean {
+    return this.#bindings.has(relation);
+  }
+
+  bound(relation: Relation, change: Change): Binding | null {
     if (relation === this.#relation) return this.#binding;
     let binding = this.#bindings.get(relation);
     if (binding === undefined) {
@@ -289,7 +333,7 @@ function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError
   const holes = error.code === 'PGS4010' || error.code === 'PGS4011' || error.code === 'PGS4203';
   const remedy =
     holes && source !== undefined
-      ? `Run on the source: ${identityFull({ source })}; changes made before it still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
+      ? `Set \`refetch: true\` on the transform, or run on the source: ${identityFull({ source })}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
       : error.remedy;
   const spec = { title: '', cause: '', remedy, exit: 1, retry: error.retry } as const;
   return new PgsluiceError(error.code, spec, error.message, {

@@ -15,9 +15,10 @@ export function planNotes(plan: TablePlan, lost: readonly string[], input: PlanI
   if (plan.tail !== null) {
     notes.push(`in pgsluice, row by row in both phases: ${plan.tail.because}`);
     if (input.streaming && plan.source.identity.kind === 'key') {
-      notes.push(`an UPDATE that leaves a large value untouched stops the pipeline; ${identityFull(plan)} avoids it`);
+      notes.push(largeNote(plan, 'an UPDATE that leaves a large value untouched'));
     }
   }
+  if (input.streaming && where === null && plan.tail === null) notes.push(...computedNotes(plan));
   if (lost.length > 0 && input.streaming) {
     notes.push(`UPDATE and DELETE arrive without a key, as ${lost.join(', ')} is computed or dropped`);
   }
@@ -37,11 +38,26 @@ function membershipNotes(plan: TablePlan): readonly string[] {
   ];
   const large = source.columns.filter(isToastable).map((column) => column.name);
   if (large.length > 0) {
-    notes.push(
-      `an UPDATE that leaves a large value of ${large.join(', ')} untouched stops the pipeline; ${identityFull(plan)} avoids it`,
-    );
+    notes.push(largeNote(plan, `an UPDATE that leaves a large value of ${large.join(', ')} untouched`));
   }
   return notes;
+}
+
+/** What is computed from one column alone is unchanged with it; from several, it needs those that were not sent. */
+function computedNotes(plan: TablePlan): readonly string[] {
+  if (plan.source.identity.kind !== 'key') return [];
+  const large = new Set(plan.source.columns.filter(isToastable).map((column) => column.name));
+  return plan.projection.columns.flatMap(({ name, from, expr }) => {
+    const reads = from === null ? [...columnsOf(expr)] : [];
+    const risky = reads.filter((column) => large.has(column));
+    if (reads.length < 2 || risky.length === 0) return [];
+    return [largeNote(plan, `${name}: an UPDATE that leaves a large value of ${risky.join(', ')} untouched`)];
+  });
+}
+
+function largeNote(plan: TablePlan, what: string): string {
+  if (plan.refetch === true) return `${what} has it fetched from the source`;
+  return `${what} stops the pipeline; \`refetch: true\` on the transform or ${identityFull(plan)} avoids it`;
 }
 
 export function identityFull(plan: { readonly source: TablePlan['source'] }): string {

@@ -25,6 +25,7 @@ interface Chain {
   readonly first: Finished | null;
   readonly stages: readonly Stage[];
   readonly draft: Draft;
+  readonly refetch: boolean;
 }
 
 /** Plans one table. A table that the sink's patterns or a step leave out has no plan and no problem. */
@@ -40,7 +41,7 @@ export function planTable(source: Relation, input: PlanInput): TableResult {
 }
 
 function compose(source: Relation, steps: readonly PlanStep[]): Chain | null {
-  let chain: Chain = { first: null, stages: [], draft: newDraft(source) };
+  let chain: Chain = { first: null, stages: [], draft: newDraft(source), refetch: false };
   for (const step of steps) {
     if (!chosen(step.tables, source)) continue;
     try {
@@ -64,7 +65,7 @@ function apply(chain: Chain, step: PlanStep, source: Relation): Chain | null {
     case 'drop':
       return null;
     case 'project':
-      return { ...chain, draft: project(draft, plan) };
+      return { ...chain, draft: project(draft, plan), refetch: chain.refetch || plan.refetch === true };
     case 'opaque':
       return opaque(chain, plan, step.label);
     default:
@@ -79,8 +80,9 @@ function opaque(chain: Chain, plan: Extract<TransformPlan, { kind: 'opaque' }>, 
   const generated = chain.draft.columns.filter((each) => each.column.generated !== 'never');
   const after = newDraft(plan.output);
   const draft = { ...after, columns: [...after.columns, ...generated] };
-  if (chain.first === null) return { first: finished, stages: [stage], draft };
-  return { first: chain.first, stages: [...chain.stages, ...projectStage(chain, finished), stage], draft };
+  const refetch = chain.refetch || plan.refetch === true;
+  if (chain.first === null) return { first: finished, stages: [stage], draft, refetch };
+  return { first: chain.first, refetch, stages: [...chain.stages, ...projectStage(chain, finished), stage], draft };
 }
 
 /** The projection between two opaque steps; none where it changes nothing. */
@@ -119,6 +121,7 @@ function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
     route,
     tail,
     takesNewColumns: takesNewColumns(source, projection, input.steps),
+    ...(chain.refetch ? { refetch: true } : {}),
     notes: [],
   };
   const lost = lostColumns(source, output, first);

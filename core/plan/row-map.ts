@@ -16,6 +16,12 @@ type Slot =
   | { readonly kind: 'copy'; readonly at: number }
   | { readonly kind: 'compute'; readonly of: Value; readonly reads: readonly number[]; readonly name: string };
 
+/**
+ * `sent`: what reads only values that were not sent is as it was. `moved`: it may be of a value that was fetched for
+ * another key, so it is computed anew. `gone`: the row could not be fetched, so what cannot be computed stays.
+ */
+export type PartialOf = 'sent' | 'moved' | 'gone';
+
 /** A projection compiled for rows of one shape. Columns are found by name. */
 export interface RowMap {
   /** Null where all rows pass. */
@@ -24,6 +30,8 @@ export interface RowMap {
   readonly whereReads: readonly number[];
   /** Input positions that the output is made of. */
   readonly reads: readonly number[];
+  /** Of each computed output cell, the input positions that it reads. */
+  readonly computed: readonly (readonly number[])[];
   /** Output cells are the input's cells, in the same places. */
   readonly same: boolean;
   /** A row that was sent whole. */
@@ -32,7 +40,7 @@ export interface RowMap {
    * A row with values that were not sent. `filled` is the row with those values known, else the same row: a computed
    * cell reads it, a copied one stays UNCHANGED. Throws PGS4011.
    */
-  partial(tuple: PartialTuple, filled: PartialTuple): PartialTuple;
+  partial(tuple: PartialTuple, filled: PartialTuple, of?: PartialOf): PartialTuple;
   /** A key image: only `positions` of the output are computed, the others are null. */
   key(tuple: PartialTuple, positions: readonly number[]): Tuple;
 }
@@ -50,9 +58,10 @@ export function compileRowMap(columns: readonly Column[], projection: Projection
     where: projection.where === null ? null : compilePredicate(projection.where, position),
     whereReads: reads(projection.where, position),
     reads: [...new Set(slots.flatMap((slot) => (slot.kind === 'copy' ? [slot.at] : slot.reads)))],
+    computed: slots.flatMap((slot) => (slot.kind === 'copy' ? [] : [slot.reads])),
     same,
     row: same ? (tuple) => tuple : wholeRow(slots),
-    partial: same ? (tuple) => tuple : (tuple, filled) => slots.map((slot) => partialCell(slot, tuple, filled)),
+    partial: same ? (tuple) => tuple : (tuple, filled, of) => slots.map((slot) => partialCell(slot, tuple, filled, of)),
     key: (tuple, positions) => keyImage(slots, tuple, positions),
   };
 }
@@ -84,11 +93,11 @@ function wholeRow(slots: readonly Slot[]): (tuple: Tuple) => Tuple {
 }
 
 /** What reads only values that did not change did not change either; what reads one of them beside others needs it. */
-function partialCell(slot: Slot, tuple: PartialTuple, filled: PartialTuple): Cell | Unchanged {
+function partialCell(slot: Slot, tuple: PartialTuple, filled: PartialTuple, of: PartialOf = 'sent'): Cell | Unchanged {
   if (slot.kind === 'copy') return tuple[slot.at] as Cell | Unchanged;
   let unchanged = 0;
   for (const at of slot.reads) if (tuple[at] === UNCHANGED) unchanged++;
-  if (unchanged > 0 && unchanged === slot.reads.length) return UNCHANGED;
+  if (unchanged > 0 && (of === 'gone' || (of === 'sent' && unchanged === slot.reads.length))) return UNCHANGED;
   if (unchanged > 0 && filled === tuple) {
     throw planError('PGS4011', `column ${slot.name} is computed from a value that the UPDATE did not send`);
   }

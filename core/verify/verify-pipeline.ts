@@ -1,9 +1,11 @@
+import { relationName } from '../api/relation.ts';
 import type { Followed } from '../cutover/stream-options.ts';
 import { knownTables } from '../runtime/known-tables.ts';
 import { type Planning, planSinks } from '../runtime/planning.ts';
 import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
 import type { CompareOptions } from './compare.ts';
 import { verifyError } from './errors.ts';
+import { lookAgain } from './look-again.ts';
 import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
 
 export interface VerifyPipelineOptions {
@@ -37,7 +39,15 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     repair: options.repair ?? false,
   };
   if (more.repair) refuseRepair(options);
-  return verifyAll(context.source, planning.sinks, () => alignFor(options), more);
+  const look = (only: readonly string[] | null) =>
+    verifyAll(context.source, planning.sinks, () => alignFor(options), { ...more, only });
+  const report = await look(more.only);
+  return more.repair ? report : lookAgain(report, fetching(planning), look);
+}
+
+function fetching({ sinks }: Planning): ReadonlySet<string> {
+  const plans = sinks.flatMap((sink) => sink.plans).filter((plan) => plan.refetch === true);
+  return new Set(plans.map((plan) => relationName(plan.source)));
 }
 
 function alignFor({ pipeline, locked, patience }: VerifyPipelineOptions): Promise<Aligned> {

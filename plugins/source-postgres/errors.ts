@@ -122,6 +122,13 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2124: {
+    title: 'Value cannot be fetched',
+    cause: 'With `refetch: true`, a value that an UPDATE did not send was to be read, but the table has changed since.',
+    remedy: 'Copy the table anew with `pgsluice resync`.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS2125: {
     title: 'Event triggers not allowed',
     cause:

@@ -6,12 +6,14 @@ import type { SchemaDump, SnapshotSession } from '../../core/api/snapshot.ts';
 import type {
   ChangeStream,
   PublishedTable,
+  RowsAsked,
   SnapshotStart,
   Source,
   SourceCatalog,
   SourceControl,
   StreamStart,
 } from '../../core/api/source.ts';
+import type { Tuple } from '../../core/api/change.ts';
 import { PgsluiceError } from '../../core/api/error.ts';
 import { PostgresDigests } from '../postgres-common/digest.ts';
 import { readCatalog, readIdentity } from './catalog/catalog.ts';
@@ -20,6 +22,7 @@ import { PostgresControl } from './control/control.ts';
 import { Heartbeat } from './control/heartbeat.ts';
 import { installDdl } from './ddl/install.ts';
 import { Describer } from './describe.ts';
+import { RowFetcher } from './fetch-rows.ts';
 import { defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { publish } from './publish.ts';
@@ -48,6 +51,7 @@ export class PostgresSource implements Source {
   readonly #context: PluginContext;
   readonly #describer: Describer;
   readonly #heartbeat: Heartbeat | null;
+  readonly #fetcher: RowFetcher;
 
   constructor(options: PostgresSourceOptions, context: PluginContext) {
     const name = defaultName(context.pipeline);
@@ -62,6 +66,7 @@ export class PostgresSource implements Source {
       log: context.log,
     };
     this.#describer = new Describer(this.#access);
+    this.#fetcher = new RowFetcher(this.#access);
     this.control = new PostgresControl(this.#access);
     this.digests = new PostgresDigests(() => open(this.#access), context.name);
     this.#heartbeat =
@@ -174,6 +179,10 @@ export class PostgresSource implements Source {
     return stream;
   }
 
+  fetchRows(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
+    return this.#fetcher.fetch(asked, signal);
+  }
+
   dumpSchema(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump> {
     return dumpSchema(this.#access, session?.name ?? null, signal);
   }
@@ -185,5 +194,6 @@ export class PostgresSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#heartbeat?.stop();
     await this.#describer[Symbol.asyncDispose]();
+    await this.#fetcher[Symbol.asyncDispose]();
   }
 }

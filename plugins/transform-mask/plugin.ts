@@ -4,6 +4,7 @@ import { type Method, maskColumn } from './methods.ts';
 
 export interface MaskOptions {
   readonly columns: Readonly<Record<string, Method>>;
+  readonly refetch?: boolean;
 }
 
 const secret = {
@@ -71,6 +72,12 @@ export const transformMask = definePlugin<MaskOptions>({
         },
         examples: [{ email: { hash: { secret: '${MASK_KEY}' } }, phone: { digits: { secret: '${MASK_KEY}' } } }],
       },
+      refetch: {
+        type: 'boolean',
+        default: false,
+        description:
+          'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
+      },
     },
   },
   create: (given) => mask(given),
@@ -92,6 +99,7 @@ export function mask(given: MaskOptions): Transform {
           return { name: column.name, expr: maskColumn(column, method, { input, tools }) };
         }),
         where: null,
+        ...(given.refetch === true ? { refetch: true } : {}),
       };
     },
   };

@@ -20,7 +20,8 @@ export const scriptErrors = {
   PGS4062: {
     title: 'Script needs the old row',
     cause: 'An UPDATE or DELETE carries only the key of the old row, or not all values of the new one.',
-    remedy: 'Set REPLICA IDENTITY FULL on the table.',
+    remedy:
+      'Set REPLICA IDENTITY FULL on the table; where only a large value was not sent, `refetch: true` on the script will do.',
     exit: 1,
     retry: 'never',
   },

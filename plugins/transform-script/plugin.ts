@@ -12,6 +12,7 @@ export interface ScriptOptions {
   readonly module: string;
   readonly add?: Readonly<Record<string, string>>;
   readonly drop?: readonly string[];
+  readonly refetch?: boolean;
 }
 
 export const transformScript = definePlugin<ScriptOptions>({
@@ -43,6 +44,12 @@ export const transformScript = definePlugin<ScriptOptions>({
         items: { type: 'string', minLength: 1 },
         uniqueItems: true,
         description: 'Columns that the script gets and does not return.',
+      },
+      refetch: {
+        type: 'boolean',
+        default: false,
+        description:
+          'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
       },
     },
   },
@@ -86,6 +93,7 @@ export function script(run: Script, options: Omit<ScriptOptions, 'module'> = {})
       return {
         kind: 'opaque',
         because: 'a script maps the rows',
+        ...(options.refetch === true ? { refetch: true } : {}),
         output,
         rows: (rows) => runner(rows, 'snapshot'),
         changes: (changes, relation) => mapChanges((rows) => runner(rows, 'stream'), changes, relation),

@@ -5,6 +5,7 @@ import type { Shape, Transform, TransformTools } from '../../core/api/transform.
 export type SetColumn = string | { readonly expr: string; readonly type?: string };
 export interface SetOptions {
   readonly columns: Readonly<Record<string, SetColumn>>;
+  readonly refetch?: boolean;
 }
 
 const expression = {
@@ -44,6 +45,12 @@ export const transformSet = definePlugin<SetOptions>({
         },
         examples: [{ total: 'price * quantity', placed_on: { expr: 'placed_at', type: 'date' } }],
       },
+      refetch: {
+        type: 'boolean',
+        default: false,
+        description:
+          'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
+      },
     },
   },
   create: (options) => set(options),
@@ -59,7 +66,14 @@ export function set(options: SetOptions): Transform {
       const kept = input.columns.map(({ name }) => ({ name, expr: made.get(name) ?? tools.column(input, name) }));
       const old = new Set(input.columns.map(({ name }) => name));
       const added = [...made].filter(([name]) => !old.has(name)).map(([name, expr]) => ({ name, expr }));
-      return { kind: 'project', schema: input.schema, name: input.name, columns: [...kept, ...added], where: null };
+      return {
+        kind: 'project',
+        schema: input.schema,
+        name: input.name,
+        columns: [...kept, ...added],
+        where: null,
+        ...(options.refetch === true ? { refetch: true } : {}),
+      };
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Change } from '../../api/change.ts';
 import type { Logger } from '../../api/context.ts';
 import { formatLsn } from '../../api/lsn.ts';
-import type { ChangeMapper } from '../../api/plan.ts';
+import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import { type Column, type Relation, relationName } from '../../api/relation.ts';
 import { diffShapes, type Drift, driftOf } from '../../plan/drift.ts';
 import { planError } from '../../plan/errors.ts';
@@ -32,6 +32,10 @@ export class AcceptingMapper implements ChangeMapper {
 
   constructor(options: AcceptOptions) {
     this.#options = options;
+  }
+
+  get pace(): MapperPace | null {
+    return this.#options.mapper.pace ?? null;
   }
 
   async map(changes: readonly Change[]): Promise<readonly Change[]> {

@@ -91,7 +91,9 @@ export class Shapes {
     // A pattern whose table is gone by now was right when the pipeline was started.
     const serious = problems.filter((problem) => problem.code !== 'PGS4007');
     if (serious.length > 0) throw allOf(serious);
-    const mapper = createMapper(input, plans);
+    const { source, stop } = this.#context;
+    // An abrupt end of the stretch is not told here; what is asked for is short.
+    const mapper = createMapper(input, plans, source.fetchRows && ((asked) => source.fetchRows!(asked, stop)));
     for (const oid of this.book.left(position)) mapper.redefine(oid, null);
     const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
     return new AcceptingMapper({

@@ -6,6 +6,7 @@ import type { SinkView } from '../../observe/run-view.ts';
 import { mapFailure } from '../../plan/mapper.ts';
 import { join } from './join.ts';
 import { memoryOf } from './memory.ts';
+import { paced } from './paced.ts';
 import { wholeFirst } from './whole-first.ts';
 import type { Skip } from './skip.ts';
 
@@ -144,8 +145,9 @@ export class Lane {
 
   async #write(batch: StreamBatch): Promise<void> {
     const changes = this.#options.skip.filter(batch.changes);
-    for (const part of wholeFirst(changes === batch.changes ? batch : { ...batch, changes }))
-      await this.#writePart(part);
+    for (const part of wholeFirst(changes === batch.changes ? batch : { ...batch, changes })) {
+      for (const piece of paced(part, this.#options.mapper.pace ?? null)) await this.#writePart(piece);
+    }
   }
 
   async #writePart(batch: StreamBatch): Promise<void> {
@@ -161,7 +163,8 @@ export class Lane {
     // After a restart the stream may begin below this sink's position: such a boundary must not move it back.
     const advances = boundary !== null && boundary > this.#written;
     if (changes.length === 0 && !advances) return;
-    const receipt = await sink.write(changes === batch.changes ? batch : { ...batch, changes }, signal);
+    const bytes = batch.bytes + (mapper.pace?.bytes ?? 0);
+    const receipt = await sink.write(changes === batch.changes ? batch : { ...batch, changes, bytes }, signal);
     if (advances) this.#written = boundary;
     view.written = this.#written;
     view.commitTime = batch.commitTime ?? view.commitTime;

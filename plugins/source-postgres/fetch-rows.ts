@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Tuple } from '../../core/api/change.ts';
+import { type Column, type Relation, relationName } from '../../core/api/relation.ts';
+import type { RowsAsked } from '../../core/api/source.ts';
+import { destroy, disconnect } from '../postgres-common/connect.ts';
+import { fromPg } from '../postgres-common/pg-error.ts';
+import { quoteIdent } from '../postgres-common/quote.ts';
+import { sourceError } from './errors.ts';
+import { type SourceAccess, open } from './session.ts';
+
+/** Rows per statement; each takes as many parameters as the key has columns, of which the protocol allows 65535. */
+const rowsPerStatement = 1000;
+/** Waits between two looks whether a commit is visible, in milliseconds. */
+const shortestWait = 2;
+const longestWait = 250;
+const tellAfter = 10_000;
+
+/**
+ * Reads rows by key as they are now, over one connection that is opened at the first question and held. Whatever `after`
+ * names is visible to it: a walsender may send a commit before other sessions see it, for as long as the commit waits
+ * for a synchronous standby.
+ */
+export class RowFetcher implements AsyncDisposable {
+  readonly #access: SourceAccess;
+  #client: Promise<pg.Client> | null = null;
+
+  constructor(access: SourceAccess) {
+    this.#access = access;
+  }
+
+  async fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
+    this.#client ??= open(this.#access);
+    const opened = this.#client;
+    const cut = (): void => void opened.then(destroy, () => {});
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      const client = await opened;
+      const rows: (Tuple | null)[] = [];
+      for (let from = 0; from < asked.keys.length; from += rowsPerStatement) {
+        rows.push(...(await this.#read(client, part(asked, from), signal)));
+      }
+      return rows;
+    } catch (error) {
+      this.#client = null;
+      cut();
+      signal.throwIfAborted();
+      throw fromPg(error, { connection: this.#access.name, table: relationName(asked.relation) });
+    } finally {
+      signal.removeEventListener('abort', cut);
+    }
+  }
+
+  async #read(client: pg.Client, asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
+    const query = { ...statement(asked), rowMode: 'array' } as unknown as pg.QueryArrayConfig;
+    const started = Date.now();
+    let told = false;
+    for (let wait = shortestWait; ; wait = Math.min(longestWait, wait * 2)) {
+      const { rows, fields } = await client.query<(string | null)[]>(query);
+      const first = rows[0];
+      if (first === undefined || sees(first[0] as string, asked.after)) {
+        refuseOtherTypes(asked, fields);
+        return rows.map(([, there, ...cells]) => (there === 't' ? cells : null));
+      }
+      if (!told && Date.now() - started > tellAfter) {
+        told = true;
+        const text = 'a commit that the stream has told is not visible on the source yet (a synchronous standby?)';
+        this.#access.log.log('warn', 'commit-not-visible', text, { table: relationName(asked.relation) });
+      }
+      await sleep(wait, undefined, { signal });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const client = (await this.#client?.catch(() => null)) ?? null;
+    this.#client = null;
+    if (client !== null) await disconnect(client);
+  }
+}
+
+function part(asked: RowsAsked, from: number): RowsAsked {
+  return { ...asked, keys: asked.keys.slice(from, from + rowsPerStatement) };
+}
+
+/** One row for each key, in order: what the statement sees, whether there is such a row, its values. */
+function statement({ relation, key, keys, columns }: RowsAsked): { readonly text: string; readonly values: unknown[] } {
+  const at = (position: number) => relation.columns[position] as Column;
+  const values = keys.map((_, n) => {
+    const cells = key.map((position, i) => `$${n * key.length + i + 1}::${at(position).typeName}`);
+    return `(${[n, ...cells].join(', ')})`;
+  });
+  const same = key.map((position, i) => `t.${quoteIdent(at(position).name)} = u.k${i}`);
+  const wanted = columns.map((position) => `, t.${quoteIdent(at(position).name)}`);
+  const text = `SELECT pg_catalog.txid_current_snapshot(), t.tableoid IS NOT NULL${wanted.join('')}
+    FROM (VALUES ${values.join(', ')}) AS u (n, ${key.map((_, i) => `k${i}`).join(', ')})
+    LEFT JOIN ${table(relation)} AS t ON ${same.join(' AND ')} ORDER BY u.n`;
+  return { text, values: keys.flat() };
+}
+
+function table(relation: Relation): string {
+  const name = `${quoteIdent(relation.schema)}.${quoteIdent(relation.name)}`;
+  return relation.kind === 'partitioned' ? name : `ONLY ${name}`;
+}
+
+/** `snapshot` as txid_current_snapshot prints it: xmin:xmax:xip,… with the epoch, which the stream's xids lack. */
+export function sees(snapshot: string, xids: readonly number[]): boolean {
+  const [, xmax = '0', running = ''] = snapshot.split(':');
+  const end = BigInt(xmax);
+  const open = new Set(running === '' ? [] : running.split(',').map(BigInt));
+  return xids.every((xid) => {
+    const full = nearest(BigInt(xid), end);
+    return full < end && !open.has(full);
+  });
+}
+
+/** Xids in use are less than 2^31 apart (manual: "Preventing Transaction ID Wraparound Failures"). */
+function nearest(xid: bigint, to: bigint): bigint {
+  const full = ((to >> 32n) << 32n) + xid;
+  if (full > to + (1n << 31n)) return full - (1n << 32n);
+  return full < to - (1n << 31n) ? full + (1n << 32n) : full;
+}
+
+/** The text of a value of another type is not what the stream's columns hold. RowDescription tells the type under a domain. */
+function refuseOtherTypes(asked: RowsAsked, fields: readonly pg.FieldDef[]): void {
+  asked.columns.forEach((position, i) => {
+    const column = asked.relation.columns[position] as Column;
+    if (fields[i + 2]?.dataTypeID === column.baseType) return;
+    throw sourceError('PGS2124', `column ${column.name} has another type by now`, {
+      where: { table: relationName(asked.relation) },
+    });
+  });
+}
