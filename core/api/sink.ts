@@ -115,6 +115,8 @@ export interface Sink extends AsyncDisposable {
   traits(signal: AbortSignal): Promise<SinkTraits>;
   readonly snapshot: SnapshotSink;
   readonly stream: StreamSink;
+  /** A second stream into the same tables, with a position of its own; both may write at the same time, never to one table. */
+  beside?(): StreamSink & AsyncDisposable;
   readonly digests: DigestReader | null;
   readonly cutover: CutoverSink | null;
   readonly repair?: RepairSink;

@@ -176,6 +176,11 @@ export interface Source extends AsyncDisposable {
    * messages (core/plan/ddl/message.ts). Repeatable. A source that cannot leaves it out, or throws.
    */
   tellDdl?(signal: AbortSignal): Promise<void>;
+  /**
+   * The same tables under a slot and a publication of its own, which {@link SourceControl.cleanup} of either removes: for
+   * tables that are copied while the stream of the others goes on. A source that has no such thing leaves it out.
+   */
+  beside?(): Source;
   /** Makes the slot without a snapshot (`snapshot.mode: never`) and returns its consistent point; null where it exists. */
   ensureSlot(signal: AbortSignal): Promise<HandoffLsn | null>;
   stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream>;

@@ -132,7 +132,8 @@ function guardProcess(fail: (error: unknown) => void): void {
   process.on('unhandledRejection', last);
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // EIO: the terminal is gone.
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
       // oxlint-disable-next-line unicorn/no-process-exit -- nobody reads what would be printed
       process.exit();
     });

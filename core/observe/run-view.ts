@@ -53,7 +53,7 @@ export class RunView {
   readonly startedAt: number = Date.now();
   phase: RunPhase = 'starting';
   phaseSince: number = Date.now();
-  readonly tables = new Map<string, TableView>();
+  readonly tables: Map<string, TableView>;
   readonly sinks = new Map<string, SinkView>();
   /** Last known end of the source's WAL. */
   sourcePosition: bigint | null = null;
@@ -82,8 +82,10 @@ export class RunView {
   readonly clock = new SourceClock();
   readonly history = new History();
 
-  constructor(pipeline: string) {
+  /** `tables`: of another view, in which the tables of this one are shown, too. */
+  constructor(pipeline: string, tables = new Map<string, TableView>()) {
     this.pipeline = pipeline;
+    this.tables = tables;
   }
 
   enter(phase: RunPhase): void {

@@ -37,12 +37,29 @@ export function pendingTables(state: PipelineState): ReadonlySet<string> {
   return new Set(Array.isArray(pending) ? (pending as readonly string[]) : []);
 }
 
-/** One write: from here on the tables belong to the pipeline and wait for their copy, whatever happens to this process. */
-export function requestCopy(state: PipelineState, tables: readonly string[], sinks: readonly string[]): Promise<void> {
+/**
+ * One write, with `more`: from here on the tables belong to the pipeline and wait for their copy, whatever happens to this
+ * process.
+ */
+export function requestCopy(
+  state: PipelineState,
+  tables: readonly string[],
+  sinks: readonly string[],
+  ...more: readonly (readonly [string, Json])[]
+): Promise<void> {
   const all = (before: ReadonlySet<string>) => [...new Set([...before, ...tables])];
-  const entries: [string, Json][] = [
+  const entries: (readonly [string, Json])[] = [
     ['resync', all(pendingTables(state))],
     ['tables', all(knownNames(state) ?? new Set())],
+    ...more,
   ];
   return state.forgetTables(tables, sinks, entries);
+}
+
+/** Throws PGS6008 where a table that waits for its copy is not chosen by the file; one that is gone from the source is left out. */
+export function refuseUnchosen(state: PipelineState, catalog: SourceCatalog): void {
+  const pending = pendingTables(state);
+  const left = catalog.excluded.map(relationName).filter((name) => pending.has(name));
+  if (left.length > 0)
+    throw runtimeError('PGS6008', `${left.join(', ')} waits for its copy, and the file does not choose it`);
 }

@@ -1,8 +1,9 @@
 import { failpoint } from '../api/failpoint.ts';
 import { relationName } from '../api/relation.ts';
 import type { RunContext } from './instances.ts';
-import { pendingTables } from './known-tables.ts';
+import { pendingTables, refuseUnchosen } from './known-tables.ts';
 import { planSinks } from './planning.ts';
+import { dropSide } from './side-copy.ts';
 import { copyWithRetries, type PhaseInput, publish } from './snapshot/phase.ts';
 
 /**
@@ -15,6 +16,9 @@ export async function copyPending(context: RunContext, given: Omit<PhaseInput, '
   const { state, log } = context;
   const pending = pendingTables(state);
   if (pending.size === 0) return;
+  refuseUnchosen(state, given.catalog);
+  // What an earlier run copied of them beside its stream has no stream any more.
+  await dropSide(context);
   // By the catalog of today: what is copied is what there is, whatever shapes the stream still goes through.
   const input = { ...given, planning: await planSinks(given.instances.sinks, given.catalog, true, context.stop) };
   await publish(context, input);

@@ -97,8 +97,7 @@ export class PipelineState {
   }
 
   setTable(sink: string, table: string, to: TableState | null): Promise<void> {
-    const value = to && { state: to.state, exactAt: writeLsn(to.exactAt), rows: String(to.rows), bytes: to.bytes };
-    return this.put(tableKey(sink, table), value);
+    return this.put(tableKey(sink, table), to && encodeTable(to));
   }
 
   /** These tables are copied in none of the sinks any more; saved together with `entries`. */
@@ -108,9 +107,18 @@ export class PipelineState {
     entries: readonly (readonly [string, Json])[],
   ): Promise<void> {
     const gone = sinks.flatMap((sink) => tables.map((table) => [tableKey(sink, table), null] as const));
-    for (const [key] of gone) this.#values.delete(key);
-    for (const [key, value] of entries) this.#values.set(key, value);
-    return this.#commit.put([...gone, ...entries]);
+    return this.putAll([...gone, ...entries]);
+  }
+
+  /** States of tables (sink, table), saved together with `entries`. */
+  setTables(
+    tables: readonly (readonly [string, string, TableState])[],
+    entries: readonly (readonly [string, Json])[],
+  ): Promise<void> {
+    return this.putAll([
+      ...tables.map(([sink, table, to]) => [tableKey(sink, table), encodeTable(to)] as const),
+      ...entries,
+    ]);
   }
 
   /** Position of a sink that keeps none of its own. */
@@ -145,6 +153,15 @@ export class PipelineState {
     return this.#commit.put([[key, value]]);
   }
 
+  /** All of it or nothing of it. */
+  putAll(entries: readonly (readonly [string, Json])[]): Promise<void> {
+    for (const [key, value] of entries) {
+      if (value === null) this.#values.delete(key);
+      else this.#values.set(key, value);
+    }
+    return this.#commit.put(entries);
+  }
+
   /** The store was emptied: nothing of it is known any more, and there is nothing to add figures to. */
   forget(): void {
     this.#values.clear();
@@ -162,6 +179,9 @@ export class PipelineState {
   }
 }
 
+function encodeTable(to: TableState): Json {
+  return { state: to.state, exactAt: writeLsn(to.exactAt), rows: String(to.rows), bytes: to.bytes };
+}
 function tableKey(sink: string, table: string): string {
   return `table:${sink}:${table}`;
 }

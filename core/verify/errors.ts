@@ -75,6 +75,13 @@ export const verifyErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS7011: {
+    title: 'The run ended during a resync',
+    cause: 'A run in another process was asked to copy tables, and ended before they were copied.',
+    remedy: 'See its log; the next `pgsluice run FILE` goes on with the copy.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const verifyError = errorFactory(verifyErrors);

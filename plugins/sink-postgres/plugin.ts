@@ -29,14 +29,15 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
   },
   errors: { ...bulkErrors, ...applyErrors },
   create: async (options, context) => {
-    const stream = createStreamSink({
-      connection: options,
-      pipeline: context.pipeline,
-      name: context.name,
-      options: { onMissing: options.on_missing ?? 'error', dependents: options.dependents ?? 'error' },
-      context,
-    });
-    return new PostgresSink(options, context, stream);
+    const streamNamed = (name: string) =>
+      createStreamSink({
+        connection: options,
+        pipeline: context.pipeline,
+        name,
+        options: { onMissing: options.on_missing ?? 'error', dependents: options.dependents ?? 'error' },
+        context,
+      });
+    return new PostgresSink(options, context, streamNamed);
   },
   checkpoint: (options) => ({ plugin: 'postgres', options: connectionOf(options) }),
 });

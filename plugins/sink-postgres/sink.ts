@@ -16,6 +16,9 @@ import { Sessions } from './sessions.ts';
 import { PostgresSnapshotSink } from './snapshot-sink.ts';
 import { readTraits } from './traits.ts';
 
+/** A stream that keeps its position under this name. */
+export type StreamNamed = (name: string) => StreamSink & AsyncDisposable;
+
 /** The Postgres sink: the bulk plane of this folder and the change plane that it is given. */
 export class PostgresSink implements Sink {
   readonly snapshot: SnapshotSink;
@@ -27,18 +30,25 @@ export class PostgresSink implements Sink {
   readonly #options: BulkOptions;
   readonly #context: PluginContext;
 
-  constructor(options: BulkOptions, context: PluginContext, stream: StreamSink) {
+  readonly #streamNamed: StreamNamed;
+
+  constructor(options: BulkOptions, context: PluginContext, streamNamed: StreamNamed) {
+    this.#streamNamed = streamNamed;
     this.#sessions = new Sessions(options, context);
     this.#options = options;
     this.#context = context;
     this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
-    this.stream = stream;
+    this.stream = streamNamed(context.name);
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
       context.name,
     );
+  }
+
+  beside(): StreamSink & AsyncDisposable {
+    return this.#streamNamed(`${this.#context.name}+copy`);
   }
 
   traits(signal: AbortSignal): Promise<SinkTraits> {

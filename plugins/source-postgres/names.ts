@@ -11,3 +11,21 @@ export function defaultName(pipeline: string): string {
   const mapped = plain.toLowerCase().replace(/[^a-z0-9_]+/g, '_');
   return `${mapped.slice(0, 54)}_${createHash('sha256').update(pipeline).digest('hex').slice(0, 8)}`;
 }
+
+/** Slot and publication for tables that are copied beside the stream; from a pipeline's own names, within the same bounds. */
+export function besideOf(of: { readonly slot: string; readonly publication: string }): {
+  readonly slot: string;
+  readonly publication: string;
+} {
+  return { slot: beside(of.slot), publication: beside(of.publication) };
+}
+
+function beside(name: string): string {
+  const whole = `${name}_copy`;
+  if (Buffer.byteLength(whole) <= 63) return whole;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 8);
+  return `${Buffer.from(name)
+    .subarray(0, 48)
+    .toString('latin1')
+    .replace(/[^a-z0-9_]+/g, '_')}_${hash}_copy`;
+}

@@ -23,7 +23,7 @@ import { Heartbeat } from './control/heartbeat.ts';
 import { installDdl } from './ddl/install.ts';
 import { Describer } from './describe.ts';
 import { RowFetcher } from './fetch-rows.ts';
-import { defaultName } from './names.ts';
+import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { publish } from './publish.ts';
 import { dumpSchema } from './schema/dump.ts';
@@ -81,6 +81,12 @@ export class PostgresSource implements Source {
 
   publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void> {
     return withClient(this.#access, signal, (client) => publish(client, this.#access, tables));
+  }
+
+  beside(): Source {
+    const { slot, publication } = besideOf(this.#access);
+    const { heartbeat: _, ...options } = this.#options;
+    return new PostgresSource({ ...options, slot: { name: slot }, publication: { name: publication } }, this.#context);
   }
 
   tellDdl(signal: AbortSignal): Promise<void> {

@@ -25,9 +25,10 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
   const again = await cli(['resync', file, 'pgbench_accounts', 'pgbench_history', 'pgbench_branches']);
   assert.equal(again.code, 0, again.stdout + again.stderr);
   assert.match(again.stdout, /copied public\.pgbench_accounts: 100000 rows/);
-  assert.equal((await run.ended).code, 0);
   const verify = await cli(['verify', file]);
   assert.equal(verify.code, 0, verify.stdout + verify.stderr);
+  run.process.kill('SIGTERM');
+  assert.equal((await run.ended).code, 0, 'the run went on');
 
   await target.query('DELETE FROM pgbench_tellers');
   const killed = await cli(['resync', file, 'pgbench_tellers'], { PGSLUICE_FAILPOINT: 'resync-published:kill' });
@@ -45,7 +46,7 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
   assert.equal(keys.length, 1, 'the foreign key is back');
 });
 
-test('a table added to the file is told by a run, copied by resync, and then followed; one taken out is refused', {
+test('a table added to the file is copied by the next run, one made later by resync, and both are followed; one taken out is refused', {
   timeout: 240_000,
 }, async () => {
   const [source, target] = [await database(await server(17), 'add'), await database(await server(17), 'add')];
@@ -61,10 +62,17 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
   await writeFile(file, yaml.replace('include: [a]', 'include: [a, b]'));
   const told = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
   assert.equal(told.code, 0, told.stderr);
-  assert.match(told.stdout, /pgsluice resync/);
+  assert.match(told.stdout, /source\.tables\.include: a → a, b[^]*the file chooses public\.b, too/);
+  await source.query(`CREATE TABLE c1 (id int PRIMARY KEY); INSERT INTO c1 VALUES (1)`);
+  await writeFile(file, yaml.replace('include: [a]', 'include: [a, b, "c*"]'));
+  const copied = await cli(['resync', file]);
+  assert.match(copied.stdout, /copied public\.c1: 1 rows/);
+  await source.query(`CREATE TABLE c2 (id int PRIMARY KEY); INSERT INTO c2 VALUES (1), (2)`);
+  const later = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+  assert.match(later.stdout, /public\.c2 came after the start[^]*pgsluice resync/);
   const added = await cli(['resync', file]);
   assert.equal(added.code, 0, added.stdout + added.stderr);
-  assert.match(added.stdout, /copied public\.b: 500 rows/);
+  assert.match(added.stdout, /copied public\.c2: 2 rows/);
   await source.query(
     `INSERT INTO b (v) VALUES ('later'); UPDATE b SET v = 'changed' WHERE id = 7; INSERT INTO a VALUES (2)`,
   );

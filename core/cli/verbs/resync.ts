@@ -1,18 +1,24 @@
+import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { compilePattern } from '../../api/pattern.ts';
 import { relationName } from '../../api/relation.ts';
 import type { SourceCatalog } from '../../api/source.ts';
+import { pause } from '../../runtime/backoff.ts';
+import { runtimeError } from '../../runtime/errors.ts';
 import { knownNames, knownTables, pendingTables, requestCopy } from '../../runtime/known-tables.ts';
+import type { OpenPipeline } from '../../runtime/open-pipeline.ts';
 import { planSinks } from '../../runtime/planning.ts';
 import { copyPending } from '../../runtime/resync.ts';
 import { checkFile } from '../../runtime/run.ts';
+import { noteFile } from '../../runtime/take-up-file.ts';
+import { encodeControl } from '../../runtime/stream/control-message.ts';
 import { watchSource } from '../../runtime/watch-source.ts';
-import type { PipelineState } from '../../state/pipeline-state.ts';
+import { PipelineState } from '../../state/pipeline-state.ts';
 import { verifyError } from '../../verify/errors.ts';
 import type { Cli } from '../cli.ts';
-import { openFor } from '../open.ts';
+import { openLocked } from '../open-locked.ts';
 
-/** `pgsluice resync FILE [TABLE…]`: a run elsewhere is ended at a barrier; afterwards `run` goes on. */
+/** `pgsluice resync FILE [TABLE…]`: a run elsewhere copies them while it goes on with the others; without one they are copied here. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('resync')
@@ -26,7 +32,8 @@ export function register(program: Command, cli: Cli): void {
 
 async function resync(cli: Cli, file: string, patterns: readonly string[], signal: AbortSignal): Promise<void> {
   const say = (line: string) => void cli.stdout.write(`${line}\n`);
-  await using pipeline = await openFor(cli, { file, lock: 'take-over', logTo: 'stderr', signal });
+  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  const { pipeline } = opened;
   const { context, instances, config } = pipeline;
   const { state } = context;
   if (state.head?.phase !== 'stream') {
@@ -46,16 +53,67 @@ async function resync(cli: Cli, file: string, patterns: readonly string[], signa
   // Planned with them before anything is noted: what cannot be planned is not half added.
   const sinks = instances.sinks.map(({ name }) => name);
   await planSinks(instances.sinks, catalog, true, signal);
-  await requestCopy(state, tables, sinks);
-  const known = knownTables(state, catalog, context.log);
+  const end = opened.locked ? await copyHere(pipeline, { tables, catalog }) : await copyThere(pipeline, tables, say);
+  if (opened.locked && patterns.length === 0) await noteFile(pipeline);
+  for (const table of tables) {
+    const rows = sinks.map((sink) => `${end.table(sink, table)?.rows ?? 0n} rows into ${sink}`).join(', ');
+    say(`copied ${table}: ${rows}`);
+  }
+  if (opened.locked) say(`go on with: pgsluice run ${file}`);
+}
+
+interface Asked {
+  readonly tables: readonly string[];
+  readonly catalog: SourceCatalog;
+}
+
+/** No run is under way: copied in this process, and the next run goes on with them. */
+async function copyHere({ context, instances, config }: OpenPipeline, asked: Asked): Promise<PipelineState> {
+  const { state } = context;
+  await requestCopy(
+    state,
+    asked.tables,
+    instances.sinks.map(({ name }) => name),
+  );
+  const known = knownTables(state, asked.catalog, context.log);
   await using watching = watchSource(context, { lookEvery: 2000, logEvery: 10_000 });
   void watching;
   await copyPending(context, { config, instances, catalog: known });
-  for (const table of tables) {
-    const rows = sinks.map((sink) => `${state.table(sink, table)?.rows ?? 0n} rows into ${sink}`).join(', ');
-    say(`copied ${table}: ${rows}`);
+  return state;
+}
+
+/** Milliseconds that the run elsewhere may take to come to the request in the stream. */
+const patience = 60_000;
+
+/** A run elsewhere is asked, through the source's WAL, to copy them while it goes on with the others; waits until they are in. */
+async function copyThere(
+  { context, instances, config }: OpenPipeline,
+  tables: readonly string[],
+  say: (line: string) => void,
+): Promise<PipelineState> {
+  const id = randomUUID();
+  const until = Date.now() + patience;
+  const message = { kind: 'barrier', id, after: 'reload', copy: tables, until } as const;
+  await context.source.control.emit(encodeControl(config.pipeline, message));
+  for (let asked = false; ; ) {
+    await pause(300, context.stop);
+    const state = await PipelineState.load(instances.store);
+    const barrier = state.get('barrier') as { readonly id?: string } | null;
+    if (!asked && barrier?.id === id) {
+      asked = true;
+      say(`the run copies ${tables.join(', ')} and goes on with the others; Ctrl-C here does not stop it`);
+    }
+    if (!asked && Date.now() > until)
+      throw runtimeError('PGS6010', `the run did not come to the request in ${patience / 1000} s`);
+    if (asked && pendingTables(state).size === 0) return state;
+    if (asked && hasEnded(state)) throw verifyError('PGS7011', 'the run ended before the tables were copied');
   }
-  say(`go on with: pgsluice run ${file}`);
+}
+
+/** For longer than a run takes to begin anew. */
+function hasEnded(state: PipelineState): boolean {
+  const status = state.get('status') as { readonly ended?: boolean; readonly at?: number } | null;
+  return status?.ended === true && Date.now() - (status.at ?? 0) > 15_000;
 }
 
 /** What an earlier, killed resync left belongs to it, too. */

@@ -1,16 +1,20 @@
 import type { Command } from 'commander';
 import { formatLsn } from '../../api/lsn.ts';
+import type { Logger } from '../../api/context.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { LiveView } from '../../observe/live/live-view.ts';
 import type { PromMetrics } from '../../observe/metrics.ts';
 import { redact } from '../../observe/redact.ts';
 import { preflight } from '../../runtime/checks.ts';
 import type { Instances, RunContext } from '../../runtime/instances.ts';
+import type { OpenPipeline } from '../../runtime/open-pipeline.ts';
 import { runPipeline } from '../../runtime/run.ts';
+import { takeUpFile } from '../../runtime/take-up-file.ts';
 import { watchSource } from '../../runtime/watch-source.ts';
 import type { PipelineState } from '../../state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
+import { readAgain } from '../reload.ts';
 import { errorLine } from '../render-error.ts';
 
 interface RunFlags {
@@ -38,8 +42,31 @@ export function register(program: Command, cli: Cli): void {
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
-  const config = await cli.load(file);
+  let config = await cli.load(file);
+  // While none of the below listens, a hangup is not the end.
+  using _deaf = onHangup(async () => {});
+  for (;;) {
+    const next = await runFile(cli, { file, config, flags, signal, live, ...(log && { log }) });
+    if (next === null) return;
+    config = next;
+  }
+}
+
+interface RunOfFile {
+  readonly file: string;
+  readonly config: PipelineConfig;
+  readonly flags: RunFlags;
+  readonly signal: AbortSignal;
+  readonly live: LiveView | null;
+  readonly log?: Logger;
+}
+
+/** Returns the file to go on with in this process: as it was, or as it is after it was changed. */
+async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> {
+  const { file, config, flags, live, log } = of;
   const metrics = await metricsOf(config);
+  const again = new AbortController();
+  const signal = AbortSignal.any([of.signal, again.signal]);
   await using pipeline = await openFor(cli, {
     file,
     config,
@@ -50,6 +77,11 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
     ...(metrics && { metrics }),
   });
   const { context, instances } = pipeline;
+  let next: PipelineConfig | null = null;
+  using _hangup = onHangup(async () => {
+    next = await readAgain(cli, { file, running: pipeline, signal: of.signal });
+    if (next !== null) again.abort(new DOMException('the file has changed', 'AbortError'));
+  });
   context.view.finishedBefore = finishedTables(context.state, instances);
   live?.show(context.view);
   await using _server = await serve(context, config, metrics);
@@ -60,18 +92,36 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
   });
   await preflight({ context, instances, config, skip: (flags.skipCheck ?? []).flatMap((name) => name.split(',')) });
   try {
+    await takeUpFile(pipeline);
     const end = await runPipeline(context, { config, instances, stopAt: flags.stopAt ?? null });
+    if (end === 'reload') return await fileNow(cli, of, pipeline);
+    if (next !== null && !of.signal.aborted) return next;
     context.view.enter('done');
     const confirmed = context.view.confirmed;
     context.log.log('info', 'run-ended', describeEnd(end, file), {
       end,
       confirmed: confirmed === null ? null : formatLsn(confirmed),
     });
+    return null;
   } catch (error) {
+    if (next !== null && !of.signal.aborted && error === signal.reason) return next;
     if (!signal.aborted) context.view.failure = redact(errorLine(error));
     else context.log.log('info', 'run-ended', describeEnd('stopped', file), { end: 'stopped' });
     throw error;
   }
+}
+
+/** A `resync` elsewhere asked to begin anew: with the file as it is now where that can be taken up. */
+async function fileNow(cli: Cli, { file, config, signal }: RunOfFile, running: OpenPipeline): Promise<PipelineConfig> {
+  return (await readAgain(cli, { file, running, signal })) ?? config;
+}
+
+/** One at a time; what comes while one is under way is read after it. */
+function onHangup(work: () => Promise<void>): Disposable {
+  let running: Promise<void> = Promise.resolve();
+  const listener = () => void (running = running.then(work).catch(() => {}));
+  process.on('SIGHUP', listener);
+  return { [Symbol.dispose]: () => void process.off('SIGHUP', listener) };
 }
 
 /** Loaded only where somebody can ask for it. */

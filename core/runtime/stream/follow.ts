@@ -133,7 +133,7 @@ async function settleBarrier(options: FollowOptions): Promise<'go-on' | 'stop'> 
   let after: 'go-on' | 'stop' = 'go-on';
   for (const { message, at } of options.barriers.reached(options.ledger.least())) {
     await options.onBarrier(message, at);
-    if (message.after === 'stop') after = 'stop';
+    if (message.after !== 'go-on') after = 'stop';
   }
   return after;
 }

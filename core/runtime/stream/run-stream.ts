@@ -9,6 +9,7 @@ import type { PlannedSink, RunContext } from '../instances.ts';
 import { type Barrier, Barriers } from './barriers.ts';
 import { Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
+import { pendingTables } from '../known-tables.ts';
 import { Lane } from './lane.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
@@ -29,8 +30,12 @@ export interface StreamRunOptions {
   readonly until: bigint | null;
   /** Every sink is durable up to this barrier; for whoever wrote it in this process. */
   readonly onBarrier?: (id: string, at: CommitLsn) => void;
+  /** It was asked to begin anew, with these tables copied; resolves when that is noted. Whoever leaves it out is not asked. */
+  readonly onReload?: (copy: readonly string[]) => Promise<void>;
 }
 
+/** Tables that are copied beside this stream have changes of theirs skipped until they join it (I5). */
+const notYet = (1n << 64n) as SnapshotLsn;
 /** Tries in a row that bring nothing before the run gives up. */
 const tries = 12;
 /** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
@@ -116,6 +121,10 @@ async function stretch(
       },
       onReleased: () => context.state.put('held', null),
       onBarrier: async (message, at) => {
+        if (message.after === 'reload') {
+          if (options.onReload === undefined) return;
+          await options.onReload(message.copy);
+        }
         await recordBarrier(context, message, at);
         options.onBarrier?.(message.id, at);
       },
@@ -144,6 +153,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
   const position = positions.bySink.get(sink.name)!;
   const exact = new Map<string, SnapshotLsn>();
   for (const [table, { exactAt }] of context.state.tables(sink.name)) exact.set(table, exactAt);
+  for (const table of pendingTables(context.state)) exact.set(table, notYet);
   const view = context.view.sink(sink.name);
   const room = sink.buffer / 2;
   const { stream } = sink.sink;

@@ -14,6 +14,7 @@ import { quoteIdent } from '../../postgres-common/quote.ts';
 import { readDependents } from '../ddl/dependents.ts';
 import { removeDdl } from '../ddl/install.ts';
 import { readPublished } from '../ddl/published.ts';
+import { besideOf } from '../names.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
 import { PostgresFence } from './fence.ts';
@@ -65,14 +66,15 @@ export class PostgresControl implements SourceControl {
   }
 
   cleanup(): Promise<readonly string[]> {
-    const { slot, publication } = this.#access;
+    const { slot } = this.#access;
     return this.#ask(async (client) => {
       const done: string[] = [];
-      if (await dropSlot(client, this.#access, slot)) done.push(`replication slot ${slot}`);
-      const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [publication]);
-      if (rows.length > 0) {
-        await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdent(publication)}`);
-        done.push(`publication ${publication}`);
+      for (const names of [this.#access, besideOf(this.#access)]) {
+        if (await dropSlot(client, this.#access, names.slot)) done.push(`replication slot ${names.slot}`);
+        const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [names.publication]);
+        if (rows.length === 0) continue;
+        await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdent(names.publication)}`);
+        done.push(`publication ${names.publication}`);
       }
       done.push(...(await removeDdl(client, slot)));
       return done;

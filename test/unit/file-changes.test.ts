@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeChange, fileChanges, fileFacts } from '../../core/runtime/file-changes.ts';
+import { type LoadResult, loadPipeline } from '../../core/config/load.ts';
+import { Registry } from '../../core/registry/registry.ts';
+import { builtins } from '../../plugins/builtins.ts';
+import { pipelineFile } from '../support/cli.ts';
+
+async function facts(yaml: string) {
+  const result: LoadResult = await loadPipeline(await pipelineFile(yaml), new Registry(builtins), {
+    PW: 'very-secret',
+  });
+  assert.ok(result.ok, JSON.stringify(result));
+  return fileFacts(result.pipeline);
+}
+
+const file = `
+pipeline: shop
+source: { plugin: postgres, url: "postgres://u:\${PW}@h/d", tables: { include: [a] } }
+transforms:
+  - { plugin: mask, tables: a, columns: { b: { hash: { secret: "\${PW}" } } } }
+sinks: [{ plugin: postgres, url: "postgres://u:\${PW}@t/d" }]
+`;
+
+test('what differs is told by key, with what becomes of it', async () => {
+  const before = await facts(file);
+  const now = await facts(
+    `${file.replace('include: [a]', 'include: [a, b]').replace('tables: a,', 'tables: [a, b],')}limit: { rate: 1MB/s }\nhttp: 8377\n`.replace(
+      'include: [a, b] }',
+      'include: [a, b] }, slot: { name: other }',
+    ),
+  );
+  const changes = fileChanges(before, now);
+  assert.deepEqual(
+    changes.map(({ key, effect }) => [key, effect]),
+    [
+      ['http', 'now'],
+      ['limit.rate', 'now'],
+      ['source.slot.name', 'refused'],
+      ['source.tables.include', 'tables'],
+      ['transforms[0]', 'refused'],
+    ],
+  );
+  assert.match(describeChange(changes[3]!), /source\.tables\.include: a → a, b/);
+  assert.deepEqual(fileChanges(before, await facts(file)), []);
+});
+
+test('no secret is among the facts that are kept', async () => {
+  assert.doesNotMatch(JSON.stringify(await facts(file)), /very-secret/);
+});
