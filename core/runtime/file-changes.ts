@@ -64,7 +64,10 @@ function hashOf(text: string): string {
 /** Expressions and secrets of a transform are told apart by a hash. */
 function addTransforms(facts: Record<string, string>, at: string, uses: readonly TransformUse[]): void {
   for (const [i, use] of uses.entries()) {
-    const hash = hashOf(JSON.stringify([use.tables, use.options]));
+    const { refetch, ...options } = use.options as { readonly refetch?: unknown };
+    const hash = hashOf(JSON.stringify([use.tables, options]));
+    // How a value comes is not what it is.
+    if (refetch !== undefined) facts[`${at}[${i}].refetch`] = String(refetch);
     facts[`${at}[${i}]`] = `${use.plugin.name}${use.tables === null ? '' : ` of ${use.tables.join(', ')}`} (${hash})`;
   }
 }
@@ -82,7 +85,7 @@ function effectOf(key: string): Pick<FileChange, 'effect' | 'remedy'> {
   if (key === 'pipeline') return { effect: 'refused', remedy: 'Another name is another pipeline: start it by itself.' };
   if (/^source\.(slot|publication)\./.test(key))
     return { effect: 'refused', remedy: 'The slot was made under the old name: restore it, or start over (cleanup).' };
-  if (/^(sinks\.[^.]+\.)?transforms\[/.test(key) || /^sinks\.[^.]+(\.tables)?$/.test(key))
+  if (/^(sinks\.[^.]+\.)?transforms\[\d+\]$/.test(key) || /^sinks\.[^.]+(\.tables)?$/.test(key))
     return {
       effect: 'refused',
       remedy: 'What is copied was made by the old ones: restore them, or start over (cleanup).',

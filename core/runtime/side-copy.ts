@@ -4,16 +4,17 @@ import { failpoint } from '../api/failpoint.ts';
 import type { SnapshotLsn } from '../api/lsn.ts';
 import { relationName } from '../api/relation.ts';
 import type { Sink, StreamSink } from '../api/sink.ts';
-import type { Source, SourceCatalog } from '../api/source.ts';
+import type { RowsAsked, Source, SourceCatalog } from '../api/source.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { noMetrics } from '../observe/no-metrics.ts';
 import { RunView } from '../observe/run-view.ts';
+import { createMapper } from '../plan/mapper.ts';
 import { PipelineState, type TableState } from '../state/pipeline-state.ts';
 import { pause } from './backoff.ts';
 import { runtimeError } from './errors.ts';
 import type { Instances, PlannedSink, RunContext } from './instances.ts';
 import { pendingTables, refuseUnchosen } from './known-tables.ts';
-import { mappersOf, type Planning, planSinks } from './planning.ts';
+import { type Planning, planSinks } from './planning.ts';
 import { publish, snapshotPhase } from './snapshot/phase.ts';
 import { encodeControl } from './stream/control-message.ts';
 import { findPositions } from './stream/positions.ts';
@@ -128,7 +129,11 @@ export class SideCopy implements AsyncDisposable {
     if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of the copy');
     const { sinks } = this.#planning;
     const onBarrier = (id: string) => void this.#reached.add(id);
-    await runStream(context, { sinks, mappers: mappersOf(this.#planning), identity, handoff, until, onBarrier });
+    const { source, stop } = context;
+    const fetch = source.fetchRows && ((asked: RowsAsked) => source.fetchRows!(asked, stop));
+    const { inputs } = this.#planning;
+    const mapperAt = ({ name, plans }: PlannedSink) => createMapper(inputs.get(name)!, plans, fetch);
+    await runStream(context, { sinks, mapperAt, identity, handoff, until, onBarrier });
   }
 
   /**
