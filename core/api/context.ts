@@ -1,3 +1,5 @@
+import type { DeadLetters } from './dead-letter.ts';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | bigint | null | undefined>>;
 /** Structured log; `event` is a stable kebab-case name, fields never hold a row value or a password (I11). */
@@ -21,4 +23,6 @@ export interface PluginContext {
   readonly metrics: Metrics;
   /** `--debug-values`: row values may be shown. */
   readonly debugValues: boolean;
+  /** For sinks, and only where the file has `dead_letter`; without it a change that fails is an error (I9). */
+  readonly deadLetters?: DeadLetters;
 }

@@ -3,6 +3,7 @@ export * from './change.ts';
 export * from './check.ts';
 export * from './checkpoint.ts';
 export * from './context.ts';
+export * from './dead-letter.ts';
 export * from './digest.ts';
 export * from './error.ts';
 export * from './expr.ts';

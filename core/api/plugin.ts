@@ -28,6 +28,8 @@ export interface SourcePlugin<O = never> extends PluginBase<'source'> {
 }
 export interface SinkPlugin<O = never> extends PluginBase<'sink'> {
   readonly create: (options: O, context: PluginContext) => Promise<Sink>;
+  /** Its sinks have topics that can hold dead letters ({@link Sink.deadLetterTopic}). */
+  readonly deadLetterTopics?: true;
   /** The checkpoint that suits this sink when the file names none. */
   readonly checkpoint?: (options: O) => {
     readonly plugin: string;

@@ -1,5 +1,6 @@
 import type { StreamBatch } from './change.ts';
 import type { CheckReport } from './check.ts';
+import type { DeadLetterStore } from './dead-letter.ts';
 import type { DigestQuery, DigestReader } from './digest.ts';
 import type { CommitLsn, SnapshotLsn } from './lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
@@ -120,6 +121,8 @@ export interface Sink extends AsyncDisposable {
   readonly digests: DigestReader | null;
   readonly cutover: CutoverSink | null;
   readonly repair?: RepairSink;
+  /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */
+  deadLetterTopic?(name: string): Promise<DeadLetterStore>;
   /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */
   describe?(
     tables: readonly { readonly schema: string; readonly name: string }[],

@@ -1,10 +1,10 @@
-import { resolve } from 'node:path';
 import type { SinkPlugin } from '../api/plugin.ts';
 import type { SnapshotMode, SnapshotOption } from '../api/schemas.ts';
 import type { PluginOf, Registry } from '../registry/registry.ts';
 import type { Options } from './options-schema.ts';
-import type { DeadLetterConfig, PipelineConfig, PluginUse, SinkUse, TransformUse } from './pipeline-config.ts';
+import type { PipelineConfig, PluginUse, SinkUse, TransformUse } from './pipeline-config.ts';
 import { checkpointUse } from './checkpoint-use.ts';
+import { deadLetterOf } from './dead-letter.ts';
 import { resolveUse } from './resolve-use.ts';
 import { escapePointer, type TreeProblem, type YamlTree } from './yaml-tree.ts';
 
@@ -27,6 +27,7 @@ export async function buildPipeline(context: BuildContext): Promise<PipelineConf
   const transforms = await transformUses(root['transforms'], '/transforms', context);
   const sinks = await sinkUses(root['sinks'], context);
   const checkpoint = await checkpointUse(root['checkpoint'], sinks, context);
+  const deadLetter = deadLetterOf(root['dead_letter'], sinks, context);
   if (source === null || sinks.length === 0 || context.problems.length > 0) return null;
   const limit = root['limit'] as { rate?: number } | undefined;
   return {
@@ -41,7 +42,7 @@ export async function buildPipeline(context: BuildContext): Promise<PipelineConf
     http: httpOf(root['http']),
     limit: { rate: limit?.rate ?? null },
     ddl: root['ddl'] as 'stop' | 'follow',
-    deadLetter: deadLetterOf(root['dead_letter'], context.directory),
+    deadLetter,
     scrub: (text) => context.tree.scrub(text),
   };
 }
@@ -110,12 +111,6 @@ function httpOf(value: unknown): string | null {
   if (value === undefined) return null;
   const text = String(value);
   return text.includes(':') ? text.replace(/^:/, '127.0.0.1:') : `127.0.0.1:${text}`;
-}
-
-function deadLetterOf(value: unknown, directory: string): DeadLetterConfig | null {
-  if (!isObject(value)) return null;
-  const { file, max_failures, window } = value as { file: string; max_failures: number; window: number };
-  return { file: resolve(directory, file), maxFailures: max_failures, window };
 }
 
 function tableList(value: unknown): readonly string[] | null {

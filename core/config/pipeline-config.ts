@@ -32,8 +32,9 @@ export interface SinkUse extends PluginUse<SinkPlugin> {
 }
 
 export interface DeadLetterConfig {
-  /** Absolute. */
-  readonly file: string;
+  /** Absolute; null where it is a topic. */
+  readonly file: string | null;
+  readonly topic: string | null;
   readonly maxFailures: number;
   readonly window: number;
 }

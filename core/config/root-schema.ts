@@ -88,15 +88,17 @@ export const rootSchema: JsonSchema = {
     dead_letter: {
       type: 'object',
       additionalProperties: false,
-      required: ['file'],
-      description: 'Rows that fail go here, and the pipeline goes on. Default: a failing row stops the pipeline.',
+      minProperties: 1,
+      description:
+        'Changes that a sink cannot deliver go here, and the pipeline goes on. Default: a failing change stops it.',
       properties: {
         file: { type: 'string', minLength: 1, description: 'A file of JSON lines, relative to this file.' },
+        topic: { type: 'string', minLength: 1, description: 'A Kafka topic, written through the first Kafka sink.' },
         max_failures: {
           type: 'integer',
           minimum: 1,
           default: 100,
-          description: 'More failures than this within the window stop the pipeline.',
+          description: 'More failures of a sink than this within the window stop the pipeline.',
         },
         window: { type: 'integer', minimum: 1, default: 10000, description: 'The window, in changes.' },
       },

@@ -7,7 +7,7 @@ export interface Supported {
   readonly deadLetter: boolean;
   readonly followDdl: boolean;
 }
-export const supported: Supported = { http: true, deadLetter: false, followDdl: true };
+export const supported: Supported = { http: true, deadLetter: true, followDdl: true };
 
 export function unsupportedKeys(root: unknown, tree: YamlTree, by: Supported): TreeProblem[] {
   if (typeof root !== 'object' || root === null) return [];

@@ -19,3 +19,7 @@ export function formatSeconds(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
+
+export function deadLetterWords(count: number): string {
+  return count === 1 ? '1 change is in the dead letters' : `${count} changes are in the dead letters`;
+}

@@ -1,4 +1,4 @@
-import { formatBytes, formatSeconds } from './format.ts';
+import { deadLetterWords, formatBytes, formatSeconds } from './format.ts';
 import { phaseWords } from './live/render.ts';
 import { fitName, printable, textWidth } from './live/text.ts';
 import type { RunPhase, TablePhase } from './run-view.ts';
@@ -97,6 +97,7 @@ function sinkLines(sink: SinkStatus): string[] {
     lines.push(`  ${lag}${bytes}${count}${waiting}${sink.durable === null ? '' : `; durable up to ${sink.durable}`}`);
   }
   if (sink.retrying !== null) lines.push(`  trying again after ${sink.retrying}`);
+  if (sink.deadLetters > 0) lines.push(`  ${deadLetterWords(sink.deadLetters)}`);
   return lines;
 }
 

@@ -75,6 +75,7 @@ const counters: readonly Figure[] = [
   each('transactions_total', 'transactions written', (sink) => sink.transactions),
   each('changes_total', 'changes written', (sink) => sink.changes),
   each('bytes_total', 'bytes of changes written', (sink) => sink.bytes),
+  each('dead_letters_total', 'changes that went to the dead letters, of all runs', (sink) => sink.deadLetters),
 ];
 
 /** What a run knows of itself, read from its view when somebody asks: nothing is counted twice. */

@@ -39,6 +39,8 @@ export interface SinkView {
   retrying: string | null;
   /** Transactions that were read and are not written yet. */
   waiting: number;
+  /** Changes that it could not deliver and that went to the dead letters, of all runs. */
+  deadLetters: number;
 }
 
 /** What the stream has handed out since it was opened. */
@@ -132,6 +134,7 @@ export class RunView {
         queued: 0,
         retrying: null,
         waiting: 0,
+        deadLetters: 0,
       };
       this.sinks.set(name, view);
     }

@@ -71,6 +71,7 @@ function sinkRecord(view: RunView, sink: SinkView, now: number): Json {
     bytes: sink.bytes,
     queuedBytes: sink.queued,
     retrying: sink.retrying,
+    deadLetters: sink.deadLetters,
   };
 }
 

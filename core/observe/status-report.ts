@@ -44,6 +44,8 @@ export interface SinkStatus {
   readonly lagTransactions: number | null;
   readonly queuedBytes: number | null;
   readonly retrying: string | null;
+  /** Changes that went to the dead letters, of all runs. */
+  readonly deadLetters: number;
 }
 
 export interface TableStatus {
@@ -129,6 +131,7 @@ function sinkStatus(
     ...lag,
     queuedBytes: running ? number(noted?.['queuedBytes']) : null,
     retrying: running ? text(noted?.['retrying']) : null,
+    deadLetters: input.state.deadLetters(sink.name),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Transform } from '../api/transform.ts';
 import type { PipelineConfig, TransformUse } from '../config/pipeline-config.ts';
 import { labelled } from '../observe/no-metrics.ts';
 import { callPlugin, guarded, isPgsluiceError } from '../registry/call.ts';
+import { PipelineDeadLetters } from './dead-letters/dead-letters.ts';
 import { runtimeError } from './errors.ts';
 import { placeError } from './place-error.ts';
 import type { Instances, SinkInstance, TransformStep } from './instances.ts';
@@ -28,21 +29,37 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
     );
     const shared = await steps(options, config.transforms);
     const sinks: SinkInstance[] = [];
+    const deadLetters = deadLettersFor(options, sinks);
     for (const use of config.sinks) {
+      const letters = deadLetters === null ? {} : { deadLetters: deadLetters.of(use.name) };
       const sink = made.use(
-        await create(use, () => use.plugin.create(use.options as never, context(options, use.name))),
+        await create(use, () => use.plugin.create(use.options as never, { ...context(options, use.name), ...letters })),
       );
       const own = await steps(options, use.transforms);
       const { name, tables, buffer } = use;
       sinks.push({ name, plugin: use.plugin.name, sink, tables, steps: [...shared, ...own], buffer });
     }
     const store = made.use(await createStore(options));
+    if (deadLetters !== null) made.use(deadLetters);
     const all = made.move();
-    return { source, sinks, store, [Symbol.asyncDispose]: () => all.disposeAsync() };
+    return { source, sinks, store, deadLetters, [Symbol.asyncDispose]: () => all.disposeAsync() };
   } catch (error) {
     await made.disposeAsync();
     throw error;
   }
+}
+
+/** Null where the file has no `dead_letter`. The topic is of the first sink that has topics. */
+function deadLettersFor({ config, log }: AssembleOptions, sinks: readonly SinkInstance[]): PipelineDeadLetters | null {
+  const { pipeline, deadLetter } = config;
+  if (deadLetter === null) return null;
+  const at = config.sinks.findIndex(({ plugin }) => plugin.deadLetterTopics === true);
+  const topic = async (name: string) => {
+    const sink = sinks[at]?.sink;
+    if (sink?.deadLetterTopic === undefined) throw runtimeError('PGS6041', `no sink has a topic ${name}`);
+    return sink.deadLetterTopic(name);
+  };
+  return new PipelineDeadLetters({ pipeline, config: deadLetter, log, topic });
 }
 
 export function createStore(options: AssembleOptions): Promise<CheckpointStore> {

@@ -117,6 +117,22 @@ export const runtimeErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS6040: {
+    title: 'Too many dead letters',
+    cause:
+      'More changes of a sink than `dead_letter.max_failures` of the last `dead_letter.window` could not be delivered.',
+    remedy:
+      'See the dead letters and the last failure; mend the cause, then run again: it goes on before the change that failed.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6041: {
+    title: 'Dead letters cannot be recorded',
+    cause: 'The file or topic of `dead_letter` cannot be written; what it should hold is not passed over.',
+    remedy: 'Make the file writable, or see that its disk has room, then run again: nothing was passed over.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS6016: {
     title: 'A run is under way',
     cause: 'The slot of the pipeline is being read, so dropping it would pull it from under a run.',

@@ -7,6 +7,7 @@ import type { Source } from '../api/source.ts';
 import type { Transform } from '../api/transform.ts';
 import type { RunView } from '../observe/run-view.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
+import type { PipelineDeadLetters } from './dead-letters/dead-letters.ts';
 
 /** A transform of the file, ready to plan. */
 export interface TransformStep {
@@ -33,6 +34,8 @@ export interface Instances extends AsyncDisposable {
   readonly source: Source;
   readonly sinks: readonly SinkInstance[];
   readonly store: CheckpointStore;
+  /** Null where the file has no `dead_letter`. */
+  readonly deadLetters: PipelineDeadLetters | null;
 }
 
 /** A sink with what the planner made for it. */

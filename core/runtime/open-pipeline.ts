@@ -36,6 +36,7 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
       await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: 60_000 });
     const state = await PipelineState.load(instances.store);
     const view = new RunView(config.pipeline);
+    countDeadLetters(instances, state, view);
     const context: RunContext = {
       pipeline: config.pipeline,
       source: instances.source,
@@ -50,4 +51,19 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
     await instances[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Counts outlive a process, so that `status` can tell how many there are in all. */
+function countDeadLetters({ deadLetters, sinks }: Instances, state: PipelineState, view: RunView): void {
+  for (const { name } of sinks) {
+    const before = state.deadLetters(name);
+    if (before > 0) view.sink(name).deadLetters = before;
+  }
+  if (deadLetters === null) return;
+  deadLetters.onRecorded = (sink, count) => {
+    const seen = view.sink(sink);
+    seen.deadLetters += count;
+    // A failure shows again where it counts: when a position is saved.
+    state.setDeadLetters(sink, seen.deadLetters).catch(() => {});
+  };
 }

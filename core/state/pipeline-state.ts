@@ -137,6 +137,14 @@ export class PipelineState {
     return this.put('acknowledged', writeLsn(to));
   }
 
+  /** Dead letters that this sink has left so far. */
+  deadLetters(sink: string): number {
+    return Number(this.#values.get(`dead-letters:${sink}`) ?? 0);
+  }
+  setDeadLetters(sink: string, to: number): Promise<void> {
+    return this.put(`dead-letters:${sink}`, to);
+  }
+
   /** Anything else that must outlive a process: barriers met, steps of a cut-over, figures for `status`. */
   get(key: string): Json {
     return this.#values.get(key) ?? null;

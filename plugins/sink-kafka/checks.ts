@@ -63,7 +63,10 @@ function checkTables(settings: Settings, plans: readonly TablePlan[], report: Ch
         ),
       );
     } catch (error) {
-      report.add(findingOf(error, 'kafka-table', table));
+      const finding = findingOf(error, 'kafka-table', table);
+      const passed = settings.deadLetters !== null && (error as PgsluiceError).code === 'PGS5009';
+      const message = `${finding.message}: all its rows go to the dead letters`;
+      report.add(passed ? { ...finding, level: 'warning', message } : finding);
     }
   }
 }

@@ -1,119 +1,99 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import type { KafkaRecord } from './client/producer.ts';
+import type { Json } from '../../core/api/checkpoint.ts';
+import type { DeadLetter, DeadLetterStore, Refused } from '../../core/api/dead-letter.ts';
+import { PgsluiceError } from '../../core/api/error.ts';
+import type { Producer, TopicInfo } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
+import type { Outbox } from './outbox.ts';
+import type { Emit, Headers } from './records/events.ts';
 
-/** Where a refused record goes; durable when `write` resolves. */
-export interface DeadLetterStore {
-  write(letters: readonly DeadLetter[]): Promise<void>;
-  close(): Promise<void>;
+/** What a change may be refused for: its own values and the types of its table; not the broker, nor the options. */
+const ofTheChange: ReadonlySet<string> = new Set(['PGS5007', 'PGS5008', 'PGS5009']);
+
+/** The error as one that a letter may tell of; whatever else it is, is thrown on. */
+export function refusal(error: unknown): PgsluiceError {
+  if (error instanceof PgsluiceError && ofTheChange.has(error.code)) return error;
+  // Text of the server that an encoder cannot read.
+  if (error instanceof RangeError || error instanceof SyntaxError) {
+    return kafkaError('PGS5007', `a value cannot be written: ${error.message}`, { cause: error });
+  }
+  throw error;
 }
 
-/** Enough to send the record again: key and value in base64. */
-export interface DeadLetter {
-  readonly code: string;
-  readonly message: string;
-  readonly at: string;
-  readonly topic: string;
-  readonly partition: number;
+interface Held {
   readonly key: string | null;
   readonly value: string | null;
-  readonly headers: Readonly<Record<string, string>> | null;
+  readonly headers: Headers | null;
 }
 
-/** Counts refused records among the last ones and keeps them until they are stored. */
-export class DeadLetters {
-  readonly #store: DeadLetterStore;
-  readonly #max: number;
-  readonly #window: number;
-  /** Numbers (of all records) of the refused ones within the window. */
-  #refused: number[] = [];
-  #seen = 0;
-  #waiting: DeadLetter[] = [];
+/** Why a change was not delivered, or not whole. */
+export interface Undelivered {
+  readonly refused: Pick<Refused, 'error' | 'record'>;
+  /** Records with a value that were not sent; null: all that the change should have had. */
+  readonly missing: number | null;
+}
 
-  constructor(store: DeadLetterStore, limit: { readonly max: number; readonly of: number }) {
-    this.#store = store;
-    this.#max = limit.max;
-    this.#window = limit.of;
+/**
+ * The way of a change where the file has dead letters: encoded whole before any of it is sent, so that what cannot be encoded
+ * leaves nothing behind. Of its records those too large for the topic are left out, and returned as they would have been sent.
+ */
+export function putWhole(
+  outbox: Outbox,
+  to: { readonly topic: TopicInfo; readonly oversize: boolean },
+  encode: (emit: Emit) => void,
+): Undelivered | null {
+  const { topic, oversize } = to;
+  const held: Held[] = [];
+  try {
+    encode((key, value, headers) => held.push({ key, value, headers }));
+  } catch (error) {
+    return { refused: { error: refusal(error) }, missing: null };
+  }
+  const unsent: Held[] = [];
+  for (const record of held) {
+    const { key, value, headers } = record;
+    if (!oversize) outbox.add(topic, key, value, headers);
+    else if (!outbox.offer(topic, key, value, headers)) unsent.push(record);
+  }
+  const [first] = unsent;
+  if (first === undefined) return null;
+  return {
+    refused: {
+      error: outbox.tooLarge(topic, first.key, first.value),
+      record: unsent.map((record) => recordOf(outbox, topic, record)),
+    },
+    missing: unsent.filter(({ value }) => value !== null).length,
+  };
+}
+
+function recordOf(outbox: Outbox, topic: TopicInfo, { key, value, headers }: Held): Json {
+  return {
+    topic: topic.name,
+    partition: outbox.partition(topic, key),
+    key,
+    value,
+    headers: outbox.allHeaders(headers),
+  };
+}
+
+/** A topic with a letter per record: its JSON as the value, in order, and what letters are sorted by as headers. */
+export class TopicLetters implements DeadLetterStore {
+  readonly #topic: string;
+  readonly #producer: Producer;
+
+  constructor(topic: string, producer: Producer) {
+    this.#topic = topic;
+    this.#producer = producer;
   }
 
-  passed(): void {
-    this.#seen++;
-  }
-
-  /** Throws PGS5016 above the threshold: the record is not dropped then, the pipeline stops before it. */
-  refuse(record: KafkaRecord, code: string, message: string): void {
-    this.#seen++;
-    this.#refused = this.#refused.filter((n) => n > this.#seen - this.#window);
-    this.#refused.push(this.#seen);
-    if (this.#refused.length > this.#max) {
-      throw kafkaError(
-        'PGS5016',
-        `${this.#refused.length} of the last ${this.#window} records were refused: ${message}`,
-      );
+  async write(letters: readonly DeadLetter[]): Promise<void> {
+    for (const { sink, table, code, json } of letters) {
+      const headers = { 'pgsluice.sink': sink, 'pgsluice.table': table, 'pgsluice.code': code };
+      const record = { topic: this.#topic, partition: 0, key: null, value: Buffer.from(json), headers };
+      await this.#producer.send([record]);
     }
-    this.#waiting.push({
-      code,
-      message,
-      at: new Date().toISOString(),
-      topic: record.topic,
-      partition: record.partition,
-      key: record.key?.toString('base64') ?? null,
-      value: record.value?.toString('base64') ?? null,
-      headers: record.headers,
-    });
   }
 
-  /** Before a position is given: what was refused must be safe, too (I9). */
-  async flush(): Promise<void> {
-    if (this.#waiting.length === 0) return;
-    const letters = this.#waiting;
-    await this.#store.write(letters);
-    this.#waiting = [];
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#producer.close();
   }
-
-  close(): Promise<void> {
-    return this.#store.close();
-  }
-}
-
-/** Appends JSON lines and syncs the file. */
-export function fileStore(path: string): DeadLetterStore {
-  let file: FileHandle | null = null;
-  return {
-    async write(letters) {
-      file ??= await open(path, 'a', 0o600);
-      await file.appendFile(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(''));
-      await file.sync();
-    },
-    async close() {
-      await file?.close();
-      file = null;
-    },
-  };
-}
-
-/** Records of a topic: the refused record as it is, with headers that say where it belongs and why it is here. */
-export function topicStore(topic: string, send: (records: readonly KafkaRecord[]) => Promise<void>): DeadLetterStore {
-  return {
-    write: async (letters) => {
-      for (const letter of letters) {
-        await send([
-          {
-            topic,
-            partition: 0,
-            key: letter.key === null ? null : Buffer.from(letter.key, 'base64'),
-            value: letter.value === null ? null : Buffer.from(letter.value, 'base64'),
-            headers: {
-              ...letter.headers,
-              'pgsluice.code': letter.code,
-              'pgsluice.message': letter.message,
-              'pgsluice.topic': letter.topic,
-              'pgsluice.partition': String(letter.partition),
-            },
-          },
-        ]);
-      }
-    },
-    close: async () => {},
-  };
 }

@@ -1,4 +1,7 @@
-import { type ErrorWhere, errorFactory, type PgsluiceError } from '../../core/api/error.ts';
+import type { RowChange } from '../../core/api/change.ts';
+import { type ErrorWhere, errorFactory, PgsluiceError } from '../../core/api/error.ts';
+import { formatLsn } from '../../core/api/lsn.ts';
+import { relationName } from '../../core/api/relation.ts';
 
 /** PGS50xx: the Kafka sink. */
 export const kafkaErrors = {
@@ -70,7 +73,8 @@ export const kafkaErrors = {
   PGS5010: {
     title: 'Record too large',
     cause: 'The record is larger than the topic takes (max.message.bytes).',
-    remedy: 'Raise max.message.bytes of the topic (`topic_config`), or set `oversize: dead_letter`.',
+    remedy:
+      'Raise max.message.bytes of the topic (`topic_config`), or let it go to the dead letters: `dead_letter` at the top of the file.',
     exit: 1,
     retry: 'never',
   },
@@ -110,13 +114,6 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'never',
   },
-  PGS5016: {
-    title: 'Too many dead letters',
-    cause: 'More records than `dead_letter.max` of the last `dead_letter.of` could not be written.',
-    remedy: 'See the dead letters; mend the cause, then run again.',
-    exit: 1,
-    retry: 'never',
-  },
   PGS5017: {
     title: 'Compression not available',
     cause: 'This version of Node has no zstd (22.15 or later has).',
@@ -141,6 +138,15 @@ export const kafkaErrors = {
 } as const;
 
 export const kafkaError = errorFactory(kafkaErrors);
+
+/** An error of a change with its table and position, where it does not say them itself. */
+export function placed(error: unknown, change: RowChange): unknown {
+  if (!(error instanceof PgsluiceError) || error.where.table !== undefined || error.retry !== 'never') return error;
+  if (!(error.code in kafkaErrors)) return error;
+  const { code, message, remedy, cause, where } = error;
+  const more = { table: relationName(change.relation), lsn: formatLsn(change.lsn) };
+  return kafkaError(code as keyof typeof kafkaErrors, message, { where: { ...where, ...more }, remedy, cause });
+}
 
 /** What an error of a client library tells: a protocol error's name (TOPIC_AUTHORIZATION_FAILED) and system codes. */
 export interface ClientFailure {

@@ -6,15 +6,6 @@ import type { FlatField } from './records/format.ts';
 import type { BinaryMode } from './records/special.ts';
 import type { TimeMode } from './records/time.ts';
 
-export interface DeadLetterOptions {
-  /** JSON lines; a relative path starts at the pipeline file. */
-  readonly file?: string;
-  readonly topic?: string;
-  /** The pipeline stops when more than `max` of the last `of` records were refused. */
-  readonly max?: number;
-  readonly of?: number;
-}
-
 /** The sink's keys in the pipeline file; sizes are bytes and durations milliseconds by the time they are here. */
 export interface KafkaOptions {
   readonly brokers: readonly string[];
@@ -52,7 +43,6 @@ export interface KafkaOptions {
   readonly request_timeout?: number;
   readonly connect_timeout?: number;
   readonly oversize?: 'error' | 'dead_letter';
-  readonly dead_letter?: DeadLetterOptions;
   readonly ssl?: boolean | SslOptions;
   readonly sasl?: SaslOptions;
 }
@@ -166,16 +156,9 @@ const topicOptions: { readonly [key: string]: JsonSchema } = {
     description: 'Settings of topics that are made, such as cleanup.policy.',
   },
   oversize: choice(
-    'A record larger than its topic takes: stop, or write it to the dead letters.',
+    'A record larger than its topic takes: stop, or leave it to the dead letters of the pipeline (default where the file has `dead_letter`).',
     ['error', 'dead_letter'],
-    'error',
   ),
-  dead_letter: object('Where records go that the sink cannot write.', {
-    file: text('A file of JSON lines.'),
-    topic: text('A topic.'),
-    max: { type: 'integer', minimum: 0, default: 10, description: 'The pipeline stops when more than this many …' },
-    of: { type: 'integer', minimum: 1, default: 1000, description: '… of this many records were refused.' },
-  }),
 };
 
 const connectionOptions: { readonly [key: string]: JsonSchema } = {

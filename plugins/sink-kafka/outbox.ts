@@ -1,5 +1,5 @@
-import type { KafkaRecord, Packer, TopicInfo } from './client/producer.ts';
-import type { DeadLetters } from './dead-letter.ts';
+import type { PgsluiceError } from '../../core/api/error.ts';
+import type { Packer, TopicInfo } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';
 import type { Headers } from './records/events.ts';
@@ -7,8 +7,6 @@ import type { Headers } from './records/events.ts';
 export interface OutboxOptions {
   readonly packer: Packer;
   readonly headers: Headers | null;
-  readonly oversize: 'error' | 'dead_letter';
-  readonly deadLetters: DeadLetters | null;
 }
 
 /** Collects records and sends them in batches of bounded bytes (I8), one batch under way while the next one fills. */
@@ -26,11 +24,26 @@ export class Outbox {
   records = 0;
   sentBytes = 0;
 
-  /** Adds a record; the caller looks at {@link full} and calls {@link ship} then. */
+  /** Adds a record; the caller looks at {@link full} and calls {@link ship} then. PGS5010 where it is too large. */
   add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): void {
-    const all = this.#headersOf(headers);
-    if (!this.#packer.add(topic, key, value, all)) this.#tooLarge(topic, key, value, all);
-    else this.#options.deadLetters?.passed();
+    if (!this.offer(topic, key, value, headers)) throw this.tooLarge(topic, key, value);
+  }
+
+  /** The same; false: too large for its topic, and not added. */
+  offer(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
+    return this.#packer.add(topic, key, value, this.allHeaders(headers));
+  }
+
+  tooLarge(topic: TopicInfo, key: string | null, value: string | null): PgsluiceError {
+    const size = Buffer.byteLength(key ?? '') + Buffer.byteLength(value ?? '');
+    return kafkaError('PGS5010', `a record of ${size} bytes for ${topic.name}, which takes ${topic.maxBytes}`, {
+      where: { object: `topic ${topic.name}` },
+    });
+  }
+
+  /** Where a record of this key goes. Tables without a key keep their order in one partition. */
+  partition(topic: TopicInfo, key: string | null): number {
+    return key === null ? 0 : partitionOf(Buffer.from(key), topic.partitions);
   }
 
   get full(): boolean {
@@ -50,31 +63,17 @@ export class Outbox {
     this.#sending.catch(() => {});
   }
 
-  /** Resolves when everything added is acknowledged, dead letters too. */
+  /** Resolves when everything added is acknowledged. */
   async drain(): Promise<void> {
     await this.ship();
     await this.#sending;
     this.#sending = null;
-    await this.#options.deadLetters?.flush();
   }
 
-  #headersOf(headers: Headers | null): Headers | null {
+  /** With those that the file wants on every record. */
+  allHeaders(headers: Headers | null): Headers | null {
     const fixed = this.#options.headers;
     if (fixed === null) return headers;
     return headers === null ? fixed : { ...fixed, ...headers };
-  }
-
-  #tooLarge(topic: TopicInfo, keyText: string | null, valueText: string | null, headers: Headers | null): void {
-    const { oversize, deadLetters } = this.#options;
-    const key = keyText === null ? null : Buffer.from(keyText);
-    const value = valueText === null ? null : Buffer.from(valueText);
-    const size = (key?.length ?? 0) + (value?.length ?? 0);
-    const message = `a record of ${size} bytes for ${topic.name}, which takes ${topic.maxBytes}`;
-    if (oversize === 'error' || deadLetters === null) {
-      throw kafkaError('PGS5010', message, { where: { object: `topic ${topic.name}` } });
-    }
-    const partition = key === null ? 0 : partitionOf(key, topic.partitions);
-    const record: KafkaRecord = { topic: topic.name, partition, key, value, headers };
-    deadLetters.refuse(record, 'PGS5010', message);
   }
 }

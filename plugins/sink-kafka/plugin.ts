@@ -11,5 +11,6 @@ export const sinkKafka = definePlugin<KafkaOptions>({
     'Apache Kafka: Debezium-compatible, flat or CloudEvents records; at least once, or exactly once with the position in the same Kafka transaction.',
   options: kafkaOptionsSchema,
   errors: kafkaErrors,
+  deadLetterTopics: true,
   create: (options, context) => KafkaSink.create(options, context),
 });

@@ -1,5 +1,6 @@
 import { type Relation, relationName } from '../../core/api/relation.ts';
 import type { TopicAdmin, TopicInfo, TopicSpec } from './client/producer.ts';
+import { refusal } from './dead-letter.ts';
 import { kafkaError } from './errors.ts';
 import type { RelationFormat } from './records/format.ts';
 import type { Settings } from './settings.ts';
@@ -52,7 +53,13 @@ export class Router {
       missing.map((name) => this.#spec(name)),
       null,
     );
-    for (const relation of relations) await this.route(relation);
+    for (const relation of relations) {
+      // With dead letters the rows of a table without a form are refused one by one.
+      await this.route(relation).catch((error: unknown) => {
+        if (this.#settings.deadLetters === null) throw error;
+        refusal(error);
+      });
+    }
   }
 
   /** A topic that is not a table's: transactions, messages, dead letters. */

@@ -1,9 +1,10 @@
 import type { PluginContext } from '../../core/api/context.ts';
+import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { compilePattern } from '../../core/api/pattern.ts';
 import type { Relation } from '../../core/api/relation.ts';
 import type { Compression } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
-import type { DeadLetterOptions, KafkaOptions } from './options.ts';
+import type { KafkaOptions } from './options.ts';
 import { cloudEventsWrap, debeziumWrap, type SourceNames } from './records/envelope.ts';
 import { envelopeFormat, flatFormat, type RelationFormat } from './records/format.ts';
 import { type RowEncoderOptions, rowEncoder } from './records/row.ts';
@@ -27,8 +28,10 @@ export interface Settings {
   readonly partitions: number | null;
   readonly replicationFactor: number | null;
   readonly topicConfig: Readonly<Record<string, string>>;
-  readonly oversize: 'error' | 'dead_letter';
-  readonly deadLetter: DeadLetterOptions | null;
+  /** Null where the file has no `dead_letter`: what cannot be delivered is an error. */
+  readonly deadLetters: DeadLetters | null;
+  /** A record too large for its topic may go to the dead letters. */
+  readonly oversize: boolean;
   /** Topic of a relation; PGS5006 where the name is too long. */
   topicOf(relation: { readonly schema: string; readonly name: string }): string;
   /** Pure: the same relation gives the same form. Throws PGS5008 and PGS5009. */
@@ -38,7 +41,10 @@ export interface Settings {
 export function settings(options: KafkaOptions, context: PluginContext): Settings {
   const { pipeline } = context;
   const exactlyOnce = options.delivery === 'exactly_once';
-  checkCombinations(options);
+  const deadLetters = context.deadLetters ?? null;
+  if (options.oversize === 'dead_letter' && deadLetters === null) {
+    throw kafkaError('PGS5018', '`oversize: dead_letter` needs `dead_letter` at the top of the pipeline file');
+  }
   const names: SourceNames = {
     server: pipeline,
     database: options.database ?? pipeline,
@@ -63,8 +69,8 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
     partitions: options.partitions ?? null,
     replicationFactor: options.replication_factor ?? null,
     topicConfig: Object.fromEntries(Object.entries(options.topic_config ?? {}).map(([k, v]) => [k, String(v)])),
-    oversize: options.oversize ?? 'error',
-    deadLetter: options.dead_letter ?? null,
+    deadLetters,
+    oversize: deadLetters !== null && options.oversize !== 'error',
     topicOf: ({ schema, name }) =>
       topicName(
         template
@@ -74,16 +80,6 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
       ),
     formatOf: formats(options, names),
   };
-}
-
-function checkCombinations(options: KafkaOptions): void {
-  if (options.oversize === 'dead_letter' && options.dead_letter === undefined) {
-    throw kafkaError('PGS5018', 'oversize: dead_letter needs dead_letter.file or dead_letter.topic');
-  }
-  const { dead_letter: dead } = options;
-  if (dead !== undefined && (dead.file === undefined) === (dead.topic === undefined)) {
-    throw kafkaError('PGS5018', 'dead_letter needs one of file and topic');
-  }
 }
 
 function formats(options: KafkaOptions, names: SourceNames): (relation: Relation) => RelationFormat {

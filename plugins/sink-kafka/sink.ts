@@ -1,19 +1,19 @@
-import { isAbsolute, join } from 'node:path';
 import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
+import type { DeadLetterStore } from '../../core/api/dead-letter.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Sink, SinkTraits } from '../../core/api/sink.ts';
 import { checkKafka } from './checks.ts';
-import type { Producer, TopicAdmin } from './client/producer.ts';
+import type { TopicAdmin } from './client/producer.ts';
 import { type Connection, connection } from './connection.ts';
-import { DeadLetters, type DeadLetterStore, fileStore, topicStore } from './dead-letter.ts';
+import { TopicLetters } from './dead-letter.ts';
 import type { KafkaOptions } from './options.ts';
 import { positionTopic } from './position.ts';
 import { Router } from './router.ts';
 import { type Settings, settings as settingsOf } from './settings.ts';
 import { KafkaSnapshot } from './snapshot.ts';
 import { KafkaStream } from './stream.ts';
-import { openWriter, type WriterParts } from './writer.ts';
+import { openWriter } from './writer.ts';
 
 /** Largest record that a dead letter topic of ours takes. */
 const deadLetterBytes = 64 << 20;
@@ -26,32 +26,26 @@ export class KafkaSink implements Sink {
   readonly #settings: Settings;
   readonly #connection: Connection;
   readonly #options: KafkaOptions;
-  readonly #context: PluginContext;
   readonly #admin: LazyAdmin;
-  readonly #stores: DeadLetterStore[] = [];
+  readonly #router: Router;
 
-  private constructor(
-    options: KafkaOptions,
-    context: PluginContext,
-    parts: { settings: Settings; connection: Connection },
-  ) {
+  private constructor(options: KafkaOptions, parts: { settings: Settings; connection: Connection }) {
     this.#options = options;
-    this.#context = context;
     this.#settings = parts.settings;
     this.#connection = parts.connection;
     this.#admin = new LazyAdmin(() => parts.connection.admin());
     const router = new Router(parts.settings, this.#admin);
-    const writers: WriterParts = { ...parts, deadLetters: (send) => this.#deadLetters(router, send) };
-    this.snapshot = new KafkaSnapshot(writers, router);
+    this.#router = router;
+    this.snapshot = new KafkaSnapshot(parts, router);
     this.stream = new KafkaStream(parts.settings, router, async () => {
       await this.#positionTopic(router);
-      return openWriter(writers);
+      return openWriter(parts);
     });
   }
 
   static async create(options: KafkaOptions, context: PluginContext): Promise<KafkaSink> {
     const settings = settingsOf(options, context);
-    return new KafkaSink(options, context, { settings, connection: await connection(options, settings, context) });
+    return new KafkaSink(options, { settings, connection: await connection(options, settings, context) });
   }
 
   async traits(): Promise<SinkTraits> {
@@ -72,6 +66,19 @@ export class KafkaSink implements Sink {
     } finally {
       await admin.close();
     }
+  }
+
+  /** Not in the transactions of the records: a letter is there before them, or they are not. */
+  async deadLetterTopic(name: string): Promise<DeadLetterStore> {
+    await this.#router.named({ name, config: { 'max.message.bytes': String(deadLetterBytes) } });
+    const producer = this.#connection.producer(null);
+    try {
+      await producer.connect();
+    } catch (error) {
+      await producer.close();
+      throw error;
+    }
+    return new TopicLetters(name, producer);
   }
 
   /** Topics with rows stay; the position goes: its topic where it is the pipeline's own, else its record. */
@@ -95,26 +102,11 @@ export class KafkaSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.stream.close(), this.snapshot.close(), this.#admin.close()]);
-    await Promise.all(this.#stores.map((store) => store.close()));
   }
 
   async #positionTopic(router: Router): Promise<void> {
     const { exactlyOnce, positionTopic: name, replicationFactor } = this.#settings;
     if (exactlyOnce) await router.named(positionTopic(name, replicationFactor));
-  }
-
-  async #deadLetters(router: Router, send: Producer['send']): Promise<DeadLetters | null> {
-    const options = this.#settings.deadLetter;
-    if (options === null) return null;
-    const limit = { max: options.max ?? 10, of: options.of ?? 1000 };
-    if (options.topic !== undefined) {
-      await router.named({ name: options.topic, config: { 'max.message.bytes': String(deadLetterBytes) } });
-      return new DeadLetters(topicStore(options.topic, send), limit);
-    }
-    const file = options.file as string;
-    const store = fileStore(isAbsolute(file) ? file : join(this.#context.directory, file));
-    this.#stores.push(store);
-    return new DeadLetters(store, limit);
   }
 }
 

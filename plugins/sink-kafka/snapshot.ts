@@ -1,13 +1,19 @@
+import type { Tuple } from '../../core/api/change.ts';
+import type { DeadLetters } from '../../core/api/dead-letter.ts';
+import type { PgsluiceError } from '../../core/api/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { relationName } from '../../core/api/relation.ts';
 import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
 import type { Producer } from './client/producer.ts';
+import { putWhole, refusal } from './dead-letter.ts';
 import { kafkaError } from './errors.ts';
 import { positionRecord, positionTopic } from './position.ts';
+import type { Place } from './records/envelope.ts';
 import { readValue } from './records/format.ts';
 import { now, processedAt, snapshotMoment } from './records/moment.ts';
-import type { Router } from './router.ts';
+import type { Outbox } from './outbox.ts';
+import type { Route, Router } from './router.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
 
 /** Transactional ids of loads that a killed run may have left open; more workers than this wait for a timeout. */
@@ -49,7 +55,7 @@ export class KafkaSnapshot implements SnapshotSink {
 
   /** What a broken copy wrote stays in the log: its rows are sent again, and changes since the first handoff mend the rest. */
   async begin(plan: TablePlan): Promise<void> {
-    await this.#router.route(plan.output);
+    await this.#routeOf(plan);
   }
 
   readonly load = async (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult> => {
@@ -113,23 +119,62 @@ export class KafkaSnapshot implements SnapshotSink {
     by: { readonly slot: number; readonly producer: Producer; readonly signal: AbortSignal },
   ): Promise<LoadResult> {
     const { settings } = this.#parts;
-    const { topic, format } = await this.#router.route(plan.output);
-    const outbox = await outboxOf(this.#parts, by.producer);
+    const outbox = outboxOf(settings, by.producer);
     if (settings.exactlyOnce) {
       await by.producer.begin(positionRecord(settings.positionTopic, this.#transactionalId(by.slot), null));
     }
     const at = snapshotMoment(copy.at?.takenAt ?? now(), copy.at?.lsn ?? null, processedAt(now()));
     const place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
+    const route = await this.#routeOf(plan);
     for await (const rows of copy.rows) {
       by.signal.throwIfAborted();
-      for (const row of rows) {
-        outbox.add(topic, format.rows.keyOf(row), readValue(format, row, place), null);
-        if (outbox.full) await outbox.ship();
-      }
+      if (settings.deadLetters !== null) await this.#carefully(rows, outbox, { route, place, plan });
+      else await sendRows(rows, outbox, route as Route, place);
     }
     await outbox.drain();
     by.signal.throwIfAborted();
     if (settings.exactlyOnce) await by.producer.commit();
     return { rows: BigInt(outbox.records), bytes: outbox.sentBytes };
+  }
+
+  /** An error instead, where the file has dead letters and the table has no form: for each of its rows. */
+  async #routeOf({ output }: TablePlan): Promise<Route | PgsluiceError> {
+    try {
+      return await this.#router.route(output);
+    } catch (error) {
+      if (this.#parts.settings.deadLetters === null) throw error;
+      return refusal(error);
+    }
+  }
+
+  /** Where the file has dead letters. */
+  async #carefully(
+    rows: readonly Tuple[],
+    outbox: Outbox,
+    by: { readonly route: Route | PgsluiceError; readonly place: Place; readonly plan: TablePlan },
+  ): Promise<void> {
+    const { route, place, plan } = by;
+    const { deadLetters, oversize } = this.#parts.settings;
+    const letters = deadLetters as DeadLetters;
+    const relation = plan.output;
+    for (const row of rows) {
+      const failed =
+        'format' in route
+          ? putWhole(outbox, { topic: route.topic, oversize }, (emit) =>
+              emit(route.format.rows.keyOf(row), readValue(route.format, row, place), null),
+            )?.refused
+          : { error: route };
+      if (failed === undefined) letters.passed(1);
+      else await letters.refuse([{ change: { kind: 'read', relation, after: row }, ...failed }]);
+      if (outbox.full) await outbox.ship();
+    }
+  }
+}
+
+async function sendRows(rows: readonly Tuple[], outbox: Outbox, route: Route, place: Place): Promise<void> {
+  const { topic, format } = route;
+  for (const row of rows) {
+    outbox.add(topic, format.rows.keyOf(row), readValue(format, row, place), null);
+    if (outbox.full) await outbox.ship();
   }
 }

@@ -1,11 +1,20 @@
-import type { Change, MessageChange, StreamBatch, TransactionInfo, TruncateChange } from '../../core/api/change.ts';
+import type {
+  Change,
+  MessageChange,
+  RowChange,
+  StreamBatch,
+  TransactionInfo,
+  TruncateChange,
+} from '../../core/api/change.ts';
+import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { type CommitLsn, formatLsn } from '../../core/api/lsn.ts';
 import { type Relation, relationName } from '../../core/api/relation.ts';
 import type { Receipt, StreamSink } from '../../core/api/sink.ts';
 import type { TopicInfo } from './client/producer.ts';
-import { kafkaError } from './errors.ts';
+import { putWhole, refusal } from './dead-letter.ts';
+import { kafkaError, placed } from './errors.ts';
 import type { Outbox } from './outbox.ts';
-import { messageValue } from './records/envelope.ts';
+import { messageValue, type Place } from './records/envelope.ts';
 import { changeRecords, type Emit } from './records/events.ts';
 import { jsonString } from './records/json.ts';
 import { type Moment, now, processedAt, snapshotMoment, transactionMoment } from './records/moment.ts';
@@ -92,6 +101,8 @@ export class KafkaStream implements StreamSink {
     };
     const emit: Emit = (key, value, headers) => outbox.add((route as Route).topic, key, value, headers);
     const more = { place: nextPlace, tombstones: this.#settings.tombstones, emit };
+    const { deadLetters } = this.#settings;
+    let refused = 0;
     for (const change of changes) {
       if (change.tx !== this.#tx) await this.#beginTransaction(change.tx, outbox, processed);
       const at = this.#moment as Moment;
@@ -100,17 +111,48 @@ export class KafkaStream implements StreamSink {
       if (change.kind === 'truncate') await this.#truncate(change, outbox, at);
       else if (change.kind === 'message') await this.#message(change, outbox, at);
       else {
-        if (change.relation !== relation || route === null) {
-          relation = change.relation;
-          route = this.#router.known(relation) ?? (await this.#router.route(relation));
+        try {
+          if (change.relation !== relation || route === null) {
+            relation = change.relation;
+            route = null;
+            route = this.#router.known(relation) ?? (await this.#router.route(relation));
+          }
+          if (deadLetters === null) changeRecords(route.format, change, more);
+          else if (await this.#deliver(change, outbox, { route, ...more })) refused++;
+        } catch (error) {
+          if (deadLetters === null || route !== null) throw placed(error, change);
+          // The table has no form at all: each of its changes is refused.
+          await deadLetters.refuse([{ change, error: refusal(error) }]);
+          refused++;
         }
-        changeRecords(route.format, change, more);
       }
       if (outbox.full) {
         await outbox.ship();
         signal.throwIfAborted();
       }
     }
+    deadLetters?.passed(changes.length - refused);
+  }
+
+  /** Where the file has dead letters: true where the change went there. */
+  async #deliver(
+    change: RowChange,
+    outbox: Outbox,
+    by: { readonly route: Route; readonly place: () => Place; readonly tombstones: boolean },
+  ): Promise<boolean> {
+    const { topic, format } = by.route;
+    let placed = 0;
+    const place = () => {
+      placed++;
+      return by.place();
+    };
+    const encode = (emit: Emit) => changeRecords(format, change, { place, tombstones: by.tombstones, emit });
+    const { deadLetters, oversize, transactionMetadata } = this.#settings;
+    const failed = putWhole(outbox, { topic, oversize }, encode);
+    if (failed === null) return false;
+    await (deadLetters as DeadLetters).refuse([{ change, ...failed.refused }]);
+    if (transactionMetadata) this.#log.missed(change.relation, failed.missing ?? placed);
+    return true;
   }
 
   async #beginTransaction(tx: TransactionInfo, outbox: Outbox, processed: string): Promise<void> {

@@ -1,7 +1,6 @@
 import type { CommitLsn } from '../../core/api/lsn.ts';
 import type { Connection } from './connection.ts';
 import type { Producer } from './client/producer.ts';
-import type { DeadLetters } from './dead-letter.ts';
 import { Outbox } from './outbox.ts';
 import { positionRecord, readPosition } from './position.ts';
 import type { Settings } from './settings.ts';
@@ -21,8 +20,6 @@ export interface Writer {
 export interface WriterParts {
   readonly settings: Settings;
   readonly connection: Connection;
-  /** Made with the producer's own send, so that dead letters to a topic are in the same transaction. */
-  readonly deadLetters: (send: Producer['send']) => Promise<DeadLetters | null>;
 }
 
 export async function openWriter(parts: WriterParts): Promise<Writer> {
@@ -30,7 +27,7 @@ export async function openWriter(parts: WriterParts): Promise<Writer> {
   const producer = parts.connection.producer(settings.exactlyOnce ? settings.transactionalId : null);
   try {
     await producer.connect();
-    const outbox = await outboxOf(parts, producer);
+    const outbox = outboxOf(settings, producer);
     if (!settings.exactlyOnce) return plainWriter(producer, outbox);
     const { positionTopic: topic, transactionalId: key } = settings;
     // After connect: the transaction that a killed instance left is decided, so what is read now is the truth.
@@ -42,14 +39,8 @@ export async function openWriter(parts: WriterParts): Promise<Writer> {
   }
 }
 
-export async function outboxOf({ settings, deadLetters }: WriterParts, producer: Producer): Promise<Outbox> {
-  const send: Producer['send'] = (records) => producer.send(records);
-  return new Outbox({
-    packer: producer.packer(settings.batchBytes),
-    headers: settings.headers,
-    oversize: settings.oversize,
-    deadLetters: await deadLetters(send),
-  });
+export function outboxOf({ headers, batchBytes }: Settings, producer: Producer): Outbox {
+  return new Outbox({ packer: producer.packer(batchBytes), headers });
 }
 
 function plainWriter(producer: Producer, outbox: Outbox): Writer {

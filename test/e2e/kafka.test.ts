@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { assertKeyOrder, assertSame, eventOf, fold, streamEvents } from '../support/kafka-fold.ts';
 import { ownBroker, ownBrokersAvailable } from '../support/kafka.ts';
+import type { LocalBroker } from '../../scripts/kafka/broker.ts';
 import { type ReadRecord, readAll } from '../support/kafka-read.ts';
 import { initWorkload, Workload, workloadTables } from '../support/kafka-workload.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
@@ -40,6 +41,21 @@ checkpoint: { plugin: file }
 `);
 }
 
+/** Kills a run at a random moment; with a broker that one, too, which comes back before or after the run is dead. */
+async function runAndKill(file: string, broker: LocalBroker | null): Promise<void> {
+  const run = new CliProcess(['run', file, '--log', 'json']);
+  await sleep(700 + Math.random() * 2300);
+  await broker?.stop('SIGKILL');
+  const back = Math.random() < 0.5;
+  if (back) await broker?.startAgain();
+  if (broker !== null) await sleep(Math.random() * 1500);
+  run.process.kill('SIGKILL');
+  const { stderr } = await run.ended;
+  // Without a broker a run that just starts says so and ends.
+  assert.match(stderr, broker === null ? /^$/ : /^(PGS(50\d\d|6030) [^\n]*\n)?$/);
+  if (!back) await broker?.startAgain();
+}
+
 /** Runs to the source's position now, after everything before was ended, and compares every topic with its table. */
 async function finish(source: TestDatabase, file: string, brokers: string): Promise<ReadRecord[]> {
   const rest = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
@@ -69,18 +85,20 @@ if (await ownBrokersAvailable()) {
   const broker = await ownBroker();
   for (const client of clients) {
     for (const delivery of ['at_least_once', 'exactly_once'] as const) {
-      test(`snapshot and stream into Kafka with ${kills} kills of pgsluice and one of the broker, ${delivery}, client ${client}`, async () => {
+      test(`snapshot and stream into Kafka with ${kills} kills of pgsluice and one of the broker, ${delivery}, client ${client}`, async (t) => {
         const source = await database(postgres, 'k');
         await initWorkload(source);
         const file = await fileFor(source, { brokers: broker.address, client, delivery });
         await using writers = new Workload(source.url);
         writers.start(4);
+        let ofBroker = 0;
         for (let kill = 0; kill < kills; kill++) {
-          const run = new CliProcess(['run', file, '--log', 'json']);
-          await sleep(700 + Math.random() * 2300);
-          run.process.kill('SIGKILL');
-          assert.equal((await run.ended).stderr, '', 'a killed run had met no error of its own');
+          // The short form kills the broker once, below.
+          const both = kills > 3 && Math.random() < 0.3;
+          await runAndKill(file, both ? broker : null);
+          if (both) ofBroker++;
         }
+        t.diagnostic(`${kills} kills of pgsluice, ${ofBroker} of the broker with it`);
         const run = new CliProcess(['run', file, '--log', 'json']);
         await run.until('caught-up');
         await broker.stop('SIGKILL');

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Change } from '../../core/api/change.ts';
 import type { Finding } from '../../core/api/check.ts';
+import type { DeadLetters, Refused } from '../../core/api/dead-letter.ts';
+import type { PgsluiceError } from '../../core/api/error.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import type { LocalBroker } from '../../scripts/kafka/broker.ts';
 import { partitionOf } from '../../plugins/sink-kafka/murmur2.ts';
@@ -27,8 +26,13 @@ import {
 const clients = ['kafkajs', 'platformatic'] as const;
 const table = notes();
 
-async function sinkOf(pipeline: string, options: Partial<KafkaOptions> = {}, directory = '.'): Promise<KafkaSink> {
-  return KafkaSink.create({ brokers: await brokers(), ...options }, context(pipeline, directory));
+async function sinkOf(
+  pipeline: string,
+  options: Partial<KafkaOptions> = {},
+  deadLetters?: DeadLetters,
+): Promise<KafkaSink> {
+  const more = deadLetters === undefined ? {} : { deadLetters };
+  return KafkaSink.create({ brokers: await brokers(), ...options }, { ...context(pipeline), ...more });
 }
 const preparation = {
   plans: [plan(table)],
@@ -167,30 +171,103 @@ if (await kafkaAvailable()) {
     await strict.stream.resume(never);
     await assert.rejects(strict.stream.write(batch([small, huge]), never), { code: 'PGS5010' });
 
-    const directory = await mkdtemp(join(tmpdir(), 'pgsluice-dead-'));
-    const dead = { oversize: 'dead_letter', dead_letter: { file: 'dead.jsonl', max: 1, of: 10 } } as const;
-    await using lenient = await sinkOf(pipeline, { ...limit, ...dead }, directory);
-    await lenient.stream.resume(never);
-    assert.equal((await lenient.stream.write(batch([huge, small]), never)).status, 'durable');
-    const [line] = (await readFile(join(directory, 'dead.jsonl'), 'utf8')).trim().split('\n');
-    const letter = JSON.parse(line ?? '') as { topic: string; key: string; value: string; code: string };
-    assert.equal(letter.topic, `${pipeline}.public.notes`);
-    assert.equal(letter.code, 'PGS5010');
-    assert.equal(Buffer.from(letter.key, 'base64').toString(), '{"id":1}');
-    assert.match(Buffer.from(letter.value, 'base64').toString(), /"note":"x{5000}"/);
-    await assert.rejects(lenient.stream.write(batch([huge, huge]), never), { code: 'PGS5016' });
-    await rm(directory, { recursive: true });
-
-    await using topic = await sinkOf(pipeline, {
-      ...limit,
-      oversize: 'dead_letter',
-      dead_letter: { topic: `${pipeline}.dead` },
-    });
-    await topic.stream.resume(never);
-    await topic.stream.write(batch([huge]), never);
-    const [record] = await readAll(await brokers(), [`${pipeline}.dead`]);
-    assert.equal(record?.headers['pgsluice.topic'], `${pipeline}.public.notes`);
+    const refused: Refused[] = [];
+    const letters: DeadLetters = { passed: () => {}, refuse: async (more) => void refused.push(...more) };
+    for (const delivery of ['at_least_once', 'exactly_once'] as const) {
+      await using lenient = await sinkOf(unique(), { ...limit, delivery, headers: { team: 'crm' } }, letters);
+      await lenient.stream.resume(never);
+      assert.equal((await lenient.stream.write(batch([huge, small]), never)).status, 'durable');
+    }
+    const [first] = refused;
+    assert.deepEqual([refused.length, first?.error.code, first?.change], [2, 'PGS5010', huge]);
+    const [record] = (first?.record ?? []) as unknown as {
+      topic: string;
+      key: string;
+      value: string;
+      headers: unknown;
+    }[];
+    assert.match(record?.topic ?? '', /public\.notes$/);
     assert.equal(record?.key, '{"id":1}');
+    assert.match(record?.value ?? '', /"note":"x{5000}"/);
+    assert.deepEqual(record?.headers, { team: 'crm' });
+    await using stops = await sinkOf(unique(), { ...limit, oversize: 'error' }, letters);
+    await stops.stream.resume(never);
+    await assert.rejects(stops.stream.write(batch([huge]), never), { code: 'PGS5010' });
+  });
+
+  test('values and types that cannot be written: an error with table and position, or a dead letter, also of the snapshot', async () => {
+    const money = relation('prices', [column('id', 20, { notNull: true }), column('price', 1700)]);
+    const odd = relation('odd', [column('id', 20), column('shape', 99_999)]);
+    const tx = transaction(1);
+    const changes = [
+      insert(money, tx, ['1', 'NaN']),
+      insert(money, tx, ['2', '1.5']),
+      insert(odd, tx, ['1', 'a']),
+      insert(table, tx, ['1', 'a']),
+    ];
+    const options = { unknown_types: 'error', transaction_metadata: true, partitions: 1 } as const;
+    await using strict = await sinkOf(unique(), options);
+    for (const [change, code] of [
+      [changes[0], 'PGS5007'],
+      [changes[2], 'PGS5009'],
+    ] as const) {
+      await strict.stream.resume(never);
+      await assert.rejects(strict.stream.write(batch([change as Change]), never), (error: PgsluiceError) => {
+        assert.deepEqual([error.code, error.where.lsn], [code, '0/10F0']);
+        assert.match(error.where.table ?? '', /^public\.(prices|odd)$/);
+        return true;
+      });
+    }
+
+    const refused: Refused[] = [];
+    let passed = 0;
+    const letters: DeadLetters = {
+      passed: (count) => void (passed += count),
+      refuse: async (more) => void refused.push(...more),
+    };
+    const pipeline = unique();
+    await using lenient = await sinkOf(pipeline, options, letters);
+    await lenient.snapshot.prepare({ ...preparation, plans: [plan(money), plan(odd)] });
+    for (const one of [money, odd]) {
+      await lenient.snapshot.begin(plan(one));
+      const rows = [
+        ['7', 'NaN'],
+        ['8', '2.5'],
+      ];
+      await lenient.snapshot.load(plan(one), rowCopy(one, rows), never);
+    }
+    const codes = () =>
+      refused.splice(0).map(({ error, change }) => {
+        return `${error.code} ${change.kind} ${change.kind === 'delete' ? '' : String(change.after[0])}`;
+      });
+    assert.deepEqual([codes(), passed], [['PGS5007 read 7', 'PGS5009 read 7', 'PGS5009 read 8'], 1]);
+    await lenient.stream.resume(never);
+    assert.equal((await lenient.stream.write(batch(changes), never)).status, 'durable');
+    assert.deepEqual([codes(), passed], [['PGS5007 insert 1', 'PGS5009 insert 1'], 3]);
+    const at = async (name: string) => (await readAll(await brokers(), [`${pipeline}.${name}`])).map(({ key }) => key);
+    assert.deepEqual(await at('public.prices'), ['{"id":8}', '{"id":2}']);
+    assert.deepEqual(await at('public.notes'), ['{"id":1}']);
+    const [, end] = await readAll(await brokers(), [`${pipeline}.transaction`]);
+    assert.match(end?.value ?? '', /"event_count":2,/, 'whoever counts does not wait for a dead letter');
+  });
+
+  test('letters in a topic', async () => {
+    const pipeline = unique();
+    await using sink = await sinkOf(pipeline);
+    await using store = await sink.deadLetterTopic(`${pipeline}.dead`);
+    const letter = (n: number) => ({ sink: 'warehouse', table: 'public.a', code: 'PGS3102', json: `{"n":${n}}` });
+    await store.write([letter(1), letter(2)]);
+    await store.write([letter(3)]);
+    const records = await readAll(await brokers(), [`${pipeline}.dead`]);
+    assert.deepEqual(
+      records.map(({ value }) => value),
+      ['{"n":1}', '{"n":2}', '{"n":3}'],
+    );
+    assert.deepEqual(records[0]?.headers, {
+      'pgsluice.sink': 'warehouse',
+      'pgsluice.table': 'public.a',
+      'pgsluice.code': 'PGS3102',
+    });
   });
 
   test('records that fit alone but not together go in requests of their own', async () => {

@@ -11,6 +11,7 @@ import {
   type UpdateChange,
 } from '../../core/api/change.ts';
 import type { LogLevel, PluginContext } from '../../core/api/context.ts';
+import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import type { CommitLsn, RecordLsn } from '../../core/api/lsn.ts';
 import type { Column, Relation } from '../../core/api/relation.ts';
 import type { StreamSink } from '../../core/api/sink.ts';
@@ -43,14 +44,19 @@ export function contextFor(lines: LogLine[] = []): PluginContext {
 
 export function sinkFor(
   url: string,
-  more: { onMissing?: 'error' | 'warn' | 'upsert'; lines?: LogLine[]; pipeline?: string } = {},
+  more: {
+    onMissing?: 'error' | 'warn' | 'upsert';
+    lines?: LogLine[];
+    pipeline?: string;
+    deadLetters?: DeadLetters;
+  } = {},
 ): StreamSink & AsyncDisposable {
   return createStreamSink({
     connection: { url },
     pipeline: more.pipeline ?? 'p',
     name: 'postgres',
     options: { onMissing: more.onMissing ?? 'error' },
-    context: contextFor(more.lines),
+    context: { ...contextFor(more.lines), ...(more.deadLetters && { deadLetters: more.deadLetters }) },
   });
 }
 

@@ -51,6 +51,7 @@ export const fakePlugins: readonly AnyPlugin[] = [
     name: 'kafka',
     apiVersion: 1,
     summary: 'fake queue',
+    deadLetterTopics: true,
     options: {
       type: 'object',
       required: ['brokers'],

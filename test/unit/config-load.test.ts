@@ -78,7 +78,12 @@ transforms:
   assert.equal(config.http, '127.0.0.1:8377');
   assert.equal(config.limit.rate, 50 * 1024 ** 2);
   assert.equal(config.ddl, 'follow');
-  assert.deepEqual(config.deadLetter, { file: join(folder, 'bad.jsonl'), maxFailures: 100, window: 10000 });
+  assert.deepEqual(config.deadLetter, {
+    file: join(folder, 'bad.jsonl'),
+    topic: null,
+    maxFailures: 100,
+    window: 10000,
+  });
   assert.deepEqual(
     config.transforms.map((use) => [use.label, use.tables, use.options, use.line, use.col]),
     [
@@ -235,5 +240,20 @@ test('a key that this version would ignore is refused', async () => {
     [8, 'PGS1016'],
     [9, 'PGS1016'],
     [10, 'PGS1016'],
+  ]);
+});
+
+test('dead_letter: one of file and topic, and a topic only where a sink has topics', async () => {
+  const kafka = good.replace('plugin: postgres\n    url: postgres://b', 'plugin: kafka\n    brokers: [a]');
+  const topic = await load(`${kafka}dead_letter: { topic: dead, max_failures: 5, window: 50 }\n`);
+  assert.deepEqual(topic.deadLetter, { file: null, topic: 'dead', maxFailures: 5, window: 50 });
+  assert.deepEqual(await problems(`${good}dead_letter: { topic: dead }\n`), [
+    '8:16 PGS1014 no sink of this file has topics; "dead_letter: { file: … }" is enough here',
+  ]);
+  const one = '8:1 PGS1014 "dead_letter" needs one of "file" and "topic"';
+  assert.deepEqual(await problems(`${good}dead_letter: { topic: dead, file: dead.jsonl }\n`), [one]);
+  assert.deepEqual(await problems(`${good}dead_letter: { window: 5 }\n`), [one]);
+  assert.deepEqual(await problems(`${good}dead_letter: { file: 5 }\n`), [
+    '8:22 PGS1006 "file" must be text, not a number',
   ]);
 });

@@ -240,5 +240,4 @@ test('topic names', () => {
 test('options that contradict each other are refused', () => {
   const make = (options: Partial<KafkaOptions>) => () => settings({ brokers: ['x'], ...options }, context('app'));
   assert.throws(make({ oversize: 'dead_letter' }), { code: 'PGS5018' });
-  assert.throws(make({ dead_letter: { file: 'a', topic: 'b' } }), { code: 'PGS5018' });
 });

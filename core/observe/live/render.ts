@@ -1,5 +1,5 @@
 import { copyFigures } from '../copy-figures.ts';
-import { formatBytes, formatSeconds } from '../format.ts';
+import { deadLetterWords, formatBytes, formatSeconds } from '../format.ts';
 import type { RunPhase, RunView, SinkView, TableView } from '../run-view.ts';
 import { clipText, fitName, printable, textWidth } from './text.ts';
 
@@ -112,6 +112,7 @@ function sinkLine(view: RunView, sink: SinkView, now: number): string[] {
     `    ${sink.transactions} transactions, ${sink.changes} changes applied`,
   ];
   if (sink.retrying !== null) lines.push(`    trying again after ${sink.retrying}`);
+  if (sink.deadLetters > 0) lines.push(`    ${deadLetterWords(sink.deadLetters)}`);
   return lines;
 }
 

@@ -1,5 +1,6 @@
 import type { Change, MessageChange, StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
+import type { DeadLetters } from '../../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../../core/api/error.ts';
 import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
 import type { Relation } from '../../../core/api/relation.ts';
@@ -7,7 +8,9 @@ import type { SchemaSteps } from '../../../core/api/schema-change.ts';
 import { stateSchema } from '../../postgres-common/state-schema.ts';
 import { executeStep } from '../ddl/execute.ts';
 import { ddlFailure } from '../ddl/failure.ts';
-import { scriptBatch } from './batch-script.ts';
+import { applyApart } from '../dead-letter/apart.ts';
+import { isRefusal } from '../dead-letter/refusal.ts';
+import { type BatchOptions, scriptBatch } from './batch-script.ts';
 import { Exchange, type ExchangeResult } from './exchange.ts';
 import { Committed, failure, isWorthReplay, wrongCount } from './failure.ts';
 import { Script } from './script.ts';
@@ -106,6 +109,36 @@ export class Applier {
       return await this.#attempt(batch, true);
     } catch (error) {
       if (error instanceof Committed) return this.#committed();
+      const letters = this.#options.context.deadLetters;
+      if (letters === undefined || !isRefusal(error) || !(await this.#rollback())) throw error;
+      return this.#applyApart(batch, letters);
+    }
+  }
+
+  /** Where the file has dead letters: the batch without the changes that the target refuses. */
+  async #applyApart(batch: StreamBatch, letters: DeadLetters): Promise<Applied> {
+    const { context, name, onMissing } = this.#options;
+    await this.#learn(batch.changes);
+    if (!this.#open) {
+      const begin = new Script(this.#session.prepared);
+      this.#begin(begin);
+      await this.#run(begin, { commit: Number.POSITIVE_INFINITY, position: -1 });
+      this.#open = true;
+    }
+    await applyApart(batch.changes, {
+      session: this.#session,
+      name,
+      debugValues: context.debugValues,
+      letters,
+      emit: (script, change) => scriptBatch(script, [change], this.#batchOptions(true)),
+      tolerates: (count, expected) => count < expected && onMissing === 'warn',
+      check: (script, result) => this.#check(script, result),
+    });
+    // The position is all that is left to write, before the commit.
+    try {
+      return await this.#attempt({ ...batch, changes: [] }, true);
+    } catch (error) {
+      if (error instanceof Committed) return this.#committed();
       throw error;
     }
   }
@@ -116,15 +149,15 @@ export class Applier {
   }
 
   async #attempt(batch: StreamBatch, strict: boolean): Promise<Applied> {
+    const applied = await this.#tryAll(batch, strict);
+    this.#options.context.deadLetters?.passed(batch.changes.length);
+    return applied;
+  }
+
+  async #tryAll(batch: StreamBatch, strict: boolean): Promise<Applied> {
     const script = new Script(this.#session.prepared);
     this.#begin(script);
-    scriptBatch(script, batch.changes, {
-      enforced: this.#session.enforced,
-      strict,
-      lenient: this.#options.onMissing === 'upsert',
-      shape: (relation) => this.#shapes.get(relation) as Shape,
-      distrusted: (table) => this.#trust.distrusted(table),
-    });
+    scriptBatch(script, batch.changes, this.#batchOptions(strict));
     if (batch.boundary === null) {
       if (this.#open) script.control('RELEASE SAVEPOINT pgsluice_batch');
       await this.#run(script, { commit: Number.POSITIVE_INFINITY, position: -1 });
@@ -147,6 +180,16 @@ export class Applier {
     const [insert, flush] = result.row ?? [];
     if (!this.#session.tellsFlush || typeof insert !== 'string' || typeof flush !== 'string') return unknown;
     return { insertLsn: parseLsn(insert), flushLsn: parseLsn(flush) };
+  }
+
+  #batchOptions(strict: boolean): BatchOptions {
+    return {
+      enforced: this.#session.enforced,
+      strict,
+      lenient: this.#options.onMissing === 'upsert',
+      shape: (relation) => this.#shapes.get(relation) as Shape,
+      distrusted: (table) => this.#trust.distrusted(table),
+    };
   }
 
   #begin(script: Script): void {

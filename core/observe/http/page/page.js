@@ -52,6 +52,8 @@ function showState(status) {
   if (status.source.error !== null) troubles.push(`The last look at the source failed with ${status.source.error}.`);
   for (const sink of status.sinks) {
     if (sink.retrying) troubles.push(`Sink ${sink.name} is tried again after ${sink.retrying}.`);
+    if (sink.deadLetters > 0)
+      troubles.push(`${sink.deadLetters} changes of sink ${sink.name} are in the dead letters.`);
   }
   notice(troubles.join(' '));
 }

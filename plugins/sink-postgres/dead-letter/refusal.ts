@@ -1,0 +1,18 @@
+import { PgsluiceError } from '../../../core/api/error.ts';
+
+/** Without a SQLSTATE: row missing, value not sent, no key to find the row by, several rows hit. */
+const ofTheChange: ReadonlySet<string> = new Set(['PGS3101', 'PGS3106', 'PGS3107', 'PGS3111']);
+
+/**
+ * Classes of SQLSTATE that say that this row is refused, and that another might not be: its values (22), a constraint (23,
+ * 44), a trigger's RAISE (P0), a limit of the server such as the size of an index entry (54). Not what is wrong with the
+ * table (42), the rights, or the server (manual: "PostgreSQL Error Codes").
+ */
+const ofTheRow: ReadonlySet<string> = new Set(['22', '23', '44', 'P0', '54']);
+
+/** True where the change itself is at fault, so that without it the rest can be applied. */
+export function isRefusal(error: unknown): error is PgsluiceError {
+  if (!(error instanceof PgsluiceError) || error.retry !== 'never') return false;
+  const { sqlstate } = error.where;
+  return sqlstate === undefined ? ofTheChange.has(error.code) : ofTheRow.has(sqlstate.slice(0, 2));
+}
