@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import type { Change } from '../../core/api/change.ts';
 import type { Finding } from '../../core/api/check.ts';
 import type { DeadLetters, Refused } from '../../core/api/dead-letter.ts';
@@ -49,6 +51,21 @@ async function consoleConsumer(broker: LocalBroker, pipeline: string, count: num
   const main = 'org.apache.kafka.tools.consumer.ConsoleConsumer';
   const out = await broker.tool(main, [...where, ...end, ...print]);
   return out.trim().split('\n');
+}
+
+const execute = promisify(execFile);
+
+async function kcatAvailable(): Promise<boolean> {
+  return execute('kcat', ['-V']).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Lines that kcat prints. */
+async function kcat(args: readonly string[]): Promise<string[]> {
+  const { stdout } = await execute('kcat', [...args], { timeout: 60_000, maxBuffer: 1 << 24 });
+  return stdout.trimEnd().split('\n');
 }
 
 if (await kafkaAvailable()) {
@@ -160,6 +177,46 @@ if (await kafkaAvailable()) {
       lines.filter((text) => !line.test(text)),
       [],
     );
+  });
+
+  test('kcat reads what was written: keys, headers, values, tombstones, in every compression', async (t) => {
+    if (!(await kcatAvailable())) {
+      process.stderr.write('\n*** KCAT IS NOT ON PATH: WHAT WAS WRITTEN IS NOT READ WITH IT ***\n\n');
+      t.diagnostic('kcat is not on PATH: nothing was read');
+      return;
+    }
+    const [address] = await brokers();
+    for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+      for (const delivery of ['at_least_once', 'exactly_once'] as const) {
+        const pipeline = unique();
+        const more = { compression, delivery, partitions: 1, headers: { team: 'crm' } } as const;
+        await using sink = await sinkOf(pipeline, more);
+        await sink.stream.resume(never);
+        const tx = transaction(1);
+        const before = { image: 'key', tuple: ['1', null] } as const;
+        const changes: Change[] = [
+          insert(table, tx, ['1', 'ä'.repeat(500)]),
+          { kind: 'delete', relation: table, tx, lsn: 9n, before },
+        ];
+        await sink.stream.write(batch(changes), never);
+        const lines = await kcat([
+          '-b',
+          address!,
+          '-C',
+          '-t',
+          `${pipeline}.public.notes`,
+          '-e',
+          '-q',
+          '-Z',
+          '-f',
+          '%h|%k|%s\\n',
+        ]);
+        assert.equal(lines.length, 3, compression);
+        assert.match(lines[0]!, /^team=crm\|\{"id":1\}\|\{"before":null,"after":\{"id":1,"note":"ä{500}"\},/);
+        assert.match(lines[1]!, /^team=crm\|\{"id":1\}\|\{"before":\{"id":1,"note":null\},"after":null,.*"op":"d"/);
+        assert.equal(lines[2], 'team=crm|{"id":1}|NULL');
+      }
+    }
   });
 
   test('records larger than the topic takes: an error, or a dead letter that can be replayed', async () => {

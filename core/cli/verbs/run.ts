@@ -11,6 +11,7 @@ import type { OpenPipeline } from '../../runtime/open-pipeline.ts';
 import { runPipeline } from '../../runtime/run.ts';
 import { takeUpFile } from '../../runtime/take-up-file.ts';
 import { watchSource } from '../../runtime/watch-source.ts';
+import { boundYoungGeneration } from '../../runtime/young-generation.ts';
 import type { PipelineState } from '../../state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -40,6 +41,7 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
+  using _memory = boundYoungGeneration();
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
   let config = await cli.load(file);

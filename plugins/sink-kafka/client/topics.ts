@@ -60,6 +60,10 @@ export function topicAdmin(kafka: kafkajs.Kafka): TopicAdmin {
       if (specs.length === 0) return;
       try {
         await admin.createTopics({ topics: specs.map(topicOf), waitForLeaders: true, timeout: 30_000 });
+        // A leader that the metadata names may not know of it yet: it is asked for something that only a leader answers.
+        for (let at = 0; at < specs.length; at += 20) {
+          await Promise.all(specs.slice(at, at + 20).map(({ name }) => admin.fetchTopicOffsets(name)));
+        }
       } catch (error) {
         const failure = failureOf(error);
         const names = specs.map((spec) => spec.name).join(', ');
