@@ -109,13 +109,14 @@ export class LocalServer implements AsyncDisposable {
     const child = this.#process;
     if (child === null) return;
     this.#process = null;
-    if (child.exitCode === null && child.signalCode === null) {
-      child.ref();
-      child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-      await Promise.race([
-        once(child, 'exit'),
-        sleep(20_000, undefined, { ref: false }).then(() => child.kill('SIGKILL')),
-      ]);
+    child.ref();
+    // A walsender whose receiver confirms nothing holds up a fast shutdown for as long as it likes.
+    const signals = mode === 'fast' ? (['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) : (['SIGQUIT', 'SIGKILL'] as const);
+    for (const signal of signals) {
+      if (child.exitCode !== null || child.signalCode !== null) break;
+      const gone = once(child, 'exit');
+      child.kill(signal);
+      await Promise.race([gone, sleep(20_000, undefined, { ref: false })]);
     }
     // SIGKILL, not the end of its pipe: the data must survive a restart.
     this.#watchdog?.kill('SIGKILL');
@@ -130,7 +131,9 @@ export class LocalServer implements AsyncDisposable {
   /** Stops the server and removes its folder. */
   async remove(): Promise<void> {
     await this.stop('immediate');
-    for (const directory of this.#directories) await rm(directory, { recursive: true, force: true });
+    // A process of a server that had to be killed may write for a moment yet.
+    for (const directory of this.#directories)
+      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,8 @@ export interface PostgresSourceOptions extends ConnectionOptions {
   readonly slot?: { readonly name?: string };
   readonly publication?: { readonly name?: string };
   readonly heartbeat?: number;
+  readonly streaming?: boolean;
+  readonly origin?: 'any' | 'none';
 }
 
 export const postgresSourceOptions: JsonSchema = {
@@ -44,6 +46,16 @@ export const postgresSourceOptions: JsonSchema = {
       format: 'duration',
       description:
         'Write a small message into the source’s WAL this often; needed where other databases write and this one does not.',
+    },
+    streaming: {
+      type: 'boolean',
+      description:
+        'Receive large transactions while they are in progress, into a temporary file here, instead of having the source spill them on its disk; default false.',
+    },
+    origin: {
+      enum: ['any', 'none'],
+      description:
+        'none: follow only what was written on the source itself, not what was replicated into it (PostgreSQL 16 and later); default any.',
     },
   },
 };

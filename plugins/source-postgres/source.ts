@@ -176,6 +176,8 @@ export class PostgresSource implements Source {
         batchBytes,
         bufferBytes,
         statusInterval: 10_000,
+        streaming: this.#options.streaming ?? false,
+        origin: this.#options.origin ?? 'any',
         log: this.#context.log,
         metrics: this.#context.metrics,
       },

@@ -13,6 +13,8 @@ export class Proxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #to: number;
   readonly #pairs = new Set<Pair>();
+  /** Every client, also one whose pair counts as gone. */
+  readonly #clients = new Set<Socket>();
   #stalled = false;
 
   private constructor(to: number) {
@@ -72,13 +74,18 @@ export class Proxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // A socket that is paused does not learn that its peer is gone, and the server waits for all of them.
+    for (const client of this.#clients) client.destroy();
+    await closed;
   }
 
   #accept(client: Socket): void {
     const upstream = connect(this.#to, '127.0.0.1');
     const pair = { client, upstream };
     this.#pairs.add(pair);
+    this.#clients.add(client);
+    client.on('close', () => this.#clients.delete(client));
     this.#join(pair, client, upstream);
     this.#join(pair, upstream, client);
     if (this.#stalled) {
@@ -105,8 +112,10 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-/** With a reset, as a firewall does. */
-function drop({ client, upstream }: Pair): void {
-  client.resetAndDestroy();
-  upstream.resetAndDestroy();
+/** With a reset, as a firewall does; what waits to be written is not waited for. */
+function drop(pair: Pair): void {
+  for (const socket of [pair.client, pair.upstream]) {
+    socket.resetAndDestroy();
+    socket.destroy();
+  }
 }

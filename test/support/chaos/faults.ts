@@ -106,6 +106,11 @@ const backend: Maker = (random) => {
     },
   };
 };
+/** As a machine that sleeps or swaps: longer than wal_sender_timeout at times. */
+const freeze: Maker = (random) => {
+  const ms = random.chance(0.4) ? random.int(8500, 10_000) : random.int(200, 3000);
+  return { name: `SIGSTOP for ${ms} ms`, strike: ({ supervisor }) => supervisor.freeze(ms) };
+};
 const rest: Maker = (random) => {
   const ms = random.int(500, 2500);
   return { name: `writers rest ${ms} ms`, strike: ({ writers }) => writers.rest(ms) };
@@ -127,6 +132,7 @@ const makers: readonly (readonly [number, Maker])[] = [
   [3, cut],
   [2, stall],
   [3, backend],
+  [1, freeze],
   [1, rest],
   [2, both],
 ];

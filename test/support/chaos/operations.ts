@@ -229,6 +229,14 @@ const copyIn: Operation = async (client, random) => {
   await pipeline(Readable.from(rows), client.query(copyFrom('COPY nokey FROM STDIN')));
 };
 
+/** Into a table with a key and an index: one multi-insert in the WAL. */
+const copyKeyed: Operation = async (client, random) => {
+  const from = 20_000 + random.int(0, 40) * 100;
+  await client.query(`DELETE FROM big WHERE id BETWEEN ${from} AND ${from + 99}`);
+  const rows = Array.from({ length: random.int(1, 100) }, (_, i) => `${from + i}\tcopied\t${i % 7}\n`);
+  await pipeline(Readable.from(rows), client.query(copyFrom('COPY big FROM STDIN')));
+};
+
 const bulk: Operation = (client, random) => {
   const from = random.int(1, 3000);
   return random.weighted<() => Promise<unknown>>([
@@ -266,6 +274,7 @@ export const operations: readonly (readonly [number, Operation])[] = [
   [2, logs],
   [3, numbers],
   [0.7, copyIn],
+  [0.7, copyKeyed],
   [2, bulk],
   [1, foreignMessage],
 ];
@@ -277,6 +286,10 @@ export const largeTransaction: Operation = async (client, random) => {
     `INSERT INTO big SELECT i, repeat(md5(i::text), 30), 0 FROM generate_series(100000, ${100_000 + rows}) i ON CONFLICT DO NOTHING`,
   );
   await client.query('UPDATE big SET n = n + 1 WHERE id > 100000 AND id % 3 = 0');
+  // Part of it is taken back, also where the server has sent it already.
+  await client.query('SAVEPOINT large; UPDATE big SET pad = md5(pad) WHERE id > 100000; SAVEPOINT deeper');
+  await client.query('DELETE FROM big WHERE id > 100000 AND id % 5 = 0');
+  await client.query(`ROLLBACK TO ${random.pick(['large', 'deeper'])}`);
   await client.query('UPDATE big SET id = id + 1000000 WHERE id > 100000 AND id % 11 = 0');
   await client.query(`DELETE FROM big WHERE id > 100000${random.chance(0.5) ? ' AND id % 2 = 0' : ''}`);
 };

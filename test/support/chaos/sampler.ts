@@ -41,7 +41,16 @@ export class Sampler {
   async stop(): Promise<void> {
     this.#stop = true;
     await this.#loop;
+    this.#forget();
+  }
+
+  /** One more look, with both servers up and nobody at work: this one must come about. */
+  async last(): Promise<void> {
+    const before = this.samples;
+    await this.#sample();
+    if (this.samples === before) this.#found('the last look found no slot, or a pipeline that does not stream yet');
     for (const client of this.#clients.values()) await client.end().catch(() => {});
+    this.#clients.clear();
   }
 
   async #run(): Promise<void> {

@@ -102,6 +102,11 @@ export async function runSeed(options: ScenarioOptions): Promise<Outcome> {
   await supervisor.stop(random.pick(['SIGKILL', 'SIGTERM']));
   const finish = await finishRun(file, story);
   await sampler.stop();
+  if (finish.done) {
+    // What a run that ended calls durable must outlive a crash of the target.
+    await target.restart('immediate');
+    await sampler.last();
+  }
   const findings = [...supervisor.findings(), ...sampler.findings, ...writers.refused.slice(0, 5), ...finish.findings];
   if (finish.done) findings.push(...(await lookAtTheEnd(options, variant, file)));
   return {
@@ -196,6 +201,8 @@ async function createDatabases(
   const { sourceDatabase, targetDatabase, role } = namesOf(seed);
   await source.query(`CREATE DATABASE ${sourceDatabase} TEMPLATE template0`);
   await target.query(`CREATE DATABASE ${targetDatabase} TEMPLATE template0`);
+  // In half of the seeds even small transactions are sent before their commit.
+  if (random.chance(0.5)) await source.query(`ALTER DATABASE ${sourceDatabase} SET logical_decoding_work_mem = '64kB'`);
   await source.query(schemaSql, sourceDatabase);
   // A trigger of the target that acts on what is applied would write the rows twice: it must not be there.
   if (!variant.restricted) await source.query(triggerSql, sourceDatabase);
@@ -241,6 +248,7 @@ function pipelineYaml(
 source:
   plugin: postgres
   url: ${sourceUrl}
+  streaming: ${random.chance(0.6)}
   snapshot: { workers: ${random.int(1, 4)}, chunk_size: ${random.pick(['256kB', '1MB', '256MB'])} }
 ${variant.transforms}sinks:
   - plugin: postgres

@@ -58,6 +58,14 @@ export class Supervisor {
     return run.process.process.kill(signal);
   }
 
+  /** Stops the run under way for a while, without its knowing. */
+  async freeze(ms: number): Promise<void> {
+    const child = this.#current?.process.process;
+    child?.kill('SIGSTOP');
+    await sleep(ms);
+    child?.kill('SIGCONT');
+  }
+
   /** Resolves when the run under way logs the event (also when it has before), or after `ms`. True when it did. */
   async event(name: string, count: number, ms: number): Promise<boolean> {
     for (const deadline = Date.now() + ms; Date.now() < deadline; await sleep(15)) {

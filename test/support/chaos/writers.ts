@@ -103,6 +103,11 @@ export class Writers {
       const nested = random.chance(0.2);
       if (nested) await client.query('SAVEPOINT s');
       await operation(client, random);
+      if (nested && random.chance(0.3)) {
+        await client.query('SAVEPOINT t');
+        await random.weighted(operations)(client, random);
+        await client.query(random.chance(0.5) ? 'ROLLBACK TO t' : 'RELEASE t');
+      }
       if (nested) await client.query(random.chance(0.5) ? 'ROLLBACK TO s' : 'RELEASE s');
       if (random.chance(0.2)) await sleep(random.int(0, 30));
     }
