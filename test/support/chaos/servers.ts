@@ -7,7 +7,7 @@ export const chaosSettings: Readonly<Record<string, string>> = {
   wal_sender_timeout: '8s',
   shared_buffers: '32MB',
   // Commits with synchronous_commit off stay long enough in memory for a crash to lose them.
-  wal_writer_delay: '1s',
+  wal_writer_delay: '10s',
   wal_writer_flush_after: '64MB',
   log_min_messages: 'fatal',
 };

@@ -7,6 +7,8 @@ export interface RunRecord {
   readonly ended: number;
   /** How we ended it; null: it ended by itself. */
   readonly by: 'SIGKILL' | 'SIGTERM' | null;
+  /** SIGTERM came a second time, which ends it with 130. */
+  readonly twice: boolean;
   readonly code: number | null;
   /** First code of an error on stderr. */
   readonly error: string | null;
@@ -36,7 +38,8 @@ export class Supervisor {
   readonly records: RunRecord[] = [];
   readonly #file: string;
   readonly #random: Random;
-  #current: { readonly process: CliProcess; by: RunRecord['by']; readonly started: number } | null = null;
+  #current: { readonly process: CliProcess; by: RunRecord['by']; twice: boolean; readonly started: number } | null =
+    null;
   #stop = false;
   #loop: Promise<void> = Promise.resolve();
 
@@ -53,6 +56,7 @@ export class Supervisor {
   signal(signal: 'SIGKILL' | 'SIGTERM'): boolean {
     const run = this.#current;
     if (run === null) return false;
+    if (signal === 'SIGTERM' && run.by === 'SIGTERM') run.twice = true;
     run.by ??= signal;
     if (signal === 'SIGKILL') run.by = signal;
     return run.process.process.kill(signal);
@@ -98,7 +102,7 @@ export class Supervisor {
   async #run(): Promise<void> {
     while (!this.#stop) {
       const child = new CliProcess(['run', this.#file, '--log', 'json', '--debug']);
-      this.#current = { process: child, by: null, started: Date.now() };
+      this.#current = { process: child, by: null, twice: false, started: Date.now() };
       const result = await child.ended;
       this.records.push(this.#record(result));
       this.#current = null;
@@ -107,8 +111,8 @@ export class Supervisor {
   }
 
   #record({ code, stdout, stderr }: CliResult): RunRecord {
-    const { by, started } = this.#current!;
-    return { started, ended: Date.now(), by, code, error: codeOf(stderr), stderr, stdout };
+    const { by, twice, started } = this.#current!;
+    return { started, ended: Date.now(), by, twice, code, error: codeOf(stderr), stderr, stdout };
   }
 }
 
@@ -123,6 +127,7 @@ function problemOf(record: RunRecord): string | null {
   if (by === 'SIGKILL')
     return error === null || excusable.has(error) ? null : `killed, but had said: ${stderr.slice(0, 1500)}`;
   if (code === 0 && by === 'SIGTERM') return null;
+  if (code === 130 && record.twice) return null;
   if (code === 0) return 'ended with 0 though nobody asked it to';
   if (error !== null && excusable.has(error)) return null;
   return `ended with ${code}${by === null ? '' : ` after ${by}`}: ${stderr.slice(0, 1500)}`;
