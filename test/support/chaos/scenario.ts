@@ -94,10 +94,13 @@ export async function runSeed(options: ScenarioOptions): Promise<Outcome> {
   sampler.start();
   supervisor.start();
   const story: string[] = [`variant ${variant.name}, ${source.major} to ${target.major}`];
-  // Half of the seeds spend their faults on the stream; the others begin at the very start.
-  const late = random.chance(0.5);
-  if (late) await supervisor.event('stream-started', 1, 45_000);
-  await strikeAll(ground, faults, { random, duration: options.duration, story });
+  // Half of the seeds spend all their faults on the stream; the others begin at the very start. Both must get to it.
+  const early = random.chance(0.5) ? 0 : Math.ceil(faults.length / 2);
+  const time = early === 0 ? options.duration : options.duration / 2;
+  if (early > 0) await strikeAll(ground, faults.slice(0, early), { random, duration: time, story });
+  await supervisor.event('stream-started', 1, 45_000);
+  story.push(`${new Date().toISOString()} streaming`);
+  await strikeAll(ground, faults.slice(early), { random, duration: time, story });
   await writers.stop();
   await supervisor.stop(random.pick(['SIGKILL', 'SIGTERM']));
   const finish = await finishRun(file, story);
