@@ -8,7 +8,7 @@ import { largeObjects, rowSecurity, sequences } from './contents.ts';
 import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
 import { replicationSlots } from './replication-slots.ts';
-import { serverVersion, standby, walKeepSize } from './server.ts';
+import { originFilter, serverVersion, standby, walKeepSize } from './server.ts';
 import { longTransactions, preparedTransactions } from './transactions.ts';
 import { walLevel } from './wal-level.ts';
 import { walsenders } from './walsenders.ts';
@@ -16,6 +16,7 @@ import { walsenders } from './walsenders.ts';
 /** In the order of the report. Each asks the server a few questions and changes nothing. */
 const checks: readonly Check[] = [
   serverVersion,
+  originFilter,
   standby,
   pooler,
   walLevel,
@@ -34,6 +35,7 @@ const checks: readonly Check[] = [
 
 /** A copy that no stream follows needs none of these, and works on a standby, too. */
 const forStream: ReadonlySet<Check> = new Set([
+  originFilter,
   standby,
   walLevel,
   replicationSlots,

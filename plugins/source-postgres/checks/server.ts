@@ -16,6 +16,19 @@ export async function serverVersion({ catalog, report }: CheckInput): Promise<vo
   });
 }
 
+export async function originFilter({ catalog, options, report }: CheckInput): Promise<void> {
+  const { version } = catalog.identity;
+  if (options.origin !== 'none' || version >= 160_000) return;
+  report.add({
+    check: 'origin',
+    level: 'error',
+    subject: 'source',
+    message: `origin: none needs PostgreSQL 16 or later on the source, this is ${Math.floor(version / 10_000)}`,
+    remedy: 'Leave origin out, or set it to any.',
+    code: 'PGS2157',
+  });
+}
+
 /** A standby decodes from 16 on, but a publication can only be made on its primary. */
 export async function standby({ client, report }: CheckInput): Promise<void> {
   if ((await value(client, 'SELECT pg_is_in_recovery()')) !== 't') return;
