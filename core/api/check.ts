@@ -17,3 +17,19 @@ export interface Finding {
 export interface CheckReport {
   add(finding: Finding): void;
 }
+
+/** What the chosen tables' schema needs of a server beside itself, as the source has it. */
+export interface Surroundings {
+  /** server_version_num. */
+  readonly version: number;
+  readonly encoding: string;
+  /** `LC_COLLATE / LC_CTYPE` of the database. */
+  readonly locale: string;
+  readonly extensions: readonly { readonly name: string; readonly version: string }[];
+  /** Owners and grantees. */
+  readonly roles: readonly string[];
+  /** Collations of columns that come with the server or its machine, not with the schema. */
+  readonly collations: readonly string[];
+  /** Of the tables with TOAST, without indexes. */
+  readonly bytes: number;
+}

@@ -1,5 +1,5 @@
 import type { StreamBatch } from './change.ts';
-import type { CheckReport } from './check.ts';
+import type { CheckReport, Surroundings } from './check.ts';
 import type { DeadLetterStore } from './dead-letter.ts';
 import type { DigestQuery, DigestReader } from './digest.ts';
 import type { CommitLsn, SnapshotLsn } from './lsn.ts';
@@ -130,6 +130,8 @@ export interface Sink extends AsyncDisposable {
   ): Promise<readonly (readonly Column[] | null)[]>;
   /** Looks only. `copies`: rows will be copied into its tables; not with `snapshot.mode: never`, where they may hold some. */
   check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void>;
+  /** The target against what the source's schema needs. Looks only. */
+  checkSurroundings?(source: Surroundings, report: CheckReport, signal: AbortSignal): Promise<void>;
   /** Removes the state that this pipeline keeps in the target (never a user's table). Returns what it removed, in words. */
   cleanup(): Promise<readonly string[]>;
 }

@@ -1,6 +1,6 @@
 import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from './lsn.ts';
 import type { StreamBatch, Tuple } from './change.ts';
-import type { CheckReport } from './check.ts';
+import type { CheckReport, Surroundings } from './check.ts';
 import type { Json } from './checkpoint.ts';
 import type { DigestReader } from './digest.ts';
 import type { Relation } from './relation.ts';
@@ -187,6 +187,10 @@ export interface Source extends AsyncDisposable {
   readonly control: SourceControl;
   readonly digests: DigestReader;
   check(report: CheckReport, signal: AbortSignal): Promise<void>;
+  /** For sinks that make the source's schema. */
+  surroundings?(signal: AbortSignal): Promise<Surroundings>;
+  /** Whether {@link tellDdl} would work, for a file that says `ddl: follow`. */
+  checkDdl?(report: CheckReport, signal: AbortSignal): Promise<void>;
   /** The rows as they are now, in the order asked; null where no row has this key any more. */
   fetchRows?(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]>;
 }

@@ -66,7 +66,10 @@ async function ask(
   const ofSource: Finding[] = [];
   const ofSinks: Finding[] = [];
   const both = await Promise.allSettled([
-    asked('source', ofSource, () => source.check(reportTo(ofSource), stop)),
+    asked('source', ofSource, async () => {
+      await source.check(reportTo(ofSource), stop);
+      if (config.ddl === 'follow') await source.checkDdl?.(reportTo(ofSource), stop);
+    }),
     asked('plan', ofSinks, async () => {
       const copies = config.snapshot.mode !== 'never';
       const catalog = await source.catalog(stop);
@@ -75,6 +78,11 @@ async function ask(
       for (const sink of planning.sinks) {
         await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop, copies));
         if (!fresh) continue;
+        if (sink.sink.checkSurroundings !== undefined && source.surroundings !== undefined) {
+          await asked(`sink ${sink.name}`, ofSinks, async () =>
+            sink.sink.checkSurroundings!(await source.surroundings!(stop), reportTo(ofSinks), stop),
+          );
+        }
         await asked(`sink ${sink.name}`, ofSinks, async () => {
           for (const lost of await cannotStay(source, sink, catalog)) ofSinks.push(cannotStayFinding(sink, lost));
         });

@@ -44,6 +44,8 @@ export function canCopyBeside(
 ): boolean {
   // DDL is carried out in its place in one stream: two of them would meet it twice.
   if (config.ddl === 'follow' || source.beside === undefined) return false;
+  // Dead letters are counted and kept by the position of one stream.
+  if (config.deadLetter !== null) return false;
   return instances.sinks.every(({ sink }) => sink.beside !== undefined);
 }
 

@@ -7,7 +7,7 @@ export const bulkErrors = {
     cause:
       'With `schema: create` the tables of the plan must not exist in the target; these do, and this pipeline did not make them.',
     remedy: 'Use an empty database, drop the tables, or take them as they are with `schema: existing`.',
-    exit: 1,
+    exit: 3,
     retry: 'never',
   },
   PGS3002: {

@@ -1,4 +1,4 @@
-import type { CheckReport } from '../../core/api/check.ts';
+import type { CheckReport, Surroundings } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/api/digest.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
@@ -7,6 +7,7 @@ import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSin
 import { connect } from '../postgres-common/connect.ts';
 import { PostgresDigests } from '../postgres-common/digest.ts';
 import { checkTarget } from './checks/check.ts';
+import { readTarget, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
@@ -59,6 +60,14 @@ export class PostgresSink implements Sink {
   async check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void> {
     signal.throwIfAborted();
     await checkTarget(this.#sessions, { options: this.#options, context: this.#context, copies }, plans, report);
+  }
+
+  async checkSurroundings(source: Surroundings, report: CheckReport, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { version } = await this.#sessions.powers();
+    const target = await this.#sessions.query((client) => readTarget(client, version));
+    const subject = `sink ${this.#context.name}`;
+    for (const finding of surroundingFindings(source, target, this.#options)) report.add({ subject, ...finding });
   }
 
   describe(

@@ -1,6 +1,6 @@
 import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/api/digest.ts';
-import type { CheckReport } from '../../core/api/check.ts';
+import type { CheckReport, Surroundings } from '../../core/api/check.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../core/api/lsn.ts';
 import type { SchemaDump, SnapshotSession } from '../../core/api/snapshot.ts';
 import type {
@@ -17,6 +17,7 @@ import type { Tuple } from '../../core/api/change.ts';
 import { PgsluiceError } from '../../core/api/error.ts';
 import { PostgresDigests } from '../postgres-common/digest.ts';
 import { readCatalog, readIdentity } from './catalog/catalog.ts';
+import { eventTriggers } from './checks/privileges.ts';
 import { runChecks } from './checks/run.ts';
 import { PostgresControl } from './control/control.ts';
 import { Heartbeat } from './control/heartbeat.ts';
@@ -31,6 +32,7 @@ import { type SourceAccess, open, withClient } from './session.ts';
 import { createSlot, dropSlot } from './slot.ts';
 import { exportSnapshot } from './snapshot/export.ts';
 import { PostgresSnapshot, type SessionPositions } from './snapshot/session.ts';
+import { readSurroundings } from './surroundings.ts';
 import { openStream } from './stream/open.ts';
 
 /**
@@ -193,6 +195,16 @@ export class PostgresSource implements Source {
 
   dumpSchema(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump> {
     return dumpSchema(this.#access, session?.name ?? null, signal);
+  }
+
+  surroundings(signal: AbortSignal): Promise<Surroundings> {
+    return withClient(this.#access, signal, async (client) =>
+      readSurroundings(client, await readCatalog(client, await readIdentity(client), this.#options.tables ?? {})),
+    );
+  }
+
+  checkDdl(report: CheckReport, signal: AbortSignal): Promise<void> {
+    return withClient(this.#access, signal, (client) => eventTriggers(client, report));
   }
 
   async check(report: CheckReport, signal: AbortSignal): Promise<void> {

@@ -12,6 +12,8 @@ const poor = await ownServer(14, {
   max_wal_senders: '0',
   max_connections: '8',
   max_prepared_transactions: '2',
+  wal_sender_timeout: '5s',
+  max_slot_wal_keep_size: '1MB',
 });
 
 async function findings(source: Source): Promise<Finding[]> {
@@ -34,7 +36,9 @@ test('a source that is ready has nothing but ok', async () => {
 
 test('each lack of the server is found, with what mends it', async () => {
   const db = await database(poor, 'check');
-  await db.query('CREATE TABLE t (id int PRIMARY KEY); SELECT lo_create(0)');
+  await db.query(
+    'CREATE TABLE t (id int PRIMARY KEY); SELECT lo_create(0); CREATE TABLE large AS SELECT g AS id, repeat(md5(g::text), 6) FROM generate_series(1, 20000) g; ALTER TABLE large ADD PRIMARY KEY (id)',
+  );
   await db.query(`BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'left open'`);
   const found = await findings(postgresSource({ url: db.url, snapshot: { workers: 4 }, origin: 'none' }, db.name));
   await db.query(`ROLLBACK PREPARED 'left open'`);
@@ -44,7 +48,9 @@ test('each lack of the server is found, with what mends it', async () => {
     'replication-slots error',
     'walsenders error',
     'connections error',
+    'max-slot-wal-keep-size warning',
     'prepared-transaction warning',
+    'timeouts warning',
     'large-objects warning',
   ]);
   assert.match(remedy(found, 'wal-level')!, /ALTER SYSTEM SET wal_level = 'logical'/);

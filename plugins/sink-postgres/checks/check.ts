@@ -150,7 +150,7 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
     return { check, level: 'error', message, remedy: `TRUNCATE ${full.join(', ')}; or on_existing: truncate` };
   } catch (error) {
     if (!(error instanceof PgsluiceError) || !error.code.startsWith('PGS30')) throw error;
-    return { check, level: 'error', message: error.message, remedy: error.remedy, code: error.code, exit: error.exit };
+    return { check, level: 'error', message: error.message, remedy: error.remedy, code: error.code };
   }
 }
 

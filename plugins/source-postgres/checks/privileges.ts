@@ -1,3 +1,5 @@
+import type pg from 'pg';
+import type { CheckReport } from '../../../core/api/check.ts';
 import { quoteIdent } from '../../postgres-common/quote.ts';
 import { type CheckInput, value } from './check.ts';
 
@@ -58,4 +60,19 @@ async function perTable({ client, catalog, report }: CheckInput, role: string, s
         row.owns === 't' || !streaming ? `GRANT SELECT ON ${row.ident} TO ${role};` : `GRANT ${row.owner} TO ${role};`,
     });
   }
+}
+
+/** Only a superuser makes event triggers (a managed service's own kind of one among them, which shows when they are made). */
+export async function eventTriggers(client: pg.Client, report: CheckReport): Promise<void> {
+  const may = (await value(client, 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user')) === 't';
+  const user = await value(client, 'SELECT current_user');
+  report.add({
+    check: 'event-triggers',
+    level: may ? 'ok' : 'warning',
+    subject: 'source',
+    message: may
+      ? `role ${user} may make the event triggers that \`ddl: follow\` needs`
+      : `role ${user} is no superuser: the event triggers that \`ddl: follow\` needs may be refused (PGS2125)`,
+    remedy: may ? null : `ALTER ROLE ${quoteIdent(user)} SUPERUSER; or set ddl: stop`,
+  });
 }

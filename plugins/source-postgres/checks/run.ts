@@ -9,6 +9,7 @@ import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
 import { replicationSlots } from './replication-slots.ts';
 import { originFilter, serverVersion, standby, walKeepSize } from './server.ts';
+import { timeouts, transactionAge } from './timing.ts';
 import { longTransactions, preparedTransactions } from './transactions.ts';
 import { walLevel } from './wal-level.ts';
 import { walsenders } from './walsenders.ts';
@@ -29,6 +30,8 @@ const checks: readonly Check[] = [
   rowSecurity,
   longTransactions,
   preparedTransactions,
+  timeouts,
+  transactionAge,
   largeObjects,
   sequences,
 ];
@@ -44,6 +47,8 @@ const forStream: ReadonlySet<Check> = new Set([
   replicaIdentity,
   longTransactions,
   preparedTransactions,
+  timeouts,
+  transactionAge,
 ]);
 
 export async function runChecks(

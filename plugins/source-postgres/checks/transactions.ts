@@ -1,11 +1,16 @@
 import { type CheckInput, value } from './check.ts';
 
 /** A slot is made only after all transactions that run now have ended. */
-export async function longTransactions({ client, report }: CheckInput): Promise<void> {
+export function longTransactions(input: CheckInput): Promise<void> {
+  return transactionsOlderThan(input, 60);
+}
+
+export async function transactionsOlderThan({ client, report }: CheckInput, age: number): Promise<void> {
   const { rows } = await client.query<{ pid: string; seconds: string }>(
     `SELECT pid, extract(epoch FROM clock_timestamp() - xact_start)::bigint AS seconds FROM pg_stat_activity
-     WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 minute'
+     WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - make_interval(secs => $1)
      ORDER BY xact_start LIMIT 5`,
+    [age],
   );
   for (const { pid, seconds } of rows) {
     report.add({

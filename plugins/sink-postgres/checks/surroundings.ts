@@ -1,0 +1,139 @@
+import type pg from 'pg';
+import type { Finding, Surroundings } from '../../../core/api/check.ts';
+import { quoteIdent } from '../../postgres-common/quote.ts';
+import type { BulkOptions } from '../options.ts';
+
+/** The target, as far as the source's schema needs it to be like the source. */
+export interface TargetSurroundings {
+  readonly version: number;
+  readonly encoding: string;
+  readonly locale: string;
+  /** Version that CREATE EXTENSION would give, or that is there. */
+  readonly extensions: ReadonlyMap<string, string>;
+  readonly roles: ReadonlySet<string>;
+  readonly collations: ReadonlySet<string>;
+}
+
+type Found = Omit<Finding, 'subject'>;
+
+export async function readTarget(client: pg.Client, version: number): Promise<TargetSurroundings> {
+  const { rows: extensions } = await client.query<{ name: string; version: string }>(
+    'SELECT name, coalesce(installed_version, default_version) AS version FROM pg_available_extensions',
+  );
+  const { rows: roles } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
+  const { rows: collations } = await client.query<{ name: string }>(
+    `SELECT collname AS name FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace
+       AND collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))`,
+  );
+  const { rows } = await client.query<{ encoding: string; locale: string }>(
+    `SELECT pg_encoding_to_char(encoding) AS encoding, datcollate || ' / ' || datctype AS locale
+     FROM pg_database WHERE datname = current_database()`,
+  );
+  return {
+    version,
+    encoding: rows[0]!.encoding,
+    locale: rows[0]!.locale,
+    extensions: new Map(extensions.map((each) => [each.name, each.version])),
+    roles: new Set(roles.map(({ name }) => name)),
+    collations: new Set(collations.map(({ name }) => name)),
+  };
+}
+
+/** Pure: each difference with what mends it. With `schema: existing` the schema is the user's, and only values count. */
+export function surroundingFindings(source: Surroundings, target: TargetSurroundings, options: BulkOptions): Found[] {
+  const creates = (options.schema ?? 'create') === 'create';
+  return [
+    direction(source, target),
+    ...(creates
+      ? [...extensions(source, target), ...roles(source, target, options), ...collations(source, target)]
+      : []),
+    locale(source, target),
+    {
+      check: 'target-disk',
+      level: 'ok',
+      message: `about ${megabytes(source.bytes)} of tables will come, and their indexes and WAL; a server does not tell how much room it has`,
+      remedy: null,
+    },
+  ];
+}
+
+function direction(source: Surroundings, target: TargetSurroundings): Found {
+  const [from, to] = [major(source.version), major(target.version)];
+  const check = 'target-direction';
+  if (to >= from) return { check, level: 'ok', message: `from PostgreSQL ${from} to ${to}`, remedy: null };
+  const message = `from PostgreSQL ${from} back to ${to}: what only ${from} knows in its schema fails when it is made`;
+  return { check, level: 'warning', message, remedy: `Use a target of version ${from} or later.` };
+}
+
+function extensions(source: Surroundings, target: TargetSurroundings): Found[] {
+  const check = 'target-extensions';
+  const found = source.extensions.flatMap(({ name, version }): Found[] => {
+    const there = target.extensions.get(name);
+    if (there === undefined) {
+      const remedy = `Install the package that has the extension ${name} on the target's machine, or DROP EXTENSION ${quoteIdent(name)}; on the source if nothing needs it.`;
+      return [{ check, level: 'error', message: `the target has no extension ${name}`, remedy }];
+    }
+    if (compareVersions(there, version) >= 0) return [];
+    const message = `extension ${name} is ${version} on the source, the target has ${there}`;
+    const remedy = `Install ${name} ${version} or later on the target's machine; ALTER EXTENSION ${quoteIdent(name)} UPDATE; where it is there already.`;
+    return [{ check, level: 'warning', message, remedy }];
+  });
+  if (found.length > 0) return found;
+  return [{ check, level: 'ok', message: `${source.extensions.length} extensions, all there`, remedy: null }];
+}
+
+function roles(source: Surroundings, target: TargetSurroundings, options: BulkOptions): Found[] {
+  const check = 'target-roles';
+  const missing = source.roles.filter((role) => !target.roles.has(role));
+  if (missing.length === 0 || options.owners === 'skip')
+    return [{ check, level: 'ok', message: 'owners and grantees are there, or not wanted', remedy: null }];
+  const level = options.owners === 'keep' ? 'error' : 'warning';
+  const skips = level === 'error' ? '' : ': owners and grants will be left out';
+  const remedy = missing.map((role) => `CREATE ROLE ${quoteIdent(role)};`).join(' ');
+  return [{ check, level, message: `the target has no role ${missing.join(', ')}${skips}`, remedy }];
+}
+
+function collations(source: Surroundings, target: TargetSurroundings): Found[] {
+  return source.collations
+    .filter((name) => !target.collations.has(name))
+    .map((name) => ({
+      check: 'target-collations',
+      level: 'error' as const,
+      message: `a column uses the collation ${name}, which the target does not have`,
+      remedy: `Install the locale on the target's machine, then SELECT pg_import_system_collations('pg_catalog');`,
+    }));
+}
+
+function locale(source: Surroundings, target: TargetSurroundings): Found {
+  const check = 'target-locale';
+  if (source.encoding !== target.encoding) {
+    const message = `the source is ${source.encoding}, the target ${target.encoding}: a character that one lacks stops the copy`;
+    const remedy = `CREATE DATABASE … ENCODING '${source.encoding}' TEMPLATE template0;`;
+    return { check, level: 'warning', message, remedy };
+  }
+  if (source.locale !== target.locale) {
+    const message = `the source's locale is ${source.locale}, the target's ${target.locale}: text is sorted and changed in case otherwise`;
+    const [collate, ctype] = source.locale.split(' / ');
+    const remedy = `CREATE DATABASE … LC_COLLATE '${collate}' LC_CTYPE '${ctype}' TEMPLATE template0;`;
+    return { check, level: 'warning', message, remedy };
+  }
+  return { check, level: 'ok', message: `${target.encoding}, ${target.locale}`, remedy: null };
+}
+
+function major(version: number): number {
+  return Math.floor(version / 10_000);
+}
+
+/** Number by number: 1.10 is later than 1.9. */
+function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((text) => text.split(/\D+/).map(Number));
+  for (let i = 0; i < Math.max(left!.length, right!.length); i++) {
+    const by = (left![i] ?? 0) - (right![i] ?? 0);
+    if (by !== 0) return by;
+  }
+  return 0;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.max(1, Math.round(bytes / 1024 / 1024))} MB`;
+}

@@ -1,0 +1,40 @@
+import type pg from 'pg';
+import type { Surroundings } from '../../core/api/check.ts';
+import type { SourceCatalog } from '../../core/api/source.ts';
+
+/** What the chosen tables' schema needs of a server beside itself. */
+export async function readSurroundings(client: pg.Client, { tables, identity }: SourceCatalog): Promise<Surroundings> {
+  const list = async (sql: string, values: unknown[] = []): Promise<string[]> => {
+    const { rows } = await client.query<{ name: string }>(sql, values);
+    return rows.map(({ name }) => name);
+  };
+  const oids = [`{${tables.map(({ relation }) => relation.oid).join(',')}}`];
+  const { rows: extensions } = await client.query<{ name: string; version: string }>(
+    `SELECT extname AS name, extversion AS version FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1`,
+  );
+  const { rows } = await client.query<{ encoding: string; locale: string }>(
+    `SELECT pg_encoding_to_char(encoding) AS encoding, datcollate || ' / ' || datctype AS locale
+     FROM pg_database WHERE datname = current_database()`,
+  );
+  return {
+    version: identity.version,
+    encoding: rows[0]!.encoding,
+    locale: rows[0]!.locale,
+    extensions,
+    roles: await list(
+      `SELECT DISTINCT pg_get_userbyid(o.oid) AS name FROM (
+         SELECT relowner AS oid FROM pg_class WHERE oid = ANY ($1::oid[])
+         UNION SELECT nspowner FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE c.oid = ANY ($1::oid[])
+         UNION SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = ANY ($1::oid[])) o
+       WHERE o.oid <> 0 AND pg_get_userbyid(o.oid) !~ '^pg_' ORDER BY 1`,
+      oids,
+    ),
+    collations: await list(
+      `SELECT DISTINCT l.collname AS name FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
+       WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+         AND l.collnamespace = 'pg_catalog'::regnamespace AND l.collname NOT IN ('default', 'C', 'POSIX') ORDER BY 1`,
+      oids,
+    ),
+    bytes: tables.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}

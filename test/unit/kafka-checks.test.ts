@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Finding } from '../../core/api/check.ts';
+import type { TablePlan } from '../../core/api/plan.ts';
+import { checkKafka } from '../../plugins/sink-kafka/checks.ts';
+import type { TopicAdmin } from '../../plugins/sink-kafka/client/producer.ts';
+import { kafkaError } from '../../plugins/sink-kafka/errors.ts';
+import type { Settings } from '../../plugins/sink-kafka/settings.ts';
+
+const plan = (name: string) => ({ output: { schema: 'public', name } }) as unknown as TablePlan;
+
+const admin = {
+  connect: async () => {},
+  brokers: async () => 1,
+  describe: async () => new Map(),
+} as unknown as TopicAdmin;
+
+const settings = {
+  replicationFactor: null,
+  createTopics: true,
+  topicOf: () => 'all',
+  formatOf: () => ({ rows: { key: [0] } }),
+} as unknown as Settings;
+
+async function findings(of: Settings, by: TopicAdmin): Promise<readonly string[]> {
+  const found: Finding[] = [];
+  await checkKafka(of, by, [plan('a'), plan('b')], { add: (finding) => void found.push(finding) });
+  return found.filter(({ level }) => level !== 'ok').map(({ check, level, subject }) => `${check} ${level} ${subject}`);
+}
+
+const refuse = async () => {
+  throw kafkaError('PGS5001', 'not authorised');
+};
+
+test('two tables in one topic, and a table that the format cannot write', async () => {
+  assert.deepEqual(await findings(settings, admin), ['kafka-topic-shared warning public.b']);
+  const formatOf = (): never => {
+    throw kafkaError('PGS5001', 'no such column');
+  };
+  const found = await findings({ ...settings, formatOf } as unknown as Settings, admin);
+  assert.deepEqual(found, ['kafka-table error public.a', 'kafka-table error public.b']);
+});
+
+test('brokers that refuse, and topics that the ACLs do not let us see, are findings and no failure of the check', async () => {
+  assert.deepEqual(await findings(settings, { ...admin, connect: refuse } as unknown as TopicAdmin), [
+    'kafka-brokers error sink kafka',
+  ]);
+  assert.deepEqual(await findings(settings, { ...admin, describe: refuse } as unknown as TopicAdmin), [
+    'kafka-topic-shared warning public.b',
+    'kafka-topic error sink kafka',
+  ]);
+  assert.deepEqual(await findings({ ...settings, createTopics: false } as unknown as Settings, admin), [
+    'kafka-topic-shared warning public.b',
+    'kafka-topic error all',
+  ]);
+});
