@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../../core/api/context.ts';
 import { kafkaError } from '../errors.ts';
 import { kafkajsCompression } from './compression.ts';
+import { oauthBearer } from './kafkajs-oauth.ts';
 import { withoutNegativeTimers } from './kafkajs-timers.ts';
 import { asKafkaError, patiently } from './failure.ts';
 import {
@@ -51,9 +52,7 @@ export function kafkajsCluster(options: ClusterOptions): kafkajs.Kafka {
 }
 
 function saslOf(sasl: NonNullable<Security['sasl']>, token: () => Promise<string>): NonNullable<KafkaConfig['sasl']> {
-  if (sasl.mechanism === 'oauthbearer') {
-    return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token() }) };
-  }
+  if (sasl.mechanism === 'oauthbearer') return oauthBearer(token);
   const credentials = { username: sasl.username ?? '', password: sasl.password ?? '' };
   return { mechanism: sasl.mechanism, ...credentials } as NonNullable<KafkaConfig['sasl']>;
 }
