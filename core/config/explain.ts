@@ -33,10 +33,12 @@ function meant(errors: readonly ErrorObject[]): ErrorObject[] {
     .toSorted((a, b) => a.schemaPath.length - b.schemaPath.length);
   for (const choice of choices) {
     if (!left.includes(choice)) continue;
-    const inside = left.filter((error) => error.schemaPath.startsWith(`${choice.schemaPath}/`) && error !== choice);
+    const inside = left.filter((error) => error !== choice && isWithin(error, choice));
     const branches = Map.groupBy(inside, (error) => error.schemaPath.slice(choice.schemaPath.length + 1).split('/')[0]);
     const fitting = [...branches.values()].filter((branch) => !branch.some((error) => excludes(error, choice)));
-    const keep = fitting.length === 1 ? fitting[0]! : [choice];
+    const named = fitting.filter((branch) => !branch.some((error) => isOfKeys(error, choice)));
+    const meantOne = fitting.length === 1 ? fitting[0] : named.length === 1 ? named[0] : undefined;
+    const keep = meantOne ?? [choice];
     left = [...left.filter((error) => error !== choice && !inside.includes(error)), ...keep];
   }
   return left;
@@ -47,6 +49,22 @@ function excludes(error: ErrorObject, choice: ErrorObject): boolean {
   if (error.instancePath === choice.instancePath) return ['type', 'const', 'enum'].includes(error.keyword);
   return (
     error.keyword === 'const' && error.instancePath.split('/').length === choice.instancePath.split('/').length + 1
+  );
+}
+
+/** Of the same schema and, where many values have it, of the same value. */
+function isWithin(error: ErrorObject, choice: ErrorObject): boolean {
+  return (
+    error.schemaPath.startsWith(`${choice.schemaPath}/`) &&
+    `${error.instancePath}/`.startsWith(`${choice.instancePath}/`)
+  );
+}
+
+/** The branch wants other keys than the value has. */
+function isOfKeys(error: ErrorObject, choice: ErrorObject): boolean {
+  return (
+    error.instancePath === choice.instancePath &&
+    (error.keyword === 'required' || error.keyword === 'additionalProperties')
   );
 }
 
@@ -155,15 +173,23 @@ function wrongForm(error: ErrorObject, scope: Scope): string {
   const all = [...new Set(schemas.flatMap((schema) => formsOf(schema)))];
   const forms = all.length > 1 ? all.filter((form) => form !== names['null']) : all;
   const got = typeof error.data === 'number' && forms.includes(names['integer']!) ? 'a fraction' : article(error.data);
-  const expected = forms.join(' or ');
-  return `${subject(error, scope)} must be ${expected}${forms.includes(got) ? '' : `, not ${got}`}`;
+  const chosen = forms.filter((form) => form.startsWith(mappingWith)).map((form) => form.slice(mappingWith.length));
+  const plain = forms.filter((form) => !form.startsWith(mappingWith));
+  const expected = [...plain, ...(chosen.length === 0 ? [] : [mappingWith + chosen.join(' or ')])].join(' or ');
+  const fits = forms.includes(got) || (chosen.length > 0 && got === names['object']);
+  return `${subject(error, scope)} must be ${expected}${fits ? '' : `, not ${got}`}`;
 }
+
+const mappingWith = 'a mapping with ';
 
 function formsOf(schema: Readonly<Record<string, unknown>>): string[] {
   if (typeof schema['format'] === 'string') return [meansOf({ schema: schema['format'] })];
   if ('const' in schema) return [JSON.stringify(schema['const'])];
   if (Array.isArray(schema['enum'])) return [`one of: ${schema['enum'].map(String).join(', ')}`];
   const types = Array.isArray(schema['type']) ? (schema['type'] as unknown[]) : [schema['type']];
+  // A mapping that is chosen by a key of its own.
+  const [key, ...more] = (schema['required'] ?? []) as string[];
+  if (schema['type'] === 'object' && key !== undefined && more.length === 0) return [`${mappingWith}"${key}"`];
   return types.map((type) => names[String(type)] ?? 'another value');
 }
 

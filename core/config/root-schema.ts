@@ -65,10 +65,12 @@ export const rootSchema: JsonSchema = {
     },
     http: {
       type: ['string', 'integer'],
-      pattern: '^((\\[[0-9a-fA-F:.]+\\]|[^:\\s\\[\\]]+)?:)?\\d{1,5}$',
+      pattern:
+        '^((\\[[0-9a-fA-F:.]+\\]|[^:\\s\\[\\]]+)?:)?(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])$',
       minimum: 0,
       maximum: 65535,
-      description: 'address of /metrics, /healthz, /readyz, /status.json and the page: HOST:PORT, or PORT on 127.0.0.1',
+      description:
+        'address of /metrics, /healthz, /readyz, /status.json and the page: HOST:PORT, or PORT on 127.0.0.1; a port is at most 65535',
     },
     limit: {
       type: 'object',

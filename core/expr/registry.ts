@@ -6,12 +6,14 @@ import { bytes } from './functions/bytes.ts';
 import { comparison } from './functions/comparison.ts';
 import { concats } from './functions/concat.ts';
 import { datetime } from './functions/datetime.ts';
+import { intervals } from './functions/interval.ts';
 import { jsonb } from './functions/jsonb.ts';
 import { like } from './functions/like.ts';
 import { logic } from './functions/logic.ts';
 import { numeric } from './functions/numeric.ts';
 import { regex } from './functions/regex.ts';
 import { textFunctions } from './functions/text.ts';
+import { numberFormats } from './functions/to-char-number.ts';
 import type { Entry } from './table.ts';
 
 /** The function table. */
@@ -25,6 +27,8 @@ export const entries: readonly Entry[] = [
   ...regex,
   ...bytes,
   ...datetime,
+  ...intervals,
+  ...numberFormats,
   ...jsonb,
   ...arrays,
 ];

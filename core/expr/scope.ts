@@ -45,6 +45,9 @@ export class Scope {
 
 /** Domains give way to what is under them; a type that expressions do not decode keeps its name for casts. */
 export function typeOfColumn(column: Column): SqlType {
-  if (nameOf(column.baseType) !== null) return { oid: column.baseType, typmod: column.typmod };
+  const name = nameOf(column.baseType);
+  // What interval(3) and interval day to second allow, the values have already.
+  if (name === 'interval' || name === 'interval[]') return { oid: column.baseType, typmod: -1 };
+  if (name !== null) return { oid: column.baseType, typmod: column.typmod };
   return { oid: column.baseType, typmod: column.typmod, name: column.typeName, kind: column.typeKind };
 }

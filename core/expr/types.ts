@@ -31,6 +31,7 @@ const rows = [
   ['date', 1082, 1182, 'D', false, 'date'],
   ['timestamp', 1114, 1115, 'D', false, 'timestamp without time zone'],
   ['timestamptz', 1184, 1185, 'D', true, 'timestamp with time zone'],
+  ['interval', 1186, 1187, 'T', true, 'interval'],
   ['numeric', 1700, 1231, 'N', false, 'numeric'],
   ['uuid', 2950, 2951, 'U', false, 'uuid'],
   ['jsonb', 3802, 3807, 'U', false, 'jsonb'],

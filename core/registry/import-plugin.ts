@@ -7,6 +7,8 @@ import { registryError } from './errors.ts';
 const scheme = 'pgsluice-plugin:';
 const apiModule = new URL(`../api/index.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href;
 let hooked = false;
+/** Errors of finding the plugin itself, not what it imports. */
+const unresolved = new WeakSet<object>();
 
 /**
  * Resolution for plugins from outside. `pgsluice/api` is always this very copy, wherever the plugin is installed, so that
@@ -20,7 +22,12 @@ function hook(): void {
       if (specifier === 'pgsluice/api') return next(apiModule, context);
       if (!specifier.startsWith(scheme)) return next(specifier, context);
       const [name, parent] = JSON.parse(decodeURIComponent(specifier.slice(scheme.length))) as [string, string];
-      return next(name, { ...context, parentURL: parent });
+      try {
+        return next(name, { ...context, parentURL: parent });
+      } catch (error) {
+        if (typeof error === 'object' && error !== null) unresolved.add(error);
+        throw error;
+      }
     },
   });
 }
@@ -50,6 +57,7 @@ export async function importPlugin(name: string, directory: string): Promise<Rea
 
 /** The package itself is missing, rather than something that it imports. */
 function notInstalled(error: unknown, name: string): boolean {
+  if (typeof error !== 'object' || error === null || !unresolved.has(error)) return false;
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (code === 'ERR_INVALID_MODULE_SPECIFIER' || code === 'ERR_UNSUPPORTED_DIR_IMPORT') return true;
   const root = name

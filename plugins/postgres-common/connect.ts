@@ -10,11 +10,14 @@ import { sslModes } from './tls.ts';
 export interface ConnectionOptions extends TlsKeys {
   readonly url: string;
 }
+const port = '0*([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
+
 export const connectionOptions: { readonly [key: string]: JsonSchema } = {
   url: {
     type: 'string',
-    minLength: 1,
-    description: 'libpq connection URL: postgres://user:password@host:port/database?sslmode=verify-full',
+    pattern: `^postgres(ql)?://([^/?#]*@)?(\\[[^\\]]*\\]|[^/?#@:]*)(:(${port})?)?([/?#].*)?$`,
+    description:
+      'libpq connection URL: postgres://user:password@host:port/database?sslmode=verify-full, with a port of 1 to 65535',
   },
   sslmode: { type: 'string', enum: sslModes, description: 'As in libpq; default prefer. Wins over the URL.' },
   sslrootcert: {

@@ -39,9 +39,10 @@ export async function publish(
 
 function refuse(code: 'PGS2103' | 'PGS2106', problems: readonly { what: string; remedy: string }[]): void {
   if (problems.length === 0) return;
+  const [first] = problems;
+  if (problems.length === 1) throw sourceError(code, first!.what, { remedy: first!.remedy });
   const message = problems.map(({ what, remedy }) => `${what}: ${remedy}`).join(' · ');
-  const remedies = problems.map(({ remedy }) => remedy).join(' ');
-  throw sourceError(code, message, { remedy: problems.length === 1 ? remedies : 'Run the statements on the source.' });
+  throw sourceError(code, message, { remedy: 'Run the statements on the source.' });
 }
 
 function tableSql({ relation, where, columns }: PublishedTable): string {

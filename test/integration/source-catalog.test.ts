@@ -96,6 +96,10 @@ test('the remedy names the statement, a unique index that would do, and filters 
   assert.deepEqual(await db.query('SELECT FROM pg_publication'), []);
   const listed = await refusal([{ relation: good, where: null, columns: ['state'] }], calm);
   assert.equal(listed.code, 'PGS2103');
+  // One problem is said once: what is wrong in the message, what mends it in the remedy.
+  const nothing = await refusal([{ relation: tables.get('public.nothing')!, where: null, columns: null }], calm);
+  assert.equal(nothing.message, 'public.nothing has REPLICA IDENTITY NOTHING');
+  assert.equal(nothing.remedy, 'ALTER TABLE "public"."nothing" REPLICA IDENTITY DEFAULT;');
   await source.publish([{ relation: good, where: 'id > 1', columns: ['id', 'state'] }], calm);
   await db.query(`INSERT INTO good VALUES (1, 'x'), (2, 'y'); UPDATE good SET state = 'z'`);
   const other = postgresSource({ url: db.url, publication: { name: 'everything' } }, db.name);

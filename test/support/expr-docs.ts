@@ -1,5 +1,6 @@
 import { entries } from '../../core/expr/registry.ts';
 import { forbiddenFunctions } from '../../core/expr/forbidden.ts';
+import { numberPatterns } from '../../core/expr/functions/to-char-number.ts';
 import { toCharPatterns } from '../../core/expr/functions/to-char.ts';
 
 const start = '<!-- generated from the function table -->';
@@ -7,13 +8,13 @@ const end = '<!-- end of the generated part -->';
 
 /** The tables of docs/expressions.md, from the function table itself. */
 export function generatedTables(): string {
-  const byName = new Map<string, { args: string[]; results: Set<string>; pushed: boolean }>();
+  const byName = new Map<string, { args: string[]; results: Set<string>; pushed: Set<boolean> }>();
   for (const entry of entries) {
     if (entry.form === 'special' || entry.result === null) continue;
-    const known = byName.get(entry.name) ?? { args: [], results: new Set<string>(), pushed: true };
+    const known = byName.get(entry.name) ?? { args: [], results: new Set<string>(), pushed: new Set<boolean>() };
     known.args.push(entry.args.join(', '));
     known.results.add(entry.result);
-    known.pushed &&= entry.immutable;
+    known.pushed.add(entry.immutable);
     byName.set(entry.name, known);
   }
   const lines = (operator: boolean): string[] =>
@@ -23,7 +24,7 @@ export function generatedTables(): string {
         const shown =
           args.length > 6 ? `${args.slice(0, 5).join(' · ')} · … (${args.length} in all)` : args.join(' · ');
         const code = `\`${name.replaceAll('|', '\\|')}\``;
-        return `| ${code} | ${shown} | ${results.size > 3 ? 'as its arguments' : [...results].join(', ')} | ${pushed ? 'yes' : 'no'} |`;
+        return `| ${code} | ${shown} | ${results.size > 3 ? 'as its arguments' : [...results].join(', ')} | ${pushed.size > 1 ? 'partly' : pushed.has(true) ? 'yes' : 'no'} |`;
       });
   const head = (title: string): string => `| ${title} | arguments | result | immutable |\n|---|---|---|---|`;
   const refused = [...forbiddenFunctions].map(([name]) => `\`${name}\``).join(', ');
@@ -37,7 +38,9 @@ export function generatedTables(): string {
     head('function'),
     ...lines(false),
     '',
-    `Patterns of \`to_char\`: ${toCharPatterns.map((name) => `\`${name}\``).join(', ')}.`,
+    `Patterns of \`to_char\` for timestamps: ${toCharPatterns.map((name) => `\`${name}\``).join(', ')}.`,
+    '',
+    `Patterns of \`to_char\` for integer, bigint and numeric: ${numberPatterns.map((name) => `\`${name}\``).join(', ')}, and other text in double quotes. \`FM\` comes first, \`MI\` first or last; after \`.\` there are digits. What a locale shapes (\`D\`, \`G\`, \`L\`, \`S\`) is refused; smallint and floats need a cast.`,
     '',
     `Refused by name, each with what to use instead: ${refused}.`,
     end,

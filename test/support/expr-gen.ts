@@ -1,6 +1,6 @@
 import { entries } from '../../core/expr/registry.ts';
 import type { Entry } from '../../core/expr/table.ts';
-import { columnName, type Kind, kinds, pools, quote, type Random } from './expr-values.ts';
+import { columnName, type Kind, kinds, pools, quote, Random } from './expr-values.ts';
 
 /** Random expressions as a user would write them, of a wanted type, from the function table itself. */
 export class ExpressionGenerator {
@@ -29,7 +29,7 @@ export class ExpressionGenerator {
   }
 
   #call(entry: Entry, depth: number): string {
-    const special = constants[entry.name];
+    const special = constants[entry.id] ?? constants[entry.name];
     const args = entry.args.map((type, i) => {
       const fixed = special?.[i];
       if (fixed !== undefined) return quote(this.#random.pick(fixed));
@@ -198,9 +198,29 @@ const regexes = [
   'b{0,1}c',
 ];
 
-/** Arguments that must be constants, by function and position. */
+/** Formats of to_char for numbers, from all that they may hold. */
+function numberFormats(): readonly string[] {
+  const random = new Random(5);
+  const digits = (most: number): string =>
+    Array.from({ length: random.int(most) }, () => random.pick(['9', '9', '9', '0', ','])).join('');
+  const made = Array.from({ length: 120 }, () => {
+    const point = random.chance(60) ? `.${random.pick(['9', '0', '99', '00', '90', '09', '9990'])}` : '';
+    const text = `${random.pick(['9', '0', '999', '000', '990', '9,999', '9'])}${digits(7)}${point}`;
+    return `${random.pick(['', 'FM', 'fm', 'FM'])}${random.pick([text, text, `${text}MI`, `MI${text}`, `$${text}`, `${text} "x"`])}`;
+  });
+  return ['FM999999999990.00', '9', 'FM0', '0000', '999,999,999.99', 'FM999,999,990.0099', '.99', 'FM.00', ...made];
+}
+const numberFormat = { 1: numberFormats() };
+
+/** Arguments that must be constants, by function (an overload of its own before its name) and position. */
 const constants: Readonly<Record<string, Readonly<Record<number, readonly string[]>>>> = {
   extract: { 0: fields },
+  'extract(text,interval)': {
+    0: ['epoch', 'year', 'month', 'day', 'hour', 'minute', 'second', 'milliseconds', 'microseconds'],
+  },
+  'to_char(int4,text)': numberFormat,
+  'to_char(int8,text)': numberFormat,
+  'to_char(numeric,text)': numberFormat,
   date_part: { 0: fields },
   date_trunc: { 0: truncs, 2: ['UTC'] },
   timezone: { 0: ['UTC'] },
@@ -249,7 +269,9 @@ const byResult = new Map<string, Entry[]>();
 for (const entry of entries) {
   const simple =
     entry.form !== 'special' &&
-    entry.args.every((type, i) => kinds.includes(type as Kind) || constants[entry.name]?.[i] !== undefined);
+    entry.args.every(
+      (type, i) => kinds.includes(type as Kind) || (constants[entry.id] ?? constants[entry.name])?.[i] !== undefined,
+    );
   if (!simple || entry.result === null || ['lpad', 'rpad', 'like_escape'].includes(entry.name)) continue;
   const list = byResult.get(entry.result);
   if (list === undefined) byResult.set(entry.result, [entry]);

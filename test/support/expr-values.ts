@@ -13,6 +13,7 @@ export type Kind =
   | 'date'
   | 'timestamp'
   | 'timestamptz'
+  | 'interval'
   | 'uuid'
   | 'jsonb'
   | 'bytea'
@@ -201,6 +202,26 @@ export const pools: Readonly<Record<Kind, readonly string[]>> = {
     'infinity',
     '-infinity',
     '2021-01-03 05:00:00.000001+05:30',
+  ],
+  interval: [
+    '0',
+    '1 day',
+    '-1 days',
+    '1 mon',
+    '-1 mons',
+    '1 year 2 mons -3 days +04:05:06.7',
+    '30 days',
+    '24:00:00',
+    '-00:00:00.000001',
+    '100 years',
+    '-13 mons 40 days -25:00:00',
+    '2147483647 days',
+    '-178000000 years',
+    '720:00:00',
+    '00:00:01.5',
+    '1000000:00:00',
+    '11 mons',
+    '-2 days 12:00:00',
   ],
   uuid: [
     '550e8400-e29b-41d4-a716-446655440000',

@@ -40,9 +40,15 @@ for (const name of examples) {
 test("the editor's schema refuses unknown keys and takes references for any value", () => {
   const validate = editorSchema();
   const sinks = [{ plugin: 'kafka', brokers: ['a'] }];
-  const source = { plugin: 'postgres', url: 'x' };
+  const source = { plugin: 'postgres', url: 'postgres://db/x' };
   assert.ok(validate({ pipeline: 'a', source, sinks }));
   assert.ok(validate({ pipeline: 'a', source: { ...source, snapshot: { workers: '${W}', mode: '${M}' } }, sinks }));
+  assert.ok(validate({ pipeline: 'a', source: { ...source, url: '${URL}' }, sinks }));
+  assert.ok(
+    validate({ pipeline: 'a', source: { ...source, url: 'postgres://u:${PW}@[::1]:65535/x?sslmode=allow' }, sinks }),
+  );
+  assert.ok(!validate({ pipeline: 'a', source: { ...source, url: 'postgres://u:p@db:65536/x' }, sinks }));
+  assert.ok(!validate({ pipeline: 'a', source: { ...source, url: 'mysql://db/x' }, sinks }));
   assert.ok(!validate({ pipeline: 'a', source: { ...source, ulr: 'x' }, sinks }));
   assert.ok(!validate({ pipeline: 'a', source, sinks: [{ plugin: 'kafka' }] }));
   assert.ok(!validate({ pipeline: 'a', source: { ...source, snapshot: { workers: 'many' } }, sinks }));

@@ -87,6 +87,22 @@ test('what is no plugin is refused with what is wrong', async () => {
   await assert.rejects(registry.load('transform', './nowhere.ts', folder), { code: 'PGS9001' });
 });
 
+test('a package that is there and fails while it is imported is not called unknown', async () => {
+  const packages = [
+    ['lacks-file', `import './gone.js'; export default ${plugin()};`, /lacks-file cannot be loaded: .*gone\.js/],
+    ['lacks-package', `import 'absent-package'; export default ${plugin()};`, /absent-package/],
+    ['lacks-itself', `import 'lacks-itself/other'; export default ${plugin()};`, /other/],
+    ['imports-folder', `import './folder'; export default ${plugin()};`, /Directory import/],
+    ['throws', `throw new Error('broken inside');`, /broken inside/],
+  ] as const;
+  for (const [name, text, message] of packages) {
+    mkdirSync(join(folder, 'node_modules', name, 'folder'), { recursive: true });
+    put(`node_modules/${name}/package.json`, JSON.stringify({ name, type: 'module', main: 'index.js' }));
+    put(`node_modules/${name}/index.js`, text);
+    await assert.rejects(fakeRegistry().load('transform', name, folder), { code: 'PGS9002', message }, name);
+  }
+});
+
 test('an unknown name suggests a built-in, or says that it is one of another kind', async () => {
   const registry = fakeRegistry();
   await assert.rejects(registry.load('sink', 'kafak', folder), {

@@ -72,8 +72,10 @@ export const bytes: readonly Entry[] = [
   ),
   strict('encode', ['bytea', 'text'], 'text', encode),
   strict('decode', ['text', 'text'], 'bytea', decode),
-  strictWith({ check: checkEncoding }, 'convert_to', [['text', 'name'], 'bytea'], (text) => Buffer.from(text)),
-  strictWith({ check: checkEncoding }, 'convert_from', [['bytea', 'name'], 'text'], fromUtf8),
+  strictWith({ check: checkEncoding, immutable: false }, 'convert_to', [['text', 'name'], 'bytea'], (text) =>
+    Buffer.from(text),
+  ),
+  strictWith({ check: checkEncoding, immutable: false }, 'convert_from', [['bytea', 'name'], 'text'], fromUtf8),
   strict('||', ['bytea', 'bytea'], 'bytea', (a, b) => Buffer.concat([a, b])),
   strict('length', ['bytea'], 'int4', (value) => value.length),
   strict('octet_length', ['bytea'], 'int4', (value) => value.length),

@@ -92,7 +92,7 @@ function defTexts(): void {
   for (const { name } of types) {
     if ((strings as readonly string[]).includes(name)) continue;
     // Dates print and read by DateStyle, timestamptz by TimeZone as well, so the server marks them stable.
-    const immutable = !['date', 'timestamp', 'timestamptz'].includes(name);
+    const immutable = !['date', 'timestamp', 'timestamptz', 'interval'].includes(name);
     const encode = codecs[name].encode as (value: Value) => string;
     const input = codecs[name].input as (text: string) => Value;
     const print = name === 'bool' ? (value: Value) => (value === true ? 'true' : 'false') : encode;

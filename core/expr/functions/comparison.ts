@@ -20,6 +20,7 @@ const ordered = [
   'date',
   'timestamp',
   'timestamptz',
+  'interval',
   'uuid',
 ] as const;
 

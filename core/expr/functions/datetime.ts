@@ -75,7 +75,13 @@ export const datetime: readonly Entry[] = [
     asFloat(extractTimestamp(field, at)),
   ),
   strictWith({ check: checkTrunc }, 'date_trunc', [['text', 'timestamp'], 'timestamp'], truncTimestamp),
-  strictWith({ check: checkTruncZone }, 'date_trunc', [['text', 'timestamptz', 'text'], 'timestamptz'], truncTimestamp),
+  // Stable before 16.
+  strictWith(
+    { check: checkTruncZone, immutable: false },
+    'date_trunc',
+    [['text', 'timestamptz', 'text'], 'timestamptz'],
+    truncTimestamp,
+  ),
   strictWith(
     { check: checkZone(0), doc: "x AT TIME ZONE 'UTC'" },
     'timezone',

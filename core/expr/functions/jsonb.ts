@@ -55,7 +55,10 @@ export const jsonb: readonly Entry[] = [
   strict('@>', ['jsonb', 'jsonb'], 'bool', containsJson),
   strict('<@', ['jsonb', 'jsonb'], 'bool', (a, b) => containsJson(b, a)),
   strict('-', ['jsonb', 'text'], 'jsonb', (value, key) => remove(value, [key])),
-  strict('-', ['jsonb', 'text[]'], 'jsonb', (value, list) => remove(value, keys(list))),
+  strict('-', ['jsonb', 'text[]'], 'jsonb', (value, list) => {
+    if (list.lengths.length > 1) throw dataError('2202E', 'wrong number of array subscripts');
+    return remove(value, keys(list));
+  }),
   strict('jsonb_typeof', ['jsonb'], 'text', jsonKind),
   strict('jsonb_array_length', ['jsonb'], 'int4', (value) => {
     if (!isArray(value)) throw dataError('22023', 'cannot get array length of what is no array');

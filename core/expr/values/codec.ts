@@ -13,6 +13,7 @@ import {
   trimSpace,
 } from './decimal.ts';
 import { compareFloat, encodeFloat4, encodeFloat8, parseFloat4, parseFloat8 } from './float.ts';
+import { compareInterval, decodeInterval, encodeInterval, type Interval, parseInterval } from './interval.ts';
 import { equalJson, type Json, parseJson, printJson } from './json.ts';
 import { compareBytes, compareText, decodeBytes, encodeBytes, parseBytes, parseUuid, trimBlanks } from './text.ts';
 
@@ -33,6 +34,7 @@ export interface Values {
   date: dt.Days;
   timestamp: dt.Micros;
   timestamptz: dt.Micros;
+  interval: Interval;
   numeric: Decimal;
   uuid: string;
   jsonb: Json;
@@ -148,6 +150,13 @@ export const codecs: { readonly [K in TypeName]: Codec<Values[K]> } = {
   date: { decode: dt.decodeDate, input: dt.parseDate, encode: dt.encodeDate, compare: compareFloat, equal: is },
   timestamp: micros(dt.decodeTimestamp, dt.parseTimestamp, dt.encodeTimestamp),
   timestamptz: micros(dt.decodeTimestamptz, dt.parseTimestamptz, dt.encodeTimestamptz),
+  interval: {
+    decode: decodeInterval,
+    input: parseInterval,
+    encode: encodeInterval,
+    compare: compareInterval,
+    equal: (a, b) => compareInterval(a, b) === 0,
+  },
   numeric: {
     decode: decodeDecimal,
     input: parseDecimal,
