@@ -1,6 +1,7 @@
 import type { CommitLsn, RecordLsn } from './lsn.ts';
 import type { Relation } from './relation.ts';
 import type { SchemaSteps } from './schema-change.ts';
+import type { WireRow } from './wire-row.ts';
 
 /** A value that the server did not send because a large value was not touched (manual: "Logical Replication Message Formats", TupleData 'u'). I7. */
 export const UNCHANGED: unique symbol = Symbol('unchanged');
@@ -40,6 +41,8 @@ export interface InsertChange extends InTransaction {
   readonly kind: 'insert';
   readonly relation: Relation;
   readonly after: Tuple;
+  /** The same row as it came, where nothing has changed it since; `after` then costs something. */
+  readonly wire?: WireRow;
 }
 export interface UpdateChange extends InTransaction {
   readonly kind: 'update';
@@ -47,6 +50,8 @@ export interface UpdateChange extends InTransaction {
   /** Null when the key did not change and the identity is not full: then the key is in `after`. */
   readonly before: OldImage | null;
   readonly after: PartialTuple;
+  /** See {@link InsertChange.wire}. */
+  readonly wire?: WireRow;
   /**
    * The row may be absent downstream, as a filter's verdict on the old row is not known: where the key (of `before`, else
    * of `after`) hits nothing, insert `after`. Then `after` holds no UNCHANGED.
@@ -95,4 +100,9 @@ export interface StreamBatch {
   readonly transactions: number;
   /** Size on the wire, for budgets and metrics. */
   readonly bytes: number;
+  /**
+   * `text`: cells are the server's text. `binary`: they hold the bytes of the types' send functions, one character each; only
+   * where that was asked for ({@link StreamStart.binary}).
+   */
+  readonly values: 'text' | 'binary';
 }

@@ -7,9 +7,13 @@ export interface ErrorSpec {
   readonly cause: string;
   readonly remedy: string;
   readonly exit: ExitCode;
-  /** `backoff`: the runtime tries again, bounded, from the last durable position. */
-  readonly retry: 'never' | 'backoff';
+  /**
+   * `backoff`: the runtime tries again, bounded, from the last durable position. `text`: it does so at once, and asks for
+   * values as text where it had asked for bytes.
+   */
+  readonly retry: Retry;
 }
+export type Retry = 'never' | 'backoff' | 'text';
 export type ErrorTable = Readonly<Record<`PGS${number}`, ErrorSpec>>;
 
 /** Where it happened. All optional, all printed in this order; never a value of a row, never a password. */
@@ -28,7 +32,7 @@ export class PgsluiceError extends Error {
   readonly code: string;
   readonly remedy: string;
   readonly exit: ExitCode;
-  readonly retry: 'never' | 'backoff';
+  readonly retry: Retry;
   readonly where: ErrorWhere;
   readonly at: TextPosition | null;
 

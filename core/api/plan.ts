@@ -1,4 +1,4 @@
-import type { Change, RowChange, Tuple } from './change.ts';
+import type { Change, RowChange, StreamBatch, Tuple } from './change.ts';
 import type { Expr } from './expr.ts';
 import type { Relation } from './relation.ts';
 
@@ -71,8 +71,11 @@ export interface TablePlan {
 
 /** Maps changes of source relations to changes of output relations, for one sink. Made from the plans by the planner. */
 export interface ChangeMapper {
-  /** Returns the input itself where nothing is to be done. Throws a PgsluiceError that names table and LSN. */
-  map(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]>;
+  /**
+   * Returns the input itself where nothing is to be done. Throws a PgsluiceError that names table and LSN; PGS4020 where cells
+   * are bytes (`values`, as of the batch; default text) and would have to be read.
+   */
+  map(changes: readonly Change[], values?: StreamBatch['values']): readonly Change[] | Promise<readonly Change[]>;
   /** Of mappers that fetch values. */
   readonly pace?: MapperPace | null;
 }

@@ -30,6 +30,8 @@ export interface SinkTraits {
   readonly needsKey: boolean;
   /** Tables that exist in the target where the sink does not create them, by `schema.name`; null: it creates them. */
   readonly existing: ReadonlyMap<string, readonly Column[]> | null;
+  /** It takes rows of raw binary tables as bytes from the stream, too ({@link StreamBatch.values}). */
+  readonly binaryStream?: boolean;
   /** It stores its position with the data ({@link StreamSink.resume}); otherwise the checkpoint keeps it. */
   readonly keepsPosition?: boolean;
   /** It passes on logical messages that are not the pipeline's own. */

@@ -57,6 +57,11 @@ export interface StreamStart {
    * that it is past it; a transaction that commits later is not handed out. Null: never ends by itself.
    */
   readonly until: bigint | null;
+  /**
+   * Every reader takes values as bytes: those of all tables may come in binary ({@link StreamBatch.values}), where the source can.
+   * A value that has no binary form then throws with `retry: 'text'`.
+   */
+  readonly binary?: boolean;
 }
 
 /**

@@ -8,9 +8,9 @@ export class ChangeCount {
 
   counting(mapper: ChangeMapper): ChangeMapper {
     return {
-      map: (changes) => {
+      map: (changes, values) => {
         for (const change of changes) if (rows.has(change.kind)) this.seen++;
-        return mapper.map(changes);
+        return mapper.map(changes, values);
       },
     };
   }

@@ -17,6 +17,8 @@ export interface Binding {
   readonly output: Relation;
   /** What the map lacks is fetched. */
   readonly refetch: boolean;
+  /** Every value comes out as it went in, with the type that the plan knows it by. */
+  readonly passesBytes: boolean;
 }
 
 export interface BindingQuestion {
@@ -167,10 +169,24 @@ function bind(relation: Relation, plan: TablePlan): Binding {
   const refetch = plan.refetch === true;
   if (tail === null) {
     const map = compileChangeMap(relation, projection, output, { refetch });
-    return { map, tail: null, output: map.output, refetch };
+    return { map, tail: null, output: map.output, refetch, passesBytes: passesBytes(relation, plan) };
   }
   const map = compileChangeMap(relation, projection, tail.input, { refetch, whole: true });
-  return { map, tail, output, refetch };
+  return { map, tail, output, refetch, passesBytes: false };
+}
+
+/** Bytes of another type than the plan's would be read as a wrong value, without an error. */
+function passesBytes(relation: Relation, { projection, output, refetch }: TablePlan): boolean {
+  const now = byName(relation);
+  const out = byName(output);
+  return (
+    refetch !== true &&
+    projection.where === null &&
+    projection.columns.every(({ name, from }) => {
+      const column = from === null ? undefined : now.get(from);
+      return column !== undefined && column.binarySafe && column.type === out.get(name)?.type;
+    })
+  );
 }
 
 const byName = (relation: Relation): ReadonlyMap<string, Column> =>

@@ -11,6 +11,7 @@ import {
 } from '../api/change.ts';
 import type { Projection } from '../api/plan.ts';
 import type { Relation } from '../api/relation.ts';
+import { WireInsert, WireUpdate } from '../api/wire-change.ts';
 import { planError } from './errors.ts';
 import { compileRowMap, type Predicate, type RowMap } from './row-map.ts';
 
@@ -75,9 +76,13 @@ function relabel(change: RowChange, relation: Relation): RowChange {
   const { tx, lsn } = change;
   switch (change.kind) {
     case 'insert':
+      if (change.wire !== undefined) return new WireInsert({ relation, tx, lsn }, change.wire);
       return { kind: 'insert', tx, lsn, relation, after: change.after };
     case 'update': {
-      const { before, after } = change;
+      const { before } = change;
+      if (change.wire !== undefined && change.maybe !== true)
+        return new WireUpdate({ relation, tx, lsn }, before, change.wire);
+      const { after } = change;
       return change.maybe === true
         ? { kind: 'update', tx, lsn, relation, before, after, maybe: true }
         : { kind: 'update', tx, lsn, relation, before, after };

@@ -118,6 +118,13 @@ export const planErrors = {
     remedy: 'Guard the expression, or correct the script; the pipeline resumes before this row.',
     ...failed,
   },
+  PGS4020: {
+    title: 'Bytes that would have to be read',
+    cause: 'The stream carries values in binary, and a table has got a shape of which values must be read.',
+    remedy: 'Nothing: the stream starts again with text.',
+    exit: 1,
+    retry: 'text',
+  },
 } as const;
 
 export const planError = errorFactory(planErrors);

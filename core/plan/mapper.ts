@@ -1,4 +1,4 @@
-import type { Change, MessageChange, RowChange, TruncateChange } from '../api/change.ts';
+import type { Change, MessageChange, RowChange, StreamBatch, TruncateChange } from '../api/change.ts';
 import { PgsluiceError } from '../api/error.ts';
 import { formatLsn } from '../api/lsn.ts';
 import type { ChangeMapper, MapperPace, TablePlan } from '../api/plan.ts';
@@ -65,6 +65,8 @@ class Mapper implements PlannedMapper, Bindings {
   readonly #bindings = new Map<Relation, Binding | null>();
   /** The last relation seen, as neighbours are mostly of one table. */
   #relation: Relation | null = null;
+  /** Cells are bytes that nobody here may read. */
+  #bytes = false;
   #binding: Binding | null = null;
   readonly #outputs = new Map<string, Relation>();
 
@@ -89,7 +91,13 @@ class Mapper implements PlannedMapper, Bindings {
     return this.#refetch;
   }
 
-  map(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]> {
+  map(
+    changes: readonly Change[],
+    values: StreamBatch['values'] = 'text',
+  ): readonly Change[] | Promise<readonly Change[]> {
+    const bytes = values === 'binary';
+    if (bytes !== this.#bytes) this.#relation = null;
+    this.#bytes = bytes;
     if (this.#refetch === null) return this.#mapAll(changes);
     this.#refetch.begin();
     const first = this.#refetch.segment(changes, 0);
@@ -240,6 +248,9 @@ class Mapper implements PlannedMapper, Bindings {
     if (binding === undefined) {
       binding = this.#bind(relation, change);
       this.#bindings.set(relation, binding);
+    }
+    if (this.#bytes && binding !== null && !binding.passesBytes) {
+      throw failed(planError('PGS4020', 'its values cannot be passed on as bytes'), change, this.#input);
     }
     this.#relation = relation;
     this.#binding = binding;

@@ -54,7 +54,7 @@ export class PostgresSink implements Sink {
 
   traits(signal: AbortSignal): Promise<SinkTraits> {
     signal.throwIfAborted();
-    return readTraits(this.#sessions, this.#options);
+    return readTraits(this.#sessions, this.#options, this.#context.deadLetters !== undefined);
   }
 
   async check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void> {

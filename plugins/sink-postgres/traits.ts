@@ -5,12 +5,14 @@ import { readColumns } from '../postgres-common/columns.ts';
 import type { BulkOptions } from './options.ts';
 import type { Sessions } from './sessions.ts';
 
-export async function readTraits(sessions: Sessions, options: BulkOptions): Promise<SinkTraits> {
+/** `letters`: changes may have to be written down as dead letters, whose form is text. */
+export async function readTraits(sessions: Sessions, options: BulkOptions, letters: boolean): Promise<SinkTraits> {
   const create = (options.schema ?? 'create') === 'create';
   return {
     rawFormats: ['binary', 'text'],
     needsKey: true,
     existing: create ? null : await sessions.query(readExisting),
+    binaryStream: !letters,
     keepsPosition: true,
     messages: false,
     schemaChanges: true,

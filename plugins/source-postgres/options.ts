@@ -11,6 +11,7 @@ export interface PostgresSourceOptions extends ConnectionOptions {
   readonly heartbeat?: number;
   readonly streaming?: boolean;
   readonly origin?: 'any' | 'none';
+  readonly binary?: boolean;
 }
 
 export const postgresSourceOptions: JsonSchema = {
@@ -40,6 +41,11 @@ export const postgresSourceOptions: JsonSchema = {
       properties: {
         name: { type: 'string', minLength: 1, maxLength: 63, description: 'Default pgsluice_<pipeline>.' },
       },
+    },
+    binary: {
+      type: 'boolean',
+      description:
+        'Let the stream carry values in binary where every table is copied as it is and its types allow it; default true.',
     },
     heartbeat: {
       type: 'string',

@@ -173,7 +173,7 @@ export class PostgresSource implements Source {
         name,
         slot,
         publications: [publication],
-        start,
+        start: { ...start, binary: start.binary === true && this.#options.binary !== false },
         describe: (wire) => this.#describer.describe(wire),
         batchBytes,
         bufferBytes,

@@ -118,6 +118,7 @@ export class SampleStream {
       boundary,
       commitTime: open ? null : tx.commitTime,
       transactions: open ? 0 : 1,
+      values: 'text',
       bytes: 100 * changes.length,
     };
   }

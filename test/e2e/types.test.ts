@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { type Migration, migration } from '../support/migration.ts';
-import { type TestDatabase, type TestServer, server } from '../support/servers.ts';
+import { readColumns } from '../../plugins/postgres-common/columns.ts';
+import { eventsOf, type Migration, migration } from '../support/migration.ts';
+import { database, type TestDatabase, type TestServer, server } from '../support/servers.ts';
 import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-values.ts';
 
 /**
@@ -19,20 +20,52 @@ for (const [from, to] of [
 ] as const) {
   const [old, recent] = [servers.get(from)!, servers.get(to)!];
   test(`every type keeps its text through snapshot and stream, ${from} to ${to}`, async () => {
-    const run = await migration({ from: old, to: recent, source: '  snapshot: { workers: 2 }' });
     const types = typesOf(from);
-    const keyed = await createTables(run.source, types);
-    await run.run();
-    await compare(run, types, keyed, 'snapshot');
-    await run.source.query(changes(types, keyed));
-    await run.run();
-    await compare(run, types, keyed, 'stream');
-    await run.source.query(deletions(types, keyed));
-    await run.run();
-    await compare(run, types, keyed, 'stream after deletes');
-    const [left] = await run.target.query('SELECT count(*)::int AS n FROM wide');
-    assert.deepEqual(left, { n: 0 });
+    const values = await follow(
+      await migration({ from: old, to: recent, source: '  snapshot: { workers: 2 }' }),
+      types,
+    );
+    assert.deepEqual([...values], ['text'], 'not all of them have a binary form');
   });
+
+  test(`types with a binary form keep their text through a stream of bytes, ${from} to ${to}`, async () => {
+    const types = await withBinaryForm(old, typesOf(from));
+    assert.ok(types.length > 30, `${types.length}`);
+    const run = () => migration({ from: old, to: recent, source: '  snapshot: { workers: 2 }' });
+    assert.deepEqual([...(await follow(await run(), types))], ['binary']);
+  });
+}
+
+/** Copies, follows and compares. Returns how values travelled in the streams. */
+async function follow(run: Migration, types: readonly TypeValues[]): Promise<ReadonlySet<unknown>> {
+  const values = new Set<unknown>();
+  const note = (result: { readonly stdout: string }) => {
+    for (const event of eventsOf(result, 'stream-started')) if ('values' in event) values.add(event['values']);
+  };
+  const keyed = await createTables(run.source, types);
+  note(await run.run());
+  await compare(run, types, keyed, 'snapshot');
+  await run.source.query(changes(types, keyed));
+  note(await run.run());
+  await compare(run, types, keyed, 'stream');
+  await run.source.query(deletions(types, keyed));
+  note(await run.run());
+  await compare(run, types, keyed, 'stream after deletes');
+  const [left] = await run.target.query('SELECT count(*)::int AS n FROM wide');
+  assert.deepEqual(left, { n: 0 });
+  return values;
+}
+
+async function withBinaryForm(on: TestServer, types: readonly TypeValues[]): Promise<TypeValues[]> {
+  const db = await database(on, 'forms');
+  await db.query(`${typesSetup} CREATE TABLE forms (${types.map(({ type }, i) => `c${i} ${type}`).join(', ')})`);
+  const [table] = await db.query<{ oid: string }>(`SELECT 'forms'::regclass::oid::text AS oid`);
+  const client = new pg.Client({ connectionString: db.url });
+  await client.connect();
+  const oid = Number(table!.oid);
+  const { columns } = (await readColumns(client, [oid])).get(oid)!;
+  await client.end();
+  return types.filter((_, i) => columns[i]!.binarySafe);
 }
 
 /** Positions of the types that can be a primary key: 42704 says of the others that they have no order. */

@@ -135,6 +135,7 @@ export class Feed {
       commitTime: open ? null : 1_700_000_000_000_000n,
       transactions: open ? 0 : 1,
       bytes: changes.length * 100,
+      values: 'text',
     };
   }
 

@@ -68,6 +68,7 @@ export function batch(changes: readonly Change[], end: { open?: boolean } = {}):
     commitTime: closed ? last.commitTime : null,
     transactions: closed ? new Set(changes.map((change) => change.tx)).size : 0,
     bytes: changes.length * 100,
+    values: 'text',
   };
 }
 

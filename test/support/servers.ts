@@ -63,18 +63,16 @@ export interface TestDatabase {
 
 /** With its slots; nothing happens where it is gone. For hooks that take away what databases depend on. */
 export async function dropDatabase({ server: on, name }: TestDatabase): Promise<void> {
-  // A server of this file alone goes as a whole, perhaps before this.
-  if (on instanceof LocalServer) return;
-  await on.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
   for (let tries = 0; ; tries++) {
     try {
+      await on.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
       await on.query(
         `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${name}' AND NOT active`,
       );
       await on.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       return;
     } catch (error) {
-      // A test may have ended its own server already.
+      // A server of this file alone may have gone as a whole before this.
       if ((error as { code?: unknown }).code === 'ECONNREFUSED') return;
       if (tries === 20) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -97,8 +97,8 @@ export class Recorder implements DecodeTarget {
   readonly inProgress = new InProgress();
   readonly decoder: Decoder;
 
-  constructor(checkUtf8 = false) {
-    this.decoder = new Decoder(this, this.relations, { checkUtf8 });
+  constructor(checkUtf8 = false, binary = false) {
+    this.decoder = new Decoder(this, this.relations, { checkUtf8, binary });
   }
 
   decode(payload: Buffer, lsn = 0x100n): this {

@@ -43,7 +43,7 @@ test('a failure tells at which change, and what came out before it', async () =>
 });
 
 test('whole transactions before one that goes on are a batch of their own', () => {
-  const batch = { changes, boundary: null, commitTime: null, transactions: 2, bytes: 9 };
+  const batch = { changes, boundary: null, commitTime: null, transactions: 2, bytes: 9, values: 'text' } as const;
   const [whole, rest] = wholeFirst(batch);
   assert.deepEqual(whole?.changes, changes.slice(0, 3));
   // The start of the next commit record says the same as the end of the commit before.

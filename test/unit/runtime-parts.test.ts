@@ -29,7 +29,7 @@ function control(at: bigint, message: ControlMessage): Change {
   return { kind: 'message', tx: tx(at), lsn: at, transactional: true, prefix: 'pgsluice', content };
 }
 function batch(changes: readonly Change[], boundary: bigint | null, bytes = 1): StreamBatch {
-  return { changes, boundary: boundary as CommitLsn | null, commitTime: 0n, transactions: 1, bytes };
+  return { changes, boundary: boundary as CommitLsn | null, commitTime: 0n, transactions: 1, bytes, values: 'text' };
 }
 
 test('an LSN reads and writes as the server prints it; nonsense is refused', () => {

@@ -1,4 +1,4 @@
-import type { Change } from '../../api/change.ts';
+import type { Change, StreamBatch } from '../../api/change.ts';
 import type { Logger } from '../../api/context.ts';
 import { formatLsn } from '../../api/lsn.ts';
 import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
@@ -38,12 +38,12 @@ export class AcceptingMapper implements ChangeMapper {
     return this.#options.mapper.pace ?? null;
   }
 
-  async map(changes: readonly Change[]): Promise<readonly Change[]> {
+  async map(changes: readonly Change[], values?: StreamBatch['values']): Promise<readonly Change[]> {
     let out: readonly Change[] | null = null;
     let rest = changes;
     for (;;) {
       try {
-        const mapped = await this.#options.mapper.map(rest);
+        const mapped = await this.#options.mapper.map(rest, values);
         this.#last = rest.at(-1)?.tx.finalLsn ?? this.#last;
         return out === null ? mapped : out.concat(mapped);
       } catch (error) {

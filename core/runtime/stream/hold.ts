@@ -75,7 +75,7 @@ export class Hold {
     // Everything that commits below the consistent point ends at or below it, so it is a boundary (I2).
     const at = message.at as CommitLsn;
     const changes = all.changes.slice(0, cut === -1 ? undefined : cut);
-    const head = { changes, boundary: at, commitTime: null, transactions: 0, bytes: 0 };
+    const head = { ...all, changes, boundary: at, commitTime: null, transactions: 0, bytes: 0 };
     this.#kept = [{ ...all, changes: cut === -1 ? [] : all.changes.slice(cut) }];
     this.#state = { kind: 'held', id: message.id, since: now };
     return [
@@ -105,6 +105,7 @@ function split(
   at: number,
 ): { readonly head: StreamBatch | null; readonly tail: StreamBatch | null } {
   const tail = { ...batch, changes: batch.changes.slice(at) };
-  const head = { changes: batch.changes.slice(0, at), boundary: null, commitTime: null, transactions: 0, bytes: 0 };
+  const changes = batch.changes.slice(0, at);
+  const head = { ...batch, changes, boundary: null, commitTime: null, transactions: 0, bytes: 0 };
   return { head, tail };
 }

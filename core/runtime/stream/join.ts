@@ -9,5 +9,6 @@ export function join(batches: readonly StreamBatch[]): StreamBatch {
     commitTime: last.commitTime,
     transactions: batches.reduce((sum, batch) => sum + batch.transactions, 0),
     bytes: batches.reduce((sum, batch) => sum + batch.bytes, 0),
+    values: last.values,
   };
 }

@@ -154,9 +154,9 @@ export class Lane {
     const { sink, mapper, view, signal } = this.#options;
     let changes: readonly Change[];
     try {
-      changes = await mapper.map(batch.changes);
+      changes = await mapper.map(batch.changes, batch.values);
     } catch (error) {
-      await this.#writeBefore(error);
+      await this.#writeBefore(batch, error);
       throw error;
     }
     const { boundary } = batch;
@@ -179,13 +179,13 @@ export class Lane {
    * what the source is at exactly this position. A boundary at the start of a commit record says the same as one at the end
    * of the commit before.
    */
-  async #writeBefore(error: unknown): Promise<void> {
+  async #writeBefore(batch: StreamBatch, error: unknown): Promise<void> {
     const failure = mapFailure(error);
     const { finalLsn, commitTime } = failure?.change.tx ?? { finalLsn: 0n, commitTime: null };
     const changes = (failure?.done ?? []).filter((change) => change.tx.finalLsn < finalLsn);
     if (changes.length > 0) {
       const boundary = finalLsn as bigint as CommitLsn;
-      const whole = { changes, boundary, commitTime, transactions: 0, bytes: 0 };
+      const whole = { ...batch, changes, boundary, commitTime, transactions: 0, bytes: 0 };
       await this.#options.sink.write(whole, this.#options.signal);
       this.#written = boundary;
       await this.#flush();

@@ -10,7 +10,7 @@ export function* paced(batch: StreamBatch, pace: MapperPace | null): Generator<S
   let from = 0;
   for (let end = upTo(pace, batch, 0); end < changes.length; end = upTo(pace, batch, from)) {
     const piece = changes.slice(from, end);
-    yield { changes: piece, boundary: null, commitTime: null, transactions: 0, bytes: 0 };
+    yield { ...batch, changes: piece, boundary: null, commitTime: null, transactions: 0, bytes: 0 };
     from = end;
   }
   yield from === 0 ? batch : { ...batch, changes: changes.slice(from) };

@@ -14,6 +14,7 @@ import { Lane } from './lane.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
 import { Skip } from './skip.ts';
+import { takesBytes } from './takes-bytes.ts';
 
 export interface StreamRunOptions {
   readonly sinks: readonly PlannedSink[];
@@ -53,11 +54,18 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
   const barriers = new Barriers(context.pipeline);
   let failures = 0;
   let connectedOnce = false;
+  let binary = takesBytes(options.sinks);
   for (;;) {
     const before = context.view.confirmed;
     try {
-      return await stretch(context, options, barriers, () => (connectedOnce = true));
+      return await stretch(context, { ...options, binary }, barriers, () => (connectedOnce = true));
     } catch (error) {
+      if (error instanceof PgsluiceError && error.retry === 'text' && binary) {
+        binary = false;
+        const { table } = error.where;
+        context.log.log('info', 'stream-as-text', error.message, table === undefined ? {} : { table });
+        continue;
+      }
       if (!(error instanceof PgsluiceError) || error.retry !== 'backoff' || !connectedOnce) throw error;
       failures = context.view.confirmed === before ? failures + 1 : 1;
       if (failures >= tries || context.stop.aborted) throw error;
@@ -74,7 +82,7 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
 /** One connected stretch. */
 async function stretch(
   context: RunContext,
-  options: StreamRunOptions,
+  options: StreamRunOptions & { readonly binary: boolean },
   barriers: Barriers,
   onConnected: () => void,
 ): Promise<FollowEnd> {
@@ -86,7 +94,7 @@ async function stretch(
   const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
   const { from, acknowledged } = positions;
   const stream = await context.source.stream(
-    { from, acknowledged, identity: options.identity, until: options.until },
+    { from, acknowledged, identity: options.identity, until: options.until, binary: options.binary },
     failure.signal,
   );
   onConnected();

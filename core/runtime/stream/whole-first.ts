@@ -13,7 +13,14 @@ export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
   const before = changes[at - 1]!.tx;
   const end = last.tx.finalLsn as bigint as CommitLsn;
   return [
-    { changes: changes.slice(0, at), boundary: end, commitTime: before.commitTime, transactions: 0, bytes: 0 },
+    {
+      ...batch,
+      changes: changes.slice(0, at),
+      boundary: end,
+      commitTime: before.commitTime,
+      transactions: 0,
+      bytes: 0,
+    },
     { ...batch, changes: changes.slice(at) },
   ];
 }

@@ -16,7 +16,7 @@ import { Committed, failure, isWorthReplay, wrongCount } from './failure.ts';
 import { Script } from './script.ts';
 import type { ApplySession } from './session.ts';
 import { type Shape, shapeOf } from './statements.ts';
-import { readTargetTables } from './target-table.ts';
+import { readTargetTables, refuseOtherForms } from './target-table.ts';
 import { Trust } from './trust.ts';
 
 export interface ApplierOptions {
@@ -95,7 +95,7 @@ export class Applier {
   }
 
   async #applyRows(batch: StreamBatch): Promise<Applied> {
-    await this.#learn(batch.changes);
+    await this.#learn(batch);
     try {
       return await this.#attempt(batch, false);
     } catch (error) {
@@ -104,12 +104,13 @@ export class Applier {
       this.#distrust(error);
       if (!(await this.#rollback())) throw error;
     }
-    await this.#learn(batch.changes);
+    await this.#learn(batch);
     try {
       return await this.#attempt(batch, true);
     } catch (error) {
       if (error instanceof Committed) return this.#committed();
-      const letters = this.#options.context.deadLetters;
+      // A letter says its change in text; where there may be letters, text was asked for.
+      const letters = batch.values === 'text' ? this.#options.context.deadLetters : undefined;
       if (letters === undefined || !isRefusal(error) || !(await this.#rollback())) throw error;
       return this.#applyApart(batch, letters);
     }
@@ -118,7 +119,7 @@ export class Applier {
   /** Where the file has dead letters: the batch without the changes that the target refuses. */
   async #applyApart(batch: StreamBatch, letters: DeadLetters): Promise<Applied> {
     const { context, name, onMissing } = this.#options;
-    await this.#learn(batch.changes);
+    await this.#learn(batch);
     if (!this.#open) {
       const begin = new Script(this.#session.prepared);
       this.#begin(begin);
@@ -155,7 +156,7 @@ export class Applier {
   }
 
   async #tryAll(batch: StreamBatch, strict: boolean): Promise<Applied> {
-    const script = new Script(this.#session.prepared);
+    const script = new Script(this.#session.prepared, batch.values === 'binary');
     this.#begin(script);
     scriptBatch(script, batch.changes, this.#batchOptions(strict));
     if (batch.boundary === null) {
@@ -208,14 +209,12 @@ export class Applier {
   #position(script: Script, batch: StreamBatch): void {
     const lsn = formatLsn(batch.boundary as bigint);
     const micros = batch.commitTime === null ? null : String(batch.commitTime);
-    script.row(
+    script.own(
       `WITH u AS (UPDATE ${stateSchema}.position SET lsn = $3::pg_lsn, updated = now(),
         commit_time = coalesce(timestamptz 'epoch' + $4::int8 * interval '1 microsecond', commit_time)
         WHERE pipeline = $1 AND sink = $2 AND (lsn IS NULL OR lsn < $3::pg_lsn) RETURNING 1)
         SELECT 1 / count(*) FROM u`,
       [this.#options.pipeline, this.#options.name, lsn, micros],
-      'any',
-      { table: '', change: null },
     );
   }
 
@@ -253,7 +252,7 @@ export class Applier {
   }
 
   /** Reads the target's catalog for relations that are new, in one round trip. */
-  async #learn(changes: readonly Change[]): Promise<void> {
+  async #learn({ changes, values }: StreamBatch): Promise<void> {
     const unseen = new Set<Relation>();
     for (const change of changes) {
       if (change.kind === 'message') continue;
@@ -264,7 +263,9 @@ export class Applier {
     if (unseen.size === 0) return;
     const tables = await readTargetTables(this.#session.client, [...unseen]);
     for (const [relation, table] of tables) {
-      this.#shapes.set(relation, shapeOf(relation, table, this.#session.enforced));
+      const binary = values === 'binary';
+      if (binary) refuseOtherForms(relation, table);
+      this.#shapes.set(relation, shapeOf(relation, table, { enforced: this.#session.enforced, binary }));
     }
   }
 

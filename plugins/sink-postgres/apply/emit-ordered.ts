@@ -44,7 +44,7 @@ export function emitOrdered(
       let end = i + 1;
       while (changes[end]?.kind === 'insert') end++;
       if (end - i >= setWiseFrom) {
-        const rows = changes.slice(i, end).map((insert) => (insert as InsertChange).after);
+        const rows = (changes.slice(i, end) as InsertChange[]).map((insert) => insert.wire ?? insert.after);
         emitInserts(script, shape, rows);
         i = end - 1;
         continue;

@@ -105,6 +105,13 @@ export const applyErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS3115: {
+    title: 'No common binary form',
+    cause: 'A table of the stream came in binary and has a column that the target must not read in that form.',
+    remedy: 'Nothing: the stream starts again with text.',
+    exit: 1,
+    retry: 'text',
+  },
 } as const satisfies ErrorTable;
 
 export const applyError = errorFactory(applyErrors);

@@ -1,4 +1,5 @@
 import { type PartialTuple, type RowChange, type Tuple, UNCHANGED } from '../../../core/api/change.ts';
+import { cellOf, cellsOf, isWhole, type Row } from './row.ts';
 
 /**
  * The net change per key of one table: what a run of changes leaves to be done with each key. First `remove` is done,
@@ -10,7 +11,7 @@ export type Remove = (typeof Remove)[keyof typeof Remove];
 export const Write = { none: 0, insert: 1, update: 2, upsert: 3 } as const;
 export type Write = (typeof Write)[keyof typeof Write];
 
-const noRow: PartialTuple = [];
+const noRow: Row = [];
 
 export class NetChange {
   /** Positions of the key's columns. */
@@ -20,9 +21,11 @@ export class NetChange {
   readonly removes: Remove[] = [];
   readonly writes: Write[] = [];
   /** Of each key the row to write; means nothing where nothing is written. */
-  readonly rows: PartialTuple[] = [];
+  readonly rows: Row[] = [];
   /** A tuple that holds the key, for removes. */
-  readonly keys: PartialTuple[] = [];
+  readonly keys: Row[] = [];
+  /** Its first key column as a cell. */
+  readonly first: string[] = [];
 
   readonly #moves: boolean;
   readonly #lenient: boolean;
@@ -45,17 +48,17 @@ export class NetChange {
   add(change: RowChange): boolean {
     switch (change.kind) {
       case 'insert':
-        return this.#insert(change.after);
+        return this.#insert(change.wire ?? change.after);
       case 'delete':
         return this.#remove(change.before.tuple, this.#lenient || change.maybe === true);
       case 'update':
-        return this.#update(change.before?.tuple ?? null, change.after, change.maybe === true);
+        return this.#update(change.before?.tuple ?? null, change.wire ?? change.after, change.maybe === true);
       default:
         return change satisfies never;
     }
   }
 
-  #insert(after: PartialTuple): boolean {
+  #insert(after: Row): boolean {
     const at = this.#at(after);
     if (at === -1) return false;
     if (at < this.size && this.writes[at] !== Write.none) return false;
@@ -63,7 +66,7 @@ export class NetChange {
     return true;
   }
 
-  #remove(tuple: PartialTuple, maybe: boolean): boolean {
+  #remove(tuple: Row, maybe: boolean): boolean {
     const at = this.#at(tuple);
     if (at === -1) return false;
     if (at === this.size) {
@@ -79,13 +82,13 @@ export class NetChange {
     return true;
   }
 
-  #update(before: Tuple | null, after: PartialTuple, maybe: boolean): boolean {
+  #update(before: Tuple | null, after: Row, maybe: boolean): boolean {
+    const whole = isWhole(after);
     if (before !== null && this.#keyChanged(before, after)) {
-      if (!this.#moves || after.includes(UNCHANGED)) return false;
+      if (!this.#moves || !whole) return false;
       if (this.#lenient) maybe = true;
       return this.#remove(before, maybe) && this.#insert(after);
     }
-    const whole = !after.includes(UNCHANGED);
     if (maybe && !whole) return false;
     if (this.#lenient && whole) maybe = true;
     const key = before === null || whole ? after : before;
@@ -102,38 +105,41 @@ export class NetChange {
       this.rows[at] = after;
       return true;
     }
-    this.rows[at] = whole ? after : merge(this.rows[at] as PartialTuple, after);
+    this.rows[at] = whole ? after : merge(cellsOf(this.rows[at] as Row), cellsOf(after));
     return true;
   }
 
-  #set(at: number, tuple: PartialTuple, to: { readonly remove: Remove; readonly write: Write }): void {
+  #set(at: number, tuple: Row, to: { readonly remove: Remove; readonly write: Write }): void {
     this.removes[at] = to.remove;
     this.writes[at] = to.write;
     this.rows[at] = to.write === Write.none ? noRow : tuple;
     if (at === this.keys.length) this.keys.push(tuple);
   }
 
-  #keyChanged(before: Tuple, after: PartialTuple): boolean {
+  #keyChanged(before: Tuple, after: Row): boolean {
     for (const position of this.#key) {
-      const cell = after[position];
+      const cell = cellOf(after, position);
       if (cell !== UNCHANGED && cell !== before[position]) return true;
     }
     return false;
   }
 
   /** Number of the tuple's key, the next free one when it is new; -1 where a part of the key is not known. */
-  #at(tuple: PartialTuple): number {
-    let text = '';
+  #at(row: Row): number {
     const key = this.#key;
-    for (let i = 0; i < key.length; i++) {
-      const cell = tuple[key[i] as number];
+    const first = cellOf(row, key[0] as number);
+    if (typeof first !== 'string') return -1;
+    let text = first;
+    for (let i = 1; i < key.length; i++) {
+      const cell = cellOf(row, key[i] as number);
       if (typeof cell !== 'string') return -1;
-      // Text of PostgreSQL never holds the character 0.
-      text = i === 0 ? cell : `${text}\0${cell}`;
+      // The lengths keep ('a', 'bc') from ('ab', 'c'), in text as in bytes.
+      text = `${text}${cell}:${cell.length}`;
     }
     const known = this.#index.get(text);
     if (known !== undefined) return known;
     this.#index.set(text, this.size);
+    this.first[this.size] = first;
     return this.size;
   }
 }

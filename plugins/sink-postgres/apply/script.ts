@@ -39,14 +39,17 @@ export interface StepOrigin {
 export class Script {
   readonly #writer = new WireWriter();
   readonly #prepared: Prepared;
+  readonly #binary: boolean;
   /** One per Execute; -1: any. */
   readonly expected: number[] = [];
   /** Parallel arrays, not an object per row. */
   readonly tables: string[] = [];
   readonly changes: (Change | null)[] = [];
 
-  constructor(prepared: Prepared) {
+  /** `binary`: values of rows are bytes, one character each. */
+  constructor(prepared: Prepared, binary = false) {
     this.#prepared = prepared;
+    this.#binary = binary;
   }
 
   /** True when a step's count has to be looked at before the transaction may be committed. */
@@ -59,18 +62,18 @@ export class Script {
   }
 
   /** BEGIN, SAVEPOINT and the like. */
-  control(text: string, values: readonly (string | null)[] = [], expected: Expectation = 'any'): void {
-    this.once(text, values, { expected, table: '' });
+  control(text: string): void {
+    this.once(text, [], { expected: 'any', table: '' });
   }
 
   /** A statement that runs once with many rows; parsed each time, so that it is planned for these rows. */
   once(
     text: string,
-    values: readonly (string | null)[],
+    values: readonly Buffer[],
     of: { readonly expected: Expectation; readonly table: string; readonly change?: Change },
   ): void {
     this.#writer.parse('', text);
-    this.#writer.run('', values);
+    this.#writer.run('', values, this.#binary);
     this.#step(of.expected, of.table, of.change ?? null);
   }
 
@@ -78,14 +81,22 @@ export class Script {
   row(text: string, values: readonly (string | null)[], expected: Expectation, origin: StepOrigin): void {
     const { name, fresh } = this.#prepared.name(text);
     if (fresh) this.#writer.parse(name, text);
-    this.#writer.run(name, values);
+    this.#writer.run(name, values, this.#binary);
     this.#step(expected, origin.table, origin.change);
   }
 
+  /** A statement of our own; its values are text always. */
+  own(text: string, values: readonly (string | null)[]): void {
+    const { name, fresh } = this.#prepared.name(text);
+    if (fresh) this.#writer.parse(name, text);
+    this.#writer.run(name, values, false);
+    this.#step('any', '', null);
+  }
+
   /** COPY … FROM STDIN with its data. */
-  copy(text: string, data: string, table: string): void {
+  copy(text: string, data: Buffer, table: string): void {
     this.#writer.parse('', text);
-    this.#writer.run('', []);
+    this.#writer.run('', [], false);
     this.#writer.copy(data);
     this.#step('any', table, null);
   }

@@ -11,10 +11,16 @@ export interface Shape {
   readonly key: readonly number[] | null;
   /** May be reduced to net changes and written set-wise; else in order. */
   readonly setWise: boolean;
+  /** Cells are the bytes of the types' send functions. */
+  readonly binary: boolean;
 }
 
 /** Derives what can be done with a table. `enforced`: triggers and foreign keys act (no replica role). */
-export function shapeOf(relation: Relation, table: TargetTable, enforced: boolean): Shape {
+export function shapeOf(
+  relation: Relation,
+  table: TargetTable,
+  { enforced, binary }: { readonly enforced: boolean; readonly binary: boolean },
+): Shape {
   const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i] !== null);
   const key = keyOf(relation, table);
   const observed = enforced ? table.observed.origin : table.observed.replica;
@@ -25,7 +31,7 @@ export function shapeOf(relation: Relation, table: TargetTable, enforced: boolea
     isUnique(relation, table, key) &&
     key.every((i) => table.columns[i]?.canonical === true) &&
     filled.every((i) => key.includes(i) || !column(table, i).identityAlways);
-  return { relation, table, filled, key, setWise };
+  return { relation, table, filled, key, setWise, binary };
 }
 
 /** With identity full the primary key finds the row faster, where the target has it too. */
@@ -61,7 +67,8 @@ export function insertRow(shape: Shape): string {
 
 /** COPY has the same meaning as INSERT for identity columns: the values given are taken. */
 export function copyRows(shape: Shape): string {
-  return `COPY ${shape.table.sql} (${sqlOf(shape, shape.filled).join(', ')}) FROM STDIN`;
+  const format = shape.binary ? ' (FORMAT binary)' : '';
+  return `COPY ${shape.table.sql} (${sqlOf(shape, shape.filled).join(', ')}) FROM STDIN${format}`;
 }
 
 /** Finds one row: a condition over the key, or over all columns with one row picked; parameters from `first` on. */

@@ -100,7 +100,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
       }
       const idle = this.#idle;
       if (idle !== null) {
-        await applier.apply({ ...idle, changes: [], transactions: 0, bytes: 0 });
+        await applier.apply({ ...idle, changes: [], transactions: 0, bytes: 0, values: 'text' });
         this.#position = idle.boundary;
         this.#idle = null;
         this.#durability.committed(idle.boundary, null);

@@ -11,6 +11,8 @@ export interface TargetColumn {
   readonly sql: string;
   /** As format_type prints it without a length, so that no cast to it cuts a value off. */
   readonly type: string;
+  /** The type itself, in the target. */
+  readonly oid: number;
   /** Type under all domains. */
   readonly base: number;
   /** In an array for unnest it travels as text and is cast: unnest flattens arrays of arrays and spreads composites. */
@@ -47,6 +49,7 @@ export interface TargetTable {
 interface CatalogColumn {
   readonly name: string;
   readonly type: string;
+  readonly oid: number;
   readonly base: number;
   readonly kind: string;
   readonly array: boolean;
@@ -80,7 +83,7 @@ WITH RECURSIVE wanted AS (
 )
 SELECT w.i, pg_catalog.jsonb_build_object('kind', w.relkind,
   'columns', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-      'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, -1), 'base', b.oid::int8, 'kind', b.typtype,
+      'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, -1), 'oid', a.atttypid::int8, 'base', b.oid::int8, 'kind', b.typtype,
       'array', b.typcategory = 'A' AND b.typelem <> 0 AND t.typtype = 'b', 'noarray', t.typarray = 0,
       'delimiter', t.typdelim, 'generated', a.attgenerated, 'identity', a.attidentity,
       'deterministic', coalesce(co.collisdeterministic, true),
@@ -178,6 +181,7 @@ function toColumn(column: CatalogColumn, sourceBase: number): TargetColumn {
     name: column.name,
     sql: quoteIdent(column.name),
     type: column.type,
+    oid: column.oid,
     base: column.base,
     asText: column.array || column.noarray || column.kind === 'c',
     delimiter: column.delimiter,
@@ -200,4 +204,23 @@ function missingColumn(relation: Relation, column: Relation['columns'][number]):
     where: { table: relationName(relation) },
     remedy: `ALTER TABLE ${qualified(relation)} ADD COLUMN ${quoteIdent(column.name)} ${column.typeName};`,
   });
+}
+
+/** Oids below this are built in, the same on every server (transam.h, FirstNormalObjectId). */
+const firstUserOid = 16_384;
+
+/** The bytes of one type read as another are a wrong value without an error. Throws PGS3115. */
+export function refuseOtherForms(relation: Relation, table: TargetTable): void {
+  for (const [i, column] of relation.columns.entries()) {
+    const target = table.columns[i];
+    if (target === null || target === undefined) continue;
+    const same =
+      column.baseType < firstUserOid || target.base < firstUserOid
+        ? column.baseType === target.base
+        : column.typeName.replace(/\(.*\)$/, '') === target.type;
+    if (column.binarySafe && same) continue;
+    throw applyError('PGS3115', `column ${column.name} has no binary form that both sides share`, {
+      where: { table: table.name },
+    });
+  }
 }

@@ -1,3 +1,5 @@
+import { writeLatin1 } from './byte-writer.ts';
+
 const executeAndNext = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 const sync = Buffer.from([0x53, 0, 0, 0, 4]);
 const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
@@ -25,14 +27,18 @@ export class WireWriter {
     this.#close(start);
   }
 
-  /** Bind to the unnamed portal, all values in text format, and Execute. */
-  run(statement: string, values: readonly (string | null)[]): void {
+  /** Bind to the unnamed portal, all values in one format, and Execute. In binary a string is one byte per character. */
+  run(statement: string, values: readonly (string | Buffer | null)[], binary: boolean): void {
     const start = this.#open(0x42, statement.length * 3 + 16);
     this.#buffer[this.#at++] = 0;
     this.#cstring(statement);
-    this.#int16(0);
+    this.#int16(binary ? 1 : 0);
+    if (binary) this.#int16(1);
     this.#int16(values.length);
-    for (const value of values) this.#value(value);
+    for (const value of values) {
+      if (typeof value === 'string') this.#value(value, binary);
+      else this.#bytes(value);
+    }
     this.#reserve(16);
     this.#int16(0);
     this.#close(start);
@@ -40,8 +46,7 @@ export class WireWriter {
   }
 
   /** What COPY … FROM STDIN reads. The server ignores all of it when the COPY has failed before (manual: "COPY Operations"). */
-  copy(text: string): void {
-    const bytes = Buffer.from(text);
+  copy(bytes: Buffer): void {
     for (let from = 0; from < bytes.length; from += copyPiece) {
       const piece = bytes.subarray(from, from + copyPiece);
       const start = this.#open(0x64, piece.length);
@@ -61,15 +66,17 @@ export class WireWriter {
     return all;
   }
 
-  #value(value: string | null): void {
-    if (value === null) {
-      this.#reserve(4);
-      this.#at = this.#buffer.writeInt32BE(-1, this.#at);
-      return;
-    }
+  #bytes(value: Buffer | null): void {
+    this.#reserve(4 + (value?.length ?? 0));
+    this.#at = this.#buffer.writeInt32BE(value?.length ?? -1, this.#at);
+    if (value !== null) this.#at += value.copy(this.#buffer, this.#at);
+  }
+
+  #value(value: string, binary: boolean): void {
     // Three bytes per UTF-16 unit are the most that UTF-8 takes; long values are measured rather than over-allocated.
     this.#reserve(4 + (value.length < 4096 ? value.length * 3 : Buffer.byteLength(value)));
-    const length = this.#buffer.write(value, this.#at + 4);
+    const at = this.#at + 4;
+    const length = binary ? writeLatin1(this.#buffer, value, at) : this.#buffer.write(value, at);
     this.#buffer.writeInt32BE(length, this.#at);
     this.#at += 4 + length;
   }

@@ -6,6 +6,7 @@ import { passed } from './liveness.ts';
 
 export interface AssemblyOptions {
   readonly batchBytes: number;
+  readonly binary: boolean;
   /** Positions up to here count as handed out. */
   readonly from: bigint;
   /** {@link StreamStart.until} */
@@ -26,7 +27,7 @@ export class Assembly {
   #nextIdle = Number.NEGATIVE_INFINITY;
 
   constructor(options: AssemblyOptions) {
-    this.#builder = new BatchBuilder(options.batchBytes);
+    this.#builder = new BatchBuilder(options.batchBytes, options.binary ? 'binary' : 'text');
     this.#until = options.until;
     this.#idleEvery = options.idleEvery;
     this.#handed = options.from;

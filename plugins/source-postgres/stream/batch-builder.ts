@@ -7,6 +7,7 @@ import type { CommitLsn } from '../../../core/api/lsn.ts';
  */
 export class BatchBuilder {
   readonly #budget: number;
+  readonly #values: StreamBatch['values'];
   #changes: Change[] = [];
   #bytes = 0;
   /** Of {@link #changes} and {@link #bytes}, what belongs to whole transactions. */
@@ -18,8 +19,9 @@ export class BatchBuilder {
   /** Changes of the open transaction went out in a piece, so its commit must be handed out though nothing be left of it. */
   #inPieces = false;
 
-  constructor(budget: number) {
+  constructor(budget: number, values: StreamBatch['values']) {
     this.#budget = budget;
+    this.#values = values;
   }
 
   /** Wire bytes of what waits here. */
@@ -77,6 +79,7 @@ export class BatchBuilder {
       commitTime: this.#commitTime,
       transactions: this.#transactions,
       bytes: this.#wholeBytes,
+      values: this.#values,
     };
     this.#changes = whole ? [] : all.slice(this.#wholeChanges);
     this.#bytes -= this.#wholeBytes;
@@ -94,6 +97,7 @@ export class BatchBuilder {
       commitTime: null,
       transactions: 0,
       bytes: this.#bytes,
+      values: this.#values,
     };
     this.#changes = [];
     this.#bytes = 0;

@@ -33,6 +33,8 @@ export interface ChangeStreamOptions {
   /** Milliseconds of silence after which the connection counts as dead. */
   readonly silence: number;
   readonly checkUtf8: boolean;
+  /** Values were asked for in binary. */
+  readonly binary: boolean;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
@@ -69,10 +71,16 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
 
   constructor(options: ChangeStreamOptions) {
     this.#options = options;
-    const { batchBytes, from, until, acknowledged, statusInterval } = options;
+    const { batchBytes, binary, from, until, acknowledged, statusInterval } = options;
     const idleEvery = Math.min(1000, statusInterval);
     this.#decoder = new Decoder(this, this.#relations, options);
-    this.#assembly = new Assembly({ batchBytes, from: acknowledged > from ? acknowledged : from, until, idleEvery });
+    this.#assembly = new Assembly({
+      batchBytes,
+      binary,
+      from: acknowledged > from ? acknowledged : from,
+      until,
+      idleEvery,
+    });
     this.#status = new StatusUpdates({
       interval: statusInterval,
       write: (frame, written) => this.#socket.write(frame, written),

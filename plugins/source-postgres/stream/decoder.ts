@@ -4,12 +4,13 @@ import type { CommitLsn } from '../../../core/api/lsn.ts';
 import { formatLsn } from '../../../core/api/lsn.ts';
 import type { Relation } from '../../../core/api/relation.ts';
 import { relationName } from '../../../core/api/relation.ts';
+import { WireInsert, WireUpdate } from '../../../core/api/wire-change.ts';
 import { BodyReader, EPOCH_2000, malformed } from './body-reader.ts';
 import { streamError } from './errors.ts';
 import { XLOG_HEADER, type Region } from './framer.ts';
 import { readMessage, readOrigin, readRelation, readTruncate, readType } from './messages.ts';
 import type { RelationCache } from './relation-cache.ts';
-import { TupleReader } from './tuple-reader.ts';
+import { TupleReader, type TupleReaderOptions } from './tuple-reader.ts';
 import type { WireRelation } from './wire.ts';
 
 /** A transaction while it is read; the origin's name comes after its begin. */
@@ -37,9 +38,7 @@ export interface StreamedTarget {
   commit(tx: OpenTransaction, end: bigint): void;
 }
 
-export interface DecoderOptions {
-  readonly checkUtf8: boolean;
-}
+export type DecoderOptions = TupleReaderOptions;
 
 /**
  * pgoutput, versions 1 to 4 (manual: "Logical Replication Message Formats"). Synchronous, keeps the transaction that is
@@ -101,7 +100,7 @@ export class Decoder {
   #insert(relation: Relation, tx: TransactionInfo, lsn: bigint): Change {
     const rows = this.#rows;
     if (rows.byte() !== 0x4e) throw malformed('an insert without a new row');
-    return { kind: 'insert', relation, after: rows.tuple(relation.columns.length, false) as Tuple, tx, lsn };
+    return new WireInsert({ relation, tx, lsn }, rows.row(relation.columns.length, false));
   }
 
   #altered(type: number, relation: Relation, tx: TransactionInfo, lsn: bigint): Change {
@@ -110,7 +109,7 @@ export class Decoder {
     let before: OldImage | null = null;
     let mark = rows.byte();
     if (mark === 0x4b || mark === 0x4f) {
-      before = { image: mark === 0x4b ? 'key' : 'full', tuple: rows.tuple(count, false) as Tuple };
+      before = { image: mark === 0x4b ? 'key' : 'full', tuple: rows.row(count, false).cells() as Tuple };
       if (type === 0x55) mark = rows.byte();
     }
     if (type === 0x44) {
@@ -118,7 +117,7 @@ export class Decoder {
       return { kind: 'delete', relation, before, tx, lsn };
     }
     if (mark !== 0x4e) throw malformed('an update without a new row');
-    return { kind: 'update', relation, before, after: rows.tuple(count, true), tx, lsn };
+    return new WireUpdate({ relation, tx, lsn }, before, rows.row(count, true));
   }
 
   #control(type: number, region: Region, frame: number, end: number): void {

@@ -138,6 +138,13 @@ export const streamErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS2169: {
+    title: 'No binary form',
+    cause: 'A value came as text where binary was asked for: its type has no send function.',
+    remedy: 'Nothing: the stream starts again with text.',
+    exit: 1,
+    retry: 'text',
+  },
 } as const;
 
 export const streamError = errorFactory(streamErrors);

@@ -49,11 +49,15 @@ export async function openStream(input: OpenStreamInput, signal: AbortSignal): P
   const client = await connect(connection, { name, replication: true, applicationName: `pgsluice ${name}` });
   try {
     const facts = await preflight(client, input);
-    const command = startOf(input, facts.version);
+    // Text of such a database must be looked at before it is passed on.
+    const binary = input.start.binary === true && !facts.unchecked;
+    const command = startOf(input, facts.version, binary);
     signal.throwIfAborted();
-    const stream = new PgoutputStream({ ...streamOptions(input, facts), signal });
+    const stream = new PgoutputStream({ ...streamOptions(input, facts), binary, signal });
     await stream.start(new ReplicationSocket(client, stream), queryMessage(command));
-    input.log.log('info', 'stream-started', `streaming from ${formatLsn(input.start.from)}`, { slot: input.slot });
+    const values = binary ? 'binary' : 'text';
+    const from = formatLsn(input.start.from);
+    input.log.log('info', 'stream-started', `streaming from ${from}`, { slot: input.slot, values });
     return stream;
   } catch (error) {
     destroy(client);
@@ -61,7 +65,7 @@ export async function openStream(input: OpenStreamInput, signal: AbortSignal): P
   }
 }
 
-function startOf(input: OpenStreamInput, version: number): string {
+function startOf(input: OpenStreamInput, version: number, binary: boolean): string {
   return startCommand({
     slot: input.slot,
     publications: input.publications,
@@ -69,6 +73,7 @@ function startOf(input: OpenStreamInput, version: number): string {
     version,
     origin: input.origin ?? 'any',
     streaming: input.streaming ?? false,
+    binary,
   });
 }
 

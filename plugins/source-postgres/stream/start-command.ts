@@ -10,11 +10,12 @@ export interface StartCommand {
   readonly version: number;
   readonly origin: 'any' | 'none';
   readonly streaming: boolean;
+  readonly binary: boolean;
 }
 
 /**
  * START_REPLICATION with pgoutput's options (manual: "Logical Streaming Replication Parameters"). The newest protocol
- * of the server; logical messages always; text, not binary; prepared transactions only at their commit.
+ * of the server; logical messages always; prepared transactions only at their commit.
  */
 export function startCommand(command: StartCommand): string {
   const { version, origin, streaming } = command;
@@ -29,6 +30,7 @@ export function startCommand(command: StartCommand): string {
     ['messages', 'true'],
   ];
   if (origin === 'none') options.push(['origin', origin]);
+  if (command.binary) options.push(['binary', 'true']);
   if (streaming) options.push(['streaming', 'on']);
   // The replication grammar knows doubled quotes and no backslashes.
   const list = options.map(([name, value]) => `${name} '${value.replaceAll("'", "''")}'`).join(', ');
