@@ -20,7 +20,7 @@ after(async () => {
 
 for (const seed of [2, 3, 1]) {
   test(`faults at random moments under a random workload: equal row by row, the slot never ahead (seed ${seed})`, async () => {
-    const { findings, story, figures } = await runSeed({ seed, source, target, duration: 5000, faults: 3 });
+    const { findings, story, figures } = await runSeed({ seed, source, target, duration: 4000, faults: 4 });
     assert.deepEqual(findings, [], story.join('\n'));
     assert.ok(figures['transactions']! > 20, `${figures['transactions']} transactions`);
   });

@@ -134,7 +134,7 @@ export const streamErrors = {
   PGS2168: {
     title: 'Spill file failed',
     cause: 'The temporary file for a transaction in progress could not be written or read.',
-    remedy: 'Make room in the temporary folder (TMPDIR), or turn streaming of transactions in progress off.',
+    remedy: 'Make room in the temporary folder (TMPDIR), or leave out `streaming: true`.',
     exit: 1,
     retry: 'backoff',
   },
