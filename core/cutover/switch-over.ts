@@ -69,11 +69,17 @@ export async function switchOver(of: Switch): Promise<Switched> {
       return { record, verify: final?.report ?? null, writeStopped };
     }
     if (options.fence === 'read_only' || options.fence === 'revoke')
-      throw verifyError('PGS7005', 'a change came in spite of the fence');
+      throw verifyError('PGS7005', `a change came in spite of the fence: ${unbound[options.fence]}`);
     options.say('changes came again; waiting for the writers to stop');
     follower = await follow(of, undo);
   }
 }
+
+/** Whom a fence does not keep from writing. */
+const unbound = {
+  read_only: 'a session set itself to read-write',
+  revoke: 'superusers need no privilege',
+} as const;
 
 async function follow({ pipeline }: Switch, undo: AsyncDisposableStack): Promise<Follower> {
   const follower = await Follower.start(pipeline);

@@ -21,7 +21,7 @@ export function printStatus(report: StatusReport, now: number): string {
     `pipeline ${report.pipeline}: ${headline(report)}`,
     ...runLines(report, now),
     ...sourceLines(report),
-    ...report.sinks.flatMap(sinkLines),
+    ...report.sinks.flatMap((sink) => sinkLines(sink, report.phase)),
     ...tableLines(report.tables),
   ];
   return `${lines.map(printable).join('\n')}\n`;
@@ -85,9 +85,14 @@ function sourceLines({ slot, sourceError, run, running }: StatusReport): string[
   ];
 }
 
-function sinkLines(sink: SinkStatus): string[] {
+function sinkLines(sink: SinkStatus, phase: string): string[] {
   const { name, tables, lagBytes, lagSeconds, lagTransactions } = sink;
-  const lines = [`sink ${name}: ${tables.finished} of ${tables.total} tables finished, ${tables.copied} copied`];
+  // A way back, for one, follows tables that it never copied.
+  const followed = phase === 'stream' && tables.copied === 0;
+  const what = followed
+    ? `${tables.total} tables followed, none of them copied by this pipeline`
+    : `${tables.finished} of ${tables.total} tables finished, ${tables.copied} copied`;
+  const lines = [`sink ${name}: ${what}`];
   if (lagBytes !== null || lagSeconds !== null) {
     const lag = lagSeconds === null ? 'lag unknown' : `lag ${formatSeconds(lagSeconds)}`;
     const bytes = lagBytes === null ? '' : `, ${formatBytes(lagBytes)}`;

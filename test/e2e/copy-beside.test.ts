@@ -162,4 +162,13 @@ test('killed at each step of such a copy and started again, with writers on, the
     assert.equal((await again.ended).code, 0, again.stderr);
   }
   assert.ok(writing.rounds > 0);
+  const last = new CliProcess(['run', file, '--log', 'json'], { PGSLUICE_FAILPOINT: 'resync-copied:kill' });
+  await last.until('stream-started');
+  const asked = new CliProcess(['resync', file, 'wide']);
+  assert.equal((await last.ended).code, null);
+  asked.process.kill('SIGKILL');
+  assert.equal((await leftovers(source)).length, 4, 'slots and publications of the pipeline and of the copy');
+  const cleaned = await cli(['cleanup', file, '--yes']);
+  assert.equal(cleaned.code, 0, cleaned.stdout + cleaned.stderr);
+  assert.deepEqual(await leftovers(source), []);
 });

@@ -33,8 +33,8 @@ export function pipelineText(pipeline: string, catalog: SourceCatalog): string {
   const schemas = [...new Set(tables.map(({ relation }) => relation.schema))].sort();
   const largest = [...tables].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
   return `# yaml-language-server: $schema=./pipeline.schema.json
-# ${identity.database} on PostgreSQL ${Math.floor(identity.version / 10_000)}: ${tables.length} tables, ${formatBytes(bytes)}.
-# Largest: ${largest.map((table) => `${relationName(table.relation)} (${formatBytes(table.bytes)})`).join(', ')}.
+# ${oneLine(identity.database)} on PostgreSQL ${Math.floor(identity.version / 10_000)}: ${tables.length} tables, ${formatBytes(bytes)}.
+# Largest: ${largest.map((table) => `${oneLine(relationName(table.relation))} (${formatBytes(table.bytes)})`).join(', ')}.
 ${keyless(tables)}pipeline: ${pipeline}
 source:
   plugin: postgres
@@ -73,4 +73,9 @@ function keyless(tables: readonly SourceTable[]): string {
 
 function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Names may hold line ends; a comment ends at one. */
+function oneLine(name: string): string {
+  return name.replace(/\s/g, ' ');
 }
