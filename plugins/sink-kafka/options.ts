@@ -34,6 +34,7 @@ export interface KafkaOptions {
   readonly deletes?: 'tombstone' | 'rewrite';
   readonly key?: Readonly<Record<string, readonly string[]>>;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly extended_headers?: boolean;
   readonly create_topics?: boolean;
   readonly partitions?: number;
   readonly replication_factor?: number;
@@ -131,6 +132,11 @@ const recordOptions: { readonly [key: string]: JsonSchema } = {
     type: 'object',
     additionalProperties: { type: 'array', minItems: 1, items: { type: 'string' } },
     description: 'Key columns by table pattern, in place of the replica identity’s: { public.orders: [customer_id] }.',
+  },
+  extended_headers: {
+    type: 'boolean',
+    description:
+      'Headers __debezium.context.connectorLogicalName, taskId and connectorName on every record; default: with format: debezium and a source_version from 3 on, as Debezium does.',
   },
   headers: { type: 'object', additionalProperties: { type: 'string' }, description: 'Headers for every record.' },
 };

@@ -64,7 +64,7 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
     truncate: options.truncate ?? 'emit',
     messages: options.messages ?? false,
     transactionMetadata: options.transaction_metadata ?? false,
-    headers: options.headers === undefined || Object.keys(options.headers).length === 0 ? null : options.headers,
+    headers: fixedHeaders(options, names),
     createTopics: options.create_topics ?? true,
     partitions: options.partitions ?? null,
     replicationFactor: options.replication_factor ?? null,
@@ -80,6 +80,18 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
       ),
     formatOf: formats(options, names),
   };
+}
+
+/** Those that Debezium puts on every record from 3.0 on (`extended.headers.enabled`), then those of the file. */
+function fixedHeaders(options: KafkaOptions, names: SourceNames): Readonly<Record<string, string>> | null {
+  const likeDebezium = (options.format ?? 'debezium') === 'debezium' && Number.parseInt(names.version, 10) >= 3;
+  const context = {
+    '__debezium.context.connectorLogicalName': names.server,
+    '__debezium.context.taskId': '0',
+    '__debezium.context.connectorName': 'postgresql',
+  };
+  const all = { ...((options.extended_headers ?? likeDebezium) ? context : {}), ...options.headers };
+  return Object.keys(all).length === 0 ? null : all;
 }
 
 function formats(options: KafkaOptions, names: SourceNames): (relation: Relation) => RelationFormat {

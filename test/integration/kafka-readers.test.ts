@@ -77,7 +77,8 @@ if (await kafkaAvailable()) {
     const broker = await localBroker();
     const lines = await consoleConsumer(broker, pipeline, 300 * topics.length);
     assert.equal(lines.length, 300 * topics.length);
-    const line = /^team:crm\t\{"id":\d+\}\t\{"before":null,"after":\{"id":\d+,"note":"ä{50}"\}/;
+    const line =
+      /^__debezium.context.connectorLogicalName:\w+,__debezium.context.taskId:0,__debezium.context.connectorName:postgresql,team:crm\t\{"id":\d+\}\t\{"before":null,"after":\{"id":\d+,"note":"ä{50}"\}/;
     assert.deepEqual(
       lines.filter((text) => !line.test(text)),
       [],
@@ -94,7 +95,13 @@ if (await kafkaAvailable()) {
     for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
       for (const delivery of ['at_least_once', 'exactly_once'] as const) {
         const pipeline = unique();
-        const more = { compression, delivery, partitions: 1, headers: { team: 'crm' } } as const;
+        const more = {
+          compression,
+          delivery,
+          partitions: 1,
+          headers: { team: 'crm' },
+          extended_headers: false,
+        } as const;
         await using sink = await sinkOf(pipeline, more);
         await sink.stream.resume(never);
         const tx = transaction(1);

@@ -241,3 +241,20 @@ test('options that contradict each other are refused', () => {
   const make = (options: Partial<KafkaOptions>) => () => settings({ brokers: ['x'], ...options }, context('app'));
   assert.throws(make({ oversize: 'dead_letter' }), { code: 'PGS5018' });
 });
+
+test('headers of every record: Debezium’s from 3.0 on in its format, and those of the file', () => {
+  const headers = (options: Partial<KafkaOptions>) => settings({ brokers: ['x'], ...options }, context('app')).headers;
+  const extended = {
+    '__debezium.context.connectorLogicalName': 'app',
+    '__debezium.context.taskId': '0',
+    '__debezium.context.connectorName': 'postgresql',
+  };
+  assert.deepEqual(Object.entries(headers({ headers: { team: 'crm' } }) ?? {}), [
+    ...Object.entries(extended),
+    ['team', 'crm'],
+  ]);
+  assert.deepEqual(headers({ format: 'flat', extended_headers: true }), extended);
+  for (const without of [{ source_version: '2.7.4.Final' }, { extended_headers: false }, { format: 'flat' }] as const) {
+    assert.equal(headers(without), null);
+  }
+});
