@@ -1,11 +1,19 @@
 import kafkajs from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kafkaError } from '../errors.ts';
-import { asKafkaError, failureOf } from './failure.ts';
+import { asKafkaError, failureOf, patiently } from './failure.ts';
 import type { TopicAdmin, TopicInfo, TopicSpec } from './producer.ts';
 
 /** The broker's default of message.max.bytes. */
 const defaultMaxBytes = 1_048_588;
+
+/** What brokers say of a topic that is being made. */
+const settling = [
+  'NOT_LEADER_FOR_PARTITION',
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+];
 
 /** Topics through kafkajs's admin client. */
 export function topicAdmin(kafka: kafkajs.Kafka): TopicAdmin {
@@ -30,6 +38,14 @@ export function topicAdmin(kafka: kafkajs.Kafka): TopicAdmin {
       if (!failureOf(error).protocol.some((name) => name.endsWith('AUTHORIZATION_FAILED'))) throw error;
     }
     return found;
+  }
+
+  /**
+   * A leader that the metadata names may not know of it yet, so it is asked for something that only a leader answers. Where that
+   * does not come, the first write tells why.
+   */
+  async function leads(topic: string): Promise<void> {
+    await patiently(() => admin.fetchTopicOffsets(topic), settling).catch(() => {});
   }
 
   return {
@@ -60,10 +76,6 @@ export function topicAdmin(kafka: kafkajs.Kafka): TopicAdmin {
       if (specs.length === 0) return;
       try {
         await admin.createTopics({ topics: specs.map(topicOf), waitForLeaders: true, timeout: 30_000 });
-        // A leader that the metadata names may not know of it yet: it is asked for something that only a leader answers.
-        for (let at = 0; at < specs.length; at += 20) {
-          await Promise.all(specs.slice(at, at + 20).map(({ name }) => admin.fetchTopicOffsets(name)));
-        }
       } catch (error) {
         const failure = failureOf(error);
         const names = specs.map((spec) => spec.name).join(', ');
@@ -71,6 +83,9 @@ export function topicAdmin(kafka: kafkajs.Kafka): TopicAdmin {
         const ours = asKafkaError(error, `cannot create ${names}`);
         if (ours.code !== 'PGS5011' || failure.protocol.length === 0) throw ours;
         throw kafkaError('PGS5006', ours.message, { cause: error });
+      }
+      for (let at = 0; at < specs.length; at += 20) {
+        await Promise.all(specs.slice(at, at + 20).map(({ name }) => leads(name)));
       }
     },
     async brokers() {
