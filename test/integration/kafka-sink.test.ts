@@ -138,7 +138,7 @@ if (await kafkaAvailable()) {
     assert.match(record?.topic ?? '', /public\.notes$/);
     assert.equal(record?.key, '{"id":1}');
     assert.match(record?.value ?? '', /"note":"x{5000}"/);
-    assert.equal((record?.headers as { team?: string }).team, 'crm');
+    assert.equal((record?.headers as { team?: string } | undefined)?.team, 'crm');
     await using stops = await sinkOf(unique(), { ...limit, oversize: 'error' }, letters);
     await stops.stream.resume(never);
     await assert.rejects(stops.stream.write(batch([huge]), never), { code: 'PGS5010' });
