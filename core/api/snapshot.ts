@@ -107,4 +107,6 @@ export interface SinkPreparation {
   /** Asked for only by sinks that create a schema. */
   readonly dumpSchema: () => Promise<SchemaDump>;
   readonly sourceVersion: number;
+  /** Bytes of the tables on the source, by oid, as far as they are known. */
+  readonly sizes?: ReadonlyMap<Oid, number>;
 }

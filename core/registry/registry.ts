@@ -50,7 +50,7 @@ export class Registry {
 
   async #load(kind: PluginKind, name: string, directory: string): Promise<AnyPlugin> {
     const builtin = this.#builtins.find((one) => one.kind === kind && one.name === name);
-    if (builtin !== undefined) return checked(await builtin.load(), kind, name);
+    if (builtin !== undefined) return shaped(await builtin.load(), kind, name);
     try {
       const module = await importPlugin(name, directory);
       return checked(module['default'] ?? module['plugin'], kind, name);
@@ -72,6 +72,18 @@ export class Registry {
 
 /** The value as a plugin of the kind, or an error that says what is wrong with it. */
 export function checked(value: unknown, kind: PluginKind, name: string): AnyPlugin {
+  const plugin = shaped(value, kind, name);
+  try {
+    assertSchema(plugin.options);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw registryError('PGS9005', `options schema of ${kind} plugin ${name}: ${message}`, { cause: error });
+  }
+  return plugin;
+}
+
+/** All but the options schema, which takes long to compile: those of built-ins are checked by a test. */
+function shaped(value: unknown, kind: PluginKind, name: string): AnyPlugin {
   const wrong = (why: string) => registryError('PGS9003', `${name} is not a ${kind} plugin: ${why}`);
   if (typeof value !== 'object' || value === null) throw wrong('no default export, and no export named plugin');
   const plugin = value as Partial<Record<keyof AnyPlugin, unknown>>;
@@ -85,11 +97,5 @@ export function checked(value: unknown, kind: PluginKind, name: string): AnyPlug
   if (typeof plugin.name !== 'string' || plugin.name === '') throw wrong('it has no name');
   if (typeof plugin.create !== 'function') throw wrong('it has no function create');
   if (typeof plugin.options !== 'object' || plugin.options === null) throw wrong('it has no options schema');
-  try {
-    assertSchema(plugin.options as AnyPlugin['options']);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw registryError('PGS9005', `options schema of ${kind} plugin ${name}: ${message}`, { cause: error });
-  }
   return value as AnyPlugin;
 }

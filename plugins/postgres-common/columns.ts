@@ -39,15 +39,18 @@ const query = `${baseTypes}
 export async function readColumns(client: pg.Client, tables: readonly Oid[]): Promise<ReadonlyMap<Oid, TableColumns>> {
   const found = new Map<Oid, { columns: Column[]; attnums: number[] }>();
   for (const oid of tables) found.set(oid, { columns: [], attnums: [] });
-  const { rows } = await client.query<string[]>({
-    text: query,
-    values: [`{${tables.join(',')}}`],
-    rowMode: 'array',
-  } as unknown as pg.QueryArrayConfig);
-  for (const row of rows) {
-    const entry = found.get(Number(row[0]))!;
-    entry.attnums.push(Number(row[1]));
-    entry.columns.push(toColumn(row));
+  // Of thousands of tables some at a time, as the text of all columns is much more than what is kept of it.
+  for (let at = 0; at < tables.length; at += 1000) {
+    const { rows } = await client.query<string[]>({
+      text: query,
+      values: [`{${tables.slice(at, at + 1000).join(',')}}`],
+      rowMode: 'array',
+    } as unknown as pg.QueryArrayConfig);
+    for (const row of rows) {
+      const entry = found.get(Number(row[0]))!;
+      entry.attnums.push(Number(row[1]));
+      entry.columns.push(toColumn(row));
+    }
   }
   return found;
 }

@@ -18,6 +18,7 @@ import { prepareTarget } from './schema/prepare.ts';
 import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
 import { Semaphore } from './semaphore.ts';
 import type { Sessions } from './sessions.ts';
+import { smallTables } from './small.ts';
 import { type Owner, type TableState, readTables, setExactAt, setTablePhase } from './state.ts';
 
 /** What one run knows of a plan's table. */
@@ -26,7 +27,7 @@ interface Target {
   readonly node: TreeNode;
   /** Several plans write into the same table: it cannot be emptied for one of them. */
   readonly shared: boolean;
-  /** Its indexes are set aside and nothing was built since. */
+  /** What stands in the way of its rows is set aside and nothing was built since. */
   aside: boolean;
   /** One chunk: TRUNCATE and COPY FREEZE in one transaction. */
   whole: boolean;
@@ -51,6 +52,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
   readonly #finishing: Gather<Finish>;
   readonly largeObjects: LargeObjectSink;
   #targets: ReadonlyMap<string, Target> = new Map();
+  #small: ReadonlySet<number> = new Set();
   #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
 
   constructor(sessions: Sessions, options: BulkOptions, context: PluginContext) {
@@ -69,6 +71,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
     const more = { sessions: this.#sessions, owner: this.#owner, options: this.#options, context: this.#context };
     await prepareTarget(more, preparation, signal);
     this.#targets = await this.#readTargets();
+    this.#small = smallTables(preparation, new Map([...this.#targets].map(([source, { state }]) => [source, state])));
     this.#unfilled = preparation.unfilledViews ?? [];
   }
 
@@ -76,7 +79,10 @@ export class PostgresSnapshotSink implements SnapshotSink {
     const target = this.#target(plan);
     signal.throwIfAborted();
     if (!target.aside) {
-      await setAside(this.#sessions, this.#owner, [target.state.relid], this.#context.log);
+      await setAside(this.#sessions, this.#owner, [target.state.relid], {
+        log: this.#context.log,
+        small: this.#small,
+      });
       target.aside = true;
     }
     target.whole = chunks === 1 && !target.shared && !target.node.partitioned;

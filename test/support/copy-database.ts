@@ -15,6 +15,8 @@ export interface CopyInput {
   readonly exclude?: readonly string[];
   readonly chunkBytes?: number;
   readonly pipeline?: string;
+  /** The sink is told how large the tables are, as the runtime does; else it takes them for large. */
+  readonly sizes?: boolean;
 }
 
 export interface CopyRun extends AsyncDisposable {
@@ -66,6 +68,7 @@ async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink'
         excluded: catalog.excluded,
         dumpSchema: () => source.dumpSchema(null, calm),
         sourceVersion: catalog.identity.version,
+        ...(input.sizes === true && { sizes: new Map(catalog.tables.map((t) => [t.relation.oid, t.bytes])) }),
       },
       calm,
     );

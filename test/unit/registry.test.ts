@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { errorFactory, PgsluiceError } from '../../core/api/error.ts';
 import { callPlugin, guarded, neverSettled } from '../../core/registry/call.ts';
-import { Registry } from '../../core/registry/registry.ts';
+import { checked, Registry } from '../../core/registry/registry.ts';
+import { builtins } from '../../plugins/builtins.ts';
 import { fakePlugins, fakeRegistry } from '../support/fake-plugins.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pgsluice-registry-'));
@@ -29,6 +30,13 @@ test('built-ins are imported once, when they are asked for', async () => {
   await Promise.all([registry.load('source', 'postgres', folder), registry.load('source', 'postgres', folder)]);
   assert.equal(loads, 1);
   assert.deepEqual(registry.names('source'), ['postgres']);
+});
+
+test('options schemas of built-ins are valid; a run does not check them again', async () => {
+  for (const builtin of builtins) {
+    const loaded = checked(await builtin.load(), builtin.kind, builtin.name);
+    assert.equal(loaded.name, builtin.name);
+  }
 });
 
 test('a plugin by path, in TypeScript, by default export and by the name plugin', async () => {

@@ -1,6 +1,6 @@
 import { formatLsn, type SnapshotLsn } from '../../api/lsn.ts';
 import type { TablePlan } from '../../api/plan.ts';
-import { type Relation, relationName } from '../../api/relation.ts';
+import { type Oid, type Relation, relationName } from '../../api/relation.ts';
 import type { CopyChunk, SnapshotSession } from '../../api/snapshot.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import { runtimeError } from '../errors.ts';
@@ -80,10 +80,15 @@ async function prepare(
         unfilledViews: options.catalog.unfilledViews ?? [],
         dumpSchema: () => context.source.dumpSchema(session, signal),
         sourceVersion: options.catalog.identity.version,
+        sizes: sizesOf(options.catalog),
       },
       signal,
     );
   }
+}
+
+function sizesOf({ tables }: SourceCatalog): ReadonlyMap<Oid, number> {
+  return new Map(tables.map((table) => [table.relation.oid, table.bytes]));
 }
 
 /** Biggest table first, so that the last worker is not alone with the largest at the end. */
@@ -92,7 +97,7 @@ async function makeJobs(
   options: SnapshotRunOptions,
   session: SnapshotSession,
 ): Promise<readonly CopyJob[]> {
-  const sizes = new Map(options.catalog.tables.map((table) => [table.relation.oid, table.bytes]));
+  const sizes = sizesOf(options.catalog);
   const chunked = new Map<Relation, readonly CopyChunk[]>();
   const jobs: CopyJob[] = [];
   for (const sink of options.sinks) {

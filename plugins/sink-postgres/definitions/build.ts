@@ -5,6 +5,7 @@ import { fromPg } from '../../postgres-common/pg-error.ts';
 import { bulkError } from '../errors.ts';
 import { type Semaphore, settle } from '../semaphore.ts';
 import type { Sessions } from '../sessions.ts';
+import { smallBytes } from '../small.ts';
 import type { Owner } from '../state.ts';
 import type { DefinitionStatus } from './save.ts';
 
@@ -30,8 +31,6 @@ export interface Builder {
   /** Bounds the builds of all tables together. */
   readonly workers: Semaphore;
 }
-
-const smallBytes = 1 << 20;
 
 /** Those that are not as they were, of these tables (null: of all) and kinds. */
 export async function openDefinitions(

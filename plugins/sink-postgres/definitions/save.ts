@@ -79,7 +79,14 @@ const triggers = `
   WHERE g.tgrelid = ANY($3::oid[]) AND NOT g.tgisinternal
     AND g.tgenabled = ANY(CASE current_setting('session_replication_role') WHEN 'replica' THEN ARRAY['A', 'R']::"char"[] ELSE ARRAY['O', 'A']::"char"[] END)`;
 
-export async function saveDefinitions(client: pg.Client, owner: Owner, relids: readonly number[]): Promise<void> {
+/** `stay`: tables whose indexes are left where they are. */
+export async function saveDefinitions(
+  client: pg.Client,
+  owner: Owner,
+  relids: readonly number[],
+  stay: ReadonlySet<number>,
+): Promise<void> {
+  const withIndexes = relids.filter((relid) => !stay.has(relid));
   for (const select of [indexes, foreignKeys, notValid, triggers]) {
     await client.query(
       `INSERT INTO pgsluice.definition (pipeline, sink, relid, kind, name, create_sql, constraint_sql, after_sql, top, partitioned,
@@ -88,7 +95,7 @@ export async function saveDefinitions(client: pg.Client, owner: Owner, relids: r
        ON CONFLICT (pipeline, sink, relid, kind, name) DO UPDATE SET (create_sql, constraint_sql, after_sql, top, partitioned, index_name,
          parent_index, ref_relid, status) = (excluded.create_sql, excluded.constraint_sql, excluded.after_sql, excluded.top,
          excluded.partitioned, excluded.index_name, excluded.parent_index, excluded.ref_relid, 'aside')`,
-      [owner.pipeline, owner.sink, relids],
+      [owner.pipeline, owner.sink, select === indexes ? withIndexes : relids],
     );
   }
 }

@@ -7,6 +7,12 @@ import { type Owner, setTablePhase } from '../state.ts';
 import { dropSaved } from './drop.ts';
 import { saveDefinitions } from './save.ts';
 
+export interface SetAsideMore {
+  readonly log: Logger;
+  /** Tables so small that their indexes cost less to fill than to drop and build: these stay in place. */
+  readonly small: ReadonlySet<number>;
+}
+
 /**
  * Saves and drops indexes and constraints of tables that are about to be filled, some tables per transaction, each group with its mark.
  * Partition trees are kept together: dropping an index of the root drops those of all partitions.
@@ -15,16 +21,19 @@ export async function setAside(
   sessions: Sessions,
   owner: Owner,
   relids: readonly number[],
-  log: Logger,
+  more: SetAsideMore,
 ): Promise<void> {
   if (relids.length === 0) return;
-  const groups = await sessions.query(async (client) => groupTrees(await readTree(client, relids), relids));
+  const tree = await sessions.query((client) => readTree(client, relids));
+  const groups = groupTrees(tree, relids);
+  // An index of a partition goes and comes with that of its parent.
+  const stay = new Set(relids.filter((relid) => more.small.has(relid) && standsAlone(tree.get(relid))));
   let pending: number[] = [];
   const flush = async (): Promise<void> => {
     failpoint('set-aside');
     const group = pending;
     pending = [];
-    await sessions.transaction((client) => setAsideGroup(client, owner, group, log));
+    await sessions.transaction((client) => setAsideGroup(client, owner, group, { log: more.log, small: stay }));
   };
   for (const group of groups) {
     pending.push(...group);
@@ -37,12 +46,16 @@ export async function setAsideGroup(
   client: pg.Client,
   owner: Owner,
   relids: readonly number[],
-  log: Logger,
+  more: SetAsideMore,
 ): Promise<void> {
   await dropHalfBuilt(client, owner, relids);
-  await saveDefinitions(client, owner, relids);
-  await dropSaved(client, owner, relids, log);
+  await saveDefinitions(client, owner, relids, more.small);
+  await dropSaved(client, owner, relids, more.log);
   await setTablePhase(client, owner, { relids, phase: 'aside' });
+}
+
+function standsAlone(node: TreeNode | undefined): boolean {
+  return node !== undefined && !node.partitioned && !node.isPartition;
 }
 
 /** A unique index whose constraint was not added yet would be saved as an index of its own. */

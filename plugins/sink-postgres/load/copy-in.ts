@@ -20,6 +20,8 @@ class CopyIn {
   readonly ready = Promise.withResolvers<void>();
   readonly complete = Promise.withResolvers<bigint>();
   #rows: bigint | null = null;
+  /** First value of the last row of a SELECT that ran before the COPY. */
+  answer: string | null = null;
   failure: Error | null = null;
   /** Wakes a writer that waits for the socket. */
   wake: (() => void) | null = null;
@@ -43,8 +45,17 @@ class CopyIn {
     this.ready.resolve();
   }
 
+  handleRowDescription(): void {}
+
+  handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
+    this.answer = message.fields[0] ?? null;
+  }
+
   handleCommandComplete(message: { readonly text: string }): void {
-    this.#rows = BigInt(/^COPY (\d+)$/.exec(message.text)?.[1] ?? 0);
+    const match = /^COPY (\d+)$/.exec(message.text);
+    if (match !== null) this.#rows = BigInt(match[1]!);
+    // The answer to a COMMIT of a transaction that had failed.
+    else if (message.text === 'ROLLBACK') this.fail(new Error('the transaction of the COPY was rolled back'));
   }
 
   handleReadyForQuery(): void {
@@ -73,6 +84,8 @@ export interface FrameSource {
   readonly frames: AsyncIterable<Uint8Array>;
   /** Called where the target refuses the COPY before a frame was asked for. */
   readonly refuse: () => Promise<void>;
+  /** Where a SELECT before the COPY answers this, nothing is sent. */
+  readonly unless?: string;
 }
 
 export interface CopyInResult {
@@ -82,8 +95,12 @@ export interface CopyInResult {
 
 const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
 
+/** Less than this is held back until more is there, so that a small table is one write, its end included. */
+const smallFrame = 32 << 10;
+
 /**
- * Runs a COPY FROM STDIN with these frames. Throws what the target answered (then the iterator's `return` was called), or what
+ * Runs statements of which one is a COPY FROM STDIN, with these frames; those after it run when all frames are in, and
+ * only then. Null: `unless` was answered, and no frame was asked for. Throws what the target answered (then the iterator's `return` was called), or what
  * the iterator threw, or the signal's reason. After a failure of the frames inside a message, where a CopyFail would be taken
  * for row data, the connection is cut.
  */
@@ -92,7 +109,7 @@ export async function copyIn(
   text: string,
   source: FrameSource,
   signal: AbortSignal,
-): Promise<CopyInResult> {
+): Promise<CopyInResult | null> {
   const copy = new CopyIn(text);
   const walker = new FrameWalker();
   const onAbort = (): void => copy.wake?.();
@@ -100,6 +117,10 @@ export async function copyIn(
   client.query(copy as unknown as pg.Submittable);
   try {
     await started(copy, source);
+    if (source.unless !== undefined && copy.answer === source.unless) {
+      await breakOff(copy);
+      return null;
+    }
     await writeFrames(copy, walker, source.frames, signal);
   } catch (error) {
     if (copy.failure !== null) throw copy.failure;
@@ -128,10 +149,19 @@ async function writeFrames(
   signal: AbortSignal,
 ): Promise<void> {
   const { stream } = copy.connection;
+  let first = true;
+  let held: Buffer | null = null;
   for await (const frame of frames) {
     if (copy.failure !== null) throw copy.failure;
     signal.throwIfAborted();
     walker.walk(frame);
+    if (first && frame.length < smallFrame) held = Buffer.from(frame);
+    else if (held !== null) {
+      stream.write(held);
+      held = null;
+    }
+    first = false;
+    if (held !== null) continue;
     const writing = written(copy, stream, frame, signal);
     if (writing === null) continue;
     await writing;
@@ -141,7 +171,7 @@ async function writeFrames(
   if (copy.failure !== null) throw copy.failure;
   signal.throwIfAborted();
   if (!walker.atBoundary) throw new RangeError('the frames ended inside a CopyData message');
-  stream.write(copyDone);
+  stream.write(held === null ? copyDone : Buffer.concat([held, copyDone]));
 }
 
 /**

@@ -18,29 +18,30 @@ export class FrameWalker {
     return this.#left === 0 && this.#header === 0;
   }
 
-  /** Throws a RangeError on anything but CopyData. */
+  /** Throws a RangeError on anything but CopyData. Runs once per row of a copy, so what changes in it is in variables. */
   walk(buffer: Uint8Array): void {
-    let at = 0;
     const end = buffer.length;
-    while (at < end) {
-      if (this.#left > 0) {
-        const step = Math.min(this.#left, end - at);
-        this.#left -= step;
-        at += step;
-        continue;
-      }
-      // The common case: a whole header in this buffer.
-      if (this.#header === 0 && end - at >= 5) {
-        if (buffer[at] !== copyData) throw notCopyData(buffer[at]!);
-        const length =
-          ((buffer[at + 1]! << 24) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 8) | buffer[at + 4]!) - 4;
-        this.#start(length);
-        at += 5;
-        continue;
-      }
-      this.#headerByte(buffer[at]!);
-      at++;
+    let at = this.#rest(buffer);
+    let payload = 0;
+    while (end - at >= 5) {
+      if (buffer[at] !== copyData) throw notCopyData(buffer[at]!);
+      const length = ((buffer[at + 1]! << 24) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 8) | buffer[at + 4]!) - 4;
+      if (length < 0) throw new RangeError(`CopyData of ${length} bytes`);
+      payload += length;
+      at += 5 + length;
     }
+    this.payload += payload;
+    if (at > end) this.#left = at - end;
+    while (at < end) this.#headerByte(buffer[at++]!);
+  }
+
+  /** Where the first message that begins in this buffer does. */
+  #rest(buffer: Uint8Array): number {
+    let at = 0;
+    while (this.#header > 0 && at < buffer.length) this.#headerByte(buffer[at++]!);
+    const step = Math.min(this.#left, buffer.length - at);
+    this.#left -= step;
+    return at + step;
   }
 
   #headerByte(byte: number): void {

@@ -10,6 +10,7 @@ import { fromPg } from '../../postgres-common/pg-error.ts';
 import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
+import { smallBytes } from '../small.ts';
 import type { Owner } from '../state.ts';
 import { copyIn } from './copy-in.ts';
 import { encodeRows } from './copy-text.ts';
@@ -46,29 +47,24 @@ async function loadWhole(
   copy: RawCopy | RowCopy,
   more: LoadMore,
 ): Promise<LoadResult> {
-  const freeze = await started(empty(client, qualified(plan.output), copy.chunk.bytes), copy);
-  const result = await run(client, plan, copy, { ...more, freeze });
-  await client.query('COMMIT');
+  const table = qualified(plan.output);
+  const small = copy.chunk.bytes <= smallBytes;
+  let result = small ? await run(client, plan, copy, { ...more, ...whileEmpty(table) }) : null;
+  if (small && result === null) await client.query('ROLLBACK');
+  result ??= await run(client, plan, copy, { ...more, before: `BEGIN; TRUNCATE ONLY ${table}; `, freeze: true });
+  // Rows that we encoded are counted before they count.
+  if (copy.kind === 'rows') await client.query('COMMIT');
   failpoint('loaded');
-  return result;
+  return result!;
 }
 
-const smallBytes = 1 << 20;
-
 /**
- * Begins the transaction and empties the table; returns whether it has a new file, so that rows may be frozen. A small
- * table that is empty keeps its file: the commit that drops a file looks through all of the server's shared buffers, which
- * costs more than freezing saves. The lock waits for a first try that still runs in a backend we lost.
+ * A small table that is empty keeps its file: the commit that drops a file looks through all of the server's shared buffers,
+ * which costs more than freezing saves. The lock waits for a first try that still runs in a backend we lost.
  */
-async function empty(client: pg.Client, table: string, bytes: number): Promise<boolean> {
-  if (bytes <= smallBytes) {
-    const results = (await client.query(
-      `BEGIN; LOCK TABLE ONLY ${table} IN SHARE ROW EXCLUSIVE MODE; SELECT EXISTS (SELECT FROM ONLY ${table})::text AS filled`,
-    )) as unknown as readonly pg.QueryResult<{ filled: string }>[];
-    if (results.at(-1)!.rows[0]!.filled === 'false') return false;
-    await client.query(`TRUNCATE ONLY ${table}`);
-  } else await client.query(`BEGIN; TRUNCATE ONLY ${table}`);
-  return true;
+function whileEmpty(table: string): Pick<RunMore, 'before' | 'unless'> {
+  const lock = `LOCK TABLE ONLY ${table} IN SHARE ROW EXCLUSIVE MODE`;
+  return { before: `BEGIN; ${lock}; SELECT EXISTS (SELECT FROM ONLY ${table})::text; `, unless: 'true' };
 }
 
 async function loadMarked(
@@ -84,7 +80,7 @@ async function loadMarked(
     await client.query('ROLLBACK');
     return before;
   }
-  const result = await run(client, plan, copy, { ...more, freeze: false });
+  const result = (await run(client, plan, copy, more))!;
   await client.query(
     'UPDATE pgsluice.chunk SET rows = $5, bytes = $6 WHERE pipeline = $1 AND sink = $2 AND source = $3 AND chunk = $4',
     [...key, String(result.rows), result.bytes],
@@ -109,17 +105,31 @@ async function mark(client: pg.Client, key: readonly string[]): Promise<LoadResu
   return { rows: BigInt(rows[0]?.rows ?? 0), bytes: Number(rows[0]?.bytes ?? 0) };
 }
 
+interface RunMore extends LoadMore {
+  /** SQL that goes in one message with the COPY; the transaction that it begins is committed in it, too. */
+  readonly before?: string;
+  readonly freeze?: boolean;
+  /** See {@link copyIn}. */
+  readonly unless?: string;
+}
+
+/** Null where `unless` said so; then nothing was read from the source. */
 async function run(
   client: pg.Client,
   plan: TablePlan,
   copy: RawCopy | RowCopy,
-  more: LoadMore & { readonly freeze: boolean },
-): Promise<LoadResult> {
+  more: RunMore,
+): Promise<LoadResult | null> {
   const counted = { rows: 0n };
   const frames = copy.kind === 'raw' ? copy.frames : encodeRows(copy.rows, counted);
-  const source = { frames, refuse: () => stopReading(copy) };
+  const unless = more.unless === undefined ? {} : { unless: more.unless };
+  const source = { frames, refuse: () => stopReading(copy), ...unless };
   const format = copy.kind === 'raw' ? copy.format : 'text';
-  const result = await copyIn(client, copyStatement(plan, format, more.freeze), source, more.signal);
+  const sql = copyStatement(plan, format, more.freeze === true);
+  // COMMIT is reached only by way of CopyDone (I6).
+  const after = more.before === undefined || copy.kind === 'rows' ? '' : '; COMMIT';
+  const result = await copyIn(client, `${more.before ?? ''}${sql}${after}`, source, more.signal);
+  if (result === null) return null;
   if (copy.kind === 'rows' && counted.rows !== result.rows) {
     throw bulkError('PGS3011', `${counted.rows} rows were sent and the target counted ${result.rows}`);
   }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Logger } from '../../../core/api/context.ts';
 import type { SchemaDump, SchemaObject } from '../../../core/api/snapshot.ts';
+import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';
 import type { Owner } from '../state.ts';
 import { isGrant, missingRoles, rolesOf, withoutOwner } from './roles.ts';
@@ -21,6 +22,20 @@ export async function storeDump(
   const wanted = dump.objects.filter((object) => isOurs(object, more.log));
   const keep = await keepOwners(client, wanted, more);
   const objects = keep ? wanted : wanted.filter((object) => !isGrant(object));
+  // Some at a time: all of them as one statement would be in memory three times.
+  let ordinal = 0;
+  for (const group of batches(objects, 1000)) {
+    await store(client, owner, group, { after: ordinal, keep });
+    ordinal += group.length;
+  }
+}
+
+async function store(
+  client: pg.Client,
+  owner: Owner,
+  objects: readonly SchemaObject[],
+  { after, keep }: { readonly after: number; readonly keep: boolean },
+): Promise<void> {
   await client.query(
     `INSERT INTO pgsluice.bulk_object (pipeline, sink, ordinal, type, name, sql, late)
      SELECT $1, $2, o.ordinal, o.type, o.name, o.sql, o.late
@@ -28,7 +43,7 @@ export async function storeDump(
     [
       owner.pipeline,
       owner.sink,
-      objects.map((_, i) => i + 1),
+      objects.map((_, i) => after + i + 1),
       objects.map((o) => o.type),
       objects.map((o) => (o.schema === null ? o.name : `${o.schema}.${o.name}`)),
       objects.map((o) => (keep ? o.sql : withoutOwner(o.sql))),

@@ -7,6 +7,7 @@ import { setAside } from '../definitions/set-aside.ts';
 import { bulkError } from '../errors.ts';
 import type { BulkOptions } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
+import { smallTables } from '../small.ts';
 import { type Owner, addTables, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
 import { addMissingTables } from './add-tables.ts';
 import { adoptRestored, alterTables } from './alter.ts';
@@ -39,7 +40,10 @@ export async function prepareTarget(
     .map((plan) => states.get(relationName(plan.source))!)
     .filter((state) => state.phase === 'new')
     .map((state) => state.relid);
-  await setAside(sessions, owner, [...new Set(fresh)], more.context.log);
+  await setAside(sessions, owner, [...new Set(fresh)], {
+    log: more.context.log,
+    small: smallTables(preparation, states),
+  });
   failpoint('prepared');
 }
 

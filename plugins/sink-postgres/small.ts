@@ -1,0 +1,20 @@
+import { relationName } from '../../core/api/relation.ts';
+import type { SinkPreparation } from '../../core/api/snapshot.ts';
+import type { TableState } from './state.ts';
+
+/** A table of at most this many bytes costs less than the messages and the catalog changes about it. */
+export const smallBytes = 1 << 20;
+
+/** Tables of the target, by oid, that stay small when all plans that write into them are in. */
+export function smallTables(
+  { plans, sizes }: Pick<SinkPreparation, 'plans' | 'sizes'>,
+  states: ReadonlyMap<string, TableState>,
+): ReadonlySet<number> {
+  const bytes = new Map<number, number>();
+  for (const { source } of plans) {
+    const state = states.get(relationName(source));
+    if (state === undefined) continue;
+    bytes.set(state.relid, (bytes.get(state.relid) ?? 0) + (sizes?.get(source.oid) ?? Infinity));
+  }
+  return new Set([...bytes].filter(([, sum]) => sum <= smallBytes).map(([relid]) => relid));
+}
