@@ -3,6 +3,7 @@ import type { PgsluiceError } from '../api/error.ts';
 import type { Transform } from '../api/transform.ts';
 import { silentLogger } from '../observe/log.ts';
 import { callPlugin, isPgsluiceError } from '../registry/call.ts';
+import { nameCollisions } from './dry-names.ts';
 import { dryPlan } from './dry-plan.ts';
 import type { PipelineConfig, TransformUse } from './pipeline-config.ts';
 import { type Problem, sortProblems } from './problem.ts';
@@ -13,6 +14,7 @@ import { type Problem, sortProblems } from './problem.ts';
  */
 export async function checkTransforms(pipeline: PipelineConfig, debugValues = false): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
+  const made = new Map<TransformUse, Transform>();
   for (const use of [...pipeline.transforms, ...pipeline.sinks.flatMap((sink) => sink.transforms)]) {
     const context: PluginContext = {
       pipeline: pipeline.pipeline,
@@ -23,16 +25,33 @@ export async function checkTransforms(pipeline: PipelineConfig, debugValues = fa
       debugValues,
     };
     try {
-      const made = callPlugin({ plugin: use.plugin.name }, 'create', () =>
+      const created = callPlugin({ plugin: use.plugin.name }, 'create', () =>
         use.plugin.create(use.options as never, context),
       );
-      const found = await dryPlan((await made) as Transform);
+      const transform = (await created) as Transform;
+      made.set(use, transform);
+      const found = await dryPlan(transform);
       for (const { error, option } of found) problems.push(transformProblem(error, use, pipeline, option));
     } catch (error) {
       problems.push(transformProblem(error, use, pipeline, null));
     }
   }
-  return sortProblems(problems);
+  return sortProblems([...problems, ...collisions(pipeline, made)]);
+}
+
+/** Each pair once, though several sinks have it. */
+function collisions(pipeline: PipelineConfig, made: ReadonlyMap<TransformUse, Transform>): readonly Problem[] {
+  const found = new Map<string, Problem>();
+  for (const sink of pipeline.sinks) {
+    const uses = [...pipeline.transforms, ...sink.transforms].filter((use) => made.has(use));
+    const steps = uses.map((use) => ({ transform: made.get(use) as Transform, tables: use.tables }));
+    for (const { sources, target, step } of nameCollisions(steps, sink.tables)) {
+      const use = uses[steps.indexOf(step)] as TransformUse;
+      const message = `${use.label}: ${sources.join(' and ')} would both be ${target}`;
+      found.set(message, { file: pipeline.file, line: use.line, col: use.col, code: 'PGS4002', message });
+    }
+  }
+  return [...found.values()];
 }
 
 /**

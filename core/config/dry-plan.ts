@@ -22,6 +22,35 @@ const unknown: Column = {
   binarySafe: true,
 };
 
+/** Tools that know no column and find none missing. */
+const blind: TransformTools = {
+  parse: () => anything,
+  column: () => anything,
+  constant: () => anything,
+  cast: () => anything,
+  call: () => anything,
+  newColumn: (name) => ({ ...unknown, name }),
+  problem: (message) => new DependsOnTable(message),
+};
+
+/** The name that a transform gives a table of which nothing else is known; null where it leaves it out, or cannot say. */
+export function dryName(transform: Transform, source: TableName, now: TableName): TableName | null {
+  try {
+    const plan = transform.plan({ ...nowhere, ...now, source: { ...nowhere.source, ...source } }, blind);
+    if (plan.kind === 'identity') return now;
+    if (plan.kind === 'drop') return null;
+    const { schema, name } = plan.kind === 'project' ? plan : plan.output;
+    return { schema, name };
+  } catch {
+    return null;
+  }
+}
+
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
 export interface ExpressionProblem {
   readonly error: PgsluiceError;
   /** Key or JSON pointer of the option that holds the expression, where the transform told. */
@@ -36,17 +65,12 @@ export async function dryPlan(transform: Transform): Promise<readonly Expression
   await loadParser();
   const problems: ExpressionProblem[] = [];
   const tools: TransformTools = {
+    ...blind,
     parse: (sql, _shape, more) => {
       const error = columnFreeError(sql);
       if (error !== null) problems.push({ error, option: more?.option ?? null });
       return anything;
     },
-    column: () => anything,
-    constant: () => anything,
-    cast: () => anything,
-    call: () => anything,
-    newColumn: (name) => ({ ...unknown, name }),
-    problem: (message) => new DependsOnTable(message),
   };
   try {
     transform.plan(nowhere, tools);

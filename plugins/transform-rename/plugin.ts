@@ -1,3 +1,4 @@
+import { PgsluiceError } from '../../core/api/error.ts';
 import { definePlugin } from '../../core/api/plugin.ts';
 import type { Shape, Transform, TransformTools } from '../../core/api/transform.ts';
 
@@ -37,6 +38,7 @@ export const transformRename = definePlugin<RenameOptions>({
 
 export function rename(options: RenameOptions): Transform {
   const columns = new Map(Object.entries(options.columns ?? {}));
+  refuseTwins(columns);
   return {
     name: 'rename',
     plan: (input, tools) => {
@@ -52,6 +54,20 @@ export function rename(options: RenameOptions): Transform {
       };
     },
   };
+}
+
+/** Known without a table, and so by `validate`. */
+function refuseTwins(columns: ReadonlyMap<string, string>): void {
+  const from = new Map<string, string>();
+  for (const [name, to] of columns) {
+    const other = from.get(to);
+    if (other !== undefined) {
+      const remedy = 'Rename or drop one of them.';
+      const spec = { title: '', cause: '', remedy, exit: 2, retry: 'never' } as const;
+      throw new PgsluiceError('PGS4003', spec, `columns ${other} and ${name} would both be called ${to}`);
+    }
+    from.set(to, name);
+  }
 }
 
 /** Longest identifier in bytes (NAMEDATALEN - 1); the server would cut a longer one silently. */
