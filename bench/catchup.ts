@@ -2,7 +2,7 @@
  * `npm run bench:catchup -- [--workloads tpcb,inserts,updates] [--transactions 20000] [--rows 200000] [--scale 5] [--rounds 5]
  * [--major 15] [--only ours,native]`: a backlog behind slots, replayed on to the same starting state by us, by a native
  * subscription and others, in turn, with an A/A control (ours twice); every result is compared with the source row by row.
- * `--workloads single --rows 5000000`: one transaction, for its memory. pgcopydb takes part with `--only pgcopydb`.
+ * `--workloads single --rows 5000000`: one transaction, for its memory.
  */
 import { parseArgs } from 'node:util';
 import { native, ours, receiveOnly } from './backlog/contenders.ts';
