@@ -144,6 +144,8 @@ export interface Dependent {
 
 /** Things on the source that outlive a process, and messages through its WAL. */
 export interface SourceControl {
+  /** What tells the publication apart from a later one of its name; null: there is none. */
+  publication?(): Promise<string | null>;
   /** Current end of WAL, flushed: what `--stop-at now` means. */
   position(): Promise<bigint>;
   /** Null when there is no slot. */

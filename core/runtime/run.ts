@@ -14,6 +14,7 @@ import { TableWatch } from './ddl/table-watch.ts';
 import { tellDdl } from './ddl/tell-ddl.ts';
 import { type Planning, planSinks } from './planning.ts';
 import { copyPending } from './resync.ts';
+import { checkPublication } from './same-publication.ts';
 import { canCopyBeside, copyAnew, dropSide, SideCopy } from './side-copy.ts';
 import { firstStart, snapshotPhase, startOver } from './snapshot/phase.ts';
 import type { FollowEnd } from './stream/follow.ts';
@@ -40,6 +41,7 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   const catalog = await readCatalog(context);
   checkIdentity(state.head, catalog.identity);
   checkFile(state, config);
+  await checkPublication(context);
   if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
   if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cut-over of this pipeline has been decided');

@@ -136,4 +136,9 @@ test('the publication is dropped while it is followed: an error that says so', a
   const { code, stderr } = await run.ended;
   assert.equal(code, 1, stderr);
   assert.match(stderr, /PGS\d{4}.*publication/);
+  // One that somebody makes anew does not bring back what was written while there was none.
+  await m.source.query(`CREATE PUBLICATION ${name} FOR TABLE t, twice; INSERT INTO t VALUES (4002, 1)`);
+  const again = await m.verb('run', '--stop-at', 'now', '--log', 'json');
+  assert.equal(again.code, 1, again.stdout);
+  assert.match(again.stderr, /PGS6017/);
 });

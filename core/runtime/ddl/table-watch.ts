@@ -1,9 +1,10 @@
-import type { PgsluiceError } from '../../api/error.ts';
+import { PgsluiceError } from '../../api/error.ts';
 import { type Oid, type Relation, relationName } from '../../api/relation.ts';
 import type { TablePresence } from '../../api/source.ts';
 import { planError } from '../../plan/errors.ts';
 import { qualified } from '../../plan/quote.ts';
 import type { PlannedSink, RunContext } from '../instances.ts';
+import { checkPublication } from '../same-publication.ts';
 import type { Book } from './book.ts';
 
 export interface TableWatchOptions {
@@ -49,6 +50,7 @@ export class TableWatch implements AsyncDisposable {
     await this.#looking;
     this.#looking = this.#look().finally(() => (this.#looking = null));
     await this.#looking;
+    await this.#lookAtPublication(last);
     // DDL that was followed in the meantime is no finding any more.
     const newest = new Set(this.#options.book.newest().map(({ relation }) => relation.oid));
     for (const oid of this.#findings.keys()) if (!newest.has(oid)) this.#findings.delete(oid);
@@ -89,6 +91,15 @@ export class TableWatch implements AsyncDisposable {
     }
     // An idle source would not tell soon that the stream is beyond: something of our own behind it does.
     await context.source.control.emit('{"kind":"heartbeat"}').catch(() => {});
+  }
+
+  async #lookAtPublication(last: boolean): Promise<void> {
+    try {
+      await checkPublication(this.#options.context);
+    } catch (error) {
+      if (last || !(error instanceof PgsluiceError) || error.code !== 'PGS6017') throw error;
+      this.#stop.abort(error);
+    }
   }
 
   #passed(at: bigint): boolean {

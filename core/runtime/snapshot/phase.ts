@@ -10,6 +10,7 @@ import { fileKey, fingerprint } from '../fingerprint.ts';
 import type { Instances, RunContext } from '../instances.ts';
 import type { Planning } from '../planning.ts';
 import { RateLimit } from '../rate-limit.ts';
+import { notePublication } from '../same-publication.ts';
 import { finishOnly, openOnly } from './only.ts';
 import { runSnapshot } from './run-snapshot.ts';
 
@@ -99,6 +100,7 @@ export async function publish(context: RunContext, { config, planning, catalog }
   const follow = config.ddl === 'follow';
   // Columns in a publication's filters and lists cannot be dropped or altered: with `ddl: follow` there are none.
   await context.source.publish(publishedTables(plans, follow ? 0 : catalog.identity.version), context.stop);
+  await notePublication(context);
   if (follow) await tellDdl(context);
 }
 

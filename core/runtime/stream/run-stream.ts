@@ -11,6 +11,7 @@ import { Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
 import { pendingTables } from '../known-tables.ts';
 import { Lane } from './lane.ts';
+import { checkPublication } from '../same-publication.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
 import { Skip } from './skip.ts';
@@ -91,6 +92,7 @@ async function stretch(
   fatal?.throwIfAborted();
   const end = () => failure.abort(fatal?.reason);
   fatal?.addEventListener('abort', end, { once: true });
+  await checkPublication(context);
   const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
   const { from, acknowledged } = positions;
   const stream = await context.source.stream(

@@ -61,6 +61,16 @@ export class PostgresControl implements SourceControl {
     return this.#ask((client) => readPublished(client, this.#access.publication));
   }
 
+  publication(): Promise<string | null> {
+    return this.#ask(async (client) => {
+      const { rows } = await client.query<{ oid: string }>(
+        'SELECT oid::text AS oid FROM pg_publication WHERE pubname = $1',
+        [this.#access.publication],
+      );
+      return rows[0]?.oid ?? null;
+    });
+  }
+
   dependents(going: readonly Going[]): Promise<readonly Dependent[]> {
     return this.#ask((client) => readDependents(client, going));
   }
