@@ -9,7 +9,7 @@ export interface ChangeOf {
   readonly lsn: bigint;
 }
 
-/** An insert whose row is read only when somebody asks for its values. */
+/** An insert whose row is read only when somebody asks for its values: `after` is computed, so spreading the change leaves it out. */
 export class WireInsert implements InsertChange {
   readonly kind = 'insert';
   readonly relation: Relation;
@@ -29,7 +29,7 @@ export class WireInsert implements InsertChange {
   }
 }
 
-/** An update whose new row is read only when somebody asks for its values. */
+/** An update whose new row is read only when somebody asks for its values, see {@link WireInsert}. */
 export class WireUpdate implements UpdateChange {
   readonly kind = 'update';
   readonly relation: Relation;
