@@ -12,6 +12,8 @@ import {
   insertRow,
   keyFinder,
   type Shape,
+  typesAsRead,
+  typesRead,
   updateRow,
   updateSet,
   upsertRow,
@@ -126,6 +128,7 @@ export function emitInserts(script: Script, shape: Shape, rows: readonly Row[]):
   }
   const text = copyRows(shape);
   for (const piece of pieces(rows)) script.copy(text, copyData(piece, filled, shape.binary), table);
+  if (shape.binary) script.own(typesAsRead, typesRead(shape), table);
 }
 
 /** Arrays of text carry text only, so what travels as text (see {@link TargetColumn.asText}) goes row by row in binary. */

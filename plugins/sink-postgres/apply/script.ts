@@ -86,11 +86,11 @@ export class Script {
   }
 
   /** A statement of our own; its values are text always. */
-  own(text: string, values: readonly (string | null)[]): void {
+  own(text: string, values: readonly (string | null)[], table = ''): void {
     const { name, fresh } = this.#prepared.name(text);
     if (fresh) this.#writer.parse(name, text);
     this.#writer.run(name, values, false);
-    this.#step('any', '', null);
+    this.#step('any', table, null);
   }
 
   /** COPY … FROM STDIN with its data. */

@@ -57,11 +57,11 @@ const overriding = (shape: Shape) => (shape.table.hasIdentity ? ' OVERRIDING SYS
 /** A parameter whose type is the column's without its length: the server's own input function reads the text. */
 const param = (shape: Shape, position: number, n: number) => `$${n}::${column(shape.table, position).type}`;
 
-/** Values: the filled columns. */
+/** Values: the filled columns. Bytes are read as the type that they were compared with, whatever the column is by now. */
 export function insertRow(shape: Shape): string {
-  const { table, filled } = shape;
+  const { table, filled, binary } = shape;
   if (filled.length === 0) return `INSERT INTO ${table.sql} DEFAULT VALUES`;
-  const values = filled.map((_, n) => `$${n + 1}`);
+  const values = filled.map((i, n) => (binary ? param(shape, i, n + 1) : `$${n + 1}`));
   return `INSERT INTO ${table.sql} (${sqlOf(shape, filled).join(', ')})${overriding(shape)} VALUES (${values.join(', ')})`;
 }
 
@@ -69,6 +69,19 @@ export function insertRow(shape: Shape): string {
 export function copyRows(shape: Shape): string {
   const format = shape.binary ? ' (FORMAT binary)' : '';
   return `COPY ${shape.table.sql} (${sqlOf(shape, shape.filled).join(', ')}) FROM STDIN${format}`;
+}
+
+/**
+ * Behind a COPY of bytes, which reads them as what the columns are at that moment: divides by zero where the table was
+ * altered since its catalog was read. The COPY's lock keeps it from being altered in between.
+ */
+export const typesAsRead = `SELECT 1 / (count(*) = $3::int4)::int4 FROM pg_attribute
+  WHERE attrelid = $1::text::regclass AND NOT attisdropped AND ($2::jsonb ->> attname::text)::oid = atttypid`;
+
+/** Values for {@link typesAsRead}. */
+export function typesRead({ table, filled }: Shape): readonly string[] {
+  const types = filled.map((i) => [column(table, i).name, column(table, i).oid] as const);
+  return [table.sql, JSON.stringify(Object.fromEntries(types)), String(types.length)];
 }
 
 /** Finds one row: a condition over the key, or over all columns with one row picked; parameters from `first` on. */
