@@ -78,3 +78,8 @@ test('bytes of COPY and of arrays', () => {
   assert.equal(array!.readInt32BE(array!.length - 4), -1);
   assert.equal(arrays([], columns, true)[0]!.length, 12);
 });
+
+test('an array of a type whose oid is above 2^31', () => {
+  const [array] = arrays([['a']], [{ position: 0, delimiter: ',', oid: 3_000_000_000 }], true);
+  assert.equal(array!.readUInt32BE(8), 3_000_000_000);
+});

@@ -195,7 +195,8 @@ class BinaryArray {
   readonly #out = new ByteWriter();
 
   constructor({ oid }: ArrayOf, length: number) {
-    for (const word of [length === 0 ? 0 : 1, 1, oid]) this.#out.int32(word);
+    // Oids are unsigned.
+    for (const word of [length === 0 ? 0 : 1, 1, oid | 0]) this.#out.int32(word);
     if (length > 0) for (const word of [length, 1]) this.#out.int32(word);
   }
 
