@@ -20,8 +20,8 @@ const float8 = (value: number) => {
 };
 const bytes = (batch: StreamBatch): StreamBatch => ({ ...batch, values: 'binary' });
 
-async function table(columns: string) {
-  const db = await database(on, 'bytes');
+async function table(columns: string, major?: 15) {
+  const db = await database(major === undefined ? on : await server(major), 'bytes');
   await db.query(`CREATE TABLE t (${columns})`);
   const found = await relationOf(db.url, 'public', 't');
   const relation: Relation = { ...found, columns: found.columns.map((column) => ({ ...column, binarySafe: true })) };
@@ -64,4 +64,13 @@ test('negative and large keys, and NULLs, go through arrays and COPY', async () 
   const gone = ids.map((id) => feed.delete(relation, [int8(id), null]));
   await sink.write(bytes(feed.batch(gone)), never);
   assert.deepEqual(await textRows(db.url, 'SELECT count(*) FROM t'), [['0']]);
+});
+
+test('a target that knows no infinite interval takes intervals as text', async () => {
+  const { db, relation, sink, feed } = await table('id int8 PRIMARY KEY, v interval', 15);
+  await using _ = sink;
+  const infinity = '\x7f\xff\xff\xff\xff\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff';
+  const change = feed.insert(relation, [int8(1n), infinity]);
+  await assert.rejects(sink.write(bytes(feed.batch([change])), never), { code: 'PGS3115', retry: 'text' });
+  assert.deepEqual(await textRows(db.url, 'SELECT * FROM t'), []);
 });

@@ -15,6 +15,8 @@ export interface TargetColumn {
   readonly oid: number;
   /** Type under all domains. */
   readonly base: number;
+  /** Of intervals before 17, which read the bytes of infinity as a number of years. */
+  readonly finite: boolean;
   /** In an array for unnest it travels as text and is cast: unnest flattens arrays of arrays and spreads composites. */
   readonly asText: boolean;
   /** Delimiter of array literals of this type: `;` for box. */
@@ -51,6 +53,7 @@ interface CatalogColumn {
   readonly type: string;
   readonly oid: number;
   readonly base: number;
+  readonly finite: boolean;
   readonly kind: string;
   readonly array: boolean;
   readonly noarray: boolean;
@@ -84,6 +87,7 @@ WITH RECURSIVE wanted AS (
 SELECT w.i, pg_catalog.jsonb_build_object('kind', w.relkind,
   'columns', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
       'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, -1), 'oid', a.atttypid::int8, 'base', b.oid::int8, 'kind', b.typtype,
+      'finite', b.oid IN (1186, 1187) AND pg_catalog.current_setting('server_version_num')::int4 < 170000,
       'array', b.typcategory = 'A' AND b.typelem <> 0 AND t.typtype = 'b', 'noarray', t.typarray = 0,
       'delimiter', t.typdelim, 'generated', a.attgenerated, 'identity', a.attidentity,
       'deterministic', coalesce(co.collisdeterministic, true),
@@ -183,6 +187,7 @@ function toColumn(column: CatalogColumn, sourceBase: number): TargetColumn {
     type: column.type,
     oid: column.oid,
     base: column.base,
+    finite: column.finite,
     asText: column.array || column.noarray || column.kind === 'c',
     delimiter: column.delimiter,
     equals:
@@ -218,7 +223,7 @@ export function refuseOtherForms(relation: Relation, table: TargetTable): void {
       column.baseType < firstUserOid || target.base < firstUserOid
         ? column.baseType === target.base
         : column.typeName.replace(/\(.*\)$/, '') === target.type;
-    if (column.binarySafe && same) continue;
+    if (column.binarySafe && same && !target.finite) continue;
     throw applyError('PGS3115', `column ${column.name} has no binary form that both sides share`, {
       where: { table: table.name },
     });
