@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventsOf, type Migration, migration } from '../support/migration.ts';
-import { type TestDatabase, database, dropDatabase, server } from '../support/servers.ts';
+import { type TestDatabase, dropDatabase, server } from '../support/servers.ts';
 
 /** Streams of bytes between databases that are not alike, or do not stay so while they run. */
 const on = await server(17);
