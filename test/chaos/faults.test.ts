@@ -10,7 +10,8 @@ let target: LocalServer;
 
 before(async () => {
   [source, target] = (await Promise.all(
-    [15, 17].map((major) => LocalServer.start({ major, settings: chaosSettings })),
+    // Not 15: its walsender may find no relation for a filenode after a restart (PGS2170).
+    [16, 17].map((major) => LocalServer.start({ major, settings: chaosSettings })),
   )) as [LocalServer, LocalServer];
 });
 after(async () => {

@@ -145,6 +145,15 @@ export const streamErrors = {
     exit: 1,
     retry: 'text',
   },
+  PGS2170: {
+    title: 'The source cannot decode its WAL',
+    cause:
+      'The walsender ended with an internal error. PostgreSQL 14 and 15 may find no relation for a filenode when decoding starts again within a transaction that truncated or altered a table; 16 keeps what it needs for that. Nothing was skipped.',
+    remedy:
+      'Take the latest minor release of the source and run again; where it comes back at the same place no reader of the slot gets past it: run `pgsluice cleanup` and start over.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const streamError = errorFactory(streamErrors);

@@ -53,6 +53,8 @@ function codeOf(sqlstate: string, started: boolean): StreamErrorCode | null {
     case '55000': // object_not_in_prerequisite_state: the slot was invalidated
     case '58P01': // undefined_file: its WAL was removed
       return 'PGS2154';
+    case 'XX000': // internal_error
+      return started ? 'PGS2170' : null;
     default:
       return null;
   }
