@@ -121,3 +121,12 @@ test('a transaction larger than what may be kept is thrown on; the next one is k
   await retry.write(of(2), never);
   assert.deepEqual(sink.rows, ['1', '2']);
 });
+
+test('what is kept of text counts as bytes and as strings, what is passed on as bytes counts once', async () => {
+  const kept = async (values: StreamBatch['values']) => {
+    const { retry } = made(new Flaky());
+    await retry.write({ ...of(1, true), bytes: 1_000_000, values }, never);
+    return retry.keptBytes;
+  };
+  assert.equal((await kept('text')) - (await kept('binary')), 1_000_000);
+});
