@@ -109,3 +109,10 @@ test('an abort ends opening and reading with its reason, and frees the slot', as
     }
   }
 });
+
+test('a value whose send function refuses is asked for as text', async () => {
+  const source = await streamSource(await server(15), `${schema}; CREATE TABLE rights (a aclitem[])`);
+  await source.db.query(`INSERT INTO rights VALUES (ARRAY[makeaclitem(10, 10, 'SELECT', false)])`);
+  await assert.rejects(readAll(source, { binary: true }), { code: 'PGS2169', retry: 'text' });
+  assert.equal((await readAll(source)).length, 1);
+});

@@ -45,6 +45,7 @@ export interface OpenMore extends Partial<Omit<OpenStreamInput, 'start'>> {
   readonly acknowledged?: bigint | null;
   readonly identity?: SourceIdentity;
   readonly signal?: AbortSignal;
+  readonly binary?: boolean;
 }
 
 export async function streamSource(on: TestServer, schema: string, publish = 'FOR ALL TABLES'): Promise<StreamSource> {
@@ -83,7 +84,7 @@ export async function attach(db: TestDatabase): Promise<StreamSource> {
 }
 
 function open(at: { db: TestDatabase; identity: SourceIdentity; from: ResumePoint }, more: OpenMore) {
-  const { from, until, acknowledged, identity, signal, ...input } = more;
+  const { from, until, acknowledged, identity, signal, binary, ...input } = more;
   return openStream(
     {
       connection: { url: at.db.url },
@@ -95,6 +96,7 @@ function open(at: { db: TestDatabase; identity: SourceIdentity; from: ResumePoin
         identity: identity ?? at.identity,
         until: until ?? null,
         acknowledged: acknowledged ?? null,
+        binary: binary ?? false,
       },
       describe: describeBare,
       batchBytes: 1 << 20,

@@ -3,6 +3,7 @@ import type { Logger, Metrics } from '../../../core/api/context.ts';
 import { type CommitLsn, formatLsn, type IdleLsn } from '../../../core/api/lsn.ts';
 import type { Relation } from '../../../core/api/relation.ts';
 import type { ChangeStream, StreamItem } from '../../../core/api/source.ts';
+import type { PgsluiceError } from '../../../core/api/error.ts';
 import { connectionError } from '../../postgres-common/errors.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { Assembly } from './assembly.ts';
@@ -134,7 +135,7 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
         if (this.#options.until !== null) this.#askTimer = setInterval(() => this.#status.send(true), ASK_UNTIL);
         return this.#status.send(this.#options.until !== null);
       case 'E':
-        return this.fail(streamErrorOf(readServerError(body), where, this.#started === null));
+        return this.fail(this.#refusal(streamErrorOf(readServerError(body), where, this.#started === null)));
       case 'N': {
         const notice = readServerError(body);
         return this.#options.log.log('debug', 'source-notice', notice.message, { sqlstate: notice.code });
@@ -148,6 +149,12 @@ export class PgoutputStream implements ChangeStream, SocketTarget, FrameTarget, 
       default:
         return this.fail(streamError('PGS2161', `a protocol message of the unknown type ${type}`, { where }));
     }
+  }
+
+  /** A send function may refuse (42883: the elements of an array have none): as text the same row may come. */
+  #refusal(error: PgsluiceError): PgsluiceError {
+    if (!this.#options.binary || this.#started !== null || error.code !== 'PGS2007') return error;
+    return streamError('PGS2169', error.message, { where: error.where, cause: error.cause });
   }
 
   // ---- decoding
