@@ -26,6 +26,8 @@ export interface StreamSink {
 export interface SinkTraits {
   /** Formats of untouched COPY frames that it takes; empty: rows only. Fixed for one run. */
   readonly rawFormats: readonly CopyFormat[];
+  /** Built-in types (under domains) whose bytes it would read as another value than its text. */
+  readonly textOnly?: readonly Oid[];
   /** It needs to find a row again (UPDATE, DELETE by key): a computed or dropped key is refused at plan time. */
   readonly needsKey: boolean;
   /** Tables that exist in the target where the sink does not create them, by `schema.name`; null: it creates them. */

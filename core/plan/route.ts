@@ -30,12 +30,15 @@ export function chooseRoute({ output, sink, traits, opaque }: RouteQuestion): Ro
 function binaryObstacle(output: Relation, traits: SinkTraits): string | null {
   const unsafe = output.columns.find((column) => !column.binarySafe);
   if (unsafe !== undefined) return `column ${unsafe.name} of type ${unsafe.typeName} has no safe binary form`;
+  const other = output.columns.find((column) => traits.textOnly?.includes(column.baseType) === true);
+  if (other !== undefined)
+    return `the target would read the bytes of ${other.typeName} (column ${other.name}) differently`;
   const target = traits.existing?.get(`${output.schema}.${output.name}`);
   if (target === undefined) return null;
   const types = new Map(target.map((column) => [column.name, column]));
-  const other = output.columns.find((column) => !sameType(column, types.get(column.name)));
-  if (other === undefined) return null;
-  return `column ${other.name} is ${other.typeName} here and ${types.get(other.name)?.typeName ?? 'missing'} in the target`;
+  const unlike = output.columns.find((column) => !sameType(column, types.get(column.name)));
+  if (unlike === undefined) return null;
+  return `column ${unlike.name} is ${unlike.typeName} here and ${types.get(unlike.name)?.typeName ?? 'missing'} in the target`;
 }
 
 /** Receive functions apply the target's modifier, so only the type itself must be the same. */

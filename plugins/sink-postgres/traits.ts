@@ -7,9 +7,12 @@ import type { Sessions } from './sessions.ts';
 
 /** `letters`: changes may have to be written down as dead letters, whose form is text. */
 export async function readTraits(sessions: Sessions, options: BulkOptions, letters: boolean): Promise<SinkTraits> {
+  const { version } = await sessions.powers();
   const create = (options.schema ?? 'create') === 'create';
   return {
     rawFormats: ['binary', 'text'],
+    // Before 17 the bytes of an infinite interval are a number of years.
+    textOnly: version < 170_000 ? [1186, 1187] : [],
     needsKey: true,
     existing: create ? null : await sessions.query(readExisting),
     binaryStream: !letters,

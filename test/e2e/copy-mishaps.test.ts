@@ -222,6 +222,15 @@ test('an object that the target refuses late: the next run goes on behind what w
   assert.deepEqual(policies, { n: 1 });
 });
 
+test('an infinite interval is an error on a target that has none, never another interval', async () => {
+  const run = await migration({ from: source17, to: source15 });
+  await run.source.query(`CREATE TABLE t (id int PRIMARY KEY, v interval); INSERT INTO t VALUES (1, 'infinity')`);
+  assert.match(await fails(run), /^PGS\d{4} .*public\.t/);
+  await run.source.query(`UPDATE t SET v = '1 day'`);
+  await run.run();
+  assert.deepEqual(await run.target.query('SELECT v::text FROM t'), [{ v: '1 day' }]);
+});
+
 test('timeouts of the source and target roles do not end the copy or the stream', async () => {
   const user = `impatient_${process.pid}`;
   const settings = ['statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout', 'transaction_timeout'];

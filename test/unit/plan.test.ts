@@ -64,6 +64,14 @@ test('routes: what the sink takes, what binary cannot carry, what only code unde
   assert.equal(only([table], [], { traits: binaryOnly }).route.kind, 'rows');
 });
 
+test('what the target would read differently as bytes goes as text', () => {
+  const table = relation('public.t', 'id integer key, n numeric(10,2)');
+  const { baseType } = table.columns[1]!;
+  const { route } = only([table], [], { traits: { ...postgresTraits, textOnly: [baseType] } });
+  assert.equal(route.kind === 'raw' && route.format, 'text');
+  assert.match(route.because, /bytes of numeric\(10,2\) \(column n\)/);
+});
+
 test('an existing target decides the format by its types, modifiers aside', () => {
   const table = relation('public.t', 'id integer key, n numeric(10,2)');
   const same = only([table], [], { traits: existing('public.t', 'id integer key, n numeric(12,4)') });
