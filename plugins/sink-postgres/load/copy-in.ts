@@ -123,6 +123,8 @@ export async function copyIn(
     }
     await writeFrames(copy, walker, source.frames, signal);
   } catch (error) {
+    // The server still reads the rest of a message that was begun: whatever is sent next would be taken for it.
+    if (copy.failure !== null && !walker.atBoundary) destroy(client);
     if (copy.failure !== null) throw copy.failure;
     if (signal.aborted || !walker.atBoundary) destroy(client);
     else await breakOff(copy);
