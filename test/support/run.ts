@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { LocalServer } from '../../core/servers/local-server.ts';
 import { testSettings } from './servers.ts';
 
@@ -26,7 +27,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void stop().then(() => process.exit(130)));
 }
 const ports = Object.fromEntries(servers.map((server) => [server.major, server.port]));
-const child = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=1200000', ...files], {
+const reporters = ['spec', join(import.meta.dirname, 'stderr-reporter.ts')].flatMap((name) => [
+  `--test-reporter=${name}`,
+  '--test-reporter-destination=stdout',
+]);
+const options = ['--test', '--test-concurrency=2', '--test-timeout=1200000', ...reporters];
+const child = spawn(process.execPath, [...options, ...files], {
   stdio: ['ignore', 'pipe', 'inherit'],
   env: { ...process.env, PGSLUICE_TEST_SERVERS: JSON.stringify(ports), FORCE_COLOR: '0' },
 });
