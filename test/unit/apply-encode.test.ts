@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Cell, type PartialTuple, UNCHANGED } from '../../core/api/change.ts';
 import { WireRow } from '../../core/api/wire-row.ts';
-import { arrays, copyData } from '../../plugins/sink-postgres/apply/encode.ts';
-import { cellOf, cellsOf, isWhole } from '../../plugins/sink-postgres/apply/row.ts';
+import { BufferPool } from '../../plugins/sink-postgres/apply/buffer-pool.ts';
+import { type ArrayOf, copyRows, withArrays } from '../../plugins/sink-postgres/apply/encode.ts';
+import { cellOf, cellsOf, isWhole, type Row } from '../../plugins/sink-postgres/apply/row.ts';
+import { WireWriter } from '../../plugins/sink-postgres/apply/wire.ts';
 
 /** TupleData as pgoutput writes it, behind some bytes of another message. */
 function wireRow(cells: PartialTuple, kind: 't' | 'b'): WireRow {
@@ -22,6 +24,37 @@ function wireRow(cells: PartialTuple, kind: 't' | 'b'): WireRow {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   const end = buffer.length - 4;
   return new WireRow({ buffer, view }, cells.length, { start: 3, end, whole: !cells.includes(UNCHANGED) });
+}
+
+/** The content of the CopyData messages; behind them CopyDone and Sync. Memory is written over as soon as it is given back. */
+function copyData(rows: readonly Row[], filled: readonly number[], binary: boolean): Buffer {
+  const sent: Buffer[] = [];
+  const pool = new BufferPool();
+  const wire = new WireWriter((bytes, done) => {
+    sent.push(Buffer.from(bytes));
+    bytes.fill(0xee);
+    done();
+  }, pool);
+  copyRows(wire, rows, filled, binary);
+  wire.finish();
+  const all = Buffer.concat(sent);
+  const content: Buffer[] = [];
+  let at = 0;
+  for (; all[at] === 0x64; at += 1 + all.readInt32BE(at + 1)) {
+    const length = all.readInt32BE(at + 1);
+    assert.ok(length <= 2 << 20, 'a row of any size goes in pieces');
+    content.push(all.subarray(at + 5, at + 1 + length));
+  }
+  assert.deepEqual([...all.subarray(at)], [0x63, 0, 0, 0, 4, 0x53, 0, 0, 0, 4]);
+  return Buffer.concat(content);
+}
+
+function arrays(rows: readonly Row[], columns: readonly ArrayOf[], binary: boolean): Buffer[] {
+  let copies: Buffer[] = [];
+  withArrays(rows, columns, binary, (made) => {
+    copies = made.map((array) => Buffer.from(array));
+  });
+  return copies;
 }
 
 const texts: readonly (readonly Cell[])[] = [
@@ -77,6 +110,35 @@ test('bytes of COPY and of arrays', () => {
   assert.deepEqual(words, [1, 1, 17, 2, 1, 256], 'dimensions, NULLs, type, length, lower bound, first element');
   assert.equal(array!.readInt32BE(array!.length - 4), -1);
   assert.equal(arrays([], columns, true)[0]!.length, 12);
+});
+
+test('rows of every size come through whole, however the messages are cut', () => {
+  const sizes = [0, 1, 3, 1023, 1024, 1025, 65_000, 70_000, 300_000, 3_000_000, 5, 100_000, 0];
+  for (const binary of [false, true]) {
+    const rows = Array.from({ length: 40 }, (_, i): Cell[] => [
+      String(i),
+      String.fromCharCode(97 + (i % 26)).repeat(sizes[i % sizes.length]!),
+      i % 7 === 0 ? null : 'end',
+    ]);
+    const wire = rows.map((row) => wireRow(row, binary ? 'b' : 't'));
+    const copied = copyData(wire, [0, 1, 2], binary);
+    assert.ok(copied.equals(copyData(rows, [0, 1, 2], binary)));
+    if (binary) continue;
+    const lines = rows.map((row) => row.map((cell) => cell ?? '\\N').join('\t'));
+    assert.equal(copied.toString(), lines.map((line) => `${line}\n`).join(''));
+  }
+});
+
+test('a COPY that is given up in the middle ends with CopyFail and Sync, and without half a message', () => {
+  const sent: Buffer[] = [];
+  const wire = new WireWriter((bytes) => sent.push(Buffer.from(bytes)), new BufferPool());
+  wire.parse('', 'COPY t FROM STDIN');
+  wire.openData();
+  wire.out.text('half a ro');
+  wire.finish();
+  const all = Buffer.concat(sent);
+  const copy = 1 + all.readInt32BE(1);
+  assert.deepEqual([...all.subarray(copy)], [0x66, 0, 0, 0, 5, 0, 0x53, 0, 0, 0, 4]);
 });
 
 test('an array of a type whose oid is above 2^31', () => {

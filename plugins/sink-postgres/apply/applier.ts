@@ -11,6 +11,7 @@ import { ddlFailure } from '../ddl/failure.ts';
 import { applyApart } from '../dead-letter/apart.ts';
 import { isRefusal } from '../dead-letter/refusal.ts';
 import { type BatchOptions, scriptBatch } from './batch-script.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { Exchange, type ExchangeResult } from './exchange.ts';
 import { Committed, failure, isWorthReplay, wrongCount } from './failure.ts';
 import { Script } from './script.ts';
@@ -33,17 +34,23 @@ export interface Applied {
   readonly insertLsn: bigint | null;
   readonly flushLsn: bigint | null;
 }
+interface RoundTrip {
+  readonly script: Script;
+  readonly exchange: Exchange;
+}
 const unknown: Applied = { insertLsn: null, flushLsn: null };
 
 /** More prepared statements than this are given back between two batches. */
 const maxPrepared = 2000;
+const maxShapes = 20_000;
 
 /** Applies batches in one session. After it threw, the session is of no more use. */
 export class Applier {
   readonly #session: ApplySession;
   readonly #options: ApplierOptions;
   readonly #trust = new Trust();
-  #shapes = new WeakMap<Relation, Shape>();
+  readonly #pool = new BufferPool();
+  #shapes = new Map<Relation, Shape>();
   #open = false;
 
   constructor(session: ApplySession, options: ApplierOptions) {
@@ -89,7 +96,7 @@ export class Applier {
     } catch (error) {
       throw ddlFailure(error, { table, lsn: formatLsn(lsn), connection: this.#options.name });
     }
-    this.#shapes = new WeakMap();
+    this.#shapes.clear();
     prepared.forget();
     await client.query('DEALLOCATE ALL');
   }
@@ -121,8 +128,8 @@ export class Applier {
     const { context, name, onMissing } = this.#options;
     await this.#learn(batch);
     if (!this.#open) {
-      const begin = new Script(this.#session.prepared);
-      this.#begin(begin);
+      const begin = this.#script('text');
+      this.#begin(begin.script);
       await this.#run(begin, { commit: Number.POSITIVE_INFINITY, position: -1 });
       this.#open = true;
     }
@@ -156,12 +163,13 @@ export class Applier {
   }
 
   async #tryAll(batch: StreamBatch, strict: boolean): Promise<Applied> {
-    const script = new Script(this.#session.prepared, batch.values === 'binary');
+    const first = this.#script(batch.values);
+    const { script } = first;
     this.#begin(script);
-    scriptBatch(script, batch.changes, this.#batchOptions(strict));
+    await this.#write(first, batch, strict);
     if (batch.boundary === null) {
       if (this.#open) script.control('RELEASE SAVEPOINT pgsluice_batch');
-      await this.#run(script, { commit: Number.POSITIVE_INFINITY, position: -1 });
+      await this.#run(first, { commit: Number.POSITIVE_INFINITY, position: -1 });
       this.#open = true;
       return unknown;
     }
@@ -169,11 +177,13 @@ export class Applier {
     const atOnce = !script.mustCheck;
     const position = script.steps;
     this.#position(script, batch);
-    if (!atOnce) await this.#run(script, { commit: Number.POSITIVE_INFINITY, position });
-    const last = atOnce ? script : new Script(this.#session.prepared);
-    const commit = last.steps;
-    last.control('COMMIT');
-    if (this.#session.tellsFlush) last.control('SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()');
+    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, position });
+    const last = atOnce ? first : this.#script('text');
+    const commit = last.script.steps;
+    last.script.control('COMMIT');
+    if (this.#session.tellsFlush) {
+      last.script.control('SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()');
+    }
     const result = await this.#run(last, { commit, position: atOnce ? position : -1 });
     this.#open = false;
     this.#trust.batchDone();
@@ -181,6 +191,25 @@ export class Applier {
     const [insert, flush] = result.row ?? [];
     if (!this.#session.tellsFlush || typeof insert !== 'string' || typeof flush !== 'string') return unknown;
     return { insertLsn: parseLsn(insert), flushLsn: parseLsn(flush) };
+  }
+
+  #script(values: StreamBatch['values']): RoundTrip {
+    const exchange = new Exchange(this.#session.client);
+    const options = { send: exchange.send, pool: this.#pool, binary: values === 'binary' };
+    return { exchange, script: new Script(this.#session.prepared, options) };
+  }
+
+  /** What cannot be written is an error of ours, perhaps with statements on their way: the round trip is ended first. */
+  async #write({ script, exchange }: RoundTrip, batch: StreamBatch, strict: boolean): Promise<void> {
+    try {
+      scriptBatch(script, batch.changes, this.#batchOptions(strict));
+    } catch (error) {
+      if (exchange.begun) {
+        script.finish();
+        await exchange.result.catch(() => {});
+      }
+      throw error;
+    }
   }
 
   #batchOptions(strict: boolean): BatchOptions {
@@ -219,9 +248,13 @@ export class Applier {
   }
 
   /** Runs a script and looks at every count. */
-  async #run(script: Script, at: { readonly commit: number; readonly position: number }): Promise<ExchangeResult> {
+  async #run(
+    { script, exchange }: RoundTrip,
+    at: { readonly commit: number; readonly position: number },
+  ): Promise<ExchangeResult> {
     const { debugValues } = this.#options.context;
-    const result = await Exchange.run(this.#session.client, script.messages()).catch((error: unknown) => {
+    script.finish();
+    const result = await exchange.result.catch((error: unknown) => {
       throw failure(error, script, { ...at, debugValues, name: this.#options.name });
     });
     this.#check(script, result);
@@ -253,12 +286,18 @@ export class Applier {
 
   /** Reads the target's catalog for relations that are new, in one round trip. */
   async #learn({ changes, values }: StreamBatch): Promise<void> {
+    // Those that the source replaced are not asked for again.
+    if (this.#shapes.size > maxShapes) this.#shapes.clear();
     const unseen = new Set<Relation>();
+    let last: Relation | null = null;
     for (const change of changes) {
       if (change.kind === 'message') continue;
       if (change.kind === 'truncate') {
         for (const relation of change.relations) if (!this.#shapes.has(relation)) unseen.add(relation);
-      } else if (!this.#shapes.has(change.relation)) unseen.add(change.relation);
+      } else if (change.relation !== last) {
+        last = change.relation;
+        if (!this.#shapes.has(last)) unseen.add(last);
+      }
     }
     if (unseen.size === 0) return;
     const tables = await readTargetTables(this.#session.client, [...unseen]);
@@ -273,7 +312,7 @@ export class Applier {
   async #rollback(): Promise<boolean> {
     const { client, prepared } = this.#session;
     // The target may have been altered: everything learnt of it is learnt again.
-    this.#shapes = new WeakMap();
+    this.#shapes.clear();
     prepared.forget();
     if (this.#open) {
       try {

@@ -1,7 +1,8 @@
-import type { Change, RowChange, TruncateChange } from '../../../core/api/change.ts';
+import type { Change, InsertChange, RowChange, TruncateChange } from '../../../core/api/change.ts';
 import type { Relation } from '../../../core/api/relation.ts';
-import { emitNet } from './emit-net.ts';
+import { emitInserts, emitNet, rowsOf } from './emit-net.ts';
 import { emitOne, emitOrdered } from './emit-ordered.ts';
+import { isInteger } from './key-order.ts';
 import { NetChange } from './net-change.ts';
 import type { Script } from './script.ts';
 import type { Shape } from './statements.ts';
@@ -59,6 +60,8 @@ function inRuns(script: Script, changes: readonly Change[], options: BatchOption
 interface Group {
   readonly shape: Shape;
   readonly changes: RowChange[];
+  /** Nothing but inserts: no key comes twice, or the target says so. */
+  inserts: boolean;
 }
 
 /** Tables are independent of each other; a truncate is a barrier for all. */
@@ -69,7 +72,11 @@ function byTable(script: Script, changes: readonly Change[], options: BatchOptio
     if (change.kind === 'truncate') {
       groups.flush();
       truncate(script, change, options);
-    } else groups.of(change.relation, options.shape).changes.push(change);
+    } else {
+      const group = groups.of(change.relation, options.shape);
+      group.changes.push(change);
+      if (change.kind !== 'insert') group.inserts = false;
+    }
   }
   groups.flush();
 }
@@ -94,7 +101,7 @@ class Groups {
       for (const [other, its] of this.#byRelation) if (its === group) this.#byRelation.delete(other);
       group = undefined;
     }
-    group ??= { shape, changes: [] };
+    group ??= { shape, changes: [], inserts: true };
     this.#byTable.set(shape.table.name, group);
     this.#byRelation.set(relation, group);
     return group;
@@ -122,6 +129,10 @@ function sameShape(a: Shape, b: Shape): boolean {
 function emitGroup(script: Script, group: Group, options: BatchOptions): void {
   const { shape, changes } = group;
   const trusted = !options.distrusted(shape.table.name);
+  if (shape.setWise && trusted && group.inserts) {
+    emitInserts(script, shape, rowsOf(changes as InsertChange[]));
+    return;
+  }
   if (shape.setWise && trusted) {
     const net = reduce(shape, changes, options.lenient);
     if (net !== null) {
@@ -136,7 +147,9 @@ function emitGroup(script: Script, group: Group, options: BatchOptions): void {
 function reduce(shape: Shape, changes: readonly RowChange[], lenient: boolean): NetChange | null {
   // A moved key as remove and insert would lose the columns that the stream does not fill.
   const moves = shape.table.more.length === 0;
-  const net = new NetChange(shape.key as readonly number[], { moves, lenient });
+  const key = shape.key as readonly number[];
+  const integer = shape.binary && key.length === 1 && isInteger(shape, key[0] as number);
+  const net = new NetChange(key, { moves, lenient, integer });
   for (const change of changes) if (!net.add(change)) return null;
   return net;
 }

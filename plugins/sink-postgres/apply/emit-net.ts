@@ -1,5 +1,5 @@
-import { type Cell, UNCHANGED } from '../../../core/api/change.ts';
-import { type ArrayOf, arrays, copyData } from './encode.ts';
+import { type Cell, type InsertChange, UNCHANGED } from '../../../core/api/change.ts';
+import { type ArrayOf, withArrays } from './encode.ts';
 import { inKeyOrder } from './key-order.ts';
 import { type NetChange, Remove, Write } from './net-change.ts';
 import { cellOf, cellsOf, isWhole, type Row, sizeOf } from './row.ts';
@@ -79,8 +79,9 @@ function emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted
   }
   const text = deleteSet(shape, key);
   for (const piece of pieces(keys)) {
-    const values = arrays(piece, arraysOf(shape, key), shape.binary);
-    script.once(text, values, { expected: counted ? piece.length : 'any', table });
+    withArrays(piece, arraysOf(shape, key), shape.binary, (values) =>
+      script.once(text, values, { expected: counted ? piece.length : 'any', table }),
+    );
   }
 }
 
@@ -103,9 +104,11 @@ function emitUpdates(script: Script, shape: Shape, net: NetChange, group: readon
   for (const piece of pieces(all)) {
     const keys = pick(net.keys, group.slice(from, from + piece.length));
     from += piece.length;
-    const values = arrays(piece, arraysOf(shape, set), shape.binary);
-    values.push(...arrays(keys, arraysOf(shape, key), shape.binary));
-    script.once(text, values, { expected: piece.length, table });
+    withArrays(piece, arraysOf(shape, set), shape.binary, (values) =>
+      withArrays(keys, arraysOf(shape, key), shape.binary, (found) =>
+        script.once(text, [...values, ...found], { expected: piece.length, table }),
+      ),
+    );
   }
 }
 
@@ -115,6 +118,10 @@ function emitUpsert(script: Script, shape: Shape, net: NetChange, i: number): vo
   const text = upsertRow(shape, keyFinder(shape, key, filled.length + 1));
   const values = [...cells(net.rows[i] as Row, filled), ...cells(net.keys[i] as Row, key)];
   script.row(text, values, 'any', { table: shape.table.name, change: null });
+}
+
+export function rowsOf(inserts: readonly InsertChange[]): Row[] {
+  return inserts.map((insert) => insert.wire ?? insert.after);
 }
 
 /** Whole rows, by COPY when there are enough of them. */
@@ -127,7 +134,7 @@ export function emitInserts(script: Script, shape: Shape, rows: readonly Row[]):
     return;
   }
   const text = copyRows(shape);
-  for (const piece of pieces(rows)) script.copy(text, copyData(piece, filled, shape.binary), table);
+  for (const piece of pieces(rows)) script.copy(text, piece, { filled, table });
   if (shape.binary) script.own(typesAsRead, typesRead(shape), table);
 }
 

@@ -8,7 +8,7 @@ import {
 } from '../../../core/api/change.ts';
 import { formatLsn } from '../../../core/api/lsn.ts';
 import { applyError } from './errors.ts';
-import { emitInserts, setWiseFrom } from './emit-net.ts';
+import { emitInserts, rowsOf, setWiseFrom } from './emit-net.ts';
 import type { Script } from './script.ts';
 import {
   column,
@@ -44,8 +44,7 @@ export function emitOrdered(
       let end = i + 1;
       while (changes[end]?.kind === 'insert') end++;
       if (end - i >= setWiseFrom) {
-        const rows = (changes.slice(i, end) as InsertChange[]).map((insert) => insert.wire ?? insert.after);
-        emitInserts(script, shape, rows);
+        emitInserts(script, shape, rowsOf(changes.slice(i, end) as InsertChange[]));
         i = end - 1;
         continue;
       }

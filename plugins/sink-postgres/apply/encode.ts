@@ -2,6 +2,7 @@ import { type Cell } from '../../../core/api/change.ts';
 import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { Row } from './row.ts';
+import type { WireWriter } from './wire.ts';
 
 const backslash = 0x5c;
 const quote = 0x22;
@@ -19,21 +20,20 @@ copyLetters[0x0d] = 0x72;
 /** Signature, flags and the length of an extension that is not there. */
 const copyHeader = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 
-/** Rows as COPY reads them, the columns at `filled` (ascending). */
-export function copyData(rows: readonly Row[], filled: readonly number[], binary: boolean): Buffer {
-  const out = new ByteWriter(1 << 16);
-  if (binary) out.copy(copyHeader, 0, copyHeader.length);
+/** Rows as COPY reads them, the columns at `filled` (ascending), in CopyData messages and CopyDone. */
+export function copyRows(wire: WireWriter, rows: readonly Row[], filled: readonly number[], binary: boolean): void {
+  const { out } = wire;
+  wire.openData();
+  if (binary) out.raw(copyHeader);
   for (const row of rows) {
     if (binary) copyBinaryRow(out, row, filled);
     else if (row instanceof WireRow) copyWireRow(out, row, filled);
     else copyCells(out, row as readonly Cell[], filled);
+    wire.nextRow();
   }
   // A trailer of -1 ends the binary form.
-  if (binary) {
-    out.byte(0xff);
-    out.byte(0xff);
-  }
-  return out.taken();
+  if (binary) out.int16(0xffff);
+  wire.closeData();
 }
 
 function copyWireRow(out: ByteWriter, row: WireRow, filled: readonly number[]): void {
@@ -84,12 +84,13 @@ function copyCell(cell: Cell): string {
 }
 
 function copyBinaryRow(out: ByteWriter, row: Row, filled: readonly number[]): void {
-  out.byte(filled.length >> 8);
-  out.byte(filled.length & 0xff);
+  out.int16(filled.length);
   if (!(row instanceof WireRow)) {
     for (const position of filled) binaryCell(out, row[position] as Cell);
     return;
   }
+  // Values take a byte more in the row than here, but for NULL, which takes three more here.
+  out.reserve(row.end - row.start + 3 * filled.length);
   let at = row.start;
   for (let i = 0, f = 0; f < filled.length; i++) {
     if (filled[f] === i) {
@@ -106,7 +107,7 @@ function wireValue(out: ByteWriter, row: WireRow, at: number): number {
     return at + 1;
   }
   const end = row.after(at);
-  out.copy(row.bytes, at + 1, end);
+  out.copy(row, at + 1, end);
   return end;
 }
 
@@ -125,9 +126,33 @@ export interface ArrayOf {
   readonly oid: number;
 }
 
-/** An array for each column, one element per row; row by row, as that is how the values lie in memory. */
-export function arrays(rows: readonly Row[], columns: readonly ArrayOf[], binary: boolean): Buffer[] {
-  const made = columns.map((column) => (binary ? new BinaryArray(column, rows.length) : new TextArray(column)));
+/** Memory of arrays that were sent. */
+const spare: ByteWriter[] = [];
+const spareCount = 64;
+const spareSize = 1 << 20;
+
+/**
+ * An array for each column, one element per row; row by row, as that is how the values lie in memory. `use` gets the bytes,
+ * which are written over afterwards.
+ */
+export function withArrays(
+  rows: readonly Row[],
+  columns: readonly ArrayOf[],
+  binary: boolean,
+  use: (arrays: Buffer[]) => void,
+): void {
+  const writers = columns.map(() => spare.pop() ?? new ByteWriter());
+  const made = columns.map((column, k) => {
+    const out = writers[k] as ByteWriter;
+    out.at = 0;
+    return binary ? new BinaryArray(out, column, rows.length) : new TextArray(out, column);
+  });
+  fill(rows, columns, made);
+  use(made.map((array) => array.end()));
+  for (const out of writers) if (spare.length < spareCount && out.buffer.length <= spareSize) spare.push(out);
+}
+
+function fill(rows: readonly Row[], columns: readonly ArrayOf[], made: readonly (BinaryArray | TextArray)[]): void {
   const last = Math.max(...columns.map(({ position }) => position));
   // oxlint-disable-next-line unicorn/no-new-array -- one entry per column, most of them empty
   const byPosition = new Array<BinaryArray | TextArray | undefined>(last + 1);
@@ -141,15 +166,15 @@ export function arrays(rows: readonly Row[], columns: readonly ArrayOf[], binary
       }
     } else for (let i = 0; i <= last; i++) byPosition[i]?.cell(row[i] as Cell);
   }
-  return made.map((array) => array.end());
 }
 
 /** An array literal (manual: "Array Input and Output Syntax"); values are always quoted, so none looks like NULL. */
 class TextArray {
-  readonly #out = new ByteWriter();
+  readonly #out: ByteWriter;
   readonly #delimiter: number;
 
-  constructor({ delimiter }: ArrayOf) {
+  constructor(out: ByteWriter, { delimiter }: ArrayOf) {
+    this.#out = out;
     this.#delimiter = delimiter.charCodeAt(0);
     this.#out.byte(0x7b);
   }
@@ -192,9 +217,10 @@ class TextArray {
 
 /** What array_recv reads: dimensions, whether there are NULLs, type of the elements, length and lower bound, elements. */
 class BinaryArray {
-  readonly #out = new ByteWriter();
+  readonly #out: ByteWriter;
 
-  constructor({ oid }: ArrayOf, length: number) {
+  constructor(out: ByteWriter, { oid }: ArrayOf, length: number) {
+    this.#out = out;
     // Oids are unsigned.
     for (const word of [length === 0 ? 0 : 1, 1, oid | 0]) this.#out.int32(word);
     if (length > 0) for (const word of [length, 1]) this.#out.int32(word);

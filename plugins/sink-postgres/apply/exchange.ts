@@ -2,7 +2,7 @@ import pg from 'pg';
 
 /** What of pg's connection an {@link Exchange} uses; undocumented there, so a test holds it to this. */
 interface Wire {
-  readonly stream: { write(data: Uint8Array): unknown };
+  readonly stream: { write(data: Uint8Array, done: () => void): unknown };
 }
 
 export interface ExchangeResult {
@@ -22,29 +22,52 @@ export class ExchangeError extends Error {
 }
 
 /**
- * One round trip of many statements: a prepared buffer of messages up to and with one Sync goes out, the answers are
- * counted. It is a "Submittable" of pg, which gives it the connection and calls its handlers.
+ * One round trip of many statements: messages up to and with one Sync go out piece by piece, the answers are counted. It is
+ * a "Submittable" of pg, which gives it the connection and calls its handlers.
  */
 export class Exchange {
-  readonly #messages: Buffer;
+  readonly #client: pg.Client;
+  #connection: Wire | null = null;
+  #begun = false;
+  /** Pieces from before pg gave the connection. */
+  #waiting: (readonly [bytes: Buffer, done: () => void])[] = [];
   readonly #counts: number[] = [];
   #row: (string | null)[] | null = null;
   #failed = false;
   readonly #done = Promise.withResolvers<ExchangeResult>();
 
-  constructor(messages: Buffer) {
-    this.#messages = messages;
+  constructor(client: pg.Client) {
+    this.#client = client;
+    // Whoever stops half way does not come to wait for it.
+    this.#done.promise.catch(() => {});
   }
 
-  /** Runs it. Rejects with {@link ExchangeError}; the session stays usable unless the socket is gone. */
-  static run(client: pg.Client, messages: Buffer): Promise<ExchangeResult> {
-    const exchange = new Exchange(messages);
-    client.query(exchange as unknown as pg.Submittable);
-    return exchange.#done.promise;
+  /** Something went out: it must be finished before the session is used for anything else. */
+  get begun(): boolean {
+    return this.#begun;
   }
+
+  /** After the piece with the Sync. Rejects with {@link ExchangeError}; the session stays usable unless the socket is gone. */
+  get result(): Promise<ExchangeResult> {
+    return this.#done.promise;
+  }
+
+  /** Sends the next piece; `done` when its memory is free again. */
+  readonly send = (bytes: Buffer, done: () => void): void => {
+    if (this.#connection !== null) {
+      this.#connection.stream.write(bytes, done);
+      return;
+    }
+    this.#waiting.push([bytes, done]);
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#client.query(this as unknown as pg.Submittable);
+  };
 
   submit(connection: Wire): void {
-    connection.stream.write(this.#messages);
+    this.#connection = connection;
+    for (const [bytes, done] of this.#waiting) connection.stream.write(bytes, done);
+    this.#waiting = [];
   }
 
   handleCommandComplete(message: { readonly text: string }): void {

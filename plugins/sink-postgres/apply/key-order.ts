@@ -4,6 +4,10 @@ import { column, type Shape } from './statements.ts';
 /** int8, int2, int4, oid. */
 const integers: ReadonlySet<number> = new Set([20, 21, 23, 26]);
 
+export function isInteger(shape: Shape, position: number): boolean {
+  return integers.has(column(shape.table, position).base);
+}
+
 /**
  * Puts numbers of rows into the order of their keys. Rows that are neighbours in an index then meet its pages, and mostly
  * those of the table, one after the other: on a table of 500,000 rows an UPDATE of 20,000 takes about a third less CPU.
@@ -11,17 +15,20 @@ const integers: ReadonlySet<number> = new Set([20, 21, 23, 26]);
  */
 export function inKeyOrder(shape: Shape, net: NetChange, at: number[]): number[] {
   const { first } = net;
-  const position = (shape.key as readonly number[])[0] as number;
-  if (!integers.has(column(shape.table, position).base)) {
+  if (!isInteger(shape, (shape.key as readonly number[])[0] as number)) {
     return at.sort((a, b) => ((first[a] as string) < (first[b] as string) ? -1 : 1));
   }
   const numbers = new Float64Array(net.size);
-  for (const i of at) numbers[i] = shape.binary ? fromBytes(first[i] as string) : Number(first[i]);
+  for (const i of at) {
+    const value = first[i] as string | number;
+    if (typeof value === 'number') numbers[i] = value;
+    else numbers[i] = shape.binary ? fromBytes(value) : Number(value);
+  }
   return at.sort((a, b) => (numbers[a] as number) - (numbers[b] as number));
 }
 
 /** Two's complement, big-endian, one byte per character. */
-function fromBytes(bytes: string): number {
+export function fromBytes(bytes: string): number {
   let value = (bytes.charCodeAt(0) << 24) >> 24;
   for (let i = 1; i < bytes.length; i++) value = value * 256 + bytes.charCodeAt(i);
   return value;

@@ -1,5 +1,5 @@
 import { type PartialTuple, type RowChange, type Tuple, UNCHANGED } from '../../../core/api/change.ts';
-import { cellOf, cellsOf, isWhole, type Row } from './row.ts';
+import { cellOf, cellsOf, integerOf, isWhole, type Row } from './row.ts';
 
 /**
  * The net change per key of one table: what a run of changes leaves to be done with each key. First `remove` is done,
@@ -16,7 +16,7 @@ const noRow: Row = [];
 export class NetChange {
   /** Positions of the key's columns. */
   readonly #key: readonly number[];
-  readonly #index = new Map<string, number>();
+  readonly #index = new Map<string | number, number>();
   /** Parallel arrays, one entry per key: no object per row. */
   readonly removes: Remove[] = [];
   readonly writes: Write[] = [];
@@ -24,17 +24,25 @@ export class NetChange {
   readonly rows: Row[] = [];
   /** A tuple that holds the key, for removes. */
   readonly keys: Row[] = [];
-  /** Its first key column as a cell. */
-  readonly first: string[] = [];
+  /** Its first key column as a cell, or as a number (see {@link integerOf}). */
+  readonly first: (string | number)[] = [];
 
   readonly #moves: boolean;
   readonly #lenient: boolean;
+  readonly #integer: boolean;
 
-  /** `moves`: a changed key may become a remove and an insert. `lenient`: a row that is missing is written anew. */
-  constructor(key: readonly number[], more: { readonly moves: boolean; readonly lenient: boolean }) {
+  /**
+   * `moves`: a changed key may become a remove and an insert. `lenient`: a row that is missing is written anew. `integer`:
+   * values are bytes, and the key is one integer column.
+   */
+  constructor(
+    key: readonly number[],
+    more: { readonly moves: boolean; readonly lenient: boolean; readonly integer: boolean },
+  ) {
     this.#key = key;
     this.#moves = more.moves;
     this.#lenient = more.lenient;
+    this.#integer = more.integer;
   }
 
   get size(): number {
@@ -127,6 +135,8 @@ export class NetChange {
   /** Number of the tuple's key, the next free one when it is new; -1 where a part of the key is not known. */
   #at(row: Row): number {
     const key = this.#key;
+    const number = this.#integer ? integerOf(row, key[0] as number) : null;
+    if (number !== null) return this.#numbered(number, number);
     const first = cellOf(row, key[0] as number);
     if (typeof first !== 'string') return -1;
     let text = first;
@@ -136,9 +146,13 @@ export class NetChange {
       // The lengths keep ('a', 'bc') from ('ab', 'c'), in text as in bytes.
       text = `${text}${cell}:${cell.length}`;
     }
-    const known = this.#index.get(text);
+    return this.#numbered(text, first);
+  }
+
+  #numbered(key: string | number, first: string | number): number {
+    const known = this.#index.get(key);
     if (known !== undefined) return known;
-    this.#index.set(text, this.size);
+    this.#index.set(key, this.size);
     this.first[this.size] = first;
     return this.size;
   }

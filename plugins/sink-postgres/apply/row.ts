@@ -1,5 +1,5 @@
 import { type Cell, type PartialTuple, UNCHANGED, type Unchanged } from '../../../core/api/change.ts';
-import { WireRow } from '../../../core/api/wire-row.ts';
+import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
 
 /** A row to write: as it came, or as the transforms made it. */
 export type Row = WireRow | PartialTuple;
@@ -23,4 +23,46 @@ export function sizeOf(row: Row): number {
   let size = 0;
   for (const cell of row) size += typeof cell === 'string' ? cell.length : 4;
   return size;
+}
+
+/**
+ * An integer of two, four or eight bytes as a number, where that is exact; null otherwise. A number is a far cheaper key of
+ * a Map than a string that has to be made first. Each value has one form only: as a number or, beyond 2^53, as bytes.
+ */
+export function integerOf(row: Row, position: number): number | null {
+  if (!(row instanceof WireRow)) {
+    const cell = row[position];
+    return typeof cell === 'string' ? integerOfBytes(cell) : null;
+  }
+  const { view } = row;
+  let at = row.start;
+  for (let i = 0; i < position; i++) at = row.after(at);
+  if (row.bytes[at] !== WireKind.binary) return null;
+  switch (view.getInt32(at + 1)) {
+    case 4:
+      return view.getInt32(at + 5);
+    case 2:
+      return view.getInt16(at + 5);
+    case 8:
+      return exact(view.getInt32(at + 5), view.getUint32(at + 9));
+    default:
+      return null;
+  }
+}
+
+/** One byte per character. */
+function integerOfBytes(bytes: string): number | null {
+  if (bytes.length === 8) return exact(word(bytes, 0), word(bytes, 4) >>> 0);
+  if (bytes.length === 4) return word(bytes, 0);
+  return bytes.length === 2 ? (word(bytes, -2) << 16) >> 16 : null;
+}
+
+function word(bytes: string, at: number): number {
+  const high = at < 0 ? 0 : (bytes.charCodeAt(at) << 24) | (bytes.charCodeAt(at + 1) << 16);
+  return high | (bytes.charCodeAt(at + 2) << 8) | bytes.charCodeAt(at + 3);
+}
+
+function exact(high: number, low: number): number | null {
+  const value = high * 0x1_0000_0000 + low;
+  return Number.isSafeInteger(value) ? value : null;
 }

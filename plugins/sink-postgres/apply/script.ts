@@ -1,5 +1,8 @@
 import type { Change } from '../../../core/api/change.ts';
-import { WireWriter } from './wire.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { copyRows } from './encode.ts';
+import type { Row } from './row.ts';
+import { type Send, WireWriter } from './wire.ts';
 
 /** Statements prepared in a session, by text. Names are never used twice in one session. */
 export class Prepared {
@@ -35,9 +38,16 @@ export interface StepOrigin {
   readonly change: Change | null;
 }
 
-/** The statements of one round trip, and how many rows each must touch. */
+/** Where the messages of a script go, and whether values of rows are bytes, one character each. */
+export interface ScriptOptions {
+  readonly send: Send;
+  readonly pool?: BufferPool;
+  readonly binary?: boolean;
+}
+
+/** The statements of one round trip, and how many rows each must touch. They go out while the rest is written. */
 export class Script {
-  readonly #writer = new WireWriter();
+  readonly #writer: WireWriter;
   readonly #prepared: Prepared;
   readonly #binary: boolean;
   /** One per Execute; -1: any. */
@@ -46,10 +56,10 @@ export class Script {
   readonly tables: string[] = [];
   readonly changes: (Change | null)[] = [];
 
-  /** `binary`: values of rows are bytes, one character each. */
-  constructor(prepared: Prepared, binary = false) {
+  constructor(prepared: Prepared, { send, pool, binary }: ScriptOptions) {
     this.#prepared = prepared;
-    this.#binary = binary;
+    this.#writer = new WireWriter(send, pool ?? new BufferPool());
+    this.#binary = binary === true;
   }
 
   /** True when a step's count has to be looked at before the transaction may be committed. */
@@ -93,16 +103,17 @@ export class Script {
     this.#step('any', table, null);
   }
 
-  /** COPY … FROM STDIN with its data. */
-  copy(text: string, data: Buffer, table: string): void {
+  /** COPY … FROM STDIN with its rows, the columns at `filled`. */
+  copy(text: string, rows: readonly Row[], of: { readonly filled: readonly number[]; readonly table: string }): void {
     this.#writer.parse('', text);
     this.#writer.run('', [], false);
-    this.#writer.copy(data);
-    this.#step('any', table, null);
+    copyRows(this.#writer, rows, of.filled, this.#binary);
+    this.#step('any', of.table, null);
   }
 
-  messages(): Buffer {
-    return this.#writer.finish();
+  /** What is left goes out, with a Sync behind it. */
+  finish(): void {
+    this.#writer.finish();
   }
 
   #step(expected: Expectation, table: string, change: Change | null): void {

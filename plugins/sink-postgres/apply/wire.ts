@@ -1,116 +1,152 @@
-import { writeLatin1 } from './byte-writer.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { ByteWriter } from './byte-writer.ts';
 
 const executeAndNext = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 const sync = Buffer.from([0x53, 0, 0, 0, 4]);
 const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
-/** A CopyData message this large is split: the server reads each as a whole. */
-const copyPiece = 1 << 20;
+/** CopyFail with an empty reason. */
+const copyFail = Buffer.from([0x66, 0, 0, 0, 5, 0]);
+/** The size of a CopyData message: the server reads each as a whole. */
+const copyPiece = 1 << 16;
+/** One row may be larger; from here on it is divided. */
+const largestPiece = 1 << 20;
+/** Bytes after which what is written is handed on. */
+const handOnFrom = 128 * 1024;
+
+/** Takes bytes to the server; `done` is called when the memory may be written again. */
+export type Send = (bytes: Buffer, done: () => void) => void;
 
 /**
- * Frontend messages of the extended protocol, written one behind the other into one buffer (manual: "Message Formats").
- * pg's own serializer makes a buffer per message; for tens of thousands of rows in one round trip this is cheaper.
+ * Frontend messages of the extended protocol, written one behind the other (manual: "Message Formats"). pg's own serializer
+ * makes a buffer per message; for tens of thousands of rows in one round trip this is cheaper. They are handed on piece by
+ * piece, so that the server works while the rest is written.
  */
 export class WireWriter {
-  #buffer: Buffer = Buffer.allocUnsafe(1 << 16);
-  #at = 0;
+  /** Rows of a COPY are written here, between {@link openData} and {@link closeData}. */
+  readonly out: ByteWriter;
+  readonly #send: Send;
+  readonly #pool: BufferPool;
+  #copying = false;
+  /** Where the message in hand has its length; 0: none is open. */
+  #start = 0;
 
-  get bytes(): number {
-    return this.#at;
+  constructor(send: Send, pool: BufferPool) {
+    this.#send = send;
+    this.#pool = pool;
+    this.out = new ByteWriter(0);
+    this.out.use(pool.take());
   }
 
   /** Parse; parameter types are left to the server. */
   parse(name: string, text: string): void {
-    const start = this.#open(0x50, (name.length + text.length) * 3 + 4);
+    this.#open(0x50);
     this.#cstring(name);
     this.#cstring(text);
-    this.#int16(0);
-    this.#close(start);
+    this.out.int16(0);
+    this.#close();
   }
 
   /** Bind to the unnamed portal, all values in one format, and Execute. In binary a string is one byte per character. */
   run(statement: string, values: readonly (string | Buffer | null)[], binary: boolean): void {
-    const start = this.#open(0x42, statement.length * 3 + 16);
-    this.#buffer[this.#at++] = 0;
+    const { out } = this;
+    this.#open(0x42);
+    out.byte(0);
     this.#cstring(statement);
-    this.#int16(binary ? 1 : 0);
-    if (binary) this.#int16(1);
-    this.#int16(values.length);
-    for (const value of values) {
-      if (typeof value === 'string') this.#value(value, binary);
-      else this.#bytes(value);
+    out.int16(binary ? 1 : 0);
+    if (binary) out.int16(1);
+    out.int16(values.length);
+    for (const value of values) this.#value(value, binary);
+    out.int16(0);
+    this.#close();
+    out.raw(executeAndNext);
+    this.#handOn();
+  }
+
+  /**
+   * Begins a CopyData message; what is written to {@link out} is its content. The server ignores all of it when the COPY
+   * has failed before (manual: "COPY Operations").
+   */
+  openData(): void {
+    this.#copying = true;
+    this.#open(0x64);
+  }
+
+  /** Between two rows: begins another message when this one is large enough. */
+  nextRow(): void {
+    const size = this.out.at - this.#start;
+    if (size < copyPiece) return;
+    if (size > largestPiece) this.#divide();
+    this.#close();
+    this.#handOn();
+    this.#open(0x64);
+  }
+
+  closeData(): void {
+    this.#close();
+    this.out.raw(copyDone);
+    this.#copying = false;
+    this.#handOn();
+  }
+
+  /** All that is written goes out, with a Sync behind it. */
+  finish(): void {
+    const { out } = this;
+    if (this.#copying) {
+      // Given up in the middle: what is not closed was not handed on.
+      out.at = this.#start - 1;
+      out.raw(copyFail);
     }
-    this.#reserve(16);
-    this.#int16(0);
-    this.#close(start);
-    this.#raw(executeAndNext);
+    out.raw(sync);
+    const { buffer } = out;
+    this.#send(out.taken(), () => this.#pool.give(buffer));
   }
 
-  /** What COPY … FROM STDIN reads. The server ignores all of it when the COPY has failed before (manual: "COPY Operations"). */
-  copy(bytes: Buffer): void {
-    for (let from = 0; from < bytes.length; from += copyPiece) {
-      const piece = bytes.subarray(from, from + copyPiece);
-      const start = this.#open(0x64, piece.length);
-      piece.copy(this.#buffer, this.#at);
-      this.#at += piece.length;
-      this.#close(start);
+  #handOn(): void {
+    const { out } = this;
+    if (out.at < handOnFrom) return;
+    const { buffer } = out;
+    this.#send(out.taken(), () => this.#pool.give(buffer));
+    out.use(this.#pool.take());
+    out.at = 0;
+  }
+
+  /** What was written into the open message, as messages that the server can take one by one; the last is open. */
+  #divide(): void {
+    const { out } = this;
+    const content = Buffer.from(out.buffer.subarray(this.#start + 4, out.at));
+    out.at = this.#start - 1;
+    for (let from = 0; from < content.length; from += copyPiece) {
+      if (from > 0) this.#close();
+      this.#handOn();
+      this.#open(0x64);
+      out.raw(content.subarray(from, from + copyPiece));
     }
-    this.#raw(copyDone);
   }
 
-  /** Everything written, with a Sync behind it. The writer is empty afterwards. */
-  finish(): Buffer {
-    this.#raw(sync);
-    const all = this.#buffer.subarray(0, this.#at);
-    this.#buffer = Buffer.allocUnsafe(1 << 16);
-    this.#at = 0;
-    return all;
+  #value(value: string | Buffer | null, binary: boolean): void {
+    const { out } = this;
+    if (value === null) return out.int32(-1);
+    const start = out.at;
+    out.int32(0);
+    if (typeof value !== 'string') out.raw(value);
+    else if (binary) out.latin1(value);
+    else out.text(value);
+    out.view.setInt32(start, out.at - start - 4);
   }
 
-  #bytes(value: Buffer | null): void {
-    this.#reserve(4 + (value?.length ?? 0));
-    this.#at = this.#buffer.writeInt32BE(value?.length ?? -1, this.#at);
-    if (value !== null) this.#at += value.copy(this.#buffer, this.#at);
+  #open(type: number): void {
+    const { out } = this;
+    out.byte(type);
+    this.#start = out.at;
+    out.int32(0);
   }
 
-  #value(value: string, binary: boolean): void {
-    // Three bytes per UTF-16 unit are the most that UTF-8 takes; long values are measured rather than over-allocated.
-    this.#reserve(4 + (value.length < 4096 ? value.length * 3 : Buffer.byteLength(value)));
-    const at = this.#at + 4;
-    const length = binary ? writeLatin1(this.#buffer, value, at) : this.#buffer.write(value, at);
-    this.#buffer.writeInt32BE(length, this.#at);
-    this.#at += 4 + length;
-  }
-
-  #open(type: number, atLeast: number): number {
-    this.#reserve(atLeast + 16);
-    this.#buffer[this.#at] = type;
-    this.#at += 5;
-    return this.#at - 4;
-  }
-
-  #close(start: number): void {
-    this.#buffer.writeInt32BE(this.#at - start, start);
+  #close(): void {
+    this.out.view.setInt32(this.#start, this.out.at - this.#start);
   }
 
   #cstring(text: string): void {
-    this.#at += this.#buffer.write(text, this.#at);
-    this.#buffer[this.#at++] = 0;
-  }
-
-  #int16(value: number): void {
-    this.#at = this.#buffer.writeUInt16BE(value, this.#at);
-  }
-
-  #raw(bytes: Buffer): void {
-    this.#reserve(bytes.length);
-    bytes.copy(this.#buffer, this.#at);
-    this.#at += bytes.length;
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes));
-    this.#buffer.copy(larger, 0, 0, this.#at);
-    this.#buffer = larger;
+    this.out.text(text);
+    this.out.byte(0);
   }
 }

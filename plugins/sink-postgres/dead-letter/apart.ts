@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { Change, RowChange } from '../../../core/api/change.ts';
 import type { DeadLetters, Refused } from '../../../core/api/dead-letter.ts';
 import { Exchange, ExchangeError, type ExchangeResult } from '../apply/exchange.ts';
@@ -67,7 +68,8 @@ async function part(
   options: ApartOptions,
 ): Promise<Failed | null> {
   const { client, prepared } = options.session;
-  const script = new Script(prepared);
+  const exchange = new Exchange(client);
+  const script = new Script(prepared, { send: exchange.send });
   script.control('SAVEPOINT pgsluice_part');
   const starts: number[] = [];
   for (let k = at; k < end; k++) {
@@ -75,11 +77,17 @@ async function part(
     try {
       options.emit(script, changes[k] as Change);
     } catch (error) {
+      const refused = refusal(error, changes[k] as Change);
+      if (exchange.begun) {
+        script.finish();
+        await exchange.result.catch(() => {});
+        await backToPart(client);
+      }
       await forget(options.session);
-      return { at: k, error: refusal(error, changes[k] as Change) };
+      return { at: k, error: refused };
     }
   }
-  const outcome = await attempt(script, options);
+  const outcome = await attempt({ script, exchange }, options);
   if (outcome === null) {
     await client.query('RELEASE SAVEPOINT pgsluice_part');
     return null;
@@ -87,21 +95,26 @@ async function part(
   const k = starts.findLastIndex((start) => start <= outcome.step);
   if (k === -1) throw outcome.error;
   const error = refusal(outcome.error, changes[at + k] as Change);
-  await client.query('ROLLBACK TO SAVEPOINT pgsluice_part');
-  await client.query('RELEASE SAVEPOINT pgsluice_part');
+  await backToPart(client);
   await forget(options.session);
   return { at: at + k, error };
 }
 
+async function backToPart(client: pg.Client): Promise<void> {
+  await client.query('ROLLBACK TO SAVEPOINT pgsluice_part');
+  await client.query('RELEASE SAVEPOINT pgsluice_part');
+}
+
 /** One round trip. Null: all went well; else the first step that did not. */
 async function attempt(
-  script: Script,
+  { script, exchange }: { readonly script: Script; readonly exchange: Exchange },
   options: ApartOptions,
 ): Promise<{ readonly step: number; readonly error: unknown } | null> {
-  const { session, name, debugValues } = options;
+  const { name, debugValues } = options;
   let result: ExchangeResult;
   try {
-    result = await Exchange.run(session.client, script.messages());
+    script.finish();
+    result = await exchange.result;
   } catch (error) {
     const step = error instanceof ExchangeError ? error.index : -1;
     const at = { commit: Number.POSITIVE_INFINITY, position: -1 };
