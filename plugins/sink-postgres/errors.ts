@@ -91,7 +91,8 @@ export const bulkErrors = {
   PGS3022: {
     title: 'Foreign key has orphans',
     cause: 'Rows of the target refer to rows that are not there, as a filter or a missing table leaves them out.',
-    remedy: 'Filter both tables alike, or drop the foreign key in the target with `dependents: cascade`.',
+    remedy:
+      'The query in the message lists them. Filter both tables alike, or give the foreign key up with `dependents: cascade`.',
     exit: 1,
     retry: 'never',
   },

@@ -38,7 +38,7 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
   const waiting = await buildForeignKeys(
-    { builder, plans: more.plans, dependents, log: context.log, caughtUp: more.caughtUp },
+    { builder, plans: more.plans, dependents, context, caughtUp: more.caughtUp },
     signal,
   );
   if (waiting.length > 0) {
@@ -84,7 +84,7 @@ export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Pro
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
-  await buildForeignKeys({ builder, plans: [], dependents: 'error', log: context.log, caughtUp: true }, signal);
+  await buildForeignKeys({ builder, plans: [], dependents: 'error', context, caughtUp: true }, signal);
   await enableTriggers(builder, signal);
   return true;
 }

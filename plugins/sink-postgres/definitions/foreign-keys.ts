@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { failpoint } from '../../../core/api/failpoint.ts';
-import type { Logger } from '../../../core/api/context.ts';
+import type { PluginContext } from '../../../core/api/context.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { relationName } from '../../../core/api/relation.ts';
 import { bulkError } from '../errors.ts';
@@ -10,6 +10,7 @@ import { descendantsOf, readTree } from '../schema/tree.ts';
 import { settle } from '../semaphore.ts';
 import { type TableState, readTables } from '../state.ts';
 import { type Builder, type Definition, markDefinition, openDefinitions, runAll, step } from './build.ts';
+import { findOrphans } from './orphans.ts';
 import type { DefinitionStatus } from './save.ts';
 
 /**
@@ -45,7 +46,7 @@ interface ForeignKeyMore {
   readonly builder: Builder;
   readonly plans: readonly TablePlan[];
   readonly dependents: 'error' | 'cascade';
-  readonly log: Logger;
+  readonly context: PluginContext;
   /** The stream has caught up: what waited for that is checked now. */
   readonly caughtUp: boolean;
 }
@@ -96,6 +97,7 @@ interface Key {
   readonly partitioned: boolean;
   readonly columns: readonly string[];
   readonly refTable: string;
+  readonly refPartitioned: boolean;
   readonly refColumns: readonly string[];
 }
 
@@ -118,6 +120,7 @@ async function judge(client: pg.Client, more: ForeignKeyMore, open: readonly Def
   };
   return open.map((definition) => {
     const { columns, refColumns } = columnsOf(definition.constraint!);
+    const parent = tree.get(Number(definition.refRelid));
     const sides = [
       { relid: Number(definition.relid), columns },
       { relid: Number(definition.refRelid), columns: refColumns },
@@ -137,7 +140,8 @@ async function judge(client: pg.Client, more: ForeignKeyMore, open: readonly Def
       partitioned: tree.get(Number(definition.relid))?.partitioned === true,
       columns,
       refColumns,
-      refTable: tree.get(Number(definition.refRelid))?.sql ?? '',
+      refTable: parent?.sql ?? '',
+      refPartitioned: parent?.partitioned === true,
     };
   });
 }
@@ -184,37 +188,33 @@ async function validate(client: pg.Client, definition: Definition): Promise<Defi
   return 'built';
 }
 
-/** A check that fails (23503) tells how many rows have no partner; with `dependents: cascade` the key is given up instead. */
+/** A check that fails (23503) names the rows that have no partner; with `dependents: cascade` the key is given up instead. */
 async function orphansNamed(more: ForeignKeyMore, key: Key, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     const known = fromPg(error, {});
     if (known.where.sqlstate !== '23503') throw error;
-    const count = await more.builder.sessions.query((client) => countOrphans(client, key));
+    const { sessions, owner } = more.builder;
     const { definition } = key;
-    const text = `${count} rows of ${definition.table} (${key.columns.join(', ')}) refer to no row of ${key.refTable} (${key.refColumns.join(', ')})`;
+    const reference = { ...key, name: definition.name, table: definition.table, constraint: definition.constraint! };
+    // Where they cannot be looked for, the server's refusal says what is known.
+    const orphans = await sessions
+      .query((client) => findOrphans(client, reference, more.context.debugValues))
+      .catch(() => {
+        throw error;
+      });
+    const text = `${orphans.text}; all of them: ${orphans.query}`;
     if (more.dependents === 'error') {
       throw bulkError('PGS3022', `foreign key ${definition.name}: ${text}`, {
         where: { table: definition.table, object: definition.name, sqlstate: '23503' },
         cause: error,
       });
     }
-    more.log.log('warn', 'foreign-key-dropped', `foreign key ${definition.name} is not made: ${text}`);
-    await more.builder.sessions.transaction(async (client) => {
+    more.context.log.log('warn', 'foreign-key-dropped', `foreign key ${definition.name} is not made: ${text}`);
+    await sessions.transaction(async (client) => {
       await client.query(`ALTER TABLE ${definition.table} DROP CONSTRAINT IF EXISTS ${quoteIdent(definition.name)}`);
-      await markDefinition(client, more.builder.owner, definition, 'built');
+      await markDefinition(client, owner, definition, 'built');
     });
   }
-}
-
-async function countOrphans(client: pg.Client, key: Key): Promise<string> {
-  const present = key.columns.map((name) => `c.${quoteIdent(name)} IS NOT NULL`).join(' AND ');
-  const equal = key.columns
-    .map((name, i) => `p.${quoteIdent(key.refColumns[i]!)} = c.${quoteIdent(name)}`)
-    .join(' AND ');
-  const { rows } = await client.query<{ count: string }>(
-    `SELECT count(*) AS count FROM ${key.definition.table} c WHERE ${present} AND NOT EXISTS (SELECT FROM ${key.refTable} p WHERE ${equal})`,
-  );
-  return rows[0]!.count;
 }
