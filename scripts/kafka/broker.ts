@@ -1,20 +1,23 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { cp, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from '../../core/servers/free-port.ts';
 import { watch } from '../../core/servers/watchdog.ts';
+import { takesPart } from './ready.ts';
 import { cacheFolder, classPath, resolveKafka } from './resolve.ts';
 
 const run = promisify(execFile);
 const small = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData'];
 
 export interface BrokerSettings {
-  /** Lines of server.properties on top of ours; `{port}` and `{controller}` in a value are ports of the node. */
+  /**
+   * Lines of server.properties on top of ours. `{port}` and `{controller}` in a value are ports of the node, and so is any other
+   * name in braces, see {@link LocalBroker.ports}.
+   */
   readonly properties?: Readonly<Record<string, string>>;
   /** `SCRAM-SHA-256=[name=…,password=…]`, made before the first start. */
   readonly scram?: readonly string[];
@@ -23,31 +26,40 @@ export interface BrokerSettings {
 /** One Kafka node (KRaft, broker and controller in one) on the loopback interface; ends with this process, however that ends. */
 export class LocalBroker implements AsyncDisposable {
   readonly version: string;
-  readonly port: number;
+  /** By name, as the settings have them. */
+  readonly ports: ReadonlyMap<string, number>;
   readonly #directory: string;
   readonly #classPath: string;
   #process: ChildProcess | null = null;
   #watchdog: ChildProcess | null = null;
 
-  private constructor(at: { version: string; port: number; directory: string; classPath: string }) {
+  private constructor(at: { version: string; ports: Map<string, number>; directory: string; classPath: string }) {
     this.version = at.version;
-    this.port = at.port;
+    this.ports = at.ports;
     this.#directory = at.directory;
     this.#classPath = at.classPath;
   }
 
   static async start(version: string, settings: BrokerSettings = {}): Promise<LocalBroker> {
     const path = await classPath(await resolveKafka(version));
-    const directory = await mkdtemp(join(tmpdir(), 'pgsluice-kafka-'));
-    const broker = new LocalBroker({ version, port: await freePort(), directory, classPath: path });
-    try {
-      await broker.#format(settings);
-      await broker.startAgain();
-    } catch (error) {
-      await broker.remove();
-      throw error;
+    for (let tries = 3; ; tries--) {
+      const directory = await mkdtemp(join(tmpdir(), 'pgsluice-kafka-'));
+      const broker = new LocalBroker({ version, ports: await freePorts(settings), directory, classPath: path });
+      try {
+        await broker.#format(settings);
+        await broker.startAgain();
+        return broker;
+      } catch (error) {
+        const ended = broker.#process !== null && broker.#process.exitCode !== null;
+        await broker.remove();
+        // A node needs seconds until it listens: somebody else may have taken a port that was free. It does not say why it ends.
+        if (tries === 1 || !ended) throw error;
+      }
     }
-    return broker;
+  }
+
+  get port(): number {
+    return this.ports.get('port') as number;
   }
 
   get address(): string {
@@ -58,7 +70,7 @@ export class LocalBroker implements AsyncDisposable {
     return this.#process?.pid ?? null;
   }
 
-  /** Starts the node on the data that is there and waits until it takes connections. */
+  /** Starts the node on the data that is there and waits until it takes part in its cluster. */
   async startAgain(): Promise<void> {
     const log = await open(join(this.#directory, 'broker.log'), 'a');
     const child = spawn('java', [...small, '-cp', this.#classPath, 'kafka.Kafka', this.#properties], {
@@ -115,13 +127,12 @@ export class LocalBroker implements AsyncDisposable {
   }
 
   async #format(settings: BrokerSettings): Promise<void> {
-    const controller = await freePort();
     const lines: Record<string, string> = {
       'process.roles': 'broker,controller',
       'node.id': '1',
-      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+      'controller.quorum.voters': '1@127.0.0.1:{controller}',
       'controller.listener.names': 'CONTROLLER',
-      listeners: `PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:${controller}`,
+      listeners: 'PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}',
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
       'log.dirs': join(this.#directory, 'data'),
       'num.partitions': '3',
@@ -138,10 +149,7 @@ export class LocalBroker implements AsyncDisposable {
       'broker.session.timeout.ms': '3000',
       ...settings.properties,
     };
-    const text = Object.entries(lines).map(
-      ([name, value]) =>
-        `${name}=${value.replaceAll('{port}', String(this.port)).replaceAll('{controller}', String(controller))}\n`,
-    );
+    const text = Object.entries(lines).map(([name, value]) => `${name}=${this.#withPorts(value)}\n`);
     await writeFile(this.#properties, text.join(''));
     const data = join(this.#directory, 'data');
     // What formatting writes is the same for every node without users: once per release is enough.
@@ -151,35 +159,46 @@ export class LocalBroker implements AsyncDisposable {
     const scram = (settings.scram ?? []).flatMap((user) => ['--add-scram', user]);
     const args = ['format', '-t', id, '-c', this.#properties, ...scram];
     await this.tool('kafka.tools.StorageTool', args);
-    if (settings.scram === undefined) await cp(data, formatted, { recursive: true, force: true });
+    if (settings.scram === undefined) await keep(data, formatted);
+  }
+
+  #withPorts(value: string): string {
+    return value.replaceAll(named, (_, name: string) => String(this.ports.get(name)));
   }
 
   async #ready(child: ChildProcess): Promise<void> {
     const deadline = Date.now() + 60_000;
-    while (!(await this.#answers())) {
-      if (child.exitCode !== null || Date.now() > deadline) {
+    const others = [...this.ports.values()].filter((port) => port !== this.port);
+    while (!(await takesPart([this.port, ...others]))) {
+      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
         const log = await readFile(join(this.#directory, 'broker.log'), 'utf8');
         throw new Error(`the broker did not start:\n${log.slice(-3000)}`);
       }
       await sleep(100);
     }
   }
-
-  /** A TCP connection is enough: the node listens once it has joined the cluster. */
-  #answers(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = createConnection({ host: '127.0.0.1', port: this.port });
-      const end = (answer: boolean) => {
-        socket.destroy();
-        resolve(answer);
-      };
-      socket.once('connect', () => end(true));
-      socket.once('error', () => end(false));
-    });
-  }
 }
 
-/** Whether there was a formatted folder to copy. The last file that formatting writes must be in it. */
+/** A port in a value of the settings. */
+const named = /\{(\w+)\}/g;
+
+async function freePorts({ properties = {} }: BrokerSettings): Promise<Map<string, number>> {
+  const ports = new Map<string, number>();
+  const names = Object.values(properties).flatMap((value) =>
+    [...value.matchAll(named)].map(([, name]) => name as string),
+  );
+  for (const name of new Set(['port', 'controller', ...names])) ports.set(name, await freePort());
+  return ports;
+}
+
+/** Keeps a formatted folder for nodes to come. Several processes may do so at once: the first gives it its name, whole. */
+async function keep(data: string, to: string): Promise<void> {
+  const fresh = `${to}.${process.pid}`;
+  await cp(data, fresh, { recursive: true });
+  await rename(fresh, to).catch(() => rm(fresh, { recursive: true, force: true }));
+}
+
+/** Whether there was a formatted folder to copy. */
 async function copied(from: string, to: string): Promise<boolean> {
   try {
     await readFile(join(from, 'meta.properties'));

@@ -15,6 +15,8 @@ type Delivery = 'at_least_once' | 'exactly_once';
 
 interface Writing {
   readonly child: ChildProcess;
+  /** Exit code, null where it was killed. Asked for at the start: it may be over before somebody waits. */
+  readonly exit: Promise<number | null>;
   /** Last transaction that the child called durable. */
   durable: number;
   readonly errors: string[];
@@ -22,7 +24,8 @@ interface Writing {
 
 function write(args: readonly (string | number)[]): Writing {
   const child = spawn(process.execPath, [script, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const writing: Writing = { child, durable: 0, errors: [] };
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  const writing: Writing = { child, exit, durable: 0, errors: [] };
   let rest = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString()).split('\n');
@@ -34,10 +37,17 @@ function write(args: readonly (string | number)[]): Writing {
   return writing;
 }
 
+function over({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
 async function reaches(writing: Writing, transaction: number): Promise<void> {
-  while (writing.durable < transaction && writing.child.exitCode === null) {
+  while (writing.durable < transaction && !over(writing.child)) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  if (writing.durable >= transaction) return;
+  // What it wrote last is read before its pipes close.
+  await writing.exit;
   assert.ok(writing.durable >= transaction, `ended at ${writing.durable}: ${writing.errors.join('')}`);
 }
 
@@ -66,10 +76,10 @@ if (await ownBrokersAvailable()) {
         await reaches(writing, kill * step - 5);
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
         writing.child.kill('SIGKILL');
-        await once(writing.child, 'exit');
+        await writing.exit;
       }
       const writing = write([pipeline, broker.address, client, 'exactly_once', last]);
-      const [code] = (await once(writing.child, 'exit')) as [number];
+      const code = await writing.exit;
       assert.equal(code, 0, writing.errors.join(''));
       verify(await readAll([broker.address], [`${pipeline}.public.notes`]), last, true);
     });
@@ -84,7 +94,7 @@ if (await ownBrokersAvailable()) {
           await broker.stop('SIGKILL');
           await broker.startAgain();
         }
-        const [code] = (await once(writing.child, 'exit')) as [number];
+        const code = await writing.exit;
         assert.equal(code, 0, writing.errors.join(''));
         assert.notEqual(writing.errors.length, 0, 'the writer never met an error');
         verify(await readAll([broker.address], [`${pipeline}.public.notes`]), last, delivery === 'exactly_once');

@@ -4,9 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import kafkajs from 'kafkajs';
-import { freePort } from '../../core/servers/free-port.ts';
 import { cli, pipelineFile } from '../support/cli.ts';
-import { ownBroker, ownBrokersAvailable, testAdmin } from '../support/kafka.ts';
+import { allow, ownBroker, ownBrokersAvailable, testAdmin } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
@@ -28,14 +27,13 @@ function token(of: string, forSeconds: number): string {
 
 if (await ownBrokersAvailable()) {
   const postgres = await server(17);
-  const sasl = await freePort();
   const login =
     'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";';
   const validator =
     'org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler';
   const broker = await ownBroker(undefined, {
     properties: {
-      listeners: `PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:${sasl},CONTROLLER://127.0.0.1:{controller}`,
+      listeners: 'PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}',
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT',
       'inter.broker.listener.name': 'PLAINTEXT',
       'sasl.enabled.mechanisms': 'OAUTHBEARER,PLAIN',
@@ -47,6 +45,7 @@ if (await ownBrokersAvailable()) {
       'super.users': 'User:ANONYMOUS;User:boss',
     },
   });
+  const sasl = broker.ports.get('sasl') as number;
   const open = `brokers: ["${broker.address}"]`;
   const secured = (mechanism: string) => `brokers: ["127.0.0.1:${sasl}"]\n    sasl: { ${mechanism} }`;
   const alice = secured('mechanism: plain, username: alice, password: wonder');
@@ -140,19 +139,10 @@ checkpoint: { plugin: file }
     after(() => admin.disconnect());
     const topic = `${source.name}.public.a`;
     await fails(pipeline, alice, 'PGS5004');
-    const { AclResourceTypes, ResourcePatternTypes, AclOperationTypes, AclPermissionTypes } = kafkajs;
-    const { WRITE, DESCRIBE } = AclOperationTypes;
-    await admin.createAcls({
-      acl: [WRITE, DESCRIBE].map((operation) => ({
-        resourceType: AclResourceTypes.TOPIC,
-        resourceName: topic,
-        resourcePatternType: ResourcePatternTypes.LITERAL,
-        principal: 'User:alice',
-        host: '*',
-        operation,
-        permissionType: AclPermissionTypes.ALLOW,
-      })),
-    });
+    const { WRITE, DESCRIBE } = kafkajs.AclOperationTypes;
+    const resourcePatternType = kafkajs.ResourcePatternTypes.LITERAL;
+    const to = { principal: 'User:alice', resourceName: topic, resourcePatternType };
+    await allow(broker.address, to, [WRITE, DESCRIBE]);
     await arrives(pipeline, alice, [1, 2]);
 
     await source.query('INSERT INTO a VALUES (3)');

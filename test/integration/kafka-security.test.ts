@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import kafkajs from 'kafkajs';
-import { freePort } from '../../core/servers/free-port.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import { cli, pipelineFile } from '../support/cli.ts';
-import { ownBroker, ownBrokersAvailable, testAdmin, unique } from '../support/kafka.ts';
+import { allow, ownBroker, ownBrokersAvailable, testAdmin, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
 import { database, server } from '../support/servers.ts';
@@ -25,13 +24,13 @@ if (await ownBrokersAvailable()) {
   const keystore = join(directory, 'keystore.pem');
   const parts = await Promise.all(['localhost.key', 'localhost.crt'].map((name) => readFile(join(tls, name), 'utf8')));
   await writeFile(keystore, parts.join(''));
-  const [sasl, mutual] = [await freePort(), await freePort()];
   const postgres = await server(17);
   // The open listener is the super user's; alice of the others has the rights that tests give her.
   const broker = await ownBroker(undefined, {
     scram: ['SCRAM-SHA-256=[name=alice,password=wonder]', 'SCRAM-SHA-512=[name=alice,password=wonder]'],
     properties: {
-      listeners: `PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:${sasl},SSL://localhost:${mutual},CONTROLLER://127.0.0.1:{controller}`,
+      listeners:
+        'PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{sasl},SSL://localhost:{mutual},CONTROLLER://127.0.0.1:{controller}',
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
       'inter.broker.listener.name': 'PLAINTEXT',
       'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
@@ -47,7 +46,18 @@ if (await ownBrokersAvailable()) {
       'super.users': 'User:ANONYMOUS;User:CN=certified',
     },
   });
-  await allow('User:alice', 'allowed');
+  const [sasl, mutual] = ['sasl', 'mutual'].map((name) => broker.ports.get(name) as number);
+  // What docs/kafka.md says that is needed: topics of the prefix, and an idempotent producer.
+  const { WRITE, DESCRIBE, CREATE, DESCRIBE_CONFIGS } = kafkajs.AclOperationTypes;
+  await allow(
+    broker.address,
+    {
+      principal: 'User:alice',
+      resourceName: 'allowed',
+      resourcePatternType: kafkajs.ResourcePatternTypes.PREFIXED,
+    },
+    [WRITE, DESCRIBE, CREATE, DESCRIBE_CONFIGS],
+  );
 
   for (const client of clients) {
     for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
@@ -130,25 +140,5 @@ sinks:
     await using sink = await KafkaSink.create(all, context(unique()));
     await sink.stream.resume(never);
     await sink.stream.write(batch([insert(table, transaction(1), ['1', 'a'])]), never);
-  }
-
-  /** What docs/kafka.md says that is needed: topics of the prefix, and an idempotent producer. */
-  async function allow(principal: string, prefix: string): Promise<void> {
-    const { AclResourceTypes, ResourcePatternTypes, AclOperationTypes, AclPermissionTypes } = kafkajs;
-    const admin = testAdmin(broker.address);
-    await admin.connect();
-    const { WRITE, DESCRIBE, CREATE, DESCRIBE_CONFIGS } = AclOperationTypes;
-    await admin.createAcls({
-      acl: [WRITE, DESCRIBE, CREATE, DESCRIBE_CONFIGS].map((operation) => ({
-        resourceType: AclResourceTypes.TOPIC,
-        resourceName: prefix,
-        resourcePatternType: ResourcePatternTypes.PREFIXED,
-        principal,
-        host: '*',
-        operation,
-        permissionType: AclPermissionTypes.ALLOW,
-      })),
-    });
-    await admin.disconnect();
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 import { withoutNegativeTimers } from '../../plugins/sink-kafka/client/kafkajs-timers.ts';
 import { type BrokerSettings, LocalBroker } from '../../scripts/kafka/broker.ts';
@@ -40,6 +41,31 @@ function leftOut(message: string): false {
 export function testAdmin(address: string): kafkajs.Admin {
   withoutNegativeTimers();
   return new kafkajs.Kafka({ brokers: [address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+}
+
+/** Lets a principal do these things with topics, and waits until the broker itself knows of it. */
+export async function allow(
+  address: string,
+  to: Pick<kafkajs.AclEntry, 'principal' | 'resourceName' | 'resourcePatternType'>,
+  operations: readonly kafkajs.AclOperationTypes[],
+): Promise<void> {
+  const { AclOperationTypes, AclPermissionTypes, AclResourceTypes } = kafkajs;
+  const rule = { ...to, resourceType: AclResourceTypes.TOPIC, host: '*' };
+  const permissionType = AclPermissionTypes.ALLOW;
+  const admin = testAdmin(address);
+  try {
+    await admin.connect();
+    await admin.createAcls({ acl: operations.map((operation) => ({ ...rule, operation, permissionType })) });
+    const any = { ...rule, operation: AclOperationTypes.ANY, permissionType };
+    for (;;) {
+      // The controller answers when it has written them down; the broker reads them a moment later.
+      const { resources } = await admin.describeAcls(any);
+      if (resources.reduce((sum, { acls }) => sum + acls.length, 0) >= operations.length) return;
+      await sleep(20);
+    }
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 let shared: Promise<LocalBroker> | null = null;
