@@ -46,6 +46,8 @@ export interface DigestSession extends AsyncDisposable {
     keys: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly (readonly (string | null)[])[]>;
+  /** Which database this is: another one of the same name says something else. A reader that cannot say leaves it out. */
+  identity?(signal: AbortSignal): Promise<string>;
   /** Name under which other sessions of this reader can open the same snapshot while this one lives. */
   share(): Promise<string>;
 }

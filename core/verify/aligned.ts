@@ -14,6 +14,8 @@ import { verifyError } from './errors.ts';
 export interface Aligned extends AsyncDisposable {
   /** Name of the source's exported snapshot; undefined: the source is read as it is now. */
   readonly snapshot: string | undefined;
+  /** Position of the source that both sides are seen at; null: the source is read as it is now. */
+  readonly at: bigint | null;
   /**
    * The targets' snapshots are open: a run in another process may go on. Throws PGS7003 where it went on before, so that
    * what was opened is not of one position.
@@ -46,6 +48,7 @@ export async function alignHere(of: Followed): Promise<Aligned> {
   }
   return {
     snapshot: session.name,
+    at: session.exactAt,
     release: async () => {},
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
@@ -53,7 +56,7 @@ export async function alignHere(of: Followed): Promise<Aligned> {
 
 /** After the cut-over there is no slot to align by: both sides are read as they are, so the writers must have moved. */
 export function alignNow(): Aligned {
-  return { snapshot: undefined, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
+  return { snapshot: undefined, at: null, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
 }
 
 /** Milliseconds that a run in another process has to report that its sinks stand still; a bit less than it holds them. */
@@ -87,6 +90,7 @@ export async function alignThere(context: RunContext, store: CheckpointStore, pa
   const view = session;
   return {
     snapshot: view.name,
+    at: view.exactAt,
     release: async () => {
       const still = await isReported(hold);
       await emit({ kind: 'release', id });

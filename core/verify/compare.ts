@@ -1,4 +1,5 @@
 import type { Digest, DigestQuery } from '../api/digest.ts';
+import type { KnownRanges } from './table-progress.ts';
 import type { Pool } from './pool.ts';
 import type { TableQueries } from './queries.ts';
 import type { Sides } from './views.ts';
@@ -32,7 +33,17 @@ export interface CompareOptions {
   readonly sample: number | null;
 }
 
+/** Notes on ranges of a table, so that those that agree need not be compared again after an interruption. */
+export interface RangeNotes {
+  /** Bounds of before, and which of the ranges between them agreed; null: there are none. */
+  readonly known: Pick<KnownRanges, 'bounds' | 'equal' | 'rows'> | null;
+  begin(bounds: readonly (readonly string[])[]): Promise<void>;
+  rangeEqual(range: number, rows: bigint): Promise<void>;
+}
+
 interface Range {
+  /** Its place among the ranges of the table. */
+  readonly at: number;
   readonly after: readonly string[] | null;
   readonly upTo: readonly string[] | null;
 }
@@ -42,6 +53,8 @@ export interface TableRun {
   readonly queries: TableQueries;
   readonly options: CompareOptions;
   readonly signal: AbortSignal;
+  /** Null: nothing is noted. */
+  readonly notes: RangeNotes | null;
 }
 
 /**
@@ -50,8 +63,8 @@ export interface TableRun {
  * on, and a table without a key is compared as a multiset in the same way.
  */
 export async function compareTable(run: TableRun): Promise<TableComparison> {
-  const { ranges, leftOut } = await chooseRanges(run);
-  const totals = { source: 0n, target: 0n };
+  const { ranges, leftOut, rows, notes } = await chooseRanges(run);
+  const totals = { source: rows, target: rows };
   const differing: { readonly range: Range; readonly rows: number }[] = [];
   await Promise.all(
     ranges.map(async (range) => {
@@ -59,6 +72,7 @@ export async function compareTable(run: TableRun): Promise<TableComparison> {
       totals.source += source.rows;
       totals.target += target.rows;
       if (!same(source, target)) differing.push({ range, rows: larger(source, target) });
+      else await notes?.rangeEqual(range.at, source.rows);
     }),
   );
   const found: RowDifference[] = [];
@@ -76,19 +90,43 @@ export async function compareTable(run: TableRun): Promise<TableComparison> {
   };
 }
 
-const whole: Range = { after: null, upTo: null };
+interface Chosen {
+  readonly ranges: readonly Range[];
+  readonly leftOut: number;
+  /** Rows of ranges that were found equal before, on each side. */
+  readonly rows: bigint;
+  /** Null where there is nothing to note: one range, or a sample. */
+  readonly notes: RangeNotes | null;
+}
 
-async function chooseRanges(run: TableRun): Promise<{ readonly ranges: readonly Range[]; readonly leftOut: number }> {
-  const { queries, options, pool, signal } = run;
-  return pool.use(async ({ source, target }) => {
-    if ((await source.estimate(queries.source, signal)) <= options.rangeRows * 2)
-      return { ranges: [whole], leftOut: 0 };
-    const indexed = await Promise.all([source.ordered(queries.source, signal), target.ordered(queries.target, signal)]);
-    if (!indexed.every(Boolean)) return { ranges: [whole], leftOut: 0 };
-    const all = cut(await source.bounds(queries.source, options.rangeRows, signal));
-    const ranges = options.sample === null ? all : pick(all, options.sample);
-    return { ranges, leftOut: all.length - ranges.length };
-  });
+const whole: Chosen = { ranges: [{ at: 0, after: null, upTo: null }], leftOut: 0, rows: 0n, notes: null };
+
+async function chooseRanges(run: TableRun): Promise<Chosen> {
+  const { options, notes } = run;
+  const known = notes?.known ?? null;
+  if (known !== null) {
+    const ranges = cut(known.bounds).filter(({ at }) => !known.equal.has(at));
+    return { ranges, leftOut: 0, rows: known.rows, notes };
+  }
+  const bounds = await run.pool.use((sides) => findBounds(sides, run));
+  if (bounds === null) return whole;
+  const all = cut(bounds);
+  if (options.sample !== null) {
+    const ranges = pick(all, options.sample);
+    return { ranges, leftOut: all.length - ranges.length, rows: 0n, notes: null };
+  }
+  await notes?.begin(bounds);
+  return { ranges: all, leftOut: 0, rows: 0n, notes };
+}
+
+/** Null: the table is compared as a whole. */
+async function findBounds(
+  { source, target }: Sides,
+  { queries, options, signal }: TableRun,
+): Promise<readonly (readonly string[])[] | null> {
+  if ((await source.estimate(queries.source, signal)) <= options.rangeRows * 2) return null;
+  const indexed = await Promise.all([source.ordered(queries.source, signal), target.ordered(queries.target, signal)]);
+  return indexed.every(Boolean) ? source.bounds(queries.source, options.rangeRows, signal) : null;
 }
 
 /** Ranges between bounds; the first and the last are open, so that no row falls between. */
@@ -96,10 +134,10 @@ function cut(bounds: readonly (readonly string[])[]): Range[] {
   const all: Range[] = [];
   let after: readonly string[] | null = null;
   for (const bound of bounds) {
-    all.push({ after, upTo: bound });
+    all.push({ at: all.length, after, upTo: bound });
     after = bound;
   }
-  all.push({ after, upTo: null });
+  all.push({ at: all.length, after, upTo: null });
   return all;
 }
 

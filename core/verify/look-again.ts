@@ -20,7 +20,7 @@ export async function lookAgain(
     const again = await look([...new Set(doubted.map((verdict) => verdict.table))]);
     const tables = report.tables.map((verdict) => (doubted.includes(verdict) ? confirmed(verdict, again) : verdict));
     const equal = tables.every((verdict) => verdict.comparison === null || verdict.comparison.equal);
-    report = { equal, tables, seconds: report.seconds + again.seconds };
+    report = { ...report, equal, tables, seconds: report.seconds + again.seconds };
   }
   return report;
 }

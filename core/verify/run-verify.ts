@@ -1,14 +1,14 @@
 import type { Logger } from '../api/context.ts';
-import type { TablePlan } from '../api/plan.ts';
+import { formatLsn } from '../api/lsn.ts';
 import { relationName } from '../api/relation.ts';
 import type { Source } from '../api/source.ts';
 import type { PlannedSink } from '../runtime/instances.ts';
 import type { Aligned } from './aligned.ts';
-import { type CompareOptions, compareTable, type TableComparison } from './compare.ts';
+import type { CompareOptions, TableComparison } from './compare.ts';
 import { verifyError } from './errors.ts';
-import type { Pool } from './pool.ts';
-import { queriesOf } from './queries.ts';
-import { repairTable } from './repair.ts';
+import type { VerifyProgress } from './progress.ts';
+import type { Before, Moment } from './table-progress.ts';
+import { verifyTable } from './verify-table.ts';
 import { openViews, type Sides } from './views.ts';
 
 export interface TableVerdict {
@@ -22,12 +22,20 @@ export interface TableVerdict {
   readonly skipped: string | null;
   /** Rows that were copied again. */
   readonly repaired: number;
+  /** Where its last part was compared; null: it was not. */
+  readonly at: Moment | null;
+  /** Null: all of it was compared now. */
+  readonly before: Before | null;
+  /** An interrupted verification found that it differs, and now it was compared again. */
+  readonly differed: Moment | null;
 }
 
 export interface VerifyReport {
   readonly equal: boolean;
   readonly tables: readonly TableVerdict[];
   readonly seconds: number;
+  /** The interrupted verification that this one went on with, and how much of it was not compared again. */
+  readonly wentOn: { readonly begun: string; readonly tables: number; readonly ranges: number } | null;
 }
 
 export const compareDefaults: CompareOptions = { rangeRows: 1_000_000, drillRows: 20_000, limit: 20, sample: null };
@@ -42,6 +50,8 @@ export interface VerifyOptions {
   readonly workers: number;
   /** Rows that differ are copied again; only while no run applies changes to the targets. */
   readonly repair: boolean;
+  /** Null: nothing is taken over from an earlier verification, and nothing noted for a later one. */
+  readonly progress: VerifyProgress | null;
 }
 
 /**
@@ -60,12 +70,20 @@ export async function verifyAll(
   refuseUnknown(readable, options.only);
   const { signal, workers } = options;
   await using views = await openViews(align, { source: source.digests, sinks: readable, workers, signal });
+  const databasesOf = new Map<PlannedSink, readonly (string | null)[]>();
+  if (options.progress !== null) {
+    for (const [sink, pool] of views.bySink)
+      databasesOf.set(sink, await pool.use((sides) => identities(sides, signal)));
+  }
   const failure = new AbortController();
   const work: Promise<TableVerdict>[] = [];
+  const at = { position: views.at === null ? null : formatLsn(views.at), time: new Date().toISOString() };
+  const more = { ...options, signal: AbortSignal.any([signal, failure.signal]) };
   for (const [sink, pool] of views.bySink) {
+    const databases = databasesOf.get(sink) ?? [];
     for (const plan of sink.plans) {
       if (options.only !== null && !options.only.includes(relationName(plan.source))) continue;
-      const verdict = verifyTable(sink, plan, pool, { ...options, signal: AbortSignal.any([signal, failure.signal]) });
+      const verdict = verifyTable({ sink, plan, pool, databases, at, options: more });
       work.push(verdict);
       // One failure ends the others: their connections are about to be closed.
       verdict.catch((error: unknown) => failure.abort(error));
@@ -75,45 +93,25 @@ export async function verifyAll(
   if (failure.signal.aborted) throw failure.signal.reason;
   const tables = settled.map((result) => (result as PromiseFulfilledResult<TableVerdict>).value);
   const equal = tables.every((verdict) => verdict.comparison === null || verdict.comparison.equal);
-  return { equal, tables, seconds: (performance.now() - started) / 1000 };
+  return { equal, tables, seconds: (performance.now() - started) / 1000, wentOn: wentOnOf(tables, options.progress) };
+}
+
+function identities({ source, target }: Sides, signal: AbortSignal): Promise<readonly (string | null)[]> {
+  return Promise.all([source, target].map(async (side) => (await side.identity?.(signal)) ?? null));
+}
+
+function wentOnOf(tables: readonly TableVerdict[], progress: VerifyProgress | null): VerifyReport['wentOn'] {
+  const before = tables.flatMap((table) => table.before ?? []);
+  if (before.length === 0 || progress === null || progress.begun === null) return null;
+  return {
+    begun: new Date(progress.begun).toISOString(),
+    tables: before.filter(({ ranges }) => ranges === null).length,
+    ranges: before.reduce((sum, { ranges }) => sum + (ranges ?? 0), 0),
+  };
 }
 
 function refuseUnknown(sinks: readonly PlannedSink[], only: readonly string[] | null): void {
   const known = new Set(sinks.flatMap(({ plans }) => plans.map((plan) => relationName(plan.source))));
   const unknown = (only ?? []).filter((name) => !known.has(name));
   if (unknown.length > 0) throw verifyError('PGS7008', `not a table of this pipeline: ${unknown.join(', ')}`);
-}
-
-async function verifyTable(
-  sink: PlannedSink,
-  plan: TablePlan,
-  pool: Pool<Sides>,
-  options: VerifyOptions,
-): Promise<TableVerdict> {
-  const table = relationName(plan.source);
-  const queries = queriesOf(plan);
-  const names = { sink: sink.name, table, target: relationName(plan.output) };
-  if (queries === null) {
-    const skipped = plan.tail?.because ?? 'a step that only code understands';
-    return { ...names, keyNames: [], comparison: null, skipped, repaired: 0 };
-  }
-  const comparison = await compareTable({ pool, queries, options: options.compare, signal: options.signal });
-  options.log.log(
-    comparison.equal ? 'info' : 'error',
-    'table-verified',
-    `${table} ${comparison.equal ? 'agrees' : 'differs'}`,
-    {
-      table,
-      sourceRows: comparison.sourceRows,
-      targetRows: comparison.targetRows,
-      equal: comparison.equal,
-    },
-  );
-  const verdict = { ...names, keyNames: queries.keyNames, comparison, skipped: null };
-  if (comparison.equal || !options.repair) return { ...verdict, repaired: 0 };
-  const target = sink.sink.repair;
-  if (target === undefined) throw verifyError('PGS7007', `sink ${sink.name} cannot replace rows`);
-  const repaired = await pool.use(({ source }) => repairTable({ source, target }, queries, comparison, options.signal));
-  options.log.log('info', 'table-repaired', `${table}: ${repaired} rows copied again`, { table, rows: repaired });
-  return { ...verdict, repaired };
 }

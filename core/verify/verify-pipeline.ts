@@ -5,6 +5,7 @@ import { type Planning, planSinks } from '../runtime/planning.ts';
 import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
 import type { CompareOptions } from './compare.ts';
 import { verifyError } from './errors.ts';
+import type { VerifyProgress } from './progress.ts';
 import { lookAgain } from './look-again.ts';
 import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
 
@@ -18,6 +19,8 @@ export interface VerifyPipelineOptions {
   /** Milliseconds that a run elsewhere may take to come close to the source. */
   readonly patience?: number;
   readonly repair?: boolean;
+  /** Of a verification that goes on with an interrupted one; left out: every table is compared now. */
+  readonly progress?: VerifyProgress | null;
 }
 
 /** Plans the tables that the pipeline has, as a run would. */
@@ -37,12 +40,13 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     only: options.only ?? null,
     workers: options.workers ?? 4,
     repair: options.repair ?? false,
+    progress: null,
   };
   if (more.repair) refuseRepair(options);
-  const look = (only: readonly string[] | null) =>
-    verifyAll(context.source, planning.sinks, () => alignFor(options), { ...more, only });
-  const report = await look(more.only);
-  return more.repair ? report : lookAgain(report, fetching(planning), look);
+  const look = (only: readonly string[] | null, progress: VerifyProgress | null = null) =>
+    verifyAll(context.source, planning.sinks, () => alignFor(options), { ...more, only, progress });
+  const report = await look(more.only, options.progress);
+  return more.repair ? report : lookAgain(report, fetching(planning), (only) => look(only));
 }
 
 function fetching({ sinks }: Planning): ReadonlySet<string> {

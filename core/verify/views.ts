@@ -14,6 +14,8 @@ export interface Sides {
 /** Views of both sides, several sessions of each; `bySink` holds sinks that can be read back. */
 export interface Views extends AsyncDisposable {
   readonly bySink: ReadonlyMap<PlannedSink, Pool<Sides>>;
+  /** See {@link Aligned.at}. */
+  readonly at: bigint | null;
 }
 
 export interface ViewsOptions {
@@ -34,7 +36,7 @@ export async function openViews(align: () => Promise<Aligned>, options: ViewsOpt
     try {
       const aligned = made.use(await align());
       const bySink = await openAll(aligned, options, made);
-      return { bySink, [Symbol.asyncDispose]: () => made.disposeAsync() };
+      return { bySink, at: aligned.at, [Symbol.asyncDispose]: () => made.disposeAsync() };
     } catch (error) {
       await made.disposeAsync();
       if (!isHoldLost(error) || attempt === tries) throw error;

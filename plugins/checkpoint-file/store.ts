@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
+import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkpoint.ts';
 import { PgsluiceError } from '../../core/api/error.ts';
 import { checkpointFileError } from './errors.ts';
 import { LockFile } from './lock-file.ts';
@@ -65,7 +65,17 @@ export class FileCheckpoint implements CheckpointStore {
   async remove(): Promise<void> {
     await this.#running.catch(() => {});
     await this.#onDisk(() => rm(this.#path, { force: true }));
+    await this.#onDisk(() => rm(this.#besidePath, { force: true }));
     this.#entries = new Map();
+  }
+
+  /** In a file of its own: who writes this one without the lock would write back what the lock's holder has changed since. */
+  beside(): CheckpointMap {
+    return new FileCheckpoint(this.#besidePath, this.#pipeline);
+  }
+
+  get #besidePath(): string {
+    return `${this.#path}.beside`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
+import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkpoint.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import { type ConnectionOptions, connect, disconnect } from '../postgres-common/connect.ts';
 import { fromPg } from '../postgres-common/pg-error.ts';
@@ -24,6 +24,9 @@ const saveQuery = `WITH gone AS (
   INSERT INTO ${stateSchema}.checkpoint (pipeline, key, value)
   SELECT $1, k, v::jsonb FROM unnest($3::text[], $4::text[]) AS u(k, v)
   ON CONFLICT (pipeline, key) DO UPDATE SET value = excluded.value, updated = now()`;
+
+/** Where the keys of the second map begin. */
+const besidePrefix = 'beside/';
 
 /** Core's state in a table. One connection does everything; the lock lives and dies with it. */
 export class PostgresCheckpoint implements CheckpointStore {
@@ -55,13 +58,28 @@ export class PostgresCheckpoint implements CheckpointStore {
   }
 
   load(): Promise<ReadonlyMap<string, Json>> {
+    return this.#read('');
+  }
+
+  /** Each entry is a row: who writes some of them touches no other. */
+  beside(): CheckpointMap {
+    return {
+      load: () => this.#read(besidePrefix),
+      save: (entries) => this.save(new Map([...entries].map(([key, value]) => [`${besidePrefix}${key}`, value]))),
+    };
+  }
+
+  #read(prefix: '' | typeof besidePrefix): Promise<ReadonlyMap<string, Json>> {
     return this.#inTurn(async (client) => {
       // Reading (`status`) makes nothing: without the table there is no state.
       const exists = await rows(client, `SELECT pg_catalog.to_regclass('${stateSchema}.checkpoint') IS NOT NULL`);
       if (exists[0]?.[0] !== 't') return new Map<string, Json>();
-      const found = await rows(client, `SELECT key, value FROM ${stateSchema}.checkpoint WHERE pipeline = $1`, [
-        this.#context.pipeline,
-      ]);
+      const found = await rows(
+        client,
+        `SELECT pg_catalog.substr(key, $2::int4), value FROM ${stateSchema}.checkpoint
+         WHERE pipeline = $1 AND pg_catalog.starts_with(key, '${besidePrefix}') = $3::bool`,
+        [this.#context.pipeline, prefix.length + 1, prefix !== ''],
+      );
       return new Map(found.map(([key, value]) => [key as string, JSON.parse(value as string) as Json]));
     });
   }

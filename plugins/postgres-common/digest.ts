@@ -137,6 +137,15 @@ class PostgresDigestSession implements DigestSession {
     return this.#run(query, signal, `SELECT ${columns} ${from} ${and} ${named}`);
   }
 
+  async identity(signal: AbortSignal): Promise<string> {
+    const rows = await this.#run(
+      null,
+      signal,
+      `SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()) FROM pg_control_system()`,
+    );
+    return rows[0]!.join('/');
+  }
+
   async share(): Promise<string> {
     const { rows } = await this.#client.query<{ name: string }>('SELECT pg_export_snapshot() AS name');
     return rows[0]!.name;
@@ -184,7 +193,7 @@ class PostgresDigestSession implements DigestSession {
   }
 
   /** Aborting cuts the connection, which ends the query on the server at its next write. */
-  async #run(query: DigestQuery, signal: AbortSignal, sql: string): Promise<(string | null)[][]> {
+  async #run(query: DigestQuery | null, signal: AbortSignal, sql: string): Promise<(string | null)[][]> {
     signal.throwIfAborted();
     const abort = (): void => destroy(this.#client);
     signal.addEventListener('abort', abort, { once: true });
@@ -196,7 +205,8 @@ class PostgresDigestSession implements DigestSession {
       return rows;
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      throw fromPg(error, { connection: this.#name, table: `${query.schema}.${query.table}` });
+      const table = query === null ? {} : { table: `${query.schema}.${query.table}` };
+      throw fromPg(error, { connection: this.#name, ...table });
     } finally {
       signal.removeEventListener('abort', abort);
     }

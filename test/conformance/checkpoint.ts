@@ -74,6 +74,28 @@ export function checkpointConformance(name: string, open: () => Promise<Checkpoi
     await last.lock(never);
   });
 
+  test(`${name}: a second map beside it is written without the lock and kept apart`, async () => {
+    await using holder = await open();
+    await holder.lock(never);
+    await holder.save(new Map<string, Json>([['phase', 'mine']]));
+    await using other = await open();
+    const beside = other.beside?.();
+    if (beside === undefined) return;
+    await beside.save(
+      new Map<string, Json>([
+        ['phase', 'theirs'],
+        ['gone', 1],
+      ]),
+    );
+    await holder.save(new Map<string, Json>([['more', 2]]));
+    await beside.save(new Map<string, Json>([['gone', null]]));
+    await using third = await open();
+    assert.deepEqual([...((await third.beside?.().load()) ?? [])], [['phase', 'theirs']]);
+    const entries = await third.load();
+    assert.deepEqual([entries.get('phase'), entries.get('more'), entries.get('gone')], ['mine', 2, undefined]);
+    assert.ok([...entries.keys()].every((key) => !key.includes('beside')));
+  });
+
   test(`${name}: remove leaves nothing, and may be repeated`, async () => {
     await using store = await open();
     await store.lock(never);
@@ -82,5 +104,6 @@ export function checkpointConformance(name: string, open: () => Promise<Checkpoi
     await store[Symbol.asyncDispose]();
     await using again = await open();
     assert.equal((await again.load()).size, 0);
+    assert.equal((await again.beside?.().load())?.size ?? 0, 0);
   });
 }

@@ -3,14 +3,16 @@ import { test } from 'node:test';
 import { lookAgain } from '../../core/verify/look-again.ts';
 import type { TableVerdict, VerifyReport } from '../../core/verify/run-verify.ts';
 
+const now = { repaired: 0, at: null, before: null, differed: null };
+
 function verdict(table: string, keys: readonly string[], more = false): TableVerdict {
   const differences = keys.map((key) => ({ kind: 'differs', key }) as const);
   const equal = keys.length === 0 && !more;
   const comparison = { sourceRows: 9n, targetRows: 9n, equal, differences, more, rangesLeftOut: 0 };
-  return { sink: 's', table, target: table, keyNames: ['id'], comparison, skipped: null, repaired: 0 };
+  return { sink: 's', table, target: table, keyNames: ['id'], comparison, skipped: null, ...now };
 }
 function report(...tables: readonly TableVerdict[]): VerifyReport {
-  return { equal: tables.every((each) => each.comparison?.equal === true), tables, seconds: 1 };
+  return { equal: tables.every((each) => each.comparison?.equal === true), tables, seconds: 1, wentOn: null };
 }
 const keysOf = ({ tables }: VerifyReport) =>
   tables.map(({ table, comparison }) => [table, ...(comparison?.differences ?? []).map((row) => row.key)].join(' '));

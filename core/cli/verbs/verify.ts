@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { printVerify } from '../../verify/print.ts';
+import type { CompareOptions } from '../../verify/compare.ts';
+import { VerifyProgress } from '../../verify/progress.ts';
 import { mostRepaired } from '../../verify/repair.ts';
 import { planKnown, verifyPipeline } from '../../verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
@@ -11,6 +13,8 @@ interface VerifyFlags {
   readonly workers: number;
   readonly limit: number;
   readonly repair?: boolean;
+  readonly fresh?: boolean;
+  readonly rangeRows?: number;
 }
 
 /** `pgsluice verify FILE`: source against target at one position, with a run under way or not. Exit 4 on a difference. */
@@ -23,27 +27,41 @@ export function register(program: Command, cli: Cli): void {
     .option('--workers <n>', 'connections on each side that hash at the same time', positive, 4)
     .option('--limit <n>', 'differing rows that are named per table', positive, 20)
     .option('--repair', 'copy differing rows again; needs that no run is under way')
+    .option('--fresh', 'compare every table, also what an interrupted verification had found equal')
+    .option('--range-rows <n>', 'rows of a large table that are hashed in one statement (1000000)', positive)
     .option('--json', 'print the report as JSON')
     .action((file: string, flags: VerifyFlags) => cli.withSignals((signal) => verify(cli, file, flags, signal)));
 }
 
 async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
+  try {
+    await compare(cli, file, flags, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    // Not 0: nobody may take this for "all agree".
+    cli.stderr.write('interrupted: the same command goes on with what is not compared yet; --fresh starts over\n');
+    cli.exit(1);
+  }
+}
+
+async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
   await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
-  const { pipeline } = opened;
+  const { pipeline, locked } = opened;
+  const { state, log } = pipeline.context;
+  const only = flags.table ?? null;
   const planning = await planKnown(pipeline);
-  const report = await verifyPipeline(
-    {
-      pipeline,
-      locked: opened.locked,
-      only: flags.table ?? null,
-      workers: flags.workers,
-      repair: flags.repair === true,
-      compare: { limit: flags.repair === true ? mostRepaired : flags.limit },
-    },
-    planning,
-  );
+  const { store } = pipeline.instances;
+  const progress = await VerifyProgress.open({ store, state, log, only, fresh: flags.fresh === true });
+  const { workers, repair = false } = flags;
+  const options = { pipeline, locked, only, workers, repair, compare: compareOptions(flags), progress };
+  const report = await verifyPipeline(options, planning);
   cli.stdout.write(flags.json === true ? `${toJson(report)}\n` : printVerify(report));
+  await progress?.forget();
   if (!report.equal) cli.exit(4);
+}
+
+function compareOptions({ repair, limit, rangeRows }: VerifyFlags): Partial<CompareOptions> {
+  return { limit: repair === true ? mostRepaired : limit, ...(rangeRows === undefined ? {} : { rangeRows }) };
 }
 
 export function positive(text: string): number {
