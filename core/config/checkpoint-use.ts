@@ -18,14 +18,16 @@ export async function checkpointUse(
   const suggestion = suggest(sinks);
   if (given === undefined) return suggested(suggestion ?? { plugin: 'file', options: {} }, context);
   const name = (given as Options | null)?.['plugin'];
-  const base = suggestion !== null && suggestion.plugin === name ? suggestion.options : {};
+  // What a sink that is wrong itself suggests is wrong as well, and was told already.
+  const sound = context.problems.length === 0;
+  const base = sound && suggestion !== null && suggestion.plugin === name ? suggestion.options : {};
   const problems: TreeProblem[] = [];
   const use = await resolveUse('checkpoint', { ...base, ...(given as Options) }, '/checkpoint', {
     ...context,
     problems,
   });
-  // With a sink that is wrong itself, what it would have suggested is not known: no complaint about what is left out.
-  context.problems.push(...problems.filter((one) => one.code !== 'PGS1005' || context.problems.length === 0));
+  // Nor is what it would have suggested then known to be left out.
+  context.problems.push(...problems.filter((one) => one.code !== 'PGS1005' || sound));
   return use;
 }
 
@@ -46,7 +48,7 @@ async function suggested(by: Suggestion, context: ResolveContext): Promise<Plugi
   const plugin = await context.registry.load('checkpoint', by.plugin, context.directory);
   const scope = { tree: context.tree, pointer: '/checkpoint', label: 'checkpoint' };
   const checked = checkSchema(useSchema(plugin).options, { ...by.options }, scope);
-  context.problems.push(...checked.problems);
+  if (context.problems.length === 0) context.problems.push(...checked.problems);
   const options = checked.value as Options;
   return { plugin, options, label: 'checkpoint', ...context.tree.valueAt('/checkpoint') };
 }
