@@ -30,6 +30,11 @@ export interface RowCopy {
   readonly kind: 'rows';
   readonly chunk: CopyChunk;
   readonly rows: AsyncIterable<readonly Tuple[]>;
+  /**
+   * The same rows as whole lines of COPY's text format, in UTF-8 as far as the source vouches for it, for whoever needs no
+   * strings: instead of `rows`, not beside it. Absent where code has a part in the rows. The memory is the reader's.
+   */
+  readonly lines?: AsyncIterable<Buffer>;
   /** The snapshot's position and wall clock (microseconds since 1970), for sinks that write them beside the rows. */
   readonly at?: { readonly lsn: SnapshotLsn; readonly takenAt: bigint };
 }

@@ -1,26 +1,35 @@
 import type { Cell, Tuple } from '../../../core/api/change.ts';
 import { PayloadStripper } from './frames.ts';
 
+const newline = 0x0a;
+
 /**
- * Rows of COPY's text format (manual: COPY, "Text Format"), as arrays of cells, one batch per run of frames. Newline and
- * tab stand raw only between rows and cells, so runs are cut at the last newline and split as whole strings.
+ * Whole lines of COPY's text format (manual: COPY, "Text Format"), each with its newline: a newline stands raw only between rows, so
+ * runs are cut there. The memory is the reader's until it asks for more.
  */
-export async function* copyRows(frames: AsyncIterable<Uint8Array>, columns: number): AsyncGenerator<readonly Tuple[]> {
+export async function* copyLines(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const stripper = new PayloadStripper();
+  /** The start of a row, from the runs before. */
   let rest: Buffer[] = [];
   for await (const run of frames) {
     const payload = stripper.strip(run);
-    const end = payload.lastIndexOf(0x0a);
-    if (end === -1) {
-      // A row larger than a run: collected, and joined once.
-      if (payload.length > 0) rest.push(payload);
-      continue;
+    const end = payload.lastIndexOf(newline) + 1;
+    const begin = rest.length > 0 && end > 0 ? payload.indexOf(newline) + 1 : 0;
+    if (begin > 0) {
+      const row = Buffer.concat([...rest, payload.subarray(0, begin)]);
+      rest = [];
+      yield row;
     }
-    const whole = rest.length === 0 ? payload.subarray(0, end) : Buffer.concat([...rest, payload.subarray(0, end)]);
-    rest = end + 1 < payload.length ? [payload.subarray(end + 1)] : [];
-    yield parseRows(whole.toString('utf8'), columns);
+    if (end > begin) yield payload.subarray(begin, end);
+    // The memory of the run is used again.
+    if (end < payload.length) rest.push(Buffer.from(payload.subarray(end)));
   }
   if (rest.length > 0) throw new Error('COPY text ended inside a row');
+}
+
+/** The same rows as arrays of cells. Tab stands raw only between cells, so whole strings are split. */
+export async function* copyRows(frames: AsyncIterable<Uint8Array>, columns: number): AsyncGenerator<readonly Tuple[]> {
+  for await (const lines of copyLines(frames)) yield parseRows(lines.toString('utf8', 0, lines.length - 1), columns);
 }
 
 /** Rows of a text without the last newline. */

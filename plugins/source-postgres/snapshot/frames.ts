@@ -85,19 +85,21 @@ export class FrameWalker {
   }
 }
 
-/** The payloads of CopyData messages without their headers, one buffer per run. Split headers and payloads are joined. */
+/**
+ * The payloads of CopyData messages without their headers, one behind the other in the memory of the run, which is written to.
+ * Headers and payloads may be split between runs.
+ */
 export class PayloadStripper {
   #left = 0;
   #headerSeen = 0;
   #length = 0;
 
   strip(run: Uint8Array): Buffer {
-    const payload = Buffer.allocUnsafe(run.length);
     let put = 0;
     for (let at = 0; at < run.length; ) {
       if (this.#left > 0) {
         const end = Math.min(run.length, at + this.#left);
-        payload.set(run.subarray(at, end), put);
+        run.copyWithin(put, at, end);
         put += end - at;
         this.#left -= end - at;
         at = end;
@@ -111,6 +113,6 @@ export class PayloadStripper {
         }
       }
     }
-    return payload.subarray(0, put);
+    return Buffer.from(run.buffer, run.byteOffset, put);
   }
 }

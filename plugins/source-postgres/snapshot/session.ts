@@ -10,7 +10,7 @@ import { sourceError } from '../errors.ts';
 import { lockWatchOf, type SourceAccess } from '../session.ts';
 import { type TableSize, cutChunks } from './chunks.ts';
 import { CopyOut } from './copy-out.ts';
-import { copyRows } from './copy-rows.ts';
+import { copyLines, copyRows } from './copy-rows.ts';
 import { copySql, guardSql } from './copy-sql.ts';
 import { readLargeObjects } from './large-objects.ts';
 import { SnapshotWorkers, type Worker } from './workers.ts';
@@ -95,7 +95,7 @@ export class PostgresSnapshot implements SnapshotSession {
   async openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy> {
     const frames = await this.#copy(chunk, copySql(chunk, query, 'text'), signal);
     const at = { lsn: this.exactAt, takenAt: this.takenAt };
-    return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length), at };
+    return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length), lines: copyLines(frames), at };
   }
 
   largeObjects(after: Oid, signal: AbortSignal): AsyncIterable<readonly LargeObject[]> {
