@@ -3,6 +3,7 @@ import type { Packer, TopicInfo } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';
 import type { Headers } from './records/events.ts';
+import type { EncodedRecord } from './records/row-records.ts';
 
 export interface OutboxOptions {
   readonly packer: Packer;
@@ -32,6 +33,18 @@ export class Outbox {
   /** The same; false: too large for its topic, and not added. */
   offer(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
     return this.#packer.add(topic, key, value, this.allHeaders(headers));
+  }
+
+  /** {@link add} of a record in bytes. */
+  addEncoded(topic: TopicInfo, record: EncodedRecord): void {
+    if (this.#packer.addEncoded(topic, record, this.#options.headers)) return;
+    const { bytes, keyLength, end } = record;
+    const from = Math.max(keyLength, 0);
+    throw this.tooLarge(
+      topic,
+      keyLength < 0 ? null : bytes.toString('utf8', 0, from),
+      bytes.toString('utf8', from, end),
+    );
   }
 
   tooLarge(topic: TopicInfo, key: string | null, value: string | null): PgsluiceError {

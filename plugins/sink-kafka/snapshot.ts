@@ -11,7 +11,11 @@ import { kafkaError } from './errors.ts';
 import { positionRecord, positionTopic } from './position.ts';
 import type { Place } from './records/envelope.ts';
 import { readValue } from './records/format.ts';
+import { CopyLines } from './records/copy-lines.ts';
 import { now, processedAt, snapshotMoment } from './records/moment.ts';
+import type { RowBytes } from './records/row-bytes.ts';
+import { RowRecords } from './records/row-records.ts';
+import { templateOf } from './records/template.ts';
 import type { Outbox } from './outbox.ts';
 import type { Route, Router } from './router.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
@@ -126,10 +130,14 @@ export class KafkaSnapshot implements SnapshotSink {
     const at = snapshotMoment(copy.at?.takenAt ?? now(), copy.at?.lsn ?? null, processedAt(now()));
     const place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
     const route = await this.#routeOf(plan);
-    for await (const rows of copy.rows) {
-      by.signal.throwIfAborted();
-      if (settings.deadLetters !== null) await this.#carefully(rows, outbox, { route, place, plan });
-      else await sendRows(rows, outbox, route as Route, place);
+    if (settings.deadLetters === null && copy.lines !== undefined && hasColumns(route)) {
+      await sendLines(copy.lines, outbox, { route, place, signal: by.signal });
+    } else {
+      for await (const rows of copy.rows) {
+        by.signal.throwIfAborted();
+        if (settings.deadLetters !== null) await this.#carefully(rows, outbox, { route, place, plan });
+        else await sendRows(rows, outbox, route as Route, place);
+      }
     }
     await outbox.drain();
     by.signal.throwIfAborted();
@@ -176,5 +184,33 @@ async function sendRows(rows: readonly Tuple[], outbox: Outbox, route: Route, pl
   for (const row of rows) {
     outbox.add(topic, format.rows.keyOf(row), readValue(format, row, place), null);
     if (outbox.full) await outbox.ship();
+  }
+}
+
+type BytesRoute = Route & { readonly format: { readonly rows: { readonly bytes: RowBytes } } };
+
+function hasColumns(route: Route | PgsluiceError): route is BytesRoute {
+  return 'format' in route && route.format.rows.bytes !== null;
+}
+
+/** Rows as they came from COPY, without a string on the way. */
+async function sendLines(
+  lines: AsyncIterable<Buffer>,
+  outbox: Outbox,
+  by: { readonly route: BytesRoute; readonly place: Place; readonly signal: AbortSignal },
+): Promise<void> {
+  const { topic, format } = by.route;
+  const { bytes, relation } = format.rows;
+  const template = templateOf(format.template('r', by.place));
+  const rows = new CopyLines(relation.columns.length);
+  const record = new RowRecords();
+  for await (const some of lines) {
+    by.signal.throwIfAborted();
+    rows.load(some);
+    while (rows.next()) {
+      record.row(bytes, rows, template, 0n);
+      outbox.addEncoded(topic, record);
+      if (outbox.full) await outbox.ship();
+    }
   }
 }

@@ -1,11 +1,4 @@
-import type {
-  Change,
-  MessageChange,
-  RowChange,
-  StreamBatch,
-  TransactionInfo,
-  TruncateChange,
-} from '../../core/api/change.ts';
+import type { MessageChange, RowChange, StreamBatch, TransactionInfo, TruncateChange } from '../../core/api/change.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { type CommitLsn, formatLsn } from '../../core/api/lsn.ts';
 import { type Relation, relationName } from '../../core/api/relation.ts';
@@ -18,6 +11,7 @@ import { messageValue, type Place } from './records/envelope.ts';
 import { changeRecords, type Emit } from './records/events.ts';
 import { jsonString } from './records/json.ts';
 import { type Moment, now, processedAt, snapshotMoment, transactionMoment } from './records/moment.ts';
+import { newRowOf, RowRecords } from './records/row-records.ts';
 import { TransactionLog } from './records/transactions.ts';
 import type { Route, Router } from './router.ts';
 import { type Settings, topicName } from './settings.ts';
@@ -38,6 +32,7 @@ export class KafkaStream implements StreamSink {
   #previous: bigint | null = null;
   #moment: Moment | null = null;
   readonly #log = new TransactionLog();
+  readonly #records = new RowRecords();
   #topic: TopicInfo | null = null;
 
   constructor(settings: Settings, router: Router, open: () => Promise<Writer>) {
@@ -62,7 +57,7 @@ export class KafkaStream implements StreamSink {
     if (writer === null) throw new Error('write before resume');
     try {
       await writer.begin();
-      await this.#changes(batch.changes, writer.outbox, signal);
+      await this.#changes(batch, writer.outbox, signal);
       if (batch.boundary === null) {
         await writer.outbox.ship();
         return { status: 'accepted' };
@@ -89,7 +84,8 @@ export class KafkaStream implements StreamSink {
     await writer?.close();
   }
 
-  async #changes(changes: readonly Change[], outbox: Outbox, signal: AbortSignal): Promise<void> {
+  async #changes(batch: StreamBatch, outbox: Outbox, signal: AbortSignal): Promise<void> {
+    const { changes } = batch;
     const processed = processedAt(now());
     let relation: Relation | null = null;
     let route: Route | null = null;
@@ -102,12 +98,12 @@ export class KafkaStream implements StreamSink {
     const emit: Emit = (key, value, headers) => outbox.add((route as Route).topic, key, value, headers);
     const more = { place: nextPlace, tombstones: this.#settings.tombstones, emit };
     const { deadLetters } = this.#settings;
+    // With dead letters a change is encoded whole before any of it is sent; the transaction block differs by change.
+    const direct = deadLetters === null && !metadata && batch.values === 'text';
     let refused = 0;
     for (const change of changes) {
       if (change.tx !== this.#tx) await this.#beginTransaction(change.tx, outbox, processed);
       const at = this.#moment as Moment;
-      place.at = at;
-      place.lsn = change.lsn.toString();
       if (change.kind === 'truncate') await this.#truncate(change, outbox, at);
       else if (change.kind === 'message') await this.#message(change, outbox, at);
       else {
@@ -117,8 +113,22 @@ export class KafkaStream implements StreamSink {
             route = null;
             route = this.#router.known(relation) ?? (await this.#router.route(relation));
           }
-          if (deadLetters === null) changeRecords(route.format, change, more);
-          else if (await this.#deliver(change, outbox, { route, ...more })) refused++;
+          const row = direct ? newRowOf(change) : null;
+          const { bytes } = route.format.rows;
+          if (row !== null && bytes !== null) {
+            this.#records.change(route.format, bytes, {
+              op: change.kind === 'insert' ? 'c' : 'u',
+              row,
+              at,
+              lsn: change.lsn,
+            });
+            outbox.addEncoded(route.topic, this.#records);
+          } else {
+            place.at = at;
+            place.lsn = change.lsn.toString();
+            if (deadLetters === null) changeRecords(route.format, change, more);
+            else if (await this.#deliver(change, outbox, { route, ...more })) refused++;
+          }
         } catch (error) {
           if (deadLetters === null || route !== null) throw placed(error, change);
           // The table has no form at all: each of its changes is refused.

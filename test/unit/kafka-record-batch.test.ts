@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Reader, readRecordsBatch } from '@platformatic/kafka';
+import type { KafkaRecord } from '../../plugins/sink-kafka/client/producer.ts';
+import { RecordPacker } from '../../plugins/sink-kafka/client/record-packer.ts';
+import type { EncodedRecord } from '../../plugins/sink-kafka/records/row-records.ts';
 import { BatchPacker, type PartitionBatch } from '../../plugins/sink-kafka/wire/batch-packer.ts';
 import { encodeHeaders, noHeaders, RecordBatch } from '../../plugins/sink-kafka/wire/record-batch.ts';
 
@@ -103,4 +106,48 @@ test('a packer cuts requests where a topic takes no larger batch, refuses what n
     Array.from({ length: 30 }, (_, n) => n),
   );
   assert.equal(packer.take(), null);
+});
+
+/** A record as one that is made from rows: bytes of more than that, key and value one behind the other. */
+function encoded(key: string | null, value: string): EncodedRecord {
+  const keyLength = key === null ? -1 : Buffer.byteLength(key);
+  const record = Buffer.from(`${key ?? ''}${value}`);
+  return { bytes: Buffer.concat([record, Buffer.from('…')]), keyLength, end: record.length };
+}
+
+test('records that are bytes already go out as those that are text', async () => {
+  const topic = { name: 't', partitions: 3, maxBytes: 20_000 };
+  const headers = { team: 'crm' };
+  const given: (readonly [string | null, string])[] = [];
+  for (const length of [0, 1, 40, 41, 62, 63, 64, 127, 128, 8150, 8191, 8192, 12_000]) {
+    for (const text of ['x', 'é']) given.push([null, text.repeat(length)], [`{"id":${length}}`, text.repeat(length)]);
+  }
+  const all = async (add: (packer: BatchPacker, record: (typeof given)[number]) => boolean) => {
+    const found: string[] = [];
+    const packer = new BatchPacker(1 << 20, async (requests) => {
+      for (const { partition, batch } of requests.flat()) found.push(`${partition} ${batch.records().toString('hex')}`);
+    });
+    const taken = given.map((record) => add(packer, record));
+    await packer.take()?.send();
+    return { taken, found };
+  };
+  const asText = await all((packer, [key, value]) => packer.add(topic, key, value, headers));
+  const asBytes = await all((packer, [key, value]) => packer.addEncoded(topic, encoded(key, value), headers));
+  assert.ok(asText.taken.includes(false) && asText.found.length > 4);
+  assert.deepEqual(asBytes, asText);
+});
+
+test('for a client that encodes by itself, too', async () => {
+  const topic = { name: 't', partitions: 3, maxBytes: 1 << 20 };
+  const given = ['', 'é', 'x'.repeat(300_000), 'y'.repeat(700_000)];
+  const all = async (add: (packer: RecordPacker, key: string | null, value: string) => boolean) => {
+    const found: KafkaRecord[] = [];
+    const packer = new RecordPacker(1 << 20, async (records) => void found.push(...records));
+    for (const value of given) for (const key of [null, '{"id":1}', 'k'.repeat(270_000)]) add(packer, key, value);
+    await packer.take()?.send();
+    return found;
+  };
+  const asText = await all((packer, key, value) => packer.add(topic, key, value, null));
+  assert.equal(asText.length, 12);
+  assert.deepEqual(await all((packer, key, value) => packer.addEncoded(topic, encoded(key, value), null)), asText);
 });

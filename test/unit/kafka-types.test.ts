@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type TypeModes, columnType } from '../../plugins/sink-kafka/records/types.ts';
+import { ByteWriter, viewOf } from '../../plugins/sink-kafka/records/byte-writer.ts';
+import { type ColumnType, type TypeModes, columnType } from '../../plugins/sink-kafka/records/types.ts';
 import { column } from '../support/kafka-batches.ts';
 
 const modes: TypeModes = {
@@ -132,10 +133,21 @@ const cases: readonly Case[] = [
   [16505, -1, 'public.thing', '(1,a)', '"(1,a)"'],
 ];
 
+/** What goes from bytes to bytes, with other bytes before and behind it. */
+function written(type: ColumnType, text: string): string {
+  const bytes = Buffer.from(`"${text}\\`);
+  const to = new ByteWriter();
+  to.text('before');
+  type.write(to, { bytes, view: viewOf(bytes) }, 1, bytes.length - 1);
+  return to.bytes.toString('utf8', 'before'.length, to.at);
+}
+
 for (const [type, typmod, typeName, text, json, more] of cases) {
   test(`${typeName} ${text} ${more === undefined ? '' : JSON.stringify(more)}`, () => {
     const mapped = columnType(column('c', type, { typmod, typeName }), { ...modes, ...more });
-    assert.equal(mapped?.encode(text), json);
+    assert.ok(mapped !== null);
+    assert.equal(mapped.encode(text), json);
+    assert.equal(written(mapped, text), json);
     JSON.parse(json);
   });
 }
@@ -143,6 +155,8 @@ for (const [type, typmod, typeName, text, json, more] of cases) {
 test('NaN under decimal: precise is an error, not null', () => {
   const mapped = columnType(column('c', 1700, { typeName: 'numeric' }), modes);
   assert.throws(() => mapped?.encode('NaN'), { code: 'PGS5007' });
+  const scaled = columnType(column('c', 1700, { typmod: numeric(10, 2), typeName: 'numeric(10,2)' }), modes);
+  assert.throws(() => written(scaled as ColumnType, 'NaN'), { code: 'PGS5007' });
 });
 
 test('a type without a mapping is text, left out, or an error, as the file says', () => {

@@ -1,4 +1,5 @@
 import type { Headers } from '../records/events.ts';
+import type { EncodedRecord } from '../records/row-records.ts';
 
 /** A record as it goes out: topic and partition chosen, key and value serialized. */
 export interface KafkaRecord {
@@ -20,6 +21,8 @@ export interface Shipment {
 export interface Packer {
   /** False: larger than the topic takes, and not added. */
   add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean;
+  /** The same; the record's bytes are copied. */
+  addEncoded(topic: TopicInfo, record: EncodedRecord, headers: Headers | null): boolean;
   /** It is time to take what is there. */
   readonly full: boolean;
   /** Null: nothing was added. The packer is empty afterwards. */

@@ -1,5 +1,6 @@
 import { partitionOf } from '../murmur2.ts';
 import type { Headers } from '../records/events.ts';
+import type { EncodedRecord } from '../records/row-records.ts';
 import type { KafkaRecord, Packer, Shipment, TopicInfo } from './producer.ts';
 
 /** Bytes that a record takes beside key and value, at most: lengths, deltas, attributes. */
@@ -27,6 +28,15 @@ export class RecordPacker implements Packer {
   add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
     const keyBytes = key === null ? null : this.#arena.write(key);
     const valueBytes = value === null ? null : this.#arena.write(value);
+    return this.#put(topic, keyBytes, valueBytes, headers);
+  }
+
+  addEncoded(topic: TopicInfo, { bytes, keyLength, end }: EncodedRecord, headers: Headers | null): boolean {
+    const key = keyLength < 0 ? null : this.#arena.copy(bytes, 0, keyLength);
+    return this.#put(topic, key, this.#arena.copy(bytes, Math.max(keyLength, 0), end), headers);
+  }
+
+  #put(topic: TopicInfo, keyBytes: Buffer | null, valueBytes: Buffer | null, headers: Headers | null): boolean {
     const size = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0) + headerBytes(headers) + recordOverhead;
     if (size + batchOverhead > topic.maxBytes) return false;
     // Tables without a key keep their order in one partition.
@@ -85,12 +95,23 @@ class Arena {
   write(text: string): Buffer {
     const most = text.length * 3;
     if (most > 1 << 18) return Buffer.from(text);
-    if (this.#used + most > this.#buffer.length) {
-      this.#buffer = Buffer.allocUnsafeSlow(1 << 20);
-      this.#used = 0;
-    }
+    this.#reserve(most);
     const from = this.#used;
     this.#used += this.#buffer.write(text, from, 'utf8');
     return this.#buffer.subarray(from, this.#used);
+  }
+
+  copy(bytes: Buffer, start: number, end: number): Buffer {
+    if (end - start > 1 << 18) return Buffer.from(bytes.subarray(start, end));
+    this.#reserve(end - start);
+    const from = this.#used;
+    this.#used += bytes.copy(this.#buffer, from, start, end);
+    return this.#buffer.subarray(from, this.#used);
+  }
+
+  #reserve(most: number): void {
+    if (this.#used + most <= this.#buffer.length) return;
+    this.#buffer = Buffer.allocUnsafeSlow(1 << 20);
+    this.#used = 0;
   }
 }

@@ -2,11 +2,14 @@ import type { OldImage, PartialTuple, Tuple } from '../../../core/api/change.ts'
 import type { Op, Place, Wrap } from './envelope.ts';
 import { jsonString } from './json.ts';
 import type { RowEncoder } from './row.ts';
+import { rowMark } from './template.ts';
 
 /** Values of the records of one relation, JSON text; null is a record without value (a tombstone). */
 export interface RelationFormat {
   readonly rows: RowEncoder;
   put(op: 'r' | 'c' | 'u', before: OldImage | null, after: PartialTuple, place: Place): string;
+  /** What {@link put} gives for a new row alone, with {@link rowMark} in the place of {@link RowEncoder.open}. */
+  template(op: 'r' | 'c' | 'u', place: Place): string;
   remove(before: OldImage, place: Place): string | null;
   /** Null: this format has no form for it. */
   truncate(place: Place): string | null;
@@ -30,6 +33,7 @@ export function envelopeFormat(rows: RowEncoder, wrap: Wrap): RelationFormat {
         },
         place,
       ),
+    template: (op, place) => wrap(op, { before: 'null', after: `${rowMark}}` }, place),
     remove: (before, place) => wrap('d', { before: oldRow(rows, before), after: 'null' }, place),
     truncate: (place) => wrap('t', { before: 'null', after: 'null' }, place),
   };
@@ -65,6 +69,7 @@ export function flatFormat(
   return {
     rows,
     put: (op, _before, after, place) => value(rows.open(after), op, place),
+    template: (op, place) => value(rowMark, op, place),
     remove: (before, place) => (rewrite ? value(old(before), 'd', place) : null),
     truncate: () => null,
   };

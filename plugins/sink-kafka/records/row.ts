@@ -2,6 +2,7 @@ import { type OldImage, type PartialTuple, type Tuple, UNCHANGED } from '../../.
 import { type Column, type Relation, relationName } from '../../../core/api/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { jsonString } from './json.ts';
+import { RowBytes } from './row-bytes.ts';
 import { type ColumnType, columnType, type TypeModes } from './types.ts';
 
 /** Writes rows of one relation as JSON text; made once per relation, so names and mappings are not looked up per row. */
@@ -17,6 +18,8 @@ export interface RowEncoder {
   keyOf(tuple: Tuple): string | null;
   /** A delete's `before` where the server sent only the key. */
   keyImage(tuple: Tuple): string;
+  /** `key` and `open` from bytes to bytes; null: a relation without columns. */
+  readonly bytes: RowBytes | null;
 }
 
 export interface RowEncoderOptions extends TypeModes {
@@ -79,7 +82,12 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
     }
     return `${out}}`;
   }
-  return { relation, key, open, keyOf, keyImage, row: (tuple) => `${open(tuple)}}` };
+  const row = { positions, types, prefixes: prefixes.map((prefix, i) => (i === 0 ? `{${prefix}` : prefix)) };
+  const bytes =
+    positions.length === 0
+      ? null
+      : new RowBytes(relation.columns.length, row, { positions: key, prefixes: keyPrefixes, types: keyTypes });
+  return { relation, key, open, keyOf, keyImage, row: (tuple) => `${open(tuple)}}`, bytes };
 }
 
 /**

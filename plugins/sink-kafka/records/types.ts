@@ -2,6 +2,16 @@ import { createHash } from 'node:crypto';
 import type { Column } from '../../../core/api/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { arrayEncoder } from './array.ts';
+import {
+  type CellWriter,
+  decimalWriter,
+  timestamptzWriter,
+  viaText,
+  writeAsIs,
+  writeBool,
+  writeQuoted,
+  writeString,
+} from './cell-writer.ts';
 import { type DecimalMode, decimalEncoder, moneyEncoder, scaleOf } from './decimal.ts';
 import { javaDouble, jsonString } from './json.ts';
 import {
@@ -38,6 +48,8 @@ export interface TypeModes {
 /** How the values of one column become JSON text. All members are JSON. */
 export interface ColumnType {
   readonly encode: (text: string) => string;
+  /** The same, from bytes to bytes. */
+  readonly write: CellWriter;
   /** In place of a value that was not sent (I7). */
   readonly unavailable: string;
   /** What Debezium writes in a delete's `before` for a NOT NULL column that is not in the key. */
@@ -94,11 +106,16 @@ function unknown(column: Column, modes: TypeModes): ColumnType | null {
 }
 
 function text(modes: TypeModes): ColumnType {
-  return { encode: jsonString, unavailable: jsonString(modes.unavailable), fallback: '""' };
+  return { encode: jsonString, write: writeString, unavailable: jsonString(modes.unavailable), fallback: '""' };
 }
 
 function of(encode: (text: string) => string, fallback: string, unavailable = 'null'): ColumnType {
-  return { encode, fallback, unavailable };
+  return { encode, write: viaText(encode), fallback, unavailable };
+}
+
+/** With a way of its own from bytes to bytes. */
+function direct(type: ColumnType, write: CellWriter): ColumnType {
+  return { ...type, write };
 }
 
 const asIs = (value: string) => value;
@@ -111,18 +128,22 @@ function scalar(typed: Typed, modes: TypeModes): ColumnType | null {
   const { type, typmod } = typed;
   switch (type) {
     case 16:
-      return of(bool, 'false');
+      return direct(of(bool, 'false'), writeBool);
     case 20:
     case 21:
     case 23:
     case 26:
-      return of(asIs, '0');
+      return direct(of(asIs, '0'), writeAsIs);
     case 700:
     case 701:
       return of(javaDouble, '0.0');
     case 1700: {
-      const encode = decimalEncoder(modes.decimal, scaleOf(typmod), typed.column);
-      return of(encode, encode('0'), numericPlaceholder(modes, typmod, placeholder));
+      const scale = scaleOf(typmod);
+      const encode = decimalEncoder(modes.decimal, scale, typed.column);
+      const decimal = of(encode, encode('0'), numericPlaceholder(modes, typmod, placeholder));
+      if (modes.decimal === 'string') return direct(decimal, writeQuoted);
+      const exact = modes.decimal === 'precise' && scale !== null && scale >= 0;
+      return exact ? direct(decimal, decimalWriter(scale, encode)) : decimal;
     }
     case 790:
       return of(moneyEncoder(modes.decimal), moneyEncoder(modes.decimal)('0.00'));
@@ -152,8 +173,10 @@ function temporal({ type, typmod }: Typed, modes: TypeModes): ColumnType | null 
       return of(timeEncoder(modes.time, typmod), iso ? '"00:00:00Z"' : '0');
     case 1114:
       return of(timestampEncoder(modes.time, typmod), iso ? '"1970-01-01T00:00:00Z"' : '0');
-    case 1184:
-      return of(timestamptzEncoder(typmod), '"1970-01-01T00:00:00Z"');
+    case 1184: {
+      const encode = timestamptzEncoder(typmod);
+      return direct(of(encode, '"1970-01-01T00:00:00Z"'), timestamptzWriter(typmod, encode));
+    }
     case 1266:
       return of(timetz, '"00:00:00Z"');
     case 1186:

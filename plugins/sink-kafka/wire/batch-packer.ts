@@ -1,6 +1,7 @@
 import type { Packer, Shipment, TopicInfo } from '../client/producer.ts';
 import { murmur2 } from '../murmur2.ts';
 import type { Headers } from '../records/events.ts';
+import type { EncodedRecord } from '../records/row-records.ts';
 import { encodeHeaders, headerBytes, noHeaders, RecordBatch } from './record-batch.ts';
 
 /** Records of one partition, ready to be sealed. */
@@ -37,12 +38,21 @@ export class BatchPacker implements Packer {
 
   add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
     const keyLength = key === null ? -1 : this.#writeKey(key);
-    // Tables without a key keep their order in one partition.
-    const partition =
-      keyLength < 0 || topic.partitions === 1 ? 0 : (murmur2(this.#key, keyLength) & 0x7fff_ffff) % topic.partitions;
-    if (this.#headers.of !== headers) this.#headers = { of: headers, bytes: encodeHeaders(headers) };
+    const bytes = keyLength < 0 ? noKey : this.#key;
+    const partition = partitionOf(topic, bytes, keyLength);
+    const more = this.#headerBytes(headers);
+    return this.#put(topic, partition, (batch) => batch.append(bytes, keyLength, value, more));
+  }
+
+  addEncoded(topic: TopicInfo, record: EncodedRecord, headers: Headers | null): boolean {
+    const partition = partitionOf(topic, record.bytes, record.keyLength);
+    const more = this.#headerBytes(headers);
+    return this.#put(topic, partition, (batch) => batch.appendEncoded(record, more));
+  }
+
+  #put(topic: TopicInfo, partition: number, append: (batch: RecordBatch) => number): boolean {
     let batch = this.#batchOf(topic, partition);
-    let size = batch.append(keyLength < 0 ? noKey : this.#key, keyLength, value, this.#headers.bytes);
+    let size = append(batch);
     if (batch.size > topic.maxBytes) {
       batch.undo(size);
       if (headerBytes + size > topic.maxBytes) return false;
@@ -51,11 +61,11 @@ export class BatchPacker implements Packer {
         this.#open = new Map();
         batch = this.#batchOf(topic, partition);
       }
-      size = batch.append(keyLength < 0 ? noKey : this.#key, keyLength, value, this.#headers.bytes);
+      size = append(batch);
     }
     this.#count++;
     this.#bytes += size;
-    this.#fullest = Math.max(this.#fullest, batch.size);
+    if (batch.size > this.#fullest) this.#fullest = batch.size;
     return true;
   }
 
@@ -105,8 +115,18 @@ export class BatchPacker implements Packer {
     this.#free.push(batch);
   }
 
+  #headerBytes(headers: Headers | null): Uint8Array {
+    if (this.#headers.of !== headers) this.#headers = { of: headers, bytes: encodeHeaders(headers) };
+    return this.#headers.bytes;
+  }
+
   #writeKey(key: string): number {
     if (key.length * 3 > this.#key.length) this.#key = Buffer.allocUnsafeSlow(key.length * 3);
     return this.#key.write(key, 0);
   }
+}
+
+/** Tables without a key keep their order in one partition. */
+function partitionOf({ partitions }: TopicInfo, key: Uint8Array, keyLength: number): number {
+  return keyLength < 0 || partitions === 1 ? 0 : (murmur2(key, keyLength) & 0x7fff_ffff) % partitions;
 }

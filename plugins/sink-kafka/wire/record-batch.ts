@@ -1,4 +1,5 @@
 import type { Headers } from '../records/events.ts';
+import type { EncodedRecord } from '../records/row-records.ts';
 
 /**
  * Sizes and places within a record batch, version 2 (Kafka protocol guide: "Record Batch"): base offset, length, leader
@@ -87,6 +88,29 @@ export class RecordBatch {
     for (let i = 0; i < keyLength; i++) bytes[p++] = key[i] as number;
     putVarint(bytes, p, value === null ? nothing : length);
     p = from + length;
+    bytes.set(headers, p);
+    this.#end = p + headers.length;
+    this.count++;
+    return this.#end - start;
+  }
+
+  /** Writes a record whose key and value are bytes, one behind the other. Returns its size. */
+  appendEncoded({ bytes: from, keyLength, end }: EncodedRecord, headers: Uint8Array): number {
+    const valueAt = Math.max(keyLength, 0);
+    const valueLength = end - valueAt;
+    const body = this.#fixedSize(keyLength, headers.length) + lengthSize(valueLength) + valueLength;
+    this.#reserve(body + 5);
+    const bytes = this.#bytes;
+    const start = this.#end;
+    let p = putVarint(bytes, start, body);
+    bytes[p++] = 0;
+    bytes[p++] = 0;
+    p = putVarint(bytes, p, this.count);
+    p = putVarint(bytes, p, keyLength);
+    for (let i = 0; i < keyLength; i++) bytes[p++] = from[i] as number;
+    p = putVarint(bytes, p, valueLength);
+    bytes.set(from.subarray(valueAt, end), p);
+    p += valueLength;
     bytes.set(headers, p);
     this.#end = p + headers.length;
     this.count++;

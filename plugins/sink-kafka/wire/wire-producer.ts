@@ -7,6 +7,7 @@ import {
   initProducerIdV4,
   ProtocolError,
   protocolErrorsCodesById,
+  Writer,
 } from '@platformatic/kafka';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -148,7 +149,7 @@ class WireProducer implements Producer {
       sequence,
       transactional: transactionalId !== null,
       codec: codecs[compression],
-      crc32c,
+      crc32c: checksum,
     };
     return batch.seal(by, packed);
   }
@@ -203,6 +204,11 @@ class WireProducer implements Producer {
     if (this.#coordinator === null) throw new Error('the producer is not connected');
     return this.#coordinator;
   }
+}
+
+/** By way of a writer, as crc32c copies a plain array before it reads it: more time than it takes to read. */
+function checksum(bytes: Uint8Array): number {
+  return crc32c(Writer.create().append(bytes as Buffer).dynamicBuffer);
 }
 
 async function compress(name: Exclude<Compression, 'none'>, records: Buffer): Promise<Buffer> {

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Tuple } from '../../core/api/change.ts';
+import { viewOf } from '../../plugins/sink-kafka/records/byte-writer.ts';
+import { WireInsert, WireUpdate } from '../../core/api/wire-change.ts';
+import { WireKind, WireRow } from '../../core/api/wire-row.ts';
+import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
+import { CopyLines } from '../../plugins/sink-kafka/records/copy-lines.ts';
+import { type RelationFormat, readValue } from '../../plugins/sink-kafka/records/format.ts';
+import { processedAt, snapshotMoment, transactionMoment } from '../../plugins/sink-kafka/records/moment.ts';
+import { newRowOf, RowRecords } from '../../plugins/sink-kafka/records/row-records.ts';
+import { templateOf } from '../../plugins/sink-kafka/records/template.ts';
+import { settings } from '../../plugins/sink-kafka/settings.ts';
+import { column, context, notes, relation, transaction } from '../support/kafka-batches.ts';
+
+/** Records made from bytes are those made from text, byte for byte: whatever the values, the format and the way in. */
+const numeric = (precision: number, scale: number) => (precision << 16) + (scale & 0x7ff) + 4;
+const everything = relation(
+  'Tisch "é"',
+  [
+    column('id', 20, { notNull: true, typeName: 'bigint' }),
+    column('text é', 25),
+    column('flag', 16, { typeName: 'boolean' }),
+    column('amount', 1700, { typmod: numeric(12, 2), typeName: 'numeric(12,2)' }),
+    column('at', 1184, { typeName: 'timestamp with time zone' }),
+    column('at0', 1184, { typmod: 0, typeName: 'timestamp(0) with time zone' }),
+    column('pair', 16700, { typeName: 'public.pair', typeKind: 'composite' }),
+    column('data', 3802, { typeName: 'jsonb' }),
+    column('code', 1043, { notNull: true, typeName: 'character varying(5)' }),
+    column('days', 1082, { typeName: 'date' }),
+    column('bytes', 17, { typeName: 'bytea' }),
+    column('list', 1007, { typeName: 'integer[]' }),
+  ],
+  { primaryKey: [8, 0] },
+);
+
+const texts = ['', 'a', 'ab', 'abc', 'abcd', 'äöü', '😀', 'a"b', 'a\\b', '\t', 'line\nline', '\\N', '\u0001', '\u007f'];
+for (const length of [4, 5, 7, 8, 63, 300, 5000])
+  texts.push('x'.repeat(length), `${'y'.repeat(length)}"`, `\\${'é'.repeat(length)}`);
+const values: readonly (readonly string[])[] = [
+  ['0', '7', '-1', '9007199254740993', '9223372036854775807', '-9223372036854775808'],
+  texts,
+  ['t', 'f'],
+  ['0.00', '0.01', '-0.01', '1.27', '1.28', '-1.28', '-1.29', '327.67', '327.68', '9999999999.99', '-9999999999.99'],
+  [
+    '2026-01-02 03:04:05+00',
+    '2026-01-02 03:04:05.12+00',
+    '2026-01-02 03:04:05.123456+00',
+    'infinity',
+    '-infinity',
+    '0044-03-15 12:00:00+00 BC',
+    '12026-01-02 03:04:05+00',
+  ],
+  ['2026-01-02 03:04:05+00', '0001-01-01 00:00:00+00'],
+  ['(1,2)', '("a b",)'],
+  ['{"a": "b"}', '[]', '1'],
+  texts.filter((text) => text.length < 100),
+  ['2026-01-02', '1969-12-31', 'infinity', '0044-03-15 BC'],
+  ['\\x', '\\x00ff', `\\x${'ab'.repeat(500)}`],
+  ['{1,2,NULL}', '{}'],
+];
+
+/** Each value of each column in some row, next to others and to NULL. */
+function rows(): Tuple[] {
+  const most = Math.max(...values.map((of) => of.length));
+  return Array.from({ length: most * 3 }, (_, i) =>
+    values.map((of, c) => ((i + c) % 7 === 3 && c !== 0 && c !== 8 ? null : (of[(i + c * 5) % of.length] as string))),
+  );
+}
+
+function wireRow(row: Tuple): WireRow {
+  const parts = row.map((cell) => {
+    if (cell === null) return Buffer.of(WireKind.null);
+    const text = Buffer.from(cell);
+    const head = Buffer.alloc(5);
+    head[0] = WireKind.text;
+    head.writeInt32BE(text.length, 1);
+    return Buffer.concat([head, text]);
+  });
+  // Nothing behind it: whoever reads too far is found out.
+  const buffer = Buffer.concat([Buffer.from('xyz'), ...parts]);
+  return new WireRow({ buffer, view: viewOf(buffer) }, row.length, { start: 3, end: buffer.length, whole: true });
+}
+
+function copyText(all: readonly Tuple[]): Buffer {
+  const letters: Record<string, string> = {
+    '\b': 'b',
+    '\f': 'f',
+    '\n': 'n',
+    '\r': 'r',
+    '\t': 't',
+    '\v': 'v',
+    '\\': '\\',
+  };
+  const escaped = (cell: string) => cell.replace(/[\b\f\n\r\t\v\\]/g, (c) => `\\${letters[c]}`);
+  return Buffer.from(
+    all.map((row) => `${row.map((cell) => (cell === null ? '\\N' : escaped(cell))).join('\t')}\n`).join(''),
+  );
+}
+
+function textOf(record: RowRecords): { key: string | null; value: string } {
+  const { bytes, keyLength, end } = record;
+  return {
+    key: keyLength < 0 ? null : bytes.toString('utf8', 0, keyLength),
+    value: bytes.toString('utf8', Math.max(keyLength, 0), end),
+  };
+}
+
+const options: readonly Partial<KafkaOptions>[] = [
+  {},
+  { decimal: 'string', time: 'isostring', binary: 'hex' },
+  { decimal: 'double', unknown_types: 'omit' },
+  { format: 'cloudevents', key: { '*.*': ['code'] } },
+  { format: 'flat', fields: ['op', 'lsn', 'table', 'deleted', 'source_ts_ms'] },
+  { format: 'flat', deletes: 'rewrite' },
+];
+const formatOf = (more: Partial<KafkaOptions>, of = everything): RelationFormat =>
+  settings({ brokers: ['x'], database: 'Läden', ...more }, context('app')).formatOf(of);
+
+for (const more of options) {
+  test(`the stream's rows from bytes, ${JSON.stringify(more)}`, () => {
+    const format = formatOf(more);
+    const record = new RowRecords();
+    const [first, second] = [transaction(1), transaction(2)];
+    const moments = [first, second].map((tx, i) =>
+      transactionMoment(tx, i === 0 ? null : first.finalLsn, processedAt(7n)),
+    );
+    for (const [i, row] of rows().entries()) {
+      const at = moments[(i >> 2) % 2]!;
+      const op = i % 3 === 0 ? 'u' : 'c';
+      const lsn = i % 5 === 0 ? (1n << 63n) + BigInt(i) : BigInt(i) ** 7n;
+      record.change(format, format.rows.bytes!, { op, row: wireRow(row), at, lsn });
+      const place = { at, lsn: String(lsn), transaction: 'null' };
+      assert.deepEqual(textOf(record), { key: format.rows.keyOf(row), value: format.put(op, null, row, place) });
+      JSON.parse(textOf(record).value);
+    }
+  });
+
+  test(`the snapshot's rows from bytes, ${JSON.stringify(more)}`, () => {
+    const format = formatOf(more);
+    for (const at of [snapshotMoment(5n, 77n, processedAt(7n)), snapshotMoment(5n, null, processedAt(7n))]) {
+      const place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
+      const record = new RowRecords();
+      const template = templateOf(format.template('r', place));
+      const lines = new CopyLines(everything.columns.length);
+      const all = rows();
+      lines.load(copyText(all));
+      for (const row of all) {
+        assert.ok(lines.next());
+        record.row(format.rows.bytes!, lines, template, 0n);
+        assert.deepEqual(textOf(record), { key: format.rows.keyOf(row), value: readValue(format, row, place) });
+      }
+      assert.equal(lines.next(), false);
+    }
+  });
+}
+
+test('bytes that are not UTF-8 are mended as they were when rows were text', () => {
+  const format = formatOf({}, notes());
+  const place = { at: snapshotMoment(5n, null, ''), lsn: 'null', transaction: 'null' };
+  const bytes = Buffer.concat([Buffer.from('1\ta'), Buffer.of(0xff, 0xc3), Buffer.from('b\\n\n2\tc\n')]);
+  const lines = new CopyLines(2);
+  lines.load(bytes);
+  const record = new RowRecords();
+  const template = templateOf(format.template('r', place));
+  for (const [id, note] of [
+    ['1', 'a\ufffd\ufffdb\n'],
+    ['2', 'c'],
+  ] as const) {
+    assert.ok(lines.next());
+    record.row(format.rows.bytes!, lines, template, 0n);
+    assert.equal(textOf(record).value, readValue(format, [id, note], place));
+  }
+});
+
+test('rows that are cut off, or have other columns than asked for, are an error', () => {
+  assert.throws(() => new CopyLines(2).load(Buffer.from('1\ta')), /inside a row/);
+  for (const text of ['1\n', '1\ta\tb\n']) {
+    const lines = new CopyLines(2);
+    lines.load(Buffer.from(text));
+    assert.throws(() => lines.next(), /cells where 2 were asked for/);
+  }
+  const lines = new CopyLines(2);
+  lines.load(Buffer.from('1\ta\\\n'));
+  assert.throws(() => lines.next(), /inside a row/);
+});
+
+test('only a new row that came whole, of an insert or of an update without an old one, is taken as bytes', () => {
+  const table = notes();
+  const of = { relation: table, tx: transaction(1), lsn: 1n };
+  const row = wireRow(['1', 'a']);
+  assert.equal(newRowOf(new WireInsert(of, row)), row);
+  assert.equal(newRowOf(new WireUpdate(of, null, row)), row);
+  assert.equal(newRowOf(new WireUpdate(of, { image: 'key', tuple: ['0', null] }, row)), null);
+  assert.equal(newRowOf({ kind: 'insert', ...of, after: ['1', 'a'] }), null);
+  assert.equal(newRowOf({ kind: 'delete', ...of, before: { image: 'key', tuple: ['1', null] } }), null);
+  const partial = new WireRow({ buffer: row.bytes, view: row.view }, 2, { start: 3, end: row.end, whole: false });
+  assert.equal(newRowOf(new WireUpdate(of, null, partial)), null);
+});
