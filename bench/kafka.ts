@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { serverCpu } from './support/processes.ts';
 import { LocalServer } from '../core/servers/local-server.ts';
 import { LocalBroker } from '../scripts/kafka/broker.ts';
 import { kafkaVersions } from '../scripts/kafka/resolve.ts';
@@ -12,7 +13,9 @@ import { kafkaVersions } from '../scripts/kafka/resolve.ts';
  * `npm run bench:kafka [-- --rows 300000 --client platformatic,kafkajs --delivery at_least_once --compression none --partitions 6]`:
  * a table of 200-byte rows through `pgsluice run` into a broker, all servers on this machine. First the snapshot, then as
  * many inserts (fifty a transaction) that wait behind the slot: rows a second from the start of the copy, or of the stream,
- * to everything acknowledged, with the CPU time and the largest resident memory of pgsluice.
+ * to everything acknowledged, with the CPU time of pgsluice, of the broker and of PostgreSQL, and the largest resident memory of
+ * pgsluice. `--sink 'buffer: 16MB, batch_size: 256KB'` are more options of the sink, `--trees .,../other --rounds 3` runs several checkouts
+ * in turn. BENCH_NODE_OPTIONS goes to Node, for profiles.
  */
 const { values: options } = parseArgs({
   options: {
@@ -23,10 +26,12 @@ const { values: options } = parseArgs({
     partitions: { type: 'string', default: '6' },
     format: { type: 'string', default: 'debezium' },
     major: { type: 'string', default: '17' },
+    trees: { type: 'string', default: join(import.meta.dirname, '..') },
+    rounds: { type: 'string', default: '1' },
+    sink: { type: 'string', default: '' },
   },
 });
 const rows = Number(options.rows);
-const root = join(import.meta.dirname, '..');
 
 const values = `SELECT i, i % 9973, 'shipped', (i % 1000) + 0.50, '2026-01-02 03:04:05.123456+00'::timestamptz,
     'order number ' || i || ' of the benchmark, with a remark that is about so long',
@@ -34,34 +39,39 @@ const values = `SELECT i, i % 9973, 'shipped', (i % 1000) + 0.50, '2026-01-02 03
 
 interface Ended {
   readonly events: readonly { readonly event: string; readonly time: string | number }[];
-  readonly cpu: number;
+  /** Seconds. */
+  readonly cpu: { readonly pgsluice: number; readonly broker: number; readonly postgres: number };
   readonly rss: number;
 }
 
-async function pgsluice(file: string, directory: string): Promise<Ended> {
+async function pgsluice(tree: string, file: string, directory: string): Promise<Ended> {
   const usage = join(directory, 'usage.json');
-  const child = spawn(
-    process.execPath,
-    [
-      '--import',
-      join(root, 'bench', 'support', 'usage-at-exit.ts'),
-      join(root, 'bin', 'pgsluice.js'),
-      'run',
-      file,
-      '--stop-at',
-      'now',
-      '--log',
-      'json',
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, BENCH_USAGE: usage } },
-  );
+  const node = (process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean);
+  const preload = join(import.meta.dirname, 'support', 'usage-at-exit.ts');
+  const verb = [join(tree, 'bin', 'pgsluice.js'), 'run', file, '--stop-at', 'now', '--log', 'json'];
+  const before = servers();
+  const child = spawn(process.execPath, [...node, '--import', preload, ...verb], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, BENCH_USAGE: usage },
+  });
   let out = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`pgsluice ended with ${code}`);
+  const after = servers();
   const { cpu, rss } = JSON.parse(await readFile(usage, 'utf8')) as { cpu: number; rss: number };
   const lines = out.split('\n').filter((line) => line.startsWith('{'));
-  return { events: lines.map((line) => JSON.parse(line) as Ended['events'][number]), cpu, rss };
+  return {
+    events: lines.map((line) => JSON.parse(line) as Ended['events'][number]),
+    cpu: { pgsluice: cpu, broker: after.broker - before.broker, postgres: after.postgres - before.postgres },
+    rss,
+  };
+}
+
+/** CPU seconds so far; 0 where it cannot be told. */
+function servers(): { broker: number; postgres: number } {
+  const of = (pid: number | null | undefined) => (pid ? (serverCpu(pid) ?? 0) : 0);
+  return { broker: of(broker?.pid), postgres: of(server.pid) };
 }
 
 function seconds(ended: Ended, from: string, to: string): number {
@@ -71,10 +81,9 @@ function seconds(ended: Ended, from: string, to: string): number {
 
 function report(what: string, took: number, { cpu, rss }: Ended): void {
   const rate = Math.round(rows / took).toLocaleString('en');
-  const each = ((cpu / rows) * 1e6).toFixed(1);
-  process.stdout.write(
-    `  ${what}: ${rate}/s (${each} µs CPU each in all, ${Math.round(rss / (1 << 20))} MB resident at most)\n`,
-  );
+  const each = Object.entries(cpu).map(([who, used]) => `${who} ${((used / rows) * 1e6).toFixed(1)}`);
+  const memory = `${Math.round(rss / (1 << 20))} MB resident at most`;
+  process.stdout.write(`  ${what}: ${rate}/s (µs of CPU each: ${each.join(', ')}; ${memory})\n`);
 }
 
 await using server = await LocalServer.start({ major: Number(options.major), settings: { fsync: 'off' } });
@@ -82,19 +91,18 @@ const named = process.env['KAFKA_BROKERS'];
 const broker = named === undefined ? await LocalBroker.start(kafkaVersions.current) : null;
 const brokers = named ?? broker?.address ?? '';
 const directory = await mkdtemp(join(tmpdir(), 'pgsluice-bench-'));
-try {
-  for (const client of options.client.split(',')) {
-    const name = `bench_${client}_${Date.now().toString(36)}`;
-    await server.query(`CREATE DATABASE ${name}`);
-    await server.query(
-      `CREATE TABLE orders (id bigint PRIMARY KEY, customer int, state text, amount numeric(12,2), placed_at timestamptz, note text, address text);
+async function measure(tree: string, client: string): Promise<void> {
+  const name = `bench_${client}_${Date.now().toString(36)}`;
+  await server.query(`CREATE DATABASE ${name}`);
+  await server.query(
+    `CREATE TABLE orders (id bigint PRIMARY KEY, customer int, state text, amount numeric(12,2), placed_at timestamptz, note text, address text);
        INSERT INTO orders ${values} FROM generate_series(1, ${rows}) i`,
-      name,
-    );
-    const file = join(directory, `${name}.yaml`);
-    await writeFile(
-      file,
-      `pipeline: ${name}
+    name,
+  );
+  const file = join(directory, `${name}.yaml`);
+  await writeFile(
+    file,
+    `pipeline: ${name}
 source: { plugin: postgres, url: "${server.url(name)}", snapshot: { workers: 2, chunk_size: 16MB } }
 sinks:
   - plugin: kafka
@@ -107,20 +115,32 @@ sinks:
     compression: ${options.compression}
     partitions: ${options.partitions}
     format: ${options.format}
-checkpoint: { plugin: file }
+${options.sink
+  .split(',')
+  .filter(Boolean)
+  .map((line) => `    ${line.trim()}\n`)
+  .join('')}checkpoint: { plugin: file }
 `,
-    );
-    process.stdout.write(`${client}, ${options.delivery}, ${options.compression}, ${options.format}\n`);
-    const copied = await pgsluice(file, directory);
-    report('snapshot rows', seconds(copied, 'copy-started', 'table-copied'), copied);
-    await server.query(
-      `DO $$ BEGIN FOR n IN 0..${Math.ceil(rows / 50) - 1} LOOP
+  );
+  const what = [client, options.delivery, options.compression, options.format].join(', ');
+  process.stdout.write(`${what}, of ${tree}\n`);
+  const copied = await pgsluice(tree, file, directory);
+  report('snapshot rows', seconds(copied, 'copy-started', 'table-copied'), copied);
+  await server.query(
+    `DO $$ BEGIN FOR n IN 0..${Math.ceil(rows / 50) - 1} LOOP
          INSERT INTO orders ${values} FROM generate_series(${rows} + n * 50 + 1, ${rows} + n * 50 + 50) i; COMMIT;
        END LOOP; END $$`,
-      name,
-    );
-    const followed = await pgsluice(file, directory);
-    report('changes', seconds(followed, 'stream-started', 'run-ended'), followed);
+    name,
+  );
+  const followed = await pgsluice(tree, file, directory);
+  report('changes', seconds(followed, 'stream-started', 'run-ended'), followed);
+}
+
+try {
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (const client of options.client.split(',')) {
+      for (const tree of options.trees.split(',')) await measure(resolve(tree), client);
+    }
   }
 } finally {
   await broker?.remove();
