@@ -2,7 +2,7 @@ import type { PluginContext } from '../../core/api/context.ts';
 import { failpoint } from '../../core/api/failpoint.ts';
 import type { SnapshotLsn } from '../../core/api/lsn.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import { relationName } from '../../core/api/relation.ts';
+import { type Oid, relationName } from '../../core/api/relation.ts';
 import type { LargeObjectSink, LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
 import { qualified } from '../postgres-common/quote.ts';
@@ -25,6 +25,8 @@ import { type Owner, type TableState, readTables, setExactAt, setTablePhase } fr
 interface Target {
   readonly state: TableState;
   readonly node: TreeNode;
+  /** See {@link VerifiedTarget}. */
+  readonly types: readonly Oid[];
   /** Several plans write into the same table: it cannot be emptied for one of them. */
   readonly shared: boolean;
   /** What stands in the way of its rows is set aside and nothing was built since. */
@@ -69,8 +71,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
 
   async prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
     const more = { sessions: this.#sessions, owner: this.#owner, options: this.#options, context: this.#context };
-    await prepareTarget(more, preparation, signal);
-    this.#targets = await this.#readTargets();
+    const targets = await prepareTarget(more, preparation, signal);
+    const types = preparation.plans.map((plan, i) => [relationName(plan.source), targets[i]!.types] as const);
+    this.#targets = await this.#readTargets(new Map(types));
     this.#small = smallTables(preparation, new Map([...this.#targets].map(([source, { state }]) => [source, state])));
     this.#unfilled = preparation.unfilledViews ?? [];
   }
@@ -91,8 +94,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
   }
 
   readonly load = async (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult> => {
-    const { whole } = this.#target(plan);
-    return loadChunk(this.#sessions, plan, copy, { owner: this.#owner, context: this.#context, whole, signal });
+    const { whole, types } = this.#target(plan);
+    return loadChunk(this.#sessions, plan, copy, { owner: this.#owner, context: this.#context, whole, types, signal });
   };
 
   loaded(plan: TablePlan, signal: AbortSignal): Promise<void> {
@@ -124,7 +127,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
     return putBack({ builder: this.#builder, options: this.#options, context: this.#context });
   }
 
-  async #readTargets(): Promise<ReadonlyMap<string, Target>> {
+  async #readTargets(types: ReadonlyMap<string, readonly Oid[]>): Promise<ReadonlyMap<string, Target>> {
     return this.#sessions.query(async (client) => {
       const states = [...(await readTables(client, this.#owner)).values()].filter((state) => state.phase !== 'parent');
       const tree = await readTree(
@@ -142,7 +145,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
         states.map((state) => {
           const aside = state.phase === 'aside' && !built.has(state.relid);
           const node = tree.get(state.relid)!;
-          return [state.source, { state, node, shared: writers.get(state.relid)! > 1, aside, whole: false }];
+          const shared = writers.get(state.relid)! > 1;
+          return [state.source, { state, node, types: types.get(state.source) ?? [], shared, aside, whole: false }];
         }),
       );
     });

@@ -178,7 +178,9 @@ test('a backend of the target that is killed in the middle of a chunk: the same 
     const copy = altered(await session.openRaw(chunk, plan.query, 'binary', calm), async function* (from) {
       for await (const frame of from) {
         yield frame.subarray(0, 1000);
-        await target.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY "public"%'`);
+        await target.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%COPY "public"%' AND pid <> pg_backend_pid()`,
+        );
         await new Promise((resolve) => setTimeout(resolve, 20));
         yield frame.subarray(1000);
       }

@@ -142,7 +142,11 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
       await refuseOccupied(client, plans, more.context.name);
       return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
     }
-    const full = await withRows(client, await verifyTargets(client, plans));
+    const found = await verifyTargets(client, plans);
+    const full = await withRows(
+      client,
+      found.map(({ relid }) => relid),
+    );
     if (full.length === 0) return { check, level: 'ok', message: 'all tables are there, and empty', remedy: null };
     const message = `rows in ${full.slice(0, 5).join(', ')}`;
     if (more.options.on_existing === 'truncate')

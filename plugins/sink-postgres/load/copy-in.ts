@@ -84,8 +84,8 @@ export interface FrameSource {
   readonly frames: AsyncIterable<Uint8Array>;
   /** Called where the target refuses the COPY before a frame was asked for. */
   readonly refuse: () => Promise<void>;
-  /** Where a SELECT before the COPY answers this, nothing is sent. */
-  readonly unless?: string;
+  /** Where a SELECT before the COPY answers anything else, nothing is sent. */
+  readonly expect?: string;
 }
 
 export interface CopyInResult {
@@ -100,7 +100,7 @@ const smallFrame = 32 << 10;
 
 /**
  * Runs statements of which one is a COPY FROM STDIN, with these frames; those after it run when all frames are in, and
- * only then. Null: `unless` was answered, and no frame was asked for. Throws what the target answered (then the iterator's `return` was called), or what
+ * only then. A string: what was answered and not expected; then no frame was asked for. Throws what the target answered (then the iterator's `return` was called), or what
  * the iterator threw, or the signal's reason. After a failure of the frames inside a message, where a CopyFail would be taken
  * for row data, the connection is cut.
  */
@@ -109,7 +109,7 @@ export async function copyIn(
   text: string,
   source: FrameSource,
   signal: AbortSignal,
-): Promise<CopyInResult | null> {
+): Promise<CopyInResult | string> {
   const copy = new CopyIn(text);
   const walker = new FrameWalker();
   const onAbort = (): void => copy.wake?.();
@@ -117,9 +117,9 @@ export async function copyIn(
   client.query(copy as unknown as pg.Submittable);
   try {
     await started(copy, source);
-    if (source.unless !== undefined && copy.answer === source.unless) {
+    if (source.expect !== undefined && copy.answer !== source.expect) {
       await breakOff(copy);
-      return null;
+      return copy.answer ?? '';
     }
     await writeFrames(copy, walker, source.frames, signal);
   } catch (error) {

@@ -3,11 +3,12 @@ import type { PluginContext } from '../../../core/api/context.ts';
 import { PgsluiceError } from '../../../core/api/error.ts';
 import { failpoint } from '../../../core/api/failpoint.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import { type Oid, relationName } from '../../../core/api/relation.ts';
 import type { LoadResult } from '../../../core/api/sink.ts';
 import type { RawCopy, RowCopy } from '../../../core/api/snapshot.ts';
 import { fromPg } from '../../postgres-common/pg-error.ts';
 import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
+import { typesSql } from '../../postgres-common/types-sql.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
 import { smallBytes } from '../small.ts';
@@ -20,6 +21,8 @@ export interface LoadMore {
   readonly context: PluginContext;
   /** The table is one chunk and nobody else's: emptied and filled in one transaction, rows frozen. */
   readonly whole: boolean;
+  /** Types of the columns that are filled, as they were when the plan was compared with the target. */
+  readonly types: readonly Oid[];
   readonly signal: AbortSignal;
 }
 
@@ -48,10 +51,12 @@ async function loadWhole(
   more: LoadMore,
 ): Promise<LoadResult> {
   const table = qualified(plan.output);
+  const asked = question(plan, copy, more);
   const small = copy.chunk.bytes <= smallBytes;
-  let result = small ? await run(client, plan, copy, { ...more, ...whileEmpty(table) }) : null;
+  let result = small ? await run(client, plan, copy, { ...more, before: whileEmpty(table, asked) }) : null;
   if (small && result === null) await client.query('ROLLBACK');
-  result ??= await run(client, plan, copy, { ...more, before: `BEGIN; TRUNCATE ONLY ${table}; `, freeze: true });
+  const before = `BEGIN; TRUNCATE ONLY ${table}; SELECT CASE ${asked} END; `;
+  result ??= await run(client, plan, copy, { ...more, before, freeze: true });
   // Rows that we encoded are counted before they count.
   if (copy.kind === 'rows') await client.query('COMMIT');
   failpoint('loaded');
@@ -62,9 +67,23 @@ async function loadWhole(
  * A small table that is empty keeps its file: the commit that drops a file looks through all of the server's shared buffers,
  * which costs more than freezing saves. The lock waits for a first try that still runs in a backend we lost.
  */
-function whileEmpty(table: string): Pick<RunMore, 'before' | 'unless'> {
+function whileEmpty(table: string, asked: string): string {
   const lock = `LOCK TABLE ONLY ${table} IN SHARE ROW EXCLUSIVE MODE`;
-  return { before: `BEGIN; ${lock}; SELECT EXISTS (SELECT FROM ONLY ${table})::text; `, unless: 'true' };
+  return `BEGIN; ${lock}; SELECT CASE WHEN EXISTS (SELECT FROM ONLY ${table}) THEN '${answers.occupied}' ${asked} END; `;
+}
+
+/** Answers of the SELECT before a COPY. */
+const answers = { go: 'go', occupied: 'occupied', altered: 'altered' } as const;
+
+/**
+ * Inside a CASE, once the table is locked: bytes are read as what the columns are now, and a type that they were given since the
+ * plan was compared with them would make other values of them, without an error. Text is read by any type as what it says.
+ */
+function question(plan: TablePlan, copy: RawCopy | RowCopy, { types }: LoadMore): string {
+  const binary = copy.kind === 'raw' && copy.format === 'binary';
+  const columns = plan.output.columns.map(({ name }, i) => ({ name, type: types[i]! }));
+  const same = binary ? typesSql(plan.output, columns) : 'true';
+  return `WHEN ${same} THEN '${answers.go}' ELSE '${answers.altered}'`;
 }
 
 async function loadMarked(
@@ -74,13 +93,15 @@ async function loadMarked(
   more: LoadMore,
 ): Promise<LoadResult> {
   const key = [more.owner.pipeline, more.owner.sink, relationName(plan.source), copy.chunk.id];
-  const before = await started(mark(client, key), copy);
-  if (before !== null) {
+  const loaded = await started(mark(client, key), copy);
+  if (loaded !== null) {
     await stopReading(copy);
     await client.query('ROLLBACK');
-    return before;
+    return loaded;
   }
-  const result = (await run(client, plan, copy, more))!;
+  // In a partitioned table the locks of its partitions come with the rows; they cannot have other types.
+  const before = `LOCK TABLE ONLY ${qualified(plan.output)} IN ROW EXCLUSIVE MODE; SELECT CASE ${question(plan, copy, more)} END; `;
+  const result = (await run(client, plan, copy, { ...more, before, open: true }))!;
   await client.query(
     'UPDATE pgsluice.chunk SET rows = $5, bytes = $6 WHERE pipeline = $1 AND sink = $2 AND source = $3 AND chunk = $4',
     [...key, String(result.rows), result.bytes],
@@ -106,14 +127,14 @@ async function mark(client: pg.Client, key: readonly string[]): Promise<LoadResu
 }
 
 interface RunMore extends LoadMore {
-  /** SQL that goes in one message with the COPY; the transaction that it begins is committed in it, too. */
-  readonly before?: string;
+  /** SQL that goes in one message with the COPY, a SELECT of {@link answers} at its end. */
+  readonly before: string;
+  /** The transaction is left open; else it is committed in the same message, where that can be. */
+  readonly open?: boolean;
   readonly freeze?: boolean;
-  /** See {@link copyIn}. */
-  readonly unless?: string;
 }
 
-/** Null where `unless` said so; then nothing was read from the source. */
+/** Null where the table has rows and was to be empty; then nothing was read from the source. */
 async function run(
   client: pg.Client,
   plan: TablePlan,
@@ -122,14 +143,17 @@ async function run(
 ): Promise<LoadResult | null> {
   const counted = { rows: 0n };
   const frames = copy.kind === 'raw' ? copy.frames : encodeRows(copy.rows, counted);
-  const unless = more.unless === undefined ? {} : { unless: more.unless };
-  const source = { frames, refuse: () => stopReading(copy), ...unless };
+  const source = { frames, refuse: () => stopReading(copy), expect: answers.go };
   const format = copy.kind === 'raw' ? copy.format : 'text';
   const sql = copyStatement(plan, format, more.freeze === true);
   // COMMIT is reached only by way of CopyDone (I6).
-  const after = more.before === undefined || copy.kind === 'rows' ? '' : '; COMMIT';
-  const result = await copyIn(client, `${more.before ?? ''}${sql}${after}`, source, more.signal);
-  if (result === null) return null;
+  const after = more.open === true || copy.kind === 'rows' ? '' : '; COMMIT';
+  const result = await copyIn(client, `${more.before}${sql}${after}`, source, more.signal);
+  if (result === answers.occupied) return null;
+  if (typeof result === 'string') {
+    await stopReading(copy);
+    throw bulkError('PGS3006', 'the columns of the target were given other types while the copy was under way');
+  }
   if (copy.kind === 'rows' && counted.rows !== result.rows) {
     throw bulkError('PGS3011', `${counted.rows} rows were sent and the target counted ${result.rows}`);
   }

@@ -15,7 +15,7 @@ import { storeDump } from './dump.ts';
 import { refuseOccupied } from './empty.ts';
 import { dropExcluded } from './excluded.ts';
 import { restore } from './restore.ts';
-import { verifyTargets, withRows } from './verify-target.ts';
+import { type VerifiedTarget, verifyTargets, withRows } from './verify-target.ts';
 
 export interface PrepareMore {
   readonly sessions: Sessions;
@@ -24,16 +24,16 @@ export interface PrepareMore {
   readonly context: PluginContext;
 }
 
-/** Brings the target to where tables can be loaded, from wherever an earlier run stopped. */
+/** Brings the target to where tables can be loaded, from wherever an earlier run stopped. Returns them in the order of the plans. */
 export async function prepareTarget(
   more: PrepareMore,
   preparation: SinkPreparation,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly VerifiedTarget[]> {
   const { sessions, owner, options } = more;
   await sessions.query(ensureBulkState);
   if ((options.schema ?? 'create') === 'create') await createSchema(more, preparation, signal);
-  await adoptTargets(more, preparation.plans);
+  const targets = await adoptTargets(more, preparation.plans);
   signal.throwIfAborted();
   const states = await sessions.query((client) => readTables(client, owner));
   const fresh = preparation.plans
@@ -45,6 +45,7 @@ export async function prepareTarget(
     small: smallTables(preparation, states),
   });
   failpoint('prepared');
+  return targets;
 }
 
 async function createSchema(more: PrepareMore, preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
@@ -82,19 +83,19 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
  * Checks every plan against the target, and takes on tables that are there but not ours yet: all of them with
  * `schema: existing`, later additions to the file else. Those must be empty, or are emptied where the file says so: once.
  */
-async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Promise<void> {
+async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Promise<readonly VerifiedTarget[]> {
   const { sessions, owner, options, context } = more;
-  await sessions.transaction(async (client) => {
-    const relids = await verifyTargets(client, plans);
+  return sessions.transaction(async (client) => {
+    const targets = await verifyTargets(client, plans);
     const known = await readTables(client, owner);
     const entries = plans
-      .map((plan, i) => ({ source: relationName(plan.source), relid: relids[i]!, phase: 'new' as const }))
+      .map((plan, i) => ({ source: relationName(plan.source), relid: targets[i]!.relid, phase: 'new' as const }))
       .filter((entry) => !known.has(entry.source));
     for (const [i, plan] of plans.entries()) {
       const state = known.get(relationName(plan.source));
-      if (state !== undefined && state.relid !== relids[i]) throw replaced(plan);
+      if (state !== undefined && state.relid !== targets[i]!.relid) throw replaced(plan);
     }
-    if (entries.length === 0) return;
+    if (entries.length === 0) return targets;
     const full = await withRows(
       client,
       entries.map((entry) => entry.relid),
@@ -106,6 +107,7 @@ async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Pro
     }
     await addTables(client, owner, entries);
     if ((await readPhase(client, owner)) === null) await writePhase(client, owner, 'ready');
+    return targets;
   });
 }
 

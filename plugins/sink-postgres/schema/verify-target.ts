@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { type Column, relationName } from '../../../core/api/relation.ts';
+import { type Column, type Oid, relationName } from '../../../core/api/relation.ts';
 import { readColumns } from '../../postgres-common/columns.ts';
 import { bulkError } from '../errors.ts';
 import { resolveTables } from './tree.ts';
@@ -8,15 +8,22 @@ import { resolveTables } from './tree.ts';
 /** Oids below this are built in, the same on every server (FirstNormalObjectId). */
 const firstUserOid = 16384;
 
+/** A table that takes its plan's rows. */
+export interface VerifiedTarget {
+  readonly relid: number;
+  /** Types of the columns that the plan fills, in the order of its output. */
+  readonly types: readonly Oid[];
+}
+
 /**
  * Finds each plan's table in the target and compares names and, for binary COPY, types: bytes of one type read as another
- * are a wrong value without an error, though not where nothing is copied (`copies` false). Throws PGS3006. Returns oids in the order of the plans.
+ * are a wrong value without an error, though not where nothing is copied (`copies` false). Throws PGS3006. Returns what it found in the order of the plans.
  */
 export async function verifyTargets(
   client: pg.Client,
   plans: readonly TablePlan[],
   copies = true,
-): Promise<readonly number[]> {
+): Promise<readonly VerifiedTarget[]> {
   const found = await resolveTables(
     client,
     plans.map((plan) => plan.output),
@@ -28,14 +35,15 @@ export async function verifyTargets(
   });
   const shapes = await readColumns(client, relids);
   const defaults = await columnsWithDefault(client, relids);
-  for (const [i, plan] of plans.entries()) {
+  return plans.map((plan, i) => {
     const binary = copies && plan.route.kind === 'raw' && plan.route.format === 'binary';
-    compare(plan, binary, {
-      columns: shapes.get(relids[i]!)!.columns,
-      defaults: defaults.get(relids[i]!) ?? new Set(),
+    const relid = relids[i]!;
+    const types = compare(plan, binary, {
+      columns: shapes.get(relid)!.columns,
+      defaults: defaults.get(relid) ?? new Set(),
     });
-  }
-  return relids;
+    return { relid, types };
+  });
 }
 
 async function columnsWithDefault(
@@ -54,7 +62,8 @@ function compare(
   plan: TablePlan,
   binary: boolean,
   { columns, defaults }: { readonly columns: readonly Column[]; readonly defaults: ReadonlySet<string> },
-): void {
+): Oid[] {
+  const types: Oid[] = [];
   const target = new Map(columns.map((column) => [column.name, column]));
   for (const column of plan.output.columns) {
     const there = target.get(column.name);
@@ -63,6 +72,7 @@ function compare(
     if (binary && !sameOnTheWire(column, there)) {
       throw wrong(plan, `column ${column.name} is ${there.typeName} in the target, ${column.typeName} in the plan`);
     }
+    types.push(there.type);
     target.delete(column.name);
   }
   for (const left of target.values()) {
@@ -73,6 +83,7 @@ function compare(
       );
     }
   }
+  return types;
 }
 
 /** An enum travels as its label, which text and any enum read. */

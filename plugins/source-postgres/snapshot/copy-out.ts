@@ -6,6 +6,7 @@ import { destroy } from '../../postgres-common/connect.ts';
 import { BulkSocket, type ReadBlock } from '../../postgres-common/bulk-socket.ts';
 import { type TakenSocket, queryMessage, serverError, takeSocket } from '../../postgres-common/socket.ts';
 import { sourceError } from '../errors.ts';
+import { guardAnswers } from './copy-sql.ts';
 import { FrameWalker } from './frames.ts';
 import { RunQueue } from './run-queue.ts';
 
@@ -16,8 +17,8 @@ const lowWater = 1 << 18;
 export interface CopyOutInput {
   readonly client: pg.Client;
   /**
-   * Statements, the last a COPY … TO STDOUT. One before it may be a SELECT of one boolean: false ends with PGS2122 (the
-   * snapshot would not see the rows of this table any more).
+   * Statements, the last a COPY … TO STDOUT. One before it may be a SELECT of one of {@link guardAnswers}: PGS2122 where the
+   * snapshot would not see the rows of this table any more, PGS2121 where its columns are not those that were planned.
    */
   readonly sql: string;
   readonly where: ErrorWhere;
@@ -129,13 +130,16 @@ export class CopyOut {
     else if (type === 'Z') this.#onReady();
   }
 
-  /** DataRow of the question before the COPY: one column, its text `t` or `f`. */
+  /** DataRow of the question before the COPY: one column, its text a letter. */
   #onAnswer(body: Buffer): void {
-    if (body[body.length - 1] === 0x74) return;
-    const table = this.#input.where.table ?? '';
-    this.#fail(
-      sourceError('PGS2122', `table ${table} was rewritten since the snapshot was taken`, { where: this.#input.where }),
-    );
+    const answer = String.fromCharCode(body[body.length - 1]!);
+    if (answer === guardAnswers.go) return;
+    const { where } = this.#input;
+    const altered = answer === guardAnswers.altered;
+    const what = altered
+      ? 'has columns of other types than when it was planned'
+      : 'was rewritten since the snapshot was taken';
+    this.#fail(sourceError(altered ? 'PGS2121' : 'PGS2122', `table ${where.table ?? ''} ${what}`, { where }));
   }
 
   #onReady(): void {

@@ -1,6 +1,8 @@
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
+import type { Column } from '../../../core/api/relation.ts';
 import type { CopyChunk } from '../../../core/api/snapshot.ts';
 import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
+import { typesSql } from '../../postgres-common/types-sql.ts';
 
 /**
  * The COPY of one chunk. ONLY: children by inheritance are tables of their own. A page range is a TID range scan (14 and
@@ -30,16 +32,30 @@ function rangeConditions(chunk: CopyChunk): string[] {
   ];
 }
 
+/** What the question of {@link guardSql} is answered with; all but `go` end the copy. */
+export const guardAnswers = { go: 'g', rewritten: 'r', altered: 'a' } as const;
+
 /**
  * Goes before the COPY in one message: holds the table, and asks whether it is still the file that the snapshot knows.
  * ALTER TABLE that rewrites leaves rows that an older snapshot does not see (manual: "Caveats" of MVCC): without this
  * question they would be lost in silence. pg_class is read under the snapshot, pg_relation_filenode is now's.
+ * Of a binary copy it asks for the types, too: they say what the bytes mean, and the table may have been altered since it was planned.
  */
-export function guardSql(chunk: CopyChunk): string {
-  const { oid } = chunk.relation;
+export function guardSql(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat): string {
+  const { relation } = chunk;
+  const types = format === 'binary' ? `NOT ${typesSql(relation, columnsRead(chunk, query))}` : 'false';
   return (
-    `LOCK TABLE ONLY ${qualified(chunk.relation)} IN ACCESS SHARE MODE; ` +
-    `SELECT coalesce((SELECT pg_catalog.pg_relation_filenode(oid) = relfilenode FROM pg_catalog.pg_class ` +
-    `WHERE oid = ${oid}), false)`
+    `LOCK TABLE ONLY ${qualified(relation)} IN ACCESS SHARE MODE; ` +
+    `SELECT CASE WHEN ${types} THEN '${guardAnswers.altered}' ` +
+    `WHEN (SELECT pg_catalog.pg_relation_filenode(oid) = relfilenode FROM pg_catalog.pg_class WHERE oid = ${relation.oid}) ` +
+    `THEN '${guardAnswers.go}' ELSE '${guardAnswers.rewritten}' END`
   );
+}
+
+/** Columns that the expressions may read: those whose names are in them. Others may be dropped meanwhile. */
+function columnsRead({ relation }: CopyChunk, query: SnapshotQuery): readonly Column[] {
+  const { plain } = query;
+  if (plain !== null) return relation.columns.filter(({ name }) => plain.includes(name));
+  const text = query.select.join(' ');
+  return relation.columns.filter(({ name }) => text.includes(name.replaceAll('"', '""')));
 }

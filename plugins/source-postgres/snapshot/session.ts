@@ -89,11 +89,11 @@ export class PostgresSnapshot implements SnapshotSession {
   }
 
   async openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy> {
-    return { kind: 'raw', chunk, format, frames: await this.#copy(chunk, copySql(chunk, query, format), signal) };
+    return { kind: 'raw', chunk, format, frames: await this.#copy(chunk, query, format, signal) };
   }
 
   async openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy> {
-    const frames = await this.#copy(chunk, copySql(chunk, query, 'text'), signal);
+    const frames = await this.#copy(chunk, query, 'text', signal);
     const at = { lsn: this.exactAt, takenAt: this.takenAt };
     return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length), lines: copyLines(frames), at };
   }
@@ -107,11 +107,17 @@ export class PostgresSnapshot implements SnapshotSession {
     await Promise.all([this.#workers[Symbol.asyncDispose](), this.#keeper[Symbol.asyncDispose]()]);
   }
 
-  async #copy(chunk: CopyChunk, sql: string, signal: AbortSignal): Promise<AsyncGenerator<Buffer>> {
+  async #copy(
+    chunk: CopyChunk,
+    query: SnapshotQuery,
+    format: CopyFormat,
+    signal: AbortSignal,
+  ): Promise<AsyncGenerator<Buffer>> {
+    const sql = `${guardSql(chunk, query, format)}; ${copySql(chunk, query, format)}`;
     const worker = await this.#acquire(signal);
     const where: ErrorWhere = { connection: this.#access.name, table: relationName(chunk.relation), chunk: chunk.id };
     try {
-      const copy = await CopyOut.start({ client: worker.client, sql: `${guardSql(chunk)}; ${sql}`, where, signal });
+      const copy = await CopyOut.start({ client: worker.client, sql, where, signal });
       return copy.frames((clean) => {
         if (clean) this.#workers.release(worker);
         else this.#workers.discard(worker);
