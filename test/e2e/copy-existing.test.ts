@@ -133,3 +133,24 @@ test('owners: keep carries owners and grants, and refuses a role that is missing
   for (const db of [source, target, open.source, skip.source]) await db.query(`DROP OWNED BY ${role} CASCADE`);
   for (const on of [old, recent]) await on.query(`DROP ROLE ${role}`);
 });
+
+test('a type that the target lacks: a column that takes its text holds it, one that does not refuses the copy by name', async () => {
+  const run = await migration({ from: old, to: recent, sink: '    schema: existing' });
+  const { source, target } = run;
+  await source.query(`CREATE TYPE mood AS ENUM ('glad', 'secretly sad'); CREATE TABLE t (id int PRIMARY KEY, m mood);
+    INSERT INTO t VALUES (1, 'glad'), (2, 'secretly sad'), (3, NULL)`);
+  await target.query('CREATE TABLE t (id int PRIMARY KEY, m int)');
+  const { code, stderr } = await run.verb('run', '--stop-at', 'now', '--log', 'json');
+  assert.equal(code, 1);
+  assert.match(stderr, /^PGS3010 .*column m.*table public\.t, SQLSTATE 22P02, chunk public\.t#0/);
+  assert.doesNotMatch(stderr, /glad|secretly/);
+  assert.deepEqual(await target.query('SELECT 1 FROM t'), []);
+  await target.query('ALTER TABLE t ALTER COLUMN m TYPE text USING m::text');
+  await run.run();
+  await source.query(
+    `INSERT INTO t VALUES (4, 'glad'); UPDATE t SET m = 'secretly sad' WHERE id = 1; UPDATE t SET m = 'glad' WHERE m IS NULL`,
+  );
+  await run.run();
+  const rows = 'SELECT id, m::text AS m FROM t ORDER BY id';
+  assert.deepEqual(await target.query(rows), await source.query(rows));
+});
