@@ -24,6 +24,12 @@ export interface Digest {
   readonly high: string;
   readonly low: string;
 }
+/** The start of a value's text, and what tells the whole of it from another. */
+export interface ShownText {
+  readonly start: string;
+  readonly characters: number;
+  readonly hash: string;
+}
 /** A connection that reads one consistent snapshot, taken when it was opened. */
 export interface DigestSession extends AsyncDisposable {
   digest(query: DigestQuery, signal: AbortSignal): Promise<Digest>;
@@ -46,6 +52,15 @@ export interface DigestSession extends AsyncDisposable {
     keys: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly (readonly (string | null)[])[]>;
+  /**
+   * Of rows by what {@link rows} calls them (one where several have the name), each of the query's columns as text, no more than its first
+   * `most` characters. A reader that cannot leaves it out.
+   */
+  values?(
+    query: DigestQuery,
+    more: { readonly names: readonly string[]; readonly most: number },
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly (ShownText | null)[]>>;
   /** Which database this is: another one of the same name says something else. A reader that cannot say leaves it out. */
   identity?(signal: AbortSignal): Promise<string>;
   /** Name under which other sessions of this reader can open the same snapshot while this one lives. */

@@ -1,5 +1,6 @@
 import type { Digest, DigestQuery } from '../api/digest.ts';
 import type { KnownRanges } from './table-progress.ts';
+import { readValues, type RowValues } from './row-values.ts';
 import type { Pool } from './pool.ts';
 import type { TableQueries } from './queries.ts';
 import type { Sides } from './views.ts';
@@ -9,6 +10,8 @@ export interface RowDifference {
   readonly kind: 'missing' | 'extra' | 'differs';
   /** The key's text, or the row's digest where there is no key; never another value of the row. */
   readonly key: string;
+  /** Where values were asked for. */
+  readonly values?: RowValues;
 }
 
 export interface TableComparison {
@@ -31,6 +34,8 @@ export interface CompareOptions {
   readonly limit: number;
   /** Of a large table only so many ranges, chosen at random; null: all. */
   readonly sample: number | null;
+  /** Of so many differing rows the values are shown; 0: of none. */
+  readonly values: number;
 }
 
 /** Notes on ranges of a table, so that those that agree need not be compared again after an interruption. */
@@ -78,7 +83,8 @@ export async function compareTable(run: TableRun): Promise<TableComparison> {
   const found: RowDifference[] = [];
   for (const { range, rows } of differing) {
     if (found.length > run.options.limit) break;
-    found.push(...(await drill(run, range, rows, run.options.limit - found.length)));
+    const rowsFound = await drill(run, range, rows, run.options.limit - found.length);
+    found.push(...(await withValues(run, range, rowsFound, run.options.values - found.length)));
   }
   return {
     sourceRows: totals.source,
@@ -211,6 +217,22 @@ async function rowsOf(
     sides.target.rows(of(queries.target), signal),
   ]);
   return differencesOf(source, target);
+}
+
+/** Looks within the range, where an index finds it quickly. */
+async function withValues(
+  { pool, queries, signal }: TableRun,
+  range: Range,
+  rows: readonly RowDifference[],
+  most: number,
+): Promise<readonly RowDifference[]> {
+  if (most <= 0) return rows;
+  const shown = within(queries.source, range);
+  const other = within(queries.target, range);
+  const valued = await pool.use((sides) =>
+    readValues(sides, { source: shown, target: other, names: queries.names }, rows.slice(0, most), signal),
+  );
+  return [...valued, ...rows.slice(most)];
 }
 
 type Rows = ReadonlyMap<string, { readonly hash: string; readonly count: number }>;

@@ -1,3 +1,5 @@
+import { printable } from '../observe/live/text.ts';
+import { valueLines } from './row-values.ts';
 import type { TableVerdict, VerifyReport } from './run-verify.ts';
 import type { Moment } from './table-progress.ts';
 
@@ -55,7 +57,10 @@ function tableLine(of: TableVerdict, width: number): string {
 function rowLines({ table, keyNames, comparison }: TableVerdict): string[] {
   if (comparison === null) return [];
   const by = keyNames.length === 0 ? 'digest of the row' : keyNames.join(', ');
-  const rows = comparison.differences.map(({ kind, key }) => `    ${kind.padEnd(8)} ${key}`);
+  const rows = comparison.differences.flatMap(({ kind, key, values }) => [
+    `    ${kind.padEnd(8)} ${printable(key)}`,
+    ...(values === undefined ? [] : valueLines(values)),
+  ]);
   if (comparison.more) rows.push('    … and more');
   return [`  ${table}, by ${by}:`, ...rows];
 }

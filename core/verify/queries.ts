@@ -5,6 +5,8 @@ import type { TablePlan } from '../api/plan.ts';
 export interface TableQueries {
   readonly source: DigestQuery;
   readonly target: DigestQuery;
+  /** Names of the compared columns in the target. */
+  readonly names: readonly string[];
   /** Names of the key's columns in the target, for reports; empty: compared as a multiset. */
   readonly keyNames: readonly string[];
 }
@@ -35,6 +37,7 @@ export function queriesOf(plan: TablePlan): TableQueries | null {
       key: key.map((position) => names[position]!),
       ...bounds,
     },
+    names: output.columns.map((column) => column.name),
     keyNames: key.map((position) => output.columns[position]!.name),
   };
 }

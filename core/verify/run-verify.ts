@@ -38,7 +38,13 @@ export interface VerifyReport {
   readonly wentOn: { readonly begun: string; readonly tables: number; readonly ranges: number } | null;
 }
 
-export const compareDefaults: CompareOptions = { rangeRows: 1_000_000, drillRows: 20_000, limit: 20, sample: null };
+export const compareDefaults: CompareOptions = {
+  rangeRows: 1_000_000,
+  drillRows: 20_000,
+  limit: 20,
+  sample: null,
+  values: 0,
+};
 
 export interface VerifyOptions {
   readonly compare: CompareOptions;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Digest, DigestQuery, DigestReader, DigestSession } from '../../core/api/digest.ts';
+import type { Digest, DigestQuery, DigestReader, DigestSession, ShownText } from '../../core/api/digest.ts';
 import { readOrdered, readSize, sampledBounds } from './digest-bounds.ts';
 import { destroy, disconnect } from './connect.ts';
 import { fromPg } from './pg-error.ts';
@@ -130,11 +130,33 @@ class PostgresDigestSession implements DigestSession {
     keys: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly (readonly (string | null)[])[]> {
-    const from = await this.#from(query, signal);
-    const named = `${nameSql(query, this.#hash)} = ANY (ARRAY[${keys.map(quoteLiteral).join(', ')}]::text[])`;
     const columns = query.columns.map((column) => `(${column})::text`).join(', ');
-    const and = from.includes(' WHERE ') ? 'AND' : 'WHERE';
-    return this.#run(query, signal, `SELECT ${columns} ${from} ${and} ${named}`);
+    return this.#run(query, signal, `SELECT ${columns} ${await this.#named(query, keys, signal)}`);
+  }
+
+  async values(
+    query: DigestQuery,
+    { names, most }: { readonly names: readonly string[]; readonly most: number },
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly (ShownText | null)[]>> {
+    const shown = new Map<string, (ShownText | null)[]>();
+    if (query.columns.length === 0) return shown;
+    const columns = query.columns.map((column, i) => `(${column})::text AS c${i}`).join(', ');
+    // A row per value: a table may have more columns than a result could have, three for each.
+    const found = await this.#run(
+      query,
+      signal,
+      `SELECT r.k, v.i, left(v.t, ${Math.floor(most)}), length(v.t), ${this.#hash('v.t')}
+       FROM (SELECT DISTINCT ON (k) * FROM (
+         SELECT ${nameSql(query, this.#hash)} AS k, ${columns} ${await this.#named(query, names, signal)}) n) r
+       CROSS JOIN LATERAL (VALUES ${query.columns.map((_, i) => `(${i}, r.c${i})`).join(', ')}) AS v (i, t)`,
+    );
+    for (const [name, at, start, characters, hash] of found) {
+      let row = shown.get(name!);
+      if (row === undefined) shown.set(name!, (row = query.columns.map(() => null)));
+      row[Number(at)] = start === null ? null : { start: start!, characters: Number(characters), hash: hash! };
+    }
+    return shown;
   }
 
   async identity(signal: AbortSignal): Promise<string> {
@@ -172,6 +194,12 @@ class PostgresDigestSession implements DigestSession {
     }
     const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
     return `FROM ${query.only ? 'ONLY ' : ''}${tableOf(query)}${where}`;
+  }
+
+  async #named(query: DigestQuery, names: readonly string[], signal: AbortSignal): Promise<string> {
+    const from = await this.#from(query, signal);
+    const named = `${nameSql(query, this.#hash)} = ANY (ARRAY[${names.map(quoteLiteral).join(', ')}]::text[])`;
+    return `${from} ${from.includes(' WHERE ') ? 'AND' : 'WHERE'} ${named}`;
   }
 
   /** Key columns with collation "C" where they have one: two servers need not agree on the order of any other. */

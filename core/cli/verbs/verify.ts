@@ -13,6 +13,7 @@ interface VerifyFlags {
   readonly workers: number;
   readonly limit: number;
   readonly repair?: boolean;
+  readonly values?: boolean;
   readonly fresh?: boolean;
   readonly rangeRows?: number;
 }
@@ -26,6 +27,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--table <name...>', 'only these tables (schema.table on the source)')
     .option('--workers <n>', 'connections on each side that hash at the same time', positive, 4)
     .option('--limit <n>', 'differing rows that are named per table', positive, 20)
+    .option('--values', 'of the rows that are named, print what differs: row values then stand in the report')
     .option('--repair', 'copy differing rows again; needs that no run is under way')
     .option('--fresh', 'compare every table, also what an interrupted verification had found equal')
     .option('--range-rows <n>', 'rows of a large table that are hashed in one statement (1000000)', positive)
@@ -60,8 +62,12 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   if (!report.equal) cli.exit(4);
 }
 
-function compareOptions({ repair, limit, rangeRows }: VerifyFlags): Partial<CompareOptions> {
-  return { limit: repair === true ? mostRepaired : limit, ...(rangeRows === undefined ? {} : { rangeRows }) };
+function compareOptions({ repair, limit, rangeRows, values }: VerifyFlags): Partial<CompareOptions> {
+  return {
+    limit: repair === true ? mostRepaired : limit,
+    values: values === true ? limit : 0,
+    ...(rangeRows === undefined ? {} : { rangeRows }),
+  };
 }
 
 export function positive(text: string): number {
