@@ -1,18 +1,28 @@
 import { deadLetterWords, formatBytes, formatSeconds } from './format.ts';
 import { phaseWords } from './live/render.ts';
 import { fitName, printable, textWidth } from './live/text.ts';
-import type { RunPhase, TablePhase } from './run-view.ts';
-import type { SinkStatus, StatusReport, TableStatus } from './status-report.ts';
+import type { RunPhase } from './run-view.ts';
+import type { SinkStatus, StatusReport, TableProgressState, TableStatus } from './status-report.ts';
 
 /** Tables shown to people one by one; `--json` has all. */
 const shownTables = 50;
-const order: readonly TablePhase[] = ['copying', 'indexing', 'copied', 'pending', 'finished'];
-const stateWords: Readonly<Record<TablePhase, string>> = {
+const order: readonly TableProgressState[] = [
+  'copying',
+  'indexing',
+  'copied',
+  'pending',
+  'left-out',
+  'followed',
+  'finished',
+];
+const stateWords: Readonly<Record<TableProgressState, string>> = {
   copying: 'copying',
   indexing: 'indexes',
   copied: 'copied',
   pending: 'to copy',
   finished: 'finished',
+  followed: 'followed',
+  'left-out': 'left out',
 };
 
 /** The report for people. */
@@ -21,7 +31,7 @@ export function printStatus(report: StatusReport, now: number): string {
     `pipeline ${report.pipeline}: ${headline(report)}`,
     ...runLines(report, now),
     ...sourceLines(report),
-    ...report.sinks.flatMap((sink) => sinkLines(sink, report.phase)),
+    ...report.sinks.flatMap((sink) => sinkLines(sink)),
     ...tableLines(report.tables),
   ];
   return `${lines.map(printable).join('\n')}\n`;
@@ -85,14 +95,9 @@ function sourceLines({ slot, sourceError, run, running }: StatusReport): string[
   ];
 }
 
-function sinkLines(sink: SinkStatus, phase: string): string[] {
+function sinkLines(sink: SinkStatus): string[] {
   const { name, tables, lagBytes, lagSeconds, lagTransactions } = sink;
-  // A way back, for one, follows tables that it never copied.
-  const followed = phase === 'stream' && tables.copied === 0;
-  const what = followed
-    ? `${tables.total} tables followed, none of them copied by this pipeline`
-    : `${tables.finished} of ${tables.total} tables finished, ${tables.copied} copied`;
-  const lines = [`sink ${name}: ${what}`];
+  const lines = [`sink ${name}: ${tableWords(tables)}`];
   if (lagBytes !== null || lagSeconds !== null) {
     const lag = lagSeconds === null ? 'lag unknown' : `lag ${formatSeconds(lagSeconds)}`;
     const bytes = lagBytes === null ? '' : `, ${formatBytes(lagBytes)}`;
@@ -104,6 +109,14 @@ function sinkLines(sink: SinkStatus, phase: string): string[] {
   if (sink.retrying !== null) lines.push(`  trying again after ${sink.retrying}`);
   if (sink.deadLetters > 0) lines.push(`  ${deadLetterWords(sink.deadLetters)}`);
   return lines;
+}
+
+function tableWords({ total, copied, finished, followed, leftOut }: SinkStatus['tables']): string {
+  const out = leftOut === 0 ? '' : `, ${leftOut} left out as the transforms do not fit`;
+  // A way back, for one, follows tables that it never copied.
+  if (copied === 0 && followed > 0) return `${followed} tables followed, none of them copied by this pipeline${out}`;
+  const more = followed === 0 ? '' : `, ${followed} followed without a copy`;
+  return `${finished} of ${total - followed - leftOut} tables finished, ${copied} copied${more}${out}`;
 }
 
 function tableLines(tables: readonly TableStatus[]): string[] {
@@ -120,6 +133,7 @@ function tableLines(tables: readonly TableStatus[]): string[] {
 function tableLine({ table, state, rows, bytes, estimatedBytes }: TableStatus, width: number): string {
   const name = fitName(printable(table), width);
   const start = `  ${name}  ${stateWords[state].padEnd(8)}`;
+  if (state === 'followed' || state === 'left-out') return start.trimEnd();
   if (state === 'pending')
     return estimatedBytes === null ? start.trimEnd() : `${start}  about ${formatBytes(estimatedBytes)}`;
   if (state === 'copying' && estimatedBytes !== null) {

@@ -2,7 +2,9 @@ import type { Json } from '../api/checkpoint.ts';
 import { formatLsn, parseLsn } from '../api/lsn.ts';
 import { compilePattern } from '../api/pattern.ts';
 import type { SlotStatus } from '../api/source.ts';
-import type { PipelineState } from '../state/pipeline-state.ts';
+import type { PipelineState, TableState } from '../state/pipeline-state.ts';
+import { leftOutKey } from '../runtime/ddl/left-out.ts';
+import { pendingTables } from '../runtime/known-tables.ts';
 import type { TablePhase } from './run-view.ts';
 
 /** What a run noted of itself: see statusRecord. */
@@ -37,7 +39,13 @@ export interface StatusReport {
 
 export interface SinkStatus {
   readonly name: string;
-  readonly tables: { readonly total: number; readonly copied: number; readonly finished: number };
+  readonly tables: {
+    readonly total: number;
+    readonly copied: number;
+    readonly finished: number;
+    readonly followed: number;
+    readonly leftOut: number;
+  };
   readonly durable: string | null;
   readonly lagBytes: number | null;
   readonly lagSeconds: number | null;
@@ -48,10 +56,16 @@ export interface SinkStatus {
   readonly deadLetters: number;
 }
 
+/**
+ * `followed`: never copied by this pipeline, its changes come with the stream (made on the source under `ddl: follow`, or
+ * `snapshot.mode: never`). `left-out`: made there too, but the file's transforms do not fit it.
+ */
+export type TableProgressState = TablePhase | 'followed' | 'left-out';
+
 export interface TableStatus {
   readonly sink: string;
   readonly table: string;
-  readonly state: TablePhase;
+  readonly state: TableProgressState;
   readonly exactAt: string | null;
   readonly rows: string;
   readonly bytes: number;
@@ -119,14 +133,17 @@ function sinkStatus(
   sink: SinkInput,
   { run, running }: { readonly run: RunRecord | null; readonly running: boolean },
 ): SinkStatus {
-  const known = [...input.state.tables(sink.name).values()];
+  const known = [...knownStates(input.state, sink).values()];
   const finished = known.filter((table) => table.state === 'finished').length;
   const total = Math.max(known.length, chosenTables(input.state, sink).length);
+  const uncopied = [...uncopiedTables(input.state, sink).values()];
+  const followed = uncopied.filter((state) => state === 'followed').length;
+  const leftOut = uncopied.filter((state) => state === 'left-out').length;
   const noted = list(run?.['sinks']).find((one) => one['name'] === sink.name) ?? null;
   const lag = running ? notedLag(noted) : restingLag(input, sink, noted, run);
   return {
     name: sink.name,
-    tables: { total, copied: known.length, finished },
+    tables: { total, copied: known.length, finished, followed, leftOut },
     durable: text(noted?.['durable']) ?? lsnText(input.state.position(sink.name)),
     ...lag,
     queuedBytes: running ? number(noted?.['queuedBytes']) : null,
@@ -175,7 +192,7 @@ function chosenTables(state: PipelineState, { tables }: SinkInput): readonly str
 /** What the checkpoint has of each table; what a run under way has noted since; the rest of the chosen ones wait. */
 function tablesOf(input: ReportInput, sink: SinkInput, run: RunRecord | null): readonly TableStatus[] {
   const found = new Map<string, TableStatus>();
-  for (const [table, { state, exactAt, rows, bytes }] of input.state.tables(sink.name)) {
+  for (const [table, { state, exactAt, rows, bytes }] of knownStates(input.state, sink)) {
     const more = { exactAt: formatLsn(exactAt), rows: String(rows), bytes, estimatedBytes: null };
     found.set(table, { sink: sink.name, table, state, ...more });
   }
@@ -193,15 +210,41 @@ function tablesOf(input: ReportInput, sink: SinkInput, run: RunRecord | null): r
       estimatedBytes: number(noted['estimatedBytes']),
     });
   }
-  const phase = input.state.head?.phase;
-  if (phase === 'starting' || phase === 'snapshot') {
-    for (const table of chosenTables(input.state, sink)) {
-      if (found.has(table)) continue;
-      const none = { exactAt: null, rows: '0', bytes: 0, estimatedBytes: null };
-      found.set(table, { sink: sink.name, table, state: 'pending', ...none });
-    }
+  for (const [table, state] of uncopiedTables(input.state, sink)) {
+    if (found.has(table)) continue;
+    const none = { exactAt: null, rows: '0', bytes: 0, estimatedBytes: null };
+    found.set(table, { sink: sink.name, table, state, ...none });
   }
   return [...found.values()];
+}
+
+/** What the checkpoint has of each table, without those that were dropped or renamed on the source since (`ddl: follow`). */
+function knownStates(state: PipelineState, sink: SinkInput): ReadonlyMap<string, TableState> {
+  const all = state.tables(sink.name);
+  if (!isFollowing(state)) return all;
+  const names = state.get('tables');
+  if (!Array.isArray(names)) return all;
+  const still = new Set(names as readonly string[]);
+  return new Map([...all].filter(([table]) => still.has(table)));
+}
+
+/** Chosen tables that this pipeline has not copied, and what that means. */
+function uncopiedTables(state: PipelineState, sink: SinkInput): ReadonlyMap<string, TableProgressState> {
+  const found = new Map<string, TableProgressState>();
+  if (state.head === null) return found;
+  const copied = state.tables(sink.name);
+  const pending = pendingTables(state);
+  for (const table of chosenTables(state, sink)) {
+    if (copied.has(table)) continue;
+    if (!isFollowing(state) || pending.has(table)) found.set(table, 'pending');
+    else found.set(table, state.get(leftOutKey(sink.name, table)) === null ? 'followed' : 'left-out');
+  }
+  return found;
+}
+
+/** The copy is over: what is not copied and does not wait for it comes with the stream. */
+function isFollowing({ head }: PipelineState): boolean {
+  return head !== null && head.phase !== 'starting' && head.phase !== 'snapshot';
 }
 
 function list(value: Json | undefined): readonly RunRecord[] {

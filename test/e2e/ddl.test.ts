@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import pg from 'pg';
+import { cli } from '../support/cli.ts';
 import { type Live, live } from '../support/live.ts';
 import { server } from '../support/servers.ts';
 
@@ -167,15 +168,25 @@ test('patterns of the file choose new tables as they chose those of the start', 
     source:
       'CREATE SCHEMA "Odd (x)"; CREATE TABLE a_1 (id int PRIMARY KEY); CREATE TABLE a_not_0 (); CREATE TABLE "Odd (x)".t (id int PRIMARY KEY)',
     sourceKeys: '  tables: { include: ["a_*", "Odd (x).*"], exclude: ["a_not*"] }',
-    yaml: 'ddl: follow',
+    yaml: 'ddl: follow\ntransforms: [{ plugin: filter, tables: "public.a_*", where: "id > 0" }]',
   });
   await pipeline.settle();
+  await pipeline.source.query('CREATE TABLE a_3 (other int PRIMARY KEY)');
   for (const name of ['a_2', 'a_not', 'b_1', '"Odd (x)"."q""t"']) {
     await pipeline.source.query(`CREATE TABLE ${name} (id int PRIMARY KEY); INSERT INTO ${name} VALUES (1)`);
   }
   await pipeline.settle();
   await pipeline.same('SELECT * FROM a_2', 'SELECT * FROM a_2');
   await pipeline.same('SELECT * FROM "Odd (x)"."q""t"', 'SELECT * FROM "Odd (x)"."q""t"');
+  const status = await cli(['status', pipeline.file, '--json']);
+  const { tables } = JSON.parse(status.stdout) as { tables: { table: string; state: string }[] };
+  assert.deepEqual(Object.fromEntries(tables.map(({ table, state }) => [table, state])), {
+    'public.a_1': 'finished',
+    'Odd (x).t': 'finished',
+    'public.a_2': 'followed',
+    'public.a_3': 'left-out',
+    'Odd (x).q"t': 'followed',
+  });
   assert.deepEqual(await pipeline.target.query(`SELECT to_regclass('a_not') AS a, to_regclass('b_1') AS b`), [
     { a: null, b: null },
   ]);

@@ -9,6 +9,7 @@ import type { PlannedSink, RunContext } from '../instances.ts';
 import { allOf, type Planning } from '../planning.ts';
 import { AcceptingMapper } from './accepting-mapper.ts';
 import { Book } from './book.ts';
+import { leftOutKey } from './left-out.ts';
 
 /** The shapes of the source's tables along the stream, and the mappers made from them. */
 export class Shapes {
@@ -63,7 +64,7 @@ export class Shapes {
       log.log('warn', 'table-not-included', text, { table });
       return;
     }
-    if (message.op === 'create') this.#tellMisfits(relationOf(shape), table);
+    if (message.op === 'create') await this.#tellMisfits(relationOf(shape), table);
     if (message.op === 'shape' && !this.book.has(shape.oid)) return;
     await this.book.note(shape.oid, at, message.op === 'drop' ? null : relationOf(shape));
     await this.#context.state.put(
@@ -73,9 +74,13 @@ export class Shapes {
   }
 
   /** A new table that the file's transforms do not fit is left out, loudly. */
-  #tellMisfits(relation: Relation, table: string): void {
+  async #tellMisfits(relation: Relation, table: string): Promise<void> {
+    const { state } = this.#context;
     for (const [sink, input] of this.#planning.inputs) {
       const [problem] = planTable(relation, input).problems;
+      const key = leftOutKey(sink, table);
+      const code = problem?.code ?? null;
+      if (state.get(key) !== code) await state.put(key, code);
       if (problem === undefined) continue;
       const text = `${table} is new on the source and not replicated: ${problem.message}`;
       this.#context.log.log('error', 'table-not-included', text, { table, sink, code: problem.code });
