@@ -21,8 +21,10 @@ import {
 
 /** From so many rows on, one statement for all is cheaper than one each (bench/apply.ts). */
 export const setWiseFrom = 12;
-/** Bytes of rows after which another statement begins. */
-const pieceSize = 32 << 20;
+/** Bytes of rows after which another COPY begins. */
+const copySize = 32 << 20;
+/** Bytes of rows after which another set-wise statement begins: the target works on it while the next is written. */
+const setSize = 256 << 10;
 
 /** Writes the statements of a table's net change: removes, updates, upserts, inserts. */
 export function emitNet(script: Script, shape: Shape, net: NetChange): void {
@@ -78,7 +80,7 @@ function emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted
     return;
   }
   const text = deleteSet(shape, key);
-  for (const piece of pieces(keys)) {
+  for (const piece of pieces(keys, setSize)) {
     withArrays(piece, arraysOf(shape, key), shape.binary, (values) =>
       script.once(text, values, { expected: counted ? piece.length : 'any', table }),
     );
@@ -101,7 +103,7 @@ function emitUpdates(script: Script, shape: Shape, net: NetChange, group: readon
   const text = updateSet(shape, set, key);
   const all = pick(net.rows, group);
   let from = 0;
-  for (const piece of pieces(all)) {
+  for (const piece of pieces(all, setSize)) {
     const keys = pick(net.keys, group.slice(from, from + piece.length));
     from += piece.length;
     withArrays(piece, arraysOf(shape, set), shape.binary, (values) =>
@@ -134,7 +136,7 @@ export function emitInserts(script: Script, shape: Shape, rows: readonly Row[]):
     return;
   }
   const text = copyRows(shape);
-  for (const piece of pieces(rows)) script.copy(text, piece, { filled, table });
+  for (const piece of pieces(rows, copySize)) script.copy(text, piece, { filled, table });
   if (shape.binary) script.own(typesAsRead, typesRead(shape), table);
 }
 
@@ -150,13 +152,13 @@ function arraysOf(shape: Shape, positions: readonly number[]): ArrayOf[] {
   });
 }
 
-/** Cuts rows into parts that stay below {@link pieceSize} (one row may exceed it alone). */
-function* pieces(rows: readonly Row[]): Iterable<readonly Row[]> {
+/** Cuts rows into parts that stay below `most` bytes (one row may exceed it alone). */
+function* pieces(rows: readonly Row[], most: number): Iterable<readonly Row[]> {
   let from = 0;
   let size = 0;
   for (let i = 0; i < rows.length; i++) {
     const more = sizeOf(rows[i] as Row);
-    if (size + more > pieceSize && i > from) {
+    if (size + more > most && i > from) {
       yield rows.slice(from, i);
       from = i;
       size = 0;
