@@ -24,9 +24,9 @@ export const verifyErrors = {
     retry: 'never',
   },
   PGS7004: {
-    title: 'Not ready for a cut-over',
+    title: 'The pipeline does not follow yet',
     cause: 'The tables are not all copied and finished, or the lag is too large.',
-    remedy: 'Wait until `pgsluice status` says that the pipeline follows; then run cutover again.',
+    remedy: 'Wait until `pgsluice status` says that the pipeline follows (`pgsluice run` takes it there); then try again.',
     exit: 1,
     retry: 'never',
   },

@@ -10,7 +10,7 @@ import { type Notes, TableProgress } from './table-progress.ts';
 
 const format = 1;
 /** Milliseconds after its last note in which an interrupted verification is gone on with; later it starts over. */
-export const keptFor = 24 * 3_600_000;
+export const keptFor = 3_600_000;
 
 export interface ProgressOptions {
   readonly store: CheckpointStore;
