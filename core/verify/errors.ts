@@ -26,7 +26,8 @@ export const verifyErrors = {
   PGS7004: {
     title: 'The pipeline does not follow yet',
     cause: 'The tables are not all copied and finished, or the lag is too large.',
-    remedy: 'Wait until `pgsluice status` says that the pipeline follows (`pgsluice run` takes it there); then try again.',
+    remedy:
+      'Wait until `pgsluice status` says that the pipeline follows (`pgsluice run` takes it there); then try again.',
     exit: 1,
     retry: 'never',
   },

@@ -113,22 +113,13 @@ export class KafkaStream implements StreamSink {
             route = null;
             route = this.#router.known(relation) ?? (await this.#router.route(relation));
           }
-          const row = direct ? newRowOf(change) : null;
-          const { bytes } = route.format.rows;
-          if (row !== null && bytes !== null) {
-            this.#records.change(route.format, bytes, {
-              op: change.kind === 'insert' ? 'c' : 'u',
-              row,
-              at,
-              lsn: change.lsn,
-            });
-            outbox.addEncoded(route.topic, this.#records);
-          } else {
+          const encoded = direct && this.#addBytes(change, route, at, outbox);
+          if (!encoded) {
             place.at = at;
             place.lsn = change.lsn.toString();
-            if (deadLetters === null) changeRecords(route.format, change, more);
-            else if (await this.#deliver(change, outbox, { route, ...more })) refused++;
           }
+          if (!encoded && deadLetters === null) changeRecords(route.format, change, more);
+          else if (!encoded && (await this.#deliver(change, outbox, { route, ...more }))) refused++;
         } catch (error) {
           if (deadLetters === null || route !== null) throw placed(error, change);
           // The table has no form at all: each of its changes is refused.
@@ -142,6 +133,17 @@ export class KafkaStream implements StreamSink {
       }
     }
     deadLetters?.passed(changes.length - refused);
+  }
+
+  /** A new row as it came, where its table's records can be made of bytes. False: by its cells. */
+  #addBytes(change: RowChange, route: Route, at: Moment, outbox: Outbox): boolean {
+    const row = newRowOf(change);
+    const { bytes } = route.format.rows;
+    if (row === null || bytes === null) return false;
+    const op = change.kind === 'insert' ? 'c' : 'u';
+    this.#records.change(route.format, bytes, { op, row, at, lsn: change.lsn });
+    outbox.addEncoded(route.topic, this.#records);
+    return true;
   }
 
   /** Where the file has dead letters: true where the change went there. */
