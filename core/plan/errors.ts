@@ -69,7 +69,7 @@ export const planErrors = {
   PGS4012: {
     title: 'Shape of the source table changed',
     cause: 'DDL on the source changed the columns that the pipeline puts out.',
-    remedy: 'Make the same change in the target, then run again.',
+    remedy: 'Make the same change in the target, then run again. Topics need no change: run again.',
     ...failed,
   },
   PGS4013: {

@@ -1,9 +1,10 @@
 import type { Change, StreamBatch } from '../../api/change.ts';
 import type { Logger } from '../../api/context.ts';
+import { PgsluiceError } from '../../api/error.ts';
 import { formatLsn } from '../../api/lsn.ts';
 import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import { type Column, type Relation, relationName } from '../../api/relation.ts';
-import { diffShapes, type Drift, driftOf } from '../../plan/drift.ts';
+import { diffShapes, type Drift, driftOf, withDrift } from '../../plan/drift.ts';
 import { planError } from '../../plan/errors.ts';
 import { mapFailure, type PlannedMapper, withFailure } from '../../plan/mapper.ts';
 import type { Book } from './book.ts';
@@ -15,7 +16,7 @@ export type DescribeTarget = (
 
 export interface AcceptOptions {
   readonly mapper: PlannedMapper;
-  /** Null: the sink has no tables of its own that could be looked at. */
+  /** Null: the sink has no tables of its own that could be looked at, or be changed. */
   readonly describe: DescribeTarget | null;
   readonly book: Book;
   readonly log: Logger;
@@ -23,7 +24,8 @@ export interface AcceptOptions {
 
 /**
  * A mapper that, where the source's shape has changed, looks whether the target was changed already: the user ran the
- * statement that an earlier stop named. Then the new shape is noted and the stream goes on; else the error stands.
+ * statement that an earlier stop named. Then the new shape is noted and the stream goes on; else the error stands. Where there
+ * are no tables, as in Kafka, whoever starts again after the stop has agreed.
  */
 export class AcceptingMapper implements ChangeMapper {
   readonly #options: AcceptOptions;
@@ -53,32 +55,43 @@ export class AcceptingMapper implements ChangeMapper {
         rest = rest.slice(failure.index);
         const { change } = failure;
         const begun = this.#last === change.tx.finalLsn || out.some((each) => isRowOf(each, change.tx.finalLsn));
-        if (!(await this.#accept(error, change, begun))) throw withFailure(error, { ...failure, done: out });
+        const refused = await this.#accept(error, change, begun);
+        if (refused !== null) throw withFailure(refused, { ...failure, done: out });
       }
     }
   }
 
-  /** `begun`: rows of the same transaction came before the change. */
-  async #accept(error: unknown, change: Change, begun: boolean): Promise<boolean> {
+  /** Null: the new shape is noted; else the error that stands. `begun`: rows of the same transaction came before the change. */
+  async #accept(error: unknown, change: Change, begun: boolean): Promise<unknown> {
     const { describe, mapper, book, log } = this.#options;
     const drift = driftOf(error);
-    if (drift === null || describe === null) return false;
-    const [now = null, old = null] = await describe([drift.is, drift.was]);
-    if (now === null || !fits(drift, now, old)) return false;
+    if (drift === null) return error;
     const { source } = drift;
+    if (describe === null) {
+      if (!(error instanceof PgsluiceError) || error.code !== 'PGS4012') return error;
+      if (await book.tell(source.oid, change.lsn)) return withoutTables(error, drift);
+    } else {
+      const [now = null, old = null] = await describe([drift.is, drift.was]);
+      if (now === null || !fits(drift, now, old)) return error;
+    }
     // What the user converted in the target did not hold these rows: they would go in unconverted.
-    if (begun && diffShapes(drift.was, drift.is).retyped.length > 0) {
+    if (describe !== null && begun && diffShapes(drift.was, drift.is).retyped.length > 0) {
       const where = { where: { table: relationName(source), lsn: formatLsn(change.lsn) } };
       throw planError('PGS4013', 'one transaction wrote rows, changed the type of a column, and wrote rows', where);
     }
     await book.note(source.oid, { since: change.tx.finalLsn, lsn: change.lsn }, source);
     mapper.redefine(source.oid, source);
     const table = relationName(source);
-    log.log('info', 'shape-accepted', `${table} has a new shape on the source, and the target has it already`, {
-      table,
-    });
-    return true;
+    const because = describe === null ? 'its records have it from here on' : 'the target has it already';
+    log.log('info', 'shape-accepted', `${table} has a new shape on the source, and ${because}`, { table });
+    return null;
   }
+}
+
+/** The same error, for a sink that has nothing to be altered. */
+function withoutTables({ message, where, cause }: PgsluiceError, drift: Drift): PgsluiceError {
+  const remedy = 'Records from here on have the new shape: run again when their readers are ready for it.';
+  return withDrift(planError('PGS4012', message, { where, cause, remedy }), drift);
 }
 
 function isRowOf(change: Change, finalLsn: bigint): boolean {

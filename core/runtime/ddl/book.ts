@@ -14,6 +14,8 @@ export interface BookEntry {
 }
 
 const prefix = 'shape:';
+/** Where DDL was met that the user was told of. */
+const told = 'told:';
 const start = { since: 0n, lsn: 0n };
 
 /**
@@ -86,6 +88,14 @@ export class Book {
     return [...this.#tables]
       .filter(([oid, entries]) => !there.has(oid) && entries.some((entry) => entry.relation === null))
       .map(([oid]) => oid);
+  }
+
+  /** Notes that a run ended with word of this DDL. False: an earlier one had done so. */
+  async tell(oid: Oid, lsn: bigint): Promise<boolean> {
+    const key = `${told}${oid}`;
+    if (this.#state.get(key) === formatLsn(lsn)) return false;
+    await this.#state.put(key, formatLsn(lsn));
+    return true;
   }
 
   byName(name: string): Relation | null {
