@@ -4,7 +4,7 @@ import { relationName } from '../api/relation.ts';
 import { verifyError } from '../verify/errors.ts';
 
 /** Keys of a Postgres plugin that say where the database is; they change sides. */
-const connectionKeys = ['url', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'] as const;
+const connectionKeys = ['url', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding'] as const;
 const longestName = 41;
 
 interface Parts {

@@ -3,7 +3,8 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { JsonSchema } from '../../core/api/plugin.ts';
 import { BulkSocket } from './bulk-socket.ts';
 import { fromPg } from './pg-error.ts';
-import { type Target, type TlsKeys, readTarget } from './target.ts';
+import { BindingWatch } from './channel-binding.ts';
+import { channelBindings, type Target, type TlsKeys, readTarget } from './target.ts';
 import { sslModes } from './tls.ts';
 
 /** Options that every connection to PostgreSQL shares in the pipeline file. */
@@ -27,6 +28,11 @@ export const connectionOptions: { readonly [key: string]: JsonSchema } = {
   },
   sslcert: { type: 'string', minLength: 1, description: 'File with the client certificate.' },
   sslkey: { type: 'string', minLength: 1, description: 'File with the key of the client certificate.' },
+  channel_binding: {
+    type: 'string',
+    enum: channelBindings,
+    description: 'As in libpq; default prefer. Wins over the URL.',
+  },
 };
 
 /** What every session of ours is set to, so that text output is exact and the same on all servers. */
@@ -68,9 +74,12 @@ export interface ConnectMore {
 export async function connect(options: ConnectionOptions, more: ConnectMore): Promise<pg.Client> {
   const target = readTarget(options.url, options, more.name);
   for (const [i, tls] of target.attempts.entries()) {
-    const client = newClient(target, tls, more);
+    const binding = new BindingWatch(target.channelBinding, more.name);
+    const client = newClient({ ...target, password: () => binding.password(target.password) }, tls, more);
+    binding.watch(client);
     try {
       await client.connect();
+      binding.check();
       await client.query(setup());
       return client;
     } catch (error) {
@@ -94,7 +103,7 @@ function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): 
     application_name: more.applicationName,
     connectionTimeoutMillis: target.connectTimeoutMs,
     keepAlive: true,
-    enableChannelBinding: tls !== false && target.channelBinding,
+    enableChannelBinding: tls !== false && target.channelBinding !== 'disable',
     types: { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig,
     ...(more.replication === true ? { replication: 'database' } : {}),
     // Under TLS it is the TLS layer that reads.

@@ -3,16 +3,19 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * The password that PGPASSFILE (or ~/.pgpass) has for this connection; undefined without one (manual: "The Password
+ * The password that the file (or ~/.pgpass) has for this connection; undefined without one (manual: "The Password
  * File"). As libpq does, a file that others may read is not used.
  */
-export async function passwordFromFile(at: {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-}): Promise<string | undefined> {
-  const path = process.env['PGPASSFILE'] ?? join(homedir(), '.pgpass');
+export async function passwordFromFile(
+  at: {
+    readonly host: string;
+    readonly port: number;
+    readonly database: string;
+    readonly user: string;
+  },
+  file: string | undefined,
+): Promise<string | undefined> {
+  const path = file ?? join(homedir(), '.pgpass');
   let text: string;
   try {
     const found = await stat(path);

@@ -1,4 +1,4 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { ConnectionOptions as TlsOptions, SecureVersion } from 'node:tls';
 import { userInfo } from 'node:os';
 import { connectionError } from './errors.ts';
 import { passwordFromFile } from './pgpass.ts';
@@ -17,9 +17,13 @@ export interface Target {
   readonly tls: TlsFiles;
   /** Startup parameter `options` (`-c …`). */
   readonly options: string | undefined;
-  readonly channelBinding: boolean;
+  readonly channelBinding: ChannelBinding;
   readonly connectTimeoutMs: number;
 }
+
+/** libpq's values: SCRAM bound to the server's certificate, not at all, where the server offers it, or not without it. */
+export const channelBindings = ['disable', 'prefer', 'require'] as const;
+export type ChannelBinding = (typeof channelBindings)[number];
 
 /** TLS keys of the pipeline file; each wins over the URL. */
 export interface TlsKeys {
@@ -27,12 +31,14 @@ export interface TlsKeys {
   readonly sslrootcert?: string;
   readonly sslcert?: string;
   readonly sslkey?: string;
+  readonly channel_binding?: ChannelBinding;
 }
 
 /**
  * Reads a libpq connection URL (manual: "Connection URIs"); what it leaves out comes from PGHOST, PGPORT, PGUSER, PGDATABASE,
- * PGPASSWORD, PGPASSFILE, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGOPTIONS and PGCONNECT_TIMEOUT. Throws PGS2009 for
- * a URL that is none; the message never holds the URL, as a password is in it.
+ * PGPASSWORD, PGPASSFILE, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGSSLMINPROTOCOLVERSION, PGSSLMAXPROTOCOLVERSION,
+ * PGCHANNELBINDING, PGOPTIONS and PGCONNECT_TIMEOUT. Throws PGS2009 for a URL that is none, and for what would make a connection
+ * safer and is not known here; the message never holds the URL, as a password is in it.
  */
 export function readTarget(url: string, keys: TlsKeys, name: string): Target {
   const parsed = parseUrl(url, name);
@@ -45,24 +51,32 @@ export function readTarget(url: string, keys: TlsKeys, name: string): Target {
   const database = nonEmpty(decode(parsed.pathname.slice(1))) ?? from('dbname', 'PGDATABASE') ?? user;
   const port = Number(nonEmpty(parsed.port) ?? from('port', 'PGPORT') ?? '5432');
   const secret = nonEmpty(decode(parsed.password)) ?? from('password', 'PGPASSWORD');
-  const mode = keys.sslmode ?? from('sslmode', 'PGSSLMODE') ?? 'prefer';
-  if (!isMode(mode)) throw badUrl(name, `sslmode "${mode}" is none of ${sslModes.join(', ')}`);
+  refuseUnsupported(from, name);
+  const rootCert = keys.sslrootcert ?? from('sslrootcert', 'PGSSLROOTCERT');
+  const mode = keys.sslmode ?? from('sslmode', 'PGSSLMODE') ?? (rootCert === 'system' ? 'verify-full' : 'prefer');
+  if (!isOneOf(sslModes, mode)) throw badUrl(name, `sslmode "${mode}" is none of ${sslModes.join(', ')}`);
+  const binding = keys.channel_binding ?? from('channel_binding', 'PGCHANNELBINDING') ?? 'prefer';
+  if (!isOneOf(channelBindings, binding))
+    throw badUrl(name, `channel_binding "${binding}" is none of ${channelBindings.join(', ')}`);
   const bare = (address: string): string => address.replace(/^\[(.+)\]$/, '$1');
   const files = {
     mode,
-    rootCert: keys.sslrootcert ?? from('sslrootcert', 'PGSSLROOTCERT'),
+    rootCert,
     cert: keys.sslcert ?? from('sslcert', 'PGSSLCERT'),
     key: keys.sslkey ?? from('sslkey', 'PGSSLKEY'),
+    minVersion: versionOf(from('ssl_min_protocol_version', 'PGSSLMINPROTOCOLVERSION'), name),
+    maxVersion: versionOf(from('ssl_max_protocol_version', 'PGSSLMAXPROTOCOLVERSION'), name),
   };
+  const passFile = from('passfile', 'PGPASSFILE');
   const at = { host: bare(host), port, database, user };
   return {
     ...at,
-    password: async () => secret ?? (await passwordFromFile(at)),
+    password: async () => secret ?? (await passwordFromFile(at, passFile)),
     // libpq speaks no TLS on a Unix socket.
     attempts: host.startsWith('/') ? [false] : tlsAttempts(files, name),
     tls: files,
     options: from('options', 'PGOPTIONS'),
-    channelBinding: ['prefer', 'require'].includes(from('channel_binding', 'PGCHANNELBINDING') ?? ''),
+    channelBinding: binding,
     connectTimeoutMs: Number(from('connect_timeout', 'PGCONNECT_TIMEOUT') ?? '15') * 1000,
   };
 }
@@ -77,8 +91,33 @@ function parseUrl(url: string, name: string): URL {
   throw badUrl(name, 'the URL is not of the form postgres://user:password@host:port/database');
 }
 
-function isMode(mode: string): mode is SslMode {
-  return (sslModes as readonly string[]).includes(mode);
+function isOneOf<T extends string>(all: readonly T[], value: string): value is T {
+  return (all as readonly string[]).includes(value);
+}
+
+const tlsVersions = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+
+function versionOf(text: string | undefined, name: string): SecureVersion | undefined {
+  if (text === undefined) return undefined;
+  const found = tlsVersions.find((version) => version.toLowerCase() === text.toLowerCase());
+  if (found === undefined) throw badUrl(name, `TLS version "${text}" is none of ${tlsVersions.join(', ')}`);
+  return found;
+}
+
+/** Parameters of libpq that make a connection safer, or another one: to overlook them would be worse than to refuse. */
+const unsupported = [
+  ['require_auth', 'PGREQUIREAUTH'],
+  ['requirepeer', 'PGREQUIREPEER'],
+  ['sslcrl', 'PGSSLCRL'],
+  ['sslcrldir', 'PGSSLCRLDIR'],
+  ['sslpassword', ''],
+  ['service', ''],
+] as const;
+
+function refuseUnsupported(from: (param: string, env: string) => string | undefined, name: string): void {
+  const given = unsupported.find(([param, env]) => from(param, env) !== undefined)?.[0];
+  if (given !== undefined) throw badUrl(name, `${given} of libpq is not supported`);
+  if (from('gssencmode', 'PGGSSENCMODE') === 'require') throw badUrl(name, 'gssencmode=require is not supported');
 }
 
 function badUrl(name: string, what: string): Error {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { ConnectionOptions as TlsOptions, SecureVersion } from 'node:tls';
 import { connectionError } from './errors.ts';
 
 /** libpq's modes (manual: "SSL Support", table "SSL Mode Descriptions"). */
@@ -14,14 +14,26 @@ export interface TlsFiles {
   readonly rootCert: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
+  readonly minVersion: SecureVersion | undefined;
+  readonly maxVersion: SecureVersion | undefined;
 }
 
 /** What to try, in order: plain (false) or TLS with these options. */
 export function tlsAttempts(files: TlsFiles, name: string): readonly (false | TlsOptions)[] {
+  refuseWeakSystem(files, name);
   if (files.mode === 'disable') return [false];
   const tls = tlsOptions(files, name);
   if (files.mode === 'allow') return [false, tls];
   return files.mode === 'prefer' ? [tls, false] : [tls];
+}
+
+/** As libpq does: the authorities that everyone trusts say nothing about a server whose name is not compared. */
+function refuseWeakSystem({ mode, rootCert }: TlsFiles, name: string): void {
+  if (rootCert !== 'system' || mode === 'verify-full') return;
+  throw connectionError('PGS2004', `sslmode=${mode} is too weak for sslrootcert=system`, {
+    where: { connection: name },
+    remedy: 'Use sslmode=verify-full, which is the default with sslrootcert=system.',
+  });
 }
 
 function tlsOptions(files: TlsFiles, name: string): TlsOptions {
@@ -30,7 +42,7 @@ function tlsOptions(files: TlsFiles, name: string): TlsOptions {
   const verifies = files.mode === 'verify-ca' || files.mode === 'verify-full';
   // A root certificate makes `require` verify the chain, as in libpq (there "for backward compatibility").
   const checksChain = verifies || (files.mode === 'require' && explicitRoot !== undefined);
-  if (files.mode === 'verify-ca' && (explicitRoot === undefined || explicitRoot === 'system')) {
+  if (files.mode === 'verify-ca' && explicitRoot === undefined) {
     throw connectionError(
       'PGS2004',
       'sslmode=verify-ca needs sslrootcert: any name would pass with a public authority',
@@ -42,7 +54,15 @@ function tlsOptions(files: TlsFiles, name: string): TlsOptions {
   }
   const cert = files.cert ?? present(join(home, 'postgresql.crt'));
   const key = files.key ?? present(join(home, 'postgresql.key'));
+  if (files.cert !== undefined && key === undefined) {
+    throw connectionError('PGS2004', `sslcert ${files.cert} is given, but no sslkey`, {
+      where: { connection: name },
+      remedy: 'Give sslkey=FILE with the key of the certificate.',
+    });
+  }
   return {
+    ...(files.minVersion === undefined ? {} : { minVersion: files.minVersion }),
+    ...(files.maxVersion === undefined ? {} : { maxVersion: files.maxVersion }),
     rejectUnauthorized: checksChain,
     ...(checksChain && explicitRoot !== undefined && explicitRoot !== 'system'
       ? { ca: read(explicitRoot, 'sslrootcert', name) }

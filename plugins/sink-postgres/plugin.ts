@@ -44,7 +44,7 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
 
 /** The checkpoint connects as the sink does. */
 function connectionOf(options: PostgresSinkOptions): { readonly [key: string]: unknown } {
-  const { url, sslmode, sslrootcert, sslcert, sslkey } = options;
-  const keys = { url, sslmode, sslrootcert, sslcert, sslkey };
+  const { url, sslmode, sslrootcert, sslcert, sslkey, channel_binding } = options;
+  const keys = { url, sslmode, sslrootcert, sslcert, sslkey, channel_binding };
   return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined));
 }

@@ -12,6 +12,7 @@ const shared = await server(17);
 const tlsServer = await ownServer(17);
 const tls = join(import.meta.dirname, '../support/tls');
 const secret = 'planted-secret';
+const tlsOn = useTls();
 const folder = await mkdtemp(join(tmpdir(), 'pgsluice-test-'));
 after(() => rm(folder, { recursive: true }));
 
@@ -59,6 +60,9 @@ test('what the URL leaves out comes from PG* and the password file', async () =>
     });
     assert.equal(await value({ url: 'postgres://' }, 'SELECT current_database() AS v'), 'postgres');
     assert.equal(await value({ url: 'postgres://postgres@/template1' }, 'SELECT current_database() AS v'), 'template1');
+    delete process.env['PGPASSFILE'];
+    assert.equal(await value({ url: `postgres://?passfile=${file}` }, 'SELECT current_user AS v'), 'postgres');
+    process.env['PGPASSFILE'] = file;
     await chmod(file, 0o644);
     await refused({ url: 'postgres://' }, 'PGS2002');
     process.env['PGPASSWORD'] = at.password;
@@ -80,7 +84,7 @@ test('settings that would change or cut what we read are undone, also where the 
 });
 
 test('TLS as libpq has it: prefer, require, verify-ca, verify-full, client certificates', async () => {
-  await useTls();
+  await tlsOn;
   const own = tlsServer;
   const ssl = (url: string, more: Partial<ConnectionOptions> = {}) =>
     value({ url, ...more }, 'SELECT ssl::text AS v FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
@@ -102,6 +106,65 @@ test('TLS as libpq has it: prefer, require, verify-ca, verify-full, client certi
   assert.equal(await ssl(`${shared.url()}?sslmode=prefer`), 'false');
 });
 
+test('what decides about TLS comes from the environment, too, and nothing that makes it safer is overlooked', async () => {
+  await tlsOn;
+  const url = tlsServer.url().replace('127.0.0.1', 'localhost');
+  const version = (given: string) =>
+    value({ url: given }, 'SELECT version AS v FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
+  assert.equal(await version(`${url}?ssl_min_protocol_version=TLSv1.3`), 'TLSv1.3');
+  assert.equal(await version(`${url}?ssl_max_protocol_version=tlsv1.2`), 'TLSv1.2');
+  const kept = { ...process.env };
+  try {
+    process.env['PGSSLMAXPROTOCOLVERSION'] = 'TLSv1.2';
+    assert.equal(await version(url), 'TLSv1.2');
+    process.env['PGSSLMODE'] = 'require';
+    await refused({ url: shared.url() }, 'PGS2004');
+    assert.equal(await value({ url: `${shared.url()}?sslmode=prefer` }, `SELECT 'in' AS v`), 'in');
+    process.env['PGSSLMODE'] = 'verify-full';
+    process.env['PGSSLROOTCERT'] = join(tls, 'ca.crt');
+    assert.equal(await version(url), 'TLSv1.2');
+    await refused({ url: tlsServer.url() }, 'PGS2004');
+    process.env['PGREQUIREAUTH'] = 'scram-sha-256';
+    await refused({ url }, 'PGS2009');
+  } finally {
+    process.env = kept;
+  }
+  // With the authorities that everyone trusts, the name is always compared.
+  await refused({ url: `${url}?sslrootcert=system` }, 'PGS2004');
+  for (const mode of ['disable', 'prefer', 'require', 'verify-ca'] as const)
+    assert.match((await refused({ url, sslmode: mode, sslrootcert: 'system' }, 'PGS2004')).message, /too weak/);
+  assert.match((await refused({ url, sslcert: join(tls, 'certified.crt') }, 'PGS2004')).message, /no sslkey/);
+  for (const more of ['require_auth=scram-sha-256', 'sslcrl=x', 'requirepeer=me', 'service=x', 'gssencmode=require'])
+    await refused({ url: `${url}?${more}` }, 'PGS2009');
+  await refused({ url: `${url}?ssl_min_protocol_version=SSLv3` }, 'PGS2009');
+});
+
+test('channel binding: asked for where it is required, for a walsender too, and no way around it', async () => {
+  await tlsOn;
+  const url = (user: string, password: string) =>
+    `${tlsServer.url('postgres', user, password)}?channel_binding=require`;
+  const require = { channel_binding: 'require' } as const;
+  const me = 'SELECT current_user AS v';
+  assert.equal(await value({ url: url('scrammed', secret) }, me), 'scrammed');
+  assert.equal(await value({ url: tlsServer.url('postgres', 'scrammed', secret), ...require }, me), 'scrammed');
+  const walsender = await connect(
+    { url: url('scrammed', secret) },
+    { name: 'source', applicationName: 'test', replication: true },
+  );
+  assert.equal((await walsender.query<{ dbname: string }>('IDENTIFY_SYSTEM')).rows[0]?.dbname, 'postgres');
+  await disconnect(walsender);
+  // The right password each time: what is refused is the way it would be given away.
+  for (const user of ['hashed', 'plain', 'trusting']) {
+    assert.equal(await value({ url: tlsServer.url('postgres', user, secret) }, me), user);
+    assert.match((await refused({ url: url(user, secret) }, 'PGS2004')).message, /does not bind/);
+  }
+  await refused({ url: `${url('scrammed', secret)}&sslmode=disable` }, 'PGS2004');
+  await refused({ url: shared.url(), ...require }, 'PGS2004');
+  for (const binding of ['disable', 'prefer'] as const)
+    assert.equal(await value({ url: url('scrammed', secret), channel_binding: binding }, me), 'scrammed');
+  await refused({ url: `${tlsServer.url()}?channel_binding=maybe` }, 'PGS2009');
+});
+
 /** Switches TLS on with the certificates of test/support/tls. */
 async function useTls(): Promise<void> {
   const data = join(tlsServer.directory, 'data');
@@ -115,11 +178,19 @@ async function useTls(): Promise<void> {
     await chmod(join(data, to), 0o600);
     if (process.getuid?.() === 0) await chown(join(data, to), uid, gid);
   }
-  await tlsServer.query('CREATE ROLE certified LOGIN');
+  await tlsServer.query(`CREATE ROLE certified LOGIN; CREATE ROLE trusting LOGIN;
+    CREATE ROLE scrammed LOGIN REPLICATION PASSWORD '${secret}'; CREATE ROLE plain LOGIN PASSWORD '${secret}';
+    SET password_encryption = 'md5'; CREATE ROLE hashed LOGIN PASSWORD '${secret}'`);
   await tlsServer.query('ALTER SYSTEM SET ssl = on');
   await tlsServer.query(`ALTER SYSTEM SET ssl_ca_file = 'root.crt'`);
+  const ways = [
+    'hostssl all certified all cert',
+    'hostssl all trusting all trust',
+    'hostssl all plain all password',
+    'hostssl all hashed all md5',
+  ];
   const hba = join(data, 'pg_hba.conf');
-  await writeFile(hba, `hostssl all certified all cert\n${await readFile(hba, 'utf8')}`);
+  await writeFile(hba, `${ways.join('\n')}\n${await readFile(hba, 'utf8')}`);
   await tlsServer.restart();
 }
 

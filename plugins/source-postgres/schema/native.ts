@@ -57,7 +57,7 @@ export async function runNative(
   signal: AbortSignal,
 ): Promise<string> {
   const target = readTarget(connection.url, connection, 'source');
-  const { mode, rootCert, cert, key } = target.tls;
+  const { mode, rootCert, cert, key, minVersion, maxVersion } = target.tls;
   const password = await target.password();
   const env = {
     ...process.env,
@@ -67,11 +67,14 @@ export async function runNative(
     PGDATABASE: target.database,
     PGAPPNAME: 'pgsluice pg_dump',
     PGSSLMODE: mode,
+    PGCHANNELBINDING: target.channelBinding,
     ...(password === undefined ? {} : { PGPASSWORD: password }),
     ...(target.options === undefined ? {} : { PGOPTIONS: target.options }),
     ...(rootCert === undefined ? {} : { PGSSLROOTCERT: rootCert }),
     ...(cert === undefined ? {} : { PGSSLCERT: cert }),
     ...(key === undefined ? {} : { PGSSLKEY: key }),
+    ...(minVersion === undefined ? {} : { PGSSLMINPROTOCOLVERSION: minVersion }),
+    ...(maxVersion === undefined ? {} : { PGSSLMAXPROTOCOLVERSION: maxVersion }),
   };
   try {
     const { stdout } = await run(dump.path, [...args], { env, signal, maxBuffer: 1 << 30, encoding: 'utf8' });
