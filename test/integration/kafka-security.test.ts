@@ -96,7 +96,7 @@ if (await ownBrokersAvailable()) {
       const topic = unique('closed');
       const admin = testAdmin(broker.address);
       await admin.connect();
-      await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+      await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: false });
       await admin.disconnect();
       const options = { ...secured({ mechanism: 'plain' }), client } as const;
       await assert.rejects(write({ ...options, topic }), { code: 'PGS5004', retry: 'never' });
