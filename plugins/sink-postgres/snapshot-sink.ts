@@ -19,7 +19,7 @@ import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
 import { Semaphore } from './semaphore.ts';
 import type { Sessions } from './sessions.ts';
 import { smallTables } from './small.ts';
-import { type Owner, type TableState, readTables, setExactAt, setTablePhase } from './state.ts';
+import { type Owner, type TableState, readTables, setFinished } from './state.ts';
 
 /** What one run knows of a plan's table. */
 interface Target {
@@ -176,12 +176,11 @@ export class PostgresSnapshotSink implements SnapshotSink {
       await this.#sessions.query((client) => client.query(`ANALYZE ${names}`));
     }
     await this.#sessions.transaction(async (client) => {
-      await setExactAt(
+      await setFinished(
         client,
         this.#owner,
-        tables.map(({ target, exactAt }) => ({ source: target.state.source, exactAt })),
+        tables.map(({ target, exactAt }) => ({ source: target.state.source, exactAt, built: !target.shared })),
       );
-      await setTablePhase(client, this.#owner, { relids: own.map((target) => target.state.relid), phase: 'built' });
       await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])', [
         this.#owner.pipeline,
         this.#owner.sink,

@@ -125,15 +125,33 @@ export async function setTablePhase(
   );
 }
 
-/** Copied whole and exact at these positions (I5). */
-export async function setExactAt(
+/** Copied whole and exact at these positions (I5), and `built` again where that is said. */
+export async function setFinished(
   client: pg.Client,
   owner: Owner,
-  tables: readonly { readonly source: string; readonly exactAt: SnapshotLsn }[],
+  tables: readonly { readonly source: string; readonly exactAt: SnapshotLsn; readonly built: boolean }[],
 ): Promise<void> {
   await client.query(
-    `UPDATE pgsluice.bulk_table t SET exact_at = e.at FROM unnest($3::text[], $4::pg_lsn[]) AS e (source, at)
+    `UPDATE pgsluice.bulk_table t SET exact_at = e.at, phase = CASE WHEN e.built THEN 'built' ELSE t.phase END
+     FROM unnest($3::text[], $4::pg_lsn[], $5::boolean[]) AS e (source, at, built)
      WHERE pipeline = $1 AND sink = $2 AND t.source = e.source`,
-    [owner.pipeline, owner.sink, tables.map((table) => table.source), tables.map((table) => formatLsn(table.exactAt))],
+    [
+      owner.pipeline,
+      owner.sink,
+      tables.map((table) => table.source),
+      tables.map((table) => formatLsn(table.exactAt)),
+      tables.map((table) => table.built),
+    ],
   );
+}
+
+/**
+ * A table of the state that was just filled has no statistics, and without them the planner takes the rows of a pipeline for a
+ * single one: it would read all of them for each of thousands of tables.
+ */
+export async function analyzeState(
+  client: pg.Client,
+  table: 'bulk_table' | 'bulk_object' | 'definition',
+): Promise<void> {
+  await client.query(`ANALYZE pgsluice.${table}`);
 }

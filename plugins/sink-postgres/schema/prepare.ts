@@ -8,7 +8,7 @@ import { bulkError } from '../errors.ts';
 import type { BulkOptions } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { smallTables } from '../small.ts';
-import { type Owner, addTables, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
+import { type Owner, addTables, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
 import { addMissingTables } from './add-tables.ts';
 import { adoptRestored, alterTables } from './alter.ts';
 import { storeDump } from './dump.ts';
@@ -16,6 +16,9 @@ import { refuseOccupied } from './empty.ts';
 import { dropExcluded } from './excluded.ts';
 import { restore } from './restore.ts';
 import { type VerifiedTarget, verifyTargets, withRows } from './verify-target.ts';
+
+/** From here on looking at all of them for each of them costs more than ANALYZE of the state does. */
+const manyTables = 100;
 
 export interface PrepareMore {
   readonly sessions: Sessions;
@@ -34,6 +37,8 @@ export async function prepareTarget(
   await sessions.query(ensureBulkState);
   if ((options.schema ?? 'create') === 'create') await createSchema(more, preparation, signal);
   const targets = await adoptTargets(more, preparation.plans);
+  const many = targets.length >= manyTables;
+  if (many) await sessions.query((client) => analyzeState(client, 'bulk_table'));
   signal.throwIfAborted();
   const states = await sessions.query((client) => readTables(client, owner));
   const fresh = preparation.plans
@@ -44,6 +49,7 @@ export async function prepareTarget(
     log: more.context.log,
     small: smallTables(preparation, states),
   });
+  if (many) await sessions.query((client) => analyzeState(client, 'definition'));
   failpoint('prepared');
   return targets;
 }
@@ -62,6 +68,7 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
       await writePhase(client, owner, 'restore');
       await storeDump(client, owner, dump, { owners: options.owners, log, connection: context.name });
     });
+    if (dump.objects.length >= manyTables) await sessions.query((client) => analyzeState(client, 'bulk_object'));
     failpoint('dumped');
     state = { phase: 'restore', restored: 0 };
   }
