@@ -12,7 +12,7 @@ export async function readTypes(
   types: readonly { readonly type: Oid; readonly typmod: number }[],
 ): Promise<readonly (TypeFacts | null)[]> {
   const { rows } = await client.query<string[]>({
-    text: `${baseTypes}
+    text: `${baseTypes('SELECT unnest($1::oid[])')}
       SELECT w.at, format_type(w.oid, w.typmod), t.typtype, r.under, r.under_kind,
              CASE WHEN r.typsubscript = 'array_subscript_handler'::regproc THEN r.typelem ELSE 0 END,
              t.typsubscript = 'array_subscript_handler'::regproc

@@ -11,10 +11,13 @@ export interface TableColumns {
   readonly attnums: readonly number[];
 }
 
-/** Domains are followed to the type under them; a domain over a domain is, too. */
-export const baseTypes = `
+/**
+ * The types that a SELECT names: domains are followed to the type under them; a domain over a domain is, too. Never all types: each
+ * table has two of its own.
+ */
+export const baseTypes = (select: string): string => `
   WITH RECURSIVE base AS (
-    SELECT t.oid, t.oid AS under, t.typtype, t.typbasetype FROM pg_type t
+    SELECT t.oid, t.oid AS under, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid IN (${select})
     UNION ALL
     SELECT b.oid, t.oid, t.typtype, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typbasetype
     WHERE b.typtype = 'd'
@@ -23,7 +26,7 @@ export const baseTypes = `
     FROM base b JOIN pg_type u ON u.oid = b.under WHERE b.typtype <> 'd'
   )`;
 
-const query = `${baseTypes}
+const query = `${baseTypes('SELECT atttypid FROM pg_attribute WHERE attrelid = ANY($1::oid[]) AND attnum > 0')}
   SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
          t.typtype, r.under, r.under_kind,
          CASE WHEN r.typsubscript = 'array_subscript_handler'::regproc THEN r.typelem ELSE 0 END,

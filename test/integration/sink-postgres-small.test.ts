@@ -94,3 +94,20 @@ test('a row that a kept index refuses: the table, the chunk and SQLSTATE, nothin
   );
   assert.deepEqual(await target.query('SELECT count(*)::int AS n FROM little'), [{ n: 0 }]);
 });
+
+test('the notes on many tables have statistics before the copies begin', async () => {
+  const own = await database(await server(15), 'many');
+  const tables = Array.from(
+    { length: 120 },
+    (_, i) => `CREATE TABLE t${i} (id int PRIMARY KEY); INSERT INTO t${i} VALUES (${i})`,
+  );
+  await own.query(tables.join(';'));
+  const target = await database(await server(17));
+  await using run = await openCopy({ source: own.url, target: { url: target.url } });
+  await run.prepare();
+  // Without them a statement about one table is planned as if it were the only one.
+  const [statistics] = await target.query<{ n: number }>(
+    `SELECT reltuples::int AS n FROM pg_class WHERE oid = 'pgsluice.bulk_table'::regclass`,
+  );
+  assert.deepEqual(statistics, { n: tables.length });
+});
