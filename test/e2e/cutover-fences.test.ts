@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import pg from 'pg';
+import { cli } from '../support/cli.ts';
+import { migration } from '../support/migration.ts';
+import { server } from '../support/servers.ts';
+
+const kinds = ['read_only', 'revoke', 'terminate'] as const;
+/** What a new session of the application gets while the fence is up; null: nothing keeps it. */
+const refusals = { read_only: '25006', revoke: '42501', terminate: null } as const;
+
+test('each fence keeps writers away as it says, and an abort or a failure takes it down as it was', {
+  timeout: 300_000,
+}, async () => {
+  const from = await server(16);
+  const { source, target, file, run } = await migration({ from, to: await server(17) });
+  const app = `app_${source.name}`;
+  await from.query(`CREATE ROLE ${app} LOGIN PASSWORD 'p'`);
+  after(() => from.query(`DROP ROLE ${app}`));
+  await source.query(`CREATE TABLE item (id int PRIMARY KEY, word text);
+    GRANT INSERT, SELECT ON item TO ${app} WITH GRANT OPTION; GRANT UPDATE (word) ON item TO ${app}`);
+  await run();
+
+  const session = async () => {
+    const client = new pg.Client(from.url(source.name, app, 'p'));
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  };
+  let id = 0;
+  /** SQLSTATE of the refusal of a write in a new session, or null. */
+  const write = async (): Promise<string | null> => {
+    const client = await session();
+    try {
+      await client.query('INSERT INTO item VALUES ($1)', [id + 1]);
+      id++;
+      return null;
+    } catch (error) {
+      return (error as pg.DatabaseError).code ?? 'none';
+    } finally {
+      await client.end();
+    }
+  };
+  const settings = () =>
+    source.query(`SELECT 'item' AS what, NULL AS col, a.grantee::int, a.privilege_type, a.is_grantable FROM pg_class, aclexplode(relacl) a WHERE relname = 'item'
+      UNION ALL SELECT 'item', attname, a.grantee::int, a.privilege_type, a.is_grantable FROM pg_attribute, aclexplode(attacl) a WHERE attrelid = 'item'::regclass
+      UNION ALL SELECT 'database', NULL, setrole::int, setconfig::text, false FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()
+      ORDER BY 1, 2, 3, 4`);
+  const before = await settings();
+
+  for (const kind of kinds) {
+    const args = ['cutover', file, '--fence', kind, '--verify', 'none'];
+    const old = await session();
+    const killed = await cli(args, { PGSLUICE_FAILPOINT: 'cutover-fenced:kill' });
+    assert.equal(killed.code, null, `${kind}: ${killed.stdout}${killed.stderr}`);
+    if (kind === 'revoke') await old.end();
+    else await assert.rejects(old.query('SELECT 1'), kind);
+    assert.equal(await write(), refusals[kind], kind);
+    const aborted = await cli(['cutover', file, '--abort']);
+    assert.equal(aborted.code, 0, aborted.stderr);
+    assert.match(aborted.stdout, /^the cut-over is aborted; the pipeline can be run on\n/);
+    assert.equal(await write(), null, kind);
+    assert.deepEqual(await settings(), before, kind);
+
+    // It can never be quiet for so long in so short a time.
+    const failed = await cli([...args, '--quiet', '60s', '--wait', '1s'], { PGSLUICE_FAILPOINT: 'cutover-quiet' });
+    assert.equal(failed.code, 1, failed.stdout);
+    if (kind === 'terminate') assert.match(failed.stderr, /PGS7005/);
+    else assert.match(failed.stdout, /^undone: /m);
+    assert.equal(await write(), null, kind);
+    assert.deepEqual(await settings(), before, kind);
+    assert.match((await cli(['cutover', file, '--abort'])).stdout, /no cut-over is under way/);
+  }
+  await run();
+
+  // What a session that is ended had not committed is on neither side.
+  const writer = await session();
+  await writer.query(`BEGIN; INSERT INTO item VALUES (-1)`);
+  const done = await cli(['cutover', file, '--fence', 'terminate', '--verify', 'none', '--quiet', '100ms']);
+  assert.equal(done.code, 0, done.stdout + done.stderr);
+  assert.match(done.stdout, /ready: fence terminate: \d+ sessions ended\n[^]*\nGO after /);
+  await assert.rejects(writer.query('COMMIT'));
+  const rows = await target.query<{ id: number }>('SELECT id FROM item ORDER BY id');
+  assert.deepEqual(
+    rows.map((row) => row.id),
+    Array.from({ length: id }, (_, i) => i + 1),
+  );
+});
