@@ -5,13 +5,14 @@ import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { LiveView } from '../../observe/live/live-view.ts';
 import type { PromMetrics } from '../../observe/metrics.ts';
 import { redact } from '../../observe/redact.ts';
+import type { RunView } from '../../observe/run-view.ts';
 import { preflight } from '../../runtime/checks.ts';
 import type { Instances, RunContext } from '../../runtime/instances.ts';
 import type { OpenPipeline } from '../../runtime/open-pipeline.ts';
 import { runPipeline } from '../../runtime/run.ts';
 import { takeUpFile } from '../../runtime/take-up-file.ts';
 import { watchSource } from '../../runtime/watch-source.ts';
-import { boundYoungGeneration } from '../../runtime/young-generation.ts';
+import { boundHeap, whileCopying, whileFollowing } from '../../runtime/heap-bounds.ts';
 import type { PipelineState } from '../../state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -41,14 +42,23 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  using _memory = boundYoungGeneration();
+  let view: RunView | null = null;
+  using _memory = boundHeap(() => (isFollowing(view) ? whileFollowing : whileCopying));
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
   let config = await cli.load(file);
   // While none of the below listens, a hangup is not the end.
   using _deaf = onHangup(async () => {});
   for (;;) {
-    const next = await runFile(cli, { file, config, flags, signal, live, ...(log && { log }) });
+    const next = await runFile(cli, {
+      file,
+      config,
+      flags,
+      signal,
+      live,
+      opened: (now) => (view = now),
+      ...(log && { log }),
+    });
     if (next === null) return;
     config = next;
   }
@@ -61,6 +71,11 @@ interface RunOfFile {
   readonly signal: AbortSignal;
   readonly live: LiveView | null;
   readonly log?: Logger;
+  readonly opened: (view: RunView) => void;
+}
+
+function isFollowing(view: RunView | null): boolean {
+  return view?.phase === 'catch-up' || view?.phase === 'follow';
 }
 
 /** Returns the file to go on with in this process: as it was, or as it is after it was changed. */
@@ -85,6 +100,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     if (next !== null) again.abort(new DOMException('the file has changed', 'AbortError'));
   });
   context.view.finishedBefore = finishedTables(context.state, instances);
+  of.opened(context.view);
   live?.show(context.view);
   await using _server = await serve(context, config, metrics);
   await using _watch = watchSource(context, watching);
