@@ -28,7 +28,7 @@ export function inKeyOrder(shape: Shape, net: NetChange, at: number[]): number[]
 }
 
 /** Two's complement, big-endian, one byte per character. */
-export function fromBytes(bytes: string): number {
+function fromBytes(bytes: string): number {
   let value = (bytes.charCodeAt(0) << 24) >> 24;
   for (let i = 1; i < bytes.length; i++) value = value * 256 + bytes.charCodeAt(i);
   return value;

@@ -54,12 +54,15 @@ export function integerOf(row: Row, position: number): number | null {
 function integerOfBytes(bytes: string): number | null {
   if (bytes.length === 8) return exact(word(bytes, 0), word(bytes, 4) >>> 0);
   if (bytes.length === 4) return word(bytes, 0);
-  return bytes.length === 2 ? (word(bytes, -2) << 16) >> 16 : null;
+  return bytes.length === 2 ? (half(bytes, 0) << 16) >> 16 : null;
 }
 
 function word(bytes: string, at: number): number {
-  const high = at < 0 ? 0 : (bytes.charCodeAt(at) << 24) | (bytes.charCodeAt(at + 1) << 16);
-  return high | (bytes.charCodeAt(at + 2) << 8) | bytes.charCodeAt(at + 3);
+  return (half(bytes, at) << 16) | half(bytes, at + 2);
+}
+
+function half(bytes: string, at: number): number {
+  return (bytes.charCodeAt(at) << 8) | bytes.charCodeAt(at + 1);
 }
 
 function exact(high: number, low: number): number | null {

@@ -10,7 +10,7 @@ import { descendantsOf, readTree } from '../schema/tree.ts';
 import { settle } from '../semaphore.ts';
 import { type TableState, readTables } from '../state.ts';
 import { type Builder, type Definition, markDefinition, openDefinitions, runAll, step } from './build.ts';
-import { findOrphans } from './orphans.ts';
+import { findOrphans, type Reference } from './orphans.ts';
 import type { DefinitionStatus } from './save.ts';
 
 /**
@@ -91,14 +91,9 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
   return keys.filter(waits).map((key) => key.definition.name);
 }
 
-interface Key {
+interface Key extends Omit<Reference, 'name' | 'table' | 'constraint'> {
   readonly definition: Definition;
   readonly standing: Standing;
-  readonly partitioned: boolean;
-  readonly columns: readonly string[];
-  readonly refTable: string;
-  readonly refPartitioned: boolean;
-  readonly refColumns: readonly string[];
 }
 
 function same(a: Definition, b: Definition): boolean {
