@@ -1,6 +1,7 @@
 import type { CommitLsn, RecordLsn } from './lsn.ts';
 import type { Relation } from './relation.ts';
 import type { SchemaSteps } from './schema-change.ts';
+import type { RowPlace } from './wire-change.ts';
 import type { WireRow } from './wire-row.ts';
 
 /** A value that the server did not send because a large value was not touched (manual: "Logical Replication Message Formats", TupleData 'u'). I7. */
@@ -42,7 +43,7 @@ export interface InsertChange extends InTransaction {
   readonly relation: Relation;
   readonly after: Tuple;
   /** The same row as it came, where nothing has changed it since; `after` then costs something. */
-  readonly wire?: WireRow;
+  readonly wire?: WireRow & RowPlace;
 }
 export interface UpdateChange extends InTransaction {
   readonly kind: 'update';
@@ -51,7 +52,7 @@ export interface UpdateChange extends InTransaction {
   readonly before: OldImage | null;
   readonly after: PartialTuple;
   /** See {@link InsertChange.wire}. */
-  readonly wire?: WireRow;
+  readonly wire?: WireRow & RowPlace;
   /**
    * The row may be absent downstream, as a filter's verdict on the old row is not known: where the key (of `before`, else
    * of `after`) hits nothing, insert `after`. Then `after` holds no UNCHANGED.

@@ -18,6 +18,11 @@ export interface StreamSink {
    */
   resume(signal: AbortSignal): Promise<CommitLsn | null>;
   write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt>;
+  /**
+   * While a write is in flight, the batch (the same object's `changes`) that the next one will bring: whatever can be worked out
+   * of it without the target is worked out now. Nothing of it may happen before it is written; it may also never be.
+   */
+  prepare?(batch: StreamBatch): void;
   /** Makes everything written so far durable; returns up to where that is, null if nothing was written. */
   flush(signal: AbortSignal): Promise<CommitLsn | null>;
 }

@@ -1,52 +1,67 @@
 import type { InsertChange, OldImage, PartialTuple, TransactionInfo, Tuple, UpdateChange } from './change.ts';
 import type { Relation } from './relation.ts';
-import type { WireRow } from './wire-row.ts';
+import { type RowBounds, WireRow } from './wire-row.ts';
 
-/** What changes have in common, in the order of the stream. */
-export interface ChangeOf {
-  readonly relation: Relation;
-  readonly tx: TransactionInfo;
-  readonly lsn: bigint;
+/** Where a new row of the stream lies in memory. */
+export interface RowPlace extends RowBounds {
+  readonly buffer: Buffer;
+  readonly view: DataView;
+  readonly columns: number;
+  /** Offset of the position that its message names, eight bytes. */
+  readonly lsnAt: number;
 }
 
-/** An insert whose row is read only when somebody asks for its values: `after` is computed, so spreading the change leaves it out. */
-export class WireInsert implements InsertChange {
-  readonly kind = 'insert';
+/**
+ * A change with a new row, and that row: one object for both, as one of these is made for every change and lives until it is
+ * applied. Values and position are read when somebody asks for them; being computed, they are not there in a spread copy.
+ */
+abstract class WireChange extends WireRow {
   readonly relation: Relation;
   readonly tx: TransactionInfo;
-  readonly lsn: bigint;
-  readonly wire: WireRow;
+  readonly lsnAt: number;
 
-  constructor(of: ChangeOf, wire: WireRow) {
-    this.relation = of.relation;
-    this.tx = of.tx;
-    this.lsn = of.lsn;
-    this.wire = wire;
+  constructor(place: RowPlace, relation: Relation, tx: TransactionInfo) {
+    super(place, place.columns, place);
+    this.relation = relation;
+    this.tx = tx;
+    this.lsnAt = place.lsnAt;
   }
+
+  get lsn(): bigint {
+    return this.view.getBigUint64(this.lsnAt);
+  }
+
+  get wire(): this {
+    return this;
+  }
+
+  get buffer(): Buffer {
+    return this.bytes;
+  }
+}
+
+export class WireInsert extends WireChange implements InsertChange {
+  readonly kind = 'insert';
 
   get after(): Tuple {
-    return this.wire.cells() as Tuple;
+    return this.cells() as Tuple;
   }
 }
 
-/** An update whose new row is read only when somebody asks for its values, see {@link WireInsert}. */
-export class WireUpdate implements UpdateChange {
+export class WireUpdate extends WireChange implements UpdateChange {
   readonly kind = 'update';
-  readonly relation: Relation;
-  readonly tx: TransactionInfo;
-  readonly lsn: bigint;
   readonly before: OldImage | null;
-  readonly wire: WireRow;
 
-  constructor(of: ChangeOf, before: OldImage | null, wire: WireRow) {
-    this.relation = of.relation;
-    this.tx = of.tx;
-    this.lsn = of.lsn;
-    this.before = before;
-    this.wire = wire;
+  constructor(
+    place: RowPlace,
+    relation: Relation,
+    of: { readonly tx: TransactionInfo; readonly before: OldImage | null },
+  ) {
+    super(place, relation, of.tx);
+    this.before = of.before;
   }
 
   get after(): PartialTuple {
-    return this.wire.cells();
+    return this.cells();
   }
 }

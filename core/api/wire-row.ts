@@ -48,12 +48,12 @@ export class WireRow {
   cell(column: number): Cell | Unchanged {
     if (this.#cells !== null) return this.#cells[column] as Cell | Unchanged;
     let at = this.start;
-    for (let i = 0; i < column; i++) at = this.after(at);
+    for (let i = 0; i < column; i++) at = this.next(at);
     return this.#cell(at, null);
   }
 
   /** Offset of the value behind the one at `at`. */
-  after(at: number): number {
+  next(at: number): number {
     const kind = this.bytes[at];
     return kind === WireKind.null || kind === WireKind.unchanged ? at + 1 : at + 5 + this.view.getInt32(at + 1);
   }
@@ -66,7 +66,7 @@ export class WireRow {
     let at = start;
     for (let i = 0; i < columns; i++) {
       cells[i] = this.#cell(at, text);
-      at = this.after(at);
+      at = this.next(at);
     }
     return cells;
   }

@@ -76,12 +76,12 @@ function relabel(change: RowChange, relation: Relation): RowChange {
   const { tx, lsn } = change;
   switch (change.kind) {
     case 'insert':
-      if (change.wire !== undefined) return new WireInsert({ relation, tx, lsn }, change.wire);
+      if (change.wire !== undefined) return new WireInsert(change.wire, relation, tx);
       return { kind: 'insert', tx, lsn, relation, after: change.after };
     case 'update': {
       const { before } = change;
       if (change.wire !== undefined && change.maybe !== true)
-        return new WireUpdate({ relation, tx, lsn }, before, change.wire);
+        return new WireUpdate(change.wire, relation, { tx, before });
       const { after } = change;
       return change.maybe === true
         ? { kind: 'update', tx, lsn, relation, before, after, maybe: true }

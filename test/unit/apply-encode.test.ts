@@ -4,6 +4,7 @@ import { type Cell, type PartialTuple, UNCHANGED } from '../../core/api/change.t
 import { WireRow } from '../../core/api/wire-row.ts';
 import { BufferPool } from '../../plugins/sink-postgres/apply/buffer-pool.ts';
 import { type ArrayOf, copyRows, withArrays } from '../../plugins/sink-postgres/apply/encode.ts';
+import { finish } from '../../plugins/sink-postgres/apply/steps.ts';
 import { cellOf, cellsOf, isWhole, type Row } from '../../plugins/sink-postgres/apply/row.ts';
 import { WireWriter } from '../../plugins/sink-postgres/apply/wire.ts';
 
@@ -35,7 +36,7 @@ function copyData(rows: readonly Row[], filled: readonly number[], binary: boole
     bytes.fill(0xee);
     done();
   }, pool);
-  copyRows(wire, rows, filled, binary);
+  finish(copyRows(wire, rows, filled, binary));
   wire.finish();
   const all = Buffer.concat(sent);
   const content: Buffer[] = [];

@@ -188,12 +188,15 @@ test('rows that are cut off, or have other columns than asked for, are an error'
 test('only a new row that came whole, of an insert or of an update without an old one, is taken as bytes', () => {
   const table = notes();
   const of = { relation: table, tx: transaction(1), lsn: 1n };
-  const row = wireRow(['1', 'a']);
-  assert.equal(newRowOf(new WireInsert(of, row)), row);
-  assert.equal(newRowOf(new WireUpdate(of, null, row)), row);
-  assert.equal(newRowOf(new WireUpdate(of, { image: 'key', tuple: ['0', null] }, row)), null);
+  const { tx } = of;
+  const { bytes, view, start, end } = wireRow(['1', 'a']);
+  const place = { buffer: bytes, view, columns: 2, start, end, whole: true, lsnAt: 0 };
+  const insert = new WireInsert(place, table, tx);
+  assert.equal(newRowOf(insert), insert);
+  const update = new WireUpdate(place, table, { tx, before: null });
+  assert.equal(newRowOf(update), update);
+  assert.equal(newRowOf(new WireUpdate(place, table, { tx, before: { image: 'key', tuple: ['0', null] } })), null);
   assert.equal(newRowOf({ kind: 'insert', ...of, after: ['1', 'a'] }), null);
   assert.equal(newRowOf({ kind: 'delete', ...of, before: { image: 'key', tuple: ['1', null] } }), null);
-  const partial = new WireRow({ buffer: row.bytes, view: row.view }, 2, { start: 3, end: row.end, whole: false });
-  assert.equal(newRowOf(new WireUpdate(of, null, partial)), null);
+  assert.equal(newRowOf(new WireUpdate({ ...place, whole: false }, table, { tx, before: null })), null);
 });

@@ -128,5 +128,7 @@ test('what is kept of text counts as bytes and as strings, what is passed on as 
     await retry.write({ ...of(1, true), bytes: 1_000_000, values }, never);
     return retry.keptBytes;
   };
-  assert.equal((await kept('text')) - (await kept('binary')), 1_000_000);
+  const [text, binary] = [await kept('text'), await kept('binary')];
+  assert.ok(text >= 2_000_000 && text < 2_001_000, `${text} bytes of text`);
+  assert.ok(binary >= 1_000_000 && binary < 1_001_000, `${binary} bytes`);
 });

@@ -116,7 +116,7 @@ async function roomIn(options: FollowOptions): Promise<void> {
   for (;;) {
     failure.throwIfAborted();
     const full = lanes.filter((lane) => lane.full);
-    if (full.length === 0 && (lanes.length === 0 || lanes.some((lane) => !lane.busy))) return;
+    if (full.length === 0 && (lanes.length === 0 || lanes.some((lane) => lane.hungry))) return;
     const waitFor = full.length > 0 ? full : lanes.filter((lane) => lane.busy);
     await raceAbort(
       waitFor.map((lane) => lane.progress()),

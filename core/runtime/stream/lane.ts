@@ -1,6 +1,6 @@
 import type { Change, StreamBatch } from '../../api/change.ts';
 import type { CommitLsn } from '../../api/lsn.ts';
-import type { ChangeMapper } from '../../api/plan.ts';
+import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../../observe/run-view.ts';
 import { mapFailure } from '../../plan/mapper.ts';
@@ -17,7 +17,7 @@ export interface LaneOptions {
   readonly skip: Skip;
   /** Where the sink stands at the start. */
   readonly position: CommitLsn;
-  /** Queued batches are joined up to this many bytes when the sink was slower than the source. */
+  /** Queued batches are joined up to this many bytes of memory when the sink was slower than the source. */
   readonly mergeBytes: number;
   /** Bytes of memory that may wait here before the source is no longer read, for any sink. */
   readonly room: number;
@@ -29,6 +29,21 @@ export interface LaneOptions {
   readonly signal: AbortSignal;
 }
 
+const leastBudget = 2 << 20;
+
+interface Queued {
+  readonly batch: StreamBatch;
+  readonly memory: number;
+}
+
+/** A batch taken from the queue. */
+interface Taken {
+  readonly batch: StreamBatch;
+  readonly pieces: Iterable<StreamBatch>;
+  /** Its first piece is on its way through the mapper. */
+  readonly mapped: Promise<readonly Change[]> | null;
+}
+
 /**
  * One sink's way through the change plane: a queue bounded by its caller, one write in flight while the next batch fills,
  * a flush when it falls idle. A failure ends the lane; nothing is skipped (I9).
@@ -36,8 +51,17 @@ export interface LaneOptions {
 export class Lane {
   readonly name: string;
   readonly #options: LaneOptions;
-  #queue: StreamBatch[] = [];
+  #queue: Queued[] = [];
   #queuedBytes = 0;
+  /**
+   * Bytes of memory that one write may take: twice what the write before took, so that the first ones are small and neither
+   * side waits for the other long.
+   */
+  #budget: number;
+  /** The last piece of what was taken is being written. */
+  #writing = false;
+  /** What comes behind it, taken before its turn for the sink to prepare. */
+  #next: Taken | null = null;
   #running: Promise<void> | null = null;
   #written: bigint;
   #durable: bigint;
@@ -48,6 +72,7 @@ export class Lane {
   constructor(options: LaneOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#budget = Math.min(options.mergeBytes, leastBudget);
     this.#written = options.position;
     this.#durable = options.position;
     options.view.written = options.position;
@@ -57,6 +82,11 @@ export class Lane {
 
   get busy(): boolean {
     return this.#running !== null;
+  }
+  /** More now makes the next write larger, or the sink would have nothing to do. */
+  get hungry(): boolean {
+    if (this.#running === null) return true;
+    return this.#options.sink.prepare !== undefined && this.#next === null && this.#queuedBytes < this.#budget;
   }
   /** Nothing more may be offered until something was taken (I8). */
   get full(): boolean {
@@ -68,13 +98,15 @@ export class Lane {
   }
 
   offer(batch: StreamBatch): void {
-    this.#queue.push(batch);
-    this.#queuedBytes += memoryOf(batch);
+    const memory = memoryOf(batch);
+    this.#queue.push({ batch, memory });
+    this.#queuedBytes += memory;
     this.#options.view.queued = this.#queuedBytes;
     this.#options.view.waiting += batch.transactions;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#start();
+    this.#lookAhead();
   }
 
   /** Resolves at the next end of a write or a flush, or of the lane. */
@@ -136,25 +168,62 @@ export class Lane {
   }
 
   async #work(): Promise<void> {
-    for (let batch = this.#take(); batch !== null && !this.#failed; batch = this.#take()) {
-      await this.#write(batch);
-      this.#options.view.waiting -= batch.transactions;
+    while (!this.#failed) {
+      const taken = this.#next ?? this.#take();
+      if (taken === null) return;
+      this.#next = null;
+      await this.#write(taken);
+      this.#options.view.waiting -= taken.batch.transactions;
       this.#wake();
     }
   }
 
-  async #write(batch: StreamBatch): Promise<void> {
-    const changes = this.#options.skip.filter(batch.changes);
-    for (const part of wholeFirst(changes === batch.changes ? batch : { ...batch, changes })) {
-      for (const piece of paced(part, this.#options.mapper.pace ?? null)) await this.#writePart(piece);
+  async #write({ pieces, mapped }: Taken): Promise<void> {
+    let first = mapped;
+    for (const piece of pieces) {
+      const isLast = Array.isArray(pieces) && piece === pieces[pieces.length - 1];
+      await this.#writePart(piece, first ?? this.#map(piece), isLast);
+      first = null;
     }
   }
 
-  async #writePart(batch: StreamBatch): Promise<void> {
+  #pieces(batch: StreamBatch): Iterable<StreamBatch> {
+    const changes = this.#options.skip.filter(batch.changes);
+    const parts = wholeFirst(changes === batch.changes ? batch : { ...batch, changes });
+    const pace = this.#options.mapper.pace ?? null;
+    return pace === null ? parts : pacedParts(parts, pace);
+  }
+
+  async #map({ changes, values }: StreamBatch): Promise<readonly Change[]> {
+    return this.#options.mapper.map(changes, values);
+  }
+
+  /** While the sink is at work and enough for another write is there, its first piece is mapped and the sink prepares it. */
+  #lookAhead(): void {
+    const { sink, mapper } = this.#options;
+    if (sink.prepare === undefined || (mapper.pace ?? null) !== null) return;
+    if (!this.#writing || this.#next !== null || this.#queuedBytes < this.#budget) return;
+    const taken = this.#take() as Taken;
+    const [piece] = taken.pieces;
+    if (piece === undefined) return;
+    const mapped = this.#map(piece);
+    const next = { ...taken, mapped };
+    this.#next = next;
+    mapped.then(
+      (changes) => {
+        if (this.#next !== next || changes.length === 0 || this.#failed) return;
+        sink.prepare?.(changes === piece.changes ? piece : { ...piece, changes });
+      },
+      // It is told when its turn comes.
+      () => {},
+    );
+  }
+
+  async #writePart(batch: StreamBatch, mapped: Promise<readonly Change[]>, isLast: boolean): Promise<void> {
     const { sink, mapper, view, signal } = this.#options;
     let changes: readonly Change[];
     try {
-      changes = await mapper.map(batch.changes, batch.values);
+      changes = await mapped;
     } catch (error) {
       await this.#writeBefore(batch, error);
       throw error;
@@ -164,7 +233,10 @@ export class Lane {
     const advances = boundary !== null && boundary > this.#written;
     if (changes.length === 0 && !advances) return;
     const bytes = batch.bytes + (mapper.pace?.bytes ?? 0);
-    const receipt = await sink.write(changes === batch.changes ? batch : { ...batch, changes, bytes }, signal);
+    const write = sink.write(changes === batch.changes ? batch : { ...batch, changes, bytes }, signal);
+    this.#writing = isLast;
+    this.#lookAhead();
+    const receipt = await write.finally(() => (this.#writing = false));
     if (advances) this.#written = boundary;
     view.written = this.#written;
     view.commitTime = batch.commitTime ?? view.commitTime;
@@ -205,20 +277,21 @@ export class Lane {
   }
 
   /** The next batch: what waits, joined up to the budget. A batch that ends inside a transaction joins what follows it. */
-  #take(): StreamBatch | null {
-    const first = this.#queue.shift();
-    if (first === undefined) return null;
-    const joined = [first];
-    let bytes = first.bytes;
-    this.#queuedBytes -= memoryOf(first);
-    while (this.#queue.length > 0 && bytes + this.#queue[0]!.bytes <= this.#options.mergeBytes) {
-      const next = this.#queue.shift()!;
-      joined.push(next);
-      bytes += next.bytes;
-      this.#queuedBytes -= memoryOf(next);
+  #take(): Taken | null {
+    let count = 0;
+    let bytes = 0;
+    for (const { memory } of this.#queue) {
+      if (count > 0 && bytes + memory > this.#budget) break;
+      bytes += memory;
+      count++;
     }
+    if (count === 0) return null;
+    const batches = this.#queue.splice(0, count).map(({ batch }) => batch);
+    this.#queuedBytes -= bytes;
+    this.#budget = Math.min(this.#options.mergeBytes, Math.max(leastBudget, 2 * bytes));
     this.#options.view.queued = this.#queuedBytes;
-    return joined.length === 1 ? first : join(joined);
+    const batch = count === 1 ? batches[0]! : join(batches);
+    return { batch, pieces: this.#pieces(batch), mapped: null };
   }
 
   #wake(): void {
@@ -226,4 +299,8 @@ export class Lane {
     this.#waiters = [];
     for (const waiter of waiters) waiter();
   }
+}
+
+function* pacedParts(parts: readonly StreamBatch[], pace: MapperPace): Generator<StreamBatch> {
+  for (const part of parts) yield* paced(part, pace);
 }

@@ -42,7 +42,7 @@ const notYet = (1n << 64n) as SnapshotLsn;
 const tries = 12;
 /** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
 const patienceMs = 150_000;
-const mergeBytes = 2 * 1024 * 1024;
+const mergeBytes = 8 * 1024 * 1024;
 const flushAfter = 100;
 const noteEvery = 1000;
 const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
@@ -188,7 +188,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
     skip: new Skip(position, exact),
     position,
     // Of rows of any width, what is joined has room to be kept.
-    mergeBytes: alone ? mergeBytes : Math.min(mergeBytes, sink.buffer / 16),
+    mergeBytes: Math.min(mergeBytes, room),
     room,
     flushAfter,
     view,

@@ -44,7 +44,13 @@ function updateRecords(format: RelationFormat, change: UpdateChange, more: More)
   const key = rows.keyOf(after as readonly (string | null)[]);
   const oldKey = change.before === null ? key : rows.keyOf(change.before.tuple);
   if (key !== oldKey && change.before !== null && oldKey !== null && key !== null) {
-    const remove: DeleteChange = { ...change, kind: 'delete', before: change.before };
+    const remove: DeleteChange = {
+      kind: 'delete',
+      relation: change.relation,
+      before: change.before,
+      tx: change.tx,
+      lsn: change.lsn,
+    };
     // Always with a tombstone in Debezium's terms: the old key is gone.
     deleteRecords(format, remove, { ...more, headers: { '__debezium.newkey': key } });
     more.emit(key, format.put('c', null, after, more.place()), { '__debezium.oldkey': oldKey });

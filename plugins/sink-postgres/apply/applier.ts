@@ -1,4 +1,4 @@
-import type { Change, MessageChange, StreamBatch } from '../../../core/api/change.ts';
+import type { MessageChange, StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { DeadLetters } from '../../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../../core/api/error.ts';
@@ -10,13 +10,17 @@ import { executeStep } from '../ddl/execute.ts';
 import { ddlFailure } from '../ddl/failure.ts';
 import { applyApart } from '../dead-letter/apart.ts';
 import { isRefusal } from '../dead-letter/refusal.ts';
+import { Ahead, type RoundTrip } from './ahead.ts';
 import { type BatchOptions, scriptBatch } from './batch-script.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Exchange, type ExchangeResult } from './exchange.ts';
-import { Committed, failure, isWorthReplay, wrongCount } from './failure.ts';
+import { Committed, failure, isWorthReplay, tellMissing, wrongCount } from './failure.ts';
 import { Script } from './script.ts';
+import { finish, type Steps } from './steps.ts';
+import type { Send } from './wire.ts';
 import type { ApplySession } from './session.ts';
 import { type Shape, shapeOf } from './statements.ts';
+import { nextSchema, unseenIn } from './survey.ts';
 import { readTargetTables, refuseOtherForms } from './target-table.ts';
 import { Trust } from './trust.ts';
 
@@ -34,10 +38,6 @@ export interface Applied {
   readonly insertLsn: bigint | null;
   readonly flushLsn: bigint | null;
 }
-interface RoundTrip {
-  readonly script: Script;
-  readonly exchange: Exchange;
-}
 const unknown: Applied = { insertLsn: null, flushLsn: null };
 
 /** More prepared statements than this are given back between two batches. */
@@ -52,6 +52,11 @@ export class Applier {
   readonly #pool = new BufferPool();
   #shapes = new Map<Relation, Shape>();
   #open = false;
+  /** The rows in hand are all written, and the target is at work; whether their transaction goes on behind them. */
+  #waiting: { readonly open: boolean } | null = null;
+  /** What is to be prepared then. */
+  #asked: StreamBatch | null = null;
+  #ahead: { readonly trip: Ahead; readonly epoch: number } | null = null;
 
   constructor(session: ApplySession, options: ApplierOptions) {
     this.#session = session;
@@ -68,6 +73,52 @@ export class Applier {
    * back and tried again in order; only that decides whether it is an error, and of which change.
    */
   async apply(batch: StreamBatch): Promise<Applied> {
+    this.#asked = null;
+    return this.#apply(batch);
+  }
+
+  /**
+   * Writes what the batch behind the one in hand will need, as far as that is known by now: the target then begins with it
+   * without waiting for us. Sends nothing, so whatever the one in hand comes to, nothing has happened. It waits until that one
+   * is written to its end: statements are prepared by whoever is written first.
+   */
+  prepare(batch: StreamBatch): void {
+    this.#asked = batch;
+    this.#lookAhead();
+  }
+
+  #lookAhead(): void {
+    if (this.#asked === null || this.#waiting === null || this.#ahead !== null) return;
+    const { changes, values } = this.#asked;
+    const { open } = this.#waiting;
+    this.#asked = null;
+    if (changes.length === 0 || nextSchema(changes) !== -1 || unseenIn(changes, this.#shapes).size > 0) return;
+    const exchange = new Exchange(this.#session.client);
+    const trip = new Ahead({ changes, open }, exchange, (send) => this.#scriptTo(send, values));
+    const { epoch } = this.#session.prepared;
+    try {
+      this.#begin(trip.script, open);
+      trip.write(scriptBatch(trip.script, changes, this.#batchOptions(false)));
+      this.#ahead = { trip, epoch };
+    } catch {
+      // When its turn comes it is an error with a place; the statements that it noted as prepared are not.
+      this.#session.prepared.forget();
+    }
+  }
+
+  /** What {@link prepare} wrote of a batch; null where nothing was, or something happened since. */
+  #prepared(batch: StreamBatch): { readonly trip: RoundTrip; readonly steps: Steps } | null {
+    const ahead = this.#ahead;
+    if (ahead === null) return null;
+    this.#ahead = null;
+    const { trip, epoch } = ahead;
+    if (epoch !== this.#session.prepared.epoch) return null;
+    if (trip.changes === batch.changes && trip.open === this.#open) return { trip, steps: trip.release() };
+    this.#session.prepared.forget();
+    return null;
+  }
+
+  async #apply(batch: StreamBatch): Promise<Applied> {
     let rest = batch.changes;
     for (let at = nextSchema(rest); at !== -1; at = nextSchema(rest)) {
       const before = { ...batch, changes: rest.slice(0, at), boundary: null, commitTime: null };
@@ -129,7 +180,7 @@ export class Applier {
     await this.#learn(batch);
     if (!this.#open) {
       const begin = this.#script('text');
-      this.#begin(begin.script);
+      this.#begin(begin.script, false);
       await this.#run(begin, { commit: Number.POSITIVE_INFINITY, position: -1 });
       this.#open = true;
     }
@@ -138,7 +189,7 @@ export class Applier {
       name,
       debugValues: context.debugValues,
       letters,
-      emit: (script, change) => scriptBatch(script, [change], this.#batchOptions(true)),
+      emit: (script, change) => finish(scriptBatch(script, [change], this.#batchOptions(true))),
       tolerates: (count, expected) => count < expected && onMissing === 'warn',
       check: (script, result) => this.#check(script, result),
     });
@@ -163,13 +214,12 @@ export class Applier {
   }
 
   async #tryAll(batch: StreamBatch, strict: boolean): Promise<Applied> {
-    const first = this.#script(batch.values);
+    const { trip: first, steps } = (strict ? null : this.#prepared(batch)) ?? this.#written(batch, strict);
     const { script } = first;
-    this.#begin(script);
-    await this.#write(first, batch, strict);
+    await this.#write(first, steps);
     if (batch.boundary === null) {
       if (this.#open) script.control('RELEASE SAVEPOINT pgsluice_batch');
-      await this.#run(first, { commit: Number.POSITIVE_INFINITY, position: -1 });
+      await this.#run(first, { commit: Number.POSITIVE_INFINITY, position: -1 }, { open: true });
       this.#open = true;
       return unknown;
     }
@@ -177,14 +227,15 @@ export class Applier {
     const atOnce = !script.mustCheck;
     const position = script.steps;
     this.#position(script, batch);
-    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, position });
+    const behind = { open: false };
+    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, position }, behind);
     const last = atOnce ? first : this.#script('text');
     const commit = last.script.steps;
     last.script.control('COMMIT');
     if (this.#session.tellsFlush) {
       last.script.control('SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()');
     }
-    const result = await this.#run(last, { commit, position: atOnce ? position : -1 });
+    const result = await this.#run(last, { commit, position: atOnce ? position : -1 }, behind);
     this.#open = false;
     this.#trust.batchDone();
     await this.#trimPrepared();
@@ -195,14 +246,23 @@ export class Applier {
 
   #script(values: StreamBatch['values']): RoundTrip {
     const exchange = new Exchange(this.#session.client);
-    const options = { send: exchange.send, pool: this.#pool, binary: values === 'binary' };
-    return { exchange, script: new Script(this.#session.prepared, options) };
+    return { exchange, script: this.#scriptTo(exchange.send, values) };
+  }
+
+  #scriptTo(send: Send, values: StreamBatch['values']): Script {
+    return new Script(this.#session.prepared, { send, pool: this.#pool, binary: values === 'binary' });
+  }
+
+  #written(batch: StreamBatch, strict: boolean): { readonly trip: RoundTrip; readonly steps: Steps } {
+    const trip = this.#script(batch.values);
+    this.#begin(trip.script, this.#open);
+    return { trip, steps: scriptBatch(trip.script, batch.changes, this.#batchOptions(strict)) };
   }
 
   /** What cannot be written is an error of ours, perhaps with statements on their way: the round trip is ended first. */
-  async #write({ script, exchange }: RoundTrip, batch: StreamBatch, strict: boolean): Promise<void> {
+  async #write({ script, exchange }: RoundTrip, steps: Steps): Promise<void> {
     try {
-      scriptBatch(script, batch.changes, this.#batchOptions(strict));
+      finish(steps);
     } catch (error) {
       if (exchange.begun) {
         script.finish();
@@ -222,8 +282,8 @@ export class Applier {
     };
   }
 
-  #begin(script: Script): void {
-    if (this.#open) {
+  #begin(script: Script, open: boolean): void {
+    if (open) {
       script.control('SAVEPOINT pgsluice_batch');
       return;
     }
@@ -251,12 +311,17 @@ export class Applier {
   async #run(
     { script, exchange }: RoundTrip,
     at: { readonly commit: number; readonly position: number },
+    waiting: { readonly open: boolean } | null = null,
   ): Promise<ExchangeResult> {
     const { debugValues } = this.#options.context;
     script.finish();
-    const result = await exchange.result.catch((error: unknown) => {
-      throw failure(error, script, { ...at, debugValues, name: this.#options.name });
-    });
+    this.#waiting = waiting;
+    this.#lookAhead();
+    const result = await exchange.result
+      .catch((error: unknown) => {
+        throw failure(error, script, { ...at, debugValues, name: this.#options.name });
+      })
+      .finally(() => (this.#waiting = null));
     this.#check(script, result);
     return result;
   }
@@ -273,32 +338,17 @@ export class Applier {
       missing ??= new Map();
       missing.set(table, (missing.get(table) ?? 0) + expected - count);
     }
-    if (missing !== null) this.#warn(missing);
-  }
-
-  #warn(missing: ReadonlyMap<string, number>): void {
-    const { log, metrics } = this.#options.context;
-    for (const [table, rows] of missing) {
-      log.log('warn', 'rows-missing', 'changes of the source found no row in the target', { table, rows });
-      metrics.count('pgsluice_apply_missing_rows_total', rows, { table });
-    }
+    if (missing !== null) tellMissing(missing, this.#options.context);
   }
 
   /** Reads the target's catalog for relations that are new, in one round trip. */
   async #learn({ changes, values }: StreamBatch): Promise<void> {
     // Those that the source replaced are not asked for again.
-    if (this.#shapes.size > maxShapes) this.#shapes.clear();
-    const unseen = new Set<Relation>();
-    let last: Relation | null = null;
-    for (const change of changes) {
-      if (change.kind === 'message') continue;
-      if (change.kind === 'truncate') {
-        for (const relation of change.relations) if (!this.#shapes.has(relation)) unseen.add(relation);
-      } else if (change.relation !== last) {
-        last = change.relation;
-        if (!this.#shapes.has(last)) unseen.add(last);
-      }
+    if (this.#shapes.size > maxShapes) {
+      this.#shapes.clear();
+      this.#session.prepared.forget();
     }
+    const unseen = unseenIn(changes, this.#shapes);
     if (unseen.size === 0) return;
     const tables = await readTargetTables(this.#session.client, [...unseen]);
     for (const [relation, table] of tables) {
@@ -341,12 +391,4 @@ export class Applier {
     this.#session.prepared.forget();
     await this.#session.client.query('DEALLOCATE ALL');
   }
-}
-
-function nextSchema(changes: readonly Change[]): number {
-  for (let i = 0; i < changes.length; i++) {
-    const change = changes[i] as Change;
-    if (change.kind === 'message' && change.schema !== undefined) return i;
-  }
-  return -1;
 }

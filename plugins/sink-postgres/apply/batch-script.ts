@@ -5,6 +5,7 @@ import { emitOne, emitOrdered } from './emit-ordered.ts';
 import { isInteger } from './key-order.ts';
 import { NetChange } from './net-change.ts';
 import type { Script } from './script.ts';
+import type { Steps } from './steps.ts';
 import type { Shape } from './statements.ts';
 
 export interface BatchOptions {
@@ -19,42 +20,42 @@ export interface BatchOptions {
 }
 
 /** Writes the statements for a batch's changes. */
-export function scriptBatch(script: Script, changes: readonly Change[], options: BatchOptions): void {
-  if (options.strict) inOrder(script, changes, options);
-  else if (options.enforced) inRuns(script, changes, options);
-  else byTable(script, changes, options);
+export function scriptBatch(script: Script, changes: readonly Change[], options: BatchOptions): Steps {
+  if (options.strict) return inOrder(script, changes, options);
+  return options.enforced ? inRuns(script, changes, options) : byTable(script, changes, options);
 }
 
-function inOrder(script: Script, changes: readonly Change[], options: BatchOptions): void {
+function* inOrder(script: Script, changes: readonly Change[], options: BatchOptions): Steps {
   for (const change of changes) {
     if (change.kind === 'message') continue;
     if (change.kind === 'truncate') truncate(script, change, options);
     else emitOne(script, options.shape(change.relation), change, options.lenient);
+    if (script.handedOn) yield;
   }
 }
 
 /** In order across tables; neighbours of one table are one run. */
-function inRuns(script: Script, changes: readonly Change[], options: BatchOptions): void {
+function* inRuns(script: Script, changes: readonly Change[], options: BatchOptions): Steps {
   let run: RowChange[] = [];
-  const flush = () => {
+  const flush = function* (): Steps {
     const first = run[0];
     if (first === undefined) return;
     const shape = options.shape(first.relation);
     const copy = !shape.table.observed.origin && !options.distrusted(shape.table.name);
-    emitOrdered(script, shape, run, { lenient: options.lenient, copy });
+    yield* emitOrdered(script, shape, run, { lenient: options.lenient, copy });
     run = [];
   };
   for (const change of changes) {
     if (change.kind === 'message') continue;
     if (change.kind === 'truncate') {
-      flush();
+      yield* flush();
       truncate(script, change, options);
       continue;
     }
-    if (run[0]?.relation !== change.relation) flush();
+    if (run.length > 0 && run[0]?.relation !== change.relation) yield* flush();
     run.push(change);
   }
-  flush();
+  yield* flush();
 }
 
 interface Group {
@@ -62,55 +63,55 @@ interface Group {
   readonly changes: RowChange[];
   /** Nothing but inserts: no key comes twice, or the target says so. */
   inserts: boolean;
+  /** Changes of the same table in another shape (after DDL, or two sources of one target): they go first. */
+  before: Group | null;
 }
 
 /** Tables are independent of each other; a truncate is a barrier for all. */
-function byTable(script: Script, changes: readonly Change[], options: BatchOptions): void {
-  const groups = new Groups((group) => emitGroup(script, group, options));
+function* byTable(script: Script, changes: readonly Change[], options: BatchOptions): Steps {
+  const groups = new Groups();
   for (const change of changes) {
     if (change.kind === 'message') continue;
     if (change.kind === 'truncate') {
-      groups.flush();
+      for (const group of groups.take()) yield* emitGroup(script, group, options);
       truncate(script, change, options);
     } else {
-      const group = groups.of(change.relation, options.shape);
+      const group = groups.of(change.relation) ?? groups.open(change.relation, options.shape(change.relation));
+      if (group.before !== null) {
+        yield* emitGroup(script, group.before, options);
+        group.before = null;
+      }
       group.changes.push(change);
       if (change.kind !== 'insert') group.inserts = false;
     }
   }
-  groups.flush();
+  for (const group of groups.take()) yield* emitGroup(script, group, options);
 }
 
 class Groups {
-  readonly #emit: (group: Group) => void;
   readonly #byTable = new Map<string, Group>();
   readonly #byRelation = new Map<Relation, Group>();
 
-  constructor(emit: (group: Group) => void) {
-    this.#emit = emit;
+  of(relation: Relation): Group | undefined {
+    return this.#byRelation.get(relation);
   }
 
-  of(relation: Relation, shapeOf: (relation: Relation) => Shape): Group {
-    const known = this.#byRelation.get(relation);
-    if (known !== undefined) return known;
-    const shape = shapeOf(relation);
+  open(relation: Relation, shape: Shape): Group {
     let group = this.#byTable.get(shape.table.name);
-    if (group !== undefined && !sameShape(group.shape, shape)) {
-      // Another shape of the same table (after DDL, or two sources of one target): what came before it goes first.
-      this.#emit(group);
+    if (group === undefined || !sameShape(group.shape, shape)) {
       for (const [other, its] of this.#byRelation) if (its === group) this.#byRelation.delete(other);
-      group = undefined;
+      group = { shape, changes: [], inserts: true, before: group ?? null };
     }
-    group ??= { shape, changes: [], inserts: true };
     this.#byTable.set(shape.table.name, group);
     this.#byRelation.set(relation, group);
     return group;
   }
 
-  flush(): void {
-    for (const group of this.#byTable.values()) this.#emit(group);
+  take(): readonly Group[] {
+    const groups = [...this.#byTable.values()];
     this.#byTable.clear();
     this.#byRelation.clear();
+    return groups;
   }
 }
 
@@ -126,22 +127,22 @@ function sameShape(a: Shape, b: Shape): boolean {
   );
 }
 
-function emitGroup(script: Script, group: Group, options: BatchOptions): void {
+function* emitGroup(script: Script, group: Group, options: BatchOptions): Steps {
   const { shape, changes } = group;
   const trusted = !options.distrusted(shape.table.name);
   if (shape.setWise && trusted && group.inserts) {
-    emitInserts(script, shape, rowsOf(changes as InsertChange[]));
+    yield* emitInserts(script, shape, rowsOf(changes as InsertChange[]));
     return;
   }
   if (shape.setWise && trusted) {
     const net = reduce(shape, changes, options.lenient);
     if (net !== null) {
-      emitNet(script, shape, net);
+      yield* emitNet(script, shape, net);
       return;
     }
   }
   const copy = trusted && !shape.table.observed.replica;
-  emitOrdered(script, shape, changes, { lenient: options.lenient, copy });
+  yield* emitOrdered(script, shape, changes, { lenient: options.lenient, copy });
 }
 
 function reduce(shape: Shape, changes: readonly RowChange[], lenient: boolean): NetChange | null {

@@ -4,6 +4,7 @@ import { inKeyOrder } from './key-order.ts';
 import { type NetChange, Remove, Write } from './net-change.ts';
 import { cellOf, cellsOf, isWhole, type Row, sizeOf } from './row.ts';
 import type { Script } from './script.ts';
+import type { Steps } from './steps.ts';
 import {
   column,
   copyRows,
@@ -27,7 +28,7 @@ const copySize = 32 << 20;
 const setSize = 256 << 10;
 
 /** Writes the statements of a table's net change: removes, updates, upserts, inserts. */
-export function emitNet(script: Script, shape: Shape, net: NetChange): void {
+export function* emitNet(script: Script, shape: Shape, net: NetChange): Steps {
   const must: number[] = [];
   const maybe: number[] = [];
   const inserts: Row[] = [];
@@ -50,11 +51,11 @@ export function emitNet(script: Script, shape: Shape, net: NetChange): void {
     [must, true],
     [maybe, false],
   ] as const) {
-    emitRemoves(script, shape, pick(net.keys, inKeyOrder(shape, net, at)), counted);
+    yield* emitRemoves(script, shape, pick(net.keys, inKeyOrder(shape, net, at)), counted);
   }
-  for (const group of updates.values()) emitUpdates(script, shape, net, inKeyOrder(shape, net, group));
+  for (const group of updates.values()) yield* emitUpdates(script, shape, net, inKeyOrder(shape, net, group));
   for (const i of upserts) emitUpsert(script, shape, net, i);
-  emitInserts(script, shape, inserts);
+  yield* emitInserts(script, shape, inserts);
 }
 
 const pick = (rows: readonly Row[], at: readonly number[]) => at.map((i) => rows[i] as Row);
@@ -71,7 +72,7 @@ function sentColumns(shape: Shape, row: Row): string {
   return shape.filled.filter((i) => all[i] !== UNCHANGED).join(',');
 }
 
-function emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted: boolean): void {
+function* emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted: boolean): Steps {
   const key = keyOf(shape);
   const table = shape.table.name;
   if (keys.length < setWiseFrom || !arraysFit(shape, key)) {
@@ -84,10 +85,11 @@ function emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted
     withArrays(piece, arraysOf(shape, key), shape.binary, (values) =>
       script.once(text, values, { expected: counted ? piece.length : 'any', table }),
     );
+    yield;
   }
 }
 
-function emitUpdates(script: Script, shape: Shape, net: NetChange, group: readonly number[]): void {
+function* emitUpdates(script: Script, shape: Shape, net: NetChange, group: readonly number[]): Steps {
   const key = keyOf(shape);
   const table = shape.table.name;
   const sample = net.rows[group[0] as number] as Row;
@@ -111,6 +113,7 @@ function emitUpdates(script: Script, shape: Shape, net: NetChange, group: readon
         script.once(text, [...values, ...found], { expected: piece.length, table }),
       ),
     );
+    yield;
   }
 }
 
@@ -127,7 +130,7 @@ export function rowsOf(inserts: readonly InsertChange[]): Row[] {
 }
 
 /** Whole rows, by COPY when there are enough of them. */
-export function emitInserts(script: Script, shape: Shape, rows: readonly Row[]): void {
+export function* emitInserts(script: Script, shape: Shape, rows: readonly Row[]): Steps {
   const { filled } = shape;
   const table = shape.table.name;
   if (rows.length < setWiseFrom || filled.length === 0) {
@@ -136,7 +139,7 @@ export function emitInserts(script: Script, shape: Shape, rows: readonly Row[]):
     return;
   }
   const text = copyRows(shape);
-  for (const piece of pieces(rows, copySize)) script.copy(text, piece, { filled, table });
+  for (const piece of pieces(rows, copySize)) yield* script.copy(text, piece, { filled, table });
   if (shape.binary) script.own(typesAsRead, typesRead(shape), table);
 }
 

@@ -10,6 +10,7 @@ import { formatLsn } from '../../../core/api/lsn.ts';
 import { applyError } from './errors.ts';
 import { emitInserts, rowsOf, setWiseFrom } from './emit-net.ts';
 import type { Script } from './script.ts';
+import type { Steps } from './steps.ts';
 import {
   column,
   deleteRow,
@@ -32,24 +33,25 @@ export interface OrderedOptions {
 }
 
 /** Writes changes of one table one after the other. Runs of inserts go together where that is the same. */
-export function emitOrdered(
+export function* emitOrdered(
   script: Script,
   shape: Shape,
   changes: readonly RowChange[],
   options: OrderedOptions,
-): void {
+): Steps {
   for (let i = 0; i < changes.length; i++) {
     const change = changes[i] as RowChange;
     if (change.kind === 'insert' && options.copy) {
       let end = i + 1;
       while (changes[end]?.kind === 'insert') end++;
       if (end - i >= setWiseFrom) {
-        emitInserts(script, shape, rowsOf(changes.slice(i, end) as InsertChange[]));
+        yield* emitInserts(script, shape, rowsOf(changes.slice(i, end) as InsertChange[]));
         i = end - 1;
         continue;
       }
     }
     emitOne(script, shape, change, options.lenient);
+    if (script.handedOn) yield;
   }
 }
 

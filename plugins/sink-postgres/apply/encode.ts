@@ -2,6 +2,7 @@ import { type Cell } from '../../../core/api/change.ts';
 import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { Row } from './row.ts';
+import type { Steps } from './steps.ts';
 import type { WireWriter } from './wire.ts';
 
 const backslash = 0x5c;
@@ -21,7 +22,7 @@ copyLetters[0x0d] = 0x72;
 const copyHeader = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 
 /** Rows as COPY reads them, the columns at `filled` (ascending), in CopyData messages and CopyDone. */
-export function copyRows(wire: WireWriter, rows: readonly Row[], filled: readonly number[], binary: boolean): void {
+export function* copyRows(wire: WireWriter, rows: readonly Row[], filled: readonly number[], binary: boolean): Steps {
   const { out } = wire;
   wire.openData();
   if (binary) out.raw(copyHeader);
@@ -29,7 +30,7 @@ export function copyRows(wire: WireWriter, rows: readonly Row[], filled: readonl
     if (binary) copyBinaryRow(out, row, filled);
     else if (row instanceof WireRow) copyWireRow(out, row, filled);
     else copyCells(out, row as readonly Cell[], filled);
-    wire.nextRow();
+    if (wire.nextRow() && wire.handedOn) yield;
   }
   // A trailer of -1 ends the binary form.
   if (binary) out.int16(0xffff);
@@ -44,7 +45,7 @@ function copyWireRow(out: ByteWriter, row: WireRow, filled: readonly number[]): 
   let to = out.at;
   let at = row.start;
   for (let i = 0, f = 0; f < filled.length; i++) {
-    const next = row.after(at);
+    const next = row.next(at);
     if (filled[f] === i) {
       if (f++ > 0) buffer[to++] = 0x09;
       if (bytes[at] === WireKind.null) {
@@ -96,7 +97,7 @@ function copyBinaryRow(out: ByteWriter, row: Row, filled: readonly number[]): vo
     if (filled[f] === i) {
       f++;
       at = wireValue(out, row, at);
-    } else at = row.after(at);
+    } else at = row.next(at);
   }
 }
 
@@ -106,7 +107,7 @@ function wireValue(out: ByteWriter, row: WireRow, at: number): number {
     out.int32(-1);
     return at + 1;
   }
-  const end = row.after(at);
+  const end = row.next(at);
   out.copy(row, at + 1, end);
   return end;
 }
@@ -162,7 +163,7 @@ function fill(rows: readonly Row[], columns: readonly ArrayOf[], made: readonly 
       let at = row.start;
       for (let i = 0; i <= last; i++) {
         byPosition[i]?.wire(row, at);
-        at = row.after(at);
+        at = row.next(at);
       }
     } else for (let i = 0; i <= last; i++) byPosition[i]?.cell(row[i] as Cell);
   }

@@ -1,3 +1,4 @@
+import type { PluginContext } from '../../../core/api/context.ts';
 import type { ErrorWhere } from '../../../core/api/error.ts';
 import { PgsluiceError } from '../../../core/api/error.ts';
 import { formatLsn } from '../../../core/api/lsn.ts';
@@ -51,6 +52,17 @@ export function wrongCount(script: Script, index: number, count: number, name: s
     return applyError('PGS3111', `${what} hit ${count} rows of the target instead of ${expected}`, { where });
   }
   return applyError('PGS3101', `${what} found ${count} rows of ${expected} in the target`, { where });
+}
+
+/** on_missing: warn. By table, how many changes found no row. */
+export function tellMissing(
+  missing: ReadonlyMap<string, number>,
+  { log, metrics }: Pick<PluginContext, 'log' | 'metrics'>,
+): void {
+  for (const [table, rows] of missing) {
+    log.log('warn', 'rows-missing', 'changes of the source found no row in the target', { table, rows });
+    metrics.count('pgsluice_apply_missing_rows_total', rows, { table });
+  }
 }
 
 function whereOf(script: Script, index: number, name: string): ErrorWhere {

@@ -36,7 +36,7 @@ export function integerOf(row: Row, position: number): number | null {
   }
   const { view } = row;
   let at = row.start;
-  for (let i = 0; i < position; i++) at = row.after(at);
+  for (let i = 0; i < position; i++) at = row.next(at);
   if (row.bytes[at] !== WireKind.binary) return null;
   switch (view.getInt32(at + 1)) {
     case 4:

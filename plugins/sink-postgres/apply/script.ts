@@ -2,12 +2,19 @@ import type { Change } from '../../../core/api/change.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { copyRows } from './encode.ts';
 import type { Row } from './row.ts';
+import type { Steps } from './steps.ts';
 import { type Send, WireWriter } from './wire.ts';
 
 /** Statements prepared in a session, by text. Names are never used twice in one session. */
 export class Prepared {
   readonly #names = new Map<string, string>();
   #next = 0;
+  #epoch = 0;
+
+  /** Another number each time that names were forgotten: a script written before may use some that are gone. */
+  get epoch(): number {
+    return this.#epoch;
+  }
 
   get size(): number {
     return this.#names.size;
@@ -25,6 +32,7 @@ export class Prepared {
   /** After DEALLOCATE ALL, or when it is not known what was parsed. */
   forget(): void {
     this.#names.clear();
+    this.#epoch++;
   }
 }
 
@@ -71,6 +79,11 @@ export class Script {
     return this.expected.length;
   }
 
+  /** True once after some of what was written went out. */
+  get handedOn(): boolean {
+    return this.#writer.handedOn;
+  }
+
   /** BEGIN, SAVEPOINT and the like. */
   control(text: string): void {
     this.once(text, [], { expected: 'any', table: '' });
@@ -104,10 +117,10 @@ export class Script {
   }
 
   /** COPY … FROM STDIN with its rows, the columns at `filled`. */
-  copy(text: string, rows: readonly Row[], of: { readonly filled: readonly number[]; readonly table: string }): void {
+  *copy(text: string, rows: readonly Row[], of: { readonly filled: readonly number[]; readonly table: string }): Steps {
     this.#writer.parse('', text);
     this.#writer.run('', [], false);
-    copyRows(this.#writer, rows, of.filled, this.#binary);
+    yield* copyRows(this.#writer, rows, of.filled, this.#binary);
     this.#step('any', of.table, null);
   }
 

@@ -166,13 +166,17 @@ export function moveRow(shape: Shape, set: readonly number[], finder: Finder): s
   return `WITH d AS (${deleteRow(shape, finder)} RETURNING t.*) INSERT INTO ${table.sql} (${into}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM d`;
 }
 
-/** `unnest` of one array literal per column. Arrays and composites travel as text, see {@link TargetColumn.asText}. */
+/**
+ * The rows of one array per column. `unnest` stands in the select list, where rows go on as they are made; in FROM all of them
+ * would first be stored (of wide rows that costs an UPDATE about an eighth of its CPU). Arrays and composites travel as text,
+ * see {@link TargetColumn.asText}.
+ */
 function unnest(shape: Shape, positions: readonly number[]): string {
   const arrays = positions.map((i, n) => {
     const c = column(shape.table, i);
-    return `$${n + 1}::${c.asText ? 'pg_catalog.text' : c.type}[]`;
+    return `pg_catalog.unnest($${n + 1}::${c.asText ? 'pg_catalog.text' : c.type}[]) AS c${n}`;
   });
-  return `unnest(${arrays.join(', ')}) AS u(${positions.map((_, n) => `c${n}`).join(', ')})`;
+  return `(SELECT ${arrays.join(', ')}) AS u`;
 }
 
 /** Values: an array literal per key column. */

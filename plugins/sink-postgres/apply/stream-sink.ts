@@ -91,6 +91,10 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
     return this.#receipt();
   }
 
+  prepare(batch: StreamBatch): void {
+    if (batch.changes.some((change) => change.kind !== 'message')) this.#applier?.prepare(batch);
+  }
+
   async flush(signal: AbortSignal): Promise<CommitLsn | null> {
     const applier = this.#ready();
     await this.#guarded(signal, async () => {

@@ -27,6 +27,7 @@ export class WireWriter {
   readonly #send: Send;
   readonly #pool: BufferPool;
   #copying = false;
+  #handedOn = false;
   /** Where the message in hand has its length; 0: none is open. */
   #start = 0;
 
@@ -71,14 +72,22 @@ export class WireWriter {
     this.#open(0x64);
   }
 
-  /** Between two rows: begins another message when this one is large enough. */
-  nextRow(): void {
+  /** True once after something was handed on: whoever writes by steps may rest here. */
+  get handedOn(): boolean {
+    const was = this.#handedOn;
+    this.#handedOn = false;
+    return was;
+  }
+
+  /** Between two rows: begins another message when this one is large enough, and says so. */
+  nextRow(): boolean {
     const size = this.out.at - this.#start;
-    if (size < copyPiece) return;
+    if (size < copyPiece) return false;
     if (size > largestPiece) this.#divide();
     this.#close();
     this.#handOn();
     this.#open(0x64);
+    return true;
   }
 
   closeData(): void {
@@ -105,6 +114,7 @@ export class WireWriter {
     const { out } = this;
     if (out.at < handOnFrom) return;
     const { buffer } = out;
+    this.#handedOn = true;
     this.#send(out.taken(), () => this.#pool.give(buffer));
     out.use(this.#pool.take());
     out.at = 0;

@@ -85,11 +85,10 @@ export class Decoder {
       const tx = this.#tx;
       if (tx === null) throw malformed('a row outside a transaction');
       const rows = this.#rows;
-      rows.load(region, at + 1, end);
+      rows.load(region, frame, end);
       const relation = this.#relations.get(rows.u32());
       this.#relation = relation;
-      const lsn = region.view.getBigUint64(frame + 6);
-      const change = type === 0x49 ? this.#insert(relation, tx, lsn) : this.#altered(type, relation, tx, lsn);
+      const change = type === 0x49 ? this.#insert(relation, tx) : this.#altered(type, relation, tx);
       if (rows.at !== end) throw malformed(`${end - rows.at} bytes are left over`);
       this.#target.change(change, end - frame);
       return;
@@ -97,27 +96,27 @@ export class Decoder {
     this.#control(type as number, region, frame, end);
   }
 
-  #insert(relation: Relation, tx: TransactionInfo, lsn: bigint): Change {
+  #insert(relation: Relation, tx: TransactionInfo): Change {
     const rows = this.#rows;
     if (rows.byte() !== 0x4e) throw malformed('an insert without a new row');
-    return new WireInsert({ relation, tx, lsn }, rows.row(relation.columns.length, false));
+    return new WireInsert(rows.row(relation.columns.length, false), relation, tx);
   }
 
-  #altered(type: number, relation: Relation, tx: TransactionInfo, lsn: bigint): Change {
+  #altered(type: number, relation: Relation, tx: TransactionInfo): Change {
     const rows = this.#rows;
     const count = relation.columns.length;
     let before: OldImage | null = null;
     let mark = rows.byte();
     if (mark === 0x4b || mark === 0x4f) {
-      before = { image: mark === 0x4b ? 'key' : 'full', tuple: rows.row(count, false).cells() as Tuple };
+      before = { image: mark === 0x4b ? 'key' : 'full', tuple: rows.old(count).cells() as Tuple };
       if (type === 0x55) mark = rows.byte();
     }
     if (type === 0x44) {
       if (before === null) throw malformed('a delete without an old row');
-      return { kind: 'delete', relation, before, tx, lsn };
+      return { kind: 'delete', relation, before, tx, lsn: rows.lsn };
     }
     if (mark !== 0x4e) throw malformed('an update without a new row');
-    return new WireUpdate({ relation, tx, lsn }, before, rows.row(count, true));
+    return new WireUpdate(rows.row(count, true), relation, { tx, before });
   }
 
   #control(type: number, region: Region, frame: number, end: number): void {

@@ -1,8 +1,9 @@
 import { constants, isUtf8 } from 'node:buffer';
+import type { RowPlace } from '../../../core/api/wire-change.ts';
 import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
 import { malformed } from './body-reader.ts';
 import { streamError } from './errors.ts';
-import type { Region } from './framer.ts';
+import { type Region, XLOG_HEADER } from './framer.ts';
 
 export interface TupleReaderOptions {
   /** The database's encoding is SQL_ASCII: the server did not check that text is UTF-8. */
@@ -10,6 +11,8 @@ export interface TupleReaderOptions {
   /** Values come in binary, as START_REPLICATION asked. */
   readonly binary: boolean;
 }
+
+const nothing = Buffer.alloc(0);
 
 /**
  * Checks TupleData (manual: "Logical Replication Message Formats") and says where its values are. One object for all
@@ -20,6 +23,16 @@ export class TupleReader {
   /** The one kind of value that may come. */
   readonly #kind: number;
   #region!: Region;
+  #lsnAt = 0;
+  readonly #place: { -readonly [K in keyof RowPlace]: RowPlace[K] } = {
+    buffer: nothing,
+    view: new DataView(nothing.buffer, 0, 0),
+    columns: 0,
+    start: 0,
+    end: 0,
+    whole: true,
+    lsnAt: 0,
+  };
   end = 0;
   at = 0;
 
@@ -28,10 +41,17 @@ export class TupleReader {
     this.#kind = options.binary ? WireKind.binary : WireKind.text;
   }
 
-  load(region: Region, start: number, end: number): void {
+  /** The row message whose frame is at [frame, end), behind its type. */
+  load(region: Region, frame: number, end: number): void {
     this.#region = region;
-    this.at = start;
+    this.#lsnAt = frame + 6;
+    this.at = frame + XLOG_HEADER + 1;
     this.end = end;
+  }
+
+  /** Position of the change. */
+  get lsn(): bigint {
+    return this.#region.view.getBigUint64(this.#lsnAt);
   }
 
   /** The byte here: which tuple follows. */
@@ -47,8 +67,16 @@ export class TupleReader {
     return value;
   }
 
-  /** A tuple that must have `columns` columns. Where `partial` is false a value that was not sent is an error (I7). */
-  row(columns: number, partial: boolean): WireRow {
+  /** An old row; all that an update or delete tells of it was sent. */
+  old(columns: number): WireRow {
+    return new WireRow(this.#region, columns, this.row(columns, false));
+  }
+
+  /**
+   * A tuple that must have `columns` columns: where it lies, good until the next call. Where `partial` is false a value that was
+   * not sent is an error (I7).
+   */
+  row(columns: number, partial: boolean): RowPlace {
     const { end } = this;
     const { buffer, view } = this.#region;
     const wanted = this.#kind;
@@ -76,7 +104,15 @@ export class TupleReader {
       } else if (kind !== WireKind.null) throw this.#wrongKind(kind as number, i);
     }
     this.at = at;
-    return new WireRow(this.#region, columns, { start, end: at, whole });
+    const place = this.#place;
+    place.buffer = buffer;
+    place.view = view;
+    place.columns = columns;
+    place.start = start;
+    place.end = at;
+    place.whole = whole;
+    place.lsnAt = this.#lsnAt;
+    return place;
   }
 
   #check(start: number, stop: number): void {

@@ -1,0 +1,27 @@
+import type { Change } from '../../../core/api/change.ts';
+import type { Relation } from '../../../core/api/relation.ts';
+
+/** Position of the first change that carries DDL; -1: none does. */
+export function nextSchema(changes: readonly Change[]): number {
+  for (let i = 0; i < changes.length; i++) {
+    const change = changes[i] as Change;
+    if (change.kind === 'message' && change.schema !== undefined) return i;
+  }
+  return -1;
+}
+
+/** Relations of these changes of which nothing is known. */
+export function unseenIn(changes: readonly Change[], known: ReadonlyMap<Relation, unknown>): Set<Relation> {
+  const unseen = new Set<Relation>();
+  let last: Relation | null = null;
+  for (const change of changes) {
+    if (change.kind === 'message') continue;
+    if (change.kind === 'truncate') {
+      for (const relation of change.relations) if (!known.has(relation)) unseen.add(relation);
+    } else if (change.relation !== last) {
+      last = change.relation;
+      if (!known.has(last)) unseen.add(last);
+    }
+  }
+  return unseen;
+}
