@@ -83,7 +83,7 @@ export class Lane {
   get busy(): boolean {
     return this.#running !== null;
   }
-  /** More now makes the next write larger, or the sink would have nothing to do. */
+  /** It has nothing to do, or prepares the next write and has not enough for it. */
   get hungry(): boolean {
     if (this.#running === null) return true;
     return this.#options.sink.prepare !== undefined && this.#next === null && this.#queuedBytes < this.#budget;
@@ -204,8 +204,7 @@ export class Lane {
     if (sink.prepare === undefined || (mapper.pace ?? null) !== null) return;
     if (!this.#writing || this.#next !== null || this.#queuedBytes < this.#budget) return;
     const taken = this.#take() as Taken;
-    const [piece] = taken.pieces;
-    if (piece === undefined) return;
+    const [piece] = taken.pieces as [StreamBatch];
     const mapped = this.#map(piece);
     const next = { ...taken, mapped };
     this.#next = next;
