@@ -1,4 +1,4 @@
-import type { Change, TransactionInfo } from '../../../core/api/change.ts';
+import type { Change, StreamBatch, TransactionInfo } from '../../../core/api/change.ts';
 import type { CommitLsn, IdleLsn } from '../../../core/api/lsn.ts';
 import type { StreamItem } from '../../../core/api/source.ts';
 import { BatchBuilder } from './batch-builder.ts';
@@ -89,7 +89,7 @@ export class Assembly {
   take(now: number, drained: boolean): StreamItem | number | null {
     const batch = this.#builder.take();
     if (batch !== null) {
-      if (batch.boundary !== null) this.#handed = batch.boundary;
+      this.#handed = upTo(batch, this.#handed);
       return { kind: 'batch', batch };
     }
     const idle = this.#idle;
@@ -100,4 +100,14 @@ export class Assembly {
     this.#idle = null;
     return { kind: 'idle', at: idle as IdleLsn };
   }
+}
+
+/**
+ * A piece of a transaction says that every other one that commits before it was handed out: up to the start of its commit
+ * record, from where the server sends it again as a whole. That is the boundary of what a lane commits before the piece.
+ */
+function upTo({ boundary, changes }: StreamBatch, before: bigint): bigint {
+  if (boundary !== null) return boundary;
+  const start = changes[changes.length - 1]?.tx.finalLsn ?? before;
+  return start > before ? start : before;
 }
