@@ -57,8 +57,9 @@ for (const mode of ['immediate'] as const) {
 test('the backend of a worker is killed: its chunk is read again under the same snapshot', async () => {
   const databases = { source: await database(source, 'worker'), target: await database(target, 'worker') };
   const run = await migration({ from: source, to: target, databases, more: 'limit: { rate: 4MB/s }' });
+  // A backend is active until the last of its rows is in the socket's buffers, which hold up to 8 MB: there are more than that.
   await run.source.query(
-    `CREATE TABLE big (id int PRIMARY KEY, v text); INSERT INTO big SELECT i, repeat('b', 1000) FROM generate_series(1, 12000) i`,
+    `CREATE TABLE big (id int PRIMARY KEY, v text); INSERT INTO big SELECT i, repeat('b', 1000) FROM generate_series(1, 30000) i`,
   );
   const running = run.start('--stop-at', 'now');
   await running.until('copy-started');

@@ -96,7 +96,7 @@ test('an abort ends opening and reading with its reason, and frees the slot', as
   await assert.rejects(source.open({ signal: AbortSignal.abort(new Error('stopped')) }), /stopped/);
   const control = new AbortController();
   const stream = await source.open({ signal: control.signal });
-  const reading = new Reader(stream).item();
+  const reading = new Reader(stream).rest();
   control.abort(new Error('stopped'));
   await assert.rejects(reading, /stopped/);
   await stream[Symbol.asyncDispose]();
