@@ -101,6 +101,39 @@ test('a confirmation reaches the slot by itself, and one beyond what was handed 
   while ((await source.confirmed()) !== boundary) await sleep(5);
 });
 
+for (const major of [14, 18]) {
+  test(`PostgreSQL ${major}: between the pieces of a transaction all that commits before it may be confirmed, and it comes again as a whole`, async () => {
+    const source = await streamSource(await server(major), 'CREATE TABLE t (id int PRIMARY KEY, v text)');
+    await source.db.query('INSERT INTO t VALUES (0)');
+    await source.db.query("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 500) i");
+    await source.db.query('INSERT INTO t VALUES (501)');
+    const begun = await confirmedInPieces(source);
+    assert.equal(await source.confirmed(), begun);
+    const again = await readAll(source, { from: begun, acknowledged: begun });
+    const keys = again.map((change) => brief(change).split(',')[0]);
+    assert.deepEqual(
+      keys,
+      Array.from({ length: 501 }, (_, i) => `insert t ${i + 1}`),
+    );
+  });
+}
+
+/** Reads up to a piece of a transaction, confirms to the start of its commit record, and is refused one byte beyond it. */
+async function confirmedInPieces(source: StreamSource): Promise<CommitLsn> {
+  await using stream = await source.open({ batchBytes: 64 << 10 });
+  const reader = new Reader(stream);
+  for (;;) {
+    const batch = await reader.batch();
+    assert.ok(batch !== null, 'no transaction came in pieces');
+    if (batch.boundary !== null) continue;
+    const begun = batch.changes.at(-1)?.tx.finalLsn as bigint as CommitLsn;
+    assert.throws(() => stream.confirm((begun + 1n) as CommitLsn), { code: 'PGS2167' });
+    stream.confirm(begun);
+    await stream.flushConfirmed();
+    return begun;
+  }
+}
+
 for (const major of [14, 17]) {
   test(`PostgreSQL ${major}: WAL that does not concern the tables moves the slot through idle positions`, async () => {
     const source = await streamSource(
