@@ -1,16 +1,33 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import module from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
-// What was compiled, and stripped of types, once is not again: a verb starts in half the time.
+// What was compiled, and stripped of types, once is not again.
 module.enableCompileCache?.();
 
-/** A checkout runs the sources as they are; a published package holds what tsc made of them. */
-const source = new URL('../core/cli/main.ts', import.meta.url);
-const from = existsSync(source)
-  ? (path) => new URL(`../${path}.ts`, import.meta.url).href
-  : (path) => new URL(`../dist/${path}.js`, import.meta.url).href;
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A checkout has the sources, and since `npm ci` the same in few files; a published package has its bundle in dist. */
+function modules() {
+  if (!existsSync(join(root, 'core/cli/main.ts'))) return ['dist/bundle/main.js', 'dist/bundle/builtins.js'];
+  if (isCurrent('.cache/bundle')) return ['.cache/bundle/main.js', '.cache/bundle/builtins.js'];
+  return ['core/cli/main.ts', 'plugins/builtins.ts'];
+}
+
+/** Whether no source is newer than the bundle. A look at each takes some milliseconds; to load them one by one, hundreds. */
+function isCurrent(bundle) {
+  try {
+    const list = join(root, bundle, 'inputs.json');
+    const made = statSync(list).mtimeMs;
+    return JSON.parse(readFileSync(list, 'utf8')).every((file) => statSync(join(root, file)).mtimeMs <= made);
+  } catch {
+    return false;
+  }
+}
 
 export async function main(argv) {
-  const [cli, plugins] = await Promise.all([import(from('core/cli/main')), import(from('plugins/builtins'))]);
+  if (argv.includes('--debug')) process.setSourceMapsEnabled(true);
+  const [cli, plugins] = await Promise.all(modules().map((path) => import(pathToFileURL(join(root, path)).href)));
   await cli.main(argv, plugins.builtins);
 }

@@ -1,9 +1,10 @@
-// Builds dist/ for the package: tsc, then the files that are not TypeScript, each next to its module.
+// Builds dist/ for the package: tsc, then the files that are not TypeScript, each next to its module, then the bundle.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
@@ -25,3 +26,5 @@ for (const file of globSync('dist/**/*.js', { cwd: root })) {
   const rewritten = text.replace(/(new URL\(\s*['"`]\.{1,2}\/[^'"`]+)\.ts(['"`],\s*import\.meta\.url)/g, '$1.js$2');
   if (rewritten !== text) writeFileSync(join(root, file), rewritten);
 }
+
+await bundle({ from: join(root, 'dist'), to: join(root, 'dist/bundle'), extension: 'js' });

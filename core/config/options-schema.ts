@@ -57,6 +57,8 @@ export function checkOptions(schema: JsonSchema, value: unknown): readonly Error
         strict: false,
         validateSchema: false,
         logger: false,
+        // The code is run once or twice: to tidy it takes longer than it saves.
+        code: { optimize: false },
       }),
     );
     validate = lenient.compile(schema);

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { registryError } from './errors.ts';
 
 const scheme = 'pgsluice-plugin:';
-const apiModule = new URL(`../api/index.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href;
+const apiModule = new URL('../api/index.ts', import.meta.url).href;
 let hooked = false;
 /** Errors of finding the plugin itself, not what it imports. */
 const unresolved = new WeakSet<object>();

@@ -14,7 +14,7 @@ interface CatalogNow {
 }
 
 /**
- * Joins Relation messages with the catalog, over one connection that is opened at the first message and held. Names, types
+ * Joins Relation messages with the catalog, over one connection that is opened with the stream and held. Names, types
  * and order are the message's. The catalog is today's, and may be ahead of the stream: a column that is gone is nullable
  * and plain, a type that is gone is unknown (and never safe in binary).
  */
@@ -24,6 +24,14 @@ export class Describer implements AsyncDisposable {
 
   constructor(access: SourceAccess) {
     this.#access = access;
+  }
+
+  /** Connects ahead of the first message. What fails here is told there. */
+  connect(): void {
+    if (this.#client !== null) return;
+    const opened = open(this.#access);
+    this.#client = opened;
+    opened.catch(() => {});
   }
 
   async describe(wire: WireRelation): Promise<Relation> {

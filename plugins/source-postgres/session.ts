@@ -3,6 +3,7 @@ import type { Logger } from '../../core/api/context.ts';
 import { type ConnectionOptions, connect, destroy, disconnect } from '../postgres-common/connect.ts';
 import { type LockWatchInput, watchLocks } from '../postgres-common/lock-watch.ts';
 import { fromPg } from '../postgres-common/pg-error.ts';
+import type { KeptClient } from './kept-client.ts';
 
 /** How the parts of this plugin reach the source; one value, made from the options. */
 export interface SourceAccess {
@@ -14,6 +15,8 @@ export interface SourceAccess {
   readonly slot: string;
   readonly publication: string;
   readonly log: Logger;
+  /** Between the questions of {@link ask}. */
+  readonly kept: KeptClient;
 }
 
 export function open(access: SourceAccess, replication = false): Promise<pg.Client> {
@@ -35,24 +38,45 @@ export function openBulk(access: SourceAccess): Promise<pg.Client> {
  * Runs `work` on a connection of its own. Aborting cuts the connection, so a query that hangs on the server ends, too.
  * Errors of the server come out as ours. Whoever makes it wait for a lock is told.
  */
-export async function withClient<T>(
-  access: SourceAccess,
-  signal: AbortSignal | null,
-  work: (client: pg.Client) => Promise<T>,
-): Promise<T> {
+export function withClient<T>(access: SourceAccess, signal: AbortSignal | null, work: Work<T>): Promise<T> {
+  return within(access, signal, { work, open: () => open(access), close: disconnect });
+}
+
+/** As {@link withClient}, for what only reads and leaves the session as it is: on the connection of the question before, if there is one. */
+export function ask<T>(access: SourceAccess, signal: AbortSignal | null, work: Work<T>): Promise<T> {
+  const { kept } = access;
+  return within(access, signal, {
+    work,
+    open: async () => kept.take() ?? open(access),
+    close: (client, failed) => (failed ? disconnect(client) : kept.give(client)),
+  });
+}
+
+type Work<T> = (client: pg.Client) => Promise<T>;
+
+interface Within<T> {
+  readonly work: Work<T>;
+  readonly open: () => Promise<pg.Client>;
+  readonly close: (client: pg.Client, failed: boolean) => Promise<void>;
+}
+
+async function within<T>(access: SourceAccess, signal: AbortSignal | null, how: Within<T>): Promise<T> {
   signal?.throwIfAborted();
-  const client = await open(access);
+  const client = await how.open();
   const abort = (): void => destroy(client);
   signal?.addEventListener('abort', abort, { once: true });
   const locks = watchLocks(lockWatchOf(access));
+  let failed = true;
   try {
-    return await work(client);
+    const result = await how.work(client);
+    failed = signal?.aborted === true;
+    return result;
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
     throw fromPg(error, { connection: access.name });
   } finally {
     signal?.removeEventListener('abort', abort);
     await locks.stop();
-    await disconnect(client);
+    await how.close(client, failed);
   }
 }

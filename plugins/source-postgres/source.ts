@@ -24,11 +24,12 @@ import { Heartbeat } from './control/heartbeat.ts';
 import { installDdl } from './ddl/install.ts';
 import { Describer } from './describe.ts';
 import { RowFetcher } from './fetch-rows.ts';
+import { KeptClient } from './kept-client.ts';
 import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { publish } from './publish.ts';
 import { dumpSchema } from './schema/dump.ts';
-import { type SourceAccess, open, withClient } from './session.ts';
+import { type SourceAccess, ask, open, withClient } from './session.ts';
 import { createSlot, dropSlot } from './slot.ts';
 import { exportSnapshot } from './snapshot/export.ts';
 import { PostgresSnapshot, type SessionPositions } from './snapshot/session.ts';
@@ -66,6 +67,7 @@ export class PostgresSource implements Source {
       slot: options.slot?.name ?? name,
       publication: options.publication?.name ?? name,
       log: context.log,
+      kept: new KeptClient(),
     };
     this.#describer = new Describer(this.#access);
     this.#fetcher = new RowFetcher(this.#access);
@@ -76,7 +78,7 @@ export class PostgresSource implements Source {
   }
 
   catalog(signal: AbortSignal): Promise<SourceCatalog> {
-    return withClient(this.#access, signal, async (client) =>
+    return ask(this.#access, signal, async (client) =>
       readCatalog(client, await readIdentity(client), this.#options.tables ?? {}),
     );
   }
@@ -167,6 +169,7 @@ export class PostgresSource implements Source {
 
   async stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
     const { connection, name, slot, publication } = this.#access;
+    this.#describer.connect();
     const stream = await openStream(
       {
         connection,
@@ -215,5 +218,6 @@ export class PostgresSource implements Source {
     this.#heartbeat?.stop();
     await this.#describer[Symbol.asyncDispose]();
     await this.#fetcher[Symbol.asyncDispose]();
+    await this.#access.kept[Symbol.asyncDispose]();
   }
 }

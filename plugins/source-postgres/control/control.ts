@@ -15,12 +15,12 @@ import { readDependents } from '../ddl/dependents.ts';
 import { removeDdl } from '../ddl/install.ts';
 import { readPublished } from '../ddl/published.ts';
 import { besideOf } from '../names.ts';
-import { type SourceAccess, withClient } from '../session.ts';
+import { type SourceAccess, ask, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
 import { PostgresFence } from './fence.ts';
 import { readSequences } from './sequences.ts';
 
-/** A short connection per call: these are rare, and none is held while nothing is asked. */
+/** Short connections: these calls are rare, and none is held while nothing is asked. */
 export class PostgresControl implements SourceControl {
   readonly fence: WriteFence;
   readonly #access: SourceAccess;
@@ -32,7 +32,7 @@ export class PostgresControl implements SourceControl {
 
   position(): Promise<bigint> {
     // Flushed, not inserted: what is not flushed is not decoded yet, and a crash could still take it back.
-    return this.#ask(async (client) => {
+    return ask(this.#access, null, async (client) => {
       const { rows } = await client.query<{ at: string }>(
         `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS at`,
       );
@@ -41,11 +41,11 @@ export class PostgresControl implements SourceControl {
   }
 
   slot(): Promise<SlotStatus | null> {
-    return this.#ask((client) => readSlot(client, this.#access.slot));
+    return ask(this.#access, null, (client) => readSlot(client, this.#access.slot));
   }
 
   emit(content: string): Promise<bigint> {
-    return this.#ask(async (client) => {
+    return withClient(this.#access, null, async (client) => {
       await client.query("SELECT pg_logical_emit_message(true, 'pgsluice', $1::text)", [content]);
       // A transaction with an xid and synchronous_commit off is not flushed yet; insert is at or past its commit.
       const { rows } = await client.query<{ at: string }>('SELECT pg_current_wal_insert_lsn() AS at');
@@ -54,15 +54,15 @@ export class PostgresControl implements SourceControl {
   }
 
   sequences(): Promise<readonly SequenceState[]> {
-    return this.#ask(readSequences);
+    return ask(this.#access, null, readSequences);
   }
 
   tables(): Promise<readonly TablePresence[]> {
-    return this.#ask((client) => readPublished(client, this.#access.publication));
+    return ask(this.#access, null, (client) => readPublished(client, this.#access.publication));
   }
 
   publication(): Promise<string | null> {
-    return this.#ask(async (client) => {
+    return ask(this.#access, null, async (client) => {
       const { rows } = await client.query<{ oid: string }>(
         'SELECT oid::text AS oid FROM pg_publication WHERE pubname = $1',
         [this.#access.publication],
@@ -72,12 +72,12 @@ export class PostgresControl implements SourceControl {
   }
 
   dependents(going: readonly Going[]): Promise<readonly Dependent[]> {
-    return this.#ask((client) => readDependents(client, going));
+    return ask(this.#access, null, (client) => readDependents(client, going));
   }
 
   cleanup(): Promise<readonly string[]> {
     const { slot } = this.#access;
-    return this.#ask(async (client) => {
+    return withClient(this.#access, null, async (client) => {
       const done: string[] = [];
       for (const names of [this.#access, besideOf(this.#access)]) {
         if (await dropSlot(client, this.#access, names.slot)) done.push(`replication slot ${names.slot}`);
@@ -92,7 +92,7 @@ export class PostgresControl implements SourceControl {
   }
 
   idleSlots(): Promise<readonly IdleSlot[]> {
-    return this.#ask(async (client) => {
+    return ask(this.#access, null, async (client) => {
       const { rows } = await client.query<{ name: string; retained: string }>(
         `SELECT slot_name AS name, greatest(0, coalesce(here - restart_lsn, 0)) AS retained
          FROM pg_replication_slots,
@@ -101,10 +101,6 @@ export class PostgresControl implements SourceControl {
       );
       return rows.map((row) => ({ name: row.name, retainedBytes: Number(row.retained) }));
     });
-  }
-
-  #ask<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-    return withClient(this.#access, null, work);
   }
 }
 

@@ -23,8 +23,7 @@ export async function runWasm(access: SourceAccess, args: readonly string[], sig
   const { port1, port2 } = new MessageChannel();
   const bell = new SharedArrayBuffer(4);
   const data: WasmWorkerData = { port: port2, bell, args };
-  // The file beside this one: .ts in a checkout, .js in the package.
-  const file = new URL(`./wasm-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  const file = new URL('./wasm-worker.ts', import.meta.url);
   const worker = new Worker(file, { workerData: data, transferList: [port2], stdout: true, stderr: true });
   const answer = (reply: { bytes: Uint8Array } | { error: string }): void => {
     port1.postMessage(reply);

@@ -1,0 +1,48 @@
+import type pg from 'pg';
+import { destroy, disconnect } from '../postgres-common/connect.ts';
+
+/** Milliseconds that a connection waits for the next question. */
+const keepFor = 500;
+
+/**
+ * A connection between questions that follow each other, as at a start: to connect, with TLS and a password, takes several
+ * round trips and longer than most questions. One at most is kept, for half a second.
+ */
+export class KeptClient implements AsyncDisposable {
+  #client: pg.Client | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** The kept connection, which is the caller's from now on; null when there is none. */
+  take(): pg.Client | null {
+    const client = this.#client;
+    this.#client = null;
+    clearTimeout(this.#timer);
+    client?.off('end', this.#lost);
+    return client;
+  }
+
+  /** Keeps a connection whose session is as it was when it was opened, or closes it. */
+  async give(client: pg.Client): Promise<void> {
+    if (this.#closed || this.#client !== null) return disconnect(client);
+    this.#client = client;
+    client.once('end', this.#lost);
+    this.#timer = setTimeout(() => void this.#close(), keepFor);
+    this.#timer.unref();
+  }
+
+  readonly #lost = (): void => {
+    const client = this.take();
+    if (client !== null) destroy(client);
+  };
+
+  async #close(): Promise<void> {
+    const client = this.take();
+    if (client !== null) await disconnect(client);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#close();
+  }
+}

