@@ -15,12 +15,15 @@ function modules() {
   return ['core/cli/main.ts', 'plugins/builtins.ts'];
 }
 
-/** Whether no source is newer than the bundle. A look at each takes some milliseconds; to load them one by one, hundreds. */
+/** Whether the bundle is of the sources as they are. A look at each takes some milliseconds; to load them one by one, hundreds. */
 function isCurrent(bundle) {
   try {
     const list = join(root, bundle, 'inputs.json');
     const made = statSync(list).mtimeMs;
-    return JSON.parse(readFileSync(list, 'utf8')).every((file) => statSync(join(root, file)).mtimeMs <= made);
+    return Object.entries(JSON.parse(readFileSync(list, 'utf8'))).every(([file, bytes]) => {
+      const now = statSync(join(root, file));
+      return now.mtimeMs <= made && now.size === bytes;
+    });
   } catch {
     return false;
   }

@@ -1,5 +1,5 @@
 // The program in few files. Resolving and reading hundreds of modules is what a start of a verb would mostly do otherwise.
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
 /** Packages with files of their own (WebAssembly, pages), with native parts, or whose inner modules are patched. */
@@ -19,7 +19,7 @@ const ownUrl = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url\)|imp
 
 /**
  * Bundles the modules below `from` (sources, or what tsc made of them) into the folder `to`. `inputs.json` there names
- * what was read, relative to `from`, and is as old as the build's start: whatever is newer is not in the bundle.
+ * what was read, relative to `from`, with its bytes, and is as old as the build's start: what is newer is not in the bundle.
  */
 export async function bundle({ from, to, extension }) {
   const { build } = await import('esbuild');
@@ -57,7 +57,8 @@ export async function bundle({ from, to, extension }) {
       },
     ],
   });
-  const inputs = Object.keys(metafile.inputs).filter((path) => !path.includes('node_modules/'));
+  const own = Object.keys(metafile.inputs).filter((path) => !path.includes('node_modules/'));
+  const inputs = Object.fromEntries(own.map((path) => [path, statSync(join(from, path)).size]));
   const list = join(to, 'inputs.json');
   writeFileSync(list, JSON.stringify(inputs));
   utimesSync(list, started, started);

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A tree with the real start, whose modules only say which they are. */
+class Tree implements Disposable {
+  readonly #root = mkdtempSync(join(tmpdir(), 'pgsluice-start-'));
+
+  constructor(...modules: string[]) {
+    this.write('package.json', '{"type":"module"}');
+    this.write('bin/start.js', '');
+    copyFileSync(join(repository, 'bin/start.js'), join(this.#root, 'bin/start.js'));
+    for (const module of modules) this.write(module, `export const main = () => console.log('${module}');`);
+  }
+
+  write(file: string, text: string): void {
+    mkdirSync(dirname(join(this.#root, file)), { recursive: true });
+    writeFileSync(join(this.#root, file), text);
+  }
+
+  /** What the bundle says that it was made of. */
+  made(from: readonly string[]): void {
+    const inputs = from.map((file) => [file, statSync(join(this.#root, file)).size]);
+    this.write('.cache/bundle/inputs.json', JSON.stringify(Object.fromEntries(inputs)));
+  }
+
+  append(file: string, text: string): void {
+    appendFileSync(join(this.#root, file), text);
+  }
+
+  remove(file: string): void {
+    rmSync(join(this.#root, file));
+  }
+
+  age(file: string, seconds: number): void {
+    const at = Date.now() / 1000 - seconds;
+    utimesSync(join(this.#root, file), at, at);
+  }
+
+  /** Which module was started. */
+  start(): string {
+    const program = `import { main } from ${JSON.stringify(join(this.#root, 'bin/start.js'))}; await main([]);`;
+    return execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }).trim();
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#root, { recursive: true });
+  }
+}
+
+const sources = ['core/cli/main.ts', 'plugins/builtins.ts'];
+const bundled = ['.cache/bundle/main.js', '.cache/bundle/builtins.js'];
+
+test('a checkout starts its bundle while the sources are what it was made of, else the sources', () => {
+  using tree = new Tree(...sources, ...bundled);
+  tree.made(sources);
+  tree.age('.cache/bundle/inputs.json', 60);
+  for (const source of sources) tree.age(source, 120);
+  assert.equal(tree.start(), '.cache/bundle/main.js');
+  tree.age('plugins/builtins.ts', 30);
+  assert.equal(tree.start(), 'core/cli/main.ts', 'a newer file');
+  tree.append('plugins/builtins.ts', ' ');
+  tree.age('plugins/builtins.ts', 120);
+  assert.equal(tree.start(), 'core/cli/main.ts', 'an old file of another size');
+});
+
+test('without a bundle, with half of one, and when a source is gone: the sources', () => {
+  using bare = new Tree(...sources);
+  assert.equal(bare.start(), 'core/cli/main.ts');
+  using half = new Tree(...sources, ...bundled);
+  assert.equal(half.start(), 'core/cli/main.ts');
+  half.write('core/gone.ts', '');
+  half.made([...sources, 'core/gone.ts']);
+  half.remove('core/gone.ts');
+  for (const source of sources) half.age(source, 60);
+  assert.equal(half.start(), 'core/cli/main.ts');
+});
+
+test('a published package starts the bundle of its dist', () => {
+  using tree = new Tree('dist/bundle/main.js', 'dist/bundle/builtins.js');
+  assert.equal(tree.start(), 'dist/bundle/main.js');
+});
