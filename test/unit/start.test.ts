@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
-  appendFileSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   statSync,
   utimesSync,
@@ -35,12 +35,11 @@ class Tree implements Disposable {
 
   /** What the bundle says that it was made of. */
   made(from: readonly string[]): void {
-    const inputs = from.map((file) => [file, statSync(join(this.#root, file)).size]);
-    this.write('.cache/bundle/inputs.json', JSON.stringify(Object.fromEntries(inputs)));
-  }
-
-  append(file: string, text: string): void {
-    appendFileSync(join(this.#root, file), text);
+    const inputs = from.map((file) => {
+      const { mtimeMs, size } = statSync(join(this.#root, file));
+      return [file, mtimeMs, size];
+    });
+    this.write('.cache/bundle/inputs.json', JSON.stringify(inputs));
   }
 
   remove(file: string): void {
@@ -68,15 +67,15 @@ const bundled = ['.cache/bundle/main.js', '.cache/bundle/builtins.js'];
 
 test('a checkout starts its bundle while the sources are what it was made of, else the sources', () => {
   using tree = new Tree(...sources, ...bundled);
+  for (const source of sources) tree.age(source, 60);
   tree.made(sources);
-  tree.age('.cache/bundle/inputs.json', 60);
-  for (const source of sources) tree.age(source, 120);
   assert.equal(tree.start(), '.cache/bundle/main.js');
   tree.age('plugins/builtins.ts', 30);
   assert.equal(tree.start(), 'core/cli/main.ts', 'a newer file');
-  tree.append('plugins/builtins.ts', ' ');
-  tree.age('plugins/builtins.ts', 120);
-  assert.equal(tree.start(), 'core/cli/main.ts', 'an old file of another size');
+  tree.age('plugins/builtins.ts', 90);
+  assert.equal(tree.start(), 'core/cli/main.ts', 'an older file');
+  tree.made(sources);
+  assert.equal(tree.start(), '.cache/bundle/main.js');
 });
 
 test('without a bundle, with half of one, and when a source is gone: the sources', () => {
@@ -87,8 +86,13 @@ test('without a bundle, with half of one, and when a source is gone: the sources
   half.write('core/gone.ts', '');
   half.made([...sources, 'core/gone.ts']);
   half.remove('core/gone.ts');
-  for (const source of sources) half.age(source, 60);
   assert.equal(half.start(), 'core/cli/main.ts');
+});
+
+test('the bundle of this checkout was made of its packages, too', () => {
+  const inputs = JSON.parse(readFileSync(join(repository, '.cache/bundle/inputs.json'), 'utf8')) as [string][];
+  const files = inputs.map(([file]) => file);
+  for (const file of ['node_modules/.package-lock.json', 'core/runtime/run.ts']) assert.ok(files.includes(file), file);
 });
 
 test('a published package starts the bundle of its dist', () => {

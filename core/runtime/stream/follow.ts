@@ -150,6 +150,8 @@ async function confirm(options: FollowOptions): Promise<void> {
 /** I3: an idle position only when every sink is durable up to everything that was handed out. */
 async function confirmIdle(options: FollowOptions, at: IdleLsn): Promise<void> {
   await confirm(options);
+  // A lane may have failed while a position was saved.
+  options.failure.throwIfAborted();
   if (options.hold.active || !options.lanes.every((lane) => lane.settled)) return;
   const due = options.ledger.dueIdle(at);
   if (due === null) return;

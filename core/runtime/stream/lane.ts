@@ -92,9 +92,10 @@ export class Lane {
   get full(): boolean {
     return this.#queuedBytes > this.#options.room;
   }
-  /** Everything that was offered is durable. */
+  /** Everything that was offered is durable; never again true once the lane has ended. */
   get settled(): boolean {
-    return this.#running === null && this.#written === this.#durable && this.#queue.length === 0;
+    if (this.#failed || this.#running !== null || this.#next !== null) return false;
+    return this.#written === this.#durable && this.#queue.length === 0;
   }
 
   offer(batch: StreamBatch): void {
@@ -124,10 +125,12 @@ export class Lane {
     while (this.#running !== null) await this.#running;
   }
 
-  /** Takes nothing more; resolves when nothing is in flight. */
+  /** Takes nothing more; resolves when nothing is in flight, through the mapper neither. */
   async end(): Promise<void> {
     this.#close();
     while (this.#running !== null) await this.#running;
+    await this.#next?.mapped?.catch(() => {});
+    this.#next = null;
   }
 
   #close(): void {
@@ -208,14 +211,13 @@ export class Lane {
     const mapped = this.#map(piece);
     const next = { ...taken, mapped };
     this.#next = next;
-    mapped.then(
-      (changes) => {
+    mapped
+      .then((changes) => {
         if (this.#next !== next || changes.length === 0 || this.#failed) return;
         sink.prepare?.(changes === piece.changes ? piece : { ...piece, changes });
-      },
-      // It is told when its turn comes.
-      () => {},
-    );
+      })
+      // What could not be mapped, or prepared, is told when its turn comes.
+      .catch(() => {});
   }
 
   async #writePart(batch: StreamBatch, mapped: Promise<readonly Change[]>, isLast: boolean): Promise<void> {

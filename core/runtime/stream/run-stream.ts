@@ -11,6 +11,7 @@ import { Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
 import { pendingTables } from '../known-tables.ts';
 import { Lane } from './lane.ts';
+import { mergeBytesOf } from './memory.ts';
 import { checkPublication } from '../same-publication.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
@@ -42,7 +43,6 @@ const notYet = (1n << 64n) as SnapshotLsn;
 const tries = 12;
 /** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
 const patienceMs = 150_000;
-const mergeBytes = 8 * 1024 * 1024;
 const flushAfter = 100;
 const noteEvery = 1000;
 const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
@@ -187,8 +187,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
     mapper: options.mapperAt?.(sink, position) ?? options.mappers!.get(sink.name)!,
     skip: new Skip(position, exact),
     position,
-    // Of rows of any width, what is joined has room to be kept.
-    mergeBytes: Math.min(mergeBytes, room),
+    mergeBytes: mergeBytesOf(room, alone),
     room,
     flushAfter,
     view,
