@@ -68,6 +68,8 @@ async function within<T>(access: SourceAccess, signal: AbortSignal | null, how: 
   const locks = watchLocks(lockWatchOf(access));
   let failed = true;
   try {
+    // It may have been aborted while the connection was made.
+    signal?.throwIfAborted();
     const result = await how.work(client);
     failed = signal?.aborted === true;
     return result;
