@@ -35,6 +35,8 @@ export async function runWasm(access: SourceAccess, args: readonly string[], sig
     return await new Promise<string>((resolve, reject) => {
       abort = () => reject(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
+      // While the connection was made nobody listened.
+      if (signal.aborted) abort();
       worker.on('error', reject);
       worker.on('exit', (code) => reject(failed(`the thread of pg_dump ended (${code})`)));
       port1.on('message', (message: FromWorker) => {
