@@ -9,6 +9,7 @@ const external = [
   '@platformatic/kafka',
   'kafkajs',
   'libpg-query',
+  'pg-cloudflare',
   'pg-native',
   'pino-pretty',
   'prom-client',
