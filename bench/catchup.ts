@@ -1,13 +1,15 @@
 /**
  * `npm run bench:catchup -- [--workloads tpcb,inserts,updates] [--transactions 20000] [--rows 200000] [--scale 5] [--rounds 5]
  * [--major 15] [--only ours,native]`: a backlog behind slots, replayed on to the same starting state by us, by a native
- * subscription and others, in turn, with an A/A control (ours twice); every result is compared with the source row by row.
+ * subscription and, where it is on PATH, pgcopydb, in turn, with an A/A control (ours twice); every result is compared with the source row by row.
  * `--workloads single --rows 5000000`: one transaction, for its memory.
  */
 import { parseArgs } from 'node:util';
 import { native, ours, receiveOnly } from './backlog/contenders.ts';
 import { Field } from './backlog/field.ts';
+import { followsTestDecoding, pgcopydb } from './backlog/pgcopydb.ts';
 import { oneTransaction, tpcb, wideInserts, wideUpdates, type Workload } from './backlog/workloads.ts';
+import { findProgram } from './support/processes.ts';
 import { machine, table, writeResult } from './support/report.ts';
 import { column, inTurn, median, type Sample } from './support/rounds.ts';
 
@@ -40,6 +42,9 @@ async function measure(workload: Workload): Promise<void> {
   process.stdout.write(`\n${workload.what}, PostgreSQL ${options.major} to ${options.major}\n`);
   await using field = await Field.prepare(workload, Number(options.major));
   const all = [ours(field, 'ours'), native(field), receiveOnly(field), ours(field, 'ours again (A/A)')];
+  const copydb = findProgram('pgcopydb');
+  if (copydb !== null && followsTestDecoding(copydb)) all.push(pgcopydb(field, copydb));
+  else process.stdout.write('  left out: pgcopydb, with test_decoding, is not on PATH\n');
   const only = options.only?.split(',').map((one) => one.trim());
   const contenders = only === undefined ? all : all.filter((contender) => only.includes(contender.name));
   const samples = await inTurn(contenders, Number(options.rounds), (contender, round, sample) => {
@@ -72,6 +77,7 @@ async function measure(workload: Workload): Promise<void> {
 function line(name: string, samples: ReadonlyMap<string, readonly Sample[]>, workload: Workload): string[] {
   const of = samples.get(name) ?? [];
   const stream = column(of, 'stream');
+  if (stream.length === 0) return [name, 'failed', ...Array<string>(10).fill('-')];
   const middle = (key: string) => {
     const values = column(of, key);
     return values.length === 0 ? '-' : short(median(values));

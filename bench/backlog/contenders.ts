@@ -1,50 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import type { Contender, Sample } from '../support/rounds.ts';
 import { nodeProgram, pgsluice } from '../support/processes.ts';
 import { type Field, publication, slot } from './field.ts';
-import { marker } from './workloads.ts';
-
-/** Milliseconds between two looks for the last row. */
-const lookEvery = 5;
-
-/** A connection that waits for something to be so. */
-class Watch implements AsyncDisposable {
-  readonly #client: pg.Client;
-  #over = false;
-
-  private constructor(client: pg.Client) {
-    this.#client = client;
-  }
-
-  static async on(url: string): Promise<Watch> {
-    const client = new pg.Client({ connectionString: url });
-    client.on('error', () => {});
-    await client.connect();
-    return new Watch(client);
-  }
-
-  /** Date.now() when the query first returned a row; null when it was given up before. */
-  async for(sql: string): Promise<number | null> {
-    while (!this.#over) {
-      const { rowCount } = await this.#client.query(sql);
-      if (rowCount !== null && rowCount > 0) return Date.now();
-      await new Promise((resolve) => setTimeout(resolve, lookEvery));
-    }
-    return null;
-  }
-
-  giveUp(): void {
-    this.#over = true;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.end();
-  }
-}
-
-const arrived = `SELECT 1 FROM ${marker}`;
-const since = (at: number | null, from: number): number | null => (at === null ? null : (at - from) / 1000);
+import { arrived, since, Watch } from './watch.ts';
 
 /** `pgsluice run --stop-at now`, going on from the state that the copied target holds. */
 export function ours(field: Field, name: string): Contender {
@@ -116,7 +74,7 @@ export function receiveOnly(field: Field): Contender {
         if (changes !== field.workload.changes + 1) throw new Error(`received ${changes} changes`);
         return { process: used.seconds, stream, visible: stream, cpu: used.cpu, rss: used.rss };
       },
-      false,
+      'none',
     );
   return { name: 'receive only', what: 'received and decoded by pgsluice, not applied', run };
 }

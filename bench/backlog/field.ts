@@ -12,6 +12,9 @@ export const publication = slot;
 const saved = 'bench_saved';
 const savedText = 'bench_saved_text';
 
+/** What a contender leaves must be the same as the source; is told if it is not; nothing is applied. */
+type Result = 'same' | 'tell' | 'none';
+
 /**
  * Two servers with the same state and a backlog on the source behind slots that are never read themselves: every contender gets a copy of
  * a slot and a copy of the target, which holds the state of a pipeline that was stopped before the backlog was written.
@@ -84,7 +87,7 @@ sinks:
   }
 
   /** Work on a fresh copy of target and slot; servers at rest before, the result compared after, neither counted. */
-  async on(slotName: string, work: (database: string) => Promise<Sample>, applies = true): Promise<Sample> {
+  async on(slotName: string, work: (database: string) => Promise<Sample>, result: Result = 'same'): Promise<Sample> {
     const { source, target } = this;
     const database = `copy_${++this.#copies}`;
     await target.query(`CREATE DATABASE ${database} TEMPLATE start`);
@@ -97,7 +100,9 @@ sinks:
       const before = [source, target].map((server) => serverCpu(server.pid ?? 0) ?? 0);
       const sample = await work(database);
       const after = [source, target].map((server) => serverCpu(server.pid ?? 0) ?? 0);
-      if (applies) await this.#compare(database);
+      const difference = result === 'none' ? null : await this.#difference(database);
+      if (difference !== null && result === 'same') throw new Error(difference);
+      if (difference !== null) process.stdout.write(`  ${difference.replaceAll('\n', '\n    ')}\n`);
       return { ...sample, sourceCpu: after[0]! - before[0]!, targetCpu: after[1]! - before[1]! };
     } finally {
       await target.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
@@ -105,10 +110,10 @@ sinks:
     }
   }
 
-  /** Row by row: throws where a copy is not like the source. */
-  async #compare(database: string): Promise<void> {
+  /** Row by row: where a copy is not like the source; null: they are alike. */
+  async #difference(database: string): Promise<string | null> {
     const found = await this.digest(this.target, database);
-    if (found !== this.#expected) throw new Error(`a replay is not like its source:\n${this.#expected}\n${found}`);
+    return found === this.#expected ? null : `a replay is not like its source:\n${this.#expected}\n${found}`;
   }
 
   /** Count and two order-independent 64-bit sums over every row, by table. */
