@@ -16,6 +16,15 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
+// Plain JavaScript, for whatever Node runs `npm ci`.
+const { bundle } = (await import(new URL('../../scripts/bundle.js', import.meta.url).href)) as {
+  bundle(options: { from: string; to: string; extension: 'ts' | 'js' }): Promise<void>;
+};
+
+/** What a module prints. */
+function run(program: string): string {
+  return execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }).trim();
+}
 
 /** A tree with the real start, whose modules only say which they are. */
 class Tree implements Disposable {
@@ -26,6 +35,10 @@ class Tree implements Disposable {
     this.write('bin/start.js', '');
     copyFileSync(join(repository, 'bin/start.js'), join(this.#root, 'bin/start.js'));
     for (const module of modules) this.write(module, `export const main = () => console.log('${module}');`);
+  }
+
+  path(file: string): string {
+    return join(this.#root, file);
   }
 
   write(file: string, text: string): void {
@@ -53,8 +66,7 @@ class Tree implements Disposable {
 
   /** Which module was started. */
   start(): string {
-    const program = `import { main } from ${JSON.stringify(join(this.#root, 'bin/start.js'))}; await main([]);`;
-    return execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }).trim();
+    return run(`import { main } from ${JSON.stringify(this.path('bin/start.js'))}; await main([]);`);
   }
 
   [Symbol.dispose](): void {
@@ -89,10 +101,21 @@ test('without a bundle, with half of one, and when a source is gone: the sources
   assert.equal(half.start(), 'core/cli/main.ts');
 });
 
-test('the bundle of this checkout was made of its packages, too', () => {
-  const inputs = JSON.parse(readFileSync(join(repository, '.cache/bundle/inputs.json'), 'utf8')) as [string][];
-  const files = inputs.map(([file]) => file);
-  for (const file of ['node_modules/.package-lock.json', 'core/runtime/run.ts']) assert.ok(files.includes(file), file);
+test('a bundle of this checkout runs, and knows the sources and the packages that it was made of', async () => {
+  using tree = new Tree();
+  const to = tree.path('.cache/bundle');
+  await bundle({ from: repository, to, extension: 'ts' });
+  const program = `const { main } = await import(${JSON.stringify(join(to, 'main.js'))}); await main(['--version'], []);`;
+  const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as { version: string };
+  assert.equal(run(program), version);
+  const inputs = JSON.parse(readFileSync(join(to, 'inputs.json'), 'utf8')) as [string, number, number][];
+  for (const file of ['node_modules/.package-lock.json', 'core/runtime/run.ts', 'plugins/builtins.ts']) {
+    const { mtimeMs, size } = statSync(join(repository, file));
+    assert.deepEqual(
+      inputs.find(([name]) => name === file),
+      [file, mtimeMs, size],
+    );
+  }
 });
 
 test('a published package starts the bundle of its dist', () => {
