@@ -1,7 +1,8 @@
 /**
  * `npm run bench:catchup -- [--workloads tpcb,inserts,updates] [--transactions 20000] [--rows 200000] [--scale 5] [--rounds 5]
  * [--major 15] [--only ours,native]`: a backlog behind slots, replayed on to the same starting state by us, by a native
- * subscription and, where it is on PATH, pgcopydb, in turn, with an A/A control (ours twice); every result is compared with the source row by row.
+ * subscription and, where it is on PATH, pgcopydb, in turn, with an A/A control (ours twice); every result is compared
+ * with the source row by row.
  * `--workloads single --rows 5000000`: one transaction, for its memory.
  */
 import { parseArgs } from 'node:util';
@@ -44,7 +45,7 @@ async function measure(workload: Workload): Promise<void> {
   const all = [ours(field, 'ours'), native(field), receiveOnly(field), ours(field, 'ours again (A/A)')];
   const copydb = findProgram('pgcopydb');
   if (copydb !== null && followsTestDecoding(copydb)) all.push(pgcopydb(field, copydb));
-  else process.stdout.write('  left out: pgcopydb, with test_decoding, is not on PATH\n');
+  else process.stdout.write('  left out: pgcopydb (none that reads test_decoding is on PATH)\n');
   const only = options.only?.split(',').map((one) => one.trim());
   const contenders = only === undefined ? all : all.filter((contender) => only.includes(contender.name));
   const samples = await inTurn(contenders, Number(options.rounds), (contender, round, sample) => {

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { Relation, RelationKind } from '../../core/api/relation.ts';
 import { type TypeFacts, readTypes } from '../postgres-common/column-types.ts';
-import { destroy, disconnect } from '../postgres-common/connect.ts';
 import { fromPg } from '../postgres-common/pg-error.ts';
+import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
 import { type ColumnDetails, relationFrom } from './stream/relation-of.ts';
 import type { WireColumn, WireRelation } from './stream/wire.ts';
@@ -20,47 +20,33 @@ interface CatalogNow {
  */
 export class Describer implements AsyncDisposable {
   readonly #access: SourceAccess;
-  #client: Promise<pg.Client> | null = null;
+  readonly #held: HeldClient;
 
   constructor(access: SourceAccess) {
     this.#access = access;
+    this.#held = new HeldClient(() => open(access));
   }
 
   /** Connects ahead of the first message, which tries again if that fails. */
   connect(): void {
-    this.#connected().catch(() => {});
-  }
-
-  #connected(): Promise<pg.Client> {
-    if (this.#client !== null) return this.#client;
-    const opened = open(this.#access);
-    const gone = (): void => {
-      if (this.#client === opened) this.#client = null;
-    };
-    opened.then((client) => client.once('end', gone), gone);
-    this.#client = opened;
-    return opened;
+    this.#held.connected().catch(() => {});
   }
 
   async describe(wire: WireRelation): Promise<Relation> {
-    const opened = this.#connected();
     try {
-      const client = await opened;
+      const client = await this.#held.connected();
       const now = await readNow(client, wire);
       const types = await readTypes(client, wire.columns);
       const columns = wire.columns.map((column, i) => detailsOf(column, types[i]!, now));
       return relationFrom(wire, { kind: now.kind, columns, primaryKey: now.primaryKey });
     } catch (error) {
-      this.#client = null;
-      opened.then(destroy, () => {});
+      this.#held.drop();
       throw fromPg(error, { connection: this.#access.name, table: `${wire.schema}.${wire.name}` });
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const client = (await this.#client?.catch(() => null)) ?? null;
-    this.#client = null;
-    if (client !== null) await disconnect(client);
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#held[Symbol.asyncDispose]();
   }
 }
 

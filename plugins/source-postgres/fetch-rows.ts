@@ -3,10 +3,10 @@ import type pg from 'pg';
 import type { Tuple } from '../../core/api/change.ts';
 import { type Column, type Relation, relationName } from '../../core/api/relation.ts';
 import type { RowsAsked } from '../../core/api/source.ts';
-import { destroy, disconnect } from '../postgres-common/connect.ts';
 import { fromPg } from '../postgres-common/pg-error.ts';
 import { quoteIdent } from '../postgres-common/quote.ts';
 import { sourceError } from './errors.ts';
+import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
 
 /** Rows per statement; each takes as many parameters as the key has columns, of which the protocol allows 65535. */
@@ -23,26 +23,24 @@ const tellAfter = 10_000;
  */
 export class RowFetcher implements AsyncDisposable {
   readonly #access: SourceAccess;
-  #client: Promise<pg.Client> | null = null;
+  readonly #held: HeldClient;
 
   constructor(access: SourceAccess) {
     this.#access = access;
+    this.#held = new HeldClient(() => open(access));
   }
 
   async fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
-    this.#client ??= open(this.#access);
-    const opened = this.#client;
-    const cut = (): void => void opened.then(destroy, () => {});
+    const cut = (): void => this.#held.drop();
     signal.addEventListener('abort', cut, { once: true });
     try {
-      const client = await opened;
+      const client = await this.#held.connected();
       const rows: (Tuple | null)[] = [];
       for (let from = 0; from < asked.keys.length; from += rowsPerStatement) {
         rows.push(...(await this.#read(client, part(asked, from), signal)));
       }
       return rows;
     } catch (error) {
-      this.#client = null;
       cut();
       signal.throwIfAborted();
       throw fromPg(error, { connection: this.#access.name, table: relationName(asked.relation) });
@@ -71,10 +69,8 @@ export class RowFetcher implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const client = (await this.#client?.catch(() => null)) ?? null;
-    this.#client = null;
-    if (client !== null) await disconnect(client);
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#held[Symbol.asyncDispose]();
   }
 }
 

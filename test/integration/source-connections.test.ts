@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { Describer } from '../../plugins/source-postgres/describe.ts';
 import { KeptClient } from '../../plugins/source-postgres/kept-client.ts';
 import { ask, type SourceAccess } from '../../plugins/source-postgres/session.ts';
+import type { WireRelation } from '../../plugins/source-postgres/stream/wire.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 import { silent } from '../support/stream-source.ts';
 
@@ -80,15 +81,30 @@ test('what is disposed keeps nothing, also of a question under way', async () =>
 test('relations: a connection that failed ahead of one stretch is not what the next one meets', async () => {
   const db = await database(on, 'kept');
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
-  const [table] = await db.query<{ oid: string }>(`SELECT 't'::regclass::oid::text AS oid`);
   const connection = { url: 'postgres://x:y@127.0.0.1:1/none' };
   await using describer = new Describer({ ...access(db.url), connection });
   describer.connect();
   await sleep(200);
   connection.url = db.url;
   describer.connect();
-  const columns = [{ name: 'id', type: 23, typmod: -1, key: true, typeName: null }];
-  const wire = { oid: Number(table!.oid), schema: 'public', name: 't', identity: 'd', columns } as const;
-  const relation = await describer.describe(wire);
+  const relation = await describer.describe(await wireOf(db));
   assert.deepEqual(relation.primaryKey, [0]);
 });
+
+test('relations: a held connection that the server ended is made anew', async () => {
+  const db = await database(on, 'kept');
+  await db.query('CREATE TABLE t (id int PRIMARY KEY)');
+  await using describer = new Describer(access(db.url));
+  const wire = await wireOf(db);
+  await describer.describe(wire);
+  await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice kept'`);
+  await until(async () => (await sessions(db)) === 0);
+  await sleep(50);
+  assert.deepEqual((await describer.describe(wire)).primaryKey, [0]);
+});
+
+async function wireOf(db: TestDatabase): Promise<WireRelation> {
+  const [table] = await db.query<{ oid: string }>(`SELECT 't'::regclass::oid::text AS oid`);
+  const columns = [{ name: 'id', type: 23, typmod: -1, key: true, typeName: null }];
+  return { oid: Number(table!.oid), schema: 'public', name: 't', identity: 'd', columns };
+}
