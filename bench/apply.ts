@@ -4,7 +4,7 @@
  */
 import { LocalServer } from '../core/servers/local-server.ts';
 import type { Change } from '../core/api/change.ts';
-import type { Relation } from '../core/api/relation.ts';
+import type { Relation } from '../core/postgres/relation.ts';
 import { Feed, never, relationOf, sinkFor } from '../test/support/apply.ts';
 
 const size = Number(process.argv[2] ?? 20_000);

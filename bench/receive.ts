@@ -6,8 +6,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { LocalServer } from '../core/servers/local-server.ts';
-import type { ResumePoint } from '../core/api/lsn.ts';
-import { formatLsn, parseLsn } from '../core/api/lsn.ts';
+import type { ResumePoint } from '../core/postgres/lsn.ts';
+import { formatLsn, parseLsn } from '../core/postgres/lsn.ts';
 import { openStream } from '../plugins/source-postgres/stream/open.ts';
 import { describeBare, silent } from '../test/support/stream-source.ts';
 

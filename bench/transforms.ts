@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
-import type { Change, Tuple } from '../core/api/change.ts';
+import type { Change } from '../core/api/change.ts';
+import type { Tuple } from '../core/postgres/tuple.ts';
 import { loadParser } from '../core/expr/parse.ts';
-import { createMapper } from '../core/plan/mapper.ts';
-import { type PlanStep, planTables } from '../core/plan/planner.ts';
+import { createMapper } from '../core/pipeline/plan/mapper.ts';
+import { type PlanStep, planTables } from '../core/pipeline/plan/planner.ts';
 import { columns } from '../plugins/transform-columns/plugin.ts';
 import { filter } from '../plugins/transform-filter/plugin.ts';
 import { mask } from '../plugins/transform-mask/plugin.ts';

@@ -3,7 +3,7 @@
  * A process of its own, as cold as the run that it is compared with. Prints one line of JSON.
  */
 import pg from 'pg';
-import { parseLsn, type ResumePoint } from '../../core/api/lsn.ts';
+import { parseLsn, type ResumePoint } from '../../core/postgres/lsn.ts';
 import { openStream } from '../../plugins/source-postgres/stream/open.ts';
 import { describeBare, silent } from '../../test/support/stream-source.ts';
 

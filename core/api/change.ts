@@ -1,19 +1,9 @@
-import type { CommitLsn, RecordLsn } from './lsn.ts';
-import type { Relation } from './relation.ts';
+import type { CommitLsn, RecordLsn } from '../postgres/lsn.ts';
+import type { Relation } from '../postgres/relation.ts';
 import type { SchemaSteps } from './schema-change.ts';
 import type { RowPlace } from './wire-change.ts';
-import type { WireRow } from './wire-row.ts';
-
-/** A value that the server did not send because a large value was not touched (manual: "Logical Replication Message Formats", TupleData 'u'). I7. */
-export const UNCHANGED: unique symbol = Symbol('unchanged');
-export type Unchanged = typeof UNCHANGED;
-
-/** The server's text output of a value (UTF-8, ISO DateStyle, hex bytea), or null for SQL NULL. */
-export type Cell = string | null;
-/** A whole row, in the order of {@link Relation.columns}. */
-export type Tuple = readonly Cell[];
-/** A row of which some values may not have been sent. */
-export type PartialTuple = readonly (Cell | Unchanged)[];
+import type { WireRow } from '../postgres/wire-row.ts';
+import type { PartialTuple, Tuple } from '../postgres/tuple.ts';
 
 /** What the server sent of the old row. `key`: only the identity's columns mean something, the others are null. */
 export interface OldImage {

@@ -1,4 +1,4 @@
-import type { ExitCode } from './error.ts';
+import type { ExitCode } from '../base/error.ts';
 
 /** One line of `pgsluice check`: what was looked at, what was found, and the statement or setting that mends it. */
 export interface Finding {

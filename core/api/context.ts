@@ -1,17 +1,7 @@
 import type { DeadLetters } from './dead-letter.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Metrics } from '../base/metrics.ts';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type LogFields = Readonly<Record<string, string | number | boolean | bigint | null | undefined>>;
-/** Structured log; `event` is a stable kebab-case name, fields never hold a row value or a password (I11). */
-export interface Logger {
-  child(fields: LogFields): Logger;
-  log(level: LogLevel, event: string, message: string, fields?: LogFields): void;
-}
-/** Counters and gauges, updated per batch, never per row. */
-export interface Metrics {
-  count(name: string, by: number, labels?: Readonly<Record<string, string>>): void;
-  gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void;
-}
 /** What core gives a plugin. */
 export interface PluginContext {
   readonly pipeline: string;

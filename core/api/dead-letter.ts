@@ -1,7 +1,8 @@
-import type { RowChange, Tuple } from './change.ts';
+import type { RowChange } from './change.ts';
+import type { Tuple } from '../postgres/tuple.ts';
 import type { Json } from './checkpoint.ts';
-import type { PgsluiceError } from './error.ts';
-import type { Relation } from './relation.ts';
+import type { PgsluiceError } from '../base/error.ts';
+import type { Relation } from '../postgres/relation.ts';
 
 /** A row of the snapshot, where a sink takes rows one by one. */
 export interface RowRead {

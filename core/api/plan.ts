@@ -1,6 +1,7 @@
-import type { Change, RowChange, StreamBatch, Tuple } from './change.ts';
-import type { Expr } from './expr.ts';
-import type { Relation } from './relation.ts';
+import type { Change, RowChange, StreamBatch } from './change.ts';
+import type { Tuple } from '../postgres/tuple.ts';
+import type { Expr } from '../expr/expr.ts';
+import type { Relation } from '../postgres/relation.ts';
 
 /** A column that a transform chain puts out; `expr` is over the columns of the source relation. */
 export interface OutputColumn {

@@ -1,12 +1,10 @@
+import type { JsonSchema } from '../base/json-schema.ts';
 import type { CheckpointStore } from './checkpoint.ts';
 import type { PluginContext } from './context.ts';
-import type { ErrorTable } from './error.ts';
+import type { ErrorTable } from '../base/error.ts';
 import type { Sink } from './sink.ts';
 import type { Source } from './source.ts';
 import type { Transform } from './transform.ts';
-
-/** JSON Schema (2020-12 subset that ajv checks in strict mode). */
-export type JsonSchema = { readonly [key: string]: unknown };
 
 /**
  * A plugin is a value. Importing it has no side effect. `options` is the JSON Schema of its keys in the pipeline file

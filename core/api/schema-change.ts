@@ -1,4 +1,4 @@
-import type { Column } from './relation.ts';
+import type { Column } from '../postgres/relation.ts';
 
 /** A table of the target, unquoted. */
 export interface TableName {

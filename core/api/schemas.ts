@@ -1,4 +1,4 @@
-import type { JsonSchema } from './plugin.ts';
+import type { JsonSchema } from '../base/json-schema.ts';
 
 /** Which tables of the source; globs on `schema.table`. Default: every user table. */
 export interface TablesOption {

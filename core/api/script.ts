@@ -1,4 +1,4 @@
-import type { Column } from './relation.ts';
+import type { Column } from '../postgres/relation.ts';
 
 /** A row by column name: the server's text of each value, null for SQL NULL. */
 export type ScriptRow = Record<string, string | null>;

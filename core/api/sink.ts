@@ -1,10 +1,10 @@
 import type { StreamBatch } from './change.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { DeadLetterStore } from './dead-letter.ts';
-import type { DigestQuery, DigestReader } from './digest.ts';
-import type { CommitLsn, SnapshotLsn } from './lsn.ts';
+import type { DigestQuery, DigestReader } from '../postgres/digest-query.ts';
+import type { CommitLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
-import type { Column, Oid } from './relation.ts';
+import type { Column, Oid } from '../postgres/relation.ts';
 import type { LargeObject, RawCopy, RowCopy, SequenceState, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */

@@ -1,7 +1,7 @@
-import type { Tuple } from './change.ts';
-import type { HandoffLsn, SnapshotLsn } from './lsn.ts';
+import type { Tuple } from '../postgres/tuple.ts';
+import type { HandoffLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { CopyFormat, SnapshotQuery, TablePlan } from './plan.ts';
-import type { Oid, Relation } from './relation.ts';
+import type { Oid, Relation } from '../postgres/relation.ts';
 
 /** A part of a table: the whole of it (`range` null), or pages [from, to) of its heap; `to` null: to the end. */
 export interface CopyChunk {

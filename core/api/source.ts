@@ -1,9 +1,10 @@
-import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from './lsn.ts';
-import type { StreamBatch, Tuple } from './change.ts';
+import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from '../postgres/lsn.ts';
+import type { StreamBatch } from './change.ts';
+import type { Tuple } from '../postgres/tuple.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { Json } from './checkpoint.ts';
-import type { DigestReader } from './digest.ts';
-import type { Relation } from './relation.ts';
+import type { DigestReader } from '../postgres/digest-query.ts';
+import type { Relation } from '../postgres/relation.ts';
 import type { SchemaDump, SequenceState, SnapshotSession } from './snapshot.ts';
 
 /** Which database this is; a resume against another one is refused, never guessed (design: slot identity). */
@@ -180,7 +181,7 @@ export interface Source extends AsyncDisposable {
   publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void>;
   /**
    * From now on DDL of the chosen tables, and of new ones that the file's patterns choose, comes through the stream as
-   * messages (core/plan/ddl/message.ts). Repeatable. A source that cannot leaves it out, or throws.
+   * messages (core/pipeline/plan/ddl/message.ts). Repeatable. A source that cannot leaves it out, or throws.
    */
   tellDdl?(signal: AbortSignal): Promise<void>;
   /**

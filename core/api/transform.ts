@@ -1,7 +1,10 @@
-import type { RowChange, Tuple } from './change.ts';
-import type { PgsluiceError } from './error.ts';
-import type { Expr } from './expr.ts';
-import type { Column, Relation } from './relation.ts';
+import type { RowChange } from './change.ts';
+import type { Tuple } from '../postgres/tuple.ts';
+import type { PgsluiceError } from '../base/error.ts';
+import type { Expr } from '../expr/expr.ts';
+import type { Column, Relation } from '../postgres/relation.ts';
+
+export type { Expr } from '../expr/expr.ts';
 
 /** A table as the transforms before this one have made it. Expressions name its columns. */
 export interface Shape {

@@ -1,6 +1,7 @@
-import type { InsertChange, OldImage, PartialTuple, TransactionInfo, Tuple, UpdateChange } from './change.ts';
-import type { Relation } from './relation.ts';
-import { type RowBounds, WireRow } from './wire-row.ts';
+import type { InsertChange, OldImage, TransactionInfo, UpdateChange } from './change.ts';
+import type { PartialTuple, Tuple } from '../postgres/tuple.ts';
+import type { Relation } from '../postgres/relation.ts';
+import { type RowBounds, WireRow } from '../postgres/wire-row.ts';
 
 /** Where a new row of the stream lies in memory. */
 export interface RowPlace extends RowBounds {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Logger } from '../api/context.ts';
+import type { Logger } from '../base/logger.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import type { Registry } from '../registry/registry.ts';
 

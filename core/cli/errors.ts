@@ -1,4 +1,4 @@
-import { errorFactory } from '../api/error.ts';
+import { errorFactory } from '../base/error.ts';
 
 /** PGS11xx: the command line. */
 export const cliErrors = {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import type { Logger } from '../api/context.ts';
+import type { Logger } from '../base/logger.ts';
 import { loadPipeline } from '../config/load.ts';
 import { PipelineFileError } from '../config/problem.ts';
 import { neverSettled } from '../registry/call.ts';
@@ -110,7 +110,7 @@ function makeCli(program: Command, registry: Registry): Cli {
 }
 
 async function loggerTo(to: NodeJS.WriteStream, options: GlobalOptions): Promise<Logger> {
-  const { createLogger } = await import('../observe/log.ts');
+  const { createLogger } = await import('../base/log.ts');
   const format = options.log ?? (to.isTTY ? 'pretty' : 'json');
   return createLogger({ format, level: options.debug ? 'debug' : 'info', color: options.color, to });
 }

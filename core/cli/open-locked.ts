@@ -1,5 +1,5 @@
-import { isLocked } from '../runtime/take-over.ts';
-import type { OpenPipeline } from '../runtime/open-pipeline.ts';
+import { isLocked } from '../pipeline/open/take-over.ts';
+import type { OpenPipeline } from '../pipeline/open/open-pipeline.ts';
 import type { Cli } from './cli.ts';
 import { type OpenVerb, openFor } from './open.ts';
 

@@ -1,7 +1,8 @@
-import { type OpenPipeline, openPipeline } from '../runtime/open-pipeline.ts';
-import type { Logger, Metrics } from '../api/context.ts';
+import { type OpenPipeline, openPipeline } from '../pipeline/open/open-pipeline.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Logger } from '../base/logger.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
-import { noMetrics } from '../observe/no-metrics.ts';
+import { noMetrics } from '../base/no-metrics.ts';
 import type { Cli } from './cli.ts';
 
 export interface OpenVerb {

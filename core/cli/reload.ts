@@ -1,10 +1,10 @@
 import { checkTransforms } from '../config/check-transforms.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { PipelineFileError } from '../config/problem.ts';
-import { fileFacts, tellChanges } from '../runtime/file-changes.ts';
-import { fingerprint } from '../runtime/fingerprint.ts';
-import type { OpenPipeline } from '../runtime/open-pipeline.ts';
-import { judgeFile } from '../runtime/take-up-file.ts';
+import { fileFacts, tellChanges } from '../pipeline/open/file-changes.ts';
+import { fingerprint } from '../pipeline/open/fingerprint.ts';
+import type { OpenPipeline } from '../pipeline/open/open-pipeline.ts';
+import { judgeFile } from '../operations/run/take-up-file.ts';
 import type { Cli } from './cli.ts';
 import { openFor } from './open.ts';
 import { renderError } from './render-error.ts';

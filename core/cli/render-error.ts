@@ -1,6 +1,6 @@
-import type { ErrorWhere } from '../api/error.ts';
+import type { ErrorWhere } from '../base/error.ts';
 import { PipelineFileError, formatProblem } from '../config/problem.ts';
-import { redact } from '../observe/redact.ts';
+import { redact } from '../base/redact.ts';
 import { isPgsluiceError } from '../registry/call.ts';
 import { cliError } from './errors.ts';
 

@@ -1,6 +1,6 @@
 import type { CommanderError } from 'commander';
-import type { PgsluiceError } from '../api/error.ts';
-import { suggest } from '../config/suggest.ts';
+import type { PgsluiceError } from '../base/error.ts';
+import { suggest } from '../base/suggest.ts';
 import { cliError } from './errors.ts';
 
 const codes: Readonly<Record<string, 'PGS1101' | 'PGS1102' | 'PGS1103' | 'PGS1104'>> = {

@@ -1,7 +1,7 @@
 import type { SinkPlugin } from '../api/plugin.ts';
 import type { SnapshotMode, SnapshotOption } from '../api/schemas.ts';
 import type { PluginOf, Registry } from '../registry/registry.ts';
-import type { Options } from './options-schema.ts';
+import type { Options } from '../registry/options-schema.ts';
 import type { PipelineConfig, PluginUse, SinkUse, TransformUse } from './pipeline-config.ts';
 import { checkpointUse } from './checkpoint-use.ts';
 import { deadLetterOf } from './dead-letter.ts';

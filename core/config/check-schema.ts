@@ -1,6 +1,6 @@
-import type { JsonSchema } from '../api/plugin.ts';
+import type { JsonSchema } from '../base/json-schema.ts';
 import { explain, type Scope } from './explain.ts';
-import { checkOptions, coerceAt } from './options-schema.ts';
+import { checkOptions, coerceAt } from '../registry/options-schema.ts';
 import type { TreeProblem } from './yaml-tree.ts';
 
 export interface Checked {

@@ -1,7 +1,7 @@
 import type { PluginContext } from '../api/context.ts';
-import type { PgsluiceError } from '../api/error.ts';
+import type { PgsluiceError } from '../base/error.ts';
 import type { Transform } from '../api/transform.ts';
-import { silentLogger } from '../observe/log.ts';
+import { silentLogger } from '../base/log.ts';
 import { callPlugin, isPgsluiceError } from '../registry/call.ts';
 import { nameCollisions } from './dry-names.ts';
 import { dryPlan } from './dry-plan.ts';

@@ -1,6 +1,6 @@
 import type { CheckpointPlugin } from '../api/plugin.ts';
 import { checkSchema } from './check-schema.ts';
-import type { Options } from './options-schema.ts';
+import type { Options } from '../registry/options-schema.ts';
 import type { PluginUse, SinkUse } from './pipeline-config.ts';
 import { type ResolveContext, resolveUse } from './resolve-use.ts';
 import { useSchema } from './use-schema.ts';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Options } from './options-schema.ts';
+import type { Options } from '../registry/options-schema.ts';
 import type { DeadLetterConfig, SinkUse } from './pipeline-config.ts';
 import type { TreeProblem, YamlTree } from './yaml-tree.ts';
 

@@ -1,4 +1,4 @@
-import type { JsonSchema } from '../api/plugin.ts';
+import type { JsonSchema } from '../base/json-schema.ts';
 
 /** One option of a plugin, for people. */
 export interface OptionDescription {

@@ -1,6 +1,6 @@
-import { PgsluiceError } from '../api/error.ts';
-import type { Expr } from '../api/expr.ts';
-import type { Column } from '../api/relation.ts';
+import { PgsluiceError } from '../base/error.ts';
+import type { Expr } from '../expr/expr.ts';
+import type { Column } from '../postgres/relation.ts';
 import type { Shape, Transform, TransformTools } from '../api/transform.ts';
 import { loadParser, parseExpression } from '../expr/parse.ts';
 

@@ -1,4 +1,4 @@
-import { errorFactory } from '../api/error.ts';
+import { errorFactory } from '../base/error.ts';
 
 /** PGS10xx: the pipeline file. */
 export const configErrors = {

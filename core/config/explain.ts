@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv/dist/2020.js';
-import { hint } from './suggest.ts';
-import { unitFormats } from './units.ts';
+import { hint } from '../base/suggest.ts';
+import { unitFormats } from '../base/units.ts';
 import type { ConfigCode } from './errors.ts';
 import { escapePointer, type TreeProblem, unescapePointer, type YamlTree } from './yaml-tree.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { PgsluiceError } from '../api/error.ts';
+import { PgsluiceError } from '../base/error.ts';
 import type { Registry } from '../registry/registry.ts';
 import { buildPipeline } from './build-pipeline.ts';
 import { checkSchema } from './check-schema.ts';

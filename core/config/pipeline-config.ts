@@ -1,6 +1,6 @@
 import type { CheckpointPlugin, SinkPlugin, SourcePlugin, TransformPlugin } from '../api/plugin.ts';
 import type { SnapshotOption } from '../api/schemas.ts';
-import type { Options } from './options-schema.ts';
+import type { Options } from '../registry/options-schema.ts';
 import type { Position } from './problem.ts';
 
 /** A plugin with its checked options: defaults filled in, sizes in bytes, durations in milliseconds. */

@@ -1,4 +1,5 @@
-import type { AnyPlugin, JsonSchema } from '../api/plugin.ts';
+import type { AnyPlugin } from '../api/plugin.ts';
+import type { JsonSchema } from '../base/json-schema.ts';
 import { rootSchema, type UseKind } from './root-schema.ts';
 import { useSchema } from './use-schema.ts';
 

@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../api/error.ts';
+import { PgsluiceError } from '../base/error.ts';
 import { configErrors } from './errors.ts';
 
 /** One finding in a pipeline file. Lines and columns count from 1. */

@@ -1,7 +1,7 @@
 import { isPgsluiceError } from '../registry/call.ts';
 import type { PluginKind, PluginOf, Registry } from '../registry/registry.ts';
 import { checkSchema } from './check-schema.ts';
-import type { Options } from './options-schema.ts';
+import type { Options } from '../registry/options-schema.ts';
 import type { PluginUse } from './pipeline-config.ts';
 import { useSchema } from './use-schema.ts';
 import type { TreeProblem, YamlTree } from './yaml-tree.ts';

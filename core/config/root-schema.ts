@@ -1,6 +1,6 @@
-import type { JsonSchema } from '../api/plugin.ts';
+import type { JsonSchema } from '../base/json-schema.ts';
 import { tableListSchema } from '../api/schemas.ts';
-import { testsSchema } from '../config-test/schema.ts';
+import { testsSchema } from './cases-schema.ts';
 
 export type UseKind = 'source' | 'transform' | 'sink' | 'checkpoint';
 

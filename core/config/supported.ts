@@ -1,4 +1,4 @@
-import type { Options } from './options-schema.ts';
+import type { Options } from '../registry/options-schema.ts';
 import type { TreeProblem, YamlTree } from './yaml-tree.ts';
 
 /** Keys of the file that the runtime may not have yet. A key that would be ignored is refused: nothing is ignored silently. */

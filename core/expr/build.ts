@@ -1,5 +1,5 @@
-import { UNCHANGED } from '../api/change.ts';
-import type { Expr } from '../api/expr.ts';
+import { UNCHANGED } from '../postgres/tuple.ts';
+import type { Expr } from './expr.ts';
 import { evaluationError } from './errors.ts';
 import { entryOf } from './registry.ts';
 import type { Evaluate } from './table.ts';

@@ -1,4 +1,4 @@
-import type { Expr, SqlType } from '../api/expr.ts';
+import type { Expr, SqlType } from './expr.ts';
 import { expressionError } from './errors.ts';
 import { findCast } from './functions/casts.ts';
 import { functionCall } from './parse-function.ts';

@@ -1,5 +1,5 @@
-import { type PartialTuple, UNCHANGED } from '../api/change.ts';
-import type { Expr } from '../api/expr.ts';
+import { type PartialTuple, UNCHANGED } from '../postgres/tuple.ts';
+import type { Expr } from './expr.ts';
 import { build, missing } from './build.ts';
 import { simplify } from './simplify.ts';
 import { codecOf } from './values/codec.ts';

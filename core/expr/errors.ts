@@ -1,4 +1,4 @@
-import { errorFactory, type PgsluiceError } from '../api/error.ts';
+import { errorFactory, type PgsluiceError } from '../base/error.ts';
 
 const refused = { exit: 2, retry: 'never' } as const;
 const failed = { exit: 1, retry: 'never' } as const;

@@ -1,4 +1,4 @@
-import type { Expr } from '../api/expr.ts';
+import type { Expr } from './expr.ts';
 import { type Ast, children, firstLocation, flag, names, unwrap } from './ast.ts';
 import { forbiddenFunction } from './forbidden.ts';
 import type { Parsing } from './parse-node.ts';

@@ -1,4 +1,4 @@
-import type { Expr, SqlType } from '../api/expr.ts';
+import type { Expr, SqlType } from './expr.ts';
 import { type Ast, child, children, firstLocation, flag, location, names, text, unwrap } from './ast.ts';
 import { cast, literal } from './cast.ts';
 import { forbiddenFunction, forbiddenNode } from './forbidden.ts';

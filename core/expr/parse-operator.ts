@@ -1,4 +1,4 @@
-import type { Expr } from '../api/expr.ts';
+import type { Expr } from './expr.ts';
 import { type Ast, child, children, names, text, unwrap } from './ast.ts';
 import { cast } from './cast.ts';
 import type { Parsing } from './parse-node.ts';

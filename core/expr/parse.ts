@@ -1,7 +1,7 @@
 import { loadModule, parseSync, hasSqlDetails } from 'libpg-query';
-import type { Expr } from '../api/expr.ts';
-import { PgsluiceError } from '../api/error.ts';
-import type { Column } from '../api/relation.ts';
+import type { Expr } from './expr.ts';
+import { PgsluiceError } from '../base/error.ts';
+import type { Column } from '../postgres/relation.ts';
 import { type Ast, child, children, firstLocation, text, unwrap } from './ast.ts';
 import { expressionError } from './errors.ts';
 import { parseNode } from './parse-node.ts';

@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../api/error.ts';
+import { PgsluiceError } from '../base/error.ts';
 import { expressionError } from './errors.ts';
 import { castEntry } from './cast-entry.ts';
 import { arrays } from './functions/arrays.ts';

@@ -1,5 +1,5 @@
-import type { Expr, SqlType } from '../api/expr.ts';
-import { PgsluiceError } from '../api/error.ts';
+import type { Expr, SqlType } from './expr.ts';
+import { PgsluiceError } from '../base/error.ts';
 import type { expressionErrors } from './errors.ts';
 import { findCast } from './functions/casts.ts';
 import { overloads } from './registry.ts';

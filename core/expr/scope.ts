@@ -1,6 +1,6 @@
-import type { Expr, SqlType } from '../api/expr.ts';
-import type { PgsluiceError } from '../api/error.ts';
-import type { Column } from '../api/relation.ts';
+import type { Expr, SqlType } from './expr.ts';
+import type { PgsluiceError } from '../base/error.ts';
+import type { Column } from '../postgres/relation.ts';
 import { expressionError, type expressionErrors } from './errors.ts';
 import { Refused } from './resolve.ts';
 import { suggestion } from './suggest.ts';

@@ -1,4 +1,4 @@
-import type { Expr } from '../api/expr.ts';
+import type { Expr } from './expr.ts';
 import { build } from './build.ts';
 import { entryOf } from './registry.ts';
 import { codecOf } from './values/codec.ts';

@@ -1,5 +1,5 @@
-import type { PartialTuple } from '../api/change.ts';
-import type { Expr } from '../api/expr.ts';
+import type { PartialTuple } from '../postgres/tuple.ts';
+import type { Expr } from './expr.ts';
 import type { ArrayTypeName, TypeName } from './types.ts';
 import type { ArrayValue } from './values/array.ts';
 import type { Value, Values } from './values/codec.ts';

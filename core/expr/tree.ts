@@ -1,4 +1,4 @@
-import type { Expr, SqlType } from '../api/expr.ts';
+import type { Expr, SqlType } from './expr.ts';
 import { entryOf } from './registry.ts';
 
 export const typeOf = (expr: Expr): SqlType => expr.type;

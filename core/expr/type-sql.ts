@@ -1,4 +1,4 @@
-import type { SqlType } from '../api/expr.ts';
+import type { SqlType } from './expr.ts';
 import { elementInfo, typeInfo } from './types.ts';
 import { numericTypmod } from './values/decimal.ts';
 

@@ -1,5 +1,5 @@
-import type { Expr, SqlType } from '../api/expr.ts';
-import type { Oid } from '../api/relation.ts';
+import type { Expr, SqlType } from './expr.ts';
+import type { Oid } from '../postgres/relation.ts';
 
 /**
  * Types that expressions decode. Oids and categories are those of pg_type.dat, the same on every server.

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Metrics } from '../api/context.ts';
+import type { Metrics } from '../base/metrics.ts';
 import { watchRun } from './run-metrics.ts';
-import type { RunView } from './run-view.ts';
+import type { RunView } from '../pipeline/progress/run-view.ts';
 
 /**
  * `/metrics` over prom-client. What plugins count is kept per name, made at its first mention with the labels of that

@@ -1,7 +1,7 @@
-import { deadLetterWords, formatBytes, formatSeconds } from './format.ts';
+import { deadLetterWords, formatBytes, formatSeconds } from '../base/format.ts';
 import { phaseWords } from './live/render.ts';
-import { fitName, printable, textWidth } from './live/text.ts';
-import type { RunPhase } from './run-view.ts';
+import { fitName, printable, textWidth } from '../base/terminal-text.ts';
+import type { RunPhase } from '../pipeline/progress/run-view.ts';
 import type { SinkStatus, StatusReport, TableProgressState, TableStatus } from './status-report.ts';
 
 /** Tables shown to people one by one; `--json` has all. */

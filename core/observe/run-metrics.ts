@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { copyFigures } from './copy-figures.ts';
-import type { RunPhase, RunView, SinkView } from './run-view.ts';
+import { copyFigures } from '../pipeline/progress/copy-figures.ts';
+import type { RunPhase, RunView, SinkView } from '../pipeline/progress/run-view.ts';
 
 type Labels = Readonly<Record<string, string>>;
 /** Null: not known, and not shown. */

@@ -1,11 +1,11 @@
 import type { Json } from '../api/checkpoint.ts';
-import { formatLsn, parseLsn } from '../api/lsn.ts';
+import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { compilePattern } from '../api/pattern.ts';
 import type { SlotStatus } from '../api/source.ts';
-import type { PipelineState, TableState } from '../state/pipeline-state.ts';
-import { leftOutKey } from '../runtime/ddl/left-out.ts';
-import { pendingTables } from '../runtime/known-tables.ts';
-import type { TablePhase } from './run-view.ts';
+import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
+import { leftOutKey } from '../pipeline/ddl/left-out.ts';
+import { pendingTables } from '../pipeline/state/known-tables.ts';
+import type { TablePhase } from '../pipeline/progress/run-view.ts';
 
 /** What a run noted of itself: see statusRecord. */
 export type RunRecord = { readonly [key: string]: Json };

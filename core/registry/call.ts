@@ -1,4 +1,4 @@
-import { type ErrorWhere, PgsluiceError } from '../api/error.ts';
+import { type ErrorWhere, PgsluiceError } from '../base/error.ts';
 import { registryError } from './errors.ts';
 
 /** Who is called: `sink warehouse` and the like, as errors name it. */

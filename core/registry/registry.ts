@@ -1,6 +1,6 @@
 import type { AnyPlugin } from '../api/plugin.ts';
-import { hint } from '../config/suggest.ts';
-import { assertSchema } from '../config/options-schema.ts';
+import { hint } from '../base/suggest.ts';
+import { assertSchema } from './options-schema.ts';
 import { registryError } from './errors.ts';
 import { importPlugin, isPath } from './import-plugin.ts';
 

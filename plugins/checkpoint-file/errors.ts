@@ -1,4 +1,4 @@
-import { type ErrorTable, errorFactory } from '../../core/api/error.ts';
+import { type ErrorTable, errorFactory } from '../../core/base/error.ts';
 
 /** PGS607x: the checkpoint in a file. */
 export const checkpointFileErrors = {

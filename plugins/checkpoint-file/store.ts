@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkpoint.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { checkpointFileError } from './errors.ts';
 import { LockFile } from './lock-file.ts';
 

@@ -1,4 +1,4 @@
-import { type ErrorTable, errorFactory } from '../../core/api/error.ts';
+import { type ErrorTable, errorFactory } from '../../core/base/error.ts';
 
 /** PGS605x: the checkpoint in a PostgreSQL database. */
 export const checkpointPostgresErrors = {

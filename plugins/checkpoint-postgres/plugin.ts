@@ -1,5 +1,5 @@
 import { definePlugin } from '../../core/api/plugin.ts';
-import { type ConnectionOptions, connectionOptions } from '../postgres-common/connect.ts';
+import { type ConnectionOptions, connectionOptions } from '../../core/postgres/connect.ts';
 import { checkpointPostgresErrors } from './errors.ts';
 import { PostgresCheckpoint } from './store.ts';
 

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkpoint.ts';
 import type { PluginContext } from '../../core/api/context.ts';
-import { type ConnectionOptions, connect, disconnect } from '../postgres-common/connect.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
-import { advisoryKey, ensureStateSchema, stateSchema } from '../postgres-common/state-schema.ts';
+import { type ConnectionOptions, connect, disconnect } from '../../core/postgres/connect.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
+import { advisoryKey, ensureStateSchema, stateSchema } from '../../core/postgres/state-schema.ts';
 import { checkpointPostgresError } from './errors.ts';
 
 /** A killed run's session ends a moment after it; so long a new run waits for the lock. */

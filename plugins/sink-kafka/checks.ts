@@ -1,7 +1,7 @@
 import type { CheckReport, Finding } from '../../core/api/check.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import { relationName } from '../../core/api/relation.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import type { TopicAdmin } from './client/producer.ts';
 import type { Settings } from './settings.ts';
 

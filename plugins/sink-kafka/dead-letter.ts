@@ -1,6 +1,6 @@
 import type { Json } from '../../core/api/checkpoint.ts';
 import type { DeadLetter, DeadLetterStore, Refused } from '../../core/api/dead-letter.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import type { Producer, TopicInfo } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import type { Outbox } from './outbox.ts';

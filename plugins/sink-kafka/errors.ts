@@ -1,7 +1,7 @@
 import type { RowChange } from '../../core/api/change.ts';
-import { type ErrorWhere, errorFactory, PgsluiceError } from '../../core/api/error.ts';
-import { formatLsn } from '../../core/api/lsn.ts';
-import { relationName } from '../../core/api/relation.ts';
+import { type ErrorWhere, errorFactory, PgsluiceError } from '../../core/base/error.ts';
+import { formatLsn } from '../../core/postgres/lsn.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 
 /** PGS50xx: the Kafka sink. */
 export const kafkaErrors = {

@@ -1,4 +1,4 @@
-import type { JsonSchema } from '../../core/api/plugin.ts';
+import type { JsonSchema } from '../../core/base/json-schema.ts';
 import type { SaslOptions, SslOptions } from './client/security.ts';
 import type { Compression } from './client/producer.ts';
 import type { DecimalMode } from './records/decimal.ts';

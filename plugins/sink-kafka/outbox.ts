@@ -1,4 +1,4 @@
-import type { PgsluiceError } from '../../core/api/error.ts';
+import type { PgsluiceError } from '../../core/base/error.ts';
 import type { Packer, TopicInfo } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';

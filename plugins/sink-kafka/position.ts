@@ -1,4 +1,4 @@
-import { type CommitLsn, formatLsn, parseLsn } from '../../core/api/lsn.ts';
+import { type CommitLsn, formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
 import type { KafkaRecord, TopicSpec } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 

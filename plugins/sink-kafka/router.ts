@@ -1,4 +1,4 @@
-import { type Relation, relationName } from '../../core/api/relation.ts';
+import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { TopicAdmin, TopicInfo, TopicSpec } from './client/producer.ts';
 import { refusal } from './dead-letter.ts';
 import { kafkaError } from './errors.ts';

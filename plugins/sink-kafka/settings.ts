@@ -1,7 +1,7 @@
 import type { PluginContext } from '../../core/api/context.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { compilePattern } from '../../core/api/pattern.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { Compression } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import type { KafkaOptions } from './options.ts';

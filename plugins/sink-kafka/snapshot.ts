@@ -1,8 +1,8 @@
-import type { Tuple } from '../../core/api/change.ts';
+import type { Tuple } from '../../core/postgres/tuple.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
-import type { PgsluiceError } from '../../core/api/error.ts';
+import type { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import { relationName } from '../../core/api/relation.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
 import type { Producer } from './client/producer.ts';

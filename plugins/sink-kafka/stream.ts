@@ -1,7 +1,7 @@
 import type { MessageChange, RowChange, StreamBatch, TransactionInfo, TruncateChange } from '../../core/api/change.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
-import { type CommitLsn, formatLsn } from '../../core/api/lsn.ts';
-import { type Relation, relationName } from '../../core/api/relation.ts';
+import { type CommitLsn, formatLsn } from '../../core/postgres/lsn.ts';
+import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { Receipt, StreamSink } from '../../core/api/sink.ts';
 import type { TopicInfo } from './client/producer.ts';
 import { putWhole, refusal } from './dead-letter.ts';

@@ -1,4 +1,4 @@
-import type { CommitLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import type { Connection } from './connection.ts';
 import type { Producer } from './client/producer.ts';
 import { Outbox } from './outbox.ts';

@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import { relationName } from '../../core/api/relation.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import type { CutoverSink } from '../../core/api/sink.ts';
 import type { SequenceState } from '../../core/api/snapshot.ts';
-import { qualified } from '../postgres-common/quote.ts';
+import { qualified } from '../../core/postgres/quote.ts';
 import { type Builder, openDefinitions } from './definitions/build.ts';
 import { finishTarget } from './finish.ts';
 import type { BulkOptions } from './options.ts';

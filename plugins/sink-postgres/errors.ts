@@ -1,4 +1,4 @@
-import { errorFactory } from '../../core/api/error.ts';
+import { errorFactory } from '../../core/base/error.ts';
 
 /** PGS30xx: the Postgres sink's schema and bulk load. */
 export const bulkErrors = {

@@ -1,5 +1,5 @@
 import type { PluginContext } from '../../core/api/context.ts';
-import { failpoint } from '../../core/api/failpoint.ts';
+import { failpoint } from '../../core/base/failpoint.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import {
   type Builder,

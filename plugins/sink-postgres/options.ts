@@ -1,5 +1,5 @@
-import type { JsonSchema } from '../../core/api/plugin.ts';
-import { type ConnectionOptions, connectionOptions } from '../postgres-common/connect.ts';
+import type { JsonSchema } from '../../core/base/json-schema.ts';
+import { type ConnectionOptions, connectionOptions } from '../../core/postgres/connect.ts';
 
 /** What the bulk plane reads of the sink's keys; sizes are bytes. */
 export interface BulkOptions extends ConnectionOptions {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { DigestQuery } from '../../core/api/digest.ts';
+import type { DigestQuery } from '../../core/postgres/digest-query.ts';
 import type { RepairSink } from '../../core/api/sink.ts';
-import { hashOf, nameSql, tableOf } from '../postgres-common/digest-sql.ts';
+import { hashOf, nameSql, tableOf } from '../../core/postgres/digest-sql.ts';
 import { bulkError } from './errors.ts';
 import type { Sessions } from './sessions.ts';
 

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import type { PluginContext } from '../../core/api/context.ts';
-import { connect, destroy, disconnect } from '../postgres-common/connect.ts';
-import { type LockWatch, watchLocks } from '../postgres-common/lock-watch.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
+import { connect, destroy, disconnect } from '../../core/postgres/connect.ts';
+import { type LockWatch, watchLocks } from '../../core/postgres/lock-watch.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
 import type { BulkOptions } from './options.ts';
 
 /** An index build gets at least this much, in kB: the server's default of 64 MB makes large sorts spill. */

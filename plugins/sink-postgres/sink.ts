@@ -1,11 +1,11 @@
 import type { CheckReport, Surroundings } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
-import type { DigestReader } from '../../core/api/digest.ts';
+import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import type { Column } from '../../core/api/relation.ts';
+import type { Column } from '../../core/postgres/relation.ts';
 import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
-import { connect } from '../postgres-common/connect.ts';
-import { PostgresDigests } from '../postgres-common/digest.ts';
+import { connect } from '../../core/postgres/connect.ts';
+import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { checkTarget } from './checks/check.ts';
 import { readTarget, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';

@@ -1,4 +1,4 @@
-import { relationName } from '../../core/api/relation.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../core/api/snapshot.ts';
 import type { TableState } from './state.ts';
 

@@ -1,11 +1,11 @@
 import type { PluginContext } from '../../core/api/context.ts';
-import { failpoint } from '../../core/api/failpoint.ts';
-import type { SnapshotLsn } from '../../core/api/lsn.ts';
+import { failpoint } from '../../core/base/failpoint.ts';
+import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import { type Oid, relationName } from '../../core/api/relation.ts';
+import { type Oid, relationName } from '../../core/postgres/relation.ts';
 import type { LargeObjectSink, LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
-import { qualified } from '../postgres-common/quote.ts';
+import { qualified } from '../../core/postgres/quote.ts';
 import { type Builder, buildIndexes } from './definitions/build.ts';
 import { setAside } from './definitions/set-aside.ts';
 import { bulkError } from './errors.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { SnapshotLsn } from '../../core/api/lsn.ts';
-import { formatLsn } from '../../core/api/lsn.ts';
+import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
+import { formatLsn } from '../../core/postgres/lsn.ts';
 
 /** Whose state it is: two sinks of one pipeline may share a target. */
 export interface Owner {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { Column } from '../../core/api/relation.ts';
+import type { Column } from '../../core/postgres/relation.ts';
 import type { SinkTraits } from '../../core/api/sink.ts';
-import { readColumns } from '../postgres-common/columns.ts';
+import { readColumns } from '../../core/postgres/columns.ts';
 import type { BulkOptions } from './options.ts';
 import type { Sessions } from './sessions.ts';
 

@@ -1,7 +1,7 @@
 import pg from 'pg';
-import type { Relation, RelationKind } from '../../core/api/relation.ts';
-import { type TypeFacts, readTypes } from '../postgres-common/column-types.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
+import type { Relation, RelationKind } from '../../core/postgres/relation.ts';
+import { type TypeFacts, readTypes } from '../../core/postgres/column-types.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
 import { type ColumnDetails, relationFrom } from './stream/relation-of.ts';

@@ -1,4 +1,4 @@
-import { errorFactory } from '../../core/api/error.ts';
+import { errorFactory } from '../../core/base/error.ts';
 
 const cleanupHint = 'Choose another slot name, or run `pgsluice cleanup` if it is a leftover of this pipeline.';
 

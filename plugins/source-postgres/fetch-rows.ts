@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { Tuple } from '../../core/api/change.ts';
-import { type Column, type Relation, relationName } from '../../core/api/relation.ts';
+import type { Tuple } from '../../core/postgres/tuple.ts';
+import { type Column, type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { RowsAsked } from '../../core/api/source.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
-import { quoteIdent } from '../postgres-common/quote.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
+import { quoteIdent } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { destroy, disconnect } from '../postgres-common/connect.ts';
+import { destroy, disconnect } from '../../core/postgres/connect.ts';
 
 /** One connection that is opened when it is first needed, held, and made anew once it has failed or was closed. */
 export class HeldClient implements AsyncDisposable {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { destroy, disconnect } from '../postgres-common/connect.ts';
+import { destroy, disconnect } from '../../core/postgres/connect.ts';
 
 /** Milliseconds that a connection waits for the next question. */
 const keepFor = 500;

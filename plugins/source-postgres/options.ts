@@ -1,6 +1,6 @@
-import type { JsonSchema } from '../../core/api/plugin.ts';
+import type { JsonSchema } from '../../core/base/json-schema.ts';
 import { type SnapshotOption, type TablesOption, snapshotSchema, tablesSchema } from '../../core/api/schemas.ts';
-import { type ConnectionOptions, connectionOptions } from '../postgres-common/connect.ts';
+import { type ConnectionOptions, connectionOptions } from '../../core/postgres/connect.ts';
 
 /** Keys of `source:` in the pipeline file, sizes in bytes and durations in milliseconds. */
 export interface PostgresSourceOptions extends ConnectionOptions {

@@ -1,5 +1,5 @@
 import { definePlugin } from '../../core/api/plugin.ts';
-import { connectionErrors } from '../postgres-common/errors.ts';
+import { connectionErrors } from '../../core/postgres/errors.ts';
 import { sourceErrors } from './errors.ts';
 import { type PostgresSourceOptions, postgresSourceOptions } from './options.ts';
 import { PostgresSource } from './source.ts';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { PublishedTable } from '../../core/api/source.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
-import { qualified, quoteIdent, quoteLiteral } from '../postgres-common/quote.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
 import { filterProblems, findProblems } from './publishable.ts';
 import type { SourceAccess } from './session.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { relationName } from '../../core/api/relation.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import type { PublishedTable } from '../../core/api/source.ts';
-import { qualified, quoteIdent } from '../postgres-common/quote.ts';
+import { qualified, quoteIdent } from '../../core/postgres/quote.ts';
 import { type TableKeys, readKeys } from './catalog/identity.ts';
 
 /** Why a table must not be published as it is, and the statement that mends it. */

@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import type { Logger } from '../../core/api/context.ts';
-import { type ConnectionOptions, connect, destroy, disconnect } from '../postgres-common/connect.ts';
-import { type LockWatchInput, watchLocks } from '../postgres-common/lock-watch.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
+import type { Logger } from '../../core/base/logger.ts';
+import { type ConnectionOptions, connect, destroy, disconnect } from '../../core/postgres/connect.ts';
+import { type LockWatchInput, watchLocks } from '../../core/postgres/lock-watch.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
 import type { KeptClient } from './kept-client.ts';
 
 /** How the parts of this plugin reach the source; one value, made from the options. */

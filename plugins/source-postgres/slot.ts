@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { PgsluiceError } from '../../core/api/error.ts';
-import { parseLsn } from '../../core/api/lsn.ts';
-import { destroy, disconnect } from '../postgres-common/connect.ts';
-import { fromPg } from '../postgres-common/pg-error.ts';
-import { quoteIdent } from '../postgres-common/quote.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
+import { parseLsn } from '../../core/postgres/lsn.ts';
+import { destroy, disconnect } from '../../core/postgres/connect.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
+import { quoteIdent } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
 import { type SourceAccess, open, withClient } from './session.ts';
 

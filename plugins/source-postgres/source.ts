@@ -1,7 +1,7 @@
 import type { PluginContext } from '../../core/api/context.ts';
-import type { DigestReader } from '../../core/api/digest.ts';
+import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { CheckReport, Surroundings } from '../../core/api/check.ts';
-import type { HandoffLsn, SnapshotLsn } from '../../core/api/lsn.ts';
+import type { HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { SchemaDump, SnapshotSession } from '../../core/api/snapshot.ts';
 import type {
   ChangeStream,
@@ -13,9 +13,9 @@ import type {
   SourceControl,
   StreamStart,
 } from '../../core/api/source.ts';
-import type { Tuple } from '../../core/api/change.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
-import { PostgresDigests } from '../postgres-common/digest.ts';
+import type { Tuple } from '../../core/postgres/tuple.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
+import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { readCatalog, readIdentity } from './catalog/catalog.ts';
 import { eventTriggers } from './checks/privileges.ts';
 import { runChecks } from './checks/run.ts';

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Expr } from '../../core/api/expr.ts';
-import type { Column } from '../../core/api/relation.ts';
-import type { Shape, TransformTools } from '../../core/api/transform.ts';
-import { quoteIdent, quoteLiteral } from '../postgres-common/quote.ts';
+import type { Column } from '../../core/postgres/relation.ts';
+import type { Expr, Shape, TransformTools } from '../../core/api/transform.ts';
+import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 
 export type Method =
   | 'redact'

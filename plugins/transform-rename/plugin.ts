@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { definePlugin } from '../../core/api/plugin.ts';
 import type { Shape, Transform, TransformTools } from '../../core/api/transform.ts';
 

@@ -1,13 +1,6 @@
-import {
-  type DeleteChange,
-  type InsertChange,
-  type PartialTuple,
-  type RowChange,
-  type Tuple,
-  UNCHANGED,
-  type UpdateChange,
-} from '../../core/api/change.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { DeleteChange, InsertChange, RowChange, UpdateChange } from '../../core/api/change.ts';
+import { type PartialTuple, type Tuple, UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { scriptError } from './errors.ts';
 
 type Run = (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;

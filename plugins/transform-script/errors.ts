@@ -1,4 +1,4 @@
-import { errorFactory } from '../../core/api/error.ts';
+import { errorFactory } from '../../core/base/error.ts';
 
 /** PGS406x: the script transform. */
 export const scriptErrors = {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import type { Script } from '../../core/api/script.ts';
 import { scriptError } from './errors.ts';
 

@@ -1,5 +1,5 @@
-import type { Cell, Tuple } from '../../core/api/change.ts';
-import type { Column } from '../../core/api/relation.ts';
+import type { Cell, Tuple } from '../../core/postgres/tuple.ts';
+import type { Column } from '../../core/postgres/relation.ts';
 import type { Script, ScriptInfo, ScriptRow } from '../../core/api/script.ts';
 import type { Shape } from '../../core/api/transform.ts';
 import { scriptError } from './errors.ts';

@@ -1,6 +1,5 @@
 import { definePlugin } from '../../core/api/plugin.ts';
-import type { Expr } from '../../core/api/expr.ts';
-import type { Shape, Transform, TransformTools } from '../../core/api/transform.ts';
+import type { Expr, Shape, Transform, TransformTools } from '../../core/api/transform.ts';
 
 export type SetColumn = string | { readonly expr: string; readonly type?: string };
 export interface SetOptions {

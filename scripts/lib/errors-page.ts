@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { ErrorSpec } from '../../core/api/error.ts';
+import type { ErrorSpec } from '../../core/base/error.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const exits = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { formatLsn, parseLsn } from '../../core/api/lsn.ts';
+import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
 import { hashes, type Migration, migration } from '../support/migration.ts';
 import { server } from '../support/servers.ts';
 

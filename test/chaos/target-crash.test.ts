@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { parseLsn } from '../../core/api/lsn.ts';
+import { parseLsn } from '../../core/postgres/lsn.ts';
 import type { LocalServer } from '../../core/servers/local-server.ts';
 import { hashes, migration } from '../support/migration.ts';
 import { ownServer, server } from '../support/servers.ts';

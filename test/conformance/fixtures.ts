@@ -1,8 +1,9 @@
-import type { Change, Cell, PartialTuple, StreamBatch, TransactionInfo, Tuple } from '../../core/api/change.ts';
+import type { Change, StreamBatch, TransactionInfo } from '../../core/api/change.ts';
+import type { Cell, PartialTuple, Tuple } from '../../core/postgres/tuple.ts';
 import type { PluginContext } from '../../core/api/context.ts';
-import type { CommitLsn, RecordLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn, RecordLsn } from '../../core/postgres/lsn.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import type { Column, Relation } from '../../core/api/relation.ts';
+import type { Column, Relation } from '../../core/postgres/relation.ts';
 import type { RowCopy } from '../../core/api/snapshot.ts';
 
 const INT4 = 23;

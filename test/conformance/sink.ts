@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Cell, UNCHANGED } from '../../core/api/change.ts';
-import type { SnapshotLsn } from '../../core/api/lsn.ts';
+import { type Cell, UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { SinkPlugin } from '../../core/api/plugin.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { Sink } from '../../core/api/sink.ts';
 import { checked } from '../../core/registry/registry.ts';
 import { conformanceContext, rowCopy, samplePlan, sampleRelation, SampleStream } from './fixtures.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import type { Cell } from '../../core/api/change.ts';
+import type { Cell } from '../../core/postgres/tuple.ts';
 import jsonl from '../../configs/plugins/sink-jsonl.ts';
 import { sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
 import { database, server } from '../support/servers.ts';

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type InsertChange,
-  type PartialTuple,
-  type RowChange,
-  type Tuple,
-  UNCHANGED,
-  type UpdateChange,
-} from '../../core/api/change.ts';
-import type { Expr } from '../../core/api/expr.ts';
+import type { InsertChange, RowChange, UpdateChange } from '../../core/api/change.ts';
+import { type PartialTuple, type Tuple, UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { Expr } from '../../core/expr/expr.ts';
 import type { TransformPlugin } from '../../core/api/plugin.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { Shape, Transform, TransformPlan } from '../../core/api/transform.ts';
 import { loadParser } from '../../core/expr/parse.ts';
-import { transformTools } from '../../core/plan/tools.ts';
+import { transformTools } from '../../core/pipeline/plan/tools.ts';
 import { checked } from '../../core/registry/registry.ts';
 import { conformanceContext, sampleRelation, SampleStream } from './fixtures.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { readColumns } from '../../plugins/postgres-common/columns.ts';
+import { readColumns } from '../../core/postgres/columns.ts';
 import { eventsOf, type Migration, migration } from '../support/migration.ts';
 import { database, type TestDatabase, type TestServer, server } from '../support/servers.ts';
 import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-values.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type StreamBatch, UNCHANGED } from '../../core/api/change.ts';
+import type { StreamBatch } from '../../core/api/change.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
 import { Feed, key, type LogLine, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StreamBatch } from '../../core/api/change.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { Feed, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';
 

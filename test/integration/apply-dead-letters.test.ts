@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UNCHANGED } from '../../core/api/change.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
 import type { DeadLetters, Refused } from '../../core/api/dead-letter.ts';
 import { Feed, full, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { Feed, type LogLine, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, dropDatabase, server } from '../support/servers.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { Feed, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, ownServer, server } from '../support/servers.ts';
 

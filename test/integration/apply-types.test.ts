@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Cell, Tuple } from '../../core/api/change.ts';
+import type { Cell, Tuple } from '../../core/postgres/tuple.ts';
 import { Feed, full, type LogLine, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UNCHANGED } from '../../core/api/change.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { Feed, full, key, type LogLine, never, relationOf, sinkFor, textRows } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { checkpointPostgres } from '../../plugins/checkpoint-postgres/plugin.ts';
 import { contextFor } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';

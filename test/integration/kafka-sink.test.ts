@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Change } from '../../core/api/change.ts';
 import type { Finding } from '../../core/api/check.ts';
 import type { DeadLetters, Refused } from '../../core/api/dead-letter.ts';
-import type { PgsluiceError } from '../../core/api/error.ts';
+import type { PgsluiceError } from '../../core/base/error.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { partitionOf } from '../../plugins/sink-kafka/murmur2.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';

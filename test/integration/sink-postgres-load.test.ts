@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PlanStep } from '../../core/plan/planner.ts';
+import type { PlanStep } from '../../core/pipeline/plan/planner.ts';
 import { loadParser } from '../../core/expr/parse.ts';
 import type { RawCopy, RowCopy } from '../../core/api/snapshot.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { set } from '../../plugins/transform-set/plugin.ts';
 import { copyDatabase, copyTable, openCopy } from '../support/copy-database.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';

@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import pg from 'pg';
 import { columnsOf } from '../../plugins/sink-postgres/definitions/foreign-keys.ts';
 import { type Reference, findOrphans } from '../../plugins/sink-postgres/definitions/orphans.ts';
-import { connect } from '../../plugins/postgres-common/connect.ts';
+import { connect } from '../../core/postgres/connect.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 
 const on = await server(18);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Finding } from '../../core/api/check.ts';
-import type { SnapshotLsn } from '../../core/api/lsn.ts';
+import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { PostgresSinkOptions } from '../../plugins/sink-postgres/plugin.ts';
 import { type CopyRun, copyDatabase, copyTable, openCopy } from '../support/copy-database.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PlanStep } from '../../core/plan/planner.ts';
+import type { PlanStep } from '../../core/pipeline/plan/planner.ts';
 import { loadParser } from '../../core/expr/parse.ts';
 import { columns } from '../../plugins/transform-columns/plugin.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { HandoffLsn, SnapshotLsn } from '../../core/api/lsn.ts';
-import { relationName } from '../../core/api/relation.ts';
+import type { HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import { copyTable, openCopy } from '../support/copy-database.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadParser } from '../../core/expr/parse.ts';
-import { relationName } from '../../core/api/relation.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import { copyDatabase, copyTable, openCopy } from '../support/copy-database.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm } from '../support/source-context.ts';

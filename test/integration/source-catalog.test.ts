@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Relation, relationName } from '../../core/api/relation.ts';
+import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { Source } from '../../core/api/source.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { richRoles, richSchema, richUnpublishable } from '../support/rich-schema.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';

@@ -3,8 +3,8 @@ import { chmod, chown, copyFile, mkdtemp, readFile, rm, stat, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { PgsluiceError } from '../../core/api/error.ts';
-import { type ConnectionOptions, connect, disconnect } from '../../plugins/postgres-common/connect.ts';
+import type { PgsluiceError } from '../../core/base/error.ts';
+import { type ConnectionOptions, connect, disconnect } from '../../core/postgres/connect.ts';
 import { database, ownServer, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DigestQuery, DigestSession } from '../../core/api/digest.ts';
-import { connect } from '../../plugins/postgres-common/connect.ts';
-import { PostgresDigests } from '../../plugins/postgres-common/digest.ts';
+import type { DigestQuery, DigestSession } from '../../core/postgres/digest-query.ts';
+import { connect } from '../../core/postgres/connect.ts';
+import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm } from '../support/source-context.ts';
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SnapshotQuery } from '../../core/api/plan.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { Source } from '../../core/api/source.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { type TestDatabase, database, ownServer, server } from '../support/servers.ts';
 import { calm, keepingLog, postgresSource } from '../support/source-context.ts';
 

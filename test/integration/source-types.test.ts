@@ -3,9 +3,9 @@ import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { connect, disconnect } from '../../plugins/postgres-common/connect.ts';
-import { readColumns } from '../../plugins/postgres-common/columns.ts';
-import { binarySafeTypes } from '../../plugins/postgres-common/types.ts';
+import { connect, disconnect } from '../../core/postgres/connect.ts';
+import { readColumns } from '../../core/postgres/columns.ts';
+import { binarySafeTypes } from '../../core/postgres/types.ts';
 import { database, server } from '../support/servers.ts';
 
 const [oldest, newest] = [await server(14), await server(18)];

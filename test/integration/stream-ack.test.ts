@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import type { Change } from '../../core/api/change.ts';
-import type { CommitLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import { server } from '../support/servers.ts';
 import { brief, lastBoundary, readAll, Reader, type StreamSource, streamSource } from '../support/stream-source.ts';
 

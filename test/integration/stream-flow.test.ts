@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamBatch } from '../../core/api/change.ts';
-import type { CommitLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import { ownServer, server } from '../support/servers.ts';
 import { brief, lastBoundary, readAll, Reader, streamSource } from '../support/stream-source.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { server } from '../support/servers.ts';
 import { brief, type OpenMore, readAll, Reader, type StreamSource, streamSource } from '../support/stream-source.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { server } from '../support/servers.ts';
 import { brief, readAll, Reader, streamSource } from '../support/stream-source.ts';
 

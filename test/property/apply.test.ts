@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import pg from 'pg';
-import { type Cell, type Change, type PartialTuple, type Tuple, UNCHANGED } from '../../core/api/change.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Change } from '../../core/api/change.ts';
+import { type Cell, type PartialTuple, type Tuple, UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { Feed, full, key, never, relationOf, sinkFor } from '../support/apply.ts';
 import { database, server } from '../support/servers.ts';
 

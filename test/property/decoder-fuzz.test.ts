@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { Framer, type Region } from '../../plugins/source-postgres/stream/framer.ts';
 import * as f from '../support/stream-frames.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { compilePredicate, compileValue } from '../../core/expr/compile.ts';
 import { entries } from '../../core/expr/registry.ts';
 import { loadParser, parseExpression, parsePredicate } from '../../core/expr/parse.ts';

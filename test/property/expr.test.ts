@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { PgsluiceError } from '../../core/api/error.ts';
-import type { Expr } from '../../core/api/expr.ts';
-import type { Column } from '../../core/api/relation.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
+import type { Expr } from '../../core/expr/expr.ts';
+import type { Column } from '../../core/postgres/relation.ts';
 import { compileValue } from '../../core/expr/compile.ts';
 import { loadParser, parseExpression } from '../../core/expr/parse.ts';
 import { exprToSql } from '../../core/expr/to-sql.ts';

@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import {
-  type Cell,
-  type Change,
-  type PartialTuple,
-  type RowChange,
-  type Tuple,
-  UNCHANGED,
-} from '../../core/api/change.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Change, RowChange } from '../../core/api/change.ts';
+import { type Cell, type PartialTuple, type Tuple, UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { Transform } from '../../core/api/transform.ts';
 import { loadParser } from '../../core/expr/parse.ts';
-import { createMapper } from '../../core/plan/mapper.ts';
-import { planTables } from '../../core/plan/planner.ts';
-import { compileRowMap } from '../../core/plan/row-map.ts';
-import type { FetchRows } from '../../core/plan/refetch.ts';
+import { createMapper } from '../../core/pipeline/plan/mapper.ts';
+import { planTables } from '../../core/pipeline/plan/planner.ts';
+import { compileRowMap } from '../../core/pipeline/plan/row-map.ts';
+import type { FetchRows } from '../../core/pipeline/plan/refetch.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';
 import { script } from '../../plugins/transform-script/plugin.ts';

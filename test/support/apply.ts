@@ -1,21 +1,21 @@
-import {
-  type Change,
-  type DeleteChange,
-  type InsertChange,
-  type OldImage,
-  type PartialTuple,
-  type StreamBatch,
-  type TransactionInfo,
-  type TruncateChange,
-  type Tuple,
-  type UpdateChange,
+import type {
+  Change,
+  DeleteChange,
+  InsertChange,
+  OldImage,
+  StreamBatch,
+  TransactionInfo,
+  TruncateChange,
+  UpdateChange,
 } from '../../core/api/change.ts';
-import type { LogLevel, PluginContext } from '../../core/api/context.ts';
+import type { PartialTuple, Tuple } from '../../core/postgres/tuple.ts';
+import type { PluginContext } from '../../core/api/context.ts';
+import type { LogLevel } from '../../core/base/logger.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
-import type { CommitLsn, RecordLsn } from '../../core/api/lsn.ts';
-import type { Column, Relation } from '../../core/api/relation.ts';
+import type { CommitLsn, RecordLsn } from '../../core/postgres/lsn.ts';
+import type { Column, Relation } from '../../core/postgres/relation.ts';
 import type { StreamSink } from '../../core/api/sink.ts';
-import { connect, disconnect } from '../../plugins/postgres-common/connect.ts';
+import { connect, disconnect } from '../../core/postgres/connect.ts';
 import { createStreamSink } from '../../plugins/sink-postgres/apply/stream-sink.ts';
 
 /** Changes as a stream would bring them, made by hand: for tests and benchmarks of a stream sink. */

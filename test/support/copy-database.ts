@@ -3,7 +3,7 @@ import type { LoadResult, Sink } from '../../core/api/sink.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { Source } from '../../core/api/source.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import { type PlanStep, planTables } from '../../core/plan/planner.ts';
+import { type PlanStep, planTables } from '../../core/pipeline/plan/planner.ts';
 import { type PostgresSinkOptions, sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
 import { calm, keepingLog, postgresSource, sourceContext } from './source-context.ts';
 

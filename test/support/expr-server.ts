@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Column } from '../../core/api/relation.ts';
+import type { Column } from '../../core/postgres/relation.ts';
 import { handRow } from './expr-cases.ts';
 import type { TestServer } from './servers.ts';
 import { columnName, columnType, type Kind, kinds, pools, quote, type Random } from './expr-values.ts';

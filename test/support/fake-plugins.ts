@@ -1,7 +1,8 @@
-import type { AnyPlugin, JsonSchema } from '../../core/api/plugin.ts';
+import type { AnyPlugin } from '../../core/api/plugin.ts';
+import type { JsonSchema } from '../../core/base/json-schema.ts';
 import { type Builtin, Registry } from '../../core/registry/registry.ts';
 import type { Transform } from '../../core/api/transform.ts';
-import { errorFactory } from '../../core/api/error.ts';
+import { errorFactory } from '../../core/base/error.ts';
 
 const unused = () => Promise.reject(new Error('a fake plugin is not run'));
 

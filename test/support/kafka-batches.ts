@@ -1,10 +1,10 @@
 import type { Change, StreamBatch, TransactionInfo } from '../../core/api/change.ts';
 import type { PluginContext } from '../../core/api/context.ts';
-import type { CommitLsn, RecordLsn, SnapshotLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn, RecordLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import type { Column, Identity, Relation } from '../../core/api/relation.ts';
+import type { Column, Identity, Relation } from '../../core/postgres/relation.ts';
 import type { RowCopy } from '../../core/api/snapshot.ts';
-import type { Tuple } from '../../core/api/change.ts';
+import type { Tuple } from '../../core/postgres/tuple.ts';
 
 /** Hand-made relations, batches and plans, for sinks that are driven without a source. */
 export function column(name: string, type: number, more: Partial<Column> & { typeName?: string } = {}): Column {

@@ -1,12 +1,13 @@
-import type { Cell, RowChange, TransactionInfo, Tuple } from '../../core/api/change.ts';
-import type { RecordLsn } from '../../core/api/lsn.ts';
-import type { Column, Identity, Relation } from '../../core/api/relation.ts';
+import type { RowChange, TransactionInfo } from '../../core/api/change.ts';
+import type { Cell, Tuple } from '../../core/postgres/tuple.ts';
+import type { RecordLsn } from '../../core/postgres/lsn.ts';
+import type { Column, Identity, Relation } from '../../core/postgres/relation.ts';
 import type { SinkTraits } from '../../core/api/sink.ts';
 import type { Transform } from '../../core/api/transform.ts';
 import { typeFromName } from '../../core/expr/cast.ts';
 import { typeInfo } from '../../core/expr/types.ts';
-import type { PlanInput, PlanStep } from '../../core/plan/types.ts';
-import { formatType } from '../../core/plan/typing.ts';
+import type { PlanInput, PlanStep } from '../../core/pipeline/plan/types.ts';
+import { formatType } from '../../core/pipeline/plan/typing.ts';
 
 /** A column from its SQL type; `mood` is an enum of the user, `loose` a domain over text. */
 export function column(name: string, type: string, more: Partial<Column> = {}): Column {

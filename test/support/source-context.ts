@@ -1,4 +1,5 @@
-import type { LogFields, LogLevel, Logger, PluginContext } from '../../core/api/context.ts';
+import type { PluginContext } from '../../core/api/context.ts';
+import type { LogFields, LogLevel, Logger } from '../../core/base/logger.ts';
 import type { Source } from '../../core/api/source.ts';
 import type { PostgresSourceOptions } from '../../plugins/source-postgres/options.ts';
 import { PostgresSource } from '../../plugins/source-postgres/source.ts';

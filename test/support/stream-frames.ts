@@ -1,6 +1,6 @@
 import type { Change, TransactionInfo } from '../../core/api/change.ts';
-import type { CommitLsn } from '../../core/api/lsn.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { CommitLsn } from '../../core/postgres/lsn.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { type DecodeTarget, Decoder, type OpenTransaction } from '../../plugins/source-postgres/stream/decoder.ts';
 import { type Region, regionOf } from '../../plugins/source-postgres/stream/framer.ts';
 import { InProgress } from '../../plugins/source-postgres/stream/in-progress.ts';

@@ -1,5 +1,6 @@
-import { type Change, UNCHANGED } from '../../core/api/change.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Change } from '../../core/api/change.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { PgoutputParser } from 'pg-logical-replication/dist/output-plugins/pgoutput/pgoutput-parser.js';
 
 /** What both decoders are brought to: values by column name, `~` for one that was not sent. */

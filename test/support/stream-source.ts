@@ -1,7 +1,7 @@
 import type { Change, StreamBatch } from '../../core/api/change.ts';
-import { parseLsn } from '../../core/api/lsn.ts';
-import type { CommitLsn, ResumePoint } from '../../core/api/lsn.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import { parseLsn } from '../../core/postgres/lsn.ts';
+import type { CommitLsn, ResumePoint } from '../../core/postgres/lsn.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { ChangeStream, SourceIdentity, StreamItem } from '../../core/api/source.ts';
 import { openStream, type OpenStreamInput } from '../../plugins/source-postgres/stream/open.ts';
 import { relationFrom } from '../../plugins/source-postgres/stream/relation-of.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Cell, type PartialTuple, UNCHANGED } from '../../core/api/change.ts';
-import { WireRow } from '../../core/api/wire-row.ts';
+import { type Cell, type PartialTuple, UNCHANGED } from '../../core/postgres/tuple.ts';
+import { WireRow } from '../../core/postgres/wire-row.ts';
 import { BufferPool } from '../../plugins/sink-postgres/apply/buffer-pool.ts';
 import { type ArrayOf, copyRows, withArrays } from '../../plugins/sink-postgres/apply/encode.ts';
 import { finish } from '../../plugins/sink-postgres/apply/steps.ts';

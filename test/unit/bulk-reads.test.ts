@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
-import { BulkSocket } from '../../plugins/postgres-common/bulk-socket.ts';
+import { BulkSocket } from '../../core/postgres/bulk-socket.ts';
 import { Gather } from '../../plugins/sink-postgres/gather.ts';
 import { RunQueue } from '../../plugins/source-postgres/snapshot/run-queue.ts';
 

@@ -6,7 +6,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { checkpointFile } from '../../plugins/checkpoint-file/plugin.ts';
 import { contextFor } from '../support/apply.ts';
 

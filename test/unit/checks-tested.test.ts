@@ -14,7 +14,7 @@ test('every check of `pgsluice check` has a line in docs/checks.md and a test th
   const sources = [
     ...read('plugins/*/checks/**/*.ts'),
     ...read('plugins/*/checks.ts'),
-    ...read('core/runtime/**/*.ts'),
+    ...read('core/{operations,pipeline}/**/*.ts'),
   ];
   const checks = new Set(sources.flatMap((text) => [...text.matchAll(naming)].map(([, a, b]) => (a ?? b)!)));
   assert.ok(checks.size > 30, `${checks.size} checks are known`);

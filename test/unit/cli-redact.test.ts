@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { cliError } from '../../core/cli/errors.ts';
 import { errorLine, exitCode, renderError } from '../../core/cli/render-error.ts';
 import { PipelineFileError } from '../../core/config/problem.ts';
-import { redact } from '../../core/observe/redact.ts';
+import { redact } from '../../core/base/redact.ts';
 
 test('passwords go, whatever form they have; the rest stays', () => {
   const cases: readonly (readonly [string, string])[] = [

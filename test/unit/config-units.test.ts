@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { suggest } from '../../core/config/suggest.ts';
-import { parseDuration, parseRate, parseSize } from '../../core/config/units.ts';
+import { suggest } from '../../core/base/suggest.ts';
+import { parseDuration, parseRate, parseSize } from '../../core/base/units.ts';
 
 test('sizes are powers of 1024 in every spelling', () => {
   assert.equal(parseSize('64MB'), 67108864);

@@ -3,12 +3,13 @@ import { appendFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type Change, type RowChange, UNCHANGED } from '../../core/api/change.ts';
+import type { Change, RowChange } from '../../core/api/change.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
 import type { DeadLetter, DeadLetterStore, Refused } from '../../core/api/dead-letter.ts';
-import { PipelineDeadLetters } from '../../core/runtime/dead-letters/dead-letters.ts';
-import { FileStore } from '../../core/runtime/dead-letters/file-store.ts';
-import { letterOf } from '../../core/runtime/dead-letters/letter.ts';
-import { Threshold } from '../../core/runtime/dead-letters/threshold.ts';
+import { PipelineDeadLetters } from '../../core/pipeline/dead-letters/dead-letters.ts';
+import { FileStore } from '../../core/pipeline/dead-letters/file-store.ts';
+import { letterOf } from '../../core/pipeline/dead-letters/letter.ts';
+import { Threshold } from '../../core/pipeline/dead-letters/threshold.ts';
 import { kafkaError } from '../../plugins/sink-kafka/errors.ts';
 import { context, insert, notes, transaction } from '../support/kafka-batches.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
 import { test } from 'node:test';
-import { UNCHANGED } from '../../core/api/change.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { regionOf } from '../../plugins/source-postgres/stream/framer.ts';
 import { sameWire } from '../../plugins/source-postgres/stream/wire.ts';
 import * as f from '../support/stream-frames.ts';

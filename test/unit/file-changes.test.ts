@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeChange, fileChanges, fileFacts } from '../../core/runtime/file-changes.ts';
+import { describeChange, fileChanges, fileFacts } from '../../core/pipeline/open/file-changes.ts';
 import { type LoadResult, loadPipeline } from '../../core/config/load.ts';
 import { Registry } from '../../core/registry/registry.ts';
 import { builtins } from '../../plugins/builtins.ts';

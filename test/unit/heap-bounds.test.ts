@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 
-const module = new URL('../../core/runtime/heap-bounds.ts', import.meta.url).href;
+const module = new URL('../../core/operations/run/heap-bounds.ts', import.meta.url).href;
 /** Objects that live for a while, as batches do; says the largest size of the young generation in MB. */
 const program = (limit: number) => `
 import v8 from 'node:v8';

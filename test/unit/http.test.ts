@@ -5,7 +5,7 @@ import { isLocalName, isLoopback, readAddress } from '../../core/observe/http/ad
 import { reasonsAgainst } from '../../core/observe/http/readiness.ts';
 import { type HttpServer, serveHttp } from '../../core/observe/http/server.ts';
 import { PromMetrics } from '../../core/observe/metrics.ts';
-import { RunView } from '../../core/observe/run-view.ts';
+import { RunView } from '../../core/pipeline/progress/run-view.ts';
 
 async function serve(view: RunView, address = '127.0.0.1:0'): Promise<HttpServer> {
   const metrics = new PromMetrics(view.pipeline);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Tuple } from '../../core/api/change.ts';
+import type { Tuple } from '../../core/postgres/tuple.ts';
 import { viewOf } from '../../plugins/sink-kafka/records/byte-writer.ts';
 import { WireInsert, WireUpdate } from '../../core/api/wire-change.ts';
-import { WireKind, WireRow } from '../../core/api/wire-row.ts';
+import { WireKind, WireRow } from '../../core/postgres/wire-row.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { CopyLines } from '../../plugins/sink-kafka/records/copy-lines.ts';
 import { type RelationFormat, readValue } from '../../plugins/sink-kafka/records/format.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type RowChange, UNCHANGED } from '../../core/api/change.ts';
-import type { RecordLsn } from '../../core/api/lsn.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { RowChange } from '../../core/api/change.ts';
+import { UNCHANGED } from '../../core/postgres/tuple.ts';
+import type { RecordLsn } from '../../core/postgres/lsn.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { messageValue } from '../../plugins/sink-kafka/records/envelope.ts';
 import { changeRecords, type Headers } from '../../plugins/sink-kafka/records/events.ts';

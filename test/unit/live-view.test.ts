@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { History, momentColumns } from '../../core/observe/history.ts';
+import { History, momentColumns } from '../../core/pipeline/progress/history.ts';
 import { LiveView } from '../../core/observe/live/live-view.ts';
 import { renderLive } from '../../core/observe/live/render.ts';
-import { clipText, fitName, printable, textWidth } from '../../core/observe/live/text.ts';
-import { Growth, RateMeter } from '../../core/observe/rates.ts';
-import { SourceClock } from '../../core/observe/source-clock.ts';
-import { RunView, type TableView } from '../../core/observe/run-view.ts';
-import { formatBytes, formatSeconds } from '../../core/observe/format.ts';
-import { statusRecord } from '../../core/observe/status-record.ts';
+import { clipText, fitName, printable, textWidth } from '../../core/base/terminal-text.ts';
+import { Growth, RateMeter } from '../../core/pipeline/progress/rates.ts';
+import { SourceClock } from '../../core/pipeline/progress/source-clock.ts';
+import { RunView, type TableView } from '../../core/pipeline/progress/run-view.ts';
+import { formatBytes, formatSeconds } from '../../core/base/format.ts';
+import { statusRecord } from '../../core/pipeline/progress/status-record.ts';
 
 function table(i: number, phase: TableView['phase']): TableView {
   const name = `public.table_${i}`;

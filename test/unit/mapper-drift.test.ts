@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { RowChange } from '../../core/api/change.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { loadParser } from '../../core/expr/parse.ts';
-import { createMapper } from '../../core/plan/mapper.ts';
-import { type PlanStep, planTables } from '../../core/plan/planner.ts';
+import { createMapper } from '../../core/pipeline/plan/mapper.ts';
+import { type PlanStep, planTables } from '../../core/pipeline/plan/planner.ts';
 import { columns } from '../../plugins/transform-columns/plugin.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';

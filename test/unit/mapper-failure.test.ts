@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Change } from '../../core/api/change.ts';
-import type { RecordLsn } from '../../core/api/lsn.ts';
+import type { RecordLsn } from '../../core/postgres/lsn.ts';
 import { loadParser } from '../../core/expr/parse.ts';
-import { createMapper, mapFailure } from '../../core/plan/mapper.ts';
-import { planTables } from '../../core/plan/planner.ts';
-import { wholeFirst } from '../../core/runtime/stream/whole-first.ts';
+import { createMapper, mapFailure } from '../../core/pipeline/plan/mapper.ts';
+import { planTables } from '../../core/pipeline/plan/planner.ts';
+import { wholeFirst } from '../../core/pipeline/stream/whole-first.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { script } from '../../plugins/transform-script/plugin.ts';
 import { brief, inserted, planInput, relation, step, transaction } from '../support/plan.ts';

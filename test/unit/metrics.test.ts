@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PromMetrics } from '../../core/observe/metrics.ts';
-import { labelled, noMetrics } from '../../core/observe/no-metrics.ts';
-import { RunView } from '../../core/observe/run-view.ts';
+import { labelled, noMetrics } from '../../core/base/no-metrics.ts';
+import { RunView } from '../../core/pipeline/progress/run-view.ts';
 
 /** The samples of one name, without comments and without the label of the pipeline. */
 async function samples(metrics: PromMetrics, name: string): Promise<readonly string[]> {

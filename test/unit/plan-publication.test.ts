@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { loadParser } from '../../core/expr/parse.ts';
-import { type PlanStep, planTables, publishedTables } from '../../core/plan/planner.ts';
-import type { Relation } from '../../core/api/relation.ts';
+import { type PlanStep, planTables, publishedTables } from '../../core/pipeline/plan/planner.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
 import { columns } from '../../plugins/transform-columns/plugin.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { mask } from '../../plugins/transform-mask/plugin.ts';

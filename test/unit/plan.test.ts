@@ -3,7 +3,7 @@ import { before, test } from 'node:test';
 import type { SinkTraits } from '../../core/api/sink.ts';
 import type { Transform } from '../../core/api/transform.ts';
 import { loadParser } from '../../core/expr/parse.ts';
-import { planTables } from '../../core/plan/planner.ts';
+import { planTables } from '../../core/pipeline/plan/planner.ts';
 import { columns } from '../../plugins/transform-columns/plugin.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { errorFactory, PgsluiceError } from '../../core/api/error.ts';
+import { errorFactory, PgsluiceError } from '../../core/base/error.ts';
 import { callPlugin, guarded, neverSettled } from '../../core/registry/call.ts';
 import { checked, Registry } from '../../core/registry/registry.ts';
 import { builtins } from '../../plugins/builtins.ts';

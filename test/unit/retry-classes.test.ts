@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { retryable, retryDelay } from '../../core/runtime/backoff.ts';
-import { fromPg } from '../../plugins/postgres-common/pg-error.ts';
+import { retryable, retryDelay } from '../../core/base/backoff.ts';
+import { fromPg } from '../../core/postgres/pg-error.ts';
 
 function ofState(code: string) {
   const error = new pg.DatabaseError('said in any language', 10, 'error');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StreamBatch } from '../../core/api/change.ts';
-import { PgsluiceError } from '../../core/api/error.ts';
-import type { CommitLsn } from '../../core/api/lsn.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
+import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import type { Receipt, StreamSink } from '../../core/api/sink.ts';
-import { RunView } from '../../core/observe/run-view.ts';
-import { RetrySink } from '../../core/runtime/stream/retry-sink.ts';
+import { RunView } from '../../core/pipeline/progress/run-view.ts';
+import { RetrySink } from '../../core/pipeline/stream/retry-sink.ts';
 import { batch, insert, notes, transaction } from '../support/kafka-batches.ts';
 
 const table = notes();

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Change, StreamBatch, TransactionInfo } from '../../core/api/change.ts';
-import type { CommitLsn, IdleLsn, RecordLsn, SnapshotLsn } from '../../core/api/lsn.ts';
-import { formatLsn, parseLsn } from '../../core/api/lsn.ts';
-import type { Relation } from '../../core/api/relation.ts';
-import { AckLedger } from '../../core/runtime/ack-ledger.ts';
-import { retryDelay } from '../../core/runtime/backoff.ts';
-import { raceAbort } from '../../core/runtime/race-abort.ts';
-import { RateLimit } from '../../core/runtime/rate-limit.ts';
-import { encodeControl, type ControlMessage } from '../../core/runtime/stream/control-message.ts';
-import { Hold } from '../../core/runtime/stream/hold.ts';
-import { Skip } from '../../core/runtime/stream/skip.ts';
-import { GroupCommit } from '../../core/state/group-commit.ts';
+import type { CommitLsn, IdleLsn, RecordLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
+import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
+import type { Relation } from '../../core/postgres/relation.ts';
+import { AckLedger } from '../../core/pipeline/stream/ack-ledger.ts';
+import { retryDelay } from '../../core/base/backoff.ts';
+import { raceAbort } from '../../core/base/race-abort.ts';
+import { RateLimit } from '../../core/pipeline/snapshot/rate-limit.ts';
+import { encodeControl, type ControlMessage } from '../../core/pipeline/control/control-message.ts';
+import { Hold } from '../../core/pipeline/stream/hold.ts';
+import { Skip } from '../../core/pipeline/stream/skip.ts';
+import { GroupCommit } from '../../core/pipeline/state/group-commit.ts';
 
 function tx(at: bigint): TransactionInfo {
   return { xid: Number(at), finalLsn: at as RecordLsn, commitTime: 0n, origin: null };

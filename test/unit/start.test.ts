@@ -109,7 +109,7 @@ test('a bundle of this checkout runs, and knows the sources and the packages tha
   const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as { version: string };
   assert.equal(run(program), version);
   const inputs = JSON.parse(readFileSync(join(to, 'inputs.json'), 'utf8')) as [string, number, number][];
-  for (const file of ['node_modules/.package-lock.json', 'core/runtime/run.ts', 'plugins/builtins.ts']) {
+  for (const file of ['node_modules/.package-lock.json', 'core/operations/run/run.ts', 'plugins/builtins.ts']) {
     const { mtimeMs, size } = statSync(join(repository, file));
     assert.deepEqual(
       inputs.find(([name]) => name === file),

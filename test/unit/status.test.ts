@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
-import type { CommitLsn, HandoffLsn, SnapshotLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn, HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { SlotStatus } from '../../core/api/source.ts';
 import { printStatus } from '../../core/observe/print-status.ts';
-import { RunView } from '../../core/observe/run-view.ts';
-import { statusRecord } from '../../core/observe/status-record.ts';
+import { RunView } from '../../core/pipeline/progress/run-view.ts';
+import { statusRecord } from '../../core/pipeline/progress/status-record.ts';
 import { type ReportInput, type StatusReport, statusReport } from '../../core/observe/status-report.ts';
-import { type Phase, PipelineState } from '../../core/state/pipeline-state.ts';
+import { type Phase, PipelineState } from '../../core/pipeline/state/pipeline-state.ts';
 
 const now = 1_800_000_000_000;
 const store: CheckpointStore = {

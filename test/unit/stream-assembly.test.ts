@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { InsertChange, StreamBatch, TransactionInfo } from '../../core/api/change.ts';
-import type { CommitLsn, RecordLsn } from '../../core/api/lsn.ts';
+import type { CommitLsn, RecordLsn } from '../../core/postgres/lsn.ts';
 import { Assembly } from '../../plugins/source-postgres/stream/assembly.ts';
 import { liveness, passed, statusEvery } from '../../plugins/source-postgres/stream/liveness.ts';
 

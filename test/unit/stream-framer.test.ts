@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PgsluiceError } from '../../core/api/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { Framer, type Region } from '../../plugins/source-postgres/stream/framer.ts';
 import { begin, i32, keepalive, xlog } from '../support/stream-frames.ts';
 

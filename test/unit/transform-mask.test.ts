@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { before, test } from 'node:test';
-import type { Cell } from '../../core/api/change.ts';
+import type { Cell } from '../../core/postgres/tuple.ts';
 import { loadParser } from '../../core/expr/parse.ts';
-import { planTables } from '../../core/plan/planner.ts';
-import { printPlan } from '../../core/plan/print.ts';
-import { compileRowMap } from '../../core/plan/row-map.ts';
+import { planTables } from '../../core/pipeline/plan/planner.ts';
+import { printPlan } from '../../core/pipeline/plan/print.ts';
+import { compileRowMap } from '../../core/pipeline/plan/row-map.ts';
 import type { Method } from '../../plugins/transform-mask/methods.ts';
 import { mask } from '../../plugins/transform-mask/plugin.ts';
 import { planInput, relation, step } from '../support/plan.ts';

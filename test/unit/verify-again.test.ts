@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lookAgain } from '../../core/verify/look-again.ts';
-import type { TableVerdict, VerifyReport } from '../../core/verify/run-verify.ts';
+import { lookAgain } from '../../core/operations/verify/look-again.ts';
+import type { TableVerdict, VerifyReport } from '../../core/operations/verify/run-verify.ts';
 
 const now = { repaired: 0, at: null, before: null, differed: null };
 

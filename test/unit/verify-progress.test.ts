@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Json } from '../../core/api/checkpoint.ts';
-import { compress, expand, type Moment, TableProgress } from '../../core/verify/table-progress.ts';
+import { compress, expand, type Moment, TableProgress } from '../../core/operations/verify/table-progress.ts';
 
 const first: Moment = { position: '0/10', time: '2026-01-01T00:00:00.000Z' };
 const later: Moment = { position: '0/20', time: '2026-01-01T01:00:00.000Z' };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { ShownText } from '../../core/api/digest.ts';
-import { valueLines, valuesOf } from '../../core/verify/row-values.ts';
+import type { ShownText } from '../../core/postgres/digest-query.ts';
+import { valueLines, valuesOf } from '../../core/operations/verify/row-values.ts';
 
 /** As the server gives it: the first 8192 characters. */
 function cell(text: string | null): ShownText | null {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { formatBytes, formatSeconds } from '../../observe/format.ts';
+import { formatBytes, formatSeconds } from '../../base/format.ts';
 import { LocalServer } from '../../servers/local-server.ts';
 import { findBinaries, installHint } from '../../servers/binaries.ts';
 import { cliError } from '../errors.ts';

@@ -1,7 +1,7 @@
 import type { PluginContext } from '../../api/context.ts';
-import { relationName } from '../../api/relation.ts';
+import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog, SourceTable } from '../../api/source.ts';
-import { formatBytes } from '../../observe/format.ts';
+import { formatBytes } from '../../base/format.ts';
 import type { Cli } from '../cli.ts';
 
 export interface FirstPipelineOptions {

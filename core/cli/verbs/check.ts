@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Finding } from '../../api/check.ts';
-import { runChecks } from '../../runtime/checks.ts';
+import { runChecks } from '../../operations/check/checks.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 

@@ -1,13 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { PgsluiceError } from '../../api/error.ts';
-import { abortCutover } from '../../cutover/cutover.ts';
-import { formatBytes } from '../../observe/format.ts';
-import { assemble } from '../../runtime/assemble.ts';
-import { runtimeError } from '../../runtime/errors.ts';
-import type { OpenPipeline } from '../../runtime/open-pipeline.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import { abortCutover } from '../../operations/cutover/cutover.ts';
+import { formatBytes } from '../../base/format.ts';
+import { assemble } from '../../pipeline/open/assemble.ts';
+import { runtimeError } from '../../pipeline/errors.ts';
+import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Source } from '../../api/source.ts';
-import { noMetrics } from '../../observe/no-metrics.ts';
+import { noMetrics } from '../../base/no-metrics.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FenceKind } from '../../api/source.ts';
-import { parseDuration, parseSize } from '../../config/units.ts';
-import { abortCutover, cutover } from '../../cutover/cutover.ts';
-import type { CutoverReport, VerifyMode } from '../../cutover/options.ts';
-import { printVerify } from '../../verify/print.ts';
+import { parseDuration, parseSize } from '../../base/units.ts';
+import { abortCutover, cutover } from '../../operations/cutover/cutover.ts';
+import type { CutoverReport, VerifyMode } from '../../operations/cutover/options.ts';
+import { printVerify } from '../../operations/verify/print.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 import { openLocked } from '../open-locked.ts';

@@ -1,7 +1,7 @@
 import { access, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { runtimeError } from '../../runtime/errors.ts';
+import { runtimeError } from '../../pipeline/errors.ts';
 import type { Cli } from '../cli.ts';
 import { firstPipeline } from '../init/first-pipeline.ts';
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { printPlan } from '../../plan/print.ts';
-import { publishedTables } from '../../plan/publication.ts';
-import { cannotStay, printCannotStay } from '../../runtime/ddl/survivors.ts';
-import { planSinks } from '../../runtime/planning.ts';
+import { printPlan } from '../../pipeline/plan/print.ts';
+import { publishedTables } from '../../pipeline/plan/publication.ts';
+import { cannotStay, printCannotStay } from '../../pipeline/ddl/survivors.ts';
+import { planSinks } from '../../pipeline/open/planning.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 

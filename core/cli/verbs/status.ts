@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { SlotStatus, Source } from '../../api/source.ts';
 import { printStatus } from '../../observe/print-status.ts';
-import { redact } from '../../observe/redact.ts';
+import { redact } from '../../base/redact.ts';
 import { statusReport } from '../../observe/status-report.ts';
 import { isPgsluiceError } from '../../registry/call.ts';
 import type { Cli } from '../cli.ts';

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { checkTransforms } from '../../config/check-transforms.ts';
 import { PipelineFileError } from '../../config/problem.ts';
-import { hint } from '../../config/suggest.ts';
-import { readCases } from '../../config-test/cases.ts';
-import { printResults } from '../../config-test/print.ts';
-import { type CaseResult, runCase } from '../../config-test/run-case.ts';
-import { stepsFor } from '../../config-test/steps.ts';
+import { hint } from '../../base/suggest.ts';
+import { readCases } from '../../operations/test/cases.ts';
+import { printResults } from '../../operations/test/print.ts';
+import { type CaseResult, runCase } from '../../operations/test/run-case.ts';
+import { stepsFor } from '../../operations/test/steps.ts';
 import { loadParser } from '../../expr/parse.ts';
-import type { PlanStep } from '../../plan/planner.ts';
+import type { PlanStep } from '../../pipeline/plan/planner.ts';
 import type { Cli } from '../cli.ts';
 
 /** `pgsluice test FILE`: the cases of the file and of the one beside it. Exit 1 on a failing case, 2 on a wrong file. */

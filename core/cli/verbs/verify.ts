@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { printVerify } from '../../verify/print.ts';
-import type { CompareOptions } from '../../verify/compare.ts';
-import { VerifyProgress } from '../../verify/progress.ts';
-import { mostRepaired } from '../../verify/repair.ts';
-import { planKnown, verifyPipeline } from '../../verify/verify-pipeline.ts';
+import { printVerify } from '../../operations/verify/print.ts';
+import type { CompareOptions } from '../../operations/verify/compare.ts';
+import { VerifyProgress } from '../../operations/verify/progress.ts';
+import { mostRepaired } from '../../operations/verify/repair.ts';
+import { planKnown, verifyPipeline } from '../../operations/verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
 import { openLocked } from '../open-locked.ts';
 

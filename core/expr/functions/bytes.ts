@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import { dataError, unsupportedForm } from '../errors.ts';
 import { type Entry, type Refusal, strict, strictWith } from '../table.ts';
 import { decodeEscape } from '../values/text.ts';

@@ -1,4 +1,4 @@
-import type { SqlType } from '../../api/expr.ts';
+import type { SqlType } from '../expr.ts';
 import { dataError, outOfRange, unsupportedForm } from '../errors.ts';
 import { elementInfo, nameOf, type TypeName, types } from '../types.ts';
 import { ArrayValue } from '../values/array.ts';

@@ -1,4 +1,4 @@
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import { dataError, divisionByZero, unsupportedForm } from '../errors.ts';
 import { type Entry, type Evaluate, type Refusal, strict, strictBuild, strictWith } from '../table.ts';
 import type { TypeName } from '../types.ts';

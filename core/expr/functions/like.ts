@@ -1,4 +1,4 @@
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import { dataError } from '../errors.ts';
 import { type Entry, type Evaluate, type Refusal, strict, strictWith } from '../table.ts';
 import { charsOf, lowerAscii } from '../values/text.ts';

@@ -1,4 +1,4 @@
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import { type Call, type Entry, type Evaluate, collateFirst, special } from '../table.ts';
 import { nameOf } from '../types.ts';
 import { ArrayValue, listOf } from '../values/array.ts';

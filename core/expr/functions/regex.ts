@@ -1,4 +1,4 @@
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import { type Entry, type Evaluate, type Refusal, strictWith } from '../table.ts';
 import { type Translated, translate } from './regex-translate.ts';
 

@@ -1,4 +1,4 @@
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import { unsupportedForm } from '../errors.ts';
 import { type Entry, type Refusal, strictWith } from '../table.ts';
 import { type Decimal, encodeDecimal, fromInt, round } from '../values/decimal.ts';

@@ -1,4 +1,4 @@
-import type { Expr } from '../../api/expr.ts';
+import type { Expr } from '../expr.ts';
 import type { Refusal } from '../table.ts';
 import * as dt from '../values/datetime.ts';
 import { dayOfWeek, dayOfYear, isoWeek } from './date-fields.ts';

@@ -1,4 +1,4 @@
-import type { Oid } from '../../api/relation.ts';
+import type { Oid } from '../../postgres/relation.ts';
 import { invalidText, outOfRange, unsupportedForm } from '../errors.ts';
 import { elementInfo, type TypeName, typeInfo } from '../types.ts';
 import { type ArrayValue, encodeArray, equalArrays, parseArray } from './array.ts';

@@ -1,4 +1,4 @@
-import { errorFactory } from '../../api/error.ts';
+import { errorFactory } from '../../base/error.ts';
 
 /** PGS608x: the HTTP server of a run. */
 export const httpErrors = {

@@ -1,4 +1,4 @@
-import type { RunView } from '../run-view.ts';
+import type { RunView } from '../../pipeline/progress/run-view.ts';
 
 /** Why a run is not ready, for `/readyz`. `code` is stable. */
 export interface Reason {

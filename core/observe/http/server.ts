@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { momentColumns } from '../history.ts';
+import { momentColumns } from '../../pipeline/progress/history.ts';
 import type { PromMetrics } from '../metrics.ts';
-import type { RunView } from '../run-view.ts';
-import { statusRecord } from '../status-record.ts';
+import type { RunView } from '../../pipeline/progress/run-view.ts';
+import { statusRecord } from '../../pipeline/progress/status-record.ts';
 import { type Address, isLocalName, isLoopback, readAddress } from './address.ts';
 import { type Asset, loadAssets } from './assets.ts';
 import { httpError } from './errors.ts';

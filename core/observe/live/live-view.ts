@@ -1,8 +1,8 @@
-import type { LogFields, Logger, LogLevel } from '../../api/context.ts';
-import { redact } from '../redact.ts';
-import type { RunView } from '../run-view.ts';
+import type { LogFields, Logger, LogLevel } from '../../base/logger.ts';
+import { redact } from '../../base/redact.ts';
+import type { RunView } from '../../pipeline/progress/run-view.ts';
 import { renderLive } from './render.ts';
-import { printable, textWidth } from './text.ts';
+import { printable, textWidth } from '../../base/terminal-text.ts';
 
 interface Terminal extends NodeJS.WritableStream {
   readonly columns?: number;

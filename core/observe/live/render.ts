@@ -1,7 +1,7 @@
-import { copyFigures } from '../copy-figures.ts';
-import { deadLetterWords, formatBytes, formatSeconds } from '../format.ts';
-import type { RunPhase, RunView, SinkView, TableView } from '../run-view.ts';
-import { clipText, fitName, printable, textWidth } from './text.ts';
+import { copyFigures } from '../../pipeline/progress/copy-figures.ts';
+import { deadLetterWords, formatBytes, formatSeconds } from '../../base/format.ts';
+import type { RunPhase, RunView, SinkView, TableView } from '../../pipeline/progress/run-view.ts';
+import { clipText, fitName, printable, textWidth } from '../../base/terminal-text.ts';
 
 export interface Screen {
   readonly columns: number;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ErrorWhere, PgsluiceError } from '../../../core/api/error.ts';
+import { type ErrorWhere, PgsluiceError } from '../../../core/base/error.ts';
 import { type ClientFailure, failed } from '../errors.ts';
 
 /**

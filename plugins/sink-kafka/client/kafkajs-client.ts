@@ -5,7 +5,7 @@ import kafkajs, {
   type Transaction,
 } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../../core/api/context.ts';
+import type { Logger } from '../../../core/base/logger.ts';
 import { kafkaError } from '../errors.ts';
 import { kafkajsCompression } from './compression.ts';
 import { oauthBearer } from './kafkajs-oauth.ts';

@@ -1,4 +1,4 @@
-import type { Relation } from '../../../core/api/relation.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import { jsonString } from './json.ts';
 import type { Moment } from './moment.ts';
 

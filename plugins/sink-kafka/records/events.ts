@@ -1,6 +1,7 @@
-import { type DeleteChange, type RowChange, UNCHANGED, type UpdateChange } from '../../../core/api/change.ts';
-import { formatLsn } from '../../../core/api/lsn.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import type { DeleteChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
+import { UNCHANGED } from '../../../core/postgres/tuple.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
 import type { Place } from './envelope.ts';
 import type { RelationFormat } from './format.ts';

@@ -1,4 +1,5 @@
-import type { OldImage, PartialTuple, Tuple } from '../../../core/api/change.ts';
+import type { OldImage } from '../../../core/api/change.ts';
+import type { PartialTuple, Tuple } from '../../../core/postgres/tuple.ts';
 import type { Op, Place, Wrap } from './envelope.ts';
 import { jsonString } from './json.ts';
 import type { RowEncoder } from './row.ts';

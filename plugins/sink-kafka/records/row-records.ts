@@ -1,5 +1,5 @@
 import type { RowChange } from '../../../core/api/change.ts';
-import type { WireRow } from '../../../core/api/wire-row.ts';
+import type { WireRow } from '../../../core/postgres/wire-row.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { RelationFormat } from './format.ts';
 import type { Moment } from './moment.ts';

@@ -1,5 +1,6 @@
-import { type OldImage, type PartialTuple, type Tuple, UNCHANGED } from '../../../core/api/change.ts';
-import { type Column, type Relation, relationName } from '../../../core/api/relation.ts';
+import type { OldImage } from '../../../core/api/change.ts';
+import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
+import { type Column, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { jsonString } from './json.ts';
 import { RowBytes } from './row-bytes.ts';

@@ -1,4 +1,4 @@
-import { type Relation, relationName } from '../../../core/api/relation.ts';
+import { type Relation, relationName } from '../../../core/postgres/relation.ts';
 import { jsonString } from './json.ts';
 
 /**

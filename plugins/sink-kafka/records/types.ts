@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Column } from '../../../core/api/relation.ts';
+import type { Column } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { arrayEncoder } from './array.ts';
 import {

@@ -1,11 +1,11 @@
 import type { MessageChange, StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { DeadLetters } from '../../../core/api/dead-letter.ts';
-import { PgsluiceError } from '../../../core/api/error.ts';
-import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
-import type { Relation } from '../../../core/api/relation.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
+import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import type { SchemaSteps } from '../../../core/api/schema-change.ts';
-import { stateSchema } from '../../postgres-common/state-schema.ts';
+import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { executeStep } from '../ddl/execute.ts';
 import { ddlFailure } from '../ddl/failure.ts';
 import { applyApart } from '../dead-letter/apart.ts';

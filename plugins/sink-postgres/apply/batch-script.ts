@@ -1,5 +1,5 @@
 import type { Change, InsertChange, RowChange, TruncateChange } from '../../../core/api/change.ts';
-import type { Relation } from '../../../core/api/relation.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import { emitInserts, emitNet, rowsOf } from './emit-net.ts';
 import { emitOne, emitOrdered } from './emit-ordered.ts';
 import { isInteger } from './key-order.ts';

@@ -1,4 +1,4 @@
-import type { CommitLsn } from '../../../core/api/lsn.ts';
+import type { CommitLsn } from '../../../core/postgres/lsn.ts';
 
 /**
  * Which commits of ours survive a crash of the target. With synchronous_commit off a commit is durable when the target

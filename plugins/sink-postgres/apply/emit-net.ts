@@ -1,4 +1,5 @@
-import { type Cell, type InsertChange, UNCHANGED } from '../../../core/api/change.ts';
+import type { InsertChange } from '../../../core/api/change.ts';
+import { type Cell, UNCHANGED } from '../../../core/postgres/tuple.ts';
 import { type ArrayOf, withArrays } from './encode.ts';
 import { inKeyOrder } from './key-order.ts';
 import { type NetChange, Remove, Write } from './net-change.ts';

@@ -1,12 +1,6 @@
-import {
-  type Cell,
-  type DeleteChange,
-  type InsertChange,
-  type RowChange,
-  UNCHANGED,
-  type UpdateChange,
-} from '../../../core/api/change.ts';
-import { formatLsn } from '../../../core/api/lsn.ts';
+import type { DeleteChange, InsertChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
+import { type Cell, UNCHANGED } from '../../../core/postgres/tuple.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { applyError } from './errors.ts';
 import { emitInserts, rowsOf, setWiseFrom } from './emit-net.ts';
 import type { Script } from './script.ts';

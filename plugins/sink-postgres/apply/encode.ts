@@ -1,5 +1,5 @@
-import { type Cell } from '../../../core/api/change.ts';
-import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
+import type { Cell } from '../../../core/postgres/tuple.ts';
+import { WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { Row } from './row.ts';
 import type { Steps } from './steps.ts';

@@ -1,4 +1,4 @@
-import { type ErrorTable, errorFactory } from '../../../core/api/error.ts';
+import { type ErrorTable, errorFactory } from '../../../core/base/error.ts';
 
 /** PGS31xx: the Postgres sink's change plane. */
 export const applyErrors = {

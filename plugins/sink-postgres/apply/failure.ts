@@ -1,8 +1,8 @@
 import type { PluginContext } from '../../../core/api/context.ts';
-import type { ErrorWhere } from '../../../core/api/error.ts';
-import { PgsluiceError } from '../../../core/api/error.ts';
-import { formatLsn } from '../../../core/api/lsn.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import type { ErrorWhere } from '../../../core/base/error.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { applyError, type applyErrors } from './errors.ts';
 import { ExchangeError } from './exchange.ts';
 import type { Script } from './script.ts';

@@ -1,4 +1,5 @@
-import { type PartialTuple, type RowChange, type Tuple, UNCHANGED } from '../../../core/api/change.ts';
+import type { RowChange } from '../../../core/api/change.ts';
+import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
 import { cellOf, cellsOf, integerOf, isWhole, type Row } from './row.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { type Cell, type PartialTuple, UNCHANGED, type Unchanged } from '../../../core/api/change.ts';
-import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
+import { type Cell, type PartialTuple, UNCHANGED, type Unchanged } from '../../../core/postgres/tuple.ts';
+import { WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
 
 /** A row to write: as it came, or as the transforms made it. */
 export type Row = WireRow | PartialTuple;

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PluginContext } from '../../../core/api/context.ts';
-import { type ConnectionOptions, connect, disconnect } from '../../postgres-common/connect.ts';
-import { quoteLiteral } from '../../postgres-common/quote.ts';
-import { advisoryKey, ensureStateSchema, stateSchema } from '../../postgres-common/state-schema.ts';
+import { type ConnectionOptions, connect, disconnect } from '../../../core/postgres/connect.ts';
+import { quoteLiteral } from '../../../core/postgres/quote.ts';
+import { advisoryKey, ensureStateSchema, stateSchema } from '../../../core/postgres/state-schema.ts';
 import { applyError } from './errors.ts';
 import { Prepared } from './script.ts';
 

@@ -1,4 +1,4 @@
-import type { Relation } from '../../../core/api/relation.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 
 /** How the stream's rows are found and written in one target table; texts of all statements for it. */

@@ -1,9 +1,9 @@
 import type { StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
-import { type CommitLsn, formatLsn, parseLsn } from '../../../core/api/lsn.ts';
+import { type CommitLsn, formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { Receipt, StreamSink } from '../../../core/api/sink.ts';
-import { type ConnectionOptions, connect, disconnect } from '../../postgres-common/connect.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import { type ConnectionOptions, connect, disconnect } from '../../../core/postgres/connect.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { Applier } from './applier.ts';
 import { Durability } from './durability.ts';
 import { applyError } from './errors.ts';

@@ -1,5 +1,5 @@
 import type { Change } from '../../../core/api/change.ts';
-import type { Relation } from '../../../core/api/relation.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 
 /** Position of the first change that carries DDL; -1: none does. */
 export function nextSchema(changes: readonly Change[]): number {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { Relation } from '../../../core/api/relation.ts';
-import { relationName } from '../../../core/api/relation.ts';
-import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
+import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { applyError } from './errors.ts';
 
 /** A column of the target table that the stream fills. */

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { CheckReport, Finding } from '../../../core/api/check.ts';
-import { PgsluiceError } from '../../../core/api/error.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import type { BulkOptions } from '../options.ts';
 import { refuseOccupied } from '../schema/empty.ts';
 import { verifyTargets, withRows } from '../schema/verify-target.ts';

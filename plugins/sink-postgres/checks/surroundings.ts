@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Finding, Surroundings } from '../../../core/api/check.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import type { BulkOptions } from '../options.ts';
 
 /** The target, as far as the source's schema needs it to be like the source. */

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Column } from '../../../core/api/relation.ts';
-import { readColumns } from '../../postgres-common/columns.ts';
+import type { Column } from '../../../core/postgres/relation.ts';
+import { readColumns } from '../../../core/postgres/columns.ts';
 
 /** Columns of tables by name, in the order asked; null where there is no such table. */
 export async function describeTables(

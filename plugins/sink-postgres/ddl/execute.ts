@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { Column } from '../../../core/api/relation.ts';
+import type { Column } from '../../../core/postgres/relation.ts';
 import type { PartitionOf, SchemaStep, TableName } from '../../../core/api/schema-change.ts';
-import { qualified, quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 
 export interface ExecuteOptions {
   /** What DROP does with objects that depend on what goes. */

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import type { ErrorWhere, PgsluiceError } from '../../../core/api/error.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import type { ErrorWhere, PgsluiceError } from '../../../core/base/error.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { applyError } from '../apply/errors.ts';
 
 /** What may pass is tried again; a statement that the target refuses stops the pipeline (PGS3114). */

@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../../../core/api/error.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
 
 /** Without a SQLSTATE: row missing, value not sent, no key to find the row by, several rows hit. */
 const ofTheChange: ReadonlySet<string> = new Set(['PGS3101', 'PGS3106', 'PGS3107', 'PGS3111']);

@@ -1,7 +1,7 @@
 import pg from 'pg';
-import { PgsluiceError } from '../../../core/api/error.ts';
-import { failpoint } from '../../../core/api/failpoint.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { bulkError } from '../errors.ts';
 import { type Semaphore, settle } from '../semaphore.ts';
 import type { Sessions } from '../sessions.ts';

@@ -1,11 +1,11 @@
 import type pg from 'pg';
-import { failpoint } from '../../../core/api/failpoint.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { bulkError } from '../errors.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { descendantsOf, readTree } from '../schema/tree.ts';
 import { settle } from '../semaphore.ts';
 import { type TableState, readTables } from '../state.ts';

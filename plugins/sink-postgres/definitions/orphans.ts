@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 
 /** A foreign key as far as finding rows that break it needs it. */
 export interface Reference {

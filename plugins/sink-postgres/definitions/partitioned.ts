@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { failpoint } from '../../../core/api/failpoint.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
 import { type Builder, type Definition, addConstraint, openDefinitions, runAll, step } from './build.ts';
 import type { DefinitionStatus } from './save.ts';
 

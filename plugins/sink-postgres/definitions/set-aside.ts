@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
-import { failpoint } from '../../../core/api/failpoint.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
 import { type TreeNode, descendantsOf, readTree } from '../schema/tree.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, setTablePhase } from '../state.ts';

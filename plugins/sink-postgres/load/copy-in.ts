@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
-import { destroy } from '../../postgres-common/connect.ts';
+import { destroy } from '../../../core/postgres/connect.ts';
 import { FrameWalker } from './frames.ts';
 
 /** What pg's Client calls of a query object (pg/lib/client.js); only what a simple-protocol COPY FROM needs. */

@@ -1,4 +1,4 @@
-import type { Tuple } from '../../../core/api/change.ts';
+import type { Tuple } from '../../../core/postgres/tuple.ts';
 
 /** What stands for itself in COPY's text format except these (manual: COPY, "Text Format"). */
 const special = /[\\\n\r\t]/;

@@ -1,11 +1,11 @@
 import type pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
-import { failpoint } from '../../../core/api/failpoint.ts';
-import type { Oid } from '../../../core/api/relation.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
+import type { Oid } from '../../../core/postgres/relation.ts';
 import type { LargeObjectSink } from '../../../core/api/sink.ts';
 import type { LargeObject } from '../../../core/api/snapshot.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
-import { quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
 import type { BulkOptions } from '../options.ts';
 import { missingRoles } from '../schema/roles.ts';

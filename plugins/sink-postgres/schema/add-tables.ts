@@ -1,7 +1,7 @@
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
 import { addTables, readTables } from '../state.ts';
 import { alterTables } from './alter.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import type { AlterMore } from './alter.ts';
 import type { ColumnChanges } from './column-changes.ts';
 import { dropReporting } from './drop-reporting.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
-import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 
 interface Named {
   readonly schema: string;

@@ -1,9 +1,9 @@
 import pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
-import { failpoint } from '../../../core/api/failpoint.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { relationName } from '../../../core/api/relation.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';

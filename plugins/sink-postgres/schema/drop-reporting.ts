@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
+import type { Logger } from '../../../core/base/logger.ts';
 import { bulkError } from '../errors.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
+import type { Logger } from '../../../core/base/logger.ts';
 import type { SchemaDump, SchemaObject } from '../../../core/api/snapshot.ts';
 import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';

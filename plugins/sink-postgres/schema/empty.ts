@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { bulkError } from '../errors.ts';
 
 /**

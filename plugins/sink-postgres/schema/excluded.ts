@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';

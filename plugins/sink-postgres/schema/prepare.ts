@@ -1,7 +1,7 @@
 import type { PluginContext } from '../../../core/api/context.ts';
-import { failpoint } from '../../../core/api/failpoint.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { setAside } from '../definitions/set-aside.ts';
 import { bulkError } from '../errors.ts';

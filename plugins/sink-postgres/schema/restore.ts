@@ -1,7 +1,7 @@
 import pg from 'pg';
-import type { Logger } from '../../../core/api/context.ts';
-import { failpoint } from '../../../core/api/failpoint.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, writePhase } from '../state.ts';

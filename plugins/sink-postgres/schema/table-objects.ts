@@ -1,5 +1,5 @@
 import type { SchemaObject } from '../../../core/api/snapshot.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 
 /** Types whose header reads `table name`, or the table's name alone. */
 const ofTable: ReadonlySet<string> = new Set([

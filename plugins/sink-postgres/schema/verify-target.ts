@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { TablePlan } from '../../../core/api/plan.ts';
-import { type Column, type Oid, relationName } from '../../../core/api/relation.ts';
-import { readColumns } from '../../postgres-common/columns.ts';
+import { type Column, type Oid, relationName } from '../../../core/postgres/relation.ts';
+import { readColumns } from '../../../core/postgres/columns.ts';
 import { bulkError } from '../errors.ts';
 import { resolveTables } from './tree.ts';
 

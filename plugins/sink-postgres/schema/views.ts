@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { failpoint } from '../../../core/api/failpoint.ts';
-import { relationName } from '../../../core/api/relation.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import { failpoint } from '../../../core/base/failpoint.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
 

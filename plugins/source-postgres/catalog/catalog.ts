@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { parseLsn } from '../../../core/api/lsn.ts';
-import type { Relation } from '../../../core/api/relation.ts';
+import { parseLsn } from '../../../core/postgres/lsn.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import type { SourceCatalog, SourceIdentity, SourceTable } from '../../../core/api/source.ts';
-import { readColumns } from '../../postgres-common/columns.ts';
+import { readColumns } from '../../../core/postgres/columns.ts';
 import { sourceError } from '../errors.ts';
 import { chooseTables } from './choose.ts';
 import { identityOf, primaryKeyOf, readKeys } from './identity.ts';

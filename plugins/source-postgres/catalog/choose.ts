@@ -1,5 +1,5 @@
 import { compilePattern } from '../../../core/api/pattern.ts';
-import { type Oid, relationName } from '../../../core/api/relation.ts';
+import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { sourceError } from '../errors.ts';
 import { nearest } from './nearest.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Identity, Oid } from '../../../core/api/relation.ts';
-import type { TableColumns } from '../../postgres-common/columns.ts';
+import type { Identity, Oid } from '../../../core/postgres/relation.ts';
+import type { TableColumns } from '../../../core/postgres/columns.ts';
 
 /** What the indexes of a table say on keys; columns by attribute number. */
 export interface TableKeys {

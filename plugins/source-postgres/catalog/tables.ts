@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Oid } from '../../../core/api/relation.ts';
+import type { Oid } from '../../../core/postgres/relation.ts';
 
 /** A table of the source as the catalog has it, before choosing. */
 export interface CatalogTable {

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { CheckReport } from '../../../core/api/check.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { type CheckInput, value } from './check.ts';
 
 /** Replication, CREATE on the database and ownership of the tables (a publication needs both), SELECT on them. */

@@ -1,4 +1,4 @@
-import { quoteLiteral } from '../../postgres-common/quote.ts';
+import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { type CheckInput, value } from './check.ts';
 
 /** One for the pipeline, and one for the moment of a snapshot taken again. */

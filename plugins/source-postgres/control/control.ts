@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { parseLsn } from '../../../core/api/lsn.ts';
+import { parseLsn } from '../../../core/postgres/lsn.ts';
 import type { SequenceState } from '../../../core/api/snapshot.ts';
 import type {
   Dependent,
@@ -10,7 +10,7 @@ import type {
   TablePresence,
   WriteFence,
 } from '../../../core/api/source.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { readDependents } from '../ddl/dependents.ts';
 import { removeDdl } from '../ddl/install.ts';
 import { readPublished } from '../ddl/published.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Json } from '../../../core/api/checkpoint.ts';
 import type { FenceKind, WriteFence } from '../../../core/api/source.ts';
-import { qualified, quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { type Grant, grantSql, readGrants, revokeSql } from './grants.ts';
 

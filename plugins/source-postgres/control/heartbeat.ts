@@ -1,4 +1,4 @@
-import type { Logger } from '../../../core/api/context.ts';
+import type { Logger } from '../../../core/base/logger.ts';
 import type { SourceControl } from '../../../core/api/source.ts';
 
 /** Content of a heartbeat's logical message. */

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { SequenceState } from '../../../core/api/snapshot.ts';
-import { qualified } from '../../postgres-common/quote.ts';
+import { qualified } from '../../../core/postgres/quote.ts';
 
 const list = `
   SELECT n.nspname, c.relname, tn.nspname, tc.relname, a.attname

@@ -1,5 +1,5 @@
 import type { TablesOption } from '../../../core/api/schemas.ts';
-import { quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 
 /** What the objects on the source are made for. */
 export interface DdlObjects {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { TablesOption } from '../../../core/api/schemas.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
-import { quoteIdent, quoteLiteral } from '../../postgres-common/quote.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { sourceError } from '../errors.ts';
 import type { SourceAccess } from '../session.ts';
 import { installSql, objectNames } from './install-sql.ts';

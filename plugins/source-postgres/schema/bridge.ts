@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { connectionError } from '../../postgres-common/errors.ts';
-import { type TakenSocket, takeSocket } from '../../postgres-common/socket.ts';
+import { connectionError } from '../../../core/postgres/errors.ts';
+import { type TakenSocket, takeSocket } from '../../../core/postgres/socket.ts';
 
 const readyForQuery = 0x5a;
 const query = 0x51;

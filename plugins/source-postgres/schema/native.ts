@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ConnectionOptions } from '../../postgres-common/connect.ts';
-import { readTarget } from '../../postgres-common/target.ts';
+import type { ConnectionOptions } from '../../../core/postgres/connect.ts';
+import { readTarget } from '../../../core/postgres/target.ts';
 import { sourceError } from '../errors.ts';
 
 const run = promisify(execFile);

@@ -1,5 +1,5 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { destroy } from '../../postgres-common/connect.ts';
+import { destroy } from '../../../core/postgres/connect.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, open } from '../session.ts';
 import { BackendBridge } from './bridge.ts';

@@ -1,5 +1,5 @@
-import type { Relation } from '../../../core/api/relation.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import type { CopyChunk } from '../../../core/api/snapshot.ts';
 
 export interface TableSize {

@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import type { ErrorWhere } from '../../../core/api/error.ts';
-import { conceal } from '../../postgres-common/pg-error.ts';
-import { connectionError } from '../../postgres-common/errors.ts';
-import { destroy } from '../../postgres-common/connect.ts';
-import { BulkSocket, type ReadBlock } from '../../postgres-common/bulk-socket.ts';
-import { type TakenSocket, queryMessage, serverError, takeSocket } from '../../postgres-common/socket.ts';
+import type { ErrorWhere } from '../../../core/base/error.ts';
+import { conceal } from '../../../core/postgres/pg-error.ts';
+import { connectionError } from '../../../core/postgres/errors.ts';
+import { destroy } from '../../../core/postgres/connect.ts';
+import { BulkSocket, type ReadBlock } from '../../../core/postgres/bulk-socket.ts';
+import { type TakenSocket, queryMessage, serverError, takeSocket } from '../../../core/postgres/socket.ts';
 import { sourceError } from '../errors.ts';
 import { guardAnswers } from './copy-sql.ts';
 import { FrameWalker } from './frames.ts';

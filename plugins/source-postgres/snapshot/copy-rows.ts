@@ -1,4 +1,4 @@
-import type { Cell, Tuple } from '../../../core/api/change.ts';
+import type { Cell, Tuple } from '../../../core/postgres/tuple.ts';
 import { PayloadStripper } from './frames.ts';
 
 const newline = 0x0a;

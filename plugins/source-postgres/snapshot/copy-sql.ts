@@ -1,8 +1,8 @@
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
-import type { Column } from '../../../core/api/relation.ts';
+import type { Column } from '../../../core/postgres/relation.ts';
 import type { CopyChunk } from '../../../core/api/snapshot.ts';
-import { qualified, quoteIdent } from '../../postgres-common/quote.ts';
-import { typesSql } from '../../postgres-common/types-sql.ts';
+import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
+import { typesSql } from '../../../core/postgres/types-sql.ts';
 
 /**
  * The COPY of one chunk. ONLY: children by inheritance are tables of their own. A page range is a TID range scan (14 and

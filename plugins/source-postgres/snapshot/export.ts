@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { parseLsn } from '../../../core/api/lsn.ts';
+import { parseLsn } from '../../../core/postgres/lsn.ts';
 
 export interface ExportedSnapshot {
   /** Importable until the client's transaction ends. */

@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import { PgsluiceError } from '../../../core/api/error.ts';
-import type { Oid } from '../../../core/api/relation.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
+import type { Oid } from '../../../core/postgres/relation.ts';
 import type { LargeObject } from '../../../core/api/snapshot.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { sourceError } from '../errors.ts';
 
 /** Objects asked for at once, bytes of each that come with it, and bytes of each further piece. */

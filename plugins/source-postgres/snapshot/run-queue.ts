@@ -1,4 +1,4 @@
-import type { BulkSocket, ReadBlock } from '../../postgres-common/bulk-socket.ts';
+import type { BulkSocket, ReadBlock } from '../../../core/postgres/bulk-socket.ts';
 
 /** Bytes of one block, or a buffer of their own where the block is null. */
 interface Run {

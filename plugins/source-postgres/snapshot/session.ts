@@ -1,11 +1,11 @@
 import type pg from 'pg';
-import type { ErrorWhere } from '../../../core/api/error.ts';
-import type { HandoffLsn, SnapshotLsn } from '../../../core/api/lsn.ts';
+import type { ErrorWhere } from '../../../core/base/error.ts';
+import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
-import { type Oid, type Relation, relationName } from '../../../core/api/relation.ts';
+import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import type { CopyChunk, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
-import { type LockWatch, watchLocks } from '../../postgres-common/lock-watch.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import { type LockWatch, watchLocks } from '../../../core/postgres/lock-watch.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { sourceError } from '../errors.ts';
 import { lockWatchOf, type SourceAccess } from '../session.ts';
 import { type TableSize, cutChunks } from './chunks.ts';

@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import { PgsluiceError } from '../../../core/api/error.ts';
-import { destroy, disconnect } from '../../postgres-common/connect.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
-import { quoteLiteral } from '../../postgres-common/quote.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
+import { destroy, disconnect } from '../../../core/postgres/connect.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, openBulk } from '../session.ts';
 

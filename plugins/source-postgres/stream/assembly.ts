@@ -1,5 +1,5 @@
 import type { Change, StreamBatch, TransactionInfo } from '../../../core/api/change.ts';
-import type { CommitLsn, IdleLsn } from '../../../core/api/lsn.ts';
+import type { CommitLsn, IdleLsn } from '../../../core/postgres/lsn.ts';
 import type { StreamItem } from '../../../core/api/source.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { passed } from './liveness.ts';

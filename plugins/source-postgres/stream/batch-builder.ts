@@ -1,5 +1,5 @@
 import type { Change, StreamBatch } from '../../../core/api/change.ts';
-import type { CommitLsn } from '../../../core/api/lsn.ts';
+import type { CommitLsn } from '../../../core/postgres/lsn.ts';
 
 /**
  * Gathers decoded changes and cuts batches: all transactions that are complete, or a piece of one that alone is larger

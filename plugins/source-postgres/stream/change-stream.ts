@@ -1,11 +1,12 @@
 import type { Change, TransactionInfo } from '../../../core/api/change.ts';
-import type { Logger, Metrics } from '../../../core/api/context.ts';
-import { type CommitLsn, formatLsn, type IdleLsn } from '../../../core/api/lsn.ts';
-import type { Relation } from '../../../core/api/relation.ts';
+import type { Metrics } from '../../../core/base/metrics.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { type CommitLsn, formatLsn, type IdleLsn } from '../../../core/postgres/lsn.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import type { ChangeStream, StreamItem } from '../../../core/api/source.ts';
-import type { PgsluiceError } from '../../../core/api/error.ts';
-import { connectionError } from '../../postgres-common/errors.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import type { PgsluiceError } from '../../../core/base/error.ts';
+import { connectionError } from '../../../core/postgres/errors.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { Assembly } from './assembly.ts';
 import { malformed } from './body-reader.ts';
 import { type DecodeTarget, Decoder, type StreamedTarget } from './decoder.ts';

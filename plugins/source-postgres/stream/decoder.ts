@@ -1,9 +1,10 @@
-import type { Change, OldImage, TransactionInfo, Tuple } from '../../../core/api/change.ts';
-import { PgsluiceError } from '../../../core/api/error.ts';
-import type { CommitLsn } from '../../../core/api/lsn.ts';
-import { formatLsn } from '../../../core/api/lsn.ts';
-import type { Relation } from '../../../core/api/relation.ts';
-import { relationName } from '../../../core/api/relation.ts';
+import type { Change, OldImage, TransactionInfo } from '../../../core/api/change.ts';
+import type { Tuple } from '../../../core/postgres/tuple.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
+import type { CommitLsn } from '../../../core/postgres/lsn.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { WireInsert, WireUpdate } from '../../../core/api/wire-change.ts';
 import { BodyReader, EPOCH_2000, malformed } from './body-reader.ts';
 import { streamError } from './errors.ts';

@@ -1,4 +1,4 @@
-import { errorFactory } from '../../../core/api/error.ts';
+import { errorFactory } from '../../../core/base/error.ts';
 
 /** PGS2150 to PGS2199: the change stream of the PostgreSQL source. */
 export const streamErrors = {

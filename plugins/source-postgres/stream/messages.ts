@@ -1,4 +1,4 @@
-import type { Oid } from '../../../core/api/relation.ts';
+import type { Oid } from '../../../core/postgres/relation.ts';
 import { type BodyReader, malformed } from './body-reader.ts';
 import type { ReplicaIdentity, WireColumn, WireRelation } from './wire.ts';
 

@@ -1,8 +1,9 @@
-import type { Logger, Metrics } from '../../../core/api/context.ts';
-import { formatLsn } from '../../../core/api/lsn.ts';
-import type { Relation } from '../../../core/api/relation.ts';
+import type { Metrics } from '../../../core/base/metrics.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
 import type { ChangeStream, StreamStart } from '../../../core/api/source.ts';
-import { type ConnectionOptions, connect, destroy } from '../../postgres-common/connect.ts';
+import { type ConnectionOptions, connect, destroy } from '../../../core/postgres/connect.ts';
 import { PgoutputStream } from './change-stream.ts';
 import { statusEvery } from './liveness.ts';
 import { preflight, type ServerFacts } from './preflight.ts';

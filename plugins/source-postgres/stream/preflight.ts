@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
+import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { SourceIdentity, StreamStart } from '../../../core/api/source.ts';
-import { quoteLiteral } from '../../postgres-common/quote.ts';
+import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { streamError } from './errors.ts';
 
 export interface SlotQuestion {

@@ -1,4 +1,4 @@
-import type { Column, Identity, Relation, RelationKind } from '../../../core/api/relation.ts';
+import type { Column, Identity, Relation, RelationKind } from '../../../core/postgres/relation.ts';
 import type { WireRelation } from './wire.ts';
 
 /** What the catalog adds to one column of a Relation message. */

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import type { ErrorWhere, PgsluiceError } from '../../../core/api/error.ts';
-import { fromPg } from '../../postgres-common/pg-error.ts';
+import type { ErrorWhere, PgsluiceError } from '../../../core/base/error.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { type StreamErrorCode, streamError } from './errors.ts';
 
 /** An ErrorResponse or NoticeResponse body as pg's error (manual: "Error and Notice Message Fields"). */

@@ -1,5 +1,5 @@
-import { formatLsn } from '../../../core/api/lsn.ts';
-import { quoteIdent } from '../../postgres-common/quote.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { streamError } from './errors.ts';
 
 export interface StartCommand {

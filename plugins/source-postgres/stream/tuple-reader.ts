@@ -1,6 +1,6 @@
 import { constants, isUtf8 } from 'node:buffer';
 import type { RowPlace } from '../../../core/api/wire-change.ts';
-import { WireKind, WireRow } from '../../../core/api/wire-row.ts';
+import { WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
 import { malformed } from './body-reader.ts';
 import { streamError } from './errors.ts';
 import { type Region, XLOG_HEADER } from './framer.ts';

@@ -1,4 +1,4 @@
-import type { Oid } from '../../../core/api/relation.ts';
+import type { Oid } from '../../../core/postgres/relation.ts';
 
 /** A column as a Relation message tells it. Generated and unpublished columns are not in it. */
 export interface WireColumn {

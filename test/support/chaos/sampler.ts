@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { formatLsn, parseLsn } from '../../../core/api/lsn.ts';
+import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { Writers } from './writers.ts';
 
 export interface SampledState {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { parseLsn } from '../../../core/api/lsn.ts';
+import { parseLsn } from '../../../core/postgres/lsn.ts';
 import type { LocalServer } from '../../../core/servers/local-server.ts';
 import { CliProcess, type CliResult } from '../cli.ts';
 import { Proxy } from '../proxy.ts';

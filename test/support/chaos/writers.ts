@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { parseLsn } from '../../../core/api/lsn.ts';
+import { parseLsn } from '../../../core/postgres/lsn.ts';
 import { largeTransaction, operations } from './operations.ts';
 import type { Random } from './random.ts';
 

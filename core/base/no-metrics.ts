@@ -1,0 +1,13 @@
+import type { Metrics } from './metrics.ts';
+
+/** For verbs that serve nothing. */
+export const noMetrics: Metrics = { count: () => {}, gauge: () => {} };
+
+/** The same metrics with labels that every sample of theirs has; a sample's own labels come on top. */
+export function labelled(metrics: Metrics, labels: Readonly<Record<string, string>>): Metrics {
+  if (metrics === noMetrics) return metrics;
+  return {
+    count: (name, by, more) => metrics.count(name, by, { ...labels, ...more }),
+    gauge: (name, value, more) => metrics.gauge(name, value, { ...labels, ...more }),
+  };
+}

@@ -1,0 +1,122 @@
+import type { CheckReport, Finding } from '../../api/check.ts';
+import { type ExitCode, PgsluiceError } from '../../base/error.ts';
+import type { PipelineConfig } from '../../config/pipeline-config.ts';
+import { checkErrors } from './check-errors.ts';
+import { cannotStay, cannotStayFinding } from '../../pipeline/ddl/survivors.ts';
+import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
+import { allOf, planSinks } from '../../pipeline/open/planning.ts';
+
+/** Asks source and sinks for their findings; what keeps one of them from being asked is a finding, too. */
+export async function runChecks(
+  context: RunContext,
+  instances: Instances,
+  config: PipelineConfig,
+): Promise<readonly Finding[]> {
+  return ask({ context, instances, config }, async (subject, found, question) => {
+    try {
+      await question();
+    } catch (error) {
+      found.push(...findingsOf(error, subject));
+    }
+  });
+}
+
+export interface PreflightOptions {
+  readonly context: RunContext;
+  readonly instances: Instances;
+  readonly config: PipelineConfig;
+  /** Names of checks whose findings do not count. */
+  readonly skip: readonly string[];
+}
+
+/** Errors of one preflight that are told one by one. */
+const told = 50;
+
+/**
+ * The checks before a first start makes anything; a pipeline that is under way has passed them. Throws all errors at
+ * once; what keeps a check from being asked (an unreachable server, a wrong pattern) is thrown as it is.
+ */
+export async function preflight(options: PreflightOptions): Promise<void> {
+  const { context, skip } = options;
+  const { head } = context.state;
+  if (head !== null && head.phase !== 'starting') return;
+  const findings = await ask(options, (_subject, _found, question) => question());
+  const counted = findings.filter(({ check }) => !skip.includes(check));
+  for (const finding of counted) if (finding.level === 'warning') warn(context, finding);
+  const errors = counted.filter(({ level }) => level === 'error');
+  if (errors.length === 0) return;
+  const exits = new Set(errors.map(({ exit }) => exit ?? 3));
+  const exit = exits.size === 1 ? [...exits][0]! : 3;
+  const lines = errors.slice(0, told).map((finding) => errorOf(finding, exit));
+  if (errors.length > told) {
+    const message = `${errors.length - told} more errors were found; pgsluice check ${options.config.file} shows them`;
+    lines.push(new PgsluiceError('PGS6030', { ...checkErrors.PGS6030, exit, remedy: '' }, message));
+  }
+  throw allOf(lines);
+}
+
+type Ask = (subject: string, found: Finding[], question: () => Promise<void>) => Promise<void>;
+
+/** Source and sinks at the same time: with thousands of tables either takes a while. The source's findings come first. */
+async function ask(
+  { context, instances, config }: Omit<PreflightOptions, 'skip'>,
+  asked: Ask,
+): Promise<readonly Finding[]> {
+  const { source, stop } = context;
+  const ofSource: Finding[] = [];
+  const ofSinks: Finding[] = [];
+  const both = await Promise.allSettled([
+    asked('source', ofSource, async () => {
+      await source.check(reportTo(ofSource), stop);
+      if (config.ddl === 'follow') await source.checkDdl?.(reportTo(ofSource), stop);
+    }),
+    asked('plan', ofSinks, async () => {
+      const copies = config.snapshot.mode !== 'never';
+      const catalog = await source.catalog(stop);
+      const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', stop);
+      const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
+      for (const sink of planning.sinks) {
+        await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop, copies));
+        if (!fresh) continue;
+        if (sink.sink.checkSurroundings !== undefined && source.surroundings !== undefined) {
+          await asked(`sink ${sink.name}`, ofSinks, async () =>
+            sink.sink.checkSurroundings!(await source.surroundings!(stop), reportTo(ofSinks), stop),
+          );
+        }
+        await asked(`sink ${sink.name}`, ofSinks, async () => {
+          for (const lost of await cannotStay(source, sink, catalog)) ofSinks.push(cannotStayFinding(sink, lost));
+        });
+      }
+    }),
+  ]);
+  for (const one of both) if (one.status === 'rejected') throw one.reason;
+  return [...ofSource, ...ofSinks];
+}
+
+function reportTo(findings: Finding[]): CheckReport {
+  return { add: (finding) => void findings.push(finding) };
+}
+
+function findingsOf(error: unknown, subject: string): Finding[] {
+  if (!(error instanceof PgsluiceError)) throw error;
+  const all = error.cause instanceof AggregateError ? (error.cause.errors as PgsluiceError[]) : [error];
+  return all.map(({ code, message, remedy, where }) => {
+    return { check: code.toLowerCase(), level: 'error', subject: where.table ?? subject, message, remedy, code };
+  });
+}
+
+function warn({ log }: RunContext, { check, subject, message, remedy }: Finding): void {
+  const advice = remedy === null ? '' : ` – ${remedy}`;
+  log.log('warn', 'preflight-warning', `${message}${advice}`, { check, subject });
+}
+
+function errorOf(finding: Finding, exit: ExitCode): PgsluiceError {
+  const { check, subject, message, code, remedy } = finding;
+  const isTable = subject.includes('.');
+  const where = isTable ? { table: subject } : { connection: subject.replace(/^sink /, '') };
+  const spec = { ...checkErrors.PGS6030, exit };
+  return new PgsluiceError(code ?? 'PGS6030', spec, `check ${check}: ${message}`, {
+    where,
+    ...(remedy === null ? {} : { remedy }),
+  });
+}

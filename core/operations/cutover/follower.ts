@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import { encodeControl } from '../../pipeline/control/control-message.ts';
+import { runStream, type StreamRunOptions } from '../../pipeline/stream/run-stream.ts';
+import { verifyError } from '../verify/errors.ts';
+import type { ChangeCount } from '../verify/count-changes.ts';
+import { type Followed, streamOptions } from '../verify/stream-options.ts';
+
+/** A barrier may get lost with a connection that broke while it was settled: then another one is written. */
+const again = 5000;
+
+/**
+ * Follows the stream in this process, beside what the cut-over does: everything is connected and planned before the writers
+ * stop, and what is left to do then is to wait for a barrier. The caller holds the pipeline's lock.
+ */
+export class Follower {
+  readonly #context: RunContext;
+  readonly #count: ChangeCount;
+  readonly #running: Promise<void>;
+  readonly #end = new AbortController();
+  readonly #waiting = new Map<string, () => void>();
+
+  private constructor(
+    context: RunContext,
+    { options, count }: { readonly options: Omit<StreamRunOptions, 'until'>; readonly count: ChangeCount },
+  ) {
+    this.#context = context;
+    this.#count = count;
+    this.#running = this.#run(options);
+    // Whoever waits for a barrier or for the end meets it.
+    this.#running.catch(() => {});
+  }
+
+  static async start(of: Followed): Promise<Follower> {
+    return new Follower(of.context, await streamOptions(of));
+  }
+
+  /** Changes of replicated tables that came so far. */
+  get changes(): number {
+    return this.#count.seen;
+  }
+
+  /** Resolves when every sink is durable up to what was committed on the source when this was called. */
+  async barrier(): Promise<void> {
+    const { source, pipeline, stop } = this.#context;
+    for (;;) {
+      stop.throwIfAborted();
+      const id = randomUUID();
+      const reached = new Promise<'reached'>((resolve) => this.#waiting.set(id, () => resolve('reached')));
+      await source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }));
+      const timer = timeout(again);
+      const ended = this.#running.then(() => 'ended' as const);
+      const first = await Promise.race([reached, ended, timer.elapsed]);
+      timer.clear();
+      this.#waiting.delete(id);
+      if (first === 'reached') return;
+      if (first === 'ended') {
+        stop.throwIfAborted();
+        throw verifyError('PGS7003', 'the stream in this process ended');
+      }
+    }
+  }
+
+  /** Ends after the transaction in hand, with everything durable. Throws what the stream met. */
+  async end(): Promise<void> {
+    this.#end.abort();
+    await this.#running;
+  }
+
+  async #run(given: Omit<StreamRunOptions, 'until'>): Promise<void> {
+    const context = { ...this.#context, stop: AbortSignal.any([this.#context.stop, this.#end.signal]) };
+    const options = { ...given, until: null, onBarrier: (id: string) => this.#waiting.get(id)?.() };
+    // A barrier that somebody wrote to end a run that was gone is no end of ours.
+    while (!context.stop.aborted) if ((await runStream(context, options)) !== 'barrier') return;
+  }
+}
+
+function timeout(ms: number): { readonly elapsed: Promise<'late'>; readonly clear: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), ms)));
+  return { elapsed, clear: () => clearTimeout(timer) };
+}

@@ -1,0 +1,104 @@
+import { parse, stringify } from 'yaml';
+import type { TablePlan } from '../../api/plan.ts';
+import { relationName } from '../../postgres/relation.ts';
+import { verifyError } from '../verify/errors.ts';
+
+/** Keys of a Postgres plugin that say where the database is; they change sides. */
+const connectionKeys = ['url', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding'] as const;
+const longestName = 41;
+
+interface Parts {
+  readonly pipeline: string;
+  readonly source: Readonly<Record<string, unknown>>;
+  readonly sinks: readonly Readonly<Record<string, unknown>>[];
+}
+
+/**
+ * The pipeline that replicates target to source, as a file: sides changed, names turned round, no copy. Values of the
+ * original stay as they are written there, `${…}` too. Pure. Throws PGS7009 with every table that cannot be turned round.
+ */
+export function wayBackFile(original: string, plans: readonly TablePlan[], sink: string): string {
+  const { pipeline, source, sinks } = parse(original) as Parts;
+  const forward = sinks.find((each) => (each['name'] ?? each['plugin']) === sink);
+  if (source['plugin'] !== 'postgres' || forward?.['plugin'] !== 'postgres') {
+    throw verifyError('PGS7009', 'only from a Postgres sink to a Postgres source is there a way back');
+  }
+  const turned = plans.map(turnRound);
+  const problems = turned.flatMap(({ problem }) => (problem === null ? [] : [problem]));
+  if (problems.length > 0) throw verifyError('PGS7009', problems.join('; '));
+  const file = {
+    pipeline: backName(pipeline),
+    source: {
+      plugin: 'postgres',
+      ...connectionOf(forward),
+      tables: { include: plans.map((plan) => relationName(plan.output)) },
+      snapshot: { mode: 'never' },
+    },
+    transforms: turned.flatMap(({ transforms }) => transforms),
+    sinks: [{ plugin: 'postgres', ...connectionOf(source), schema: 'existing' }],
+  };
+  const { transforms, ...rest } = file;
+  const notes = turned.flatMap(({ notes: of }) => of).map((note) => `# - ${note}\n`);
+  const head = `# The way back of pipeline ${pipeline}: written by its cut-over, before the target took writes.\n# Run it to keep the old source up to date; cut it over to switch back.\n`;
+  const remarks = notes.length === 0 ? '' : `# What it cannot carry back:\n${notes.join('')}`;
+  return `${head}${remarks}${stringify(transforms.length === 0 ? rest : file, { lineWidth: 0 })}`;
+}
+
+/** Names of pipelines are bounded; two that are cut at the same place would be the same. */
+export function backName(pipeline: string): string {
+  return `${pipeline.slice(0, longestName - '_back'.length)}_back`;
+}
+
+function connectionOf(of: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(connectionKeys.filter((key) => of[key] !== undefined).map((key) => [key, of[key]]));
+}
+
+interface Turned {
+  readonly transforms: readonly object[];
+  readonly notes: readonly string[];
+  readonly problem: string | null;
+}
+
+function turnRound(plan: TablePlan): Turned {
+  const { source, output, projection } = plan;
+  const name = relationName(source);
+  const no = (why: string): Turned => ({ transforms: [], notes: [], problem: `${name}: ${why}` });
+  if (plan.tail !== null) return no(`it goes through code (${plan.tail.because})`);
+  const drop: string[] = [];
+  const columns: Record<string, string> = {};
+  const back = new Set<string>();
+  for (const column of projection.columns) {
+    if (column.from === null || back.has(column.from)) drop.push(column.name);
+    else {
+      back.add(column.from);
+      if (column.from !== column.name) columns[column.name] = column.from;
+    }
+  }
+  const key = source.primaryKey.length > 0 ? source.primaryKey : keyOf(plan);
+  const lost = key.map((at) => source.columns[at]!.name).filter((column) => !back.has(column));
+  if (lost.length > 0) return no(`its key ${lost.join(', ')} is not in the target as it was`);
+  const from = relationName(output);
+  const transforms: object[] = [];
+  if (drop.length > 0) transforms.push({ plugin: 'columns', tables: from, drop });
+  if (from !== name || Object.keys(columns).length > 0) {
+    const names = Object.keys(columns).length > 0 ? { columns } : {};
+    transforms.push({ plugin: 'rename', tables: from, ...(from === name ? {} : { to: name }), ...names });
+  }
+  return { transforms, notes: notesOf(plan, back), problem: null };
+}
+
+function keyOf({ source }: TablePlan): readonly number[] {
+  return source.identity.kind === 'key' ? source.identity.positions : [];
+}
+
+function notesOf(plan: TablePlan, back: ReadonlySet<string>): string[] {
+  const name = relationName(plan.source);
+  const notes: string[] = [];
+  if (plan.projection.where !== null) notes.push(`${name}: rows that the filter left out stay as they are.`);
+  const kept = plan.source.columns.filter((column) => column.generated === 'never' && !back.has(column.name));
+  if (kept.length > 0) {
+    const names = kept.map((column) => column.name).join(', ');
+    notes.push(`${name}: ${names} keep their old values; new rows get the column's default.`);
+  }
+  return notes;
+}

@@ -1,0 +1,91 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import type { Finding } from '../../api/check.ts';
+import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
+import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
+import { snapshotPhase } from '../../pipeline/snapshot/phase.ts';
+import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import { verifyError } from '../verify/errors.ts';
+import { wayBackFile } from './way-back-file.ts';
+
+export interface WayBackOptions {
+  /** The pipeline that is cut over. */
+  readonly pipeline: OpenPipeline;
+  readonly planning: Planning;
+  /** Where the file of the way back goes. */
+  readonly file: string;
+  readonly open: (file: string) => Promise<OpenPipeline>;
+}
+
+/** Writes the file, for which nothing has to exist on either side. Throws where there is no way back. */
+export async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promise<void> {
+  const sink = options.planning.sinks.find((each) => each.plugin === 'postgres');
+  if (sink === undefined) throw verifyError('PGS7009', 'the pipeline has no Postgres sink to come back from');
+  const original = await readFile(options.pipeline.config.file, 'utf8');
+  await writeFile(options.file, wayBackFile(original, sink.plans, sink.name));
+}
+
+/**
+ * Slot and publication on the target, from which everything that is written there can be carried back. Planned and
+ * published early; the slot is made when the last change from the source is in the target, so that none of those goes back.
+ */
+export class WayBack implements AsyncDisposable {
+  readonly #pipeline: OpenPipeline;
+  readonly #catalog: SourceCatalog;
+  readonly #planning: Planning;
+
+  private constructor(pipeline: OpenPipeline, catalog: SourceCatalog, planning: Planning) {
+    this.#pipeline = pipeline;
+    this.#catalog = catalog;
+    this.#planning = planning;
+  }
+
+  static async prepare(options: WayBackOptions): Promise<WayBack> {
+    await writeWayBack(options);
+    const pipeline = await options.open(options.file);
+    try {
+      const { context, instances } = pipeline;
+      const catalog = await context.source.catalog(context.stop);
+      const planning = await planSinks(instances.sinks, catalog, true, context.stop);
+      await refuseUnready(pipeline);
+      const back = new WayBack(pipeline, catalog, planning);
+      // What an earlier try left would hold changes that came from the source.
+      await back.remove();
+      return back;
+    } catch (error) {
+      await pipeline[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get name(): string {
+    return this.#pipeline.config.pipeline;
+  }
+
+  /** Everything from the source is durable in the target, and nobody else writes there yet. */
+  async make(): Promise<void> {
+    const { config, instances } = this.#pipeline;
+    const context = { ...this.#pipeline.context, state: await PipelineState.load(instances.store) };
+    await snapshotPhase(context, { config, instances, catalog: this.#catalog, planning: this.#planning });
+  }
+
+  async remove(): Promise<void> {
+    const { context, instances } = this.#pipeline;
+    await context.source.control.cleanup();
+    await instances.store.remove();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pipeline[Symbol.asyncDispose]();
+  }
+}
+
+/** What a run of the way back would be refused for is told now, and not when the writers have stopped. */
+async function refuseUnready({ context }: OpenPipeline): Promise<void> {
+  const errors: string[] = [];
+  const add = ({ level, message, remedy }: Finding) => {
+    if (level === 'error') errors.push(remedy === null ? message : `${message}: ${remedy}`);
+  };
+  await context.source.check({ add }, context.stop);
+  if (errors.length > 0) throw verifyError('PGS7009', `the target is not ready to be a source: ${errors.join(' · ')}`);
+}

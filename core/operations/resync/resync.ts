@@ -1,0 +1,37 @@
+import { failpoint } from '../../base/failpoint.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import { pendingTables, refuseUnchosen } from '../../pipeline/state/known-tables.ts';
+import { planSinks } from '../../pipeline/open/planning.ts';
+import { dropSide } from './side-copy.ts';
+import { copyWithRetries, type PhaseInput, publish } from '../../pipeline/snapshot/phase.ts';
+
+/**
+ * Copies the tables that were asked for again, or were added, before the stream goes on (I5). They are in the publication
+ * before the snapshot is taken, so every later change of theirs is in the stream; what the snapshot holds of it is skipped by
+ * the position that the copy is exact at. The decoder reads the catalog as it was: what a table changed before it was
+ * published is in the snapshot only.
+ */
+export async function copyPending(context: RunContext, given: Omit<PhaseInput, 'planning'>): Promise<void> {
+  const { state, log } = context;
+  const pending = pendingTables(state);
+  if (pending.size === 0) return;
+  refuseUnchosen(state, given.catalog);
+  // What an earlier run copied of them beside its stream has no stream any more.
+  await dropSide(context);
+  // By the catalog of today: what is copied is what there is, whatever shapes the stream still goes through.
+  const input = { ...given, planning: await planSinks(given.instances.sinks, given.catalog, true, context.stop) };
+  await publish(context, input);
+  failpoint('resync-published');
+  log.log('info', 'resync-started', `copying ${[...pending].join(', ')}`, { tables: pending.size });
+  const chosen = (table: { readonly schema: string; readonly name: string }) => pending.has(relationName(table));
+  const sinks = input.planning.sinks.map((sink) => ({
+    ...sink,
+    plans: sink.plans.filter((plan) => chosen(plan.source)),
+  }));
+  const catalog = { ...input.catalog, tables: input.catalog.tables.filter((table) => chosen(table.relation)) };
+  await copyWithRetries(context, { ...input, catalog, planning: { ...input.planning, sinks } });
+  failpoint('resync-copied');
+  await state.put('resync', null);
+  log.log('info', 'resync-finished', 'the tables are copied; the stream goes on', { tables: pending.size });
+}

@@ -1,0 +1,183 @@
+import { formatLsn, type HandoffLsn, parseLsn } from '../../postgres/lsn.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
+import type { PipelineConfig } from '../../config/pipeline-config.ts';
+import type { Head, PipelineState } from '../../pipeline/state/pipeline-state.ts';
+import { runtimeError } from '../../pipeline/errors.ts';
+import { fileKey, fingerprint } from '../../pipeline/open/fingerprint.ts';
+import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
+import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
+import { readCatalog, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
+import { Shapes } from '../../pipeline/ddl/shapes.ts';
+import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
+import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
+import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
+import { copyPending } from '../resync/resync.ts';
+import { checkPublication } from '../../pipeline/open/same-publication.ts';
+import { canCopyBeside, copyAnew, dropSide, SideCopy } from '../resync/side-copy.ts';
+import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
+import type { FollowEnd } from '../../pipeline/stream/follow.ts';
+import { findPositions } from '../../pipeline/stream/positions.ts';
+import { runStream } from '../../pipeline/stream/run-stream.ts';
+
+export interface RunOptions {
+  readonly config: PipelineConfig;
+  readonly instances: Instances;
+  /** `--stop-at`: an LSN, `now`, or null. */
+  readonly stopAt: string | null;
+}
+
+/** `copied`: `initial_only` is through; `reload`: it was asked to begin anew; the others as in {@link FollowEnd}. */
+export type RunEnd = FollowEnd | 'copied' | 'reload';
+
+/**
+ * The main job, from whatever phase the checkpoint says: objects on the source, snapshot, stream. The caller holds the
+ * checkpoint's lock. Every phase ends in a durable state before the next begins.
+ */
+export async function runPipeline(context: RunContext, options: RunOptions): Promise<RunEnd> {
+  const { state } = context;
+  const { config } = options;
+  const catalog = await readCatalog(context);
+  checkIdentity(state.head, catalog.identity);
+  checkFile(state, config);
+  await checkPublication(context);
+  if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
+  if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
+  if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cut-over of this pipeline has been decided');
+  if (state.head?.phase === 'starting') await startOver(context);
+  const streaming = config.snapshot.mode !== 'initial_only';
+  const known = knownTables(state, catalog, context.log);
+  if (state.head?.phase !== 'stream') {
+    const planning = await planSinks(options.instances.sinks, known, streaming, context.stop);
+    const input = { config, instances: options.instances, catalog, planning };
+    if (state.head?.phase === 'snapshot') await snapshotPhase(context, input);
+    else await firstStart(context, input);
+  }
+  if (!streaming) return 'copied';
+  return streamPhase(context, options, known);
+}
+
+function copiedBefore(context: RunContext): RunEnd {
+  context.log.log('info', 'copied-before', 'this copy was completed by an earlier run; nothing is done');
+  return 'copied';
+}
+
+/** Follows until told otherwise; each round is one set of tables: those that were copied beside it join for the next. */
+async function streamPhase(context: RunContext, options: RunOptions, known: SourceCatalog): Promise<RunEnd> {
+  const { state, view, source } = context;
+  const { config, instances } = options;
+  const { identity, handoff } = state.head!;
+  if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of a slot');
+  if ((await source.control.slot()) === null)
+    throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
+  const input = { config, instances, catalog: known };
+  // Up to a position that was asked for all tables count: none is still on its way then.
+  const beside = options.stopAt === null && canCopyBeside(source, input);
+  if (pendingTables(state).size === 0) await dropSide(context);
+  else if (!beside) await copyPending(context, input);
+  view.enter('catch-up');
+  const until = await stopPosition(context, options.stopAt);
+  for (;;) {
+    await using copy = pendingTables(state).size > 0 ? await SideCopy.start(context, input) : null;
+    const shapes = await shapesUnderWay(context, known);
+    const pending = pendingTables(state);
+    const tables = shapes.tables.filter(({ relation }) => !pending.has(relationName(relation)));
+    const planning = await planSinks(instances.sinks, { ...shapes, tables }, true, context.stop);
+    const end = await followRound(context, options, { planning, until, copy, identity, handoff });
+    if (end !== 'join') return end;
+    const { bySink } = await findPositions(planning.sinks, state, handoff, context.stop);
+    await copy!.join([...bySink.values()].reduce((most: bigint, at) => (at > most ? at : most), 0n));
+  }
+}
+
+interface Round {
+  readonly planning: Planning;
+  readonly until: bigint | null;
+  readonly copy: SideCopy | null;
+  readonly identity: SourceIdentity;
+  readonly handoff: HandoffLsn;
+}
+
+/** `join`: the stream has ended after the transaction in hand, for the tables that were copied beside it. */
+async function followRound(context: RunContext, options: RunOptions, round: Round): Promise<RunEnd | 'join'> {
+  const { state, view } = context;
+  const { planning, copy } = round;
+  const follow = options.config.ddl === 'follow';
+  if (follow) await tellDdl(context);
+  const shapes = await Shapes.open(context, planning, follow);
+  await using watch = new TableWatch({ context, sinks: planning.sinks, book: shapes.book, follow, every: 3000 });
+  const pauseFor = new AbortController();
+  const failed = new AbortController();
+  copy?.ready.then(
+    () => pauseFor.abort(),
+    (error: unknown) => failed.abort(final(error)),
+  );
+  let reload = false;
+  const end = await runStream(
+    { ...context, stop: AbortSignal.any([context.stop, pauseFor.signal]) },
+    {
+      sinks: planning.sinks,
+      mapperAt: (sink, position) => shapes.mapper(sink, position),
+      ...(follow ? { beforeBatch: (batch) => shapes.see(batch) } : {}),
+      fatal: AbortSignal.any([watch.fatal, failed.signal]),
+      identity: round.identity,
+      handoff: round.handoff,
+      until: round.until,
+      onReload: async (tables) => {
+        const sinks = options.instances.sinks.map(({ name }) => name);
+        if (tables.length > 0) await requestCopy(state, tables, sinks, copyAnew);
+        reload = true;
+      },
+    },
+  );
+  if (end === 'stopped' && pauseFor.signal.aborted && !context.stop.aborted) return 'join';
+  view.enter('stopping');
+  if (end === 'ended') await watch.look(true);
+  return end === 'barrier' && reload ? 'reload' : end;
+}
+
+/** It was tried again where it failed; the stream beside it is not to be. */
+function final(error: unknown): unknown {
+  if (!(error instanceof PgsluiceError) || error.retry === 'never') return error;
+  const { code, message, where, remedy, exit } = error;
+  return new PgsluiceError(code, { title: '', cause: '', remedy, exit, retry: 'never' }, message, {
+    where,
+    cause: error,
+  });
+}
+
+async function stopPosition(context: RunContext, stopAt: string | null): Promise<bigint | null> {
+  if (stopAt === null) return null;
+  const until = stopAt === 'now' ? await context.source.control.position() : readStop(stopAt);
+  context.log.log('info', 'stop-position', `will stop at ${formatLsn(until)}`, { lsn: formatLsn(until) });
+  return until;
+}
+
+function readStop(text: string): bigint {
+  try {
+    return parseLsn(text);
+  } catch (cause) {
+    throw runtimeError('PGS6005', `--stop-at ${JSON.stringify(text)} is not an LSN`, { cause });
+  }
+}
+
+/**
+ * What is in the target was made by the transforms of the first start, and the publication filters by them: rows that a
+ * wider filter would keep were never sent. So a changed chain is refused, not applied from here on.
+ */
+export function checkFile(state: PipelineState, config: PipelineConfig): void {
+  const then = state.get(fileKey);
+  if (state.head === null || state.head.phase === 'starting' || then === null || then === fingerprint(config)) return;
+  throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
+}
+
+/** Throws PGS6001 for another database than the one that the pipeline was started on. */
+export function checkIdentity(head: Head | null, now: SourceIdentity): void {
+  if (head === null) return;
+  const then = head.identity;
+  const differs = (['systemId', 'timeline', 'database'] as const).filter((key) => then[key] !== now[key]);
+  if (differs.length === 0) return;
+  const words = differs.map((key) => `${key} ${then[key]} then, ${now[key]} now`).join('; ');
+  throw runtimeError('PGS6001', `the state of this pipeline belongs to another source: ${words}`);
+}

@@ -1,0 +1,109 @@
+import { PgsluiceError } from '../../base/error.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import {
+  describeChange,
+  type FileChange,
+  fileChanges,
+  fileFacts,
+  readFacts,
+  tellChanges,
+  writeFacts,
+} from '../../pipeline/open/file-changes.ts';
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import { knownNames, requestCopy } from '../../pipeline/state/known-tables.ts';
+import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
+import { planSinks } from '../../pipeline/open/planning.ts';
+import { checkIdentity } from './run.ts';
+
+/** What a changed file would need of a pipeline that is under way. */
+export interface FileVerdict {
+  readonly changes: readonly FileChange[];
+  /** Tables that the file chooses now, and that are to be copied. */
+  readonly added: readonly string[];
+  /** Why the file cannot be taken up, a line each; empty: it can. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Judges a changed file against the pipeline as it is: `next` is opened from the file without the lock, `state` is what the
+ * run has. Reads only.
+ */
+export async function judgeFile(
+  next: OpenPipeline,
+  { state }: RunContext,
+  before: OpenPipeline['config'],
+): Promise<FileVerdict> {
+  const changes = fileChanges(fileFacts(before), fileFacts(next.config));
+  const refused = changes.filter(({ effect }) => effect === 'refused').map(describeChange);
+  if (refused.length > 0) return { changes, added: [], refused };
+  try {
+    const catalog = await next.context.source.catalog(next.context.stop);
+    checkIdentity(state.head, catalog.identity);
+    const { added, gone } = tableChanges(knownNames(state), catalog);
+    if (gone.length > 0)
+      refused.push(`the file no longer chooses ${gone.join(', ')}: what is copied of it would stay as it is`);
+    await planSinks(next.instances.sinks, catalog, true, next.context.stop);
+    return { changes, added: chosenAnew(changes) ? added : [], refused };
+  } catch (error) {
+    if (!(error instanceof PgsluiceError)) throw error;
+    return { changes, added: [], refused: [`${error.code} ${error.message}`] };
+  }
+}
+
+/** Whether the file chooses tables otherwise; a table that was only made on the source is not asked for by that. */
+function chosenAnew(changes: readonly FileChange[]): boolean {
+  return changes.some(({ effect }) => effect === 'tables');
+}
+
+function tableChanges(known: ReadonlySet<string> | null, catalog: SourceCatalog) {
+  const added = catalog.tables
+    .map(({ relation }) => relationName(relation))
+    .filter((name) => known?.has(name) === false);
+  return { added, gone: catalog.excluded.map(relationName).filter((name) => known?.has(name) === true) };
+}
+
+/**
+ * At the start of a run: tells what the file says otherwise than at the last one, and asks for copies of the tables that were
+ * added to it. What cannot be taken up ends the run where it is met, with its own error.
+ */
+export async function takeUpFile({ config, instances, context }: OpenPipeline): Promise<void> {
+  const { state, log } = context;
+  const facts = fileFacts(config);
+  const before = readFacts(state);
+  const under = state.head?.phase === 'stream';
+  if (before !== null && under) {
+    const changes = fileChanges(before, facts);
+    tellChanges(log, changes);
+    // Told already; the run refuses it with its own error, and the facts of the file that it had stay.
+    if (changes.some(({ effect }) => effect === 'refused')) return;
+    if (chosenAnew(changes)) await addTables({ config, instances, context });
+  }
+  if (JSON.stringify(before) !== JSON.stringify(facts)) await writeFacts(state, facts);
+}
+
+/** A verb that copied the tables that were added to the file has taken it up, too. */
+export async function noteFile({ config, context: { state } }: OpenPipeline): Promise<void> {
+  const before = readFacts(state);
+  const facts = fileFacts(config);
+  if (before !== null && fileChanges(before, facts).every(({ effect }) => effect !== 'refused'))
+    await writeFacts(state, facts);
+}
+
+async function addTables({
+  instances,
+  context,
+}: Pick<OpenPipeline, 'config' | 'instances' | 'context'>): Promise<void> {
+  const { state, log, source, stop } = context;
+  const catalog = await source.catalog(stop);
+  const { added, gone } = tableChanges(knownNames(state), catalog);
+  // What is wrong with them is said before anything is noted.
+  if (added.length === 0 || gone.length > 0) return;
+  await planSinks(instances.sinks, catalog, true, stop);
+  log.log('info', 'tables-added', `the file chooses ${added.join(', ')}, too: to be copied`, { tables: added.length });
+  await requestCopy(
+    state,
+    added,
+    instances.sinks.map(({ name }) => name),
+  );
+}

@@ -1,0 +1,93 @@
+import { errorFactory, PgsluiceError } from '../../base/error.ts';
+
+/** PGS70xx: verify and cutover. */
+export const verifyErrors = {
+  PGS7001: {
+    title: 'Source and target differ',
+    cause: 'Rows are missing, extra or different in the target.',
+    remedy: 'See the differing tables and rows; copy a table anew with `pgsluice resync FILE TABLE…`.',
+    exit: 4,
+    retry: 'never',
+  },
+  PGS7002: {
+    title: 'Nothing to compare with',
+    cause: 'None of the sinks is a database whose rows can be read back.',
+    remedy: 'Verify needs a Postgres sink; for Kafka compare a consumer of yours.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS7003: {
+    title: 'The run did not answer',
+    cause: 'A run in another process was asked to stand still at a position, and did not report that it does.',
+    remedy: 'Look at `pgsluice status`: verify again when the lag is small.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7004: {
+    title: 'The pipeline does not follow yet',
+    cause: 'The tables are not all copied and finished, or the lag is too large.',
+    remedy:
+      'Wait until `pgsluice status` says that the pipeline follows (`pgsluice run` takes it there); then try again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7005: {
+    title: 'The source is still being written',
+    cause: 'Changes of the replicated tables kept coming after the writers were to stop.',
+    remedy: 'Stop the writers (or use --fence), then run cutover again; the pipeline is intact and can be run on.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7006: {
+    title: 'Repair needs the pipeline for itself',
+    cause:
+      'A run in another process applies changes; rows that are copied again under it could be older than what it applied.',
+    remedy: 'Stop the run (Ctrl-C), run `pgsluice verify FILE --repair`, then `pgsluice run FILE` again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7007: {
+    title: 'Cannot be repaired row by row',
+    cause:
+      'Too many rows differ, the sink has no way to replace rows, or its role may not keep triggers and foreign keys out of it.',
+    remedy: 'Copy the table anew: `pgsluice resync FILE TABLE…`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7008: {
+    title: 'Not a table of this pipeline',
+    cause: 'The name is not among the tables that the pipeline file chooses, or the table was never copied.',
+    remedy: 'Names are schema.table on the source, as `pgsluice plan FILE` shows them.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS7009: {
+    title: 'The way back is not possible',
+    cause: 'The transforms cannot be turned round for a table, so the old source could not be kept up to date.',
+    remedy: 'See the tables and columns named; cut over without --way-back.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS7010: {
+    title: 'The write fence could not be put up or taken down',
+    cause:
+      'The role of the source may not alter the database, revoke privileges or end sessions, or a writer did not end in time.',
+    remedy: 'See the SQLSTATE; use a role that may, another --fence, or stop the writers by your own means.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7011: {
+    title: 'The run ended during a resync',
+    cause: 'A run in another process was asked to copy tables, and ended before they were copied.',
+    remedy: 'See its log; the next `pgsluice run FILE` goes on with the copy.',
+    exit: 1,
+    retry: 'never',
+  },
+} as const;
+
+export const verifyError = errorFactory(verifyErrors);
+
+/** Whether a run elsewhere could not stand still long enough; the next try may find it less busy. */
+export function isHoldLost(error: unknown): boolean {
+  return error instanceof PgsluiceError && error.code === 'PGS7003';
+}

@@ -1,0 +1,68 @@
+import { relationName } from '../../postgres/relation.ts';
+import type { Followed } from './stream-options.ts';
+import { knownTables } from '../../pipeline/state/known-tables.ts';
+import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
+import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
+import type { CompareOptions } from './compare.ts';
+import { verifyError } from './errors.ts';
+import type { VerifyProgress } from './progress.ts';
+import { lookAgain } from './look-again.ts';
+import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
+
+export interface VerifyPipelineOptions {
+  readonly pipeline: Followed;
+  /** This process holds the pipeline's lock: no run is under way elsewhere. */
+  readonly locked: boolean;
+  readonly compare?: Partial<CompareOptions>;
+  readonly only?: readonly string[] | null;
+  readonly workers?: number;
+  /** Milliseconds that a run elsewhere may take to come close to the source. */
+  readonly patience?: number;
+  readonly repair?: boolean;
+  /** Of a verification that goes on with an interrupted one; left out: every table is compared now. */
+  readonly progress?: VerifyProgress | null;
+}
+
+/** Plans the tables that the pipeline has, as a run would. */
+export async function planKnown({ context, instances }: Followed): Promise<Planning> {
+  const catalog = await context.source.catalog(context.stop);
+  const known = knownTables(context.state, catalog, context.log);
+  return planSinks(instances.sinks, known, true, context.stop);
+}
+
+/** Verification with a run under way elsewhere, with none, or after the cut-over. */
+export async function verifyPipeline(options: VerifyPipelineOptions, planning: Planning): Promise<VerifyReport> {
+  const { context } = options.pipeline;
+  const more = {
+    compare: { ...compareDefaults, ...options.compare },
+    log: context.log,
+    signal: context.stop,
+    only: options.only ?? null,
+    workers: options.workers ?? 4,
+    repair: options.repair ?? false,
+    progress: null,
+  };
+  if (more.repair) refuseRepair(options);
+  const look = (only: readonly string[] | null, progress: VerifyProgress | null = null) =>
+    verifyAll(context.source, planning.sinks, () => alignFor(options), { ...more, only, progress });
+  const report = await look(more.only, options.progress);
+  return more.repair ? report : lookAgain(report, fetching(planning), (only) => look(only));
+}
+
+function fetching({ sinks }: Planning): ReadonlySet<string> {
+  const plans = sinks.flatMap((sink) => sink.plans).filter((plan) => plan.refetch === true);
+  return new Set(plans.map((plan) => relationName(plan.source)));
+}
+
+function alignFor({ pipeline, locked, patience }: VerifyPipelineOptions): Promise<Aligned> {
+  const { context, instances } = pipeline;
+  if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
+  if (locked) return alignHere(pipeline);
+  return alignThere(context, instances.store, patience ?? 600_000);
+}
+
+function refuseRepair({ pipeline: { context }, locked }: VerifyPipelineOptions): void {
+  if (!locked) throw verifyError('PGS7006', 'a run of this pipeline is under way in another process');
+  const phase = context.state.head?.phase;
+  if (phase !== 'stream') throw verifyError('PGS7007', 'the pipeline is cut over: which side is right is not known');
+}

@@ -1,0 +1,120 @@
+import type { Change, StreamBatch } from '../../api/change.ts';
+import type { Logger } from '../../base/logger.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import { formatLsn } from '../../postgres/lsn.ts';
+import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
+import { type Column, type Relation, relationName } from '../../postgres/relation.ts';
+import { diffShapes, type Drift, driftOf, withDrift } from '../plan/drift.ts';
+import { planError } from '../plan/errors.ts';
+import { mapFailure, type PlannedMapper, withFailure } from '../plan/mapper.ts';
+import type { Book } from './book.ts';
+
+/** Columns of tables in the target as they are now; null: no such table. */
+export type DescribeTarget = (
+  tables: readonly { readonly schema: string; readonly name: string }[],
+) => Promise<readonly (readonly Column[] | null)[]>;
+
+export interface AcceptOptions {
+  readonly mapper: PlannedMapper;
+  /** Null: the sink has no tables of its own that could be looked at, or be changed. */
+  readonly describe: DescribeTarget | null;
+  readonly book: Book;
+  readonly log: Logger;
+}
+
+/**
+ * A mapper that, where the source's shape has changed, looks whether the target was changed already: the user ran the
+ * statement that an earlier stop named. Then the new shape is noted and the stream goes on; else the error stands. Where there
+ * are no tables, as in Kafka, whoever starts again after the stop has agreed.
+ */
+export class AcceptingMapper implements ChangeMapper {
+  readonly #options: AcceptOptions;
+  /** Transaction of the last change that came out: it may go on in the next batch. */
+  #last: bigint | null = null;
+
+  constructor(options: AcceptOptions) {
+    this.#options = options;
+  }
+
+  get pace(): MapperPace | null {
+    return this.#options.mapper.pace ?? null;
+  }
+
+  async map(changes: readonly Change[], values?: StreamBatch['values']): Promise<readonly Change[]> {
+    let out: readonly Change[] | null = null;
+    let rest = changes;
+    for (;;) {
+      try {
+        const mapped = await this.#options.mapper.map(rest, values);
+        this.#last = rest.at(-1)?.tx.finalLsn ?? this.#last;
+        return out === null ? mapped : out.concat(mapped);
+      } catch (error) {
+        const failure = mapFailure(error);
+        if (failure === null) throw error;
+        out = out === null ? failure.done.slice() : out.concat(failure.done);
+        rest = rest.slice(failure.index);
+        const { change } = failure;
+        const begun = this.#last === change.tx.finalLsn || out.some((each) => isRowOf(each, change.tx.finalLsn));
+        const refused = await this.#accept(error, change, begun);
+        if (refused !== null) throw withFailure(refused, { ...failure, done: out });
+      }
+    }
+  }
+
+  /** Null: the new shape is noted; else the error that stands. `begun`: rows of the same transaction came before the change. */
+  async #accept(error: unknown, change: Change, begun: boolean): Promise<unknown> {
+    const { describe, mapper, book, log } = this.#options;
+    const drift = driftOf(error);
+    if (drift === null) return error;
+    const { source } = drift;
+    if (describe === null) {
+      if (!(error instanceof PgsluiceError) || error.code !== 'PGS4012') return error;
+      if (await book.tell(source.oid, change.lsn)) return withoutTables(error, drift);
+    } else {
+      const [now = null, old = null] = await describe([drift.is, drift.was]);
+      if (now === null || !fits(drift, now, old)) return error;
+    }
+    // What the user converted in the target did not hold these rows: they would go in unconverted.
+    if (describe !== null && begun && diffShapes(drift.was, drift.is).retyped.length > 0) {
+      const where = { where: { table: relationName(source), lsn: formatLsn(change.lsn) } };
+      throw planError('PGS4013', 'one transaction wrote rows, changed the type of a column, and wrote rows', where);
+    }
+    await book.note(source.oid, { since: change.tx.finalLsn, lsn: change.lsn }, source);
+    mapper.redefine(source.oid, source);
+    const table = relationName(source);
+    const because = describe === null ? 'its records have it from here on' : 'the target has it already';
+    log.log('info', 'shape-accepted', `${table} has a new shape on the source, and ${because}`, { table });
+    return null;
+  }
+}
+
+/** The same error, for a sink that has nothing to be altered. */
+function withoutTables({ message, where, cause }: PgsluiceError, drift: Drift): PgsluiceError {
+  const remedy = 'Records from here on have the new shape: run again when their readers are ready for it.';
+  return withDrift(planError('PGS4012', message, { where, cause, remedy }), drift);
+}
+
+function isRowOf(change: Change, finalLsn: bigint): boolean {
+  return change.tx.finalLsn === finalLsn && change.kind !== 'message';
+}
+
+/** The target has what the new output needs, of its types where those are built in, and no longer what is gone. */
+function fits(drift: Drift, now: readonly Column[], old: readonly Column[] | null): boolean {
+  const { was, is } = drift;
+  const moved = was.schema !== is.schema || was.name !== is.name;
+  if (moved && old !== null) return false;
+  const diff = diffShapes(was, is);
+  const target = new Map(now.map((column) => [column.name, column]));
+  const there = (column: Relation['columns'][number]): boolean => {
+    const found = target.get(column.name);
+    return found !== undefined && found.generated === 'never';
+  };
+  const typed = (column: Column): boolean =>
+    column.type >= 16_384 || target.get(column.name)?.typeName === column.typeName;
+  return (
+    is.columns.every(there) &&
+    diff.added.every(typed) &&
+    diff.retyped.every((pair) => typed(pair.is)) &&
+    diff.removed.every((column) => !target.has(column.name))
+  );
+}

@@ -1,0 +1,121 @@
+import type { Json } from '../../api/checkpoint.ts';
+import { formatLsn, parseLsn } from '../../postgres/lsn.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
+import type { SourceTable } from '../../api/source.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+
+/** A table's shape from the commit that brought it; null: dropped. */
+export interface BookEntry {
+  /** Start of the commit record of the transaction with the DDL; 0 for the shape at the start. */
+  readonly since: bigint;
+  /** Where in the source's WAL it was met: a transaction may change a table several times. */
+  readonly lsn: bigint;
+  readonly relation: Relation | null;
+}
+
+const prefix = 'shape:';
+/** Where DDL was met that the user was told of. */
+const told = 'told:';
+const start = { since: 0n, lsn: 0n };
+
+/**
+ * The source's tables as the targets know them, with the position from which each shape holds, in the checkpoint. The
+ * catalog of today would be the wrong one for changes from before a DDL: a restart plans with the shapes at the position
+ * where its sinks stand, and meets the DDL in its place again. An entry is durable before the change that needs it is
+ * written; a sink whose position is at or below it has not got there, so for that sink it does not hold yet.
+ */
+export class Book {
+  readonly #state: PipelineState;
+  readonly #tables = new Map<Oid, readonly BookEntry[]>();
+
+  constructor(state: PipelineState) {
+    this.#state = state;
+    for (const [key, value] of state.entries(prefix)) this.#tables.set(Number(key), read(value));
+  }
+
+  get empty(): boolean {
+    return this.#tables.size === 0;
+  }
+
+  has(oid: Oid): boolean {
+    return this.#tables.has(oid);
+  }
+
+  /** The shapes that hold for a sink at this position. */
+  at(position: bigint): readonly SourceTable[] {
+    const found: Relation[] = [];
+    for (const entries of this.#tables.values()) {
+      const relation = entries.findLast((entry) => entry.since < position || entry.since === 0n)?.relation ?? null;
+      if (relation !== null) found.push(relation);
+    }
+    return found.map(asTable);
+  }
+
+  /** The shapes after all DDL that was met. */
+  newest(): readonly SourceTable[] {
+    return [...this.#tables.values()].flatMap((entries) => entries.at(-1)?.relation ?? []).map(asTable);
+  }
+
+  /** Resolves when it is durable. What is met again, after a restart, is not new. */
+  async note(oid: Oid, at: { readonly since: bigint; readonly lsn: bigint }, relation: Relation | null): Promise<void> {
+    const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
+    const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
+    this.#tables.set(oid, entries);
+    await this.#state.put(`${prefix}${oid}`, entries.map(write));
+  }
+
+  /** Takes what is not in the book yet as it is. */
+  async add(relations: readonly Relation[]): Promise<void> {
+    const fresh = relations.filter((relation) => !this.#tables.has(relation.oid));
+    await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
+  }
+
+  /** The table is gone on both sides: whatever comes of it concerns nobody. */
+  async leave(oid: Oid): Promise<void> {
+    this.#tables.set(oid, [{ ...start, relation: null }]);
+    await this.#state.put(`${prefix}${oid}`, this.#tables.get(oid)!.map(write));
+  }
+
+  /** The table is no longer of this pipeline, at any position. */
+  async forget(oid: Oid): Promise<void> {
+    this.#tables.delete(oid);
+    await this.#state.put(`${prefix}${oid}`, null);
+  }
+
+  /** Tables that are no longer of this pipeline for a sink at this position. */
+  left(position: bigint): readonly Oid[] {
+    const there = new Set(this.at(position).map(({ relation }) => relation.oid));
+    return [...this.#tables]
+      .filter(([oid, entries]) => !there.has(oid) && entries.some((entry) => entry.relation === null))
+      .map(([oid]) => oid);
+  }
+
+  /** Notes that a run ended with word of this DDL. False: an earlier one had done so. */
+  async tell(oid: Oid, lsn: bigint): Promise<boolean> {
+    const key = `${told}${oid}`;
+    if (this.#state.get(key) === formatLsn(lsn)) return false;
+    await this.#state.put(key, formatLsn(lsn));
+    return true;
+  }
+
+  byName(name: string): Relation | null {
+    return this.newest().find(({ relation }) => relationName(relation) === name)?.relation ?? null;
+  }
+}
+
+function asTable(relation: Relation): SourceTable {
+  return { relation, bytes: 0, rows: -1, persistence: 'permanent' };
+}
+
+function write({ since, lsn, relation }: BookEntry): Json {
+  return { since: formatLsn(since), lsn: formatLsn(lsn), relation: relation as unknown as Json };
+}
+
+function read(value: Json): readonly BookEntry[] {
+  if (!Array.isArray(value)) return [];
+  return (value as readonly { since: string; lsn: string; relation: unknown }[]).map((entry) => ({
+    since: parseLsn(entry.since),
+    lsn: parseLsn(entry.lsn),
+    relation: entry.relation as Relation | null,
+  }));
+}

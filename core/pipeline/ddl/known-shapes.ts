@@ -1,0 +1,39 @@
+import { PgsluiceError } from '../../base/error.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import type { RunContext } from '../open/instances.ts';
+import { Book } from './book.ts';
+
+/** A pattern of the file matches nothing, or the file chooses nothing: tables may have gone since the start. */
+const nothingMatches: ReadonlySet<string> = new Set(['PGS2101', 'PGS2102']);
+
+/** The source's catalog; in a stream that is under way, tables that are gone by now do not keep it from going on. */
+export async function readCatalog(context: RunContext): Promise<SourceCatalog> {
+  try {
+    return await context.source.catalog(context.stop);
+  } catch (error) {
+    const { head } = context.state;
+    const underWay = head?.phase === 'stream' && !new Book(context.state).empty;
+    if (!underWay || !(error instanceof PgsluiceError) || !nothingMatches.has(error.code)) throw error;
+    return { identity: head.identity, at: 0n, tables: [], excluded: [] };
+  }
+}
+
+/**
+ * What a stream that is under way plans with: the shapes in the book, not the catalog's of today. A table that was copied
+ * anew since (after it was dropped and created again, or added) is taken from the catalog.
+ */
+export async function shapesUnderWay(context: RunContext, known: SourceCatalog): Promise<SourceCatalog> {
+  const book = new Book(context.state);
+  if (context.state.head?.phase !== 'stream' || book.empty) return known;
+  const presence = (await context.source.control.tables?.()) ?? [];
+  const there = new Map(presence.map((table) => [table.oid, table]));
+  for (const { relation } of known.tables) {
+    if (book.has(relation.oid) || there.get(relation.oid)?.published !== true) continue;
+    const namesake = book.byName(relationName(relation));
+    if (namesake !== null && there.has(namesake.oid)) continue;
+    if (namesake !== null) await book.forget(namesake.oid);
+    await book.add([relation]);
+  }
+  return { ...known, at: 0n, tables: book.newest() };
+}

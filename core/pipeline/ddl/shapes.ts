@@ -1,0 +1,111 @@
+import type { MessageChange, StreamBatch } from '../../api/change.ts';
+import type { ChangeMapper } from '../../api/plan.ts';
+import { type Relation, relationName } from '../../postgres/relation.ts';
+import { decodeDdl, type DdlMessage, relationOf } from '../plan/ddl/message.ts';
+import { createMapper } from '../plan/mapper.ts';
+import { planTable } from '../plan/plan-table.ts';
+import { planTables } from '../plan/planner.ts';
+import type { PlannedSink, RunContext } from '../open/instances.ts';
+import { allOf, type Planning } from '../open/planning.ts';
+import { AcceptingMapper } from './accepting-mapper.ts';
+import { Book } from './book.ts';
+import { leftOutKey } from './left-out.ts';
+
+/** The shapes of the source's tables along the stream, and the mappers made from them. */
+export class Shapes {
+  readonly book: Book;
+  readonly #context: RunContext;
+  readonly #planning: Planning;
+
+  readonly #follow: boolean;
+
+  private constructor(
+    context: RunContext,
+    planning: Planning,
+    more: { readonly book: Book; readonly follow: boolean },
+  ) {
+    this.#context = context;
+    this.#planning = planning;
+    this.book = more.book;
+    this.#follow = more.follow;
+  }
+
+  /** `follow`: DDL messages are carried out. */
+  static async open(context: RunContext, planning: Planning, follow: boolean): Promise<Shapes> {
+    const book = new Book(context.state);
+    const tables = [...planning.inputs.values()].flatMap((input) => input.tables);
+    await book.add(tables.map((table) => table.relation));
+    return new Shapes(context, planning, { book, follow });
+  }
+
+  /** Looks at a batch before any sink gets it: shapes that DDL brings are in the book before rows of them are written. */
+  async see(batch: StreamBatch): Promise<void> {
+    for (const change of batch.changes) {
+      if (change.kind !== 'message') continue;
+      const message = decodeDdl(change, this.#context.pipeline);
+      if (message !== null) await this.#note(message, change);
+    }
+  }
+
+  async #note(message: DdlMessage, change: MessageChange): Promise<void> {
+    const at = { since: change.tx.finalLsn, lsn: change.lsn };
+    const { log } = this.#context;
+    if (message.op === 'failed') {
+      const text = `${message.tag} on the source was not told (${message.message}); the pipeline stops where a table no longer fits`;
+      log.log('warn', 'ddl-not-told', text, { sqlstate: message.sqlstate });
+      return;
+    }
+    const shape = message.op === 'drop' ? message.before : message.after;
+    const table = relationName(shape);
+    log.log('info', 'ddl', `${message.tag} of ${table} on the source`, { table, tag: message.tag });
+    if (shape.kind === 'partitioned') return;
+    if (message.op === 'create' && !message.published) {
+      const text = `${table} has no key, or had rows before it had one: not replicated; give it a key, then: pgsluice resync FILE ${table}`;
+      log.log('warn', 'table-not-included', text, { table });
+      return;
+    }
+    if (message.op === 'create') await this.#tellMisfits(relationOf(shape), table);
+    if (message.op === 'shape' && !this.book.has(shape.oid)) return;
+    await this.book.note(shape.oid, at, message.op === 'drop' ? null : relationOf(shape));
+    await this.#context.state.put(
+      'tables',
+      this.book.newest().map(({ relation }) => relationName(relation)),
+    );
+  }
+
+  /** A new table that the file's transforms do not fit is left out, loudly. */
+  async #tellMisfits(relation: Relation, table: string): Promise<void> {
+    const { state } = this.#context;
+    for (const [sink, input] of this.#planning.inputs) {
+      const [problem] = planTable(relation, input).problems;
+      const key = leftOutKey(sink, table);
+      const code = problem?.code ?? null;
+      if (state.get(key) !== code) await state.put(key, code);
+      if (problem === undefined) continue;
+      const text = `${table} is new on the source and not replicated: ${problem.message}`;
+      this.#context.log.log('error', 'table-not-included', text, { table, sink, code: problem.code });
+    }
+  }
+
+  /** For a sink that stands at this position: its stream begins with the shapes that were there. */
+  mapper(sink: PlannedSink, position: bigint): ChangeMapper {
+    const { log } = this.#context;
+    const more = this.#follow ? { followDdl: this.#context.pipeline } : {};
+    const input = { ...this.#planning.inputs.get(sink.name)!, ...more, tables: this.book.at(position) };
+    const { plans, problems } = planTables(input);
+    // A pattern whose table is gone by now was right when the pipeline was started.
+    const serious = problems.filter((problem) => problem.code !== 'PGS4007');
+    if (serious.length > 0) throw allOf(serious);
+    const { source, stop } = this.#context;
+    // An abrupt end of the stretch is not told here; what is asked for is short.
+    const mapper = createMapper(input, plans, source.fetchRows && ((asked) => source.fetchRows!(asked, stop)));
+    for (const oid of this.book.left(position)) mapper.redefine(oid, null);
+    const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
+    return new AcceptingMapper({
+      mapper,
+      describe: describe === null ? null : (tables) => describe(tables, this.#context.stop),
+      book: this.book,
+      log: log.child({ sink: sink.name }),
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import type { Finding } from '../../api/check.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import type { Dependent, Going, Source, SourceCatalog } from '../../api/source.ts';
+import type { PlannedSink } from '../open/instances.ts';
+
+/** What of the source's schema cannot come along to a sink that creates it, and why. */
+export async function cannotStay(
+  source: Source,
+  sink: PlannedSink,
+  catalog: SourceCatalog,
+): Promise<readonly Dependent[]> {
+  const creates = sink.traits.schemaChanges === true && sink.traits.existing === null;
+  if (!creates || source.control.dependents === undefined) return [];
+  return source.control.dependents([
+    ...sink.plans.flatMap((plan) => goingOf(plan)),
+    ...catalog.excluded.map(({ schema, name }) => ({ schema, name, columns: null })),
+  ]);
+}
+
+/** Columns that the target shall not have, or with another type. */
+function goingOf(plan: TablePlan): readonly Going[] {
+  const kept = new Set((plan.generated ?? []).map((column) => column.from));
+  const from = new Set(plan.projection.columns.map((column) => column.from));
+  const made = new Map(plan.output.columns.map((column) => [column.name, column]));
+  const columns = plan.source.columns
+    .filter(({ name, typeName }) => !kept.has(name) && !from.has(name) && made.get(name)?.typeName !== typeName)
+    .map(({ name }) => name);
+  return columns.length === 0 ? [] : [{ schema: plan.source.schema, name: plan.source.name, columns }];
+}
+
+/** Lines of `plan`. */
+export function printCannotStay(sink: PlannedSink, lost: readonly Dependent[]): string {
+  if (lost.length === 0) return '';
+  const lines = lost.map(({ object, needs }) => `  cannot stay: ${object}, as it needs ${needs}`);
+  const then =
+    sink.traits.leavesDependents === true
+      ? 'dependents: cascade leaves them out'
+      : 'a run is refused; dependents: cascade on the sink would leave them out';
+  return `${lines.join('\n')}\n  ${then}\n\n`;
+}
+
+export function cannotStayFinding(sink: PlannedSink, { object, needs }: Dependent): Finding {
+  const left = sink.traits.leavesDependents === true;
+  return {
+    check: 'dependents',
+    level: left ? 'warning' : 'error',
+    subject: `sink ${sink.name}`,
+    message: `${object} ${left ? 'is left out' : 'cannot come along'}, as it needs ${needs}, which the file leaves out or changes`,
+    remedy: left
+      ? null
+      : 'Set `dependents: cascade` on the sink to leave such objects out, or keep the column or table.',
+  };
+}

@@ -1,0 +1,153 @@
+import { errorFactory } from '../base/error.ts';
+
+/** PGS60xx: the run itself. */
+export const runtimeErrors = {
+  PGS6001: {
+    title: 'State belongs to another source',
+    cause: 'The checkpoint was made with another database: system identifier, timeline or database name differ.',
+    remedy:
+      'Point source.url at the database that the pipeline was started on, or run `pgsluice cleanup` and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6002: {
+    title: 'Unreadable checkpoint',
+    cause: 'The checkpoint holds something that this version did not write.',
+    remedy: 'Use the version that wrote it, or run `pgsluice cleanup` and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6003: {
+    title: 'Copy of a table failed',
+    cause: 'A chunk failed again and again while its connections were made anew.',
+    remedy: 'See the cause; run again to go on with the tables that are left.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS6004: {
+    title: 'Slot is gone',
+    cause: 'The checkpoint says that the stream is under way, but the source has no such slot.',
+    remedy:
+      'The changes since then are lost for this pipeline: run `pgsluice cleanup`, empty the target and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6005: {
+    title: 'Stop position not reachable',
+    cause: '--stop-at names a position that is neither an LSN nor the word now.',
+    remedy: 'Give an LSN such as 16/B374D848, or now.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6006: {
+    title: 'Interrupted',
+    cause: 'SIGINT or SIGTERM.',
+    remedy: 'Run again: it goes on from its checkpoint. The slot keeps WAL on the source until then.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6007: {
+    title: 'No state',
+    cause: 'The pipeline was never started with this checkpoint, or was cleaned up.',
+    remedy: 'Start it with `pgsluice run`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6008: {
+    title: 'Table set changed',
+    cause: 'The file now chooses other tables than the pipeline was started with.',
+    remedy: 'Copy the added tables with `pgsluice resync FILE TABLE…`, or restore the old choice.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6009: {
+    title: 'No checkpoint',
+    cause: 'Neither the file nor a sink names a checkpoint plugin.',
+    remedy: 'Add `checkpoint: { plugin: file }` to the file.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6010: {
+    title: 'The run did not answer',
+    cause: "A barrier was written into the source's WAL, but the run in the other process did not end at it.",
+    remedy:
+      'Look at `pgsluice status` and at the log of the run; try again when the lag is small, or stop the run first.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6011: {
+    title: 'Not confirmed',
+    cause: 'The verb drops things and was neither confirmed on a terminal nor given --yes.',
+    remedy: 'Run it again with --yes.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6012: {
+    title: 'No source named',
+    cause: 'The verb needs a source and found neither an option nor an environment variable.',
+    remedy: 'Give --source postgres://user:password@host/database, or set SOURCE_URL.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6013: {
+    title: 'File exists',
+    cause: 'The verb would replace a file.',
+    remedy: 'Choose another name with --output, or give --force.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6014: {
+    title: 'Transforms changed',
+    cause: 'The file maps rows otherwise than when the copy was made; target and stream would no longer agree.',
+    remedy: 'Restore the transforms, or start over: `pgsluice cleanup`, empty the target, `pgsluice run`.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6015: {
+    title: 'Cut over',
+    cause: 'The target is the one to write to; only slot and publication on the source are left to be dropped.',
+    remedy: 'Run `pgsluice cutover FILE` once more: it does what is left.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6020: {
+    title: 'DDL cannot be followed',
+    cause: 'The file says `ddl: follow`, and the source plugin has no way to tell of DDL.',
+    remedy: 'Set `ddl: stop`.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS6040: {
+    title: 'Too many dead letters',
+    cause:
+      'More changes of a sink than `dead_letter.max_failures` of the last `dead_letter.window` could not be delivered.',
+    remedy:
+      'See the dead letters and the last failure; mend the cause, then run again: it goes on before the change that failed.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6041: {
+    title: 'Dead letters cannot be recorded',
+    cause: 'The file or topic of `dead_letter` cannot be written; what it should hold is not passed over.',
+    remedy: 'Make the file writable, or see that its disk has room, then run again: nothing was passed over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6016: {
+    title: 'A run is under way',
+    cause: 'The slot of the pipeline is being read, so dropping it would pull it from under a run.',
+    remedy: 'Stop the run first (Ctrl-C), then run cleanup again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6017: {
+    title: 'Another publication of the same name',
+    cause:
+      'The publication of the pipeline was dropped and one of its name was made by somebody else. What was written in between was never sent, and cannot be had from the slot.',
+    remedy: 'Run `pgsluice cleanup`, empty the target, and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+} as const;
+
+export const runtimeError = errorFactory(runtimeErrors);

@@ -1,0 +1,70 @@
+import type { PipelineConfig } from '../../config/pipeline-config.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { Logger } from '../../base/logger.ts';
+import { RunView } from '../progress/run-view.ts';
+import { PipelineState } from '../state/pipeline-state.ts';
+import { assemble } from './assemble.ts';
+import type { Instances, RunContext } from './instances.ts';
+import { takeOver } from './take-over.ts';
+
+export interface OpenOptions {
+  readonly config: PipelineConfig;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly debugValues: boolean;
+  readonly stop: AbortSignal;
+  /**
+   * `hold`: refused while another process runs the pipeline. `take-over`: a run in another process is ended first.
+   * `none`: only reads.
+   */
+  readonly lock: 'none' | 'hold' | 'take-over';
+}
+
+/** A pipeline that is opened for a verb: everything created, the state loaded, the lock held where asked for. */
+export interface OpenPipeline extends AsyncDisposable {
+  readonly config: PipelineConfig;
+  readonly instances: Instances;
+  readonly context: RunContext;
+}
+
+export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> {
+  const { config, log, metrics, stop } = options;
+  const instances = await assemble(options);
+  try {
+    // The state is loaded under the lock: what another process saved until it ended is in it.
+    if (options.lock === 'hold') await instances.store.lock(stop);
+    if (options.lock === 'take-over')
+      await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: 60_000 });
+    const state = await PipelineState.load(instances.store);
+    const view = new RunView(config.pipeline);
+    countDeadLetters(instances, state, view);
+    const context: RunContext = {
+      pipeline: config.pipeline,
+      source: instances.source,
+      state,
+      view,
+      log,
+      metrics,
+      stop,
+    };
+    return { config, instances, context, [Symbol.asyncDispose]: () => instances[Symbol.asyncDispose]() };
+  } catch (error) {
+    await instances[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Counts outlive a process, so that `status` can tell how many there are in all. */
+function countDeadLetters({ deadLetters, sinks }: Instances, state: PipelineState, view: RunView): void {
+  for (const { name } of sinks) {
+    const before = state.deadLetters(name);
+    if (before > 0) view.sink(name).deadLetters = before;
+  }
+  if (deadLetters === null) return;
+  deadLetters.onRecorded = (sink, count) => {
+    const seen = view.sink(sink);
+    seen.deadLetters += count;
+    // A failure shows again where it counts: when a position is saved.
+    state.setDeadLetters(sink, seen.deadLetters).catch(() => {});
+  };
+}

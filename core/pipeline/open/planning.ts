@@ -1,0 +1,80 @@
+import { PgsluiceError } from '../../base/error.ts';
+import type { ChangeMapper } from '../../api/plan.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import { loadParser } from '../../expr/parse.ts';
+import { createMapper } from '../plan/mapper.ts';
+import { type PlanInput, planTables } from '../plan/planner.ts';
+import type { PlannedSink, SinkInstance } from './instances.ts';
+
+/** Plans of all sinks, and what the mappers of the stream are made from. */
+export interface Planning {
+  readonly sinks: readonly PlannedSink[];
+  readonly inputs: ReadonlyMap<string, PlanInput>;
+}
+
+/**
+ * Asks each sink what it takes and plans each table for it. The same function serves `run`, `plan` and `verify`, so what
+ * is shown is what is run. Throws every problem at once.
+ */
+export async function planSinks(
+  sinks: readonly SinkInstance[],
+  catalog: SourceCatalog,
+  streaming: boolean,
+  signal: AbortSignal,
+): Promise<Planning> {
+  const planned: PlannedSink[] = [];
+  const inputs = new Map<string, PlanInput>();
+  const problems: PgsluiceError[] = [];
+  if (sinks.some(({ steps }) => steps.length > 0)) await loadParser();
+  for (const instance of sinks) {
+    const traits = await instance.sink.traits(signal);
+    const input: PlanInput = {
+      tables: catalog.tables,
+      steps: instance.steps,
+      sink: { name: instance.name, tables: instance.tables, traits },
+      sourceVersion: catalog.identity.version,
+      streaming,
+      catalogAt: catalog.at,
+    };
+    const result = planTables(input);
+    problems.push(...result.problems.map((problem) => placed(problem, instance)));
+    planned.push({ ...instance, traits, plans: result.plans });
+    inputs.set(instance.name, input);
+  }
+  if (problems.length > 0) throw allOf(joined(problems));
+  return { sinks: planned, inputs };
+}
+
+/** At its place in the file, where it is one of a transform's; its message begins with the transform's label. */
+function placed(problem: PgsluiceError, { steps }: SinkInstance): PgsluiceError {
+  const step = steps.find(({ label }) => problem.message.startsWith(`${label}: `));
+  return step?.place?.(problem) ?? problem;
+}
+
+/** A mistake in a transform of many tables is one problem, named with the first of them. */
+function joined(problems: readonly PgsluiceError[]): readonly PgsluiceError[] {
+  const groups = Map.groupBy(problems, ({ code, message }) => `${code} ${message}`);
+  return [...groups.values()].map(([first, ...others]) => {
+    if (first === undefined || others.length === 0) return first!;
+    const { code, remedy, exit, retry, where, cause } = first;
+    const tables = `${others.length} more table${others.length === 1 ? '' : 's'}`;
+    const spec = { title: '', cause: '', remedy, exit, retry };
+    return new PgsluiceError(code, spec, `${first.message} (and in ${tables})`, { where, cause });
+  });
+}
+
+export function mappersOf(planning: Planning): ReadonlyMap<string, ChangeMapper> {
+  return new Map(planning.sinks.map(({ name, plans }) => [name, createMapper(planning.inputs.get(name)!, plans)]));
+}
+
+/** One error that carries all: the first in the line, the others behind it, each on a line of its own when printed. */
+export function allOf(problems: readonly PgsluiceError[]): PgsluiceError {
+  const [first, ...others] = problems;
+  if (first === undefined) throw new RangeError('no problem to report');
+  if (others.length === 0) return first;
+  const spec = { title: '', cause: '', remedy: first.remedy, exit: first.exit, retry: 'never' } as const;
+  return new PgsluiceError(first.code, spec, first.message, {
+    where: first.where,
+    cause: new AggregateError(problems),
+  });
+}

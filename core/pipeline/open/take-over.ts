@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../base/logger.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import { runtimeError } from '../errors.ts';
+import type { Instances } from './instances.ts';
+import { encodeControl } from '../control/control-message.ts';
+
+export interface TakeOverOptions {
+  readonly pipeline: string;
+  readonly instances: Instances;
+  readonly log: Logger;
+  readonly stop: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Gets the pipeline's lock. A run in another process is ended at a barrier in the stream: a logical message in the
+ * source's WAL, at which it makes everything durable and exits. Returns whether there was one.
+ */
+export async function takeOver(options: TakeOverOptions): Promise<boolean> {
+  const { instances, log, stop, pipeline } = options;
+  if (await tryLock(instances, stop)) return false;
+  const id = randomUUID();
+  const deadline = Date.now() + options.timeoutMs;
+  await instances.source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'stop', until: deadline }));
+  log.log('info', 'barrier-sent', 'asked the run in the other process to end at a barrier in the stream', {
+    barrier: id,
+  });
+  while (!(await tryLock(instances, stop))) {
+    if (Date.now() > deadline) {
+      throw runtimeError(
+        'PGS6010',
+        `the run in the other process did not reach the barrier in ${options.timeoutMs / 1000} s`,
+      );
+    }
+    await sleep(50);
+    stop.throwIfAborted();
+  }
+  return true;
+}
+
+async function tryLock(instances: Instances, stop: AbortSignal): Promise<boolean> {
+  try {
+    await instances.store.lock(stop);
+    return true;
+  } catch (error) {
+    if (isLocked(error)) return false;
+    throw error;
+  }
+}
+
+/** Codes by which checkpoint stores say that another process holds the pipeline. */
+const lockedCodes: ReadonlySet<string> = new Set(['PGS6050', 'PGS6070']);
+
+/** Whether an error says that another process holds the pipeline. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof PgsluiceError && lockedCodes.has(error.code);
+}

@@ -1,0 +1,152 @@
+import type { TablePlan } from '../../../api/plan.ts';
+import { type Oid, type Relation, relationName } from '../../../postgres/relation.ts';
+import type { PartitionOf, SchemaStep, SchemaSteps, TableName } from '../../../api/schema-change.ts';
+import { sameColumnType } from '../drift.ts';
+import { planError } from '../errors.ts';
+import { planTable } from '../plan-table.ts';
+import type { PlanInput } from '../types.ts';
+import { type DdlMessage, relationOf, type ToldShape } from './message.ts';
+import { alterSteps, cannotFollow, constant, readsRetyped } from './steps.ts';
+
+/** What the mapper knows of a table: undefined: nothing; null: it is no longer of the pipeline. */
+export type Known = { readonly source: Relation; readonly plan: TablePlan | null } | null | undefined;
+
+export interface CarryOut {
+  readonly message: DdlMessage;
+  readonly input: PlanInput;
+  readonly known: (oid: Oid) => Known;
+  /** Takes the new shape from here on; null: the table is gone. */
+  readonly redefine: (oid: Oid, relation: Relation | null) => void;
+}
+
+/** What a DDL message asks of this sink's target; null: nothing. Throws PGS4018 for what cannot be followed. */
+export function carryOut(question: CarryOut): SchemaSteps | null {
+  const { message } = question;
+  switch (message.op) {
+    case 'failed':
+      // What the command did to a table shows at its next row.
+      return null;
+    case 'create':
+      return created(question, message.after, message.published);
+    case 'drop':
+      return dropped(question, message.before);
+    case 'shape':
+      return changed(question, message);
+    default:
+      return message satisfies never;
+  }
+}
+
+function created(question: CarryOut, shape: ToldShape, published: boolean): SchemaSteps | null {
+  if (!published) return null;
+  const relation = relationOf(shape);
+  const { plan } = planTable(relation, question.input);
+  // A partitioned table has no changes of its own. One that the transforms do not fit is left out, as it is at a restart.
+  if (shape.kind !== 'partitioned') question.redefine(shape.oid, plan === null ? null : relation);
+  if (plan === null) return null;
+  const changes = plan.projection.columns.some((column) => column.from !== column.name);
+  // The key of a partitioned table is SQL over the source's names: where they change, the table is left to the user.
+  if (shape.partitionBy !== null && changes) return null;
+  const from = new Map(plan.projection.columns.map((column) => [column.name, column.from]));
+  const told = new Map(shape.columns.map((column) => [column.name, column]));
+  const columns = plan.output.columns.map((column) => {
+    const of = plan.tail === null ? told.get(from.get(column.name) ?? '') : undefined;
+    return { column, fallback: of === undefined ? null : constant(of) };
+  });
+  const step: SchemaStep = {
+    kind: 'create-table',
+    table: nameOf(plan.output),
+    columns,
+    primaryKey: plan.output.primaryKey.map((at) => plan.output.columns[at]!.name),
+    partitionBy: shape.partitionBy,
+    partitionOf: partitionOf(question, shape, relation),
+  };
+  return { table: relationName(shape), steps: [step] };
+}
+
+/** Parents are in no plan: their name in the target is what the transforms make of theirs, or that of a sibling's parent. */
+function partitionOf(question: CarryOut, shape: ToldShape, relation: Relation): PartitionOf | null {
+  const { parent, bound } = shape;
+  if (parent === null || bound === null) return null;
+  const as: Relation = { ...relation, schema: parent.schema, name: parent.name, kind: 'partitioned' };
+  const { plan } = planTable(as, question.input);
+  let sibling: TableName | null = null;
+  for (const oid of parent.siblings ?? []) {
+    const known = question.known(oid);
+    if (known?.plan !== undefined && known.plan !== null) sibling ??= nameOf(known.plan.output);
+  }
+  return { parent: plan === null ? { schema: parent.schema, name: parent.name } : nameOf(plan.output), sibling, bound };
+}
+
+function dropped(question: CarryOut, shape: ToldShape): SchemaSteps | null {
+  const known = question.known(shape.oid);
+  const plan = shape.kind === 'partitioned' ? planned(relationOf(shape), question.input) : (known?.plan ?? null);
+  if (known !== undefined) question.redefine(shape.oid, null);
+  if (plan === null) return null;
+  return { table: relationName(shape), steps: [{ kind: 'drop-table', table: nameOf(plan.output) }] };
+}
+
+function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' }>): SchemaSteps | null {
+  const { before, after } = message;
+  const table = relationName(before);
+  const known = question.known(after.oid);
+  // Of a partitioned table only its partitions matter; its name in the target stays.
+  if (known === undefined || known === null || after.kind === 'partitioned') return null;
+  const relation = relationOf(after);
+  const is = planned(relation, question.input);
+  if (known.plan === null) {
+    question.redefine(after.oid, relation);
+    if (is === null) return null;
+    throw planError('PGS4018', `${message.tag}: ${table} was left out and would now be taken`, { where: { table } });
+  }
+  const was = known.plan;
+  if (is === null) {
+    throw planError('PGS4018', `${message.tag}: ${table} would now be left out`, { where: { table } });
+  }
+  // The shape came by another way already: the table was copied anew since, or the target was changed by hand.
+  if (!sameShape(known.source, before) && sameShape(known.source, after)) {
+    question.redefine(after.oid, relation);
+    return null;
+  }
+  if (!sameShape(known.source, before)) {
+    throw cannotFollow('the table was changed before in a way that was not told', { message, was, is });
+  }
+  const retyped = readsRetyped({ message, was });
+  if (retyped !== null) {
+    throw cannotFollow(`a filter or a computed column reads ${retyped}, whose type changes`, { message, was, is });
+  }
+  const attach = before.kind === 'table' && after.kind === 'partition' ? partitionOf(question, after, relation) : null;
+  const steps: SchemaStep[] = [
+    ...alterSteps({ message, was, is }),
+    ...(attach === null ? [] : [{ kind: 'attach', table: nameOf(is.output), to: attach } as const]),
+  ];
+  question.redefine(after.oid, relation);
+  return steps.length === 0 ? null : { table, steps };
+}
+
+function planned(relation: Relation, input: PlanInput): TablePlan | null {
+  const { plan, problems } = planTable(relation, input);
+  const [problem] = problems;
+  if (problem === undefined) return plan;
+  throw planError('PGS4018', `the transforms do not fit the table as it is now: ${problem.message}`, {
+    where: { table: relationName(relation) },
+    cause: problem,
+  });
+}
+
+function sameShape(source: Relation, shape: ToldShape): boolean {
+  const told = new Map(shape.columns.map((column) => [column.name, column]));
+  return (
+    source.schema === shape.schema &&
+    source.name === shape.name &&
+    source.columns.length === told.size &&
+    source.columns.every((column) => {
+      const other = told.get(column.name);
+      return other !== undefined && sameColumnType(column, { ...other, binarySafe: false });
+    })
+  );
+}
+
+function nameOf({ schema, name }: TableName): TableName {
+  return { schema, name };
+}

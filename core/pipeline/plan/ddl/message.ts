@@ -1,0 +1,81 @@
+import type { MessageChange } from '../../../api/change.ts';
+import type { Column, Identity, Relation, RelationKind } from '../../../postgres/relation.ts';
+
+/** A column as the source's trigger tells it. */
+export interface ToldColumn extends Omit<Column, 'binarySafe'> {
+  /** Stays with the column through renames. */
+  readonly attnum: number;
+  /** SQL of the default; null: none. */
+  readonly fallback: string | null;
+  /** What rows from before the column have in it, where they were not rewritten: the server's text. */
+  readonly missing: string | null;
+}
+
+/** A table's shape as the source's trigger tells it (plugins/source-postgres/ddl/install-sql.ts). */
+export interface ToldShape {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: RelationKind;
+  /** pg_class.relreplident. */
+  readonly identity: string;
+  /** Attribute numbers. */
+  readonly primaryKey: readonly number[];
+  readonly index: readonly number[] | null;
+  readonly partitionBy: string | null;
+  readonly bound: string | null;
+  readonly parent: {
+    readonly schema: string;
+    readonly name: string;
+    /** Oids of other partitions of it. */
+    readonly siblings: readonly number[] | null;
+  } | null;
+  readonly columns: readonly ToldColumn[];
+}
+
+export type DdlMessage =
+  | {
+      readonly op: 'shape';
+      readonly tag: string;
+      readonly before: ToldShape;
+      readonly after: ToldShape;
+      /** No USING and no code around the command, as far as its text shows. */
+      readonly plain: boolean;
+      /** Rows got values of a volatile default. */
+      readonly rewritten: boolean;
+    }
+  | { readonly op: 'create'; readonly tag: string; readonly after: ToldShape; readonly published: boolean }
+  | { readonly op: 'drop'; readonly tag: string; readonly before: ToldShape }
+  | { readonly op: 'failed'; readonly tag: string; readonly sqlstate: string; readonly message: string };
+
+const ops: ReadonlySet<unknown> = new Set(['shape', 'create', 'drop', 'failed']);
+
+/** Null for anything else than DDL of this pipeline. */
+export function decodeDdl(change: MessageChange, pipeline: string): DdlMessage | null {
+  if (change.prefix !== 'pgsluice') return null;
+  try {
+    const value = JSON.parse(Buffer.from(change.content).toString('utf8')) as Record<string, unknown>;
+    if (value['kind'] !== 'ddl' || value['pipeline'] !== pipeline || !ops.has(value['op'])) return null;
+    return value as unknown as DdlMessage;
+  } catch {
+    return null;
+  }
+}
+
+/** The relation that a run would read from the catalog at this moment; never binary, which the stream does not ask for. */
+export function relationOf(shape: ToldShape): Relation {
+  const { oid, schema, name, kind } = shape;
+  const at = (attnums: readonly number[]) =>
+    attnums.map((attnum) => shape.columns.findIndex((column) => column.attnum === attnum));
+  const columns = shape.columns.map(
+    ({ attnum: _, fallback: __, missing: ___, ...column }): Column => ({ ...column, binarySafe: false }),
+  );
+  return { oid, schema, name, kind, columns, identity: identityOf(shape, at), primaryKey: at(shape.primaryKey) };
+}
+
+function identityOf(shape: ToldShape, at: (attnums: readonly number[]) => number[]): Identity {
+  if (shape.identity === 'f') return { kind: 'full' };
+  if (shape.identity === 'd' && shape.primaryKey.length > 0) return { kind: 'key', positions: at(shape.primaryKey) };
+  if (shape.identity === 'i' && shape.index !== null) return { kind: 'key', positions: at(shape.index) };
+  return { kind: 'nothing' };
+}

@@ -1,0 +1,153 @@
+import type { PgsluiceError } from '../../../base/error.ts';
+import type { TablePlan } from '../../../api/plan.ts';
+import { type Column, relationName } from '../../../postgres/relation.ts';
+import type { SchemaStep } from '../../../api/schema-change.ts';
+import { planError } from '../errors.ts';
+import { driftError, withDrift } from '../drift.ts';
+import { columnsOf } from '../../../expr/tree.ts';
+import { type DdlMessage, relationOf, type ToldColumn, type ToldShape } from './message.ts';
+
+type ShapeMessage = Extract<DdlMessage, { op: 'shape' }>;
+
+export interface StepQuestion {
+  readonly message: ShapeMessage;
+  readonly was: TablePlan;
+  readonly is: TablePlan;
+}
+
+/**
+ * What a change of the source's table asks of the target, through the plans before and after. A column is followed by its
+ * attribute number, which stays through renames. Throws PGS4018 where the values of rows that are there cannot be known.
+ */
+export function alterSteps({ message, was, is }: StepQuestion): readonly SchemaStep[] {
+  const before = origins(was, message.before);
+  const after = origins(is, message.after);
+  const table = { schema: is.output.schema, name: is.output.name };
+  const steps: SchemaStep[] = [];
+  if (was.output.schema !== table.schema || was.output.name !== table.name) {
+    steps.push({ kind: 'rename-table', table: { schema: was.output.schema, name: was.output.name }, to: table });
+  }
+  const stop = (why: string): PgsluiceError => cannotFollow(why, { message, was, is });
+  for (const [key, column] of before) {
+    if (!after.has(key)) steps.push({ kind: 'drop-column', table, column: column.name });
+  }
+  for (const [key, column] of after) {
+    const old = before.get(key);
+    if (old !== undefined && old.name !== column.name) {
+      steps.push({ kind: 'rename-column', table, from: old.name, to: column.name });
+    }
+  }
+  const told = new Map(message.after.columns.map((column) => [`a${column.attnum}`, column]));
+  for (const [key, column] of after) {
+    const old = before.get(key);
+    const of = told.get(key);
+    if (old === undefined) steps.push({ table, ...addStep(column, of, message.rewritten, stop) });
+    else {
+      if (old.type !== column.type || old.typmod !== column.typmod) {
+        if (of === undefined) throw stop(`column ${column.name} is computed, and its type changes`);
+        if (!message.plain) throw stop(`the conversion of column ${column.name} cannot be seen in the command`);
+        if (!converts(old, column)) throw stop(`rows of the target may not convert as those of the source did`);
+        steps.push({ kind: 'retype-column', table, column });
+      }
+      if (old.notNull !== column.notNull && of !== undefined) {
+        steps.push({ kind: 'set-nullable', table, column: column.name, nullable: !column.notNull });
+      }
+    }
+  }
+  return swapSafe(steps);
+}
+
+function addStep(
+  column: Column,
+  of: ToldColumn | undefined,
+  rewritten: boolean,
+  stop: (why: string) => PgsluiceError,
+): Omit<Extract<SchemaStep, { kind: 'add-column' }>, 'table'> {
+  if (of === undefined) throw stop(`column ${column.name} is computed, and rows that are there lack it`);
+  const { missing } = of;
+  if (rewritten && missing === null) {
+    throw stop(`rows got a value of their own in the new column ${column.name}, which the stream does not carry`);
+  }
+  return { kind: 'add-column', column, value: missing, fallback: constant(of) };
+}
+
+/** A default that means the same in the target: no function, no sequence of the source. */
+export function constant({ fallback }: Pick<ToldColumn, 'fallback'>): string | null {
+  if (fallback === null || /[\w")]\s*\(/.test(fallback.replace(/'(?:[^']|'')*'/g, "''"))) return null;
+  return fallback;
+}
+
+/** Output columns by what they come from: `a` and the attribute number, or `c` and the name of a computed one. */
+function origins(plan: TablePlan, shape: ToldShape): ReadonlyMap<string, Column> {
+  const attnums = new Map(shape.columns.map((column) => [column.name, column.attnum]));
+  const from = new Map(plan.projection.columns.map((column) => [column.name, column]));
+  const found = new Map<string, Column>();
+  for (const column of plan.output.columns) {
+    const made = plan.tail === null ? from.get(column.name) : undefined;
+    const source = made?.from ?? null;
+    const attnum = source === null ? undefined : attnums.get(source);
+    const key = attnum === undefined ? `c${column.name}` : `a${attnum}`;
+    found.set(found.has(key) ? `c${column.name}` : key, column);
+  }
+  return found;
+}
+
+/** Conversions that give the same value in every session: no time zone, no DateStyle, no rounding that settings shape. */
+const conversions: ReadonlyMap<number, ReadonlySet<number>> = new Map([
+  [21, new Set([23, 20, 1700, 25, 1043])],
+  [23, new Set([21, 20, 1700, 25, 1043])],
+  [20, new Set([21, 23, 1700, 25, 1043])],
+  [1700, new Set([1700, 25, 1043])],
+  [25, new Set([25, 1043, 1042])],
+  [1043, new Set([25, 1043, 1042])],
+  [1042, new Set([25, 1043, 1042])],
+  [16, new Set([25])],
+  [2950, new Set([25, 1043])],
+  [114, new Set([3802])],
+  [1082, new Set([1114])],
+]);
+
+function converts(was: Column, is: Column): boolean {
+  if (was.type === is.type) return conversions.get(was.type)?.has(is.type) === true || is.typmod === -1;
+  return conversions.get(was.type)?.has(is.type) === true;
+}
+
+export function cannotFollow(why: string, question: StepQuestion): PgsluiceError {
+  const { was, is } = question;
+  const { remedy } = driftError(was.output, is.output);
+  const where = { table: relationName(was.source) };
+  const error = planError('PGS4018', `${question.message.tag}: ${why}`, { where, remedy });
+  return withDrift(error, { source: relationOf(question.message.after), was: was.output, is: is.output });
+}
+
+/** A name that is still taken when it is to be given goes round by a name of its own. */
+function swapSafe(steps: readonly SchemaStep[]): readonly SchemaStep[] {
+  const renames = steps.filter((step) => step.kind === 'rename-column');
+  const from = new Set(renames.map((step) => step.from));
+  if (!renames.some((step) => from.has(step.to))) return steps;
+  const first = renames.map((step, i) => ({ ...step, to: `pgsluice_${i}_${step.from}`.slice(0, 60) }));
+  const then = renames.map((step, i) => ({ ...step, from: first[i]!.to }));
+  const at = steps.findIndex((step) => step.kind === 'rename-column');
+  const others = steps.filter((step) => step.kind !== 'rename-column');
+  return [...others.slice(0, at), ...first, ...then, ...others.slice(at)];
+}
+
+/** Whether the filter or a computed column reads a column whose values changed their type. */
+export function readsRetyped({ message, was }: Omit<StepQuestion, 'is'>): string | null {
+  const now = new Map(message.after.columns.map((column) => [column.attnum, column]));
+  const retyped = new Set(
+    message.before.columns
+      .filter((column) => {
+        const is = now.get(column.attnum);
+        return is !== undefined && (is.type !== column.type || is.typmod !== column.typmod);
+      })
+      .map((column) => column.name),
+  );
+  if (retyped.size === 0) return null;
+  const { where, columns } = was.projection;
+  const read = [
+    ...(where === null ? [] : columnsOf(where)),
+    ...columns.filter((column) => column.from === null).flatMap((column) => [...columnsOf(column.expr)]),
+  ];
+  return read.find((name) => retyped.has(name)) ?? null;
+}

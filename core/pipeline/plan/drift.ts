@@ -1,0 +1,113 @@
+import type { PgsluiceError } from '../../base/error.ts';
+import type { Column, Relation } from '../../postgres/relation.ts';
+import { planError } from './errors.ts';
+import { qualified, quoteIdent } from './quote.ts';
+
+/** How one output shape differs from another, by column name. */
+export interface ShapeDiff {
+  readonly added: readonly Column[];
+  readonly removed: readonly Column[];
+  readonly retyped: readonly { readonly was: Column; readonly is: Column }[];
+}
+
+/** Types differ by oid and modifier; other attributes are the server's to keep. */
+export function sameColumnType(a: Column, b: Column): boolean {
+  return a.type === b.type && a.typmod === b.typmod;
+}
+
+export function diffShapes(was: Relation, is: Relation): ShapeDiff {
+  const before = new Map(was.columns.map((column) => [column.name, column]));
+  const after = new Map(is.columns.map((column) => [column.name, column]));
+  return {
+    added: is.columns.filter((column) => !before.has(column.name)),
+    removed: was.columns.filter((column) => !after.has(column.name)),
+    retyped: is.columns.flatMap((column) => {
+      const old = before.get(column.name);
+      return old === undefined || sameColumnType(old, column) ? [] : [{ was: old, is: column }];
+    }),
+  };
+}
+
+export function isEmpty(diff: ShapeDiff): boolean {
+  return diff.added.length + diff.removed.length + diff.retyped.length === 0;
+}
+
+/** A new shape of a source table, and what it would make of the output. */
+export interface Drift {
+  /** The new shape. */
+  readonly source: Relation;
+  readonly was: Relation;
+  readonly is: Relation;
+}
+
+const drifts = new WeakMap<object, Drift>();
+
+/** The drift that an error tells of; null for other errors. Follows the causes, as errors are wrapped on their way. */
+export function driftOf(error: unknown): Drift | null {
+  for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
+    const drift = drifts.get(at);
+    if (drift !== undefined) return drift;
+  }
+  return null;
+}
+
+export function withDrift(error: PgsluiceError, drift: Drift): PgsluiceError {
+  drifts.set(error, drift);
+  return error;
+}
+
+/** New DDL on the source: what it did, and the statements that do the same in the target. */
+export function driftError(was: Relation, is: Relation): PgsluiceError {
+  const diff = diffShapes(was, is);
+  const statements = mendingStatements(was, is, diff);
+  const said = [
+    ...(was.schema === is.schema && was.name === is.name ? [] : [`the table is now ${is.schema}.${is.name}`]),
+    ...diff.added.map((column) => `new column ${column.name} ${column.typeName}`),
+    ...diff.removed.map((column) => `column ${column.name} is gone`),
+    ...diff.retyped.map((pair) => `column ${pair.is.name} was ${pair.was.typeName} and is ${pair.is.typeName}`),
+  ];
+  return planError('PGS4012', `the table changed on the source: ${said.join('; ')}`, {
+    where: { table: `${was.schema}.${was.name}` },
+    remedy: `Make the same change in the target (a new column with the source's DEFAULT), then run again: ${statements.join(' ')}`,
+  });
+}
+
+function mendingStatements(was: Relation, is: Relation, diff: ShapeDiff): readonly string[] {
+  const table = qualified(was);
+  const statements: string[] = [];
+  const [gone] = diff.removed;
+  const [come] = diff.added;
+  // One column for another of the same type: most likely a rename, which alone keeps the values.
+  if (diff.removed.length === 1 && diff.added.length === 1 && gone && come && sameColumnType(gone, come)) {
+    statements.push(`ALTER TABLE ${table} RENAME COLUMN ${quoteIdent(gone.name)} TO ${quoteIdent(come.name)};`);
+  } else {
+    for (const column of diff.added) {
+      statements.push(`ALTER TABLE ${table} ADD COLUMN ${quoteIdent(column.name)} ${column.typeName};`);
+    }
+    for (const column of diff.removed) statements.push(`ALTER TABLE ${table} DROP COLUMN ${quoteIdent(column.name)};`);
+  }
+  for (const { is: column } of diff.retyped) {
+    statements.push(`ALTER TABLE ${table} ALTER COLUMN ${quoteIdent(column.name)} TYPE ${column.typeName};`);
+  }
+  if (was.name !== is.name) statements.push(`ALTER TABLE ${table} RENAME TO ${quoteIdent(is.name)};`);
+  if (was.schema !== is.schema) {
+    const now = qualified({ schema: was.schema, name: is.name });
+    statements.push(`ALTER TABLE ${now} SET SCHEMA ${quoteIdent(is.schema)};`);
+  }
+  return statements;
+}
+
+/** Types whose values before the change are the same text after it, however the column was altered without USING. */
+const widening: ReadonlyMap<number, ReadonlySet<number>> = new Map([
+  [21, new Set([23, 20, 1700])],
+  [23, new Set([20, 1700])],
+  [20, new Set([1700])],
+  [1043, new Set([25, 1043])],
+  [25, new Set([1043, 25])],
+  [1700, new Set([1700])],
+]);
+
+/** Whether a value of the older type can stand for the newer one in a change that was made before the DDL. */
+export function widens(older: Column, newer: Column): boolean {
+  return sameColumnType(older, newer) || widening.get(older.baseType)?.has(newer.baseType) === true;
+}

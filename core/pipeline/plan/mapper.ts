@@ -1,0 +1,355 @@
+import type { Change, MessageChange, RowChange, StreamBatch, TruncateChange } from '../../api/change.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import { formatLsn } from '../../postgres/lsn.ts';
+import type { ChangeMapper, MapperPace, TablePlan } from '../../api/plan.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
+import { type Binding, bindRelation } from './binding.ts';
+import type { Fetched } from './change-map.ts';
+import { carryOut } from './ddl/carry-out.ts';
+import { decodeDdl } from './ddl/message.ts';
+import { planError } from './errors.ts';
+import { identityFull } from './notes.ts';
+import { planTable } from './plan-table.ts';
+import { type Bindings, type FetchRows, Refetch, type Segment } from './refetch.ts';
+import type { PlanInput } from './types.ts';
+
+/** A mapper that also tells what it puts out now, after DDL, too. */
+export interface PlannedMapper extends ChangeMapper {
+  outputs(): readonly { readonly source: string; readonly output: Relation }[];
+  /** From here on the table has this shape on the source; null: changes of it no longer concern the sink. Throws what planning throws. */
+  redefine(oid: Oid, relation: Relation | null): void;
+}
+
+/** Where mapping failed: everything before the change came out. */
+export interface MapFailure {
+  readonly change: Change;
+  /** Position of the change in what was given. */
+  readonly index: number;
+  /** What the changes before it became. */
+  readonly done: readonly Change[];
+}
+
+const failures = new WeakMap<object, MapFailure>();
+
+/** Null for what no mapper threw. */
+export function mapFailure(error: unknown): MapFailure | null {
+  return typeof error === 'object' && error !== null ? (failures.get(error) ?? null) : null;
+}
+
+/** Tells what came out before an error, for whoever catches it. */
+export function withFailure<T>(error: T, failure: MapFailure): T {
+  if (typeof error === 'object' && error !== null) failures.set(error, failure);
+  return error;
+}
+
+/** Maps the stream's changes for one sink, by the plans that were made from the same input. */
+export function createMapper(input: PlanInput, plans: readonly TablePlan[], fetch?: FetchRows): PlannedMapper {
+  return new Mapper(input, plans, fetch ?? null);
+}
+
+interface Planned {
+  readonly source: Relation;
+  readonly plan: TablePlan | null;
+}
+
+class Mapper implements PlannedMapper, Bindings {
+  readonly #input: PlanInput;
+  #tails: boolean;
+  /** Null: values that were not sent are never fetched. */
+  #refetch: Refetch | null;
+  readonly #fetch: FetchRows | null;
+  #fetched: ReadonlyMap<Change, Fetched> | null = null;
+  /** Null: no longer of this pipeline. */
+  readonly #byOid = new Map<Oid, Planned | null>();
+  /** Keyed on the relation object: a changed shape is another object, so no row meets a binding made for another shape. */
+  readonly #bindings = new Map<Relation, Binding | null>();
+  /** The last relation seen, as neighbours are mostly of one table. */
+  #relation: Relation | null = null;
+  /** Cells are bytes that nobody here may read. */
+  #bytes = false;
+  #binding: Binding | null = null;
+  readonly #outputs = new Map<string, Relation>();
+
+  constructor(input: PlanInput, plans: readonly TablePlan[], fetch: FetchRows | null) {
+    this.#input = input;
+    this.#fetch = fetch;
+    this.#refetch = fetch !== null && plans.some((plan) => plan.refetch === true) ? new Refetch(fetch, this) : null;
+    this.#tails = plans.some((plan) => plan.tail !== null);
+    const byName = new Map(plans.map((plan) => [relationName(plan.source), plan]));
+    for (const { relation } of input.tables) {
+      const plan = byName.get(relationName(relation)) ?? null;
+      this.#byOid.set(relation.oid, { source: relation, plan });
+      if (plan !== null) this.#outputs.set(relationName(relation), plan.output);
+    }
+  }
+
+  outputs(): readonly { readonly source: string; readonly output: Relation }[] {
+    return [...this.#outputs].map(([source, output]) => ({ source, output }));
+  }
+
+  get pace(): MapperPace | null {
+    return this.#refetch;
+  }
+
+  map(
+    changes: readonly Change[],
+    values: StreamBatch['values'] = 'text',
+  ): readonly Change[] | Promise<readonly Change[]> {
+    const bytes = values === 'binary';
+    if (bytes !== this.#bytes) this.#relation = null;
+    this.#bytes = bytes;
+    if (this.#refetch === null) return this.#mapAll(changes);
+    this.#refetch.begin();
+    const first = this.#refetch.segment(changes, 0);
+    if (first.end >= changes.length && first.lacking.length === 0) return this.#mapAll(changes);
+    return this.#mapSegments(changes, this.#refetch, first);
+  }
+
+  async #mapSegments(changes: readonly Change[], refetch: Refetch, first: Segment): Promise<readonly Change[]> {
+    let out: readonly Change[] = [];
+    let from = 0;
+    for (let segment = first; from < changes.length; segment = refetch.segment(changes, from)) {
+      try {
+        if (segment.lacking.length > 0) this.#fetched = await refetch.fetch(segment.lacking);
+        out = out.concat(await this.#mapAll(changes.slice(from, segment.end)));
+      } catch (error) {
+        const failure = mapFailure(error);
+        if (failure === null) throw error;
+        throw withFailure(error, { ...failure, index: from + failure.index, done: out.concat(failure.done) });
+      } finally {
+        this.#fetched = null;
+      }
+      from = segment.end;
+    }
+    return out;
+  }
+
+  #mapAll(changes: readonly Change[]): readonly Change[] | Promise<readonly Change[]> {
+    return this.#tails && changes.some((change) => this.#hasTail(change))
+      ? this.#mapWithTails(changes)
+      : this.#mapDirect(changes);
+  }
+
+  #hasTail(change: Change): boolean {
+    if (change.kind === 'message' || change.kind === 'truncate') return false;
+    const binding = this.bound(change.relation, change);
+    return binding !== null && binding.tail !== null;
+  }
+
+  /** The input itself as long as every change comes out as it went in; a copy from the first that does not. */
+  #mapDirect(changes: readonly Change[]): readonly Change[] {
+    let out: Change[] | null = null;
+    let i = 0;
+    try {
+      for (; i < changes.length; i++) {
+        const change = changes[i] as Change;
+        const mapped = this.#one(change);
+        if (out === null) {
+          if (mapped === change) continue;
+          out = changes.slice(0, i);
+        }
+        if (mapped !== null) out.push(mapped);
+      }
+    } catch (error) {
+      throw withFailure(error, { change: changes[i] as Change, index: i, done: out ?? changes.slice(0, i) });
+    }
+    return out ?? changes;
+  }
+
+  /** Order is kept: a run of changes of one table goes through its tail before the next change is looked at. */
+  async #mapWithTails(changes: readonly Change[]): Promise<readonly Change[]> {
+    const out: Change[] = [];
+    const run = new TailRun(out, this.#input);
+    for (const [index, change] of changes.entries()) {
+      let mapped: Change | null;
+      try {
+        mapped = this.#one(change);
+      } catch (error) {
+        await run.flush();
+        throw withFailure(error, { change, index, done: out });
+      }
+      if (mapped === null) continue;
+      const next = change.kind === 'message' || change.kind === 'truncate' ? null : (this.#binding?.tail ?? null);
+      await run.turnTo(next);
+      if (next === null) out.push(mapped);
+      else run.add(mapped as RowChange, change, index);
+    }
+    await run.flush();
+    return out;
+  }
+
+  redefine(oid: Oid, relation: Relation | null): void {
+    const before = this.#byOid.get(oid) ?? null;
+    const plan = relation === null ? null : this.#planned(relation);
+    if (before !== null) this.#outputs.delete(relationName(before.source));
+    this.#byOid.set(oid, relation === null ? null : { source: relation, plan });
+    if (relation !== null && plan !== null) this.#outputs.set(relationName(relation), plan.output);
+    for (const other of this.#bindings.keys()) if (other.oid === oid) this.#bindings.delete(other);
+    this.#relation = null;
+    if (plan !== null && plan.tail !== null) this.#tails = true;
+    if (plan?.refetch === true && this.#fetch !== null) this.#refetch ??= new Refetch(this.#fetch, this);
+  }
+
+  #planned(relation: Relation): TablePlan | null {
+    const { plan, problems } = planTable(relation, this.#input);
+    if (problems[0] !== undefined) throw problems[0];
+    return plan;
+  }
+
+  #one(change: Change): Change | null {
+    if (change.kind === 'message') return this.#message(change);
+    if (change.kind === 'truncate') return this.#truncate(change);
+    const binding = change.relation === this.#relation ? this.#binding : this.bound(change.relation, change);
+    if (binding === null || binding.map.passes) return binding === null ? null : change;
+    try {
+      return binding.map.map(change, this.#fetched?.get(change));
+    } catch (error) {
+      throw failed(error, change, this.#input);
+    }
+  }
+
+  #message(change: MessageChange): Change | null {
+    const { followDdl, sink } = this.#input;
+    const message = followDdl === undefined ? null : decodeDdl(change, followDdl);
+    if (message === null) return sink.traits.messages ? change : null;
+    try {
+      const schema = carryOut({
+        message,
+        input: this.#input,
+        known: (oid) => this.#byOid.get(oid),
+        redefine: (oid, relation) => this.redefine(oid, relation),
+      });
+      return schema === null || sink.traits.schemaChanges !== true ? null : { ...change, schema };
+    } catch (error) {
+      throw failed(error, change, this.#input);
+    }
+  }
+
+  /** A filtered table is emptied, too: its target holds nothing but rows of the source. */
+  #truncate(change: TruncateChange): TruncateChange | null {
+    const relations: Relation[] = [];
+    let same = true;
+    for (const relation of change.relations) {
+      const binding = this.bound(relation, change);
+      if (binding === null || binding.output !== relation) same = false;
+      if (binding !== null) relations.push(binding.output);
+    }
+    if (same) return change;
+    return relations.length === 0 ? null : { ...change, relations };
+  }
+
+  known(relation: Relation): boolean {
+    return this.#bindings.has(relation);
+  }
+
+  bound(relation: Relation, change: Change): Binding | null {
+    if (relation === this.#relation) return this.#binding;
+    let binding = this.#bindings.get(relation);
+    if (binding === undefined) {
+      binding = this.#bind(relation, change);
+      this.#bindings.set(relation, binding);
+    }
+    if (this.#bytes && binding !== null && !binding.passesBytes) {
+      throw failed(planError('PGS4020', 'its values cannot be passed on as bytes'), change, this.#input);
+    }
+    this.#relation = relation;
+    this.#binding = binding;
+    return binding;
+  }
+
+  #bind(relation: Relation, change: Change): Binding | null {
+    try {
+      const planned = this.#byOid.get(relation.oid);
+      if (planned === null) return null;
+      if (planned === undefined) throw this.#unplanned(relation);
+      const historic = this.#input.catalogAt !== undefined && change.lsn < this.#input.catalogAt;
+      const binding = bindRelation({ relation, ...planned, input: this.#input, historic });
+      if (binding !== null) {
+        this.#forget(relation);
+        this.#outputs.set(relationName(planned.source), binding.output);
+      }
+      return binding;
+    } catch (error) {
+      throw failed(error, change, this.#input);
+    }
+  }
+
+  /** Bindings of older shapes of the table: the stream does not come back to them. */
+  #forget(relation: Relation): void {
+    for (const other of this.#bindings.keys()) if (other.oid === relation.oid) this.#bindings.delete(other);
+  }
+
+  #unplanned(relation: Relation): PgsluiceError {
+    const name = relationName(relation);
+    const again = this.#input.tables.some((table) => relationName(table.relation) === name);
+    return planError(
+      'PGS4014',
+      again ? 'the table was dropped and created again' : 'the table was not there when the pipeline was planned',
+      { where: { table: name } },
+    );
+  }
+}
+
+/** Neighbouring changes of one table on their way through its tail. */
+class TailRun {
+  readonly #out: Change[];
+  readonly #input: PlanInput;
+  #tail: Binding['tail'] = null;
+  #pending: RowChange[] = [];
+  #first: { readonly change: Change; readonly index: number } | null = null;
+
+  constructor(out: Change[], input: PlanInput) {
+    this.#out = out;
+    this.#input = input;
+  }
+
+  /** What waits for another tail goes through it first. */
+  async turnTo(tail: Binding['tail']): Promise<void> {
+    if (tail !== this.#tail) await this.flush();
+    this.#tail = tail;
+  }
+
+  add(mapped: RowChange, change: Change, index: number): void {
+    this.#first ??= { change, index };
+    this.#pending.push(mapped);
+  }
+
+  async flush(): Promise<void> {
+    const first = this.#first;
+    if (first === null || this.#tail === null) return;
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#first = null;
+    try {
+      for (const made of await this.#tail.changes(pending)) this.#out.push(made);
+    } catch (error) {
+      const failure = failed(error, pending[0] as RowChange, this.#input);
+      throw withFailure(failure, { ...first, done: this.#out });
+    }
+  }
+}
+
+/** Names table and position; a value that was not sent says which statement would have it sent. */
+function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError {
+  const relation =
+    change.kind === 'truncate' ? change.relations[0] : change.kind === 'message' ? undefined : change.relation;
+  const table = relation === undefined ? {} : { table: relationName(relation) };
+  const more = { ...table, lsn: formatLsn(change.lsn) };
+  if (!(error instanceof PgsluiceError)) {
+    const text = error instanceof Error ? error.message : String(error);
+    return planError('PGS4015', text, { where: more, cause: error });
+  }
+  const source =
+    relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
+  const holes = error.code === 'PGS4010' || error.code === 'PGS4011' || error.code === 'PGS4203';
+  const remedy =
+    holes && source !== undefined
+      ? `Set \`refetch: true\` on the transform, or run on the source: ${identityFull({ source })}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
+      : error.remedy;
+  const spec = { title: '', cause: '', remedy, exit: 1, retry: error.retry } as const;
+  return new PgsluiceError(error.code, spec, error.message, {
+    where: { ...more, ...error.where },
+    remedy,
+    cause: error,
+  });
+}

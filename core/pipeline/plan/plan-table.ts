@@ -1,0 +1,222 @@
+import { PgsluiceError } from '../../base/error.ts';
+import type { Projection, SnapshotQuery, TablePlan } from '../../api/plan.ts';
+import type { Column, Relation } from '../../postgres/relation.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { Shape, TransformPlan } from '../../api/transform.ts';
+import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
+import { chosen, type Draft, type Finished, finishDraft, newDraft, project } from './draft.ts';
+import { planError } from './errors.ts';
+import { planNotes } from './notes.ts';
+import { lostKey, outputRelation } from './output.ts';
+import { quoteIdent } from './quote.ts';
+import { chooseRoute } from './route.ts';
+import { makeTail, type Stage, stageOutput } from './tail.ts';
+import { transformTools } from './tools.ts';
+import type { PlanInput, PlanStep } from './types.ts';
+
+export interface TableResult {
+  /** Null where the table is left out, or cannot be planned. */
+  readonly plan: TablePlan | null;
+  readonly problems: readonly PgsluiceError[];
+}
+
+/** A draft, and what lies before it: the first projection and the stages after that. */
+interface Chain {
+  readonly first: Finished | null;
+  readonly stages: readonly Stage[];
+  readonly draft: Draft;
+  readonly refetch: boolean;
+}
+
+/** Plans one table. A table that the sink's patterns or a step leave out has no plan and no problem. */
+export function planTable(source: Relation, input: PlanInput): TableResult {
+  if (!chosen(input.sink.tables, source)) return { plan: null, problems: [] };
+  try {
+    const chain = compose(source, input.steps);
+    return chain === null ? { plan: null, problems: [] } : finish(source, chain, input);
+  } catch (error) {
+    if (!(error instanceof PgsluiceError)) throw error;
+    return { plan: null, problems: [error] };
+  }
+}
+
+function compose(source: Relation, steps: readonly PlanStep[]): Chain | null {
+  let chain: Chain = { first: null, stages: [], draft: newDraft(source), refetch: false };
+  for (const step of steps) {
+    if (!chosen(step.tables, source)) continue;
+    try {
+      const next = apply(chain, step, source);
+      if (next === null) return null;
+      chain = next;
+    } catch (error) {
+      throw labelled(error, step.label, relationName(source));
+    }
+  }
+  return chain;
+}
+
+function apply(chain: Chain, step: PlanStep, source: Relation): Chain | null {
+  const { draft } = chain;
+  const shape: Shape = { source, schema: draft.schema, name: draft.name, columns: draft.columns.map((c) => c.column) };
+  const plan = step.transform.plan(shape, transformTools);
+  switch (plan.kind) {
+    case 'identity':
+      return chain;
+    case 'drop':
+      return null;
+    case 'project':
+      return { ...chain, draft: project(draft, plan), refetch: chain.refetch || plan.refetch === true };
+    case 'opaque':
+      return opaque(chain, plan, step.label);
+    default:
+      return plan satisfies never;
+  }
+}
+
+/** Ends the projection so far; what follows is over the opaque step's output. Generated columns go round it. */
+function opaque(chain: Chain, plan: Extract<TransformPlan, { kind: 'opaque' }>, label: string): Chain {
+  const finished = finishDraft(chain.draft);
+  const stage: Stage = { kind: 'opaque', plan, label };
+  const generated = chain.draft.columns.filter((each) => each.column.generated !== 'never');
+  const after = newDraft(plan.output);
+  const draft = { ...after, columns: [...after.columns, ...generated] };
+  const refetch = chain.refetch || plan.refetch === true;
+  if (chain.first === null) return { first: finished, stages: [stage], draft, refetch };
+  return { first: chain.first, refetch, stages: [...chain.stages, ...projectStage(chain, finished), stage], draft };
+}
+
+/** The projection between two opaque steps; none where it changes nothing. */
+function projectStage(chain: Chain, finished: Finished): readonly Stage[] {
+  const last = chain.stages.at(-1);
+  if (last?.kind !== 'opaque') return [];
+  const input = last.plan.output;
+  const { target, columns, where } = finished.projection;
+  const untouched =
+    where === null &&
+    target.schema === input.schema &&
+    target.name === input.name &&
+    columns.length === input.columns.length &&
+    columns.every((column, i) => column.from === column.name && column.name === input.columns[i]?.name);
+  if (untouched) return [];
+  return [{ kind: 'project', input: input.columns, projection: finished.projection, columns: finished.columns }];
+}
+
+function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
+  const last = finishDraft(chain.draft);
+  const first = chain.first ?? last;
+  const stages = chain.first === null ? [] : [...chain.stages, ...projectStage(chain, last)];
+  const { needsKey } = input.sink.traits;
+  const { projection } = first;
+  const middle = outputRelation(source, { ...projection.target, columns: first.columns, needsKey });
+  const output = stages.reduce((relation, stage) => stageOutput(stage, relation, needsKey), middle);
+  const tail = stages.length === 0 ? null : makeTail(middle, stages, needsKey);
+  const { name, traits } = input.sink;
+  const route = chooseRoute({ output, sink: name, traits, opaque: tail?.because ?? null });
+  const plan: TablePlan = {
+    source,
+    output,
+    generated: last.generated,
+    projection,
+    query: snapshotQuery(first),
+    route,
+    tail,
+    takesNewColumns: takesNewColumns(source, projection, input.steps),
+    ...(chain.refetch ? { refetch: true } : {}),
+    notes: [],
+  };
+  const lost = lostColumns(source, output, first);
+  const problems = [...keyProblem(plan, lost, input), ...existingProblems(plan, input)];
+  if (problems.length > 0) return { plan: null, problems };
+  return { plan: { ...plan, notes: planNotes(plan, lost, input) }, problems };
+}
+
+const probe: Column = {
+  name: 'pgsluice_new_column',
+  type: 25,
+  typmod: -1,
+  typeName: 'text',
+  typeKind: 'base',
+  baseType: 25,
+  notNull: false,
+  generated: 'never',
+  identity: 'never',
+  binarySafe: true,
+};
+
+/** Asked of a column that is not there; a step that cannot say so counts as one that takes it. */
+function takesNewColumns(source: Relation, projection: Projection, steps: readonly PlanStep[]): boolean {
+  // Nothing is left out: there is no list that could hide a new one.
+  if (projection.columns.length >= source.columns.length) return true;
+  try {
+    const chain = compose({ ...source, columns: [...source.columns, probe] }, steps);
+    if (chain === null || chain.stages.length > 0) return true;
+    return chain.draft.columns.some((column) => column.from === probe.name);
+  } catch {
+    return true;
+  }
+}
+
+function lostColumns(source: Relation, output: Relation, first: Finished): readonly string[] {
+  if (source.identity.kind !== 'key' || output.identity.kind === 'key') return [];
+  const lost = lostKey(source, output, first.columns);
+  return lost.length > 0 ? lost : source.identity.positions.map((at) => source.columns[at]?.name ?? '?');
+}
+
+function keyProblem(plan: TablePlan, lost: readonly string[], input: PlanInput): readonly PgsluiceError[] {
+  if (lost.length === 0 || !input.streaming || !input.sink.traits.needsKey) return [];
+  const table = relationName(plan.source);
+  const full = `ALTER TABLE ${quoteIdent(plan.source.schema)}.${quoteIdent(plan.source.name)} REPLICA IDENTITY FULL;`;
+  const what = `key column ${lost.join(', ')} is computed or dropped, but sink ${input.sink.name} finds rows by it`;
+  const remedy = `Keep ${lost.join(', ')} as it is, or run on the source: ${full}`;
+  return [planError('PGS4004', what, { where: { table }, remedy })];
+}
+
+function existingProblems(plan: TablePlan, input: PlanInput): readonly PgsluiceError[] {
+  const { existing } = input.sink.traits;
+  if (existing === null) return [];
+  const table = relationName(plan.source);
+  const target = existing.get(relationName(plan.output));
+  const fail = (message: string) => planError('PGS4006', message, { where: { table } });
+  if (target === undefined) {
+    return [fail(`sink ${input.sink.name} has no table ${relationName(plan.output)}`)];
+  }
+  const there = new Map(target.map((column) => [column.name, column]));
+  return plan.output.columns.flatMap(({ name }) => {
+    const column = there.get(name);
+    if (column === undefined)
+      return [fail(`${relationName(plan.output)} of sink ${input.sink.name} has no column ${name}`)];
+    if (column.generated === 'never') return [];
+    return [
+      fail(
+        `${relationName(plan.output)}.${name} is a generated column in sink ${input.sink.name}; drop it with \`columns\``,
+      ),
+    ];
+  });
+}
+
+function snapshotQuery({ projection }: Finished): SnapshotQuery {
+  const column = quoteIdent;
+  const names = projection.columns.map((each) => each.from);
+  const plain = projection.where === null && !names.includes(null) ? (names as readonly string[]) : null;
+  return {
+    select: projection.columns.map((each) => (each.from === null ? exprToSql(each.expr, column) : column(each.from))),
+    where: projection.where === null ? null : predicateToSql(projection.where, column),
+    plain,
+  };
+}
+
+/** Says which transform and which table; keeps code, remedy and place of the error. */
+function labelled(error: unknown, label: string, table: string): unknown {
+  if (!(error instanceof PgsluiceError)) {
+    const text = error instanceof Error ? error.message : String(error);
+    return planError('PGS4001', `${label}: ${text}`, { where: { table }, cause: error });
+  }
+  const { code, remedy, exit, retry, at } = error;
+  const spec = { title: '', cause: '', remedy, exit, retry };
+  return new PgsluiceError(code, spec, `${label}: ${error.message}`, {
+    where: { ...error.where, table },
+    remedy,
+    cause: error,
+    ...(at === null ? {} : { at }),
+  });
+}

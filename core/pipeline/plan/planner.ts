@@ -1,0 +1,56 @@
+import type { PgsluiceError } from '../../base/error.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import { relationName } from '../../postgres/relation.ts';
+import { chosen } from './draft.ts';
+import { planError } from './errors.ts';
+import { planTable } from './plan-table.ts';
+import type { PlanInput, PlanResult } from './types.ts';
+
+export type { PlanInput, PlanResult, PlanStep } from './types.ts';
+export { publishedTables } from './publication.ts';
+
+/**
+ * What pgsluice will do with each table for one sink. Pure: no connection, no clock; the same input gives the same plans.
+ * `loadParser()` of core/expr must have resolved before. All problems are found at once; a table with one has no plan.
+ */
+export function planTables(input: PlanInput): PlanResult {
+  const problems: PgsluiceError[] = [...idlePatterns(input)];
+  const plans: TablePlan[] = [];
+  for (const { relation } of input.tables) {
+    const result = planTable(relation, input);
+    problems.push(...result.problems);
+    if (result.plan !== null) plans.push(result.plan);
+  }
+  problems.push(...collisions(plans, input.sink.name));
+  return { plans, problems };
+}
+
+/** A pattern that chooses nothing is a mistake that would otherwise let rows through unfiltered. */
+function idlePatterns(input: PlanInput): readonly PgsluiceError[] {
+  const relations = input.tables.map((table) => table.relation);
+  const check = (tables: readonly string[] | null, label: string): readonly PgsluiceError[] =>
+    (tables ?? [])
+      .filter((pattern) => !relations.some((relation) => chosen([pattern], relation)))
+      .map((pattern) => planError('PGS4007', `${label}: no table of the source matches ${JSON.stringify(pattern)}`));
+  return [
+    ...check(input.sink.tables, `sink ${input.sink.name}`),
+    ...input.steps.flatMap((step) => check(step.tables, step.label)),
+  ];
+}
+
+function collisions(plans: readonly TablePlan[], sink: string): readonly PgsluiceError[] {
+  const byTarget = new Map<string, string[]>();
+  for (const plan of plans) {
+    const target = relationName(plan.output);
+    const sources = byTarget.get(target) ?? [];
+    sources.push(relationName(plan.source));
+    byTarget.set(target, sources);
+  }
+  return [...byTarget]
+    .filter(([, sources]) => sources.length > 1)
+    .map(([target, sources]) =>
+      planError('PGS4002', `sink ${sink}: ${sources.join(' and ')} would both be ${target}`, {
+        where: { table: sources[0] as string },
+      }),
+    );
+}

@@ -1,0 +1,95 @@
+import type { Expr } from '../../expr/expr.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import { type Column, relationName, type Relation } from '../../postgres/relation.ts';
+import type { PublishedTable } from '../../api/source.ts';
+import { exprToSql } from '../../expr/to-sql.ts';
+import { columnsOf, rowFilterObstacle } from '../../expr/tree.ts';
+import { quoteIdent } from './quote.ts';
+
+/** Row filters and column lists exist from PostgreSQL 15 on (manual: "Row Filters", "Column Lists"). */
+const since = 150_000;
+const firstUserOid = 16_384;
+
+/**
+ * What the publication needs to carry, over all sinks: null where everything. Only what every sink leaves out is left
+ * out, and only where the server takes it without ever refusing a write (I10); null is always correct, as the mapper
+ * filters again.
+ */
+export function publishedTables(
+  plansPerSink: readonly (readonly TablePlan[])[],
+  sourceVersion: number,
+): readonly PublishedTable[] {
+  const byTable = new Map<string, TablePlan[]>();
+  for (const plan of plansPerSink.flat()) {
+    const name = relationName(plan.source);
+    const plans = byTable.get(name);
+    if (plans === undefined) byTable.set(name, [plan]);
+    else plans.push(plan);
+  }
+  return [...byTable.values()].map((plans) => published(plans, sourceVersion));
+}
+
+function published(plans: readonly TablePlan[], version: number): PublishedTable {
+  const relation = (plans[0] as TablePlan).source;
+  if (version < since) return { relation, where: null, columns: null };
+  return { relation, where: sharedFilter(plans, relation), columns: sharedColumns(plans, relation) };
+}
+
+function sharedFilter(plans: readonly TablePlan[], relation: Relation): string | null {
+  const [first] = plans as [TablePlan];
+  const sql = first.query.where;
+  const { where } = first.projection;
+  if (sql === null || where === null || plans.some((plan) => plan.query.where !== sql)) return null;
+  if (relation.identity.kind === 'nothing') return null;
+  if (relation.identity.kind === 'key') {
+    const key = keyNames(relation);
+    if (![...columnsOf(where)].every((name) => key.has(name))) return null;
+  }
+  if (rowFilterObstacle(where) !== null || !simple(where, relation)) return null;
+  return exprToSql(where, quoteIdent);
+}
+
+/**
+ * Less than what check_simple_rowfilter_expr (publicationcmds.c) accepts: comparisons and boolean operators over columns
+ * and constants of built-in types. Casts and other calls are left to us.
+ */
+function simple(expr: Expr, relation: Relation): boolean {
+  switch (expr.op) {
+    case 'column': {
+      const column = relation.columns.find((each) => each.name === expr.name);
+      return column !== undefined && column.type < firstUserOid && column.type === column.baseType;
+    }
+    case 'const':
+      return expr.secret !== true && expr.type.oid < firstUserOid;
+    case 'call':
+      return simpleCalls.has(expr.fn.replace(/\(.*$/s, '')) && expr.args.every((arg) => simple(arg, relation));
+    default:
+      return expr satisfies never;
+  }
+}
+
+const simpleCalls: ReadonlySet<string> = new Set(
+  'and|or|not|is null|is not null|is true|is not true|is false|is not false|=|<>|<|>|<=|>=|= any|<> all'.split('|'),
+);
+
+/** The columns that any sink reads, with the identity; null where that is all of them, or sinks differ. */
+function sharedColumns(plans: readonly TablePlan[], relation: Relation): readonly string[] | null {
+  if (relation.identity.kind !== 'key') return null;
+  const sets = plans.map((plan) => columnsRead(plan, relation));
+  const [first] = sets as [readonly string[]];
+  if (sets.some((set) => set.join('\0') !== first.join('\0'))) return null;
+  const all = relation.columns.filter((column) => column.generated === 'never');
+  return first.length === all.length ? null : first;
+}
+
+function columnsRead(plan: TablePlan, relation: Relation): readonly string[] {
+  const read = new Set(keyNames(relation));
+  for (const column of plan.projection.columns) for (const name of columnsOf(column.expr)) read.add(name);
+  if (plan.projection.where !== null) for (const name of columnsOf(plan.projection.where)) read.add(name);
+  return relation.columns.filter((column) => read.has(column.name)).map((column) => column.name);
+}
+
+function keyNames(relation: Relation): ReadonlySet<string> {
+  const positions = relation.identity.kind === 'key' ? relation.identity.positions : [];
+  return new Set(positions.map((at) => (relation.columns[at] as Column).name));
+}

@@ -1,0 +1,39 @@
+import type { PgsluiceError } from '../../base/error.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import type { SinkTraits } from '../../api/sink.ts';
+import type { SourceTable } from '../../api/source.ts';
+import type { Transform } from '../../api/transform.ts';
+
+/** A transform with the tables that it is for. */
+export interface PlanStep {
+  readonly transform: Transform;
+  /** Globs on the source's `schema.table`; null: all. */
+  readonly tables: readonly string[] | null;
+  /** How errors and notes call it: `transforms[0] filter`. */
+  readonly label: string;
+}
+
+/** Everything that planning for one sink needs to know; no connection is asked. */
+export interface PlanInput {
+  readonly tables: readonly SourceTable[];
+  /** In order, the file's transforms and then the sink's own. */
+  readonly steps: readonly PlanStep[];
+  readonly sink: { readonly name: string; readonly tables: readonly string[] | null; readonly traits: SinkTraits };
+  /** server_version_num of the source. */
+  readonly sourceVersion: number;
+  /** Changes follow the snapshot. */
+  readonly streaming: boolean;
+  /**
+   * The source's WAL position just before `tables` were read. A change below it is of a shape no newer than `tables`, so
+   * a difference is DDL that the plan already knows. Without it every difference counts as new DDL.
+   */
+  readonly catalogAt?: bigint;
+  /** Name of the pipeline whose DDL messages are carried out; without it they are left. */
+  readonly followDdl?: string;
+}
+
+export interface PlanResult {
+  readonly plans: readonly TablePlan[];
+  /** All of them at once, PGS40xx and PGS41xx. */
+  readonly problems: readonly PgsluiceError[];
+}

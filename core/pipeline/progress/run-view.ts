@@ -1,0 +1,211 @@
+import type { TablePlan } from '../../api/plan.ts';
+import { relationName } from '../../postgres/relation.ts';
+import { History } from './history.ts';
+import { noRates, type Rates } from './rates.ts';
+import { SourceClock } from './source-clock.ts';
+
+/** What a run is doing now: one mutable model that the runtime writes and every display reads (terminal, log, HTTP, `status`). */
+
+export type RunPhase = 'starting' | 'schema' | 'copy' | 'index' | 'catch-up' | 'follow' | 'stopping' | 'done';
+export type TablePhase = 'pending' | 'copying' | 'copied' | 'indexing' | 'finished';
+
+export interface TableView {
+  readonly sink: string;
+  /** `schema.table` on the source and in the sink. */
+  readonly source: string;
+  readonly target: string;
+  phase: TablePhase;
+  /** Estimated bytes on the source; bytes and rows sent so far. */
+  readonly estimate: number;
+  bytes: number;
+  rows: bigint;
+  startedAt: number | null;
+  finishedAt: number | null;
+}
+
+export interface SinkView {
+  readonly name: string;
+  /** End of the last transaction written, and the last one that is durable. */
+  written: bigint | null;
+  durable: bigint | null;
+  /** Commit time of the last transaction written, microseconds since 1970-01-01 UTC. */
+  commitTime: bigint | null;
+  transactions: number;
+  changes: number;
+  bytes: number;
+  /** Memory of the changes that wait for it or that it may be given again, in bytes. */
+  queued: number;
+  /** Code of the failure after which it is tried again, while others may go on. */
+  retrying: string | null;
+  /** Transactions that were read and are not written yet. */
+  waiting: number;
+  /** Changes that it could not deliver and that went to the dead letters, of all runs. */
+  deadLetters: number;
+}
+
+/** What the stream has handed out since it was opened. */
+export interface ReadView {
+  readonly from: bigint;
+  upTo: bigint;
+  transactions: number;
+}
+
+export class RunView {
+  readonly pipeline: string;
+  readonly startedAt: number = Date.now();
+  phase: RunPhase = 'starting';
+  phaseSince: number = Date.now();
+  readonly tables: Map<string, TableView>;
+  readonly sinks = new Map<string, SinkView>();
+  /** Last known end of the source's WAL. */
+  sourcePosition: bigint | null = null;
+  confirmed: bigint | null = null;
+  retainedBytes: number | null = null;
+  safeBytes: number | null = null;
+  /** pg_replication_slots.wal_status of the pipeline's slot. */
+  walStatus: string | null = null;
+  /** Bytes a second by which the kept WAL grows (or shrinks: negative), over the last minutes. */
+  retainedGrowth: number | null = null;
+  /** Code of the error with which the last look at the source failed. */
+  sourceError: string | null = null;
+  /** The process is about to end, in whatever way. */
+  ended = false;
+  /** The error that ends it, as one line. */
+  failure: string | null = null;
+  /** Set while the change plane waits to try again. */
+  retrying: string | null = null;
+  /** Connections made anew after a failure, and chunks copied again. */
+  streamRetries = 0;
+  chunkRetries = 0;
+  /** Tables (per sink) that an earlier run has finished: they are in the checkpoint and not in `tables`. */
+  finishedBefore = 0;
+  read: ReadView | null = null;
+  rates: Rates = noRates;
+  readonly clock = new SourceClock();
+  readonly history = new History();
+
+  /** `tables`: of another view, in which the tables of this one are shown, too. */
+  constructor(pipeline: string, tables = new Map<string, TableView>()) {
+    this.pipeline = pipeline;
+    this.tables = tables;
+  }
+
+  enter(phase: RunPhase): void {
+    if (this.phase === phase) return;
+    this.phase = phase;
+    this.phaseSince = Date.now();
+  }
+
+  /** The view of a table in a sink, made at its first mention. */
+  table(sink: string, plan: TablePlan, estimate: number): TableView {
+    const source = relationName(plan.source);
+    const key = `${sink}:${source}`;
+    let view = this.tables.get(key);
+    if (view === undefined) {
+      const target = relationName(plan.output);
+      view = {
+        sink,
+        source,
+        target,
+        phase: 'pending',
+        estimate,
+        bytes: 0,
+        rows: 0n,
+        startedAt: null,
+        finishedAt: null,
+      };
+      this.tables.set(key, view);
+    }
+    return view;
+  }
+
+  /** The view of a sink, made at its first mention. */
+  sink(name: string): SinkView {
+    let view = this.sinks.get(name);
+    if (view === undefined) {
+      view = {
+        name,
+        written: null,
+        durable: null,
+        commitTime: null,
+        transactions: 0,
+        changes: 0,
+        bytes: 0,
+        queued: 0,
+        retrying: null,
+        waiting: 0,
+        deadLetters: 0,
+      };
+      this.sinks.set(name, view);
+    }
+    return view;
+  }
+
+  /** A stream was opened at this position. */
+  opened(from: bigint): void {
+    this.read = { from, upTo: from, transactions: 0 };
+    this.retrying = null;
+  }
+
+  /** A batch was read; `boundary` null: it ends inside a transaction. */
+  received(boundary: bigint | null, transactions: number): void {
+    if (this.read !== null) {
+      this.read.transactions += transactions;
+      if (boundary !== null) this.read.upTo = boundary;
+    }
+    if (boundary !== null) this.sawSource(boundary);
+  }
+
+  /** The source's WAL reaches at least up to here. */
+  sawSource(position: bigint): void {
+    if (this.sourcePosition === null || position > this.sourcePosition) this.sourcePosition = position;
+  }
+
+  /** Up to where this sink has everything. A confirmed idle position may be beyond its last transaction (I3). */
+  reached(sink: SinkView): bigint | null {
+    const at = sink.durable ?? sink.written;
+    if (at === null || this.confirmed === null) return at;
+    return this.confirmed > at ? this.confirmed : at;
+  }
+
+  /** Bytes of WAL between the source's end and what this sink has durable; null while unknown. */
+  lagBytes(sink: SinkView): number | null {
+    const at = this.reached(sink);
+    if (this.sourcePosition === null || at === null) return null;
+    return Math.max(0, Number(this.sourcePosition - at));
+  }
+
+  /**
+   * Seconds by which this sink is behind, 0 when nothing is: since the commit of the last transaction written, or since
+   * the source was where the sink is now, whichever is less. Null while unknown.
+   */
+  lagSeconds(sink: SinkView, now: number = Date.now()): number | null {
+    const at = this.reached(sink);
+    if (this.sourcePosition !== null && at !== null && at >= this.sourcePosition) return 0;
+    const sinceCommit = sink.commitTime === null ? null : now / 1000 - Number(sink.commitTime) / 1e6;
+    const sinceThere = at === null ? null : this.clock.behind(at, now);
+    if (sinceCommit === null) return sinceThere;
+    return Math.max(0, sinceThere === null ? sinceCommit : Math.min(sinceCommit, sinceThere));
+  }
+
+  /**
+   * Transactions that this sink is behind: those read and not written, and an estimate of those not read yet, by the WAL
+   * that one took so far. Null while unknown.
+   */
+  lagTransactions(sink: SinkView): number | null {
+    if (this.lagBytes(sink) === 0) return 0;
+    const { read, sourcePosition } = this;
+    if (read === null || sourcePosition === null) return null;
+    const confirmed = this.confirmed !== null && this.confirmed > read.upTo ? this.confirmed : read.upTo;
+    const unread = Math.max(0, Number(sourcePosition - confirmed));
+    if (unread === 0) return sink.waiting;
+    if (read.transactions === 0 || read.upTo <= read.from) return null;
+    return sink.waiting + Math.round((unread * read.transactions) / Number(read.upTo - read.from));
+  }
+
+  /** Seconds until the slot meets max_slot_wal_keep_size if it goes on like this; null: it does not, or is not known. */
+  get limitSeconds(): number | null {
+    if (this.safeBytes === null || this.retainedGrowth === null || this.retainedGrowth <= 0) return null;
+    return Math.max(0, this.safeBytes) / this.retainedGrowth;
+  }
+}

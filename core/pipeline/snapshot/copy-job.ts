@@ -1,0 +1,95 @@
+import type { Tuple } from '../../postgres/tuple.ts';
+import type { OpaqueTail, TablePlan } from '../../api/plan.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { CopyChunk, RawCopy, RowCopy, SnapshotSession } from '../../api/snapshot.ts';
+import type { TableView } from '../progress/run-view.ts';
+import type { PlannedSink } from '../open/instances.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+/** One table's way into one sink: its chunks, and how many of them are still to come. */
+export class CopyJob {
+  readonly sink: PlannedSink;
+  readonly plan: TablePlan;
+  readonly view: TableView;
+  readonly chunks: readonly CopyChunk[];
+  rows = 0n;
+  bytes = 0;
+  #left: number;
+  #begun: Promise<void> | null = null;
+
+  constructor(sink: PlannedSink, plan: TablePlan, chunks: readonly CopyChunk[], view: TableView) {
+    this.sink = sink;
+    this.plan = plan;
+    this.chunks = chunks;
+    this.view = view;
+    this.#left = chunks.length;
+  }
+
+  get name(): string {
+    return relationName(this.plan.source);
+  }
+
+  /** Removes what a broken copy left, once, before the first chunk. */
+  begin(signal: AbortSignal): Promise<void> {
+    this.#begun ??= this.sink.sink.snapshot.begin(this.plan, this.chunks.length, signal);
+    return this.#begun;
+  }
+
+  /** Counts a chunk that is in. Returns whether it was the last. */
+  loaded(rows: bigint, bytes: number): boolean {
+    this.rows += rows;
+    this.bytes += bytes;
+    this.view.rows = this.rows;
+    this.#left -= 1;
+    return this.#left === 0;
+  }
+}
+
+/** Opens a chunk by the plan's route; every byte is counted and pays the rate limit. */
+export async function openChunk(
+  session: SnapshotSession,
+  job: CopyJob,
+  chunk: CopyChunk,
+  more: { readonly limit: RateLimit; readonly signal: AbortSignal },
+): Promise<RawCopy | RowCopy> {
+  const { plan } = job;
+  const meter = (bytes: number): Promise<void> | null => {
+    job.view.bytes += bytes;
+    return more.limit.limited ? more.limit.take(bytes, more.signal) : null;
+  };
+  if (plan.route.kind === 'raw') {
+    const copy = await session.openRaw(chunk, plan.query, plan.route.format, more.signal);
+    return { ...copy, frames: metered(copy.frames, (frame) => frame.byteLength, meter) };
+  }
+  const { lines, ...copy } = await session.openRows(chunk, plan.query, more.signal);
+  const rows = metered(copy.rows, sizeOf, meter);
+  const at = { lsn: session.exactAt, takenAt: session.takenAt };
+  if (plan.tail !== null) return { ...copy, at, rows: through(rows, plan.tail) };
+  if (lines === undefined) return { ...copy, at, rows };
+  return { ...copy, at, rows, lines: metered(lines, (some) => some.byteLength, meter) };
+}
+
+async function* metered<T>(
+  items: AsyncIterable<T>,
+  size: (item: T) => number,
+  meter: (bytes: number) => Promise<void> | null,
+): AsyncGenerator<T> {
+  for await (const item of items) {
+    const wait = meter(size(item));
+    if (wait !== null) await wait;
+    yield item;
+  }
+}
+
+async function* through(rows: AsyncIterable<readonly Tuple[]>, tail: OpaqueTail): AsyncGenerator<readonly Tuple[]> {
+  for await (const batch of rows) {
+    const mapped = await tail.rows(batch);
+    if (mapped.length > 0) yield mapped;
+  }
+}
+
+function sizeOf(rows: readonly Tuple[]): number {
+  let bytes = 0;
+  for (const row of rows) for (const cell of row) bytes += cell === null ? 1 : cell.length + 1;
+  return bytes;
+}

@@ -1,0 +1,173 @@
+import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { SnapshotSession } from '../../api/snapshot.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import type { PipelineConfig } from '../../config/pipeline-config.ts';
+import { publishedTables } from '../plan/publication.ts';
+import { pause, retryable, retryDelay } from '../../base/backoff.ts';
+import { tellDdl } from '../ddl/tell-ddl.ts';
+import { fileKey, fingerprint } from '../open/fingerprint.ts';
+import type { Instances, RunContext } from '../open/instances.ts';
+import type { Planning } from '../open/planning.ts';
+import { RateLimit } from './rate-limit.ts';
+import { notePublication } from '../open/same-publication.ts';
+import { finishOnly, openOnly } from './only.ts';
+import { runSnapshot } from './run-snapshot.ts';
+
+/** What the phase needs beside the context. */
+export interface PhaseInput {
+  readonly config: PipelineConfig;
+  readonly instances: Instances;
+  readonly catalog: SourceCatalog;
+  readonly planning: Planning;
+}
+
+/** Tries in a row that finish no table before the run gives up. */
+const tries = 8;
+
+/** A slot that was there before us is not ours to drop (`snapshot.mode: never` on a slot that the user made). */
+const foreignSlot = 'slot-was-there';
+
+/** A first start that fails before a row was copied leaves nothing behind: no slot that keeps WAL, no publication, no state. */
+export async function firstStart(context: RunContext, input: PhaseInput): Promise<void> {
+  try {
+    await snapshotPhase(context, input);
+  } catch (error) {
+    const { phase } = context.view;
+    const copied = input.planning.sinks.some((sink) => context.state.tables(sink.name).size > 0);
+    if ((phase === 'starting' || phase === 'schema') && !copied) await undo(context, input.instances);
+    throw error;
+  }
+}
+
+async function undo(context: RunContext, instances: Instances): Promise<void> {
+  try {
+    await context.state.settled().catch(() => {});
+    if (context.state.get(foreignSlot) === null) await context.source.control.cleanup();
+    for (const { sink } of instances.sinks) {
+      // I10: what the preparation took away from the target is put back before it is forgotten.
+      if ((await sink.snapshot.abandon?.()) !== false) await sink.cleanup();
+    }
+    await instances.store.remove();
+    context.state.forget();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    context.log.log(
+      'warn',
+      'undo-failed',
+      `could not remove what the start had made (${message}); run pgsluice cleanup`,
+    );
+  }
+}
+
+/** A killed first start may have left slot and publication, of which nothing was used yet. */
+export async function startOver(context: RunContext): Promise<void> {
+  if (context.state.get(foreignSlot) !== null) return;
+  const dropped = await context.source.control.cleanup();
+  context.log.log('info', 'start-over', 'an earlier start did not get as far as a snapshot', {
+    dropped: dropped.join(', '),
+  });
+}
+
+/** From the objects on the source to the last index; ends in the next durable phase. */
+export async function snapshotPhase(context: RunContext, input: PhaseInput): Promise<void> {
+  const { state } = context;
+  const { mode } = input.config.snapshot;
+  const { identity, tables } = input.catalog;
+  const fresh = state.head === null || state.head.phase === 'starting';
+  if (fresh) {
+    await state.setHead({ phase: 'starting', identity, handoff: null });
+    await state.put(fileKey, fingerprint(input.config));
+    await state.put(
+      'tables',
+      tables.map((table) => relationName(table.relation)),
+    );
+    if (mode !== 'initial_only') await publish(context, input);
+  }
+  if (mode === 'never') {
+    await state.setHead({ phase: 'stream', identity, handoff: await slotForStream(context) });
+    return;
+  }
+  await copyWithRetries(context, input);
+  if (mode === 'initial_only') await finishOnly(context, input.planning);
+  const phase = mode === 'initial_only' ? 'done' : 'stream';
+  await state.setHead({ phase, identity, handoff: state.head?.handoff ?? null });
+  context.log.log('info', 'snapshot-finished', 'all tables are copied and finished', {});
+}
+
+export async function publish(context: RunContext, { config, planning, catalog }: PhaseInput): Promise<void> {
+  const plans = planning.sinks.map((sink) => sink.plans);
+  const follow = config.ddl === 'follow';
+  // Columns in a publication's filters and lists cannot be dropped or altered: with `ddl: follow` there are none.
+  await context.source.publish(publishedTables(plans, follow ? 0 : catalog.identity.version), context.stop);
+  await notePublication(context);
+  if (follow) await tellDdl(context);
+}
+
+/** The stream starts where the slot is made; one that the user made starts where it stands. */
+async function slotForStream(context: RunContext): Promise<HandoffLsn | null> {
+  const before = await context.source.control.slot();
+  if (before !== null) await context.state.put(foreignSlot, true);
+  const made = await context.source.ensureSlot(context.stop);
+  // Its consistent point, or what its user confirmed since: a slot never starts before either.
+  return made ?? ((before?.confirmed ?? null) as HandoffLsn | null);
+}
+
+/**
+ * Copies under one snapshot, and after a failure that may pass goes on under another with the tables that are left (I5): a
+ * restarted server costs the chunks under way, not the run.
+ */
+export async function copyWithRetries(context: RunContext, input: PhaseInput): Promise<void> {
+  const { workers, chunk_size: chunkBytes } = input.config.snapshot;
+  const { catalog, planning } = input;
+  const options = {
+    catalog,
+    sinks: planning.sinks,
+    workers,
+    chunkBytes,
+    limit: new RateLimit(input.config.limit.rate),
+  };
+  let opened = context.state.head?.phase === 'snapshot';
+  for (let failures = 1, before = -1; ; failures++) {
+    try {
+      await runSnapshot(context, options, async () => {
+        const session = await open(context, input);
+        opened = true;
+        return session;
+      });
+      context.view.retrying = null;
+      return;
+    } catch (error) {
+      const finished = finishedTables(context, planning);
+      if (finished > before) failures = 1;
+      before = finished;
+      if (!opened || context.stop.aborted || !retryable(error, failures, tries)) throw error;
+      const waitMs = retryDelay(failures + 1);
+      context.view.retrying = error.code;
+      context.log.log('warn', 'snapshot-retry', error.message, { code: error.code, attempt: failures, waitMs });
+      await pause(waitMs, context.stop);
+    }
+  }
+}
+
+/** Steps that are done for good: a table copied is one, its indexes are another. */
+function finishedTables(context: RunContext, planning: Planning): number {
+  let steps = 0;
+  for (const { name } of planning.sinks) {
+    for (const table of context.state.tables(name).values()) steps += table.state === 'finished' ? 2 : 1;
+  }
+  return steps;
+}
+
+async function open(context: RunContext, input: PhaseInput): Promise<SnapshotSession> {
+  const { state, source, log } = context;
+  const { identity } = input.catalog;
+  if (input.config.snapshot.mode === 'initial_only') return openOnly(context, input);
+  const handoff = state.head?.handoff ?? null;
+  if (handoff !== null) return source.snapshot({ kind: 'again', handoff }, context.stop);
+  const session = await source.snapshot({ kind: 'new' }, context.stop);
+  await state.setHead({ phase: 'snapshot', identity, handoff: session.handoff });
+  const lsn = formatLsn(session.exactAt satisfies SnapshotLsn);
+  log.log('info', 'slot-created', `slot created at ${lsn}`, { lsn });
+  return session;
+}

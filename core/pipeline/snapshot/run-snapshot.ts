@@ -1,0 +1,249 @@
+import { formatLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
+import type { CopyChunk, SnapshotSession } from '../../api/snapshot.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import { runtimeError } from '../errors.ts';
+import { pause, retryable, retryDelay } from '../../base/backoff.ts';
+import type { PlannedSink, RunContext } from '../open/instances.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { CopyJob, openChunk } from './copy-job.ts';
+import { copyLargeObjects } from './large-objects.ts';
+
+export interface SnapshotRunOptions {
+  readonly catalog: SourceCatalog;
+  readonly sinks: readonly PlannedSink[];
+  readonly workers: number;
+  readonly chunkBytes: number;
+  readonly limit: RateLimit;
+}
+
+const chunkTries = 6;
+
+/**
+ * Copies every table that is not yet copied, under one snapshot, and finishes every table that is not yet finished.
+ * Ends the session as soon as the last chunk is read: indexes are built without holding the source (issue: bulk plane).
+ * Each table's state is durable on its own, so a killed run goes on with what is left (I5).
+ */
+export async function runSnapshot(
+  context: RunContext,
+  options: SnapshotRunOptions,
+  openSession: () => Promise<SnapshotSession>,
+): Promise<void> {
+  const failure = new AbortController();
+  const signal = AbortSignal.any([failure.signal, context.stop]);
+  const finishing = new Finishing(context, signal, (error) => failure.abort(error));
+  const session = await openSession();
+  try {
+    await prepare(context, options, session, signal);
+    const jobs = await makeJobs(context, options, session);
+    finishing.takeCopied(options.sinks);
+    context.view.enter('copy');
+    context.log.log('info', 'copy-started', `copying ${jobs.length} tables`, {
+      tables: jobs.length,
+      chunks: jobs.reduce((sum, job) => sum + job.chunks.length, 0),
+      exactAt: formatLsn(session.exactAt),
+    });
+    const objects = copyLargeObjects(context, { sinks: options.sinks, session, limit: options.limit, signal });
+    objects.catch((error: unknown) => failure.abort(error));
+    try {
+      await copyAll({ context, options, session, jobs, finishing, signal, failure });
+    } finally {
+      // Also after a failure: nothing may still write when the session is closed.
+      await objects;
+    }
+  } catch (error) {
+    failure.abort(error);
+    await finishing.ended();
+    throw failure.signal.reason;
+  } finally {
+    await session[Symbol.asyncDispose]();
+  }
+  context.view.enter('index');
+  await finishing.ended();
+  signal.throwIfAborted();
+  for (const { sink, plans } of options.sinks) await sink.snapshot.finish(plans, signal);
+}
+
+async function prepare(
+  context: RunContext,
+  options: SnapshotRunOptions,
+  session: SnapshotSession,
+  signal: AbortSignal,
+): Promise<void> {
+  context.view.enter('schema');
+  for (const { sink, plans } of options.sinks) {
+    await sink.snapshot.prepare(
+      {
+        plans,
+        excluded: options.catalog.excluded,
+        unfilledViews: options.catalog.unfilledViews ?? [],
+        dumpSchema: () => context.source.dumpSchema(session, signal),
+        sourceVersion: options.catalog.identity.version,
+        sizes: sizesOf(options.catalog),
+      },
+      signal,
+    );
+  }
+}
+
+function sizesOf({ tables }: SourceCatalog): ReadonlyMap<Oid, number> {
+  return new Map(tables.map((table) => [table.relation.oid, table.bytes]));
+}
+
+/** Biggest table first, so that the last worker is not alone with the largest at the end. */
+async function makeJobs(
+  context: RunContext,
+  options: SnapshotRunOptions,
+  session: SnapshotSession,
+): Promise<readonly CopyJob[]> {
+  const sizes = sizesOf(options.catalog);
+  const chunked = new Map<Relation, readonly CopyChunk[]>();
+  const jobs: CopyJob[] = [];
+  for (const sink of options.sinks) {
+    for (const plan of sink.plans) {
+      const name = relationName(plan.source);
+      if (context.state.table(sink.name, name) !== null) continue;
+      const bytes = sizes.get(plan.source.oid) ?? 0;
+      let chunks = chunked.get(plan.source);
+      if (chunks === undefined) {
+        const whole = { id: `${name}#0`, relation: plan.source, range: null, bytes };
+        chunks = bytes <= options.chunkBytes ? [whole] : await session.chunks(plan.source, options.chunkBytes);
+        chunked.set(plan.source, chunks);
+      }
+      const view = context.view.table(sink.name, plan, bytes);
+      jobs.push(new CopyJob(sink, plan, chunks, view));
+    }
+  }
+  return jobs.sort((a, b) => (sizes.get(b.plan.source.oid) ?? 0) - (sizes.get(a.plan.source.oid) ?? 0));
+}
+
+interface CopyRun {
+  readonly context: RunContext;
+  readonly options: SnapshotRunOptions;
+  readonly session: SnapshotSession;
+  readonly jobs: readonly CopyJob[];
+  readonly finishing: Finishing;
+  readonly signal: AbortSignal;
+  readonly failure: AbortController;
+}
+
+async function copyAll(run: CopyRun): Promise<void> {
+  const queue = run.jobs.flatMap((job) => job.chunks.map((chunk) => ({ job, chunk })));
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < queue.length && !run.signal.aborted) {
+      const item = queue[next++]!;
+      try {
+        await copyChunk(run, item.job, item.chunk);
+      } catch (error) {
+        run.failure.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(run.options.workers, queue.length) }, work));
+  run.signal.throwIfAborted();
+}
+
+/** A chunk whose connection broke is copied again under the same snapshot; the sink keeps a chunk whole or not at all. */
+async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<void> {
+  const { context, signal, session } = run;
+  job.view.phase = 'copying';
+  job.view.startedAt ??= Date.now();
+  await job.begin(signal);
+  for (let attempt = 1; ; attempt++) {
+    const before = job.view.bytes;
+    try {
+      const copy = await openChunk(session, job, chunk, { limit: run.options.limit, signal });
+      const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, signal);
+      if (job.loaded(rows, bytes)) run.finishing.follow(tableCopied(run, job));
+      return;
+    } catch (error) {
+      if (signal.aborted || !retryable(error, attempt, chunkTries)) throw error;
+      job.view.bytes = before;
+      context.view.chunkRetries++;
+      const fields = { table: job.name, chunk: chunk.id, attempt, code: error.code };
+      context.log.log('warn', 'chunk-retry', error.message, fields);
+      await pause(retryDelay(attempt), signal);
+    }
+  }
+}
+
+/** Not waited for by the worker: tables whose rows are in together are made durable together. */
+async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
+  const { context, session } = run;
+  await job.sink.sink.snapshot.loaded(job.plan, run.signal);
+  const exactAt = exactFor(job.sink, session);
+  const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
+  await context.state.setTable(job.sink.name, job.name, state);
+  job.view.phase = 'copied';
+  context.log.log('info', 'table-copied', `${job.name} is copied`, {
+    table: job.name,
+    sink: job.sink.name,
+    rows: job.rows,
+    bytes: job.bytes,
+    seconds: (Date.now() - (job.view.startedAt ?? Date.now())) / 1000,
+  });
+  run.finishing.start(job.sink, job.plan, exactAt);
+}
+
+/**
+ * From where the stream's changes of a copied table count (I5). A sink that cannot take back what a broken copy wrote gets
+ * all since the slot's consistent point: a row that the broken copy wrote and that is gone from this snapshot is deleted there.
+ */
+function exactFor({ traits }: PlannedSink, { handoff, exactAt }: SnapshotSession): SnapshotLsn {
+  return traits.replaysOverlap === true && handoff !== null ? (handoff as bigint as SnapshotLsn) : exactAt;
+}
+
+/** Index builds of finished tables, beside the copies; the sink bounds how many run at once. */
+class Finishing {
+  readonly #context: RunContext;
+  readonly #signal: AbortSignal;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(context: RunContext, signal: AbortSignal, onFailure: (error: unknown) => void) {
+    this.#context = context;
+    this.#signal = signal;
+    this.#onFailure = onFailure;
+  }
+
+  /** Tables whose rows an earlier run brought, but not their indexes. */
+  takeCopied(sinks: readonly PlannedSink[]): void {
+    for (const sink of sinks) {
+      for (const plan of sink.plans) {
+        const state = this.#context.state.table(sink.name, relationName(plan.source));
+        if (state?.state === 'copied') this.start(sink, plan, state.exactAt);
+      }
+    }
+  }
+
+  start(sink: PlannedSink, plan: TablePlan, exactAt: SnapshotLsn): void {
+    this.follow(this.#finish(sink, plan, exactAt));
+  }
+
+  /** Its failure is the snapshot's, and the snapshot does not end before it. */
+  follow(work: Promise<void>): void {
+    const running = work.catch(this.#onFailure);
+    this.#running.add(running);
+    void running.then(() => this.#running.delete(running));
+  }
+
+  async ended(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #finish(sink: PlannedSink, plan: TablePlan, exactAt: SnapshotLsn): Promise<void> {
+    const { state, view, log } = this.#context;
+    const name = relationName(plan.source);
+    const table = view.table(sink.name, plan, 0);
+    table.phase = 'indexing';
+    await sink.sink.snapshot.finishTable(plan, exactAt, this.#signal);
+    const before = state.table(sink.name, name);
+    if (before === null) throw runtimeError('PGS6002', `the state of ${name} vanished while it was finished`);
+    await state.setTable(sink.name, name, { ...before, state: 'finished' });
+    table.phase = 'finished';
+    table.finishedAt = Date.now();
+    log.log('info', 'table-finished', `${name} is finished`, { table: name, sink: sink.name });
+  }
+}

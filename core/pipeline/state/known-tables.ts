@@ -1,0 +1,65 @@
+import type { Json } from '../../api/checkpoint.ts';
+import type { Logger } from '../../base/logger.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import type { PipelineState } from './pipeline-state.ts';
+import { runtimeError } from '../errors.ts';
+
+/**
+ * The tables that the pipeline has, of those that the file chooses now. One that came later is not silently half of the
+ * pipeline: it is left out, with a warning, until it is copied. One that the file no longer chooses is refused: its changes
+ * would still come, and nobody could say what its rows in the target are.
+ */
+export function knownTables(state: PipelineState, catalog: SourceCatalog, log: Logger): SourceCatalog {
+  const known = knownNames(state);
+  if (known === null) return catalog;
+  const gone = catalog.excluded.map(relationName).filter((name) => known.has(name));
+  if (gone.length > 0) throw runtimeError('PGS6008', `the file no longer chooses ${gone.join(', ')}`);
+  for (const { relation } of catalog.tables) {
+    const table = relationName(relation);
+    if (known.has(table)) continue;
+    const message = `${table} came after the start and is not replicated; add it with: pgsluice resync FILE ${table}`;
+    log.log('warn', 'table-not-included', message, { table });
+  }
+  return { ...catalog, tables: catalog.tables.filter((table) => known.has(relationName(table.relation))) };
+}
+
+/** Names of the tables that the pipeline was started with, and those added since; null before its start. */
+export function knownNames(state: PipelineState): ReadonlySet<string> | null {
+  const chosen = state.get('tables');
+  if (state.head === null || state.head.phase === 'starting' || !Array.isArray(chosen)) return null;
+  return new Set(chosen as readonly string[]);
+}
+
+/** Tables that are to be copied (again) before the stream goes on. */
+export function pendingTables(state: PipelineState): ReadonlySet<string> {
+  const pending = state.get('resync');
+  return new Set(Array.isArray(pending) ? (pending as readonly string[]) : []);
+}
+
+/**
+ * One write, with `more`: from here on the tables belong to the pipeline and wait for their copy, whatever happens to this
+ * process.
+ */
+export function requestCopy(
+  state: PipelineState,
+  tables: readonly string[],
+  sinks: readonly string[],
+  ...more: readonly (readonly [string, Json])[]
+): Promise<void> {
+  const all = (before: ReadonlySet<string>) => [...new Set([...before, ...tables])];
+  const entries: (readonly [string, Json])[] = [
+    ['resync', all(pendingTables(state))],
+    ['tables', all(knownNames(state) ?? new Set())],
+    ...more,
+  ];
+  return state.forgetTables(tables, sinks, entries);
+}
+
+/** Throws PGS6008 where a table that waits for its copy is not chosen by the file; one that is gone from the source is left out. */
+export function refuseUnchosen(state: PipelineState, catalog: SourceCatalog): void {
+  const pending = pendingTables(state);
+  const left = catalog.excluded.map(relationName).filter((name) => pending.has(name));
+  if (left.length > 0)
+    throw runtimeError('PGS6008', `${left.join(', ')} waits for its copy, and the file does not choose it`);
+}

@@ -1,0 +1,161 @@
+import type { StreamBatch } from '../../api/change.ts';
+import type { CommitLsn, IdleLsn } from '../../postgres/lsn.ts';
+import type { ChangeStream, StreamItem } from '../../api/source.ts';
+import type { AckLedger } from './ack-ledger.ts';
+import { raceAbort } from '../../base/race-abort.ts';
+import type { Barrier, Barriers } from './barriers.ts';
+import type { Hold, HoldStep } from './hold.ts';
+import type { Lane } from './lane.ts';
+
+/** What one connected stretch of the change plane needs; the lanes are made for it and end with it. */
+export interface FollowOptions {
+  readonly stream: ChangeStream;
+  readonly lanes: readonly Lane[];
+  readonly ledger: AckLedger;
+  readonly barriers: Barriers;
+  readonly hold: Hold;
+  /** Saves a position for sinks that keep none, before it is confirmed. */
+  readonly beforeConfirm: (upTo: CommitLsn) => Promise<void>;
+  readonly beforeConfirmIdle: (at: IdleLsn) => Promise<void>;
+  readonly onBarrier: (message: Barrier, at: CommitLsn) => Promise<void>;
+  /** Every sink is durable up to `at` and stays there until it is released. */
+  readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
+  /** The sinks are about to go on. */
+  readonly onReleased: (id: string) => Promise<void>;
+  readonly onBatch: (batch: StreamBatch) => Promise<void> | void;
+  /** Aborted: stop after the transaction in hand. */
+  readonly stop: AbortSignal;
+  /** Aborted when a lane failed. */
+  readonly failure: AbortSignal;
+}
+
+export type FollowEnd = 'ended' | 'stopped' | 'barrier';
+
+/**
+ * Reads the stream and feeds the lanes until the stream ends (its `until` was reached), a stop is asked for, or a barrier
+ * says so. Returns with everything durable and confirmed; throws with nothing confirmed that is not durable.
+ */
+export async function follow(options: FollowOptions): Promise<FollowEnd> {
+  const { stream, lanes, stop, failure } = options;
+  const items = stream[Symbol.asyncIterator]();
+  let open = false;
+  let pending: Promise<IteratorResult<StreamItem> | 'progress'> | null = null;
+  let end: FollowEnd = 'ended';
+  for (;;) {
+    pending ??= items.next();
+    // What a lane made durable in the meantime is confirmed without waiting for the next item.
+    const unsettled = lanes.filter((lane) => !lane.settled).map((lane) => lane.progress());
+    // A stop does not cut a transaction that has begun to flow (contract: after the transaction in hand).
+    const next: IteratorResult<StreamItem> | 'progress' | null = await raceAbort(
+      options.hold.active ? [pending, ...unsettled, tick()] : [pending, ...unsettled],
+      open ? [failure] : [failure, stop],
+    );
+    failure.throwIfAborted();
+    if (next === 'progress') {
+      for (const step of options.hold.expire(Date.now())) await takeStep(options, step);
+      await confirm(options);
+      continue;
+    }
+    if (next === null) {
+      pending.catch(() => {});
+      end = 'stopped';
+      break;
+    }
+    pending = null;
+    if (next.done === true) break;
+    if (next.value.kind === 'idle') {
+      await confirmIdle(options, next.value.at);
+      continue;
+    }
+    const batch: StreamBatch = next.value.batch;
+    open = batch.boundary === null;
+    await options.onBatch(batch);
+    let stopping = false;
+    for (const step of options.hold.feed(batch, Date.now())) {
+      if ((await takeStep(options, step)) === 'stop') stopping = true;
+    }
+    if (stopping) {
+      end = 'barrier';
+      break;
+    }
+    await confirm(options);
+  }
+  await Promise.all(lanes.map((lane) => lane.drain()));
+  failure.throwIfAborted();
+  await confirm(options);
+  await stream.flushConfirmed();
+  return end;
+}
+
+async function takeStep(options: FollowOptions, step: HoldStep): Promise<'go-on' | 'stop'> {
+  const { lanes, barriers } = options;
+  if (step.kind === 'held') {
+    await Promise.all(lanes.map((lane) => lane.drain()));
+    options.failure.throwIfAborted();
+    await options.onHeld(step.id, step.at);
+    return 'go-on';
+  }
+  if (step.kind === 'released') {
+    await options.onReleased(step.id);
+    return 'go-on';
+  }
+  const barrier = barriers.see(step.batch);
+  for (const lane of lanes) lane.offer(step.batch);
+  await roomIn(options);
+  return barrier ? settleBarrier(options) : 'go-on';
+}
+
+/** While a hold is on, its end is looked for now and then. */
+function tick(): Promise<'progress'> {
+  return new Promise((resolve) => setTimeout(() => resolve('progress'), 500).unref());
+}
+
+/** Waits until one lane is free and none has more than its share queued (I8). */
+async function roomIn(options: FollowOptions): Promise<void> {
+  const { lanes, failure } = options;
+  for (;;) {
+    failure.throwIfAborted();
+    const full = lanes.filter((lane) => lane.full);
+    if (full.length === 0 && (lanes.length === 0 || lanes.some((lane) => lane.hungry))) return;
+    const waitFor = full.length > 0 ? full : lanes.filter((lane) => lane.busy);
+    await raceAbort(
+      waitFor.map((lane) => lane.progress()),
+      [failure],
+    );
+    await confirm(options);
+  }
+}
+
+async function settleBarrier(options: FollowOptions): Promise<'go-on' | 'stop'> {
+  await Promise.all(options.lanes.map((lane) => lane.drain()));
+  options.failure.throwIfAborted();
+  await confirm(options);
+  let after: 'go-on' | 'stop' = 'go-on';
+  for (const { message, at } of options.barriers.reached(options.ledger.least())) {
+    await options.onBarrier(message, at);
+    if (message.after !== 'go-on') after = 'stop';
+  }
+  return after;
+}
+
+/** I1: save, then confirm. */
+async function confirm(options: FollowOptions): Promise<void> {
+  const due = options.ledger.due();
+  if (due === null) return;
+  await options.beforeConfirm(due);
+  options.ledger.confirmed(due);
+  options.stream.confirm(due);
+}
+
+/** I3: an idle position only when every sink is durable up to everything that was handed out. */
+async function confirmIdle(options: FollowOptions, at: IdleLsn): Promise<void> {
+  await confirm(options);
+  // A lane may have failed while a position was saved.
+  options.failure.throwIfAborted();
+  if (options.hold.active || !options.lanes.every((lane) => lane.settled)) return;
+  const due = options.ledger.dueIdle(at);
+  if (due === null) return;
+  await options.beforeConfirmIdle(due);
+  options.ledger.confirmed(due);
+  options.stream.confirm(due);
+}

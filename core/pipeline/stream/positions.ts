@@ -1,0 +1,53 @@
+import type { Json } from '../../api/checkpoint.ts';
+import { type CommitLsn, formatLsn, type HandoffLsn, parseLsn, type ResumePoint } from '../../postgres/lsn.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+import type { PlannedSink } from '../open/instances.ts';
+
+/** Where each sink stands, and where the stream has to start for all of them. */
+export interface Positions {
+  readonly bySink: ReadonlyMap<string, CommitLsn>;
+  readonly from: ResumePoint;
+  /** See StreamStart.acknowledged. */
+  readonly acknowledged: bigint | null;
+}
+
+const key = 'idle';
+
+/**
+ * Asks every sink for its position (its own, else the checkpoint's, else the slot's consistent point). The noted idle
+ * position counts only if no sink has fallen behind where it stood when that was noted: a target that was restored from
+ * a backup then meets the source's check for a gap instead of a silent one.
+ */
+export async function findPositions(
+  sinks: readonly PlannedSink[],
+  state: PipelineState,
+  handoff: HandoffLsn,
+  signal: AbortSignal,
+): Promise<Positions> {
+  const bySink = new Map<string, CommitLsn>();
+  let from: bigint | null = null;
+  for (const { name, sink } of sinks) {
+    const known: bigint = (await sink.stream.resume(signal)) ?? state.position(name) ?? handoff;
+    // A position below the slot's consistent point was left by an earlier pipeline of this name.
+    const at = known > handoff ? known : handoff;
+    bySink.set(name, at as CommitLsn);
+    if (from === null || at < from) from = at;
+  }
+  return { bySink, from: (from ?? handoff) as ResumePoint, acknowledged: idleNote(state, bySink) };
+}
+
+/** Notes an idle position with where every sink stood, before it is confirmed (I3). */
+export function noteIdle(state: PipelineState, at: bigint, durable: ReadonlyMap<string, bigint>): Promise<void> {
+  const sinks = Object.fromEntries([...durable].map(([name, lsn]) => [name, formatLsn(lsn)]));
+  return state.put(key, { at: formatLsn(at), sinks });
+}
+
+function idleNote(state: PipelineState, bySink: ReadonlyMap<string, bigint>): bigint | null {
+  const note = state.get(key) as { readonly at: string; readonly sinks: { readonly [name: string]: Json } } | null;
+  if (note === null) return null;
+  for (const [name, at] of bySink) {
+    const then = note.sinks[name];
+    if (typeof then !== 'string' || parseLsn(then) > at) return null;
+  }
+  return parseLsn(note.at);
+}

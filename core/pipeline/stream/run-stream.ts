@@ -1,0 +1,231 @@
+import type { StreamBatch } from '../../api/change.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import { type CommitLsn, formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
+import type { ChangeMapper } from '../../api/plan.ts';
+import type { SourceIdentity } from '../../api/source.ts';
+import { AckLedger } from './ack-ledger.ts';
+import { pause, retryDelay } from '../../base/backoff.ts';
+import type { PlannedSink, RunContext } from '../open/instances.ts';
+import { type Barrier, Barriers } from './barriers.ts';
+import { Hold } from './hold.ts';
+import { follow, type FollowEnd } from './follow.ts';
+import { pendingTables } from '../state/known-tables.ts';
+import { Lane } from './lane.ts';
+import { mergeBytesOf } from './memory.ts';
+import { checkPublication } from '../open/same-publication.ts';
+import { RetrySink } from './retry-sink.ts';
+import { findPositions, noteIdle, type Positions } from './positions.ts';
+import { Skip } from './skip.ts';
+import { takesBytes } from './takes-bytes.ts';
+
+export interface StreamRunOptions {
+  readonly sinks: readonly PlannedSink[];
+  /** By sink; or made anew for each connected stretch, for a sink that stands at a position. */
+  readonly mappers?: ReadonlyMap<string, ChangeMapper>;
+  readonly mapperAt?: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
+  /** Awaited for every batch before a sink gets it. */
+  readonly beforeBatch?: (batch: StreamBatch) => Promise<void>;
+  /** Aborted with what ends the run. */
+  readonly fatal?: AbortSignal;
+  readonly identity: SourceIdentity;
+  readonly handoff: HandoffLsn;
+  /** End after the last transaction at or below; null: follow. */
+  readonly until: bigint | null;
+  /** Every sink is durable up to this barrier; for whoever wrote it in this process. */
+  readonly onBarrier?: (id: string, at: CommitLsn) => void;
+  /** It was asked to begin anew, with these tables copied; resolves when that is noted. Whoever leaves it out is not asked. */
+  readonly onReload?: (copy: readonly string[]) => Promise<void>;
+}
+
+/** Tables that are copied beside this stream have changes of theirs skipped until they join it (I5). */
+const notYet = (1n << 64n) as SnapshotLsn;
+/** Tries in a row that bring nothing before the run gives up. */
+const tries = 12;
+/** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
+const patienceMs = 150_000;
+const flushAfter = 100;
+const noteEvery = 1000;
+const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
+
+/**
+ * The change plane: connects, follows, and after a failure that may pass connects again from what the sinks hold. The
+ * path after a broken connection is the path after a crash, so that there is only one.
+ */
+export async function runStream(context: RunContext, options: StreamRunOptions): Promise<FollowEnd> {
+  const barriers = new Barriers(context.pipeline);
+  let failures = 0;
+  let connectedOnce = false;
+  let binary = takesBytes(options.sinks);
+  for (;;) {
+    const before = context.view.confirmed;
+    try {
+      return await stretch(context, { ...options, binary }, barriers, () => (connectedOnce = true));
+    } catch (error) {
+      if (error instanceof PgsluiceError && error.retry === 'text' && binary) {
+        binary = false;
+        const { table } = error.where;
+        context.log.log('info', 'stream-as-text', error.message, table === undefined ? {} : { table });
+        continue;
+      }
+      if (!(error instanceof PgsluiceError) || error.retry !== 'backoff' || !connectedOnce) throw error;
+      failures = context.view.confirmed === before ? failures + 1 : 1;
+      if (failures >= tries || context.stop.aborted) throw error;
+      const wait = retryDelay(failures);
+      context.view.retrying = error.code;
+      context.view.streamRetries++;
+      context.log.log('warn', 'stream-retry', error.message, { code: error.code, attempt: failures, waitMs: wait });
+      await pause(wait, context.stop).catch(() => {});
+      if (context.stop.aborted) return 'stopped';
+    }
+  }
+}
+
+/** One connected stretch. */
+async function stretch(
+  context: RunContext,
+  options: StreamRunOptions & { readonly binary: boolean },
+  barriers: Barriers,
+  onConnected: () => void,
+): Promise<FollowEnd> {
+  const failure = new AbortController();
+  const { fatal } = options;
+  fatal?.throwIfAborted();
+  const end = () => failure.abort(fatal?.reason);
+  fatal?.addEventListener('abort', end, { once: true });
+  await checkPublication(context);
+  const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
+  const { from, acknowledged } = positions;
+  const stream = await context.source.stream(
+    { from, acknowledged, identity: options.identity, until: options.until, binary: options.binary },
+    failure.signal,
+  );
+  onConnected();
+  // A hold ends with its process or its connection: whoever waits must not take the old report for one of now.
+  if (context.state.get('held') !== null) await context.state.put('held', null);
+  context.view.opened(from);
+  context.log.log('info', 'stream-started', `following from ${formatLsn(from)}`, { from: formatLsn(from) });
+  const ledger = new AckLedger(positions.bySink, from);
+  const lanes = options.sinks.map((sink) => makeLane(context, options, { sink, positions, ledger, failure }));
+  try {
+    return await follow({
+      stream,
+      lanes,
+      ledger,
+      barriers,
+      hold: new Hold(context.pipeline, holdLimits),
+      stop: context.stop,
+      failure: failure.signal,
+      beforeConfirm: async (upTo) => {
+        await savePositions(context, options.sinks, ledger);
+        context.view.confirmed = upTo;
+      },
+      beforeConfirmIdle: async (at) => {
+        await savePositions(context, options.sinks, ledger);
+        await noteIdle(context.state, at, ledger.bySink());
+        context.view.confirmed = at;
+        context.view.sawSource(at);
+      },
+      onHeld: async (id, at) => {
+        context.log.log('info', 'held', `sinks stand at ${formatLsn(at)}`, { hold: id, lsn: formatLsn(at) });
+        await context.state.put('held', { id, lsn: formatLsn(at) });
+      },
+      onReleased: () => context.state.put('held', null),
+      onBarrier: async (message, at) => {
+        if (message.after === 'reload') {
+          if (options.onReload === undefined) return;
+          await options.onReload(message.copy);
+        }
+        await recordBarrier(context, message, at);
+        options.onBarrier?.(message.id, at);
+      },
+      onBatch: (batch) => {
+        context.view.received(batch.boundary, batch.transactions);
+        return options.beforeBatch?.(batch);
+      },
+    });
+  } finally {
+    fatal?.removeEventListener('abort', end);
+    // What is in flight must have ended before the sinks are asked for their positions again.
+    await stream[Symbol.asyncDispose]();
+    await Promise.all(lanes.map((lane) => lane.end()));
+  }
+}
+
+interface LaneParts {
+  readonly sink: PlannedSink;
+  readonly positions: Positions;
+  readonly ledger: AckLedger;
+  readonly failure: AbortController;
+}
+
+function makeLane(context: RunContext, options: StreamRunOptions, parts: LaneParts): Lane {
+  const { sink, positions, ledger, failure } = parts;
+  const position = positions.bySink.get(sink.name)!;
+  const exact = new Map<string, SnapshotLsn>();
+  for (const [table, { exactAt }] of context.state.tables(sink.name)) exact.set(table, exactAt);
+  for (const table of pendingTables(context.state)) exact.set(table, notYet);
+  const view = context.view.sink(sink.name);
+  const room = sink.buffer / 2;
+  const { stream } = sink.sink;
+  // One sink alone goes the way of a crash, which keeps nothing; of several, one may fail while the others go on.
+  const alone = options.sinks.length === 1;
+  const note = alone || sink.traits.keepsPosition === true ? null : noteNowAndThen(context, sink.name);
+  const lane: Lane = new Lane({
+    name: sink.name,
+    sink: alone
+      ? stream
+      : new RetrySink({
+          sink: stream,
+          position,
+          keepBytes: room,
+          patienceMs,
+          blocking: () => lane.full,
+          stop: context.stop,
+          view,
+          log: context.log,
+        }),
+    mapper: options.mapperAt?.(sink, position) ?? options.mappers!.get(sink.name)!,
+    skip: new Skip(position, exact),
+    position,
+    mergeBytes: mergeBytesOf(room, alone),
+    room,
+    flushAfter,
+    view,
+    onDurable: (upTo) => {
+      ledger.durable(sink.name, upTo);
+      note?.(upTo);
+    },
+    onFailure: (error) => failure.abort(error),
+    signal: failure.signal,
+  });
+  return lane;
+}
+
+/** While another sink holds back what is confirmed, the position of one that keeps none must not grow old in the checkpoint. */
+function noteNowAndThen(context: RunContext, sink: string): (upTo: CommitLsn) => void {
+  let last = Date.now();
+  return (upTo) => {
+    if (Date.now() - last < noteEvery) return;
+    last = Date.now();
+    // A failure shows again where it counts: before something is confirmed.
+    context.state.setPosition(sink, upTo).catch(() => {});
+  };
+}
+
+/** I1: positions of sinks that keep none are in the checkpoint before the source is told. */
+async function savePositions(context: RunContext, sinks: readonly PlannedSink[], ledger: AckLedger): Promise<void> {
+  const durable = ledger.bySink();
+  const saves: Promise<void>[] = [];
+  for (const { name, traits } of sinks) {
+    const at = durable.get(name) as CommitLsn;
+    if (traits.keepsPosition !== true && context.state.position(name) !== at)
+      saves.push(context.state.setPosition(name, at));
+  }
+  await Promise.all(saves);
+}
+
+async function recordBarrier(context: RunContext, message: Barrier, at: CommitLsn): Promise<void> {
+  const { id } = message;
+  context.log.log('info', 'barrier', `everything up to barrier ${id} is durable`, { barrier: id, lsn: formatLsn(at) });
+  await context.state.put('barrier', { id, lsn: formatLsn(at), at: Date.now() });
+}

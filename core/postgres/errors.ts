@@ -1,0 +1,71 @@
+import { errorFactory } from '../base/error.ts';
+
+/** PGS20xx: connections to PostgreSQL, shared by source, sink and checkpoint. */
+export const connectionErrors = {
+  PGS2001: {
+    title: 'Server unreachable',
+    cause: 'No TCP connection to the host and port of the URL.',
+    remedy: 'Check host, port, firewall and listen_addresses of the server.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2002: {
+    title: 'Authentication failed',
+    cause: 'The server refused user or password, or pg_hba.conf has no entry for this client.',
+    remedy: 'Check user and password in the URL (or PGPASSFILE), and pg_hba.conf on the server.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2003: {
+    title: 'Database does not exist',
+    cause: 'The server has no database of this name.',
+    remedy: 'Create the database or correct the URL.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2004: {
+    title: 'TLS refused',
+    cause: 'The server does not speak TLS as the URL demands, or its certificate does not verify.',
+    remedy: 'Check sslmode and sslrootcert, or the certificate of the server.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2005: {
+    title: 'Connection lost',
+    cause: 'The server closed the connection, was restarted, or the network broke.',
+    remedy: 'Nothing is lost: run again, it resumes from its checkpoint.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2006: {
+    title: 'Too many connections',
+    cause: 'The server has no connection slot left.',
+    remedy: 'Raise max_connections, or lower snapshot.workers.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2007: {
+    title: 'Statement failed',
+    cause: 'The server refused a statement.',
+    remedy: 'See the SQLSTATE and the message of the server.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2008: {
+    title: 'Server busy',
+    cause:
+      'The server cannot serve now: it starts, stops, recovers, is out of disk or memory, or chose us as deadlock victim.',
+    remedy: 'Run again when the server is well; it resumes from its checkpoint.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2009: {
+    title: 'Connection URL not understood',
+    cause: 'The URL, or a connection setting beside it, is not one that libpq would take.',
+    remedy: 'Write postgres://user:password@host:port/database?sslmode=verify-full, special characters as %XX.',
+    exit: 2,
+    retry: 'never',
+  },
+} as const;
+
+export const connectionError = errorFactory(connectionErrors);

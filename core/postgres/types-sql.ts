@@ -1,0 +1,15 @@
+import type { Oid } from './relation.ts';
+import { qualified, quoteIdent } from './quote.ts';
+
+/**
+ * SQL that is true while columns of a table have these types (declared, a domain is its own), as a COPY in the same transaction
+ * would find them, whatever the transaction's snapshot is: the row type of a NULL is looked up now. Costs no look at a catalog's table.
+ */
+export function typesSql(
+  table: { readonly schema: string; readonly name: string },
+  columns: readonly { readonly name: string; readonly type: Oid }[],
+): string {
+  if (columns.length === 0) return 'true';
+  const same = columns.map(({ name, type }) => `pg_catalog.pg_typeof(r.${quoteIdent(name)})::oid = ${type}`);
+  return `(SELECT ${same.join(' AND ')} FROM (SELECT (NULL::${qualified(table)}).*) r)`;
+}
