@@ -70,6 +70,14 @@ export interface TablePlan {
   readonly notes: readonly string[];
 }
 
+/** Where a partitioned table goes, which holds no rows of its own. */
+export interface ParentPlan {
+  readonly source: { readonly schema: string; readonly name: string };
+  readonly output: { readonly schema: string; readonly name: string };
+  /** Which step renames it, for `plan`; null: it stays where it is. */
+  readonly because: string | null;
+}
+
 /** Maps changes of source relations to changes of output relations, for one sink. Made from the plans by the planner. */
 export interface ChangeMapper {
   /**

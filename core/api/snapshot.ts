@@ -1,6 +1,6 @@
 import type { Tuple } from '../postgres/tuple.ts';
 import type { HandoffLsn, SnapshotLsn } from '../postgres/lsn.ts';
-import type { CopyFormat, SnapshotQuery, TablePlan } from './plan.ts';
+import type { CopyFormat, SnapshotQuery, TablePlan, ParentPlan } from './plan.ts';
 import type { Oid, Relation } from '../postgres/relation.ts';
 
 /** A part of a table: the whole of it (`range` null), or pages [from, to) of its heap; `to` null: to the end. */
@@ -105,6 +105,8 @@ export interface SequenceState {
 /** What a sink gets to prepare for. */
 export interface SinkPreparation {
   readonly plans: readonly TablePlan[];
+  /** Partitioned tables of the source; one that is not here stays where it is. */
+  readonly parents?: readonly ParentPlan[];
   /** Tables of the source that the file leaves out; a created schema must not keep them. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
   /** See SourceCatalog. */

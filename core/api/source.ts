@@ -27,12 +27,22 @@ export interface SourceTable {
   readonly persistence: 'permanent' | 'unlogged';
 }
 
+/** A partitioned table of which at least one leaf is chosen. */
+export interface SourceParent {
+  readonly schema: string;
+  readonly name: string;
+  /** Partitions below it, at any depth, that hold rows and are chosen. */
+  readonly leaves: readonly { readonly schema: string; readonly name: string }[];
+}
+
 export interface SourceCatalog {
   readonly identity: SourceIdentity;
   /** End of WAL just before the catalog was read: a change below it may be older than what the catalog says. */
   readonly at: bigint;
   /** The tables that the file chooses: leaf partitions and plain tables. Patterns that match nothing are an error. */
   readonly tables: readonly SourceTable[];
+  /** Partitioned tables above the chosen ones. */
+  readonly parents?: readonly SourceParent[];
   /** User tables that the file leaves out. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
   /** Materialized views that were never filled, and stay so in a target whose schema is created. */

@@ -54,17 +54,19 @@ async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink'
   const catalog = await source.catalog(calm);
   const result = planTables({
     tables: catalog.tables,
+    parents: catalog.parents ?? [],
     steps: input.steps ?? [],
     sink: { name: 'target', tables: null, traits: await sink.traits(calm) },
     sourceVersion: catalog.identity.version,
     streaming: false,
   });
   if (result.problems.length > 0) throw result.problems[0]!;
-  const { plans } = result;
+  const { plans, parents } = result;
   const prepare = (): Promise<void> =>
     sink.snapshot.prepare(
       {
         plans,
+        parents,
         excluded: catalog.excluded,
         dumpSchema: () => source.dumpSchema(null, calm),
         sourceVersion: catalog.identity.version,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { printPlan } from '../../pipeline/plan/print.ts';
+import { printParents, printPlan } from '../../pipeline/plan/print.ts';
 import { publishedTables } from '../../pipeline/plan/publication.ts';
 import { cannotStay, printCannotStay } from '../../pipeline/ddl/survivors.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
@@ -25,6 +25,7 @@ export function register(program: Command, cli: Cli): void {
         );
         for (const sink of planning.sinks) {
           cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published)}\n`);
+          if (sink.sink.cutover !== null) cli.stdout.write(printParents(sink.parents));
           cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog)));
         }
       }),

@@ -2,7 +2,7 @@ import type { CheckpointStore } from '../../api/checkpoint.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { PgsluiceError } from '../../base/error.ts';
-import type { TablePlan } from '../../api/plan.ts';
+import type { ParentPlan, TablePlan } from '../../api/plan.ts';
 import type { Sink, SinkTraits } from '../../api/sink.ts';
 import type { Source } from '../../api/source.ts';
 import type { Transform } from '../../api/transform.ts';
@@ -43,6 +43,7 @@ export interface Instances extends AsyncDisposable {
 export interface PlannedSink extends SinkInstance {
   readonly traits: SinkTraits;
   readonly plans: readonly TablePlan[];
+  readonly parents: readonly ParentPlan[];
 }
 
 /** What the phases of a run share. */

@@ -30,6 +30,7 @@ export async function planSinks(
     const traits = await instance.sink.traits(signal);
     const input: PlanInput = {
       tables: catalog.tables,
+      ...(catalog.parents === undefined ? {} : { parents: catalog.parents }),
       steps: instance.steps,
       sink: { name: instance.name, tables: instance.tables, traits },
       sourceVersion: catalog.identity.version,
@@ -38,7 +39,7 @@ export async function planSinks(
     };
     const result = planTables(input);
     problems.push(...result.problems.map((problem) => placed(problem, instance)));
-    planned.push({ ...instance, traits, plans: result.plans });
+    planned.push({ ...instance, traits, plans: result.plans, parents: result.parents });
     inputs.set(instance.name, input);
   }
   if (problems.length > 0) throw allOf(joined(problems));

@@ -40,7 +40,8 @@ export function planTable(source: Relation, input: PlanInput): TableResult {
   }
 }
 
-function compose(source: Relation, steps: readonly PlanStep[]): Chain | null {
+/** Null: a step leaves the table out. */
+export function compose(source: Relation, steps: readonly PlanStep[]): Chain | null {
   let chain: Chain = { first: null, stages: [], draft: newDraft(source), refetch: false };
   for (const step of steps) {
     if (!chosen(step.tables, source)) continue;

@@ -1,8 +1,9 @@
 import type { PgsluiceError } from '../../base/error.ts';
-import type { TablePlan } from '../../api/plan.ts';
+import type { ParentPlan, TablePlan } from '../../api/plan.ts';
 import { relationName } from '../../postgres/relation.ts';
 import { chosen } from './draft.ts';
 import { planError } from './errors.ts';
+import { planParents } from './parents.ts';
 import { planTable } from './plan-table.ts';
 import type { PlanInput, PlanResult } from './types.ts';
 
@@ -21,8 +22,9 @@ export function planTables(input: PlanInput): PlanResult {
     problems.push(...result.problems);
     if (result.plan !== null) plans.push(result.plan);
   }
-  problems.push(...collisions(plans, input.sink.name));
-  return { plans, problems };
+  const parents = problems.length > 0 ? [] : planParents(input, plans);
+  problems.push(...collisions([...plans, ...parents], input.sink.name));
+  return { plans, parents, problems };
 }
 
 /** A pattern that chooses nothing is a mistake that would otherwise let rows through unfiltered. */
@@ -38,7 +40,7 @@ function idlePatterns(input: PlanInput): readonly PgsluiceError[] {
   ];
 }
 
-function collisions(plans: readonly TablePlan[], sink: string): readonly PgsluiceError[] {
+function collisions(plans: readonly Pick<ParentPlan, 'source' | 'output'>[], sink: string): readonly PgsluiceError[] {
   const byTarget = new Map<string, string[]>();
   for (const plan of plans) {
     const target = relationName(plan.output);

@@ -1,5 +1,5 @@
 import type { Expr } from '../../expr/expr.ts';
-import type { Projection, TablePlan } from '../../api/plan.ts';
+import type { ParentPlan, Projection, TablePlan } from '../../api/plan.ts';
 import { type Column, relationName } from '../../postgres/relation.ts';
 import type { PublishedTable } from '../../api/source.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
@@ -12,6 +12,16 @@ import { qualified, quoteIdent } from './quote.ts';
 export function printPlan(plans: readonly TablePlan[], published: readonly PublishedTable[] = []): string {
   const byName = new Map(published.map((table) => [relationName(table.relation), table]));
   return plans.map((plan) => printTable(plan, byName.get(relationName(plan.source)))).join('\n');
+}
+
+/** Partitioned tables that move, and why. */
+export function printParents(parents: readonly ParentPlan[]): string {
+  return parents
+    .filter(({ because }) => because !== null)
+    .map(({ source, output, because }) => {
+      return `${relationName(source)} -> ${relationName(output)}\n  partitioned: ${because}\n\n`;
+    })
+    .join('');
 }
 
 function printTable(plan: TablePlan, published: PublishedTable | undefined): string {

@@ -1,7 +1,7 @@
 import type { PgsluiceError } from '../../base/error.ts';
-import type { TablePlan } from '../../api/plan.ts';
+import type { ParentPlan, TablePlan } from '../../api/plan.ts';
 import type { SinkTraits } from '../../api/sink.ts';
-import type { SourceTable } from '../../api/source.ts';
+import type { SourceParent, SourceTable } from '../../api/source.ts';
 import type { Transform } from '../../api/transform.ts';
 
 /** A transform with the tables that it is for. */
@@ -16,6 +16,7 @@ export interface PlanStep {
 /** Everything that planning for one sink needs to know; no connection is asked. */
 export interface PlanInput {
   readonly tables: readonly SourceTable[];
+  readonly parents?: readonly SourceParent[];
   /** In order, the file's transforms and then the sink's own. */
   readonly steps: readonly PlanStep[];
   readonly sink: { readonly name: string; readonly tables: readonly string[] | null; readonly traits: SinkTraits };
@@ -34,6 +35,7 @@ export interface PlanInput {
 
 export interface PlanResult {
   readonly plans: readonly TablePlan[];
+  readonly parents: readonly ParentPlan[];
   /** All of them at once, PGS40xx and PGS41xx. */
   readonly problems: readonly PgsluiceError[];
 }

@@ -72,10 +72,11 @@ async function prepare(
   signal: AbortSignal,
 ): Promise<void> {
   context.view.enter('schema');
-  for (const { sink, plans } of options.sinks) {
+  for (const { sink, plans, parents } of options.sinks) {
     await sink.snapshot.prepare(
       {
         plans,
+        parents,
         excluded: options.catalog.excluded,
         unfilledViews: options.catalog.unfilledViews ?? [],
         dumpSchema: () => context.source.dumpSchema(session, signal),

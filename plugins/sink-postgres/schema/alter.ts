@@ -1,7 +1,8 @@
 import pg from 'pg';
 import type { Logger } from '../../../core/base/logger.ts';
 import { failpoint } from '../../../core/base/failpoint.ts';
-import type { TablePlan } from '../../../core/api/plan.ts';
+import type { ParentPlan, TablePlan } from '../../../core/api/plan.ts';
+import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { batches } from '../batches.ts';
@@ -11,7 +12,7 @@ import { type Owner, addTables } from '../state.ts';
 import { changeColumns } from './alter-columns.ts';
 import { moveTable } from './alter-names.ts';
 import { columnChanges, isEmpty } from './column-changes.ts';
-import { parentTargets } from './parents.ts';
+import { parentColumns } from './parents.ts';
 import { type TreeNode, readTree, resolveTables } from './tree.ts';
 
 export interface AlterMore {
@@ -71,10 +72,10 @@ function missing(table: string): Error {
 export async function alterTables(
   sessions: Sessions,
   owner: Owner,
-  plans: readonly TablePlan[],
+  { plans, parents }: Pick<SinkPreparation, 'plans' | 'parents'>,
   more: AlterMore,
 ): Promise<void> {
-  const steps = await sessions.query((client) => openSteps(client, owner, plans));
+  const steps = await sessions.query((client) => openSteps(client, owner, { plans, parents: parents ?? [] }));
   for (const group of batches(steps, 50)) {
     failpoint('alter');
     await sessions.transaction(async (client) => {
@@ -87,7 +88,11 @@ export async function alterTables(
   }
 }
 
-async function openSteps(client: pg.Client, owner: Owner, plans: readonly TablePlan[]): Promise<Step[]> {
+async function openSteps(
+  client: pg.Client,
+  owner: Owner,
+  { plans, parents }: { readonly plans: readonly TablePlan[]; readonly parents: readonly ParentPlan[] },
+): Promise<Step[]> {
   const { rows } = await client.query<{ source: string; relid: string; altered: string }>(
     `SELECT source, relid, altered::text FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2`,
     [owner.pipeline, owner.sink],
@@ -102,13 +107,14 @@ async function openSteps(client: pg.Client, owner: Owner, plans: readonly TableP
     const plan = bySource.get(row.source);
     if (plan !== undefined) planned.set(Number(row.relid), plan);
   }
-  const parents = parentTargets(tree, planned, new Map(rows.map((row) => [Number(row.relid), row.source])));
+  const columns = parentColumns(tree, planned);
+  const outputs = new Map(parents.map(({ source, output }) => [relationName(source), output]));
   const steps: Step[] = [];
   for (const row of rows) {
     const node = tree.get(Number(row.relid));
     if (node === undefined || row.altered === 'true') continue;
-    const plan = planned.get(node.relid) ?? parents.columns.get(node.relid) ?? null;
-    const to = planned.get(node.relid)?.output ?? parents.names.get(node.relid) ?? node;
+    const plan = planned.get(node.relid) ?? columns.get(node.relid) ?? null;
+    const to = planned.get(node.relid)?.output ?? outputs.get(row.source) ?? node;
     if ((plan !== null && !isEmpty(columnChanges(plan))) || to.schema !== node.schema || to.name !== node.name) {
       steps.push({ node, plan, to });
     }

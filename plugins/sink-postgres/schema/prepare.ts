@@ -81,7 +81,7 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
   await dropExcluded(sessions, preparation, alterMore);
   failpoint('excluded');
   await adoptRestored(sessions, owner, preparation.plans);
-  await alterTables(sessions, owner, preparation.plans, alterMore);
+  await alterTables(sessions, owner, preparation, alterMore);
   failpoint('altered');
   await sessions.transaction((client) => writePhase(client, owner, 'ready'));
 }

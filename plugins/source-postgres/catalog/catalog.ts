@@ -16,7 +16,7 @@ export async function readCatalog(
   patterns: TablesOption,
 ): Promise<SourceCatalog> {
   const at = await walEnd(client);
-  const { chosen, excluded } = chooseTables(await readTables(client), patterns);
+  const { chosen, excluded, parents } = chooseTables(await readTables(client), patterns);
   if (chosen.length === 0) {
     throw sourceError('PGS2102', `database "${identity.database}" has no table that the file chooses`);
   }
@@ -24,6 +24,7 @@ export async function readCatalog(
     identity,
     at,
     tables: await withShapes(client, chosen),
+    parents,
     excluded: excluded.map(({ schema, name }) => ({ schema, name })),
     unfilledViews: await unfilledViews(client),
   };

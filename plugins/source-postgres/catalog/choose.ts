@@ -2,6 +2,7 @@ import { compilePattern } from '../../../core/api/pattern.ts';
 import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { sourceError } from '../errors.ts';
+import type { SourceParent } from '../../../core/api/source.ts';
 import { nearest } from './nearest.ts';
 import type { CatalogTable } from './tables.ts';
 
@@ -10,6 +11,8 @@ export interface Choice {
   readonly chosen: readonly CatalogTable[];
   /** What is left out: tables, foreign tables, and partitioned tables of which no leaf is chosen. */
   readonly excluded: readonly CatalogTable[];
+  /** Partitioned tables with a chosen leaf. */
+  readonly parents: readonly SourceParent[];
 }
 
 /**
@@ -37,10 +40,23 @@ export function chooseTables(tables: readonly CatalogTable[], patterns: TablesOp
     // Parents of a chosen leaf stay in a created schema, as the leaf cannot be made without them.
     for (const at of lines.get(table.oid)!) kept.add(at.oid);
   }
-  return {
-    chosen: tables.filter((table) => table.relkind === 'r' && kept.has(table.oid)),
-    excluded: tables.filter((table) => !kept.has(table.oid)),
-  };
+  const chosen = tables.filter((table) => table.relkind === 'r' && kept.has(table.oid));
+  return { chosen, parents: parentsOf(chosen, lines), excluded: tables.filter((table) => !kept.has(table.oid)) };
+}
+
+function parentsOf(
+  chosen: readonly CatalogTable[],
+  lines: ReadonlyMap<Oid, readonly CatalogTable[]>,
+): readonly SourceParent[] {
+  const parents = new Map<Oid, { schema: string; name: string; leaves: { schema: string; name: string }[] }>();
+  for (const { oid, schema, name } of chosen) {
+    for (const parent of lines.get(oid)!.slice(1)) {
+      const known = parents.get(parent.oid) ?? { schema: parent.schema, name: parent.name, leaves: [] };
+      known.leaves.push({ schema, name });
+      parents.set(parent.oid, known);
+    }
+  }
+  return [...parents.values()];
 }
 
 /** Each table with its partitioned parents, itself first. */
