@@ -17,6 +17,7 @@ export * from './plan.ts';
 export * from './plugin.ts';
 export * from '../postgres/relation.ts';
 export * from './schema-change.ts';
+export * from '../postgres/sequence.ts';
 export * from './schemas.ts';
 export * from './script.ts';
 export * from './sink.ts';

@@ -5,7 +5,8 @@ import type { DigestQuery, DigestReader } from '../postgres/digest-query.ts';
 import type { CommitLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
 import type { Column, Oid } from '../postgres/relation.ts';
-import type { LargeObject, RawCopy, RowCopy, SequenceState, SinkPreparation } from './snapshot.ts';
+import type { SequenceState } from '../postgres/sequence.ts';
+import type { LargeObject, RawCopy, RowCopy, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
 export type Receipt = { readonly status: 'accepted' } | { readonly status: 'durable'; readonly upTo: CommitLsn };
@@ -95,6 +96,15 @@ export interface SnapshotSink {
   abandon?(): Promise<boolean>;
 }
 
+/** A property in which a sequence of the target is not as the source's. */
+export interface SequenceDifference {
+  /** `schema.name`, in the target where it is there. */
+  readonly sequence: string;
+  readonly what: string;
+  /** The statement for the target; null where none mends it alone. */
+  readonly remedy: string | null;
+}
+
 /** What a cut-over needs of a sink that is a database. */
 export interface CutoverSink {
   /** Sets the target's sequences; names are the source's, the sink knows its plan's renames. Returns what it set, in words. */
@@ -103,6 +113,12 @@ export interface CutoverSink {
     plans: readonly TablePlan[],
     signal: AbortSignal,
   ): Promise<readonly string[]>;
+  /** What is not the same in the sequences as they are now: values, and all that nextval counts with. */
+  compareSequences(
+    sequences: readonly SequenceState[],
+    plans: readonly TablePlan[],
+    signal: AbortSignal,
+  ): Promise<readonly SequenceDifference[]>;
   /** Makes what had to wait until the last change is in: foreign keys. Repeatable. Returns what it made, in words. */
   settle(signal: AbortSignal): Promise<readonly string[]>;
   /** The same, and refreshes materialized views. */

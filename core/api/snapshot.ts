@@ -92,16 +92,6 @@ export interface SchemaDump {
   readonly by: string;
 }
 
-/** A sequence of the source with its state (manual: pg_sequence, last_value and is_called of the sequence relation). */
-export interface SequenceState {
-  readonly schema: string;
-  readonly name: string;
-  readonly lastValue: bigint;
-  readonly isCalled: boolean;
-  /** The table column that owns it, where one does (serial and identity). */
-  readonly ownedBy: { readonly schema: string; readonly table: string; readonly column: string } | null;
-}
-
 /** What a sink gets to prepare for. */
 export interface SinkPreparation {
   readonly plans: readonly TablePlan[];

@@ -5,7 +5,8 @@ import type { CheckReport, Surroundings } from './check.ts';
 import type { Json } from './checkpoint.ts';
 import type { DigestReader } from '../postgres/digest-query.ts';
 import type { Relation } from '../postgres/relation.ts';
-import type { SchemaDump, SequenceState, SnapshotSession } from './snapshot.ts';
+import type { SequenceState } from '../postgres/sequence.ts';
+import type { SchemaDump, SnapshotSession } from './snapshot.ts';
 
 /** Which database this is; a resume against another one is refused, never guessed (design: slot identity). */
 export interface SourceIdentity {

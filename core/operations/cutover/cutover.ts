@@ -10,6 +10,7 @@ import { planKnown, verifyPipeline } from '../verify/verify-pipeline.ts';
 import type { CutoverOptions, CutoverReport } from './options.ts';
 import { checkReady, waitForLag } from './preconditions.ts';
 import { readRecord, writeRecord } from './record.ts';
+import { carrySequences, sequenceLines } from './sequences.ts';
 import { switchOver } from './switch-over.ts';
 import { writeWayBack } from './way-back.ts';
 
@@ -89,11 +90,7 @@ async function dryRun(
 ): Promise<CutoverReport> {
   const { pipeline, say } = options;
   const { context } = pipeline;
-  const states = await context.source.control.sequences();
-  for (const { sink, plans, name } of planning.sinks) {
-    const set = (await sink.cutover?.setSequences(states, plans, context.stop)) ?? [];
-    if (sink.cutover !== null) say(`${name}: ${set.length} sequences set, to be set again at the cut-over`);
-  }
+  for (const line of sequenceLines(await carrySequences(context, planning, say))) say(line);
   if (options.wayBack !== null) {
     await writeWayBack({ pipeline, planning, file: options.wayBack });
     say(`the way back can be made; its file is ${options.wayBack}`);

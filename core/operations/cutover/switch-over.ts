@@ -9,6 +9,7 @@ import { Follower } from './follower.ts';
 import type { CutoverOptions } from './options.ts';
 import { waitForQuiet } from './quiet.ts';
 import { type CutoverRecord, writeRecord } from './record.ts';
+import { carrySequences, sequenceLines } from './sequences.ts';
 import type { Followed } from '../verify/stream-options.ts';
 import { WayBack } from './way-back.ts';
 
@@ -123,14 +124,17 @@ async function fence({ options, context, planning }: Switch, record: CutoverReco
 }
 
 async function sequences({ options, context, planning }: Switch): Promise<void> {
-  const states = await context.source.control.sequences();
-  for (const { sink, plans, name } of planning.sinks) {
-    if (sink.cutover === null) continue;
-    const set = await sink.cutover.setSequences(states, plans, context.stop);
-    const missing = set.filter((words) => words.includes('nothing set'));
-    options.say(`${name}: ${set.length - missing.length} sequences set`);
-    for (const words of missing) options.say(`  ${words}`);
-    for (const words of await sink.cutover.refresh(context.stop)) options.say(`${name}: ${words}`);
+  const findings = await carrySequences(context, planning, options.say);
+  for (const line of sequenceLines(findings)) options.say(line);
+  if (findings.length > 0) {
+    const names = [...new Set(findings.map(({ sequence }) => sequence))];
+    const shown = `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+    throw verifyError('PGS7001', `sequences are not as on the source: ${shown}`, {
+      remedy: 'Run the statements that are shown above in the target, then cutover again.',
+    });
+  }
+  for (const { sink, name } of planning.sinks) {
+    for (const words of (await sink.cutover?.refresh(context.stop)) ?? []) options.say(`${name}: ${words}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { parseLsn } from '../../../core/postgres/lsn.ts';
-import type { SequenceState } from '../../../core/api/snapshot.ts';
+import type { SequenceState } from '../../../core/postgres/sequence.ts';
+import { readSequences } from '../../../core/postgres/sequences.ts';
 import type {
   Dependent,
   Going,
@@ -18,7 +19,6 @@ import { besideOf } from '../names.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
 import { PostgresFence } from './fence.ts';
-import { readSequences } from './sequences.ts';
 
 /** Short connections: these calls are rare, and none is held while nothing is asked. */
 export class PostgresControl implements SourceControl {

@@ -1,0 +1,38 @@
+import type { SequenceDifference } from '../../api/sink.ts';
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import type { Planning } from '../../pipeline/open/planning.ts';
+
+export interface SequenceFinding extends SequenceDifference {
+  /** Name of the sink. */
+  readonly sink: string;
+}
+
+/**
+ * Sets the sequences of every target that is a database, reads them again and returns what is not as on the source: nothing, or
+ * the next insert there would collide or count otherwise.
+ */
+export async function carrySequences(
+  context: RunContext,
+  planning: Planning,
+  say: (words: string) => void,
+): Promise<readonly SequenceFinding[]> {
+  const states = await context.source.control.sequences();
+  const findings: SequenceFinding[] = [];
+  for (const { sink, plans, name } of planning.sinks) {
+    if (sink.cutover === null) continue;
+    const set = await sink.cutover.setSequences(states, plans, context.stop);
+    const not = set.filter((words) => words.includes('nothing set'));
+    say(`${name}: ${set.length - not.length} sequences set`);
+    const differences = await sink.cutover.compareSequences(states, plans, context.stop);
+    findings.push(...differences.map((difference) => ({ ...difference, sink: name })));
+  }
+  return findings;
+}
+
+/** A line for each, with its statement. */
+export function sequenceLines(findings: readonly SequenceFinding[]): readonly string[] {
+  return findings.map(({ sink, sequence, what, remedy }) => {
+    const mend = remedy === null ? '' : ` → ${remedy}`;
+    return `${sink}: sequence ${sequence} ${what}${mend}`;
+  });
+}
