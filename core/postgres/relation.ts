@@ -47,6 +47,8 @@ export interface Relation {
   readonly identity: Identity;
   /** Positions of the primary key's columns, in key order; empty without one. */
   readonly primaryKey: readonly number[];
+  /** The primary key is DEFERRABLE: within a transaction two rows may have one key, so it identifies none of them. */
+  readonly deferrableKey?: true;
 }
 
 /** `schema.name`, unquoted: the form of patterns, logs and reports, and the key of per-table state. Never SQL. */

@@ -11,6 +11,7 @@ interface CatalogNow {
   readonly kind: RelationKind;
   readonly columns: ReadonlyMap<string, Pick<ColumnDetails, 'notNull' | 'generated' | 'identity'>>;
   readonly primaryKey: readonly string[];
+  readonly deferrableKey: boolean;
 }
 
 /**
@@ -38,7 +39,7 @@ export class Describer implements AsyncDisposable {
       const now = await readNow(client, wire);
       const types = await readTypes(client, wire.columns);
       const columns = wire.columns.map((column, i) => detailsOf(column, types[i]!, now));
-      return relationFrom(wire, { kind: now.kind, columns, primaryKey: now.primaryKey });
+      return relationFrom(wire, { ...now, columns });
     } catch (error) {
       this.#held.drop();
       throw fromPg(error, { connection: this.#access.name, table: `${wire.schema}.${wire.name}` });
@@ -65,10 +66,10 @@ function detailsOf(column: WireColumn, type: TypeFacts | null, now: CatalogNow):
 async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNow> {
   const { rows } = await client.query<string[]>({
     text: `SELECT a.attname, a.attnotnull, a.attgenerated, a.attidentity, coalesce(array_position(i.key, a.attnum), 0),
-                  c.relkind, c.relispartition
+                  c.relkind, c.relispartition, i.indimmediate
            FROM pg_class c
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-           LEFT JOIN LATERAL (SELECT (string_to_array(indkey::text, ' ')::int2[])[1:indnkeyatts] AS key FROM pg_index
+           LEFT JOIN LATERAL (SELECT (string_to_array(indkey::text, ' ')::int2[])[1:indnkeyatts] AS key, indimmediate FROM pg_index
                               WHERE indrelid = c.oid AND indisprimary) i ON true
            WHERE c.oid = $1`,
     values: [wire.oid],
@@ -86,5 +87,5 @@ async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNo
     });
   }
   const keyed = rows.filter((row) => row[4] !== '0').sort((a, b) => Number(a[4]) - Number(b[4]));
-  return { kind, columns, primaryKey: keyed.map((row) => row[0]!) };
+  return { kind, columns, primaryKey: keyed.map((row) => row[0]!), deferrableKey: first?.[7] === 'f' };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { type CliResult, CliProcess, cli, pipelineFile } from './cli.ts';
+import { ownedBy, sourceOwner, targetOwner } from './owners.ts';
 import { type TestDatabase, database, server } from './servers.ts';
 
 export interface LiveOptions {
@@ -8,6 +9,8 @@ export interface LiveOptions {
   readonly to?: number;
   /** Runs on the source before anything else. */
   readonly source: string;
+  /** Neither side is used as a superuser; see owners.ts. */
+  readonly owners?: boolean;
   /** Keys under `source:`, indented by two. */
   readonly sourceKeys?: string;
   /** Keys under the Postgres sink, indented by four. */
@@ -48,6 +51,14 @@ export class Live {
     return cli([verb, this.file, ...rest]);
   }
 
+  /** Rows as text, in one order on every server. */
+  async rows(of: 'source' | 'target', sql: string): Promise<readonly string[]> {
+    const found = await this[of].query<{ row: string }>(
+      `SELECT x::text AS row FROM (${sql}) x ORDER BY x::text COLLATE "C"`,
+    );
+    return found.map(({ row }) => row);
+  }
+
   /** Rows of the two queries as text, in any order, are the same. Returns how many. */
   async same(onSource: string, onTarget: string, what = onTarget): Promise<number> {
     const rows = async (db: TestDatabase, sql: string) => {
@@ -63,8 +74,13 @@ export class Live {
 let count = 0;
 
 export async function live(options: LiveOptions): Promise<Live> {
-  const source = await database(await server(options.from ?? 17), 'src');
-  const target = await database(await server(options.to ?? 17), 'dst');
+  const databases = [
+    await database(await server(options.from ?? 17), 'src'),
+    await database(await server(options.to ?? 17), 'dst'),
+  ] as const;
+  const owners = options.owners === true;
+  const source = owners ? await ownedBy(databases[0], sourceOwner) : databases[0];
+  const target = owners ? await ownedBy(databases[1], targetOwner) : databases[1];
   await source.query(options.source);
   const file = await pipelineFile(`
 pipeline: live_${source.name}_${++count}

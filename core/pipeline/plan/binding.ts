@@ -87,10 +87,12 @@ function replan(shape: Relation, source: Relation, plan: TablePlan, input: PlanI
   return again;
 }
 
-/** The catalog's shape with the identity that the stream tells. */
+/** The catalog's shape with the identity that the stream tells, and with a key that is deferrable by now. */
 function withIdentity(source: Relation, relation: Relation): Relation {
   const identity = identityIn(source, relation);
-  return sameIdentity(identity, source.identity) ? source : { ...source, identity };
+  const deferred = relation.deferrableKey === true && source.deferrableKey !== true;
+  if (!deferred && sameIdentity(identity, source.identity)) return source;
+  return { ...source, identity, ...(deferred ? { deferrableKey: true } : {}) };
 }
 
 function identityIn(shape: Pick<Relation, 'columns'>, relation: Relation): Identity {

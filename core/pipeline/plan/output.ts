@@ -21,6 +21,7 @@ export function outputRelation(input: Relation, parts: OutputParts): Relation {
     columns: parts.columns.map((each) => each.column),
     identity: outputIdentity(input, parts),
     primaryKey: untouchedPositions(input, input.primaryKey, parts.columns) ?? [],
+    ...(input.deferrableKey === true ? { deferrableKey: true } : {}),
   };
 }
 

@@ -150,7 +150,8 @@ function reduce(shape: Shape, changes: readonly RowChange[], lenient: boolean): 
   const moves = shape.table.more.length === 0;
   const key = shape.key as readonly number[];
   const integer = shape.binary && key.length === 1 && isInteger(shape, key[0] as number);
-  const net = new NetChange(key, { moves, lenient, integer });
+  const mixed = changes.some((change) => change.relation.oid !== shape.relation.oid);
+  const net = new NetChange(key, { moves, lenient, integer, mixed });
   for (const change of changes) if (!net.add(change)) return null;
   return net;
 }

@@ -1,4 +1,4 @@
-import type { RowChange } from '../../../core/api/change.ts';
+import type { DeleteChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
 import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
 import { cellOf, cellsOf, integerOf, isWhole, type Row } from './row.ts';
 
@@ -31,19 +31,25 @@ export class NetChange {
   readonly #moves: boolean;
   readonly #lenient: boolean;
   readonly #integer: boolean;
+  /** Of each key the table of the source that wrote it last; null where all changes are of one. */
+  readonly #writers: number[] | null;
+  /** The table of the source whose change is taken. */
+  #writer = 0;
 
   /**
-   * `moves`: a changed key may become a remove and an insert. `lenient`: a row that is missing is written anew. `integer`:
-   * values are bytes, and the key is one integer column.
+   * `moves`: a changed key may become a remove and an insert. `lenient`: a row that is missing is written again. `integer`:
+   * values are bytes, and the key is one integer column. `mixed`: changes of several tables of the source, of which each enforces
+   * the key for itself.
    */
   constructor(
     key: readonly number[],
-    more: { readonly moves: boolean; readonly lenient: boolean; readonly integer: boolean },
+    more: { readonly moves: boolean; readonly lenient: boolean; readonly integer: boolean; readonly mixed?: boolean },
   ) {
     this.#key = key;
     this.#moves = more.moves;
     this.#lenient = more.lenient;
     this.#integer = more.integer;
+    this.#writers = more.mixed === true ? [] : null;
   }
 
   get size(): number {
@@ -55,6 +61,8 @@ export class NetChange {
    * must be applied in order, where the server decides.
    */
   add(change: RowChange): boolean {
+    this.#writer = change.relation.oid;
+    if (change.kind !== 'insert' && !this.#meansOurRow(change)) return false;
     switch (change.kind) {
       case 'insert':
         return this.#insert(change.wire ?? change.after);
@@ -65,6 +73,23 @@ export class NetChange {
       default:
         return change satisfies never;
     }
+  }
+
+  /**
+   * Whether the row that the run left under the key is the one that an update or delete means. It is not where the source did not
+   * enforce the key at that moment (the whole old row differs), or where the row came from another of its tables.
+   */
+  #meansOurRow(change: UpdateChange | DeleteChange): boolean {
+    const { before } = change;
+    const whole = before?.image === 'full' ? before.tuple : null;
+    if (whole === null && this.#writers === null) return true;
+    const row = change.kind === 'update' && before === null ? (change.wire ?? change.after) : before?.tuple;
+    const at = this.#known(row as Row);
+    if (at === -1) return true;
+    if (this.#writers !== null && this.#writers[at] !== this.#writer) return false;
+    if (whole === null || this.writes[at] === Write.none) return true;
+    const left = cellsOf(this.rows[at] as Row);
+    return whole.every((cell, i) => left[i] === UNCHANGED || left[i] === cell);
   }
 
   #insert(after: Row): boolean {
@@ -123,6 +148,7 @@ export class NetChange {
     this.writes[at] = to.write;
     this.rows[at] = to.write === Write.none ? noRow : tuple;
     if (at === this.keys.length) this.keys.push(tuple);
+    if (this.#writers !== null) this.#writers[at] = this.#writer;
   }
 
   #keyChanged(before: Tuple, after: Row): boolean {
@@ -135,27 +161,36 @@ export class NetChange {
 
   /** Number of the tuple's key, the next free one when it is new; -1 where a part of the key is not known. */
   #at(row: Row): number {
-    const key = this.#key;
-    const number = this.#integer ? integerOf(row, key[0] as number) : null;
-    if (number !== null) return this.#numbered(number, number);
-    const first = cellOf(row, key[0] as number);
-    if (typeof first !== 'string') return -1;
-    let text = first;
-    for (let i = 1; i < key.length; i++) {
-      const cell = cellOf(row, key[i] as number);
-      if (typeof cell !== 'string') return -1;
-      // The lengths keep ('a', 'bc') from ('ab', 'c'), in text as in bytes.
-      text = `${text}${cell}:${cell.length}`;
-    }
-    return this.#numbered(text, first);
-  }
-
-  #numbered(key: string | number, first: string | number): number {
+    const key = this.#keyOf(row);
+    if (key === null) return -1;
     const known = this.#index.get(key);
     if (known !== undefined) return known;
     this.#index.set(key, this.size);
-    this.first[this.size] = first;
+    this.first[this.size] = typeof key === 'number' ? key : (cellOf(row, this.#key[0] as number) as string);
     return this.size;
+  }
+
+  /** Number of a key that came before; -1: it did not. */
+  #known(row: Row): number {
+    const key = this.#keyOf(row);
+    return key === null ? -1 : (this.#index.get(key) ?? -1);
+  }
+
+  /** Null where a part of the key is not known. */
+  #keyOf(row: Row): string | number | null {
+    const key = this.#key;
+    const number = this.#integer ? integerOf(row, key[0] as number) : null;
+    if (number !== null) return number;
+    const first = cellOf(row, key[0] as number);
+    if (typeof first !== 'string') return null;
+    let text = first;
+    for (let i = 1; i < key.length; i++) {
+      const cell = cellOf(row, key[i] as number);
+      if (typeof cell !== 'string') return null;
+      // The lengths keep ('a', 'bc') from ('ab', 'c'), in text as in bytes.
+      text = `${text}${cell}:${cell.length}`;
+    }
+    return text;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Relation } from '../../../core/postgres/relation.ts';
+import { type RowIdentity, rowIdentity } from './identity.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 
 /** How the stream's rows are found and written in one target table; texts of all statements for it. */
@@ -7,7 +8,8 @@ export interface Shape {
   readonly table: TargetTable;
   /** Positions of the columns that are written. */
   readonly filled: readonly number[];
-  /** Positions of the columns that find a row; null: none, all columns are compared. */
+  readonly identity: RowIdentity;
+  /** {@link RowIdentity.key} */
   readonly key: readonly number[] | null;
   /** May be reduced to net changes and written set-wise; else in order. */
   readonly setWise: boolean;
@@ -22,30 +24,17 @@ export function shapeOf(
   { enforced, binary }: { readonly enforced: boolean; readonly binary: boolean },
 ): Shape {
   const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i] !== null);
-  const key = keyOf(relation, table);
+  const identity = rowIdentity(relation, table);
+  const { key } = identity;
   const observed = enforced ? table.observed.origin : table.observed.replica;
   const setWise =
     key !== null &&
     !enforced &&
     !observed &&
-    isUnique(relation, table, key) &&
+    identity.index !== null &&
     key.every((i) => table.columns[i]?.canonical === true) &&
     filled.every((i) => key.includes(i) || !column(table, i).identityAlways);
-  return { relation, table, filled, key, setWise, binary };
-}
-
-/** With identity full the primary key finds the row faster, where the target has it too. */
-function keyOf(relation: Relation, table: TargetTable): readonly number[] | null {
-  if (relation.identity.kind === 'key') return relation.identity.positions;
-  const { primaryKey } = relation;
-  const usable =
-    relation.identity.kind === 'full' && primaryKey.length > 0 && primaryKey.every((i) => table.columns[i] !== null);
-  return usable && isUnique(relation, table, primaryKey) ? primaryKey : null;
-}
-
-function isUnique(relation: Relation, table: TargetTable, key: readonly number[]): boolean {
-  const names = new Set(key.map((i) => relation.columns[i]?.name));
-  return table.unique.some((index) => index.every((name) => names.has(name)));
+  return { relation, table, filled, identity, key, setWise, binary };
 }
 
 export function column(table: TargetTable, position: number): TargetColumn {
@@ -92,7 +81,19 @@ export interface Finder {
 }
 
 export function keyFinder(shape: Shape, key: readonly number[], first: number): Finder {
-  return { source: null, where: key.map((i, n) => `t.${equal(shape, i, first + n)}`).join(' AND ') };
+  const conditions = key.map((i, n) => {
+    const own = `t.${equal(shape, i, first + n)}`;
+    const { canonical, coarse } = column(shape.table, i);
+    return canonical || !coarse ? own : `${own} AND ${sameText(shape, 't', i, first + n)}`;
+  });
+  return { source: null, where: conditions.join(' AND ') };
+}
+
+/** Tells apart what the type's own equality does not: 'a' and 'A' under a nondeterministic collation, 1.0 and 1.00. */
+function sameText(shape: Shape, alias: string, position: number, n: number): string {
+  const { sql } = column(shape.table, position);
+  const value = `(${param(shape, position, n)})::pg_catalog.text COLLATE "C"`;
+  return `${alias}.${sql}::pg_catalog.text COLLATE "C" = ${value}`;
 }
 
 function equal(shape: Shape, position: number, n: number): string {
@@ -112,7 +113,7 @@ export function rowFinder(shape: Shape, isNull: readonly boolean[], first: numbe
   const conditions = shape.filled.map((position, k) => {
     const c = column(table, position);
     if (isNull[k] === true) return `s.${c.sql} IS NOT DISTINCT FROM NULL`;
-    const same = `s.${c.sql}::pg_catalog.text COLLATE "C" = (${param(shape, position, n)})::pg_catalog.text COLLATE "C"`;
+    const same = sameText(shape, 's', position, n);
     const own = `s.${equal(shape, position, n)}`;
     n++;
     if (c.canonical) return own;

@@ -25,8 +25,27 @@ export interface TargetColumn {
   readonly equals: string | null;
   /** Two different texts of this type are two different values, for `=` and for unique indexes. */
   readonly canonical: boolean;
+  /** `=` may hold here for two values that the source tells apart: a key is the same only where its text is, too. */
+  readonly coarse: boolean;
   /** GENERATED ALWAYS AS IDENTITY: an UPDATE cannot set it. */
   readonly identityAlways: boolean;
+}
+
+/** A unique index of the target, also one that does not identify rows. */
+export interface UniqueIndex {
+  readonly oid: number;
+  /** Names of its key columns; of an expression there is none. */
+  readonly columns: readonly string[];
+  /** Two rows are refused at once: not deferrable. */
+  readonly immediate: boolean;
+  /** Valid, ready, live. */
+  readonly usable: boolean;
+  /** Neither partial nor on an expression. */
+  readonly plain: boolean;
+  /** All of its columns are NOT NULL, and were looked through for it (18: NOT VALID). */
+  readonly notNull: boolean;
+  /** Its equality is that of `=` on its columns: the types' default operator classes, the columns' collations. */
+  readonly comparesAsColumns: boolean;
 }
 
 /** What the target's catalog says about a table, read once per relation. */
@@ -42,8 +61,7 @@ export interface TargetTable {
   readonly hasIdentity: boolean;
   /** Quoted names of the columns that the stream does not fill, apart from generated ones. */
   readonly more: readonly string[];
-  /** Column names of each plain unique index (no predicate, no expression). */
-  readonly unique: readonly (readonly string[])[];
+  readonly unique: readonly UniqueIndex[];
   /** Users' triggers or rules act on our changes and must see each one, in order: under the role replica, or else. */
   readonly observed: { readonly replica: boolean; readonly origin: boolean };
 }
@@ -67,7 +85,7 @@ interface CatalogColumn {
 interface CatalogTable {
   readonly kind: string;
   readonly columns: readonly CatalogColumn[] | null;
-  readonly unique: readonly (readonly string[])[] | null;
+  readonly unique: readonly (Omit<UniqueIndex, 'columns'> & { readonly columns: readonly string[] | null })[] | null;
   readonly triggers: string | null;
 }
 
@@ -110,11 +128,23 @@ SELECT w.i, pg_catalog.jsonb_build_object('kind', w.relkind,
       JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace
       WHERE k.opcdefault AND k.opcintype = CASE b.oid WHEN 1043 THEN 25::oid ELSE b.oid END LIMIT 1) e ON true
     WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  'unique', (SELECT pg_catalog.jsonb_agg((
-      SELECT pg_catalog.jsonb_agg(a.attname) FROM pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o)
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n WHERE k.o <= x.indnkeyatts))
+  'unique', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('oid', x.indexrelid::int8, 'immediate', x.indimmediate,
+      'usable', x.indisvalid AND x.indisready AND x.indislive, 'plain', x.indpred IS NULL AND x.indexprs IS NULL,
+      'columns', k.columns, 'notNull', coalesce(k.notnull, false), 'comparesAsColumns', coalesce(k.alike, false)) ORDER BY x.indexrelid)
     FROM pg_catalog.pg_index x
-    WHERE x.indrelid = w.oid AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL),
+    CROSS JOIN LATERAL (
+      SELECT pg_catalog.jsonb_agg(a.attname ORDER BY k.o) AS columns,
+        pg_catalog.bool_and(a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint n
+          WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)) AS notnull,
+        pg_catalog.bool_and(o.opcdefault AND (x.indcollation[k.o::int4 - 1] = a.attcollation
+          OR coalesce(ic.collisdeterministic, true) AND coalesce(ac.collisdeterministic, true))) AS alike
+      FROM pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n
+      LEFT JOIN pg_catalog.pg_opclass o ON o.oid = x.indclass[k.o::int4 - 1]
+      LEFT JOIN pg_catalog.pg_collation ic ON ic.oid = x.indcollation[k.o::int4 - 1]
+      LEFT JOIN pg_catalog.pg_collation ac ON ac.oid = a.attcollation
+      WHERE k.o <= x.indnkeyatts) k
+    WHERE x.indrelid = w.oid AND x.indisunique),
   'triggers', pg_catalog.concat(
     (SELECT pg_catalog.string_agg(g.tgenabled::text, '') FROM tree
       JOIN pg_catalog.pg_trigger g ON g.tgrelid = tree.oid WHERE tree.i = w.i AND NOT g.tgisinternal),
@@ -175,7 +205,7 @@ function fit(relation: Relation, catalog: CatalogTable): TargetTable {
     columns,
     hasIdentity: (catalog.columns ?? []).some((column) => column.identity !== ''),
     more: [...byName.values()].filter((column) => column.generated === '').map((column) => quoteIdent(column.name)),
-    unique: catalog.unique ?? [],
+    unique: (catalog.unique ?? []).map((index) => ({ ...index, columns: index.columns ?? [] })),
     observed: { replica: /[RA]/.test(catalog.triggers ?? ''), origin: /[OA]/.test(catalog.triggers ?? '') },
   };
 }
@@ -193,6 +223,7 @@ function toColumn(column: CatalogColumn, sourceBase: number): TargetColumn {
     equals:
       column.operator === null ? null : `OPERATOR(${quoteIdent(column.operatorSchema as string)}.${column.operator})`,
     canonical: isCanonical(column, sourceBase),
+    coarse: !column.deterministic || !sameFamily(column.base, sourceBase),
     identityAlways: column.identity === 'a',
   };
 }
@@ -201,7 +232,11 @@ function isCanonical(column: CatalogColumn, sourceBase: number): boolean {
   if (!column.deterministic) return false;
   if (column.kind === 'e') return true;
   if (!canonicalTypes.has(column.base)) return false;
-  return column.base === sourceBase || families.some((family) => family.has(column.base) && family.has(sourceBase));
+  return sameFamily(column.base, sourceBase);
+}
+
+function sameFamily(a: number, b: number): boolean {
+  return a === b || families.some((family) => family.has(a) && family.has(b));
 }
 
 function missingColumn(relation: Relation, column: Relation['columns'][number]): Error {

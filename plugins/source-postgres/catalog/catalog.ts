@@ -60,6 +60,7 @@ async function withShapes(client: pg.Client, tables: readonly CatalogTable[]): P
       columns: shape.columns,
       identity: identityOf(table.replicaIdentity, keys.get(table.oid), shape),
       primaryKey: primaryKeyOf(keys.get(table.oid), shape),
+      ...(keys.get(table.oid)?.primaryKeyDeferrable === true ? { deferrableKey: true } : {}),
     };
     const persistence = table.unlogged ? 'unlogged' : 'permanent';
     return { relation, bytes: table.bytes, rows: table.rows, persistence };

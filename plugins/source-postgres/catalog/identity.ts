@@ -7,6 +7,7 @@ export interface TableKeys {
   /** In key order. */
   readonly primaryKey: readonly number[];
   readonly primaryKeyUsable: boolean;
+  readonly primaryKeyDeferrable: boolean;
   /** Index chosen by REPLICA IDENTITY USING INDEX, where it is there and usable. */
   readonly replicaIndex: readonly number[] | null;
   /** Name of an index that REPLICA IDENTITY USING INDEX would take. */
@@ -22,7 +23,7 @@ const query = `
          i.indisvalid AND i.indimmediate AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND NOT a.attnotnull
                          AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])),
-         array_to_string(i.indkey[0:i.indnkeyatts - 1], ',')
+         array_to_string(i.indkey[0:i.indnkeyatts - 1], ','), i.indimmediate
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
   WHERE i.indrelid = ANY($1::oid[]) AND i.indisunique
   ORDER BY i.indrelid, i.indnkeyatts, c.relname`;
@@ -34,12 +35,13 @@ export async function readKeys(client: pg.Client, tables: readonly Oid[]): Promi
     rowMode: 'array',
   } as unknown as pg.QueryArrayConfig);
   const keys = new Map<Oid, TableKeys>();
-  for (const [table, primary, chosen, name, usable, attnums] of rows as [string, ...string[]][]) {
+  for (const [table, primary, chosen, name, usable, attnums, immediate] of rows as [string, ...string[]][]) {
     const before = keys.get(Number(table)) ?? none;
     const columns = attnums!.split(',').map(Number);
     keys.set(Number(table), {
       primaryKey: primary === 't' ? columns : before.primaryKey,
       primaryKeyUsable: primary === 't' ? usable === 't' : before.primaryKeyUsable,
+      primaryKeyDeferrable: primary === 't' ? immediate === 'f' : before.primaryKeyDeferrable,
       replicaIndex: chosen === 't' && usable === 't' ? columns : before.replicaIndex,
       candidate: before.candidate ?? (usable === 't' ? name! : null),
     });
@@ -47,7 +49,13 @@ export async function readKeys(client: pg.Client, tables: readonly Oid[]): Promi
   return keys;
 }
 
-const none: TableKeys = { primaryKey: [], primaryKeyUsable: false, replicaIndex: null, candidate: null };
+const none: TableKeys = {
+  primaryKey: [],
+  primaryKeyUsable: false,
+  primaryKeyDeferrable: false,
+  replicaIndex: null,
+  candidate: null,
+};
 
 /** The identity that the server will use in the stream (pg_class.relreplident d, i, f, n). */
 export function identityOf(replicaIdentity: string, keys: TableKeys | undefined, columns: TableColumns): Identity {

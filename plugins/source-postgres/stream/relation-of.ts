@@ -10,6 +10,8 @@ export interface RelationDetails {
   readonly columns: readonly ColumnDetails[];
   /** Names of the primary key's columns, in key order; empty without one. */
   readonly primaryKey: readonly string[];
+  /** See {@link Relation.deferrableKey}. */
+  readonly deferrableKey?: boolean;
 }
 
 /**
@@ -44,5 +46,6 @@ export function relationFrom(wire: WireRelation, details: RelationDetails): Rela
     identity: identityOf(wire),
     // A publication may leave out a column of the primary key; then the stream's rows have none.
     primaryKey: primaryKey.every((at) => at !== undefined) ? primaryKey : [],
+    ...(details.deferrableKey === true ? { deferrableKey: true } : {}),
   };
 }
