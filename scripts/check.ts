@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorsPage } from './lib/errors-page.ts';
 import { checkFiles } from './lib/file-rules.ts';
+import { optionsPage } from './lib/options-page.ts';
 import { checkImports } from './lib/import-graph.ts';
 import { pipelineSchemaText } from './lib/schema-text.ts';
 
@@ -28,6 +29,10 @@ const parts: readonly Part[] = [
   {
     name: 'configs/pipeline.schema.json',
     run: () => generated('configs/pipeline.schema.json', pipelineSchemaText(), 'npm run schema'),
+  },
+  {
+    name: 'docs/reference/options.md',
+    run: () => generated('docs/reference/options.md', optionsPage(), 'node scripts/write-options.ts'),
   },
   { name: 'docs/errors.md', run: () => generated('docs/errors.md', errorsPage(), 'node scripts/write-errors.ts') },
 ];

@@ -5,6 +5,7 @@ export * from './checkpoint.ts';
 export * from '../base/json-schema.ts';
 export * from '../base/logger.ts';
 export * from '../base/metrics.ts';
+export * from '../base/options.ts';
 export * from '../postgres/tuple.ts';
 export * from './context.ts';
 export * from './dead-letter.ts';

@@ -1,65 +1,52 @@
-import type { JsonSchema } from '../base/json-schema.ts';
+import { Choice, List, Part, Size, type Static, Text, Type, schemaOf } from '../base/options.ts';
 
-/** Which tables of the source; globs on `schema.table`. Default: every user table. */
-export interface TablesOption {
-  readonly include?: readonly string[];
-  readonly exclude?: readonly string[];
-}
-/** How a pipeline starts. `never`: stream only, from where the slot is made. */
-export type SnapshotMode = 'initial' | 'initial_only' | 'never';
-export interface SnapshotOption {
-  readonly mode: SnapshotMode;
-  /** Connections that copy at the same time. */
-  readonly workers: number;
-  /** Bytes of heap per chunk. */
-  readonly chunk_size: number;
-}
+const pattern = Text({ description: 'Glob on schema.table; a name without a dot is in schema public.' });
+const patterns = (description: string) => List(pattern, { minItems: 1, description, change: { effect: 'tables' } });
 
-const pattern: JsonSchema = { type: 'string', minLength: 1 };
-const patterns: JsonSchema = { type: 'array', items: pattern, minItems: 1 };
-
-/** Schema of a source's `tables`; core adds it to a source plugin that does not declare the key. */
-export const tablesSchema: JsonSchema = {
-  type: 'object',
-  description: 'Tables to replicate. Default: every user table. A pattern that matches nothing is an error.',
-  additionalProperties: false,
-  properties: {
-    include: { ...patterns, description: 'Globs on schema.table; a name without a dot is in schema public.' },
-    exclude: { ...patterns, description: 'Globs on schema.table to leave out of what include chooses.' },
+/** A source's `tables`; core adds it to a source plugin that does not declare the key. */
+export const tablesSchema = Part(
+  {
+    include: Type.Optional(
+      patterns('Globs on schema.table; a name without a dot is in schema public. Default: every user table.'),
+    ),
+    exclude: Type.Optional(patterns('Globs on schema.table to leave out of what include chooses.')),
   },
-};
+  { description: 'Tables to replicate. Default: every user table. A pattern that matches nothing is an error.' },
+);
+/** Which tables of the source. */
+export type TablesOption = Readonly<Static<typeof tablesSchema>>;
 
-/** Schema of a source's `snapshot`, read by core; core adds it to a source plugin that does not declare the key. */
-export const snapshotSchema: JsonSchema = {
-  type: 'object',
-  description: 'How the tables are copied before the stream is followed.',
-  additionalProperties: false,
-  default: {},
-  properties: {
-    mode: {
-      type: 'string',
-      enum: ['initial', 'initial_only', 'never'],
+/** A source's `snapshot`, read by core; core adds it to a source plugin that does not declare the key. */
+export const snapshotSchema = Part(
+  {
+    mode: Choice(['initial', 'initial_only', 'never'], {
       default: 'initial',
-      description: 'initial: copy, then follow. initial_only: copy and end. never: follow only.',
-    },
-    workers: {
-      type: 'integer',
+      description:
+        'initial: copy, then follow. initial_only: copy and end. never: follow only, from where the slot is made.',
+    }),
+    workers: Type.Integer({
       minimum: 1,
       maximum: 64,
       default: 4,
       description: 'Connections that copy at the same time.',
-    },
-    chunk_size: {
-      type: 'string',
-      format: 'size',
-      default: '256MB',
-      description: 'A larger table is read in ranges of about this size.',
-    },
+    }),
+    chunk_size: Size({ default: '256MB', description: 'A larger table is read in ranges of about this size.' }),
   },
-};
+  { description: 'How the tables are copied before the stream is followed.' },
+);
+/** How a pipeline starts; sizes in bytes of heap. */
+export type SnapshotOption = Readonly<Static<typeof snapshotSchema>>;
+export type SnapshotMode = SnapshotOption['mode'];
+
+/** `refetch` of a transform that reads values: how a value comes is not what it is, so a running pipeline takes a change up. */
+export const refetchSchema = Type.Boolean({
+  default: false,
+  description:
+    'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
+});
 
 /** One glob on `schema.table`, or a list of them: `tables` of transforms and sinks. */
-export const tableListSchema: JsonSchema = {
-  anyOf: [pattern, patterns],
+export const tableListSchema = schemaOf<string | readonly string[]>({
+  anyOf: [pattern, List(pattern, { minItems: 1 })],
   description: "Globs on the source's schema.table that this applies to. Default: all.",
-};
+});

@@ -1,5 +1,6 @@
 import type { SinkPlugin } from '../api/plugin.ts';
-import type { SnapshotMode, SnapshotOption } from '../api/schemas.ts';
+import { type SnapshotOption, snapshotSchema } from '../api/schemas.ts';
+import { withDefaults } from '../base/options.ts';
 import type { PluginOf, Registry } from '../registry/registry.ts';
 import type { Options } from '../registry/options-schema.ts';
 import type { PipelineConfig, PluginUse, SinkUse, TransformUse } from './pipeline-config.ts';
@@ -101,9 +102,8 @@ function defaultName(plugin: SinkPlugin): string {
 }
 
 function snapshotOf(source: PluginUse<PluginOf<'source'>>): SnapshotOption {
-  const given = (isObject(source.options['snapshot']) ? source.options['snapshot'] : {}) as Partial<SnapshotOption>;
-  const mode: SnapshotMode = given.mode ?? 'initial';
-  return { mode, workers: given.workers ?? 4, chunk_size: given.chunk_size ?? 256 * 1024 ** 2 };
+  // A source plugin may declare a `snapshot` of its own, with fewer keys.
+  return withDefaults(snapshotSchema, isObject(source.options['snapshot']) ? source.options['snapshot'] : {});
 }
 
 /** A port alone means the loopback interface: nothing is shown to the network unless the file says so. */

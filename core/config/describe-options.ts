@@ -1,4 +1,5 @@
 import type { JsonSchema } from '../base/json-schema.ts';
+import type { OptionChange } from '../base/options.ts';
 
 /** One option of a plugin, for people. */
 export interface OptionDescription {
@@ -9,6 +10,9 @@ export interface OptionDescription {
   /** `default 4`, or null. */
   readonly fallback: string | null;
   readonly description: string;
+  /** What the option does to a running pipeline when it is changed, where that is not: the next start takes it up. */
+  readonly change: OptionChange | null;
+  readonly secret: boolean;
 }
 
 /** The keys of an options schema, nested ones with their path, in order of declaration. */
@@ -26,6 +30,8 @@ export function describeOptions(schema: JsonSchema, prefix = ''): OptionDescript
       required: required.includes(key),
       fallback: fallback === undefined || typeof fallback === 'object' ? null : `default ${String(fallback)}`,
       description: typeof option['description'] === 'string' ? option['description'] : '',
+      change: (option['change'] as OptionChange | undefined) ?? null,
+      secret: option['secret'] === true,
     });
     result.push(...nested);
   }

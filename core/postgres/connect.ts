@@ -1,39 +1,31 @@
 import pg from 'pg';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import type { JsonSchema } from '../base/json-schema.ts';
+import { Choice, type StaticOf, Text, Type } from '../base/options.ts';
 import { BulkSocket } from './bulk-socket.ts';
 import { fromPg } from './pg-error.ts';
 import { BindingWatch } from './channel-binding.ts';
-import { channelBindings, type Target, type TlsKeys, readTarget } from './target.ts';
+import { channelBindings, type Target, readTarget } from './target.ts';
 import { sslModes } from './tls.ts';
 
-/** Options that every connection to PostgreSQL shares in the pipeline file. */
-export interface ConnectionOptions extends TlsKeys {
-  readonly url: string;
-}
 const port = '0*([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 
-export const connectionOptions: { readonly [key: string]: JsonSchema } = {
-  url: {
-    type: 'string',
+/** Options that every connection to PostgreSQL shares in the pipeline file. */
+export const connectionOptions = {
+  url: Type.String({
     pattern: `^postgres(ql)?://([^/?#]*@)?(\\[[^\\]]*\\]|[^/?#@:]*)(:(${port})?)?([/?#].*)?$`,
     description:
       'libpq connection URL: postgres://user:password@host:port/database?sslmode=verify-full, with a port of 1 to 65535',
-  },
-  sslmode: { type: 'string', enum: sslModes, description: 'As in libpq; default prefer. Wins over the URL.' },
-  sslrootcert: {
-    type: 'string',
-    minLength: 1,
-    description: 'File with the certificate authorities to trust, or "system".',
-  },
-  sslcert: { type: 'string', minLength: 1, description: 'File with the client certificate.' },
-  sslkey: { type: 'string', minLength: 1, description: 'File with the key of the client certificate.' },
-  channel_binding: {
-    type: 'string',
-    enum: channelBindings,
-    description: 'As in libpq; default prefer. Wins over the URL.',
-  },
+    secret: true,
+  }),
+  sslmode: Type.Optional(Choice(sslModes, { description: 'As in libpq; default prefer. Wins over the URL.' })),
+  sslrootcert: Type.Optional(Text({ description: 'File with the certificate authorities to trust, or "system".' })),
+  sslcert: Type.Optional(Text({ description: 'File with the client certificate.' })),
+  sslkey: Type.Optional(Text({ description: 'File with the key of the client certificate.' })),
+  channel_binding: Type.Optional(
+    Choice(channelBindings, { description: 'As in libpq; default prefer. Wins over the URL.' }),
+  ),
 };
+export type ConnectionOptions = StaticOf<typeof connectionOptions>;
 
 /** What every session of ours is set to, so that text output is exact and the same on all servers. */
 const settings: Readonly<Record<string, string>> = {

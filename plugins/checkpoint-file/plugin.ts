@@ -1,11 +1,15 @@
 import { join, resolve } from 'node:path';
 import { definePlugin } from '../../core/api/plugin.ts';
+import { Options, type Static, Text, Type } from '../../core/base/options.ts';
 import { checkpointFileErrors } from './errors.ts';
 import { FileCheckpoint } from './store.ts';
 
-export interface FileOptions {
-  readonly path?: string;
-}
+const fileOptions = Options({
+  path: Type.Optional(
+    Text({ description: 'The file, from the folder of the pipeline file; default .pgsluice/<pipeline>.json' }),
+  ),
+});
+export type FileOptions = Static<typeof fileOptions>;
 
 /** Core's state in a JSON file; a run holds a lock file beside it. */
 export const checkpointFile = definePlugin<FileOptions>({
@@ -13,17 +17,7 @@ export const checkpointFile = definePlugin<FileOptions>({
   name: 'file',
   apiVersion: 1,
   summary: 'State of the pipeline in a JSON file.',
-  options: {
-    type: 'object',
-    properties: {
-      path: {
-        type: 'string',
-        minLength: 1,
-        description: 'The file, from the folder of the pipeline file; default .pgsluice/<pipeline>.json',
-      },
-    },
-    additionalProperties: false,
-  },
+  options: fileOptions,
   errors: checkpointFileErrors,
   create: async (options, context) => {
     const path = options.path ?? join('.pgsluice', `${context.pipeline}.json`);

@@ -1,4 +1,5 @@
 import { definePlugin } from '../../core/api/plugin.ts';
+import { Options } from '../../core/base/options.ts';
 import { type ConnectionOptions, connectionOptions } from '../../core/postgres/connect.ts';
 import { checkpointPostgresErrors } from './errors.ts';
 import { PostgresCheckpoint } from './store.ts';
@@ -9,12 +10,7 @@ export const checkpointPostgres = definePlugin<ConnectionOptions>({
   name: 'postgres',
   apiVersion: 1,
   summary: 'State of the pipeline in the schema pgsluice of a PostgreSQL database.',
-  options: {
-    type: 'object',
-    properties: connectionOptions,
-    required: ['url'],
-    additionalProperties: false,
-  },
+  options: Options(connectionOptions),
   errors: checkpointPostgresErrors,
   create: async (options, context) => new PostgresCheckpoint(options, context),
 });

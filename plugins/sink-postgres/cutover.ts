@@ -6,7 +6,7 @@ import type { SequenceState } from '../../core/postgres/sequence.ts';
 import { listSequences } from '../../core/postgres/sequences.ts';
 import { type Builder, openDefinitions } from './definitions/build.ts';
 import { finishTarget } from './finish.ts';
-import type { BulkOptions } from './options.ts';
+import type { PostgresSinkOptions } from './options.ts';
 import { refreshViews } from './schema/views.ts';
 import { Semaphore } from './semaphore.ts';
 import { type ParentPlace, type Places, compareSequences, pairSequences, placesOf, setSequences } from './sequences.ts';
@@ -16,11 +16,11 @@ import { type Owner, bulkStateExists, readTables } from './state.ts';
 export class PostgresCutover implements CutoverSink {
   readonly #sessions: Sessions;
   readonly #owner: Owner;
-  readonly #options: BulkOptions;
+  readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
   #plans: readonly TablePlan[] = [];
 
-  constructor(sessions: Sessions, options: BulkOptions, context: PluginContext) {
+  constructor(sessions: Sessions, options: PostgresSinkOptions, context: PluginContext) {
     this.#sessions = sessions;
     this.#options = options;
     this.#context = context;
@@ -66,7 +66,7 @@ export class PostgresCutover implements CutoverSink {
         : [],
     );
     if (open.length === 0) return [];
-    const workers = new Semaphore(this.#options.index_workers ?? 2);
+    const workers = new Semaphore(this.#options.index_workers);
     const builder: Builder = { sessions: this.#sessions, owner: this.#owner, workers };
     const more = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
     await finishTarget(more, signal);

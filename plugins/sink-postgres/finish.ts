@@ -12,7 +12,7 @@ import {
 } from './definitions/build.ts';
 import { buildForeignKeys } from './definitions/foreign-keys.ts';
 import { buildPartitioned } from './definitions/partitioned.ts';
-import type { BulkOptions } from './options.ts';
+import type { PostgresSinkOptions } from './options.ts';
 import { makeOne } from './schema/restore.ts';
 import { readTree } from './schema/tree.ts';
 import { refreshViews } from './schema/views.ts';
@@ -20,7 +20,7 @@ import { bulkStateExists, readPhase, readTables, setTablePhase, writePhase } fro
 
 export interface FinishMore {
   readonly builder: Builder;
-  readonly options: BulkOptions;
+  readonly options: PostgresSinkOptions;
   readonly context: PluginContext;
   readonly plans: readonly TablePlan[];
   /** Materialized views that the source never filled. */
@@ -33,7 +33,7 @@ export interface FinishMore {
 export async function finishTarget(more: FinishMore, signal: AbortSignal): Promise<void> {
   const { builder, context } = more;
   const { sessions, owner } = builder;
-  const dependents = more.options.dependents ?? 'error';
+  const dependents = more.options.dependents;
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
@@ -55,7 +55,7 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   );
   if (phase?.phase !== 'finished') {
     await analyzeParents(more, relids);
-    const create = (more.options.schema ?? 'create') === 'create';
+    const create = more.options.schema === 'create';
     const except = create ? (more.unfilled ?? []) : [];
     await refreshViews(sessions, relids, { emptyOnly: create, all: create, except, signal });
   }
@@ -80,7 +80,7 @@ export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Pro
     (await bulkStateExists(client)) ? readPhase(client, builder.owner) : null,
   );
   if (phase === null || (phase.phase === 'restore' && phase.restored === 0)) return true;
-  if ((options.schema ?? 'create') === 'create') return false;
+  if (options.schema === 'create') return false;
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);

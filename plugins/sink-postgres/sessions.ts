@@ -3,7 +3,7 @@ import type { PluginContext } from '../../core/api/context.ts';
 import { connect, destroy, disconnect } from '../../core/postgres/connect.ts';
 import { type LockWatch, watchLocks } from '../../core/postgres/lock-watch.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
-import type { BulkOptions } from './options.ts';
+import type { PostgresSinkOptions } from './options.ts';
 
 /** An index build gets at least this much, in kB: the server's default of 64 MB makes large sorts spill. */
 const leastBuildMemory = 256 * 1024;
@@ -22,14 +22,14 @@ export interface Powers {
  * flushes everything before it, too.
  */
 export class Sessions {
-  readonly #options: BulkOptions;
+  readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
   readonly #idle: pg.Client[] = [];
   #powers: Promise<Powers> | null = null;
   #busy = 0;
   #locks: LockWatch | null = null;
 
-  constructor(options: BulkOptions, context: PluginContext) {
+  constructor(options: PostgresSinkOptions, context: PluginContext) {
     this.#options = options;
     this.#context = context;
   }

@@ -11,7 +11,7 @@ import { readTarget, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
-import type { BulkOptions } from './options.ts';
+import type { PostgresSinkOptions } from './options.ts';
 import { PostgresRepair } from './repair.ts';
 import { Sessions } from './sessions.ts';
 import { PostgresSnapshotSink } from './snapshot-sink.ts';
@@ -28,12 +28,12 @@ export class PostgresSink implements Sink {
   readonly cutover: CutoverSink;
   readonly repair: RepairSink;
   readonly #sessions: Sessions;
-  readonly #options: BulkOptions;
+  readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
 
   readonly #streamNamed: StreamNamed;
 
-  constructor(options: BulkOptions, context: PluginContext, streamNamed: StreamNamed) {
+  constructor(options: PostgresSinkOptions, context: PluginContext, streamNamed: StreamNamed) {
     this.#streamNamed = streamNamed;
     this.#sessions = new Sessions(options, context);
     this.#options = options;

@@ -13,7 +13,7 @@ import { finishTarget, putBack } from './finish.ts';
 import { Gather } from './gather.ts';
 import { PostgresLargeObjects } from './load/large-objects.ts';
 import { loadChunk } from './load/load.ts';
-import type { BulkOptions } from './options.ts';
+import type { PostgresSinkOptions } from './options.ts';
 import { prepareTarget } from './schema/prepare.ts';
 import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
 import { Semaphore } from './semaphore.ts';
@@ -46,7 +46,7 @@ interface Finish {
 export class PostgresSnapshotSink implements SnapshotSink {
   readonly #sessions: Sessions;
   readonly #owner: Owner;
-  readonly #options: BulkOptions;
+  readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
   readonly #builder: Builder;
   readonly #loads: Gather<string>;
@@ -57,8 +57,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
   #small: ReadonlySet<number> = new Set();
   #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
 
-  constructor(sessions: Sessions, options: BulkOptions, context: PluginContext) {
-    const workers = options.index_workers ?? 2;
+  constructor(sessions: Sessions, options: PostgresSinkOptions, context: PluginContext) {
+    const workers = options.index_workers;
     this.#sessions = sessions;
     this.#options = options;
     this.#context = context;

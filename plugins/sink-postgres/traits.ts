@@ -2,13 +2,17 @@ import type pg from 'pg';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { SinkTraits } from '../../core/api/sink.ts';
 import { readColumns } from '../../core/postgres/columns.ts';
-import type { BulkOptions } from './options.ts';
+import type { PostgresSinkOptions } from './options.ts';
 import type { Sessions } from './sessions.ts';
 
 /** `letters`: changes may have to be written down as dead letters, whose form is text. */
-export async function readTraits(sessions: Sessions, options: BulkOptions, letters: boolean): Promise<SinkTraits> {
+export async function readTraits(
+  sessions: Sessions,
+  options: PostgresSinkOptions,
+  letters: boolean,
+): Promise<SinkTraits> {
   const { version } = await sessions.powers();
-  const create = (options.schema ?? 'create') === 'create';
+  const create = options.schema === 'create';
   return {
     rawFormats: ['binary', 'text'],
     // Before 17 the bytes of an infinite interval are a number of years.

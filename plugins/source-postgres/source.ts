@@ -64,8 +64,8 @@ export class PostgresSource implements Source {
       connection: options,
       name: context.name,
       application: `pgsluice ${context.pipeline}`,
-      slot: options.slot?.name ?? name,
-      publication: options.publication?.name ?? name,
+      slot: options.slot.name ?? name,
+      publication: options.publication.name ?? name,
       log: context.log,
       kept: new KeptClient(),
     };
@@ -79,7 +79,7 @@ export class PostgresSource implements Source {
 
   catalog(signal: AbortSignal): Promise<SourceCatalog> {
     return ask(this.#access, signal, async (client) =>
-      readCatalog(client, await readIdentity(client), this.#options.tables ?? {}),
+      readCatalog(client, await readIdentity(client), this.#options.tables),
     );
   }
 
@@ -95,7 +95,7 @@ export class PostgresSource implements Source {
 
   tellDdl(signal: AbortSignal): Promise<void> {
     const { pipeline } = this.#context;
-    const tables = this.#options.tables ?? {};
+    const tables = this.#options.tables;
     return withClient(this.#access, signal, (client) => installDdl(client, this.#access, { pipeline, tables }));
   }
 
@@ -148,7 +148,7 @@ export class PostgresSource implements Source {
   }
 
   async #import(name: string, positions: SessionPositions, signal: AbortSignal): Promise<SnapshotSession> {
-    const workers = this.#options.snapshot?.workers ?? 4;
+    const workers = this.#options.snapshot.workers;
     const session = await PostgresSnapshot.start(this.#access, { name, workers }, positions);
     if (!signal.aborted) return session;
     await session[Symbol.asyncDispose]();
@@ -176,13 +176,13 @@ export class PostgresSource implements Source {
         name,
         slot,
         publications: [publication],
-        start: { ...start, binary: start.binary === true && this.#options.binary !== false },
+        start: { ...start, binary: start.binary === true && this.#options.binary },
         describe: (wire) => this.#describer.describe(wire),
         batchBytes,
         bufferBytes,
         statusInterval: 10_000,
-        streaming: this.#options.streaming ?? false,
-        origin: this.#options.origin ?? 'any',
+        streaming: this.#options.streaming,
+        origin: this.#options.origin,
         log: this.#context.log,
         metrics: this.#context.metrics,
       },
@@ -202,7 +202,7 @@ export class PostgresSource implements Source {
 
   surroundings(signal: AbortSignal): Promise<Surroundings> {
     return withClient(this.#access, signal, async (client) =>
-      readSurroundings(client, await readCatalog(client, await readIdentity(client), this.#options.tables ?? {})),
+      readSurroundings(client, await readCatalog(client, await readIdentity(client), this.#options.tables)),
     );
   }
 

@@ -1,28 +1,24 @@
 import { definePlugin } from '../../core/api/plugin.ts';
 import type { Transform } from '../../core/api/transform.ts';
+import { List, Options, type Static, Text, Type } from '../../core/base/options.ts';
 
-export interface ColumnsOptions {
-  readonly keep?: readonly string[];
-  readonly drop?: readonly string[];
-}
+const names = (description: string) => Type.Optional(List(Text({}), { minItems: 1, uniqueItems: true, description }));
 
-const names = { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1, uniqueItems: true } as const;
+export const columnsOptions = Options(
+  {
+    keep: names('Only these columns go on, in the order of the table.'),
+    drop: names('All columns but these go on.'),
+  },
+  { minProperties: 1, maxProperties: 1 },
+);
+export type ColumnsOptions = Static<typeof columnsOptions>;
 
 export const transformColumns = definePlugin<ColumnsOptions>({
   kind: 'transform',
   name: 'columns',
   apiVersion: 1,
   summary: 'Keeps or drops columns',
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    minProperties: 1,
-    maxProperties: 1,
-    properties: {
-      keep: { ...names, description: 'Only these columns go on, in the order of the table.' },
-      drop: { ...names, description: 'All columns but these go on.' },
-    },
-  },
+  options: columnsOptions,
   create: (options) => columns(options),
 });
 

@@ -1,14 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { Expr, Shape, TransformTools } from '../../core/api/transform.ts';
+import type { Method } from './method-schema.ts';
 import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
-
-export type Method =
-  | 'redact'
-  | 'null'
-  | { readonly hash: { readonly secret: string; readonly length?: number } }
-  | { readonly partial: { readonly prefix?: number; readonly suffix?: number; readonly with?: string } }
-  | { readonly digits: { readonly secret: string } };
 
 interface Context {
   readonly input: Shape;

@@ -1,38 +1,35 @@
 import { PgsluiceError } from '../../core/base/error.ts';
 import { definePlugin } from '../../core/api/plugin.ts';
 import type { Shape, Transform, TransformTools } from '../../core/api/transform.ts';
+import { Mapping, Options, type Static, Text, Type } from '../../core/base/options.ts';
 
-export interface RenameOptions {
-  readonly to?: string;
-  readonly columns?: Readonly<Record<string, string>>;
-}
+export const renameOptions = Options(
+  {
+    to: Type.Optional(
+      Text({
+        description:
+          'New name: `schema.table`, or `table` in the same schema. {schema} and {table} stand for the names before.',
+        examples: ['crm.account', 'archive.{schema}_{table}'],
+      }),
+    ),
+    columns: Type.Optional(
+      Mapping(Text({}), {
+        minProperties: 1,
+        description: 'New names of columns by their names before.',
+        examples: [{ mail: 'email' }],
+      }),
+    ),
+  },
+  { minProperties: 1 },
+);
+export type RenameOptions = Static<typeof renameOptions>;
 
 export const transformRename = definePlugin<RenameOptions>({
   kind: 'transform',
   name: 'rename',
   apiVersion: 1,
   summary: 'Gives schema, table and columns other names',
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    minProperties: 1,
-    properties: {
-      to: {
-        type: 'string',
-        minLength: 1,
-        description:
-          'New name: `schema.table`, or `table` in the same schema. {schema} and {table} stand for the names before.',
-        examples: ['crm.account', 'archive.{schema}_{table}'],
-      },
-      columns: {
-        type: 'object',
-        minProperties: 1,
-        description: 'New names of columns by their names before.',
-        additionalProperties: { type: 'string', minLength: 1 },
-        examples: [{ mail: 'email' }],
-      },
-    },
-  },
+  options: renameOptions,
   create: (options) => rename(options),
 });
 

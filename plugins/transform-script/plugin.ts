@@ -1,19 +1,36 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { definePlugin } from '../../core/api/plugin.ts';
+import { refetchSchema } from '../../core/api/schemas.ts';
 import type { Script } from '../../core/api/script.ts';
 import type { Transform } from '../../core/api/transform.ts';
+import { List, Mapping, Options, type Static, Text, Type } from '../../core/base/options.ts';
 import { mapChanges } from './changes.ts';
 import { scriptError, scriptErrors } from './errors.ts';
 import { guardedScript } from './guarded-script.ts';
 import { rowRunner } from './rows.ts';
 
-export interface ScriptOptions {
-  readonly module: string;
-  readonly add?: Readonly<Record<string, string>>;
-  readonly drop?: readonly string[];
-  readonly refetch?: boolean;
-}
+const scriptOptions = Options({
+  module: Text({
+    description:
+      'Path of the module, relative to the pipeline file; .ts works. Its default export is (rows, info) => rows.',
+    examples: ['./enrich.ts'],
+  }),
+  add: Type.Optional(
+    Mapping(Text({}), {
+      description: 'Columns that the script adds to each row, with their types.',
+      examples: [{ score: 'numeric(5,2)' }],
+    }),
+  ),
+  drop: Type.Optional(
+    List(Text({}), {
+      uniqueItems: true,
+      description: 'Columns that the script gets and does not return.',
+    }),
+  ),
+  refetch: refetchSchema,
+});
+export type ScriptOptions = Static<typeof scriptOptions>;
 
 export const transformScript = definePlugin<ScriptOptions>({
   kind: 'transform',
@@ -21,38 +38,7 @@ export const transformScript = definePlugin<ScriptOptions>({
   apiVersion: 1,
   summary: 'Maps rows with a module of your own: rows in, rows out',
   errors: scriptErrors,
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['module'],
-    properties: {
-      module: {
-        type: 'string',
-        minLength: 1,
-        description:
-          'Path of the module, relative to the pipeline file; .ts works. Its default export is (rows, info) => rows.',
-        examples: ['./enrich.ts'],
-      },
-      add: {
-        type: 'object',
-        description: 'Columns that the script adds to each row, with their types.',
-        additionalProperties: { type: 'string', minLength: 1 },
-        examples: [{ score: 'numeric(5,2)' }],
-      },
-      drop: {
-        type: 'array',
-        items: { type: 'string', minLength: 1 },
-        uniqueItems: true,
-        description: 'Columns that the script gets and does not return.',
-      },
-      refetch: {
-        type: 'boolean',
-        default: false,
-        description:
-          'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
-      },
-    },
-  },
+  options: scriptOptions,
   create: async (options, context) =>
     script(guardedScript(await load(resolve(context.directory, options.module)), context.debugValues), options),
 });
@@ -71,7 +57,7 @@ async function load(path: string): Promise<Script> {
   return module.default as Script;
 }
 
-export function script(run: Script, options: Omit<ScriptOptions, 'module'> = {}): Transform {
+export function script(run: Script, options: Partial<Omit<ScriptOptions, 'module'>> = {}): Transform {
   const dropped = new Set(options.drop ?? []);
   return {
     name: 'script',

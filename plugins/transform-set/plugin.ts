@@ -1,61 +1,41 @@
 import { definePlugin } from '../../core/api/plugin.ts';
+import { refetchSchema } from '../../core/api/schemas.ts';
+import { type Asked, Mapping, Options, type Static, Text, Type } from '../../core/base/options.ts';
 import type { Expr, Shape, Transform, TransformTools } from '../../core/api/transform.ts';
 
-export type SetColumn = string | { readonly expr: string; readonly type?: string };
-export interface SetOptions {
-  readonly columns: Readonly<Record<string, SetColumn>>;
-  readonly refetch?: boolean;
-}
+const expression = Text({ description: 'SQL expression over the columns as they were before this transform.' });
 
-const expression = {
-  type: 'string',
-  minLength: 1,
-  description: 'SQL expression over the columns as they were before this transform.',
-} as const;
+export const setOptions = Options({
+  columns: Mapping(
+    Type.Union([
+      expression,
+      Options({
+        expr: expression,
+        type: Type.Optional(Text({ description: 'The result is cast to this type: numeric(10,2).' })),
+      }),
+    ]),
+    {
+      minProperties: 1,
+      description:
+        'Expressions by column name. A name that exists is replaced in its place; a new one comes after the others. The column takes the type of the expression.',
+      examples: [{ total: 'price * quantity', placed_on: { expr: 'placed_at', type: 'date' } }],
+    },
+  ),
+  refetch: refetchSchema,
+});
+export type SetOptions = Static<typeof setOptions>;
+export type SetColumn = SetOptions['columns'][string];
 
 export const transformSet = definePlugin<SetOptions>({
   kind: 'transform',
   name: 'set',
   apiVersion: 1,
   summary: 'Computes columns, new ones or in place of old ones, from SQL expressions',
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['columns'],
-    properties: {
-      columns: {
-        type: 'object',
-        minProperties: 1,
-        description:
-          'Expressions by column name. A name that exists is replaced in its place; a new one comes after the others. The column takes the type of the expression.',
-        additionalProperties: {
-          anyOf: [
-            expression,
-            {
-              type: 'object',
-              additionalProperties: false,
-              required: ['expr'],
-              properties: {
-                expr: expression,
-                type: { type: 'string', minLength: 1, description: 'The result is cast to this type: numeric(10,2).' },
-              },
-            },
-          ],
-        },
-        examples: [{ total: 'price * quantity', placed_on: { expr: 'placed_at', type: 'date' } }],
-      },
-      refetch: {
-        type: 'boolean',
-        default: false,
-        description:
-          'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
-      },
-    },
-  },
+  options: setOptions,
   create: (options) => set(options),
 });
 
-export function set(options: SetOptions): Transform {
+export function set(options: Asked<SetOptions, 'columns'>): Transform {
   return {
     name: 'set',
     plan: (input, tools) => {

@@ -5,12 +5,13 @@ import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { SinkPlugin } from '../../core/api/plugin.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
 import type { Sink } from '../../core/api/sink.ts';
+import { type Given, withDefaults } from '../../core/base/options.ts';
 import { checked } from '../../core/registry/registry.ts';
 import { conformanceContext, rowCopy, samplePlan, sampleRelation, SampleStream } from './fixtures.ts';
 
 /** A place for the sink to write to, and how to look at what is there. */
 export interface SinkSubject<O> {
-  readonly options: O;
+  readonly options: Given<O>;
   /** Schema and name of the table `id integer primary key, name text, note text` that the suite writes. */
   readonly schema: string;
   readonly table: string;
@@ -38,7 +39,10 @@ export function sinkConformance<O>(plugin: SinkPlugin<O>, how: SinkConformanceOp
   const relation = sampleRelation(subject.schema, subject.table);
   const stream = new SampleStream(relation);
   const create = (): Promise<Sink> =>
-    plugin.create(subject.options, conformanceContext(plugin.name, how.directory ?? process.cwd()));
+    plugin.create(
+      withDefaults<O>(plugin.options, subject.options as object),
+      conformanceContext(plugin.name, how.directory ?? process.cwd()),
+    );
   const rows = async () =>
     (await subject.read()).map((row) => [...row]).toSorted((a, b) => Number(a[0]) - Number(b[0]));
 

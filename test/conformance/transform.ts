@@ -8,12 +8,13 @@ import type { Relation } from '../../core/postgres/relation.ts';
 import type { Shape, Transform, TransformPlan } from '../../core/api/transform.ts';
 import { loadParser } from '../../core/expr/parse.ts';
 import { transformTools } from '../../core/pipeline/plan/tools.ts';
+import { type Given, withDefaults } from '../../core/base/options.ts';
 import { checked } from '../../core/registry/registry.ts';
 import { conformanceContext, sampleRelation, SampleStream } from './fixtures.ts';
 
 export interface TransformSubject<O> {
   /** Options as the pipeline file would give them, after units. They apply to a table `id integer, name text, note text`. */
-  readonly options: O;
+  readonly options: Given<O>;
   /** Folder that relative paths in options start from. */
   readonly directory?: string;
 }
@@ -30,7 +31,10 @@ export function transformConformance<O>(plugin: TransformPlugin<O>, subject: Tra
   const relation = sampleRelation('public', 'sample');
   const make = async (): Promise<Transform> => {
     await loadParser();
-    return plugin.create(subject.options, conformanceContext(plugin.name, subject.directory ?? process.cwd()));
+    return plugin.create(
+      withDefaults<O>(plugin.options, subject.options as object),
+      conformanceContext(plugin.name, subject.directory ?? process.cwd()),
+    );
   };
 
   test(`${name}: is a plugin with a strict options schema`, () => {

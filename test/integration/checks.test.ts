@@ -4,6 +4,8 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
+import { withDefaults } from '../../core/base/options.ts';
+import { type PostgresSinkOptions, postgresSinkOptions } from '../../plugins/sink-postgres/options.ts';
 import type { Finding, Surroundings } from '../../core/api/check.ts';
 import { serverFindings } from '../../plugins/sink-postgres/checks/check.ts';
 import { surroundingFindings, type TargetSurroundings } from '../../plugins/sink-postgres/checks/surroundings.ts';
@@ -19,6 +21,7 @@ import { calm, postgresSource } from '../support/source-context.ts';
 
 type Some = Pick<Finding, 'check' | 'level' | 'message' | 'remedy'>;
 const bad = (found: readonly Some[]) => found.filter(({ level }) => level !== 'ok');
+const sinkOptions = (more: object = {}) => withDefaults<PostgresSinkOptions>(postgresSinkOptions, { url: '', ...more });
 const names = (found: readonly Some[]) => bad(found).map(({ check, level }) => `${check} ${level}`);
 
 async function checked(file: string): Promise<readonly Finding[]> {
@@ -78,7 +81,7 @@ const target: TargetSurroundings = {
 
 test('collations, encoding, locale, extensions and roles: each difference by itself', () => {
   const differing = (more: Partial<TargetSurroundings>, options = {}) =>
-    names(surroundingFindings(source, { ...target, ...more }, { url: '', ...options }));
+    names(surroundingFindings(source, { ...target, ...more }, sinkOptions(options)));
   assert.deepEqual(differing({}), []);
   assert.deepEqual(differing({ collations: new Set() }), ['target-collations error']);
   assert.deepEqual(differing({ encoding: 'LATIN1' }), ['target-locale warning']);
@@ -103,7 +106,7 @@ test('the target as a server: each lack by itself', () => {
     readOnly: false,
     freeConnections: 50,
   };
-  const lacking = (more: Partial<typeof facts>) => names(serverFindings({ ...facts, ...more }, { url: '' }));
+  const lacking = (more: Partial<typeof facts>) => names(serverFindings({ ...facts, ...more }, sinkOptions()));
   assert.deepEqual(lacking({}), []);
   assert.deepEqual(lacking({ version: 130010 }), ['target-version error']);
   assert.deepEqual(lacking({ readOnly: true }), ['target-writable error']);
@@ -111,7 +114,9 @@ test('the target as a server: each lack by itself', () => {
   assert.deepEqual(lacking({ mayCreate: false }), ['target-create error']);
   assert.deepEqual(lacking({ replica: false, superuser: false }), ['target-replication-role warning']);
   assert.deepEqual(lacking({ freeConnections: 3 }), ['target-connections error']);
-  assert.ok(serverFindings({ ...facts, superuser: false }, { url: '' }).some((f) => f.check === 'target-foreign-keys'));
+  assert.ok(
+    serverFindings({ ...facts, superuser: false }, sinkOptions()).some((f) => f.check === 'target-foreign-keys'),
+  );
 });
 
 test('a type that the target does not know', async () => {

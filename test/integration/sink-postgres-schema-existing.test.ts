@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Asked } from '../../core/base/options.ts';
 import type { Finding } from '../../core/api/check.ts';
 import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
-import type { PostgresSinkOptions } from '../../plugins/sink-postgres/plugin.ts';
+import type { PostgresSinkOptions } from '../../plugins/sink-postgres/options.ts';
 import { type CopyRun, copyDatabase, copyTable, openCopy } from '../support/copy-database.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm } from '../support/source-context.ts';
@@ -28,10 +29,7 @@ async function withSchema(sql = schema): Promise<TestDatabase> {
   await db.query(sql);
   return db;
 }
-const existing = (
-  db: TestDatabase,
-  more: Partial<PostgresSinkOptions> = {},
-): { url: string } & PostgresSinkOptions => ({
+const existing = (db: TestDatabase, more: Partial<PostgresSinkOptions> = {}): Asked<PostgresSinkOptions, 'url'> => ({
   url: db.url,
   schema: 'existing',
   ...more,

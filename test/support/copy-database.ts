@@ -4,13 +4,15 @@ import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { Source } from '../../core/api/source.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { type PlanStep, planTables } from '../../core/pipeline/plan/planner.ts';
-import { type PostgresSinkOptions, sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
+import { type Asked, withDefaults } from '../../core/base/options.ts';
+import { type PostgresSinkOptions, postgresSinkOptions } from '../../plugins/sink-postgres/options.ts';
+import { sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
 import { calm, keepingLog, postgresSource, sourceContext } from './source-context.ts';
 
 /** A copy by hand, source to sink without the runtime: the bulk plane alone. */
 export interface CopyInput {
   readonly source: string;
-  readonly target: Omit<PostgresSinkOptions, 'url'> & { readonly url: string };
+  readonly target: Asked<PostgresSinkOptions, 'url'>;
   readonly steps?: readonly PlanStep[];
   readonly exclude?: readonly string[];
   readonly chunkBytes?: number;
@@ -29,8 +31,15 @@ export interface CopyRun extends AsyncDisposable {
   copy(session: SnapshotSession): Promise<LoadResult>;
 }
 
-export async function newSink(options: PostgresSinkOptions, pipeline: string, log = keepingLog()): Promise<Sink> {
-  return sinkPostgres.create(options as never, { ...sourceContext(pipeline, log), name: 'target' });
+export async function newSink(
+  options: Asked<PostgresSinkOptions, 'url'>,
+  pipeline: string,
+  log = keepingLog(),
+): Promise<Sink> {
+  return sinkPostgres.create(withDefaults(postgresSinkOptions, options), {
+    ...sourceContext(pipeline, log),
+    name: 'target',
+  });
 }
 
 export async function openCopy(input: CopyInput): Promise<CopyRun> {

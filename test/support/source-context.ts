@@ -1,7 +1,8 @@
 import type { PluginContext } from '../../core/api/context.ts';
 import type { LogFields, LogLevel, Logger } from '../../core/base/logger.ts';
 import type { Source } from '../../core/api/source.ts';
-import type { PostgresSourceOptions } from '../../plugins/source-postgres/options.ts';
+import { type Asked, withDefaults } from '../../core/base/options.ts';
+import { type PostgresSourceOptions, postgresSourceOptions } from '../../plugins/source-postgres/options.ts';
 import { PostgresSource } from '../../plugins/source-postgres/source.ts';
 
 /** A line of the log, kept for the test to look at. */
@@ -26,8 +27,8 @@ export function sourceContext(pipeline: string, log: Logger = keepingLog()): Plu
 }
 
 /** The PostgreSQL source as a pipeline would make it. */
-export function postgresSource(options: PostgresSourceOptions, pipeline: string, log?: Logger): Source {
-  return new PostgresSource(options, sourceContext(pipeline, log));
+export function postgresSource(options: Asked<PostgresSourceOptions, 'url'>, pipeline: string, log?: Logger): Source {
+  return new PostgresSource(withDefaults(postgresSourceOptions, options), sourceContext(pipeline, log));
 }
 
 /** A signal that nobody aborts. */

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeChange, fileChanges, fileFacts } from '../../core/pipeline/open/file-changes.ts';
+import { changeRules, describeChange, fileChanges, fileFacts } from '../../core/pipeline/open/file-changes.ts';
 import { type LoadResult, loadPipeline } from '../../core/config/load.ts';
 import { Registry } from '../../core/registry/registry.ts';
 import { builtins } from '../../plugins/builtins.ts';
 import { pipelineFile } from '../support/cli.ts';
 
 async function facts(yaml: string) {
+  return fileFacts(await config(yaml));
+}
+
+async function config(yaml: string) {
   const result: LoadResult = await loadPipeline(await pipelineFile(yaml), new Registry(builtins), {
     PW: 'very-secret',
   });
   assert.ok(result.ok, JSON.stringify(result));
-  return fileFacts(result.pipeline);
+  return result.pipeline;
 }
 
 const file = `
@@ -24,13 +28,14 @@ sinks: [{ plugin: postgres, url: "postgres://u:\${PW}@t/d" }]
 
 test('what differs is told by key, with what becomes of it', async () => {
   const before = await facts(file);
+  const rules = changeRules(await config(file));
   const now = await facts(
     `${file.replace('include: [a]', 'include: [a, b]').replace('tables: a,', 'tables: [a, b],')}limit: { rate: 1MB/s }\nhttp: 8377\n`.replace(
       'include: [a, b] }',
       'include: [a, b] }, slot: { name: other }',
     ),
   );
-  const changes = fileChanges(before, now);
+  const changes = fileChanges(before, now, rules);
   assert.deepEqual(
     changes.map(({ key, effect }) => [key, effect]),
     [
@@ -42,7 +47,7 @@ test('what differs is told by key, with what becomes of it', async () => {
     ],
   );
   assert.match(describeChange(changes[3]!), /source\.tables\.include: a → a, b/);
-  assert.deepEqual(fileChanges(before, await facts(file)), []);
+  assert.deepEqual(fileChanges(before, await facts(file), rules), []);
 });
 
 test('no secret is among the facts that are kept', async () => {

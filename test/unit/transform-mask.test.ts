@@ -6,7 +6,7 @@ import { loadParser } from '../../core/expr/parse.ts';
 import { planTables } from '../../core/pipeline/plan/planner.ts';
 import { printPlan } from '../../core/pipeline/plan/print.ts';
 import { compileRowMap } from '../../core/pipeline/plan/row-map.ts';
-import type { Method } from '../../plugins/transform-mask/methods.ts';
+import type { Method } from '../../plugins/transform-mask/method-schema.ts';
 import { mask } from '../../plugins/transform-mask/plugin.ts';
 import { planInput, relation, step } from '../support/plan.ts';
 

@@ -18,7 +18,7 @@ import { brief, deleted, inserted, planInput, relation, step, transaction, updat
 
 before(() => loadParser());
 
-function planned(table: Relation, run: Script, options: Omit<ScriptOptions, 'module'> = {}) {
+function planned(table: Relation, run: Script, options: Partial<Omit<ScriptOptions, 'module'>> = {}) {
   const input = planInput([table], [step(script(run, options), null, 'transforms[0] script')]);
   const { plans, problems } = planTables(input);
   assert.deepEqual(problems, []);

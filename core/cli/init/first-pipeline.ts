@@ -1,3 +1,4 @@
+import { withDefaults } from '../../base/options.ts';
 import type { PluginContext } from '../../api/context.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog, SourceTable } from '../../api/source.ts';
@@ -22,7 +23,7 @@ export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Pr
     metrics: { count: () => {}, gauge: () => {} },
     debugValues: false,
   };
-  await using source = await plugin.create({ url: options.url } as never, context);
+  await using source = await plugin.create(withDefaults(plugin.options, { url: options.url }) as never, context);
   return pipelineText(options.pipeline, await source.catalog(options.signal));
 }
 

@@ -4,11 +4,12 @@ import type { SourceCatalog } from '../../api/source.ts';
 import {
   describeChange,
   type FileChange,
+  changeRules,
+  changesSince,
   fileChanges,
   fileFacts,
-  readFacts,
+  noteFacts,
   tellChanges,
-  writeFacts,
 } from '../../pipeline/open/file-changes.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 import { knownNames, requestCopy } from '../../pipeline/state/known-tables.ts';
@@ -34,7 +35,7 @@ export async function judgeFile(
   { state }: RunContext,
   before: OpenPipeline['config'],
 ): Promise<FileVerdict> {
-  const changes = fileChanges(fileFacts(before), fileFacts(next.config));
+  const changes = fileChanges(fileFacts(before), fileFacts(next.config), changeRules(next.config));
   const refused = changes.filter(({ effect }) => effect === 'refused').map(describeChange);
   if (refused.length > 0) return { changes, added: [], refused };
   try {
@@ -69,25 +70,20 @@ function tableChanges(known: ReadonlySet<string> | null, catalog: SourceCatalog)
  */
 export async function takeUpFile({ config, instances, context }: OpenPipeline): Promise<void> {
   const { state, log } = context;
-  const facts = fileFacts(config);
-  const before = readFacts(state);
-  const under = state.head?.phase === 'stream';
-  if (before !== null && under) {
-    const changes = fileChanges(before, facts);
+  const changes = changesSince(state, config);
+  if (changes !== null && state.head?.phase === 'stream') {
     tellChanges(log, changes);
     // Told already; the run refuses it with its own error, and the facts of the file that it had stay.
     if (changes.some(({ effect }) => effect === 'refused')) return;
     if (chosenAnew(changes)) await addTables({ config, instances, context });
   }
-  if (JSON.stringify(before) !== JSON.stringify(facts)) await writeFacts(state, facts);
+  await noteFacts(state, config);
 }
 
 /** A verb that copied the tables that were added to the file has taken it up, too. */
 export async function noteFile({ config, context: { state } }: OpenPipeline): Promise<void> {
-  const before = readFacts(state);
-  const facts = fileFacts(config);
-  if (before !== null && fileChanges(before, facts).every(({ effect }) => effect !== 'refused'))
-    await writeFacts(state, facts);
+  const changes = changesSince(state, config);
+  if (changes?.every(({ effect }) => effect !== 'refused') === true) await noteFacts(state, config);
 }
 
 async function addTables({

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Json } from '../../api/checkpoint.ts';
 import type { Logger } from '../../base/logger.ts';
-import type { PipelineConfig, TransformUse } from '../../config/pipeline-config.ts';
+import type { AnyPlugin } from '../../api/plugin.ts';
+import type { JsonSchema } from '../../base/json-schema.ts';
+import { holdsSecret, type OptionChange } from '../../base/options.ts';
+import type { PipelineConfig, PluginUse, TransformUse } from '../../config/pipeline-config.ts';
+import { remadeChange, rootSchema } from '../../config/root-schema.ts';
+import { useSchema } from '../../config/use-schema.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 
 /** What a pipeline file says, by key, as text that may be shown and kept: what may hold a secret is a hash of it. */
@@ -19,11 +24,6 @@ export interface FileChange {
 
 /** Under which the state keeps the facts of the file that the last run had. */
 const factsKey = 'file-facts';
-/** Options that hold passwords, or lead to them. Where the source is, its identity tells; nothing of them is kept. */
-const unkept = /url|passw|secret|token|key|sasl|ssl|brokers|auth/i;
-/** Of all others, those that are shown as they are. */
-const plain = /\.(tables|slot|publication|snapshot|heartbeat|schema|topic|format|delivery|on_\w+|\w+_workers)(\.|$)/;
-
 export function fileFacts(config: PipelineConfig): FileFacts {
   const facts: Record<string, string> = {
     pipeline: config.pipeline,
@@ -31,30 +31,53 @@ export function fileFacts(config: PipelineConfig): FileFacts {
     http: config.http ?? 'off',
     'limit.rate': config.limit.rate === null ? 'none' : `${config.limit.rate} bytes/s`,
   };
-  addOptions(facts, 'source', config.source.options);
+  addOptions(facts, 'source', config.source.options, whereOf(config, config.source));
   addTransforms(facts, 'transforms', config.transforms);
   for (const sink of config.sinks) {
     const at = `sinks.${sink.name}`;
     facts[at] = sink.plugin.name;
     if (sink.tables !== null) facts[`${at}.tables`] = sink.tables.join(', ');
-    addOptions(facts, at, sink.options);
+    addOptions(facts, at, sink.options, whereOf(config, sink));
     addTransforms(facts, `${at}.transforms`, sink.transforms);
   }
   return facts;
 }
 
-function addOptions(facts: Record<string, string>, at: string, options: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || unkept.test(name)) continue;
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      addOptions(facts, `${at}.${name}`, value as Readonly<Record<string, unknown>>);
-    else facts[`${at}.${name}`] = factOf(`${at}.${name}`, Array.isArray(value) ? value.map(String).join(', ') : value);
+function whereOf(config: PipelineConfig, use: PluginUse<AnyPlugin>): Where {
+  return { schema: useSchema(use.plugin).options, scrub: config.scrub };
+}
+
+/** What the options say, but for secrets (I11). What came through `${…}` is told apart by a hash. */
+function addOptions(facts: Record<string, string>, at: string, values: object, where: Where): void {
+  for (const [name, value] of Object.entries(values)) {
+    const option = where.schema === undefined ? undefined : optionOf(where.schema, name);
+    const inside = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (value === undefined || (inside ? option?.['secret'] === true : holdsSecret(option))) continue;
+    if (inside) addOptions(facts, `${at}.${name}`, value, { ...where, schema: option });
+    else facts[`${at}.${name}`] = factOf(Array.isArray(value) ? value.map(String).join(', ') : String(value), where);
   }
 }
 
-function factOf(key: string, value: unknown): string {
-  const text = String(value);
-  return typeof value !== 'string' || plain.test(key) ? text : `(${hashOf(text)})`;
+interface Where {
+  readonly schema: JsonSchema | undefined;
+  readonly scrub: (text: string) => string;
+}
+
+/** The schema of one key; of several forms that a value may have, the first that has the key. */
+function optionOf(schema: JsonSchema, name: string): JsonSchema | undefined {
+  const own = (schema['properties'] as { readonly [key: string]: JsonSchema } | undefined)?.[name];
+  if (own !== undefined) return own;
+  for (const form of (schema['anyOf'] ?? []) as readonly JsonSchema[]) {
+    const found = optionOf(form, name);
+    if (found !== undefined) return found;
+  }
+  return typeof schema['additionalProperties'] === 'object'
+    ? (schema['additionalProperties'] as JsonSchema)
+    : undefined;
+}
+
+function factOf(text: string, { scrub }: Where): string {
+  return scrub(text) === text ? text : `(${hashOf(text)})`;
 }
 
 function hashOf(text: string): string {
@@ -72,28 +95,43 @@ function addTransforms(facts: Record<string, string>, at: string, uses: readonly
   }
 }
 
+/** What a change of a key means for a pipeline that has started, as the options declare it. */
+export type ChangeRules = (key: string) => OptionChange;
+
+export function changeRules(config: PipelineConfig): ChangeRules {
+  const rules = new Map<string, OptionChange>();
+  addRules(rules, '', rootSchema);
+  addRules(rules, 'source.', useSchema(config.source.plugin).options);
+  for (const sink of config.sinks) {
+    const { envelope, options } = useSchema(sink.plugin);
+    addRules(rules, `sinks.${sink.name}.`, envelope);
+    addRules(rules, `sinks.${sink.name}.`, options);
+  }
+  return (key) => rules.get(key) ?? (remade.test(key) ? remadeChange : { effect: 'now' });
+}
+
+/** A transform, or a sink as a whole: it may be gone from the file, and has then no options that say so. */
+const remade = /^sinks\.[^.]+$|^(?:sinks\.[^.]+\.)?transforms\[\d+\]$/;
+
+function addRules(rules: Map<string, OptionChange>, at: string, schema: JsonSchema): void {
+  for (const [name, option] of Object.entries((schema['properties'] ?? {}) as { readonly [key: string]: JsonSchema })) {
+    const change = option['change'] as OptionChange | undefined;
+    if (change !== undefined) rules.set(at + name, change);
+    addRules(rules, `${at}${name}.`, option);
+  }
+}
+
 /** Pure: what is said otherwise, in order of the keys. */
-export function fileChanges(before: FileFacts, now: FileFacts): readonly FileChange[] {
+export function fileChanges(before: FileFacts, now: FileFacts, rules: ChangeRules): readonly FileChange[] {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
   return keys.flatMap((key) => {
     const [from, to] = [before[key] ?? null, now[key] ?? null];
-    return from === to ? [] : [{ key, from: shown(from), to: shown(to), ...effectOf(key) }];
+    if (from === to) return [];
+    const rule = rules(key);
+    return [
+      { key, from: shown(from), to: shown(to), effect: rule.effect, remedy: 'remedy' in rule ? rule.remedy : null },
+    ];
   });
-}
-
-function effectOf(key: string): Pick<FileChange, 'effect' | 'remedy'> {
-  if (key === 'pipeline') return { effect: 'refused', remedy: 'Another name is another pipeline: start it by itself.' };
-  if (/^source\.(slot|publication)\./.test(key))
-    return { effect: 'refused', remedy: 'The slot was made under the old name: restore it, or start over (cleanup).' };
-  if (/^(sinks\.[^.]+\.)?transforms\[\d+\]$/.test(key) || /^sinks\.[^.]+(\.tables)?$/.test(key))
-    return {
-      effect: 'refused',
-      remedy: 'What is copied was made by the old ones: restore them, or start over (cleanup).',
-    };
-  if (/^sinks\.[^.]+\.schema$/.test(key))
-    return { effect: 'refused', remedy: 'The schema is made already: restore it.' };
-  if (key.startsWith('source.tables.')) return { effect: 'tables', remedy: null };
-  return { effect: 'now', remedy: null };
 }
 
 function shown(text: string | null): string | null {
@@ -113,13 +151,26 @@ export function tellChanges(log: Logger, changes: readonly FileChange[]): void {
   }
 }
 
-/** Of the file that the last run had; null where it was run by an earlier version, or never. */
-export function readFacts(state: PipelineState): FileFacts | null {
+/** The form of what is kept: 1 had the facts alone, with hashes of most texts and without declared defaults. */
+const factsVersion = 2;
+
+/**
+ * What the file says otherwise than at the last run, which kept its facts; null: none were kept. Of version 1 only what is not
+ * taken up by itself is compared.
+ */
+export function changesSince(state: PipelineState, config: PipelineConfig): readonly FileChange[] | null {
   const value = state.get(factsKey);
   if (state.head === null || value === null || typeof value !== 'object' || Array.isArray(value)) return null;
-  return value as Readonly<Record<string, string>>;
+  const kept = value as { readonly [key: string]: Json };
+  const rules = changeRules(config);
+  if (kept['version'] === factsVersion) return fileChanges(kept['facts'] as FileFacts, fileFacts(config), rules);
+  const decisive = (facts: FileFacts) =>
+    Object.fromEntries(Object.entries(facts).filter(([key]) => rules(key).effect !== 'now'));
+  return fileChanges(decisive(kept as FileFacts), decisive(fileFacts(config)), rules);
 }
 
-export function writeFacts(state: PipelineState, facts: FileFacts): Promise<void> {
-  return state.put(factsKey, facts as { readonly [key: string]: Json });
+/** Keeps the facts of the file for the next run. */
+export async function noteFacts(state: PipelineState, config: PipelineConfig): Promise<void> {
+  const noted = { version: factsVersion, facts: fileFacts(config) as { readonly [key: string]: Json } };
+  if (JSON.stringify(state.get(factsKey)) !== JSON.stringify(noted)) await state.put(factsKey, noted);
 }

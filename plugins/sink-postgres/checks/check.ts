@@ -4,7 +4,7 @@ import type { CheckReport, Finding } from '../../../core/api/check.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
-import type { BulkOptions } from '../options.ts';
+import type { PostgresSinkOptions } from '../options.ts';
 import { refuseOccupied } from '../schema/empty.ts';
 import { verifyTargets, withRows } from '../schema/verify-target.ts';
 import type { Sessions } from '../sessions.ts';
@@ -26,7 +26,7 @@ interface Facts {
 const oldest = 140000;
 
 interface Looked {
-  readonly options: BulkOptions;
+  readonly options: PostgresSinkOptions;
   readonly context: PluginContext;
   /** Rows will be copied, so that those which are there stand in the way. */
   readonly copies: boolean;
@@ -70,7 +70,7 @@ async function readFacts(client: pg.Client): Promise<Omit<Facts, 'superuser' | '
 type Found = Omit<Finding, 'subject'>;
 
 /** Pure. */
-export function serverFindings(facts: Facts, options: BulkOptions): Found[] {
+export function serverFindings(facts: Facts, options: PostgresSinkOptions): Found[] {
   const ok = (check: string, message: string): Found => ({ check, level: 'ok', message, remedy: null });
   const not = (level: 'warning' | 'error', check: string, message: string, remedy: string): Found => ({
     check,
@@ -116,7 +116,7 @@ export function serverFindings(facts: Facts, options: BulkOptions): Found[] {
     facts.superuser
       ? ok('target-foreign-keys', 'foreign keys that the snapshot guarantees need no scan')
       : ok('target-foreign-keys', 'foreign keys are validated by a scan, as the user is no superuser'),
-    facts.freeConnections >= 4 + (options.index_workers ?? 2)
+    facts.freeConnections >= 4 + options.index_workers
       ? ok('target-connections', `${facts.freeConnections} connections are free`)
       : not(
           'error',
@@ -138,7 +138,7 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
       await verifyTargets(client, plans, false);
       return { check, level: 'ok', message: 'all tables are there, and stay as they are', remedy: null };
     }
-    if ((more.options.schema ?? 'create') === 'create') {
+    if (more.options.schema === 'create') {
       await refuseOccupied(client, plans, more.context.name);
       return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
     }
@@ -162,9 +162,13 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
  * Types of the plan's columns that neither the server has built in nor the schema of the source brings: those of
  * extensions. With `schema: create` the dump creates the extension, if its files are on the machine.
  */
-async function typeFindings(client: pg.Client, options: BulkOptions, plans: readonly TablePlan[]): Promise<Found[]> {
+async function typeFindings(
+  client: pg.Client,
+  options: PostgresSinkOptions,
+  plans: readonly TablePlan[],
+): Promise<Found[]> {
   const check = 'target-types';
-  if ((options.schema ?? 'create') === 'existing') return [];
+  if (options.schema === 'existing') return [];
   const names = new Set(
     plans.flatMap((p) =>
       p.output.columns.filter((c) => c.typeKind === 'base' && c.baseType >= 16384).map((c) => c.typeName),

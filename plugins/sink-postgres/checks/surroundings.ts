@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Finding, Surroundings } from '../../../core/api/check.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
-import type { BulkOptions } from '../options.ts';
+import type { PostgresSinkOptions } from '../options.ts';
 
 /** The target, as far as the source's schema needs it to be like the source. */
 export interface TargetSurroundings {
@@ -40,8 +40,12 @@ export async function readTarget(client: pg.Client, version: number): Promise<Ta
 }
 
 /** Pure: each difference with what mends it. With `schema: existing` the schema is the user's, and only values count. */
-export function surroundingFindings(source: Surroundings, target: TargetSurroundings, options: BulkOptions): Found[] {
-  const creates = (options.schema ?? 'create') === 'create';
+export function surroundingFindings(
+  source: Surroundings,
+  target: TargetSurroundings,
+  options: PostgresSinkOptions,
+): Found[] {
+  const creates = options.schema === 'create';
   return [
     direction(source, target),
     ...(creates
@@ -82,7 +86,7 @@ function extensions(source: Surroundings, target: TargetSurroundings): Found[] {
   return [{ check, level: 'ok', message: `${source.extensions.length} extensions, all there`, remedy: null }];
 }
 
-function roles(source: Surroundings, target: TargetSurroundings, options: BulkOptions): Found[] {
+function roles(source: Surroundings, target: TargetSurroundings, options: PostgresSinkOptions): Found[] {
   const check = 'target-roles';
   const missing = source.roles.filter((role) => !target.roles.has(role));
   if (missing.length === 0 || options.owners === 'skip')

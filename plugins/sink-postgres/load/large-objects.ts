@@ -7,7 +7,7 @@ import type { LargeObject } from '../../../core/api/snapshot.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
-import type { BulkOptions } from '../options.ts';
+import type { PostgresSinkOptions } from '../options.ts';
 import { missingRoles } from '../schema/roles.ts';
 import type { Sessions } from '../sessions.ts';
 import type { Owner } from '../state.ts';
@@ -22,12 +22,12 @@ const perStatement = 500;
 export class PostgresLargeObjects implements LargeObjectSink {
   readonly #sessions: Sessions;
   readonly #owner: Owner;
-  readonly #options: BulkOptions;
+  readonly #options: PostgresSinkOptions;
   readonly #log: Logger;
   readonly #known = new Map<string, boolean>();
   #skipped = false;
 
-  constructor(sessions: Sessions, owner: Owner, more: { readonly options: BulkOptions; readonly log: Logger }) {
+  constructor(sessions: Sessions, owner: Owner, more: { readonly options: PostgresSinkOptions; readonly log: Logger }) {
     this.#sessions = sessions;
     this.#owner = owner;
     this.#options = more.options;

@@ -57,7 +57,7 @@ export async function addMissingTables(more: PrepareMore, preparation: SinkPrepa
     });
     log.log('info', 'tables-created', `${missing.length} added tables are created in the target`, { by: dump.by });
   }
-  await alterTables(sessions, owner, preparation, { dependents: options.dependents ?? 'error', log });
+  await alterTables(sessions, owner, preparation, { dependents: options.dependents, log });
 }
 
 function relidOf(plan: TablePlan, made: ReadonlyMap<string, number>): number {

@@ -5,7 +5,7 @@ import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { setAside } from '../definitions/set-aside.ts';
 import { bulkError } from '../errors.ts';
-import type { BulkOptions } from '../options.ts';
+import type { PostgresSinkOptions } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { smallTables } from '../small.ts';
 import { type Owner, addTables, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
@@ -23,7 +23,7 @@ const manyTables = 100;
 export interface PrepareMore {
   readonly sessions: Sessions;
   readonly owner: Owner;
-  readonly options: BulkOptions;
+  readonly options: PostgresSinkOptions;
   readonly context: PluginContext;
 }
 
@@ -35,7 +35,7 @@ export async function prepareTarget(
 ): Promise<readonly VerifiedTarget[]> {
   const { sessions, owner, options } = more;
   await sessions.query(ensureBulkState);
-  if ((options.schema ?? 'create') === 'create') await createSchema(more, preparation, signal);
+  if (options.schema === 'create') await createSchema(more, preparation, signal);
   const targets = await adoptTargets(more, preparation.plans);
   const many = targets.length >= manyTables;
   if (many) await sessions.query((client) => analyzeState(client, 'bulk_table'));
@@ -57,7 +57,7 @@ export async function prepareTarget(
 async function createSchema(more: PrepareMore, preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
   const { sessions, owner, options, context } = more;
   const { log } = context;
-  const alterMore = { dependents: options.dependents ?? ('error' as const), log };
+  const alterMore = { dependents: options.dependents, log };
   let state = await sessions.query((client) => readPhase(client, owner));
   if (state === null) {
     await sessions.query((client) => refuseOccupied(client, preparation.plans, context.name));
@@ -108,7 +108,7 @@ async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Pro
       entries.map((entry) => entry.relid),
     );
     if (full.length > 0) {
-      if ((options.on_existing ?? 'error') === 'error') throw hasRows(full, context.name);
+      if (options.on_existing === 'error') throw hasRows(full, context.name);
       await client.query(`TRUNCATE ${full.join(', ')}`);
       context.log.log('warn', 'truncated', `emptied before the copy: ${full.join(', ')}`);
     }

@@ -7,7 +7,7 @@ export async function connections({ client, options, report }: CheckInput): Prom
   const used = Number(
     await value(client, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"),
   );
-  const needed = (options.snapshot?.workers ?? 4) + 4;
+  const needed = options.snapshot.workers + 4;
   const free = max - kept - used;
   report.add({
     check: 'connections',

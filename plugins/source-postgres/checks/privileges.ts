@@ -6,7 +6,7 @@ import { type CheckInput, value } from './check.ts';
 /** Replication, CREATE on the database and ownership of the tables (a publication needs both), SELECT on them. */
 export async function privileges(input: CheckInput): Promise<void> {
   const user = await value(input.client, 'SELECT current_user');
-  const streaming = input.options.snapshot?.mode !== 'initial_only';
+  const streaming = input.options.snapshot.mode !== 'initial_only';
   if (streaming) await ofDatabase(input, user);
   await perTable(input, quoteIdent(user), streaming);
 }

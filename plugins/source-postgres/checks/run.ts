@@ -58,8 +58,8 @@ export async function runChecks(
   signal: AbortSignal,
 ): Promise<void> {
   await withClient(access, signal, async (client) => {
-    const catalog = await readCatalog(client, await readIdentity(client), options.tables ?? {});
-    const streaming = options.snapshot?.mode !== 'initial_only';
+    const catalog = await readCatalog(client, await readIdentity(client), options.tables);
+    const streaming = options.snapshot.mode !== 'initial_only';
     for (const check of checks) {
       if (!streaming && forStream.has(check)) continue;
       signal.throwIfAborted();
