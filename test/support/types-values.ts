@@ -1,14 +1,29 @@
 /** Types with their extremes, for copies and streams between majors. Each type: its name in SQL, then values as text. */
 
-/** What the types below need. */
-export const typesSetup = `
-  CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube;
-  CREATE TYPE mood AS ENUM ('sad', 'quote''s "x"', 'naïve, \\');
-  CREATE TYPE pair AS (a int, b text, c mood); CREATE TYPE nest AS (p pair, l pair[], r int4range);
-  CREATE DOMAIN short AS varchar(5) CHECK (value <> 'no'); CREATE DOMAIN shorter AS short CHECK (length(value) < 5);
-  CREATE DOMAIN ints AS int[]; CREATE DOMAIN pairs AS pair CHECK ((value).a > 0);
-  CREATE TYPE span AS RANGE (subtype = text, multirange_type_name = multispan); CREATE TYPE floats AS RANGE (subtype = float8);
-  CREATE SCHEMA "Odd ""s"; CREATE TYPE "Odd ""s"."Ty""pe" AS ENUM ('A b', 'c''d');`;
+/** What the types below need, each statement with the types that it makes, in an order that works. */
+export const typeSetup: readonly { readonly names: readonly string[]; readonly sql: string }[] = [
+  ...['hstore', 'citext', 'ltree', 'cube'].map((name) => ({ names: [name], sql: `CREATE EXTENSION ${name}` })),
+  {
+    names: ['mood', 'pair', 'nest', 'pairs'],
+    sql: `CREATE TYPE mood AS ENUM ('sad', 'quote''s "x"', 'naïve, \\')`,
+  },
+  { names: ['pair', 'nest', 'pairs'], sql: 'CREATE TYPE pair AS (a int, b text, c mood)' },
+  { names: ['nest'], sql: 'CREATE TYPE nest AS (p pair, l pair[], r int4range)' },
+  { names: ['short', 'shorter'], sql: `CREATE DOMAIN short AS varchar(5) CHECK (value <> 'no')` },
+  { names: ['shorter'], sql: 'CREATE DOMAIN shorter AS short CHECK (length(value) < 5)' },
+  { names: ['ints'], sql: 'CREATE DOMAIN ints AS int[]' },
+  { names: ['pairs'], sql: 'CREATE DOMAIN pairs AS pair CHECK ((value).a > 0)' },
+  {
+    names: ['span', 'multispan'],
+    sql: 'CREATE TYPE span AS RANGE (subtype = text, multirange_type_name = multispan)',
+  },
+  { names: ['floats'], sql: 'CREATE TYPE floats AS RANGE (subtype = float8)' },
+  {
+    names: ['"Odd ""s"."Ty""pe"'],
+    sql: `CREATE SCHEMA "Odd ""s"; CREATE TYPE "Odd ""s"."Ty""pe" AS ENUM ('A b', 'c''d')`,
+  },
+];
+export const typesSetup = `${typeSetup.map(({ sql }) => sql).join('; ')};`;
 
 export interface TypeValues {
   readonly type: string;

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type CliResult, CliProcess } from '../support/cli.ts';
+import type { Fault } from './judge.ts';
+
+/** Ends of a run after which the same command is to be tried again: a kill or a cut, or what one left behind for a moment. */
+const passing: ReadonlySet<string> = new Set([
+  'PGS2001', // unreachable
+  'PGS2005', // connection lost
+  'PGS2006', // too many connections
+  'PGS2008', // server starts or stops
+  'PGS2120', // snapshot lost
+  'PGS2122', // a table was truncated under the snapshot
+  'PGS2153', // slot in use by the walsender of a run that is gone
+  'PGS2158', // source silent
+  'PGS2159', // stream ended by the server
+  'PGS3110', // apply lock held by a backend of a run that is gone
+  'PGS6003', // chunk failed again and again
+  'PGS6050', // lock held by a backend of a run that is gone
+  'PGS6051',
+]);
+/** Generous, as a machine may be busy: whatever takes longer is stuck. */
+const patience = 180_000;
+
+export const codeOf = (text: string): string => /\bPGS\d{4}\b/.exec(text)?.[0] ?? 'no code';
+
+/** The product's commands on one pipeline file; remembers what must not be. */
+export class Drive {
+  readonly faults: Fault[] = [];
+  readonly log: string[] = [];
+  runs = 0;
+  readonly #file: string;
+  #child: CliProcess | null = null;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** False: there is a fault, and nothing goes on. */
+  get well(): boolean {
+    return this.faults.length === 0;
+  }
+
+  async start(): Promise<void> {
+    await this.#notice();
+    if (this.#child !== null || !this.well) return;
+    this.#child = new CliProcess(['run', this.#file, '--log', 'json', '--debug']);
+    this.runs++;
+  }
+
+  /** Resolves when the run streams, after `ms`, or when there is a fault. */
+  async streaming(ms: number): Promise<void> {
+    for (const deadline = Date.now() + ms; Date.now() < deadline && this.well; await sleep(20)) {
+      await this.start();
+      if (this.#child?.events('stream-started').length) return;
+    }
+    if (this.well && ms >= patience) await this.#stuck('run');
+  }
+
+  async kill(): Promise<void> {
+    await this.#notice();
+    const child = this.#child;
+    if (child === null) return;
+    this.#child = null;
+    child.process.kill('SIGKILL');
+    this.#note(['run'], await child.ended, 'killed');
+  }
+
+  /** SIGTERM; it must end with 0. */
+  async stop(): Promise<void> {
+    await this.streaming(patience);
+    const child = this.#child;
+    if (child === null) return;
+    this.#child = null;
+    child.process.kill('SIGTERM');
+    const result = await this.#within(child);
+    this.#note(['run'], result, 'SIGTERM');
+    if (result.code !== 0 && !passing.has(codeOf(result.stderr))) this.#fault('run', result);
+  }
+
+  /** `run --stop-at now`, again after what passes. */
+  async catchUp(): Promise<void> {
+    if (this.#child !== null) await this.stop();
+    for (let tries = 0; this.well; tries++) {
+      const result = await this.command('run', '--stop-at', 'now', '--log', 'json', '--debug');
+      this.runs++;
+      if (result.code === 0 || !this.well) return;
+      if (tries === 6 || !passing.has(codeOf(result.stderr))) return this.#fault('run', result);
+    }
+  }
+
+  /** Any verb to its end. */
+  async command(verb: string, ...more: readonly string[]): Promise<CliResult> {
+    const child = new CliProcess([verb, this.#file, ...more]);
+    const result = await this.#within(child);
+    this.#note([verb, ...more], result, '');
+    return result;
+  }
+
+  fault(kind: string, text: string): void {
+    this.faults.push({ class: kind, text });
+  }
+
+  async end(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    child?.process.kill('SIGKILL');
+    if (child !== null) this.#note(['run'], await child.ended, 'killed at the end');
+  }
+
+  /** A run that has ended by itself. */
+  async #notice(): Promise<void> {
+    const child = this.#child;
+    if (child === null || (child.process.exitCode === null && child.process.signalCode === null)) return;
+    this.#child = null;
+    const result = await child.ended;
+    this.#note(['run'], result, 'by itself');
+    if (!passing.has(codeOf(result.stderr))) this.#fault('run', result);
+  }
+
+  async #within(child: CliProcess): Promise<CliResult> {
+    const late = Symbol();
+    const timer = new AbortController();
+    const first = await Promise.race([child.ended, sleep(patience, late, { signal: timer.signal }).catch(() => late)]);
+    timer.abort();
+    if (first !== late) return first as CliResult;
+    child.process.kill('SIGKILL');
+    const result = await child.ended;
+    this.fault('stuck', `not ended after ${patience / 1000} s: ${result.stdout.slice(-1500)}${result.stderr}`);
+    return result;
+  }
+
+  async #stuck(what: string): Promise<void> {
+    this.fault(
+      'stuck',
+      `${what} does not stream after ${patience / 1000} s: ${this.#child?.stdout.slice(-1500) ?? ''}`,
+    );
+    await this.end();
+  }
+
+  #fault(what: string, { code, stderr }: CliResult): void {
+    this.fault(
+      `${what}:${code === 3 ? 'refused:' : ''}${codeOf(stderr)}`,
+      `${what} ended with ${code}: ${stderr.slice(0, 1500)}`,
+    );
+  }
+
+  #note(args: readonly string[], { code, stdout, stderr }: CliResult, by: string): void {
+    this.log.push(`$ pgsluice ${args.join(' ')}\n${stdout}${stderr}-- ${code} ${by}\n`);
+  }
+}

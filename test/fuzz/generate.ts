@@ -1,0 +1,90 @@
+import { Random } from '../support/chaos/random.ts';
+import type { Feature } from './features.ts';
+import { makeTables, needsOf } from './schema.ts';
+import type { Ending, Script, Settings, Step } from './script.ts';
+import { makeTransforms } from './transforms.ts';
+import { Work } from './work.ts';
+
+export const pairs: readonly (readonly [from: number, to: number])[] = [
+  [14, 18],
+  [15, 17],
+  [16, 18],
+  [17, 17],
+  [18, 18],
+];
+
+/** The script of a seed: the same for the same seed, pairs and features. */
+export function generate(seed: number, on: (feature: Feature) => boolean, among = pairs): Script {
+  const random = new Random(seed);
+  const [from, to] = among[seed % among.length]!;
+  const tables = makeTables({ random: random.fork(), major: from, on });
+  const settings = settingsOf(random.fork(), on);
+  const transforms = on('transforms') && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
+  const work = new Work(random.fork(), tables, on);
+  const steps = course(random.fork(), work, on);
+  return {
+    seed,
+    from,
+    to,
+    settings: transforms.length > 0 ? { ...settings, existing: false } : settings,
+    needs: needsOf(tables),
+    tables: tables.map(({ table }) => table),
+    transforms,
+    steps,
+    ending: endingOf(random, on),
+  };
+}
+
+function settingsOf(random: Random, on: (feature: Feature) => boolean): Settings {
+  return {
+    workers: random.pick([1, 2, 4]),
+    chunkSize: random.pick(['64kB', '1MB', '256MB']),
+    streaming: random.chance(0.4),
+    binary: random.chance(0.7),
+    checkpointFile: on('file') && random.chance(0.15),
+    existing: on('existing') && random.chance(0.1),
+    ddl: on('ddl') && random.chance(0.15) ? 'follow' : 'stop',
+    rate: random.chance(0.1) ? '1MB/s' : null,
+    smallMemory: random.chance(0.4),
+  };
+}
+
+/** Rows, then runs and work in turn. */
+function course(random: Random, work: Work, on: (feature: Feature) => boolean): readonly Step[] {
+  const { steps } = work;
+  work.fill();
+  if (random.chance(0.3)) work.some(random.int(1, 8));
+  // In half of the seeds nothing runs while the writers write: the fastest, and all that follows is one backlog.
+  const live = random.chance(0.5);
+  if (!live) {
+    work.endAll();
+    steps.push({ op: 'catch up' });
+    work.some(random.int(5, 60));
+    if (random.chance(0.2)) {
+      steps.push({ op: 'catch up' });
+      work.some(random.int(5, 30));
+    }
+    work.endAll();
+    return steps;
+  }
+  steps.push({ op: 'start' });
+  if (random.chance(0.6)) work.some(random.int(1, 15));
+  if (on('kills') && random.chance(0.25))
+    steps.push({ op: 'wait', ms: random.int(50, 900) }, { op: 'kill' }, { op: 'start' });
+  steps.push({ op: 'streaming' });
+  for (let i = random.int(1, 3); i > 0; i--) {
+    work.some(random.int(5, 30));
+    if (on('kills') && random.chance(0.4))
+      steps.push({ op: 'wait', ms: random.int(0, 300) }, { op: 'kill' }, { op: 'start' });
+    else if (on('cuts') && random.chance(0.25)) steps.push({ op: 'cut', side: random.pick(['source', 'target']) });
+    else if (random.chance(0.15)) steps.push({ op: 'stop' });
+  }
+  work.endAll();
+  return steps;
+}
+
+function endingOf(random: Random, on: (feature: Feature) => boolean): Ending {
+  const cutover = on('cutover') && random.chance(0.2);
+  const spoil = !cutover && on('spoil') && random.chance(0.2) ? random.int(0, 1000) : null;
+  return { verify: on('verify') && random.chance(0.5), spoil, cutover };
+}

@@ -1,0 +1,57 @@
+import type { Script, Table } from './script.ts';
+import type { Side } from './sides.ts';
+import { secret } from './transforms.ts';
+
+export interface Ends {
+  readonly source: Side;
+  readonly target: Side;
+}
+
+/** The pipeline file of a script. */
+export function pipelineYaml(script: Script, pipeline: string, { source, target }: Ends): string {
+  const { workers, chunkSize, streaming, binary, checkpointFile, existing, ddl, rate } = script.settings;
+  return `pipeline: ${pipeline}
+source:
+  plugin: postgres
+  url: ${source.server.url(source.database)}
+  streaming: ${streaming}
+  binary: ${binary}
+  snapshot: { workers: ${workers}, chunk_size: ${chunkSize} }
+${transformsYaml(script)}sinks:
+  - plugin: postgres
+    url: ${target.server.url(target.database)}
+    schema: ${existing ? 'existing' : 'create'}
+${ddl === 'stop' ? '' : 'ddl: follow\n'}${rate === null ? '' : `limit: { rate: ${rate} }\n`}${checkpointFile ? 'checkpoint: { plugin: file, path: state.json }\n' : ''}`;
+}
+
+/** YAML below `transforms:`. JSON is YAML. */
+export function transformsYaml(script: Script): string {
+  if (script.transforms.length === 0) return '';
+  const lines = script.transforms.map((transform) => {
+    const { plugin, table: id, ...more } = transform;
+    const table = script.tables.find((one) => one.id === id)!;
+    return `  - ${yaml({ plugin, tables: pattern(table), ...options(more) })}`;
+  });
+  return `transforms:\n${lines.join('\n')}\n`;
+}
+
+const yaml = (value: unknown): string => JSON.stringify(value).replaceAll('${', '$${');
+
+/** A glob has no quotes: what it would take for more than itself stands for one character. */
+const pattern = ({ schema, name }: Table): string => `${schema}.${name.replaceAll(/[*?[\]{}.]/g, '?')}`;
+
+function options(more: Record<string, unknown>): Record<string, unknown> {
+  if ('to' in more) return { ...more, to: (more['to'] as readonly string[]).join('.') };
+  if ('where' in more) return { ...more, refetch: true };
+  if ('drop' in more) return more;
+  const columns = more['columns'] as Record<string, unknown>;
+  return {
+    refetch: true,
+    columns: Object.fromEntries(Object.entries(columns).map(([name, to]) => [name, method(to)])),
+  };
+}
+
+function method(to: unknown): unknown {
+  if (to === 'hash') return { hash: { secret } };
+  return to === 'partial' ? { partial: { prefix: 1, suffix: 1, with: '…' } } : to;
+}

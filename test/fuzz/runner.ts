@@ -1,0 +1,148 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf, Drive } from './drive.ts';
+import { compare, compareSequences, type Fault } from './judge.ts';
+import { pipelineYaml } from './pipeline.ts';
+import { schemaStatements } from './print.ts';
+import type { Script, Step } from './script.ts';
+import { Sessions } from './sessions.ts';
+import { drop, type Servers, type Side } from './sides.ts';
+import { spoil } from './spoil.ts';
+
+export interface Outcome {
+  readonly faults: readonly Fault[];
+  /** Everything that the product printed. */
+  readonly log: string;
+  readonly done: number;
+  readonly failed: number;
+  readonly runs: number;
+  readonly ms: number;
+}
+
+let numbered = 0;
+
+/** Runs a script on databases of its own and judges what came of it. */
+export async function runScript(script: Script, servers: Servers): Promise<Outcome> {
+  const started = performance.now();
+  const number = `${script.seed}_${process.pid}_${++numbered}`;
+  const [from, to] = await Promise.all([servers.get(script.from), servers.get(script.to)]);
+  const source: Side = { server: from, database: `fuzz_src_${number}` };
+  const target: Side = { server: to, database: `fuzz_dst_${number}` };
+  await using made = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), `pgsluice-fuzz-${script.seed}-`));
+  made.defer(() => rm(directory, { recursive: true, force: true }));
+  for (const side of [source, target]) {
+    await side.server.query(`CREATE DATABASE ${side.database} TEMPLATE template0`);
+    made.defer(() => drop(side));
+  }
+  const file = join(directory, 'pipeline.yaml');
+  await writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }));
+  const drive = new Drive(file);
+  const sessions = new Sessions(source, script);
+  made.defer(() => sessions.end());
+  made.defer(() => drive.end());
+  await create(script, source, target);
+  await course({ script, drive, sessions, source, target });
+  for (const text of sessions.refused) drive.fault('source', text);
+  return {
+    faults: drive.faults,
+    log: drive.log.join('\n'),
+    done: sessions.done,
+    failed: sessions.failed,
+    runs: drive.runs,
+    ms: performance.now() - started,
+  };
+}
+
+async function create(script: Script, source: Side, target: Side): Promise<void> {
+  const { smallMemory, existing } = script.settings;
+  if (smallMemory)
+    await source.server.query(`ALTER DATABASE ${source.database} SET logical_decoding_work_mem = '64kB'`);
+  const sql = schemaStatements(script).join(';\n');
+  await source.server.query(sql, source.database);
+  if (existing) await target.server.query(sql, target.database);
+}
+
+interface Scene {
+  readonly script: Script;
+  readonly drive: Drive;
+  readonly sessions: Sessions;
+  readonly source: Side;
+  readonly target: Side;
+}
+
+async function course(scene: Scene): Promise<void> {
+  const { script, drive, sessions } = scene;
+  for (const step of script.steps) {
+    if (!drive.well) return;
+    await take(step, scene);
+  }
+  await sessions.end();
+  if (!drive.well) return;
+  await drive.catchUp();
+  if (drive.well) await ending(scene);
+}
+
+async function take(step: Step, { drive, sessions, source, target }: Scene): Promise<void> {
+  switch (step.op) {
+    case 'start':
+      return drive.start();
+    case 'streaming':
+      // A slot waits for the transactions that are open.
+      return drive.streaming(sessions.busy ? 1500 : 180_000);
+    case 'wait':
+      return void (await sleep(step.ms));
+    case 'kill':
+      return drive.kill();
+    case 'stop':
+      if (sessions.busy) await sessions.end();
+      return drive.stop();
+    case 'catch up':
+      if (drive.runs === 0) await sessions.end();
+      return drive.catchUp();
+    case 'cut': {
+      const { server, database } = step.side === 'source' ? source : target;
+      await server.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}' AND application_name ~ 'pgsluice'`,
+      );
+      return;
+    }
+    default:
+      return sessions.step(step);
+  }
+}
+
+/** Compares, then asks the product for its own verdict. */
+async function ending({ script, drive, source, target }: Scene): Promise<void> {
+  const differences = await compare(script, source, target);
+  drive.faults.push(...differences);
+  if (script.ending.verify || script.ending.spoil !== null || differences.length > 0)
+    await verdict(drive, differences.length === 0, '');
+  if (!drive.well) return;
+  if (script.ending.spoil !== null) {
+    const what = await spoil(target, script.ending.spoil);
+    if (what === null) return;
+    const found = await compare(script, source, target);
+    if (found.length > 0) await verdict(drive, false, what);
+  } else if (script.ending.cutover) await cutover({ script, drive, source, target });
+}
+
+async function verdict(drive: Drive, equal: boolean, what: string): Promise<void> {
+  const { code, stdout, stderr } = await drive.command('verify');
+  const said = `verify ended with ${code}: ${stdout.slice(0, 1500)}${stderr}`;
+  if (code === 0 && !equal) drive.fault('verify:false agreement', `${what}\n${said}`);
+  else if (code === 4 && equal) drive.fault('verify:false difference', said);
+  else if (code !== 0 && code !== 4) drive.fault(`verify:${codeOf(stderr)}`, said);
+}
+
+async function cutover({ script, drive, source, target }: Omit<Scene, 'sessions'>): Promise<void> {
+  const { code, stdout, stderr } = await drive.command('cutover', '--wait', '60s');
+  const said = `cutover ended with ${code}: ${stdout.slice(-1500)}${stderr}`;
+  if (code !== 0 || !stdout.includes('GO')) return drive.fault(`cutover:${codeOf(stderr)}`, said);
+  drive.faults.push(...(await compare(script, source, target)));
+  if (script.transforms.length === 0) drive.faults.push(...(await compareSequences(source, target)));
+  const slots = await source.server.query(`SELECT FROM pg_replication_slots WHERE database = '${source.database}'`);
+  if (slots.length > 0) drive.fault('cutover:slot', 'the slot is still there after GO');
+}

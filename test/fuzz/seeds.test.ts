@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { chosenFeatures } from './features.ts';
+import { generate } from './generate.ts';
+import { runScript } from './runner.ts';
+import type { Script } from './script.ts';
+import { Servers } from './sides.ts';
+import { printed } from './told.ts';
+
+/** A fixed range of seeds, then every script that once found a fault (found/*.json): `npm run fuzz` looks further. */
+const servers = new Servers();
+after(() => servers[Symbol.asyncDispose]());
+
+const chosen = chosenFeatures(undefined, undefined);
+const script = (seed: number) => generate(seed, (feature) => chosen.has(feature));
+
+for (let seed = 1; seed <= 15; seed++) test(`seed ${seed}`, () => holds(script(seed)));
+
+const found = join(import.meta.dirname, 'found');
+for (const file of readdirSync(found).filter((name) => name.endsWith('.json')))
+  test(`found: ${file.replace('.json', '')}`, () =>
+    holds(JSON.parse(readFileSync(join(found, file), 'utf8')) as Script));
+
+test('the same seed makes the same script', () => {
+  for (const seed of [1, 7, 100, 12_345]) assert.deepEqual(script(seed), script(seed));
+  assert.notDeepEqual(script(1).steps, script(2).steps);
+});
+
+async function holds(one: Script): Promise<void> {
+  const { faults } = await runScript(one, servers);
+  assert.deepEqual(faults, [], printed(one));
+}
