@@ -1,27 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf, excusable } from '../support/chaos/supervisor.ts';
 import { type CliResult, CliProcess } from '../support/cli.ts';
 import type { Fault } from './judge.ts';
 
-/** Ends of a run after which the same command is to be tried again: a kill or a cut, or what one left behind for a moment. */
-const passing: ReadonlySet<string> = new Set([
-  'PGS2001', // unreachable
-  'PGS2005', // connection lost
-  'PGS2006', // too many connections
-  'PGS2008', // server starts or stops
-  'PGS2120', // snapshot lost
-  'PGS2122', // a table was truncated under the snapshot
-  'PGS2153', // slot in use by the walsender of a run that is gone
-  'PGS2158', // source silent
-  'PGS2159', // stream ended by the server
-  'PGS3110', // apply lock held by a backend of a run that is gone
-  'PGS6003', // chunk failed again and again
-  'PGS6050', // lock held by a backend of a run that is gone
-  'PGS6051',
-]);
 /** Generous, as a machine may be busy: whatever takes longer is stuck. */
 const patience = 180_000;
 
-export const codeOf = (text: string): string => /\bPGS\d{4}\b/.exec(text)?.[0] ?? 'no code';
+const passes = (stderr: string) => excusable.has(codeOf(stderr) ?? '');
+
+export const codeIn = (stderr: string): string => codeOf(stderr) ?? 'no code';
 
 /** The product's commands on one pipeline file; remembers what must not be. */
 export class Drive {
@@ -74,7 +61,7 @@ export class Drive {
     child.process.kill('SIGTERM');
     const result = await this.#within(child);
     this.#note(['run'], result, 'SIGTERM');
-    if (result.code !== 0 && !passing.has(codeOf(result.stderr))) this.#fault('run', result);
+    if (result.code !== 0 && !passes(result.stderr)) this.#fault('run', result);
   }
 
   /** `run --stop-at now`, again after what passes. */
@@ -84,7 +71,7 @@ export class Drive {
       const result = await this.command('run', '--stop-at', 'now', '--log', 'json', '--debug');
       this.runs++;
       if (result.code === 0 || !this.well) return;
-      if (tries === 6 || !passing.has(codeOf(result.stderr))) return this.#fault('run', result);
+      if (tries === 6 || !passes(result.stderr)) return this.#fault('run', result);
     }
   }
 
@@ -114,7 +101,7 @@ export class Drive {
     this.#child = null;
     const result = await child.ended;
     this.#note(['run'], result, 'by itself');
-    if (!passing.has(codeOf(result.stderr))) this.#fault('run', result);
+    if (!passes(result.stderr)) this.#fault('run', result);
   }
 
   async #within(child: CliProcess): Promise<CliResult> {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, Drive } from './drive.ts';
+import { codeIn, Drive } from './drive.ts';
 import { compare, compareSequences, type Fault } from './judge.ts';
 import { pipelineYaml } from './pipeline.ts';
 import { schemaStatements } from './print.ts';
@@ -134,13 +134,13 @@ async function verdict(drive: Drive, equal: boolean, what: string): Promise<void
   const said = `verify ended with ${code}: ${stdout.slice(0, 1500)}${stderr}`;
   if (code === 0 && !equal) drive.fault('verify:false agreement', `${what}\n${said}`);
   else if (code === 4 && equal) drive.fault('verify:false difference', said);
-  else if (code !== 0 && code !== 4) drive.fault(`verify:${codeOf(stderr)}`, said);
+  else if (code !== 0 && code !== 4) drive.fault(`verify:${codeIn(stderr)}`, said);
 }
 
 async function cutover({ script, drive, source, target }: Omit<Scene, 'sessions'>): Promise<void> {
   const { code, stdout, stderr } = await drive.command('cutover', '--wait', '60s');
   const said = `cutover ended with ${code}: ${stdout.slice(-1500)}${stderr}`;
-  if (code !== 0 || !stdout.includes('GO')) return drive.fault(`cutover:${codeOf(stderr)}`, said);
+  if (code !== 0 || !stdout.includes('GO')) return drive.fault(`cutover:${codeIn(stderr)}`, said);
   drive.faults.push(...(await compare(script, source, target)));
   if (script.transforms.length === 0) drive.faults.push(...(await compareSequences(source, target)));
   const slots = await source.server.query(`SELECT FROM pg_replication_slots WHERE database = '${source.database}'`);

@@ -16,8 +16,8 @@ export interface RunRecord {
   readonly stdout: string;
 }
 
-/** Ends of a run that a fault may cause: everything else is a finding. */
-const excusable: ReadonlySet<string> = new Set([
+/** Ends of a run that a kill or a cut may cause, then or for a moment afterwards: everything else is a finding. */
+export const excusable: ReadonlySet<string> = new Set([
   'PGS2001', // unreachable
   'PGS2005', // connection lost
   'PGS2006', // too many connections
