@@ -19,6 +19,7 @@ export * from './plugin.ts';
 export * from '../postgres/relation.ts';
 export * from './schema-change.ts';
 export * from '../postgres/sequence.ts';
+export * from './schema-reader.ts';
 export * from './schemas.ts';
 export * from './script.ts';
 export * from './sink.ts';

@@ -6,6 +6,7 @@ import type { CommitLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
 import type { Column, Oid } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
+import type { SchemaReader } from './schema-reader.ts';
 import type { LargeObject, RawCopy, RowCopy, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
@@ -145,6 +146,7 @@ export interface Sink extends AsyncDisposable {
   /** A second stream into the same tables, with a position of its own; both may write at the same time, never to one table. */
   beside?(): StreamSink & AsyncDisposable;
   readonly digests: DigestReader | null;
+  readonly schema?: SchemaReader;
   readonly cutover: CutoverSink | null;
   readonly repair?: RepairSink;
   /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */

@@ -6,6 +6,7 @@ import type { Json } from './checkpoint.ts';
 import type { DigestReader } from '../postgres/digest-query.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
+import type { SchemaReader } from './schema-reader.ts';
 import type { SchemaDump, SnapshotSession } from './snapshot.ts';
 
 /** Which database this is; a resume against another one is refused, never guessed (design: slot identity). */
@@ -205,6 +206,7 @@ export interface Source extends AsyncDisposable {
   stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream>;
   readonly control: SourceControl;
   readonly digests: DigestReader;
+  readonly schema?: SchemaReader;
   check(report: CheckReport, signal: AbortSignal): Promise<void>;
   /** For sinks that make the source's schema. */
   surroundings?(signal: AbortSignal): Promise<Surroundings>;

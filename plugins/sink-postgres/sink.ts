@@ -3,6 +3,7 @@ import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column } from '../../core/postgres/relation.ts';
+import type { SchemaReader } from '../../core/api/schema-reader.ts';
 import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
@@ -13,6 +14,7 @@ import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
 import type { PostgresSinkOptions } from './options.ts';
 import { PostgresRepair } from './repair.ts';
+import { schemaReader } from './schema/manifest.ts';
 import { Sessions } from './sessions.ts';
 import { PostgresSnapshotSink } from './snapshot-sink.ts';
 import { readTraits } from './traits.ts';
@@ -25,6 +27,7 @@ export class PostgresSink implements Sink {
   readonly snapshot: SnapshotSink;
   readonly stream: StreamSink;
   readonly digests: DigestReader;
+  readonly schema: SchemaReader;
   readonly cutover: CutoverSink;
   readonly repair: RepairSink;
   readonly #sessions: Sessions;
@@ -42,6 +45,7 @@ export class PostgresSink implements Sink {
     this.stream = streamNamed(context.name);
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
+    this.schema = schemaReader(this.#sessions, { pipeline: context.pipeline, sink: context.name }, options);
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
       context.name,

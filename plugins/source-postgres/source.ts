@@ -2,6 +2,7 @@ import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { CheckReport, Surroundings } from '../../core/api/check.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
+import type { SchemaReader } from '../../core/api/schema-reader.ts';
 import type { SchemaDump, SnapshotSession } from '../../core/api/snapshot.ts';
 import type {
   ChangeStream,
@@ -29,6 +30,7 @@ import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { publish } from './publish.ts';
 import { dumpSchema } from './schema/dump.ts';
+import { schemaReader } from './schema/manifest.ts';
 import { type SourceAccess, ask, open, withClient } from './session.ts';
 import { createSlot, dropSlot } from './slot.ts';
 import { exportSnapshot } from './snapshot/export.ts';
@@ -49,6 +51,7 @@ type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
 export class PostgresSource implements Source {
   readonly control: SourceControl;
   readonly digests: DigestReader;
+  readonly schema: SchemaReader;
   readonly #access: SourceAccess;
   readonly #options: PostgresSourceOptions;
   readonly #context: PluginContext;
@@ -73,6 +76,7 @@ export class PostgresSource implements Source {
     this.#fetcher = new RowFetcher(this.#access);
     this.control = new PostgresControl(this.#access);
     this.digests = new PostgresDigests(() => open(this.#access), context.name);
+    this.schema = schemaReader(this.#access);
     this.#heartbeat =
       options.heartbeat === undefined ? null : new Heartbeat(this.control, options.heartbeat, context.log);
   }

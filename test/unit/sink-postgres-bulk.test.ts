@@ -5,7 +5,7 @@ import type { TablePlan } from '../../core/api/plan.ts';
 import { columnsOf, standing } from '../../plugins/sink-postgres/definitions/foreign-keys.ts';
 import { copyText } from '../../plugins/sink-postgres/load/copy-text.ts';
 import { FrameWalker } from '../../plugins/sink-postgres/load/frames.ts';
-import { columnChanges } from '../../plugins/sink-postgres/schema/column-changes.ts';
+import { columnChanges } from '../../core/api/column-changes.ts';
 import { rolesOf, withoutOwner } from '../../plugins/sink-postgres/schema/roles.ts';
 import { column } from '../support/plan.ts';
 

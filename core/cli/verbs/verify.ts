@@ -2,6 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { printVerify } from '../../operations/verify/print.ts';
 import type { CompareOptions } from '../../operations/verify/compare.ts';
 import { VerifyProgress } from '../../operations/verify/progress.ts';
+import { compareSchemas } from '../../operations/verify/schema/compare-schemas.ts';
+import { printSchemas } from '../../operations/verify/schema/print.ts';
 import { mostRepaired } from '../../operations/verify/repair.ts';
 import { planKnown, verifyPipeline } from '../../operations/verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
@@ -16,6 +18,7 @@ interface VerifyFlags {
   readonly values?: boolean;
   readonly fresh?: boolean;
   readonly rangeRows?: number;
+  readonly schema?: boolean;
 }
 
 /** `pgsluice verify FILE`: source against target at one position, with a run under way or not. Exit 4 on a difference. */
@@ -31,6 +34,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--repair', 'copy differing rows again; needs that no run is under way')
     .option('--fresh', 'compare every table, also what an interrupted verification had found equal')
     .option('--range-rows <n>', 'rows of a large table that are hashed in one statement (1000000)', positive)
+    .option('--schema', 'compare the objects of the schemas, too, and print the statements that mend what differs')
     .option('--json', 'print the report as JSON')
     .action((file: string, flags: VerifyFlags) => cli.withSignals((signal) => verify(cli, file, flags, signal)));
 }
@@ -57,9 +61,12 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   const { workers, repair = false } = flags;
   const options = { pipeline, locked, only, workers, repair, compare: compareOptions(flags), progress };
   const report = await verifyPipeline(options, planning);
-  cli.stdout.write(flags.json === true ? `${toJson(report)}\n` : printVerify(report));
+  const { source, stop } = pipeline.context;
+  const schemas = flags.schema === true ? await compareSchemas(source, planning.sinks, planning.excluded, stop) : null;
+  const json = schemas === null ? report : { ...report, schemas: schemas.map(({ script: _, ...schema }) => schema) };
+  cli.stdout.write(flags.json === true ? `${toJson(json)}\n` : `${printVerify(report)}${printSchemas(schemas ?? [])}`);
   await progress?.forget();
-  if (!report.equal) cli.exit(4);
+  if (!report.equal || schemas?.some(({ equal }) => !equal) === true) cli.exit(4);
 }
 
 function compareOptions({ repair, limit, rangeRows, values }: VerifyFlags): Partial<CompareOptions> {

@@ -10,6 +10,8 @@ import type { PlannedSink, SinkInstance } from './instances.ts';
 export interface Planning {
   readonly sinks: readonly PlannedSink[];
   readonly inputs: ReadonlyMap<string, PlanInput>;
+  /** Tables of the source that the file leaves out. */
+  readonly excluded: SourceCatalog['excluded'];
 }
 
 /**
@@ -43,7 +45,7 @@ export async function planSinks(
     inputs.set(instance.name, input);
   }
   if (problems.length > 0) throw allOf(joined(problems));
-  return { sinks: planned, inputs };
+  return { sinks: planned, inputs, excluded: catalog.excluded };
 }
 
 /** At its place in the file, where it is one of a transform's; its message begins with the transform's label. */

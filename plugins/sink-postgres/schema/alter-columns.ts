@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import type { AlterMore } from './alter.ts';
-import type { ColumnChanges } from './column-changes.ts';
+import type { ColumnChanges } from '../../../core/api/column-changes.ts';
 import { dropReporting } from './drop-reporting.ts';
 
 interface Existing {

@@ -11,7 +11,7 @@ import type { Sessions } from '../sessions.ts';
 import { type Owner, addTables } from '../state.ts';
 import { changeColumns } from './alter-columns.ts';
 import { moveTable } from './alter-names.ts';
-import { columnChanges, isEmpty } from './column-changes.ts';
+import { columnChanges, isEmpty } from '../../../core/api/column-changes.ts';
 import { parentColumns } from './parents.ts';
 import { type TreeNode, readTree, resolveTables } from './tree.ts';
 

@@ -1,6 +1,6 @@
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { bulkError } from '../errors.ts';
-import { columnChanges } from './column-changes.ts';
+import { columnChanges } from '../../../core/api/column-changes.ts';
 import { type TreeNode, descendantsOf } from './tree.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { TablePlan } from '../../../core/api/plan.ts';
+import type { TablePlan } from './plan.ts';
 
 /** What is to be done to a restored table's columns so that it has the plan's output shape. */
 export interface ColumnChanges {

@@ -1,0 +1,181 @@
+import type { SchemaView } from '../../../api/schema-reader.ts';
+import { parseAcl } from '../../../postgres/manifest/acl.ts';
+import { type Change, type Property, difference } from '../../../postgres/manifest/difference.ts';
+import { type Mapping, mapManifest } from '../../../postgres/manifest/map.ts';
+import { type Statement, mend } from '../../../postgres/manifest/statements/plan.ts';
+import { describe } from '../../../postgres/manifest/statements/refs.ts';
+import { bare, containerOf } from '../../../postgres/manifest/statements/step.ts';
+import { type Renames, sameText } from '../../../postgres/manifest/text.ts';
+import type { Manifest, ManifestObject, ObjectKind } from '../../../postgres/manifest/types.ts';
+
+/**
+ * `difference`: the target is not what the file asks for. `role`: a role that the source's schema names is not there. `extension`: only
+ * its version differs. `note`: something of the target's own that takes nothing from the copy. `pending`: it comes with the cut-over.
+ */
+export type FindingClass = 'difference' | 'role' | 'extension' | 'note' | 'pending';
+
+export interface SchemaFinding {
+  readonly class: FindingClass;
+  readonly kind: ObjectKind | 'role';
+  /** With its kind, as messages name it: `index app.orders_placed`. What `--accept` takes. */
+  readonly name: string;
+  readonly what: string;
+  /** Those that mend it, in an order that works; empty where none does. */
+  readonly statements: readonly { readonly sql: string; readonly effect: Statement['effect'] }[];
+}
+
+export interface SchemaComparison {
+  readonly findings: readonly SchemaFinding[];
+  /** All statements of all findings, in an order that works for all of them together. */
+  readonly script: readonly Statement[];
+  /** Objects that were compared. */
+  readonly compared: number;
+  /** Nothing but versions of extensions, notes and what is pending. */
+  readonly equal: boolean;
+}
+
+/** The target against what the plan makes of the source. Pure. */
+export function compareViews(source: SchemaView, target: SchemaView, mapping: Mapping): SchemaComparison {
+  const { manifest, renames } = mapManifest(source.manifest, mapping);
+  const wanted = target.scope === 'tables' ? ofTables(manifest, mapping) : settled(manifest, target);
+  const there = target.scope === 'tables' ? ofTables(target.manifest, mapping) : target.manifest;
+  const all = difference(there, wanted, { owners: target.owners, same: sameSql(renames) });
+  const changes = all.filter((change) => target.scope === 'database' || change.change !== 'extra');
+  const open = changes.filter(({ key }) => !target.pending.has(key));
+  const mending = mend(open, { there, wanted }, { owners: target.owners });
+  const byAbout = Map.groupBy(mending.statements, ({ about }) => about);
+  const roles = missingRoles(open, target.manifest);
+  const findings = open
+    .filter(({ key }) => mending.about(key) === key)
+    .map((change) => finding(change, byAbout.get(change.key) ?? [], mending.unmended.has(change.key)));
+  const pending = changes
+    .filter(({ key }) => target.pending.has(key))
+    .map((change) => finding(change, [], false, 'pending'));
+  const list = [...roles, ...findings, ...pending];
+  return {
+    findings: list,
+    script: [
+      ...roles.flatMap((role) => role.statements.map((statement) => ({ ...statement, about: role.name }))),
+      ...mending.statements,
+    ],
+    compared: wanted.objects.size,
+    equal: list.every((one) => passing.has(one.class)),
+  };
+}
+
+/** What leaves nothing of the source behind. */
+const passing: ReadonlySet<FindingClass> = new Set(['extension', 'note', 'pending']);
+
+const sqlProps: ReadonlySet<string> = new Set(['definition', 'default', 'using', 'with check', 'result', 'arguments']);
+
+function sameSql(renames: Renames): (property: Property, there: string, wanted: string) => boolean {
+  return ({ name }, there, wanted) => sqlProps.has(name) && sameText(there, wanted, renames);
+}
+
+/** An index that the source could not build is nothing that a copy has, and pg_dump leaves it out, too. */
+function settled(manifest: Manifest, target: SchemaView): Manifest {
+  const objects = [...manifest.objects].filter(([, object]) => {
+    if (object.kind === 'default privileges' && !target.owners) return false;
+    return object.kind !== 'index' || object.props['valid'] === 't' || object.facts['relkind'] === 'p';
+  });
+  return { ...manifest, objects: new Map(objects) };
+}
+
+const tableKinds: ReadonlySet<ObjectKind> = new Set(['table', 'column', 'constraint', 'index', 'sequence']);
+
+/** The tables of the plans and their parts: all that can be asked of a schema that somebody else made. */
+function ofTables(manifest: Manifest, { tables }: Mapping): Manifest {
+  const chosen = new Set(tables.map(({ to }) => `table\0${to.join('\0')}`));
+  const objects = [...manifest.objects].filter(([key, object]) => {
+    if (!tableKinds.has(object.kind)) return false;
+    return chosen.has(key) || chosen.has(containerOf(object, manifest) ?? '');
+  });
+  return { ...manifest, objects: new Map(objects) };
+}
+
+/** Of the target's own choice; whatever they do, nothing of the source is missing. */
+const ownChoice: ReadonlySet<ObjectKind> = new Set([
+  'extension',
+  'event trigger',
+  'publication',
+  'subscription',
+  'role settings',
+  'default privileges',
+  'access method',
+]);
+
+function finding(
+  change: Change,
+  statements: readonly Statement[],
+  unmended: boolean,
+  as?: FindingClass,
+): SchemaFinding {
+  const object = change.change === 'extra' ? change.there : change.wanted;
+  const of = as ?? classOf(change, object);
+  return {
+    class: of,
+    kind: object.kind,
+    name: describe(object),
+    what:
+      what(change) + (unmended ? '; no statement mends that: make the table again and copy it (pgsluice resync)' : ''),
+    // To another version it goes where the machine has it, which is not known here.
+    statements: of === 'extension' ? [] : statements.map(({ sql, effect }) => ({ sql, effect })),
+  };
+}
+
+function classOf(change: Change, object: ManifestObject): FindingClass {
+  if (change.change === 'extra' && ownChoice.has(object.kind)) return 'note';
+  const onlyVersion =
+    change.change === 'changed' && object.kind === 'extension' && change.props.every((name) => name === 'version');
+  return onlyVersion ? 'extension' : 'difference';
+}
+
+function what(change: Change): string {
+  switch (change.change) {
+    case 'missing':
+      return 'is missing in the target';
+    case 'extra':
+      return 'is in the target only';
+    default:
+      return change.props
+        .map(
+          (name) =>
+            `${name} is ${shown(change.there.props[name])} in the target, not ${shown(change.wanted.props[name])}`,
+        )
+        .join('; ');
+  }
+}
+
+function shown(value: string | null | undefined): string {
+  if (value === null || value === undefined) return 'unset';
+  const line = value.replaceAll(/\s+/g, ' ').trim();
+  return line.length > 80 ? `${line.slice(0, 77)}…` : line;
+}
+
+/** Roles that what is wanted names and the target lacks. */
+function missingRoles(changes: readonly Change[], target: Manifest): SchemaFinding[] {
+  const needed = new Map<string, string>();
+  for (const change of changes) {
+    if (change.change === 'extra') continue;
+    for (const role of rolesOf(change.wanted))
+      if (!target.roles.has(role) && !needed.has(role)) needed.set(role, describe(change.wanted));
+  }
+  return [...needed].map(([role, by]) => ({
+    class: 'role',
+    kind: 'role',
+    name: `role ${role}`,
+    what: `is missing in the target; ${by} names it`,
+    statements: [{ sql: `CREATE ROLE ${bare(role)}`, effect: 'safe' }],
+  }));
+}
+
+function rolesOf({ kind, name, props }: ManifestObject): string[] {
+  const roles: string[] = [];
+  if (typeof props['owner'] === 'string') roles.push(props['owner']);
+  const acl = props['acl'];
+  if (typeof acl === 'string' && acl !== 'default') roles.push(...Object.keys(parseAcl(acl)));
+  if (typeof props['roles'] === 'string') roles.push(...(JSON.parse(props['roles']) as string[]));
+  if (kind === 'default privileges' || kind === 'role settings') roles.push(name[0]!);
+  if (kind === 'user mapping') roles.push(name[1]!);
+  return roles.filter((role) => role !== '' && role !== '@owner' && !(kind === 'user mapping' && role === 'public'));
+}

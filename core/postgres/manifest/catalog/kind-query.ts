@@ -1,0 +1,37 @@
+import type { ObjectKind } from '../types.ts';
+
+/**
+ * One set-wise query for the objects of a kind (or of several: then a column `_kind` says which). Columns: `oid` of the object in
+ * `catalog`, `n1`, `n2`, `n3` its name; `acl` raw; names that begin with `_` are facts; `_sub` is an objsubid; all others are compared.
+ */
+export interface KindQuery {
+  readonly kind: ObjectKind;
+  readonly catalog: string;
+  /** SQL that begins with `SELECT`; it may read {@link sharedCtes}. */
+  readonly sql: string;
+  /** Type letter of acldefault. */
+  readonly acl?: string;
+}
+
+/** `n`: schemas of users; `ext`: members of extensions. Parameters: $1 names of schemas that are left out. */
+export const sharedCtes = (except: readonly string[]): string => `
+  n AS MATERIALIZED (SELECT oid, nspname FROM pg_namespace
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast'${except.map((name) => `, '${name.replaceAll("'", "''")}'`).join('')})
+      AND nspname !~ '^pg_(temp|toast_temp)_'),
+  ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+  rel AS MATERIALIZED (SELECT c.*, n.nspname FROM pg_class c JOIN n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
+      AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_class'::regclass AND ext.objid = c.oid))`;
+
+export const notOfExtension = (catalog: string, oid: string): string =>
+  `NOT EXISTS (SELECT FROM ext WHERE ext.classid = '${catalog}'::regclass AND ext.objid = ${oid})`;
+
+/** A qualified name of a catalog's row as JSON [schema, name]; null for oid 0. */
+export const nameOf = (catalog: string, prefix: string, oid: string): string =>
+  `(SELECT json_build_array(xn.nspname, x.${prefix}name) FROM ${catalog} x JOIN pg_namespace xn ON xn.oid = x.${prefix}namespace WHERE x.oid = ${oid})::text`;
+
+/** text[] of options as a sorted JSON list: their order means nothing. */
+export const sortedList = (array: string): string => `(SELECT json_agg(o ORDER BY o) FROM unnest(${array}) AS o)::text`;
+
+/** A function as SQL: `schema.name`, from regproc; null for none. */
+export const functionName = (oid: string): string => `CASE WHEN ${oid} <> 0 THEN ${oid}::oid::regproc::text END`;

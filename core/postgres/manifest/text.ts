@@ -1,0 +1,128 @@
+/** A token of SQL as the server prints it. Whitespace is none. */
+interface Token {
+  readonly text: string;
+  /** The name that an identifier stands for; null for anything else. */
+  readonly name: string | null;
+  readonly start: number;
+  readonly end: number;
+}
+
+const pattern =
+  /\s+|--[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"]|"")*"|[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[-+*/<>=~!@#%^&|`?]+|./g;
+
+function tokens(sql: string): Token[] {
+  const found: Token[] = [];
+  for (const match of sql.matchAll(pattern)) {
+    const text = match[0];
+    if (/^(\s|--|\/\*)/.test(text)) continue;
+    const name = text.startsWith('"')
+      ? text.slice(1, -1).replaceAll('""', '"')
+      : /^[A-Za-z_\u0080-\uffff]/.test(text) && !/^[eE]'/.test(text)
+        ? text
+        : null;
+    found.push({ text, name, start: match.index, end: match.index + text.length });
+  }
+  return found;
+}
+
+/** What is called otherwise in the target. */
+export interface Renames {
+  /** `schema\0name` to [schema, name]. */
+  readonly relations: ReadonlyMap<string, readonly [string, string]>;
+  /** `old\0new` of columns, whatever their table. */
+  readonly columns: ReadonlySet<string>;
+}
+
+export const noRenames: Renames = { relations: new Map(), columns: new Set() };
+
+/**
+ * Whether two texts of the server say the same. Servers before 16 name the only table of a query before each of its columns, later
+ * ones do not; spaces differ, too. Through renames a view keeps the old name as an alias.
+ */
+export function sameText(there: string, wanted: string, renames: Renames = noRenames): boolean {
+  const [a, b] = [tokens(there), tokens(wanted)];
+  const qualifiers = new Set<string>();
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && sameToken(a[i]!, b[j]!, renames)) {
+      i++;
+      j++;
+    } else if (isQualifier(a, i, b[j], renames)) {
+      qualifiers.add(a[i]!.name!);
+      i += 2;
+    } else if (isQualifier(b, j, a[i], renames)) {
+      qualifiers.add(b[j]!.name!);
+      j += 2;
+    } else if (isOldAlias(a, i, renames)) {
+      i++;
+    } else {
+      return false;
+    }
+  }
+  return qualifiers.size <= 1;
+}
+
+function sameToken(a: Token, b: Token, renames: Renames): boolean {
+  if (a.name === null || b.name === null) return a.text === b.text;
+  return a.name === b.name || renames.columns.has(`${b.name}\0${a.name}`) || relationRenamed(b.name, a.name, renames);
+}
+
+function relationRenamed(old: string, now: string, { relations }: Renames): boolean {
+  for (const [from, to] of relations) {
+    const [schema, name] = from.split('\0');
+    if ((schema === old && to[0] === now) || (name === old && to[1] === now)) return true;
+  }
+  return false;
+}
+
+function isQualifier(all: readonly Token[], at: number, other: Token | undefined, renames: Renames): boolean {
+  const [qualifier, dot, name] = [all[at], all[at + 1], all[at + 2]];
+  if (
+    qualifier?.name === null ||
+    qualifier === undefined ||
+    dot?.text !== '.' ||
+    name === undefined ||
+    other === undefined
+  )
+    return false;
+  return sameToken(name, other, renames) || sameToken(other, name, renames);
+}
+
+/** `FROM crm.account customer`: what was `app.customer` when the view was made. */
+function isOldAlias(all: readonly Token[], at: number, { relations }: Renames): boolean {
+  const [schema, dot, name, alias] = [all[at - 3], all[at - 2], all[at - 1], all[at]];
+  if (dot?.text !== '.' || alias?.name === null || alias === undefined || schema === undefined || name === undefined)
+    return false;
+  return [...relations].some(
+    ([from, to]) => to[0] === schema.name && to[1] === name.name && from.split('\0')[1] === alias.name,
+  );
+}
+
+/** The text with relations called by their new names, and names of one table's own columns, where they stand alone. */
+export function renameInText(
+  sql: string,
+  relations: Renames['relations'],
+  columns: ReadonlyMap<string, string>,
+  quote: (name: string) => string,
+): string {
+  const all = tokens(sql);
+  let text = '';
+  let at = 0;
+  for (let i = 0; i < all.length; i++) {
+    const token = all[i]!;
+    if (token.name === null) continue;
+    const qualified = all[i + 1]?.text === '.' && typeof all[i + 2]?.name === 'string' && all[i - 1]?.text !== '.';
+    const to = qualified ? relations.get(`${token.name}\0${all[i + 2]!.name}`) : undefined;
+    if (to !== undefined) {
+      text += `${sql.slice(at, token.start)}${quote(to[0])}.${quote(to[1])}`;
+      at = all[i + 2]!.end;
+      i += 2;
+      continue;
+    }
+    const column = columns.get(token.name);
+    if (column === undefined || qualified || all[i + 1]?.text === '(') continue;
+    text += `${sql.slice(at, token.start)}${quote(column)}`;
+    at = token.end;
+  }
+  return text + sql.slice(at);
+}

@@ -1,0 +1,50 @@
+import type pg from 'pg';
+import type { SchemaReader } from '../../../core/api/schema-reader.ts';
+import { readManifestOf } from '../../../core/postgres/manifest/read-client.ts';
+import { objectKey } from '../../../core/postgres/manifest/types.ts';
+import { stateSchema } from '../../../core/postgres/state-schema.ts';
+import type { PostgresSinkOptions } from '../options.ts';
+import type { Sessions } from '../sessions.ts';
+import { type Owner, bulkStateExists } from '../state.ts';
+
+/** The target's schema, and what of it waits for the cut-over. */
+export function schemaReader(sessions: Sessions, owner: Owner, options: PostgresSinkOptions): SchemaReader {
+  return {
+    read: async (signal) => {
+      signal.throwIfAborted();
+      return sessions.query(async (client) => ({
+        // What waits is read first: what is built meanwhile then counts as waiting, never as missing.
+        pending: await pendingKeys(client, owner),
+        manifest: await readManifestOf(client, { except: [stateSchema] }),
+        owners: options.owners !== 'skip',
+        scope: options.schema === 'existing' ? ('tables' as const) : ('database' as const),
+      }));
+    },
+  };
+}
+
+/** Definitions that are set aside, and objects of the dump that are made last. */
+async function pendingKeys(client: pg.Client, owner: Owner): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
+  if (!(await bulkStateExists(client))) return keys;
+  const { rows } = await client.query<{ kind: string; schema: string; table: string; name: string }>(
+    `SELECT d.kind, n.nspname AS schema, c.relname AS table, d.name FROM ${stateSchema}.definition d
+     JOIN pg_class c ON c.oid = d.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE d.pipeline = $1 AND d.sink = $2 AND d.status <> 'built'`,
+    [owner.pipeline, owner.sink],
+  );
+  for (const { kind, schema, table, name } of rows) {
+    if (kind === 'trigger') keys.add(objectKey('trigger', [schema, table, name]));
+    else {
+      keys.add(objectKey('constraint', [schema, table, name]));
+      keys.add(objectKey('index', [schema, name]));
+    }
+  }
+  const { rows: late } = await client.query<{ name: string }>(
+    `SELECT o.name FROM ${stateSchema}.bulk_object o JOIN ${stateSchema}.bulk b USING (pipeline, sink)
+     WHERE o.pipeline = $1 AND o.sink = $2 AND o.late AND o.type = 'EVENT TRIGGER' AND b.phase <> 'finished'`,
+    [owner.pipeline, owner.sink],
+  );
+  for (const { name } of late) keys.add(objectKey('event trigger', [name]));
+  return keys;
+}
