@@ -5,6 +5,8 @@ export interface BuiltinPlugin {
   readonly kind: AnyPlugin['kind'];
   readonly name: string;
   readonly load: () => Promise<AnyPlugin>;
+  /** The one of its kind that is taken where the file names none. */
+  readonly fallback?: true;
 }
 
 export const builtins: readonly BuiltinPlugin[] = [
@@ -38,5 +40,10 @@ export const builtins: readonly BuiltinPlugin[] = [
     name: 'postgres',
     load: async () => (await import('./checkpoint-postgres/plugin.ts')).checkpointPostgres,
   },
-  { kind: 'checkpoint', name: 'file', load: async () => (await import('./checkpoint-file/plugin.ts')).checkpointFile },
+  {
+    kind: 'checkpoint',
+    name: 'file',
+    fallback: true,
+    load: async () => (await import('./checkpoint-file/plugin.ts')).checkpointFile,
+  },
 ];

@@ -45,7 +45,7 @@ export async function bundle({ from, to, extension }) {
     splitting: true,
     format: 'esm',
     platform: 'node',
-    target: 'node22.18',
+    target: 'node22.22',
     sourcemap: 'linked',
     sourcesContent: false,
     metafile: true,

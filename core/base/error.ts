@@ -12,7 +12,16 @@ export interface ErrorSpec {
    * values as text where it had asked for bytes.
    */
   readonly retry: Retry;
+  /** What the error means to whoever can go on in spite of it, whichever plugin it comes from. */
+  readonly meaning?: Meaning;
 }
+/** What an error does, without the words of the page about it. */
+export type ErrorTreatment = Pick<ErrorSpec, 'remedy' | 'exit' | 'retry' | 'meaning'>;
+/**
+ * `nothing-chosen`: the file's patterns choose no table, or one of them matches none. `value-not-sent`: a value is needed that
+ * an UPDATE left untouched and the source did not send (I7).
+ */
+export type Meaning = 'nothing-chosen' | 'value-not-sent';
 export type Retry = 'never' | 'backoff' | 'text';
 export type ErrorTable = Readonly<Record<`PGS${number}`, ErrorSpec>>;
 
@@ -25,6 +34,8 @@ export interface ErrorWhere {
   readonly sqlstate?: string;
   readonly chunk?: string;
   readonly plugin?: string;
+  /** The part of the file at fault, printed before the message: `transforms[0] filter`. */
+  readonly step?: string | undefined;
 }
 
 /** The only error class that reaches a user: one line that says what, where and what to do. */
@@ -35,8 +46,9 @@ export class PgsluiceError extends Error {
   readonly retry: Retry;
   readonly where: ErrorWhere;
   readonly at: TextPosition | null;
+  readonly meaning: Meaning | null;
 
-  constructor(code: string, spec: ErrorSpec, message: string, more: ErrorMore = {}) {
+  constructor(code: string, spec: ErrorTreatment, message: string, more: ErrorMore = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'PgsluiceError';
     this.code = code;
@@ -45,6 +57,7 @@ export class PgsluiceError extends Error {
     this.retry = spec.retry;
     this.where = more.where ?? {};
     this.at = more.at ?? null;
+    this.meaning = spec.meaning ?? null;
   }
 }
 export interface ErrorMore {
@@ -62,6 +75,31 @@ export interface TextPosition {
   readonly option: string;
   readonly line: number;
   readonly column: number;
+}
+
+/** What {@link derived} says otherwise. */
+export interface ErrorChanges extends ErrorMore {
+  readonly code?: string;
+  readonly message?: string;
+  readonly exit?: ExitCode;
+  readonly retry?: Retry;
+}
+
+/** The error with something said otherwise; `where` is added to its own. The cause is the error itself, unless one is given. */
+export function derived(error: PgsluiceError, changes: ErrorChanges): PgsluiceError {
+  const { code, message, exit, retry, ...more } = changes;
+  const at = more.at ?? error.at;
+  const treatment = {
+    remedy: more.remedy ?? error.remedy,
+    exit: exit ?? error.exit,
+    retry: retry ?? error.retry,
+    ...(error.meaning === null || error.meaning === undefined ? {} : { meaning: error.meaning }),
+  };
+  return new PgsluiceError(code ?? error.code, treatment, message ?? error.message, {
+    where: { ...error.where, ...more.where },
+    cause: 'cause' in more ? more.cause : error,
+    ...(at === null || at === undefined ? {} : { at }),
+  });
 }
 
 /** Turns a table of codes into a function that makes errors of it; an unknown code does not compile. */

@@ -46,7 +46,8 @@ export function errorLine(error: unknown): string {
   );
   const place = where.length === 0 ? '' : ` (${where.join(', ')})`;
   const remedy = error.remedy === '' ? '' : ` – ${error.remedy}`;
-  return oneLine(`${error.code} ${error.message}${place}${remedy}`);
+  const step = error.where.step === undefined ? '' : `${error.where.step}: `;
+  return oneLine(`${error.code} ${step}${error.message}${place}${remedy}`);
 }
 
 function unexpected(error: unknown): unknown {

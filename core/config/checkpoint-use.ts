@@ -16,7 +16,11 @@ export async function checkpointUse(
   context: ResolveContext,
 ): Promise<PluginUse<CheckpointPlugin> | null> {
   const suggestion = suggest(sinks);
-  if (given === undefined) return suggested(suggestion ?? { plugin: 'file', options: {} }, context);
+  if (given === undefined) {
+    const plugin = context.registry.fallback('checkpoint');
+    const taken = suggestion ?? (plugin === null ? null : { plugin, options: {} });
+    return taken === null ? null : suggested(taken, context);
+  }
   const name = (given as Options | null)?.['plugin'];
   // What a sink that is wrong itself suggests is wrong as well, and was told already.
   const sound = context.problems.length === 0;

@@ -91,7 +91,7 @@ function columnFreeError(sql: string): PgsluiceError | null {
 
 class DependsOnTable extends PgsluiceError {
   constructor(message: string) {
-    super('PGS4001', { title: '', cause: '', remedy: '', exit: 2, retry: 'never' }, message);
+    super('PGS4001', { remedy: '', exit: 2, retry: 'never' }, message);
   }
 }
 

@@ -86,6 +86,7 @@ export const evaluationErrors = {
     cause: 'The expression reads a column whose value the server did not send because it was not changed (TOAST).',
     remedy: 'ALTER TABLE … REPLICA IDENTITY FULL, or refetch: true.',
     ...failed,
+    meaning: 'value-not-sent',
   },
 } as const;
 

@@ -12,6 +12,8 @@ export interface Builtin {
   readonly kind: PluginKind;
   readonly name: string;
   readonly load: () => Promise<AnyPlugin>;
+  /** The one of its kind that is taken where the file names none. */
+  readonly fallback?: true;
 }
 
 export const apiVersion = 1;
@@ -27,6 +29,11 @@ export class Registry {
 
   names(kind: PluginKind): readonly string[] {
     return this.#builtins.filter((builtin) => builtin.kind === kind).map((builtin) => builtin.name);
+  }
+
+  /** The name of the built-in of a kind that is taken where the file names none; null: there is none. */
+  fallback(kind: PluginKind): string | null {
+    return this.#builtins.find((builtin) => builtin.kind === kind && builtin.fallback === true)?.name ?? null;
   }
 
   /** All built-ins, loaded. */

@@ -11,6 +11,7 @@ export const sourceErrors = {
       'Correct the pattern, or leave it out. Globs are matched on schema.table; a name without a dot is in public.',
     exit: 2,
     retry: 'never',
+    meaning: 'nothing-chosen',
   },
   PGS2102: {
     title: 'No table to replicate',
@@ -18,6 +19,7 @@ export const sourceErrors = {
     remedy: 'Check the database in the URL and tables.include and tables.exclude.',
     exit: 2,
     retry: 'never',
+    meaning: 'nothing-chosen',
   },
   PGS2103: {
     title: 'Tables cannot be published',

@@ -60,7 +60,7 @@ function refuseTwins(columns: ReadonlyMap<string, string>): void {
     const other = from.get(to);
     if (other !== undefined) {
       const remedy = 'Rename or drop one of them.';
-      const spec = { title: '', cause: '', remedy, exit: 2, retry: 'never' } as const;
+      const spec = { remedy, exit: 2, retry: 'never' } as const;
       throw new PgsluiceError('PGS4003', spec, `columns ${other} and ${name} would both be called ${to}`);
     }
     from.set(to, name);

@@ -131,7 +131,7 @@ test('the conformance suite can be imported', async () => {
 test('a Node that is too old is told so in one line', async (t) => {
   const old = oldNode();
   if (old === null) {
-    t.diagnostic('no Node older than 22.18 on PATH or in the usual places: the message is checked in a simulation');
+    t.diagnostic('no Node older than 22.22 on PATH or in the usual places: the message is checked in a simulation');
     const launcher = `Object.defineProperty(process.versions, 'node', { value: '20.1.0' }); require(${JSON.stringify(join(root, 'bin/pgsluice.js'))});`;
     const ran = await run(process.execPath, ['-e', launcher]);
     assert.match(`${ran.code} ${ran.stderr}`, /^2 pgsluice needs Node\.js 22\.18 or newer/);
@@ -149,7 +149,7 @@ function oldNode(): string | null {
     const node = join(place, 'node');
     if (!existsSync(node)) continue;
     const [major, minor] = execFileSync(node, ['--version'], { encoding: 'utf8' }).slice(1).split('.').map(Number);
-    if (major! < 22 || (major === 22 && minor! < 18)) return node;
+    if (major! < 22 || (major === 22 && minor! < 22)) return node;
   }
   return null;
 }

@@ -106,6 +106,7 @@ export function fakeRegistry(more: readonly AnyPlugin[] = []): Registry {
     kind: plugin.kind,
     name: plugin.name,
     load: () => Promise.resolve(plugin),
+    ...(plugin.kind === 'checkpoint' && plugin.name === 'file' ? { fallback: true as const } : {}),
   }));
   return new Registry(builtins);
 }

@@ -1,3 +1,4 @@
+import type { PgsluiceError } from '../../core/base/error.ts';
 import type { RowChange, TransactionInfo } from '../../core/api/change.ts';
 import type { Cell, Tuple } from '../../core/postgres/tuple.ts';
 import type { RecordLsn } from '../../core/postgres/lsn.ts';
@@ -127,4 +128,9 @@ export function brief(change: RowChange): string {
   const after = change.kind === 'delete' ? '' : ` ${show(change.after)}`;
   const maybe = change.kind !== 'insert' && change.maybe === true ? ' maybe' : '';
   return `${change.kind}${before}${after}${maybe}`;
+}
+
+/** The message as it is printed: behind the part of the file that it is about. */
+export function messageOf({ message, where }: Pick<PgsluiceError, 'message' | 'where'>): string {
+  return where.step === undefined ? message : `${where.step}: ${message}`;
 }

@@ -14,7 +14,7 @@ import { mask } from '../../plugins/transform-mask/plugin.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';
 import { script } from '../../plugins/transform-script/plugin.ts';
 import { set } from '../../plugins/transform-set/plugin.ts';
-import { kafkaTraits, planInput, postgresTraits, relation, step } from '../support/plan.ts';
+import { kafkaTraits, messageOf, planInput, postgresTraits, relation, step } from '../support/plan.ts';
 
 /**
  * A folder is a test: input.yaml (tables, transforms, sink) and the plan.txt that it must give. With UPDATE_SAMPLES=1 the
@@ -56,7 +56,7 @@ function planText(sample: Sample): string {
   const sourceVersion = (sample.version ?? 17) * 10_000;
   const { plans, problems } = planTables(planInput(tables, steps, { traits, sourceVersion }));
   const refused = problems.map(
-    (error) => `${error.code} ${error.where.table ?? '-'}: ${error.message}\n  ${error.remedy}\n`,
+    (error) => `${error.code} ${error.where.table ?? '-'}: ${messageOf(error)}\n  ${error.remedy}\n`,
   );
   return [printPlan(plans, publishedTables([plans], sourceVersion)), ...refused].filter(Boolean).join('\n');
 }

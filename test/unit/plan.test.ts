@@ -8,7 +8,7 @@ import { columns } from '../../plugins/transform-columns/plugin.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';
 import { set } from '../../plugins/transform-set/plugin.ts';
-import { column, kafkaTraits, planInput, postgresTraits, relation, step } from '../support/plan.ts';
+import { column, kafkaTraits, messageOf, planInput, postgresTraits, relation, step } from '../support/plan.ts';
 
 before(() => loadParser());
 
@@ -26,7 +26,7 @@ const opaque: Transform = {
 /** `code: message` of every problem. */
 function problems(...args: Parameters<typeof planInput>): string[] {
   return planTables(planInput(...args)).problems.map(
-    (error) => `${error.code} ${error.where.table ?? '-'}: ${error.message}`,
+    (error) => `${error.code} ${error.where.table ?? '-'}: ${messageOf(error)}`,
   );
 }
 function only(...args: Parameters<typeof planInput>) {

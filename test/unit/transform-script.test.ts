@@ -1,3 +1,4 @@
+import type { PgsluiceError } from '../../core/base/error.ts';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,17 @@ import { planTables } from '../../core/pipeline/plan/planner.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { rename } from '../../plugins/transform-rename/plugin.ts';
 import { type ScriptOptions, script, transformScript } from '../../plugins/transform-script/plugin.ts';
-import { brief, deleted, inserted, planInput, relation, step, transaction, updated } from '../support/plan.ts';
+import {
+  brief,
+  messageOf,
+  deleted,
+  inserted,
+  planInput,
+  relation,
+  step,
+  transaction,
+  updated,
+} from '../support/plan.ts';
 
 before(() => loadParser());
 
@@ -33,13 +44,12 @@ async function run(table: Relation, by: Script, changes: readonly Change[]): Pro
 const drops: Script = (rows) => rows.filter((row) => row['state'] !== 'draft');
 const upper: Script = (rows) => rows.map((row) => ({ ...row, state: row['state']?.toUpperCase() ?? null }));
 const twice: Script = (rows) => rows.flatMap((row) => [row, row]);
-const failure =
-  (code: string, pattern: RegExp) => (error: Error & { code?: string; where?: object; remedy?: string }) => {
-    const all = `${error.message} ${JSON.stringify(error.where)} ${error.remedy}`;
-    assert.equal(error.code, code, all);
-    assert.match(all, pattern);
-    return true;
-  };
+const failure = (code: string, pattern: RegExp) => (error: PgsluiceError) => {
+  const all = `${messageOf(error)} ${JSON.stringify(error.where)} ${error.remedy}`;
+  assert.equal(error.code, code, all);
+  assert.match(all, pattern);
+  return true;
+};
 const keyed = () => relation('public.t', 'id integer key, state text');
 const whole = () => relation('public.t', 'id integer key, state text', 'full');
 

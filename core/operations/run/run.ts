@@ -1,5 +1,5 @@
 import { formatLsn, type HandoffLsn, parseLsn } from '../../postgres/lsn.ts';
-import { PgsluiceError } from '../../base/error.ts';
+import { derived, PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
@@ -137,14 +137,10 @@ async function followRound(context: RunContext, options: RunOptions, round: Roun
   return end === 'barrier' && reload ? 'reload' : end;
 }
 
-/** It was tried again where it failed; the stream beside it is not to be. */
+/** The side copy already retried; do not retry it here. */
 function final(error: unknown): unknown {
   if (!(error instanceof PgsluiceError) || error.retry === 'never') return error;
-  const { code, message, where, remedy, exit } = error;
-  return new PgsluiceError(code, { title: '', cause: '', remedy, exit, retry: 'never' }, message, {
-    where,
-    cause: error,
-  });
+  return derived(error, { retry: 'never' });
 }
 
 async function stopPosition(context: RunContext, stopAt: string | null): Promise<bigint | null> {

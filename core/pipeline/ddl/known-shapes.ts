@@ -4,17 +4,15 @@ import type { SourceCatalog } from '../../api/source.ts';
 import type { RunContext } from '../open/instances.ts';
 import { Book } from './book.ts';
 
-/** A pattern of the file matches nothing, or the file chooses nothing: tables may have gone since the start. */
-const nothingMatches: ReadonlySet<string> = new Set(['PGS2101', 'PGS2102']);
-
 /** The source's catalog; in a stream that is under way, tables that are gone by now do not keep it from going on. */
 export async function readCatalog(context: RunContext): Promise<SourceCatalog> {
   try {
     return await context.source.catalog(context.stop);
   } catch (error) {
     const { head } = context.state;
+    // Tables may have gone since the start.
     const underWay = head?.phase === 'stream' && !new Book(context.state).empty;
-    if (!underWay || !(error instanceof PgsluiceError) || !nothingMatches.has(error.code)) throw error;
+    if (!underWay || !(error instanceof PgsluiceError) || error.meaning !== 'nothing-chosen') throw error;
     return { identity: head.identity, at: 0n, tables: [], excluded: [] };
   }
 }

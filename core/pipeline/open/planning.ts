@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../../base/error.ts';
+import { derived, PgsluiceError } from '../../base/error.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import { loadParser } from '../../expr/parse.ts';
@@ -48,21 +48,19 @@ export async function planSinks(
   return { sinks: planned, inputs, excluded: catalog.excluded };
 }
 
-/** At its place in the file, where it is one of a transform's; its message begins with the transform's label. */
+/** At its place in the file, where it is one of a transform's. */
 function placed(problem: PgsluiceError, { steps }: SinkInstance): PgsluiceError {
-  const step = steps.find(({ label }) => problem.message.startsWith(`${label}: `));
+  const step = steps.find(({ label }) => problem.where.step === label);
   return step?.place?.(problem) ?? problem;
 }
 
 /** A mistake in a transform of many tables is one problem, named with the first of them. */
 function joined(problems: readonly PgsluiceError[]): readonly PgsluiceError[] {
-  const groups = Map.groupBy(problems, ({ code, message }) => `${code} ${message}`);
+  const groups = Map.groupBy(problems, ({ code, message, where }) => `${code} ${where.step ?? ''} ${message}`);
   return [...groups.values()].map(([first, ...others]) => {
     if (first === undefined || others.length === 0) return first!;
-    const { code, remedy, exit, retry, where, cause } = first;
     const tables = `${others.length} more table${others.length === 1 ? '' : 's'}`;
-    const spec = { title: '', cause: '', remedy, exit, retry };
-    return new PgsluiceError(code, spec, `${first.message} (and in ${tables})`, { where, cause });
+    return derived(first, { message: `${first.message} (and in ${tables})`, cause: first.cause });
   });
 }
 
@@ -75,9 +73,5 @@ export function allOf(problems: readonly PgsluiceError[]): PgsluiceError {
   const [first, ...others] = problems;
   if (first === undefined) throw new RangeError('no problem to report');
   if (others.length === 0) return first;
-  const spec = { title: '', cause: '', remedy: first.remedy, exit: first.exit, retry: 'never' } as const;
-  return new PgsluiceError(first.code, spec, first.message, {
-    where: first.where,
-    cause: new AggregateError(problems),
-  });
+  return derived(first, { retry: 'never', cause: new AggregateError(problems) });
 }

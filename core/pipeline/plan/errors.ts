@@ -59,12 +59,14 @@ export const planErrors = {
       'A row may enter the output by an UPDATE that did not send all of its values (unchanged TOAST), and the old row is not known.',
     remedy: 'Set `refetch: true` on the transform, or REPLICA IDENTITY FULL on the table, then run again.',
     ...failed,
+    meaning: 'value-not-sent',
   },
   PGS4011: {
     title: 'Value was not sent',
     cause: 'An expression reads a large value that the UPDATE did not touch, so the server did not send it.',
     remedy: 'Set `refetch: true` on the transform, or REPLICA IDENTITY FULL on the table, then run again.',
     ...failed,
+    meaning: 'value-not-sent',
   },
   PGS4012: {
     title: 'Shape of the source table changed',

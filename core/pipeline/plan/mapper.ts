@@ -1,5 +1,5 @@
 import type { Change, MessageChange, RowChange, StreamBatch, TruncateChange } from '../../api/change.ts';
-import { PgsluiceError } from '../../base/error.ts';
+import { derived, PgsluiceError } from '../../base/error.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import type { ChangeMapper, MapperPace, TablePlan } from '../../api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
@@ -341,15 +341,9 @@ function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError
   }
   const source =
     relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
-  const holes = error.code === 'PGS4010' || error.code === 'PGS4011' || error.code === 'PGS4203';
   const remedy =
-    holes && source !== undefined
+    error.meaning === 'value-not-sent' && source !== undefined
       ? `Set \`refetch: true\` on the transform, or run on the source: ${identityFull({ source })}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
       : error.remedy;
-  const spec = { title: '', cause: '', remedy, exit: 1, retry: error.retry } as const;
-  return new PgsluiceError(error.code, spec, error.message, {
-    where: { ...more, ...error.where },
-    remedy,
-    cause: error,
-  });
+  return derived(error, { exit: 1, remedy, where: { ...more, ...error.where } });
 }

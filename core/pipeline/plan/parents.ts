@@ -36,7 +36,7 @@ function planParent(
   if (relationName(output) === relationName(source)) return { source, output, because: null };
   // One name for all (`to: crm.log`) is the partition's.
   if (taken.has(relationName(output))) return { source, output: source, because: null };
-  const by = steps.filter(({ transform }) => transform.name === 'rename').map(({ label }) => label);
+  const by = steps.filter((step) => renames(step, { ...leaf, schema, name })).map(({ label }) => label);
   const own = input.steps.some((step) => by.includes(step.label) && chosen(step.tables, source));
   const whom = own ? 'it' : 'all of its partitions';
   return {
@@ -44,6 +44,12 @@ function planParent(
     output,
     because: `${(by.length > 0 ? by : steps.map(({ label }) => label)).join(', ')} renames ${whom}`,
   };
+}
+
+/** Whether a step by itself gives the table another name. */
+function renames(step: PlanStep, relation: Relation): boolean {
+  const alone = compose(relation, [step])?.draft;
+  return alone !== undefined && relationName(alone) !== relationName(relation);
 }
 
 function isFor(step: PlanStep, parent: SourceParent): boolean {

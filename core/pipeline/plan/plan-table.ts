@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../../base/error.ts';
+import { derived, PgsluiceError } from '../../base/error.ts';
 import type { Projection, SnapshotQuery, TablePlan } from '../../api/plan.ts';
 import type { Column, Relation } from '../../postgres/relation.ts';
 import { relationName } from '../../postgres/relation.ts';
@@ -210,14 +210,7 @@ function snapshotQuery({ projection }: Finished): SnapshotQuery {
 function labelled(error: unknown, label: string, table: string): unknown {
   if (!(error instanceof PgsluiceError)) {
     const text = error instanceof Error ? error.message : String(error);
-    return planError('PGS4001', `${label}: ${text}`, { where: { table }, cause: error });
+    return planError('PGS4001', text, { where: { table, step: label }, cause: error });
   }
-  const { code, remedy, exit, retry, at } = error;
-  const spec = { title: '', cause: '', remedy, exit, retry };
-  return new PgsluiceError(code, spec, `${label}: ${error.message}`, {
-    where: { ...error.where, table },
-    remedy,
-    cause: error,
-    ...(at === null ? {} : { at }),
-  });
+  return derived(error, { where: { table, step: label } });
 }

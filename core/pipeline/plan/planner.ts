@@ -33,7 +33,9 @@ function idlePatterns(input: PlanInput): readonly PgsluiceError[] {
   const check = (tables: readonly string[] | null, label: string): readonly PgsluiceError[] =>
     (tables ?? [])
       .filter((pattern) => !relations.some((relation) => chosen([pattern], relation)))
-      .map((pattern) => planError('PGS4007', `${label}: no table of the source matches ${JSON.stringify(pattern)}`));
+      .map((pattern) =>
+        planError('PGS4007', `no table of the source matches ${JSON.stringify(pattern)}`, { where: { step: label } }),
+      );
   return [
     ...check(input.sink.tables, `sink ${input.sink.name}`),
     ...input.steps.flatMap((step) => check(step.tables, step.label)),

@@ -97,6 +97,6 @@ async function named<T>(stage: Extract<Stage, { kind: 'opaque' }>, run: () => Pr
     if (error instanceof PgsluiceError) throw error;
     const { schema, name } = stage.plan.output;
     const text = error instanceof Error ? error.message : String(error);
-    throw planError('PGS4015', `${stage.label}: ${text}`, { where: { table: `${schema}.${name}` }, cause: error });
+    throw planError('PGS4015', text, { where: { table: `${schema}.${name}`, step: stage.label }, cause: error });
   }
 }

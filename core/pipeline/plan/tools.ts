@@ -1,4 +1,4 @@
-import { PgsluiceError } from '../../base/error.ts';
+import { derived, PgsluiceError } from '../../base/error.ts';
 import type { Expr } from '../../expr/expr.ts';
 import type { Shape, TransformTools } from '../../api/transform.ts';
 import { hint } from '../../base/suggest.ts';
@@ -37,9 +37,6 @@ function placed(option: string | undefined, parse: () => Expr): Expr {
   } catch (error) {
     if (!(error instanceof PgsluiceError) || option === undefined) throw error;
     const [, line = '1', column = '1'] = /^(\d+):(\d+): /.exec(error.message) ?? [];
-    const { remedy, exit, retry, where } = error;
-    const at = { option, line: Number(line), column: Number(column) };
-    const spec = { title: '', cause: '', remedy, exit, retry };
-    throw new PgsluiceError(error.code, spec, error.message, { remedy, where, at, cause: error });
+    throw derived(error, { at: { option, line: Number(line), column: Number(column) } });
   }
 }

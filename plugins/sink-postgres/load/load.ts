@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { PluginContext } from '../../../core/api/context.ts';
-import { PgsluiceError } from '../../../core/base/error.ts';
+import { derived } from '../../../core/base/error.ts';
 import { failpoint } from '../../../core/base/failpoint.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { type Oid, relationName } from '../../../core/postgres/relation.ts';
@@ -202,11 +202,7 @@ function withPlace(error: unknown, plan: TablePlan, copy: RawCopy | RowCopy, con
   if (cause?.code !== undefined && rowStates.test(cause.code)) {
     return bulkError('PGS3010', `${known.message}${columnOf(cause)}`, { where, cause });
   }
-  const { code, remedy, exit, retry } = known;
-  return new PgsluiceError(code, { title: '', cause: '', remedy, exit, retry }, known.message, {
-    where,
-    cause: known.cause ?? error,
-  });
+  return derived(known, { where, cause: known.cause ?? error });
 }
 
 /** `COPY t, line 3, column c: "value"` names the line and the column; the value stays out (I11). */
