@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LocalServer } from '../../core/servers/local-server.ts';
 import { testSettings } from './servers.ts';
@@ -18,7 +18,14 @@ if (files.length === 0) {
 }
 
 const needServers = files.some((file) => !file.startsWith('test/unit/'));
-const majors = needServers ? [14, 15, 16, 17, 18] : [];
+// A run of a few files starts just the majors that they name; one that is missed starts in the process that asks for it.
+const named = new Set(
+  files
+    .flatMap((file) => readFileSync(file, 'utf8').match(/\b1[4-8]\b/g) ?? [])
+    .values()
+    .map(Number),
+);
+const majors = needServers ? [14, 15, 16, 17, 18].filter((major) => wanted.length === 0 || named.has(major)) : [];
 const servers = await Promise.all(majors.map((major) => LocalServer.start({ major, settings: testSettings })));
 const stop = async () => {
   await Promise.all(servers.map((server) => server.remove()));
