@@ -1,4 +1,5 @@
 import type { ExitCode } from '../base/error.ts';
+import type { Membership, Role } from '../postgres/role.ts';
 
 /** One line of `pgsluice check`: what was looked at, what was found, and the statement or setting that mends it. */
 export interface Finding {
@@ -10,6 +11,8 @@ export interface Finding {
   readonly message: string;
   /** Exact SQL or setting; null where nothing is to be done. */
   readonly remedy: string | null;
+  /** The remedy as statements for the subject's server, each by itself and in an order that works; for `check --sql`. */
+  readonly statements?: readonly string[];
   /** Of an error: what a run would end with, and its exit code, where the plugin's table of codes has it. */
   readonly code?: string;
   readonly exit?: ExitCode;
@@ -26,8 +29,9 @@ export interface Surroundings {
   /** `LC_COLLATE / LC_CTYPE` of the database. */
   readonly locale: string;
   readonly extensions: readonly { readonly name: string; readonly version: string }[];
-  /** Owners and grantees. */
-  readonly roles: readonly string[];
+  /** That the database names anywhere, those above them and their members. */
+  readonly roles: readonly Role[];
+  readonly memberships: readonly Membership[];
   /** Collations of columns that come with the server or its machine, not with the schema. */
   readonly collations: readonly string[];
   /** Of the tables with TOAST, without indexes. */

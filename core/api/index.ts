@@ -17,6 +17,7 @@ export * from './pattern.ts';
 export * from './plan.ts';
 export * from './plugin.ts';
 export * from '../postgres/relation.ts';
+export * from '../postgres/role.ts';
 export * from './schema-change.ts';
 export * from '../postgres/sequence.ts';
 export * from './schema-reader.ts';

@@ -114,6 +114,8 @@ export interface CutoverSink {
     plans: readonly TablePlan[],
     signal: AbortSignal,
   ): Promise<readonly string[]>;
+  /** Parts of the source's schema that the target did not get, as roles, rights or the server stood in the way, and why. */
+  leftOut?(signal: AbortSignal): Promise<readonly { readonly what: string; readonly why: string }[]>;
   /** What is not the same in the sequences as they are now: values, and all that nextval counts with. */
   compareSequences(
     sequences: readonly SequenceState[],

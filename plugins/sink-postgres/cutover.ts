@@ -7,6 +7,7 @@ import { listSequences } from '../../core/postgres/sequences.ts';
 import { type Builder, openDefinitions } from './definitions/build.ts';
 import { finishTarget } from './finish.ts';
 import type { PostgresSinkOptions } from './options.ts';
+import { type LeftOutPart, readLeftOut } from './schema/left-out.ts';
 import { refreshViews } from './schema/views.ts';
 import { Semaphore } from './semaphore.ts';
 import { type ParentPlace, type Places, compareSequences, pairSequences, placesOf, setSequences } from './sequences.ts';
@@ -50,6 +51,11 @@ export class PostgresCutover implements CutoverSink {
     return this.#sessions.query(async (client) =>
       compareSequences(client, sequences, await this.#places(client, plans)),
     );
+  }
+
+  async leftOut(signal: AbortSignal): Promise<readonly LeftOutPart[]> {
+    signal.throwIfAborted();
+    return this.#sessions.query((client) => readLeftOut(client, this.#owner));
   }
 
   async #places(client: pg.Client, plans: readonly TablePlan[]): Promise<Places> {

@@ -13,14 +13,15 @@ export const bulkErrors = {
   PGS3002: {
     title: 'Schema object refused',
     cause: "The target refused an object of the source's schema.",
-    remedy: 'Mend what the message of the server says, then run again: it goes on at this object.',
+    remedy:
+      'Mend what the message of the server says, or make the object in the target, then run again: all others are there. Or leave it out with `on_restore_error: skip`.',
     exit: 1,
     retry: 'never',
   },
   PGS3003: {
     title: 'Role missing in the target',
     cause: 'The schema names owners or grantees that the target server does not have, or that we may not act as.',
-    remedy: 'Create the roles, or set `owners: skip`.',
+    remedy: 'pgsluice check prints the statements that make the roles; or leave `owners` out, or map them.',
     exit: 1,
     retry: 'never',
   },

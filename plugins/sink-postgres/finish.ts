@@ -12,7 +12,8 @@ import {
 } from './definitions/build.ts';
 import { buildForeignKeys } from './definitions/foreign-keys.ts';
 import { buildPartitioned } from './definitions/partitioned.ts';
-import type { PostgresSinkOptions } from './options.ts';
+import { type PostgresSinkOptions, schemaMode } from './options.ts';
+import { noteLeftOut } from './schema/left-out.ts';
 import { makeOne } from './schema/restore.ts';
 import { readTree } from './schema/tree.ts';
 import { refreshViews } from './schema/views.ts';
@@ -55,7 +56,7 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   );
   if (phase?.phase !== 'finished') {
     await analyzeParents(more, relids);
-    const create = more.options.schema === 'create';
+    const create = schemaMode(more.options) === 'create';
     const except = create ? (more.unfilled ?? []) : [];
     await refreshViews(sessions, relids, { emptyOnly: create, all: create, except, signal });
   }
@@ -80,7 +81,7 @@ export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Pro
     (await bulkStateExists(client)) ? readPhase(client, builder.owner) : null,
   );
   if (phase === null || (phase.phase === 'restore' && phase.restored === 0)) return true;
-  if (options.schema === 'create') return false;
+  if (schemaMode(options) === 'create') return false;
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
@@ -143,6 +144,8 @@ async function makeLateObjects(more: FinishMore): Promise<void> {
   await sessions.transaction(async (client) => {
     await client.query(`SET LOCAL search_path = ''`);
     await client.query('DELETE FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2', key);
-    for (const row of rows) await makeOne(client, { ...row, ordinal: Number(row.ordinal) }, more.context.log);
+    const how = { log: more.context.log, onError: more.options.on_restore_error } as const;
+    for (const row of rows)
+      await noteLeftOut(client, owner, await makeOne(client, { ...row, ordinal: Number(row.ordinal) }, how));
   });
 }

@@ -1,26 +1,58 @@
-import { Choice, Options, Size, type Static, Type } from '../../core/base/options.ts';
+import { Choice, List, Mapping, Options, Size, type Static, Text, Type } from '../../core/base/options.ts';
 import { connectionOptions } from '../../core/postgres/connect.ts';
 
 const made = { effect: 'refused', remedy: 'The schema is made already: restore it.' } as const;
 
+const roleNames = Mapping(Text({}), {
+  minProperties: 1,
+  description: 'Roles of the target by the names of those on the source (with `owners: map`).',
+  examples: [{ shop_owner: 'app' }],
+});
+
 /** Keys of a `plugin: postgres` of `sinks:` in the pipeline file. */
 export const postgresSinkOptions = Options({
   ...connectionOptions,
-  schema: Choice(['create', 'existing'], {
-    default: 'create',
-    description: "create: the source's schema is restored on the empty target; existing: the tables are there.",
-    change: made,
-  }),
+  schema: Type.Union(
+    [
+      Choice(['create', 'existing'], {}),
+      Options({
+        mode: Type.Optional(Choice(['create', 'existing'], {})),
+        exclude: Type.Optional(
+          Options(
+            {
+              extensions: Type.Optional(List(Text({}), { description: 'Extensions that the target shall not have.' })),
+              schemas: Type.Optional(
+                List(Text({}), { description: 'Schemas that are left out with all that is in them.' }),
+              ),
+            },
+            { description: 'Parts of the source’s schema that are not made.' },
+          ),
+        ),
+      }),
+    ],
+    {
+      default: 'create',
+      description:
+        "create: the source's schema is restored on the empty target; existing: the tables are there. With `mode` and `exclude`: but for some extensions or schemas.",
+      change: made,
+    },
+  ),
   on_existing: Choice(['error', 'truncate'], {
     default: 'error',
     description: 'With `schema: existing`: what to do when a table of the plan has rows before its first copy.',
   }),
   owners: Type.Optional(
-    Choice(['keep', 'skip'], {
+    Type.Union([Choice(['keep', 'skip', 'map'], {}), Options({ map: roleNames })], {
       description:
-        'Owners and grants of the source. Default: kept when the target has all roles that the schema names, else skipped with a warning.',
+        'Owners and grants of the source. keep: a role that the target lacks is an error; skip: none; map: roles of other names. Default: kept, and what names a role that the target lacks is left out alone, with a warning.',
     }),
   ),
+  roles: Type.Optional(roleNames),
+  on_restore_error: Choice(['stop', 'skip'], {
+    default: 'stop',
+    description:
+      'An object of the source’s schema that the target refuses: stop with the list of all of them, or leave them out.',
+  }),
   dependents: Choice(['error', 'cascade'], {
     default: 'error',
     description:
@@ -48,3 +80,21 @@ export const postgresSinkOptions = Options({
 });
 /** Sizes in bytes. */
 export type PostgresSinkOptions = Static<typeof postgresSinkOptions>;
+
+export function schemaMode({ schema }: Pick<PostgresSinkOptions, 'schema'>): 'create' | 'existing' {
+  return (typeof schema === 'object' ? schema.mode : schema) ?? 'create';
+}
+
+/** What of the source's schema shall not be made. */
+export function schemaExclude({ schema }: Pick<PostgresSinkOptions, 'schema'>): {
+  readonly extensions: readonly string[];
+  readonly schemas: readonly string[];
+} {
+  const exclude = typeof schema === 'object' ? schema.exclude : undefined;
+  return { extensions: exclude?.extensions ?? [], schemas: exclude?.schemas ?? [] };
+}
+
+/** Roles of the target by those of the source that they stand for. */
+export function roleMap({ owners, roles }: Pick<PostgresSinkOptions, 'owners' | 'roles'>): ReadonlyMap<string, string> {
+  return new Map(Object.entries({ ...roles, ...(typeof owners === 'object' ? owners.map : {}) }));
+}

@@ -34,6 +34,8 @@ const tables = `
   CREATE TABLE IF NOT EXISTS pgsluice.bulk_object (
     pipeline text, sink text, ordinal int, type text NOT NULL, name text NOT NULL, sql text NOT NULL, late boolean NOT NULL,
     PRIMARY KEY (pipeline, sink, ordinal));
+  ALTER TABLE pgsluice.bulk_object ADD COLUMN IF NOT EXISTS refused text, ADD COLUMN IF NOT EXISTS told boolean NOT NULL DEFAULT false;
+  CREATE TABLE IF NOT EXISTS pgsluice.left_out (pipeline text, sink text, what text, why text, PRIMARY KEY (pipeline, sink, what, why));
   CREATE TABLE IF NOT EXISTS pgsluice.bulk_table (
     pipeline text, sink text, source text, relid oid NOT NULL, phase text NOT NULL, altered boolean NOT NULL DEFAULT false,
     exact_at pg_lsn, PRIMARY KEY (pipeline, sink, source));
@@ -49,7 +51,10 @@ const tables = `
 
 /** Repeatable; takes no lock where everything is there. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
-  if (await bulkStateExists(client)) return;
+  const { rows } = await client.query<{ there: string }>(
+    `SELECT (to_regclass('pgsluice.left_out') IS NOT NULL)::text AS there`,
+  );
+  if (rows[0]?.there === 'true' && (await bulkStateExists(client))) return;
   await client.query('BEGIN');
   await client.query(createLock);
   await client.query(tables);

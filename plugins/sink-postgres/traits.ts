@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { SinkTraits } from '../../core/api/sink.ts';
 import { readColumns } from '../../core/postgres/columns.ts';
-import type { PostgresSinkOptions } from './options.ts';
+import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import type { Sessions } from './sessions.ts';
 
 /** `letters`: changes may have to be written down as dead letters, whose form is text. */
@@ -12,7 +12,7 @@ export async function readTraits(
   letters: boolean,
 ): Promise<SinkTraits> {
   const { version } = await sessions.powers();
-  const create = options.schema === 'create';
+  const create = schemaMode(options) === 'create';
   return {
     rawFormats: ['binary', 'text'],
     // Before 17 the bytes of an infinite interval are a number of years.

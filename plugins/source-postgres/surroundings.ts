@@ -1,9 +1,13 @@
 import type pg from 'pg';
 import type { Surroundings } from '../../core/api/check.ts';
 import type { SourceCatalog } from '../../core/api/source.ts';
+import { readRoles } from './roles.ts';
 
 /** What the chosen tables' schema needs of a server beside itself. */
-export async function readSurroundings(client: pg.Client, { tables, identity }: SourceCatalog): Promise<Surroundings> {
+export async function readSurroundings(
+  client: pg.Client,
+  { tables, identity, excluded }: SourceCatalog,
+): Promise<Surroundings> {
   const list = async (sql: string, values: unknown[] = []): Promise<string[]> => {
     const { rows } = await client.query<{ name: string }>(sql, values);
     return rows.map(({ name }) => name);
@@ -21,14 +25,7 @@ export async function readSurroundings(client: pg.Client, { tables, identity }: 
     encoding: rows[0]!.encoding,
     locale: rows[0]!.locale,
     extensions,
-    roles: await list(
-      `SELECT DISTINCT pg_get_userbyid(o.oid) AS name FROM (
-         SELECT relowner AS oid FROM pg_class WHERE oid = ANY ($1::oid[])
-         UNION SELECT nspowner FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE c.oid = ANY ($1::oid[])
-         UNION SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = ANY ($1::oid[])) o
-       WHERE o.oid <> 0 AND pg_get_userbyid(o.oid) !~ '^pg_' ORDER BY 1`,
-      oids,
-    ),
+    ...(await readRoles(client, excluded)),
     collations: await list(
       `SELECT DISTINCT l.collname AS name FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
        WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped

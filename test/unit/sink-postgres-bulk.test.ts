@@ -6,7 +6,6 @@ import { columnsOf, standing } from '../../plugins/sink-postgres/definitions/for
 import { copyText } from '../../plugins/sink-postgres/load/copy-text.ts';
 import { FrameWalker } from '../../plugins/sink-postgres/load/frames.ts';
 import { columnChanges } from '../../core/api/column-changes.ts';
-import { rolesOf, withoutOwner } from '../../plugins/sink-postgres/schema/roles.ts';
 import { column } from '../support/plan.ts';
 
 function message(payload: number): Buffer {
@@ -92,19 +91,4 @@ test('column changes: kept, renamed, dropped, made', () => {
     add: [],
   });
   assert.deepEqual(columnChanges(plan({ from: null })).retype, []);
-});
-
-test('owners and grantees are found, and the owner statement is cut off at the end only', () => {
-  const object = (type: string, sql: string, owner: string | null = null) =>
-    ({ type, schema: 'public', name: 'x', owner, section: 'pre-data', sql }) as const;
-  const roles = rolesOf([
-    object('TABLE', '', 'app'),
-    object(
-      'ACL',
-      'GRANT SELECT ON TABLE public.x TO "Odd ""one";\nREVOKE ALL ON TABLE public.x FROM PUBLIC;\nGRANT ALL ON TABLE public.x TO reader WITH GRANT OPTION;',
-    ),
-  ]);
-  assert.deepEqual([...roles].sort(), ['Odd "one', 'app', 'reader']);
-  const body = 'CREATE FUNCTION f() AS $$\nALTER TABLE a OWNER TO b;\n$$;\n\n\nALTER FUNCTION f() OWNER TO "x y";\n';
-  assert.equal(withoutOwner(body), 'CREATE FUNCTION f() AS $$\nALTER TABLE a OWNER TO b;\n$$;\n');
 });

@@ -1,7 +1,7 @@
 import { withDefaults } from '../../base/options.ts';
 import type { PluginContext } from '../../api/context.ts';
 import { relationName } from '../../postgres/relation.ts';
-import type { SourceCatalog, SourceTable } from '../../api/source.ts';
+import type { Source, SourceCatalog, SourceTable } from '../../api/source.ts';
 import { formatBytes } from '../../base/format.ts';
 import type { Cli } from '../cli.ts';
 
@@ -13,6 +13,11 @@ export interface FirstPipelineOptions {
 
 /** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
 export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Promise<string> {
+  await using source = await openSource(cli, options);
+  return pipelineText(options.pipeline, await source.catalog(options.signal));
+}
+
+export async function openSource(cli: Cli, options: Omit<FirstPipelineOptions, 'signal'>): Promise<Source> {
   const plugin = await cli.registry.load('source', 'postgres', process.cwd());
   const log = await cli.logger('stderr');
   const context: PluginContext = {
@@ -23,8 +28,7 @@ export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Pr
     metrics: { count: () => {}, gauge: () => {} },
     debugValues: false,
   };
-  await using source = await plugin.create(withDefaults(plugin.options, { url: options.url }) as never, context);
-  return pipelineText(options.pipeline, await source.catalog(options.signal));
+  return plugin.create(withDefaults(plugin.options, { url: options.url }) as never, context);
 }
 
 /** Pure: the text for a catalog. */

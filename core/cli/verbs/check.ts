@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Finding } from '../../api/check.ts';
 import { runChecks } from '../../operations/check/checks.ts';
+import { statementsOf } from '../../operations/check/statements.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 
@@ -11,14 +12,25 @@ export function register(program: Command, cli: Cli): void {
     .description('live preflight of source and sinks; changes nothing; exit 3 on an error')
     .argument('<file>', 'pipeline file')
     .option('--json', 'print JSON')
-    .action((file: string, flags: { readonly json?: boolean }) =>
+    .option('--sql', 'print just the statements that mend what was found, for each server in an order that works')
+    .action((file: string, flags: CheckFlags) =>
       cli.withSignals(async (signal) => {
         await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
         const findings = await runChecks(pipeline.context, pipeline.instances, pipeline.config);
-        cli.stdout.write(flags.json === true ? `${JSON.stringify({ findings }, null, 2)}\n` : printFindings(findings));
+        cli.stdout.write(printed(findings, flags));
         if (findings.some((finding) => finding.level === 'error')) cli.exit(3);
       }),
     );
+}
+
+interface CheckFlags {
+  readonly json?: boolean;
+  readonly sql?: boolean;
+}
+
+function printed(findings: readonly Finding[], { json, sql }: CheckFlags): string {
+  if (json === true) return `${JSON.stringify({ findings }, null, 2)}\n`;
+  return sql === true ? statementsOf(findings) : printFindings(findings);
 }
 
 function printFindings(findings: readonly Finding[]): string {

@@ -4,12 +4,14 @@ import type { Command } from 'commander';
 import { runtimeError } from '../../pipeline/errors.ts';
 import type { Cli } from '../cli.ts';
 import { firstPipeline } from '../init/first-pipeline.ts';
+import { rolesScript } from '../init/roles-script.ts';
 
 interface InitFlags {
   readonly source?: string;
   readonly output: string;
   readonly pipeline: string;
   readonly force?: boolean;
+  readonly roles?: boolean;
 }
 
 /** `pgsluice init`: asks a live source what it has and writes a commented pipeline file. */
@@ -21,11 +23,19 @@ export function register(program: Command, cli: Cli): void {
     .option('--output <file>', 'file to write; - for standard output', 'pipeline.yaml')
     .option('--pipeline <name>', 'name of the pipeline', 'move')
     .option('--force', 'replace a file that exists')
+    .option(
+      '--roles',
+      'print the statements that make the roles which the database needs, for a new server, instead of a file',
+    )
     .action((flags: InitFlags) =>
       cli.withSignals(async (signal) => {
         const url = flags.source ?? cli.env['SOURCE_URL'];
         if (url === undefined)
           throw runtimeError('PGS6012', 'neither --source nor SOURCE_URL says where the source is');
+        if (flags.roles === true) {
+          cli.stdout.write(await rolesScript(cli, { url, pipeline: flags.pipeline, signal }));
+          return;
+        }
         const text = await firstPipeline(cli, { url, pipeline: flags.pipeline, signal });
         if (flags.output === '-') {
           cli.stdout.write(text);

@@ -10,7 +10,7 @@ import { planKnown, verifyPipeline } from '../verify/verify-pipeline.ts';
 import type { CutoverOptions, CutoverReport } from './options.ts';
 import { checkReady, waitForLag } from './preconditions.ts';
 import { readRecord, writeRecord } from './record.ts';
-import { carrySequences, sequenceLines } from './sequences.ts';
+import { carrySequences, leftOutLines, sequenceLines } from './sequences.ts';
 import { switchOver } from './switch-over.ts';
 import { writeWayBack } from './way-back.ts';
 
@@ -41,6 +41,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
   const verify = await verifyBefore(options, planning);
   if (verify?.equal === false) return { done: false, verify, writeStopped: null };
+  for (const line of await leftOutLines(context, planning)) say(line);
   failpoint('cutover-verified');
   if (options.dryRun) return dryRun(options, planning, verify);
   const held = await hold(options);

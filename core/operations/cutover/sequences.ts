@@ -36,3 +36,13 @@ export function sequenceLines(findings: readonly SequenceFinding[]): readonly st
     return `${sink}: sequence ${sequence} ${what}${mend}`;
   });
 }
+
+/** What the targets never got, a line for each. */
+export async function leftOutLines(context: RunContext, planning: Planning): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for (const { sink, name } of planning.sinks) {
+    for (const { what, why } of (await sink.cutover?.leftOut?.(context.stop)) ?? [])
+      lines.push(`${name}: left out of the target: ${what} (${why})`);
+  }
+  return lines;
+}

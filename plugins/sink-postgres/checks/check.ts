@@ -3,8 +3,9 @@ import type { PluginContext } from '../../../core/api/context.ts';
 import type { CheckReport, Finding } from '../../../core/api/check.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
-import type { PostgresSinkOptions } from '../options.ts';
+import { type PostgresSinkOptions, schemaExclude, schemaMode } from '../options.ts';
 import { refuseOccupied } from '../schema/empty.ts';
 import { verifyTargets, withRows } from '../schema/verify-target.ts';
 import type { Sessions } from '../sessions.ts';
@@ -45,7 +46,7 @@ export async function checkTarget(
     const facts = { ...(await readFacts(client)), ...powers };
     for (const finding of serverFindings(facts, more.options)) report.add({ subject, ...finding });
     report.add({ subject, ...(await tablesFinding(client, more, plans)) });
-    for (const finding of await typeFindings(client, more.options, plans)) report.add({ subject, ...finding });
+    for (const finding of excludeFindings(more.options, plans)) report.add({ subject, ...finding });
   });
 }
 
@@ -138,7 +139,7 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
       await verifyTargets(client, plans, false);
       return { check, level: 'ok', message: 'all tables are there, and stay as they are', remedy: null };
     }
-    if (more.options.schema === 'create') {
+    if (schemaMode(more.options) === 'create') {
       await refuseOccupied(client, plans, more.context.name);
       return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
     }
@@ -158,35 +159,19 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
   }
 }
 
-/**
- * Types of the plan's columns that neither the server has built in nor the schema of the source brings: those of
- * extensions. With `schema: create` the dump creates the extension, if its files are on the machine.
- */
-async function typeFindings(
-  client: pg.Client,
-  options: PostgresSinkOptions,
-  plans: readonly TablePlan[],
-): Promise<Found[]> {
-  const check = 'target-types';
-  if (options.schema === 'existing') return [];
-  const names = new Set(
-    plans.flatMap((p) =>
-      p.output.columns.filter((c) => c.typeKind === 'base' && c.baseType >= 16384).map((c) => c.typeName),
-    ),
-  );
-  if (names.size === 0) return [];
-  // An extension is called as its type, or is one of the well-known ones; only a hint before the dump is read.
-  const bare = [...names].map((name) => name.replace(/\(.*$/, '').split('.').at(-1)!.replaceAll('"', ''));
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT w.name FROM unnest($1::text[]) AS w (name)
-     WHERE NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name IN (w.name, CASE w.name WHEN 'geometry' THEN 'postgis' WHEN 'geography' THEN 'postgis' END))
-       AND NOT EXISTS (SELECT FROM pg_type t WHERE t.typname = w.name) ORDER BY 1`,
-    [bare],
-  );
-  return rows.map((row) => ({
-    check,
-    level: 'warning' as const,
-    message: `type ${row.name}: the target has no extension of that name`,
-    remedy: `Install the package of the extension that has the type ${row.name} on the target's machine.`,
-  }));
+/** Pure: a table that the file chooses is in a schema that it leaves out. */
+function excludeFindings(options: PostgresSinkOptions, plans: readonly TablePlan[]): Found[] {
+  const { schemas } = schemaExclude(options);
+  const inside = plans.filter(({ source }) => schemas.includes(source.schema));
+  if (schemaMode(options) === 'existing' || inside.length === 0) return [];
+  const names = inside.slice(0, 5).map(({ source }) => relationName(source));
+  const more = inside.length > 5 ? ` and ${inside.length - 5} more` : '';
+  return [
+    {
+      check: 'target-exclude',
+      level: 'error',
+      message: `schema.exclude leaves out the schema of ${names.join(', ')}${more}, which the file copies`,
+      remedy: `Leave these tables out, too (source.tables.exclude), or take the schema off schema.exclude.schemas.`,
+    },
+  ];
 }

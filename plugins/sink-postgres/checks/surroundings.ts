@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import type { Finding, Surroundings } from '../../../core/api/check.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
-import type { PostgresSinkOptions } from '../options.ts';
+import { type PostgresSinkOptions, schemaExclude, schemaMode } from '../options.ts';
+import { type TargetRoles, readTargetRoles } from '../schema/roles.ts';
+import { roleFindings } from './roles.ts';
 
 /** The target, as far as the source's schema needs it to be like the source. */
 export interface TargetSurroundings {
@@ -10,7 +12,10 @@ export interface TargetSurroundings {
   readonly locale: string;
   /** Version that CREATE EXTENSION would give, or that is there. */
   readonly extensions: ReadonlyMap<string, string>;
-  readonly roles: ReadonlySet<string>;
+  readonly roles: TargetRoles;
+  /** `[role, member]` as JSON. */
+  readonly memberships: ReadonlySet<string>;
+  readonly user: string;
   readonly collations: ReadonlySet<string>;
 }
 
@@ -20,13 +25,16 @@ export async function readTarget(client: pg.Client, version: number): Promise<Ta
   const { rows: extensions } = await client.query<{ name: string; version: string }>(
     'SELECT name, coalesce(installed_version, default_version) AS version FROM pg_available_extensions',
   );
-  const { rows: roles } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
+  const { rows: members } = await client.query<{ role: string; member: string }>(
+    `SELECT r.rolname AS role, m.rolname AS member FROM pg_auth_members a
+     JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member`,
+  );
   const { rows: collations } = await client.query<{ name: string }>(
     `SELECT collname AS name FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace
        AND collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))`,
   );
-  const { rows } = await client.query<{ encoding: string; locale: string }>(
-    `SELECT pg_encoding_to_char(encoding) AS encoding, datcollate || ' / ' || datctype AS locale
+  const { rows } = await client.query<{ encoding: string; locale: string; usr: string }>(
+    `SELECT current_user AS usr, pg_encoding_to_char(encoding) AS encoding, datcollate || ' / ' || datctype AS locale
      FROM pg_database WHERE datname = current_database()`,
   );
   return {
@@ -34,7 +42,9 @@ export async function readTarget(client: pg.Client, version: number): Promise<Ta
     encoding: rows[0]!.encoding,
     locale: rows[0]!.locale,
     extensions: new Map(extensions.map((each) => [each.name, each.version])),
-    roles: new Set(roles.map(({ name }) => name)),
+    roles: await readTargetRoles(client),
+    memberships: new Set(members.map(({ role, member }) => JSON.stringify([role, member]))),
+    user: rows[0]!.usr,
     collations: new Set(collations.map(({ name }) => name)),
   };
 }
@@ -45,11 +55,15 @@ export function surroundingFindings(
   target: TargetSurroundings,
   options: PostgresSinkOptions,
 ): Found[] {
-  const creates = options.schema === 'create';
+  const creates = schemaMode(options) === 'create';
   return [
     direction(source, target),
     ...(creates
-      ? [...extensions(source, target), ...roles(source, target, options), ...collations(source, target)]
+      ? [
+          ...extensions(source, target, options),
+          ...roleFindings(source, target, options),
+          ...collations(source, target),
+        ]
       : []),
     locale(source, target),
     {
@@ -69,12 +83,14 @@ function direction(source: Surroundings, target: TargetSurroundings): Found {
   return { check, level: 'warning', message, remedy: `Use a target of version ${from} or later.` };
 }
 
-function extensions(source: Surroundings, target: TargetSurroundings): Found[] {
+function extensions(source: Surroundings, target: TargetSurroundings, options: PostgresSinkOptions): Found[] {
   const check = 'target-extensions';
-  const found = source.extensions.flatMap(({ name, version }): Found[] => {
+  const excluded = schemaExclude(options).extensions;
+  const wanted = source.extensions.filter(({ name }) => !excluded.includes(name));
+  const found = wanted.flatMap(({ name, version }): Found[] => {
     const there = target.extensions.get(name);
     if (there === undefined) {
-      const remedy = `Install the package that has the extension ${name} on the target's machine, or DROP EXTENSION ${quoteIdent(name)}; on the source if nothing needs it.`;
+      const remedy = `Install the package that has the extension ${name} on the target's machine; or, where nothing that is copied needs it, schema: { exclude: { extensions: [${JSON.stringify(name)}] } }.`;
       return [{ check, level: 'error', message: `the target has no extension ${name}`, remedy }];
     }
     if (compareVersions(there, version) >= 0) return [];
@@ -83,18 +99,11 @@ function extensions(source: Surroundings, target: TargetSurroundings): Found[] {
     return [{ check, level: 'warning', message, remedy }];
   });
   if (found.length > 0) return found;
-  return [{ check, level: 'ok', message: `${source.extensions.length} extensions, all there`, remedy: null }];
-}
-
-function roles(source: Surroundings, target: TargetSurroundings, options: PostgresSinkOptions): Found[] {
-  const check = 'target-roles';
-  const missing = source.roles.filter((role) => !target.roles.has(role));
-  if (missing.length === 0 || options.owners === 'skip')
-    return [{ check, level: 'ok', message: 'owners and grantees are there, or not wanted', remedy: null }];
-  const level = options.owners === 'keep' ? 'error' : 'warning';
-  const skips = level === 'error' ? '' : ': owners and grants will be left out';
-  const remedy = missing.map((role) => `CREATE ROLE ${quoteIdent(role)};`).join(' ');
-  return [{ check, level, message: `the target has no role ${missing.join(', ')}${skips}`, remedy }];
+  const newer = wanted.filter(({ name, version }) => target.extensions.get(name) !== version);
+  const others = newer.map(({ name, version }) => `${name} ${version} will be ${target.extensions.get(name)}`);
+  const left = excluded.length === 0 ? [] : [`left out: ${excluded.join(', ')}`];
+  const message = [`${wanted.length} extensions, all there`, ...others, ...left].join('; ');
+  return [{ check, level: 'ok', message, remedy: null }];
 }
 
 function collations(source: Surroundings, target: TargetSurroundings): Found[] {

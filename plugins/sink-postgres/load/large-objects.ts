@@ -7,8 +7,9 @@ import type { LargeObject } from '../../../core/api/snapshot.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
-import type { PostgresSinkOptions } from '../options.ts';
-import { missingRoles } from '../schema/roles.ts';
+import { type PostgresSinkOptions, schemaMode } from '../options.ts';
+import type { RolesHere } from '../schema/fit-roles.ts';
+import { readTargetRoles, refuseLeftOut, rolesHere } from '../schema/roles.ts';
 import type { Sessions } from '../sessions.ts';
 import type { Owner } from '../state.ts';
 
@@ -24,8 +25,8 @@ export class PostgresLargeObjects implements LargeObjectSink {
   readonly #owner: Owner;
   readonly #options: PostgresSinkOptions;
   readonly #log: Logger;
-  readonly #known = new Map<string, boolean>();
-  #skipped = false;
+  #here: RolesHere | null = null;
+  #told = false;
 
   constructor(sessions: Sessions, owner: Owner, more: { readonly options: PostgresSinkOptions; readonly log: Logger }) {
     this.#sessions = sessions;
@@ -36,8 +37,8 @@ export class PostgresLargeObjects implements LargeObjectSink {
 
   async from(signal: AbortSignal): Promise<Oid | null> {
     signal.throwIfAborted();
-    const { schema, large_objects: wanted } = this.#options;
-    if ((wanted ?? ((schema ?? 'create') === 'create' ? 'copy' : 'skip')) === 'skip') return null;
+    const wanted = this.#options.large_objects;
+    if ((wanted ?? (schemaMode(this.#options) === 'create' ? 'copy' : 'skip')) === 'skip') return null;
     return this.#sessions.query(async (client) => {
       const { rows } = await client.query<{ up_to: string; done: string }>(
         'SELECT up_to, done::text FROM pgsluice.large_object WHERE pipeline = $1 AND sink = $2',
@@ -81,31 +82,22 @@ export class PostgresLargeObjects implements LargeObjectSink {
     );
   }
 
-  /** Whether owners and grants of a role are set; those the target lacks are left out where the file does not insist. */
-  async #roles(objects: readonly LargeObject[]): Promise<(role: string) => boolean> {
-    if (this.#options.owners === 'skip') return () => false;
-    const named = objects.flatMap((object) => [object.owner, ...(object.grants ?? []).map((grant) => grant.grantee)]);
-    const fresh = new Set(named.filter((role) => role !== '' && !this.#known.has(role)));
-    if (fresh.size > 0) {
-      const missing = await this.#sessions.query((client) => missingRoles(client, fresh));
-      for (const role of fresh) this.#known.set(role, !missing.includes(role));
-      if (missing.length > 0) this.#tellMissing(missing);
-    }
-    return (role) => role === '' || this.#known.get(role) === true;
-  }
-
-  #tellMissing(missing: readonly string[]): void {
-    const names = missing.join(', ');
-    if (this.#options.owners === 'keep') {
-      throw bulkError('PGS3003', `large objects belong to or are granted to roles that the target lacks: ${names}`, {
-        where: { connection: this.#sessions.name },
-      });
-    }
-    if (!this.#skipped)
+  /** Owners and grants of roles that the target lacks are left out where the file does not insist. */
+  async #roles(objects: readonly LargeObject[]): Promise<RolesHere> {
+    this.#here ??= rolesHere(await this.#sessions.query(readTargetRoles), this.#options);
+    const here = this.#here;
+    if (!here.wanted) return here;
+    const named = objects.flatMap(({ owner, grants }) => [owner, ...(grants ?? []).map(({ grantee }) => grantee)]);
+    const missing = [...new Set(named)].filter((role) => role !== '' && here.nameFor(role) === null);
+    refuseLeftOut(missing, this.#options, this.#sessions.name);
+    if (missing.length > 0 && !this.#told) {
+      this.#told = true;
+      const names = missing.join(', ');
       this.#log.log('warn', 'owners-skipped', `owners and grants of large objects are left out for ${names}`, {
         roles: names,
       });
-    this.#skipped = true;
+    }
+    return here;
   }
 }
 
@@ -127,19 +119,21 @@ async function append(client: pg.Client, object: LargeObject, signal: AbortSigna
 }
 
 /** Rights before the owner, as whoever gives an object away may no longer grant on it. */
-function metadata(object: LargeObject, known: (role: string) => boolean): string[] {
+function metadata(object: LargeObject, here: RolesHere): string[] {
   const name = `LARGE OBJECT ${object.oid}`;
   const statements: string[] = [];
   if (object.comment !== null) statements.push(`COMMENT ON ${name} IS ${quoteLiteral(object.comment)}`);
-  if (!known(object.owner)) return statements;
-  const owner = quoteIdent(object.owner);
-  statements.push(`ALTER ${name} OWNER TO ${owner}`);
-  if (object.grants === null) return statements;
-  statements.push(`REVOKE ALL ON ${name} FROM ${owner}`);
-  for (const { grantee, privilege, grantable } of object.grants) {
-    if (!known(grantee)) continue;
-    const role = grantee === '' ? 'PUBLIC' : quoteIdent(grantee);
-    statements.push(`GRANT ${privilege} ON ${name} TO ${role}${grantable ? ' WITH GRANT OPTION' : ''}`);
+  if (!here.wanted) return statements;
+  const to = here.nameFor(object.owner);
+  if (to !== null && here.mayOwn(to)) {
+    statements.push(`ALTER ${name} OWNER TO ${quoteIdent(to)}`);
+    if (object.grants !== null) statements.push(`REVOKE ALL ON ${name} FROM ${quoteIdent(to)}`);
+  }
+  for (const { grantee, privilege, grantable } of object.grants ?? []) {
+    const role = grantee === '' ? 'PUBLIC' : here.nameFor(grantee);
+    if (role === null) continue;
+    const quoted = grantee === '' ? role : quoteIdent(role);
+    statements.push(`GRANT ${privilege} ON ${name} TO ${quoted}${grantable ? ' WITH GRANT OPTION' : ''}`);
   }
   return statements;
 }

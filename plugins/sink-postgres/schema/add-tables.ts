@@ -5,10 +5,11 @@ import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
 import { addTables, readTables } from '../state.ts';
 import { alterTables } from './alter.ts';
-import { keepOwners } from './dump.ts';
+import { fitted } from './dump.ts';
+import { noteLeftOut, tellLeftOut } from './left-out.ts';
 import type { PrepareMore } from './prepare.ts';
 import { makeOne } from './restore.ts';
-import { isGrant, withoutOwner } from './roles.ts';
+import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
 import { objectsOfTables } from './table-objects.ts';
 import { resolveTables } from './tree.ts';
 
@@ -31,19 +32,27 @@ export async function addMissingTables(more: PrepareMore, preparation: SinkPrepa
   });
   if (missing.length > 0) {
     const dump = await preparation.dumpSchema();
-    const objects = objectsOfTables(
+    const found = objectsOfTables(
       dump.objects,
       missing.map((plan) => plan.source),
     );
     await sessions.transaction(async (client) => {
-      const keep = await keepOwners(client, objects, { owners: options.owners, log, connection: context.name });
+      const here = rolesHere(await readTargetRoles(client), options);
+      const { objects, left } = fitted(found, here);
+      refuseLeftOut(
+        left.map(({ role }) => role),
+        options,
+        context.name,
+      );
+      await noteLeftOut(client, owner, tellLeftOut(left, log));
       await client.query(`SET LOCAL search_path = ''`);
       for (const schema of new Set(missing.map((plan) => plan.source.schema)))
         await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(schema)}`);
       for (const [ordinal, object] of objects.entries()) {
-        if (!keep && isGrant(object)) continue;
-        const sql = keep ? object.sql : withoutOwner(object.sql);
-        await makeOne(client, { ordinal, type: object.type, name: `${object.schema}.${object.name}`, sql }, log);
+        const { type, sql } = object;
+        const onError = options.on_restore_error;
+        const name = `${object.schema}.${object.name}`;
+        await noteLeftOut(client, owner, await makeOne(client, { ordinal, type, name, sql }, { log, onError }));
       }
       const made = await resolveTables(
         client,

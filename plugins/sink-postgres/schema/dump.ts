@@ -1,41 +1,90 @@
 import type pg from 'pg';
 import type { Logger } from '../../../core/base/logger.ts';
 import type { SchemaDump, SchemaObject } from '../../../core/api/snapshot.ts';
+import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { batches } from '../batches.ts';
-import { bulkError } from '../errors.ts';
+import { type PostgresSinkOptions, schemaExclude } from '../options.ts';
 import type { Owner } from '../state.ts';
-import { isGrant, missingRoles, rolesOf, withoutOwner } from './roles.ts';
+import { type LeftOut, type RolesHere, fitRoles, isGrant } from './fit-roles.ts';
+import { noteLeftOut, tellLeftOut } from './left-out.ts';
+import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
+import { nameOf, tokensOf } from './statements.ts';
 
 /** Made when the data is there: an event trigger would fire at our own statements. */
-const late = new Set(['EVENT TRIGGER']);
+const late = new Set(['EVENT TRIGGER', 'DATABASE SETTING']);
+
+export interface StoreMore {
+  readonly options: PostgresSinkOptions;
+  readonly log: Logger;
+  readonly connection: string;
+}
 
 /**
  * Stores the source's schema in the state, so that a restore which was killed goes on with the very same objects, whatever
  * happened on the source since. Called in the transaction that notes the phase.
  */
-export async function storeDump(
-  client: pg.Client,
-  owner: Owner,
-  dump: SchemaDump,
-  more: { readonly owners: 'keep' | 'skip' | undefined; readonly log: Logger; readonly connection: string },
-): Promise<void> {
-  const wanted = dump.objects.filter((object) => isOurs(object, more.log));
-  const keep = await keepOwners(client, wanted, more);
-  const objects = keep ? wanted : wanted.filter((object) => !isGrant(object));
+export async function storeDump(client: pg.Client, owner: Owner, dump: SchemaDump, more: StoreMore): Promise<void> {
+  const here = rolesHere(await readTargetRoles(client), more.options);
+  const exclude = schemaExclude(more.options);
+  const wanted = dump.objects.filter((object) => isOurs(object) && !isExcluded(object, exclude));
+  const { objects, left } = fitted(wanted, here);
+  refuseLeftOut(
+    left.map(({ role }) => role),
+    more.options,
+    more.connection,
+  );
+  await noteLeftOut(client, owner, tellLeftOut(left, more.log));
   // Some at a time: all of them as one statement would be in memory three times.
   let ordinal = 0;
   for (const group of batches(objects, 1000)) {
-    await store(client, owner, group, { after: ordinal, keep });
+    await store(client, owner, group, ordinal);
     ordinal += group.length;
   }
 }
 
-async function store(
-  client: pg.Client,
-  owner: Owner,
-  objects: readonly SchemaObject[],
-  { after, keep }: { readonly after: number; readonly keep: boolean },
-): Promise<void> {
+/**
+ * Each object as the target can take it. A superuser sets owners with the object. Anyone else sets them behind all objects and
+ * before the grants: what belongs to another role already can no longer be worked on freely.
+ */
+export function fitted(
+  wanted: readonly SchemaObject[],
+  here: RolesHere,
+): { readonly objects: readonly SchemaObject[]; readonly left: readonly LeftOut[] } {
+  const objects: SchemaObject[] = [];
+  const grants: SchemaObject[] = [];
+  const owners: SchemaObject[] = [];
+  const left: LeftOut[] = [];
+  for (const object of wanted) {
+    const fit = fitRoles(object, here);
+    left.push(...fit.left);
+    if (fit.owner !== null && !here.superuser) owners.push(ownerObject(object, fit.owner));
+    const sql = fit.owner !== null && here.superuser ? `${fit.sql ?? ''}\n\n${fit.owner}` : fit.sql;
+    if (sql === null) continue;
+    (isGrant(object) ? grants : objects).push({ ...object, sql });
+  }
+  // Schemas last: whoever owns one decides who may own what is in it.
+  const order = owners.toSorted((a, b) => Number(a.name.startsWith('SCHEMA ')) - Number(b.name.startsWith('SCHEMA ')));
+  return { objects: [...objects, ...order, ...grants], left };
+}
+
+/** The new owner needs CREATE on the schema, which it may not have on the source either: it gets it for the moment. */
+function ownerObject(object: SchemaObject, statement: string): SchemaObject {
+  const name = `${object.type} ${object.name}`;
+  if (object.schema === null) return { ...object, type: 'OWNER', name, sql: statement };
+  const role = nameOf(tokensOf(statement).findLast(({ text }) => text !== ';')!.text);
+  const [schema, to] = [quoteIdent(object.schema), quoteIdent(role)];
+  const has = `pg_catalog.has_schema_privilege(${quoteLiteral(role)}, ${quoteLiteral(object.schema)}, 'CREATE')`;
+  const grant = (sql: string): string => `IF lacks THEN EXECUTE ${quoteLiteral(sql)}; END IF;`;
+  const body = `DECLARE lacks CONSTANT boolean := NOT ${has};
+BEGIN
+  ${grant(`GRANT CREATE ON SCHEMA ${schema} TO ${to}`)}
+  EXECUTE ${quoteLiteral(statement)};
+  ${grant(`REVOKE CREATE ON SCHEMA ${schema} FROM ${to}`)}
+END`;
+  return { ...object, type: 'OWNER', name, sql: `DO ${quoteLiteral(body)};` };
+}
+
+async function store(client: pg.Client, owner: Owner, objects: readonly SchemaObject[], after: number): Promise<void> {
   await client.query(
     `INSERT INTO pgsluice.bulk_object (pipeline, sink, ordinal, type, name, sql, late)
      SELECT $1, $2, o.ordinal, o.type, o.name, o.sql, o.late
@@ -46,40 +95,28 @@ async function store(
       objects.map((_, i) => after + i + 1),
       objects.map((o) => o.type),
       objects.map((o) => (o.schema === null ? o.name : `${o.schema}.${o.name}`)),
-      objects.map((o) => (keep ? o.sql : withoutOwner(o.sql))),
+      objects.map((o) => o.sql),
       objects.map((o) => late.has(o.type)),
     ],
   );
 }
 
-/** Subscriptions would start to pull, and what replication of the source made is of no use here. */
-function isOurs(object: SchemaObject, log: Logger): boolean {
+/** What replication of the source made is of no use here; subscriptions would start to pull, and check names them. */
+function isOurs(object: SchemaObject): boolean {
   if (object.schema === 'pgsluice' || (object.type === 'SCHEMA' && object.name === 'pgsluice')) return false;
   if (object.type.startsWith('PUBLICATION') && object.name.startsWith('pgsluice')) return false;
-  if (!object.type.startsWith('SUBSCRIPTION')) return true;
-  log.log('warn', 'object-skipped', `subscription ${object.name} is not created in the target`, {
-    object: object.name,
-  });
-  return false;
+  return !object.type.startsWith('SUBSCRIPTION');
 }
 
-export async function keepOwners(
-  client: pg.Client,
-  objects: readonly SchemaObject[],
-  more: { readonly owners: 'keep' | 'skip' | undefined; readonly log: Logger; readonly connection: string },
-): Promise<boolean> {
-  if (more.owners === 'skip') return false;
-  const missing = await missingRoles(client, rolesOf(objects));
-  if (missing.length === 0) return true;
-  const names = missing.join(', ');
-  if (more.owners === 'keep') {
-    throw bulkError('PGS3003', `the target lacks these roles, or we may not act as them: ${names}`, {
-      where: { connection: more.connection },
-      remedy: `CREATE ROLE ${missing[0]}; … (and GRANT it to our user), or set owners: skip.`,
-    });
-  }
-  more.log.log('warn', 'owners-skipped', `owners and grants are left out, as the target lacks the roles ${names}`, {
-    roles: names,
-  });
-  return false;
+type Excluded = ReturnType<typeof schemaExclude>;
+
+/** Extensions by their name; schemas with all that is in them, and what is said about either (comments, grants). */
+export function isExcluded(object: SchemaObject, { extensions, schemas }: Excluded): boolean {
+  const about = (kind: string, names: readonly string[]): boolean =>
+    object.type === kind
+      ? names.includes(object.name)
+      : names.some((name) => object.name === `${kind} ${name}` || object.name === `${kind} ${quoteIdent(name)}`);
+  if (about('EXTENSION', extensions) || about('SCHEMA', schemas)) return true;
+  if (object.schema !== null && schemas.includes(object.schema)) return true;
+  return object.type === 'EXTENSION CONFIGURATION' && extensions.includes(object.owner ?? '');
 }

@@ -5,7 +5,7 @@ import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { setAside } from '../definitions/set-aside.ts';
 import { bulkError } from '../errors.ts';
-import type { PostgresSinkOptions } from '../options.ts';
+import { type PostgresSinkOptions, schemaMode } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { smallTables } from '../small.ts';
 import { type Owner, addTables, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
@@ -35,7 +35,7 @@ export async function prepareTarget(
 ): Promise<readonly VerifiedTarget[]> {
   const { sessions, owner, options } = more;
   await sessions.query(ensureBulkState);
-  if (options.schema === 'create') await createSchema(more, preparation, signal);
+  if (schemaMode(options) === 'create') await createSchema(more, preparation, signal);
   const targets = await adoptTargets(more, preparation.plans);
   const many = targets.length >= manyTables;
   if (many) await sessions.query((client) => analyzeState(client, 'bulk_table'));
@@ -66,14 +66,14 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
     log.log('info', 'schema-dumped', `${dump.objects.length} objects of the source's schema read`, { by: dump.by });
     await sessions.transaction(async (client) => {
       await writePhase(client, owner, 'restore');
-      await storeDump(client, owner, dump, { owners: options.owners, log, connection: context.name });
+      await storeDump(client, owner, dump, { options, log, connection: context.name });
     });
     if (dump.objects.length >= manyTables) await sessions.query((client) => analyzeState(client, 'bulk_object'));
     failpoint('dumped');
     state = { phase: 'restore', restored: 0 };
   }
   if (state.phase === 'restore') {
-    await restore(sessions, owner, log, signal);
+    await restore(sessions, owner, { log, signal, onError: options.on_restore_error });
     state = { phase: 'alter', restored: 0 };
   }
   if (state.phase !== 'alter') return addMissingTables(more, preparation);

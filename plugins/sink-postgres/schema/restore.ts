@@ -1,141 +1,162 @@
 import pg from 'pg';
 import type { Logger } from '../../../core/base/logger.ts';
 import { failpoint } from '../../../core/base/failpoint.ts';
-import { fromPg } from '../../../core/postgres/pg-error.ts';
-import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, writePhase } from '../state.ts';
-
-interface StoredObject {
-  readonly ordinal: number;
-  readonly type: string;
-  readonly name: string;
-  readonly sql: string;
-}
+import { type LeftOutPart, noteLeftOut } from './left-out.ts';
+import { type Refused, type StoredObject, isThere, labelOf, mayBeLeftOut, refusedBy, refusedError } from './refused.ts';
 
 /** Objects per transaction: each takes locks until the commit, and the server's lock table is finite. */
 const perTransaction = 200;
 
-/**
- * Makes the stored objects in order, some at a time, each group with its mark in one transaction: a kill leaves a prefix.
- * The last transaction moves the phase on.
- */
-export async function restore(sessions: Sessions, owner: Owner, log: Logger, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    signal.throwIfAborted();
-    failpoint('restore');
-    const more = await sessions.transaction((client) => restoreSome(client, owner, log));
-    if (!more) return;
-  }
+export interface RestoreMore {
+  readonly log: Logger;
+  readonly onError: 'stop' | 'skip';
+  readonly signal: AbortSignal;
 }
 
-async function restoreSome(client: pg.Client, owner: Owner, log: Logger): Promise<boolean> {
-  const { rows } = await client.query<Record<keyof StoredObject, string>>(
-    `SELECT o.ordinal, o.type, o.name, o.sql FROM pgsluice.bulk_object o JOIN pgsluice.bulk b USING (pipeline, sink)
-     WHERE o.pipeline = $1 AND o.sink = $2 AND NOT o.late AND o.ordinal > b.restored ORDER BY o.ordinal LIMIT ${perTransaction}`,
-    [owner.pipeline, owner.sink],
-  );
-  if (rows.length === 0) {
+/**
+ * Makes the stored objects in order, some at a time, each group with its mark in one transaction: a kill leaves a prefix. What is
+ * refused stands aside and is tried again when all others are there, as pg_dump's order is not always one that works. What is
+ * refused then is told at once, or left out. The last transaction moves the phase on.
+ */
+export async function restore(sessions: Sessions, owner: Owner, more: RestoreMore): Promise<void> {
+  for (;;) {
+    more.signal.throwIfAborted();
+    failpoint('restore');
+    if (!(await sessions.transaction((client) => restoreSome(client, owner)))) break;
+  }
+  const left = await tryAgain(sessions, owner, more);
+  await sessions.transaction(async (client) => {
+    await noteLeftOut(client, owner, leaveOut(left, more.log));
     await client.query('DELETE FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2 AND NOT late', [
       owner.pipeline,
       owner.sink,
     ]);
     await writePhase(client, owner, 'alter');
-    return false;
-  }
+  });
+}
+
+async function restoreSome(client: pg.Client, owner: Owner): Promise<boolean> {
+  const { rows } = await client.query<Record<keyof StoredObject, string>>(
+    `SELECT o.ordinal, o.type, o.name, o.sql FROM pgsluice.bulk_object o JOIN pgsluice.bulk b USING (pipeline, sink)
+     WHERE o.pipeline = $1 AND o.sink = $2 AND NOT o.late AND o.ordinal > b.restored ORDER BY o.ordinal LIMIT ${perTransaction}`,
+    [owner.pipeline, owner.sink],
+  );
+  if (rows.length === 0) return false;
   const objects = rows.map((row) => ({ ...row, ordinal: Number(row.ordinal) }));
   await client.query(`SET LOCAL search_path = ''`);
-  await client.query(await settingsBefore(client, owner, objects[0]!.ordinal));
-  await makeObjects(client, objects, log);
+  const refused = await makeObjects(client, objects);
   await client.query('UPDATE pgsluice.bulk SET restored = $3 WHERE pipeline = $1 AND sink = $2', [
     owner.pipeline,
     owner.sink,
     objects.at(-1)!.ordinal,
   ]);
+  await noteRefused(client, owner, refused);
   return true;
 }
 
-/**
- * pg_dump sets default_tablespace and default_table_access_method only where they change, so each transaction starts with
- * the last value of each. SET LOCAL keeps them out of the session.
- */
-async function settingsBefore(client: pg.Client, owner: Owner, ordinal: number): Promise<string> {
-  const { rows } = await client.query<{ setting: string }>(
-    `SELECT DISTINCT ON (m[1]) 'SET LOCAL ' || m[1] || ' = ' || m[2] || ';' AS setting
-     FROM pgsluice.bulk_object o, regexp_matches(o.sql, '^SET (default_[a-z_]+) = (.*);$', 'gn') AS m
-     WHERE o.pipeline = $1 AND o.sink = $2 AND o.ordinal < $3 AND o.sql LIKE '%SET default_%' ORDER BY m[1], o.ordinal DESC`,
-    [owner.pipeline, owner.sink, ordinal],
-  );
-  return rows.map((row) => row.setting).join(' ');
-}
+/** Classes of SQLSTATE that say nothing about an object: lost connections, conflicts, resources, an operator, I/O. */
+const ofTheServer = /^(08|40|53|57|58)/;
 
-/** All in one round trip; where that fails, one by one, to know which one and whether it may be left out. */
-async function makeObjects(client: pg.Client, objects: readonly StoredObject[], log: Logger): Promise<void> {
+/** All in one round trip; where that fails, in halves, until what is refused is alone. */
+async function makeObjects(client: pg.Client, objects: readonly StoredObject[]): Promise<readonly Refused[]> {
   try {
     await client.query(`SAVEPOINT objects;\n${objects.map(statementOf).join('\n')}\nRELEASE SAVEPOINT objects`);
-    return;
+    return [];
   } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
+    if (!(error instanceof pg.DatabaseError) || ofTheServer.test(error.code ?? '')) throw error;
     await client.query('ROLLBACK TO SAVEPOINT objects');
+    if (objects.length === 1) return [refusedBy(objects[0]!, error)];
   }
-  for (const object of objects) await makeOne(client, object, log);
+  const half = Math.ceil(objects.length / 2);
+  const first = await makeObjects(client, objects.slice(0, half));
+  return [...first, ...(await makeObjects(client, objects.slice(half)))];
 }
 
-export async function makeOne(client: pg.Client, object: StoredObject, log: Logger): Promise<void> {
-  try {
-    await client.query(`SAVEPOINT object;\n${statementOf(object)}\nRELEASE SAVEPOINT object`);
-  } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
-    await client.query('ROLLBACK TO SAVEPOINT object');
-    const label = `${object.type} ${object.name}`;
-    if (mayBeLeftOut(object.type, error.code ?? '')) {
-      log.log('warn', 'object-skipped', `${label} is not made in the target: ${error.message}`, { object: label });
-      return;
+async function noteRefused(client: pg.Client, owner: Owner, refused: readonly Refused[]): Promise<void> {
+  if (refused.length === 0) return;
+  await client.query(
+    `UPDATE pgsluice.bulk_object o SET refused = r.message FROM unnest($3::int[], $4::text[]) AS r (ordinal, message)
+     WHERE o.pipeline = $1 AND o.sink = $2 AND o.ordinal = r.ordinal`,
+    [owner.pipeline, owner.sink, refused.map(({ object }) => object.ordinal), refused.map(({ message }) => message)],
+  );
+}
+
+/** Until a round makes none of them. Returns what is left out; throws where that shall stop. */
+async function tryAgain(sessions: Sessions, owner: Owner, more: RestoreMore): Promise<readonly Refused[]> {
+  let before = Infinity;
+  for (;;) {
+    more.signal.throwIfAborted();
+    const { refused, told } = await sessions.transaction((client) => retryAll(client, owner));
+    const open = refused.filter((one) => !isThere(one, told));
+    if (open.length === 0) return [];
+    if (open.length < before) {
+      before = open.length;
+      continue;
     }
-    const known = fromPg(error, {});
-    throw bulkError('PGS3002', `${label}: ${known.message}`, {
-      where: { object: label, ...(error.code === undefined ? {} : { sqlstate: error.code }) },
-      ...remedyOf(object, error),
-      cause: error,
-    });
+    const errors = open.filter((one) => !mayBeLeftOut(one));
+    if (errors.length === 0 || more.onError === 'skip') return open;
+    await sessions.transaction((client) => markTold(client, owner));
+    throw refusedError(errors);
   }
+}
+
+async function retryAll(
+  client: pg.Client,
+  owner: Owner,
+): Promise<{ readonly refused: readonly Refused[]; readonly told: boolean }> {
+  const { rows } = await client.query<Record<keyof StoredObject | 'told', string>>(
+    `SELECT ordinal, type, name, sql, told::text FROM pgsluice.bulk_object
+     WHERE pipeline = $1 AND sink = $2 AND NOT late AND refused IS NOT NULL ORDER BY ordinal`,
+    [owner.pipeline, owner.sink],
+  );
+  await client.query(`SET LOCAL search_path = ''`);
+  const refused: Refused[] = [];
+  for (const row of rows) {
+    const [failed] = await makeObjects(client, [{ ...row, ordinal: Number(row.ordinal) }]);
+    if (failed !== undefined) {
+      refused.push(failed);
+      continue;
+    }
+    await client.query(
+      'UPDATE pgsluice.bulk_object SET refused = NULL WHERE pipeline = $1 AND sink = $2 AND ordinal = $3',
+      [owner.pipeline, owner.sink, row.ordinal],
+    );
+  }
+  return { refused, told: rows.some((row) => row.told === 'true') };
+}
+
+/** From now on an object that is there counts as made: the user was told to make it. */
+async function markTold(client: pg.Client, owner: Owner): Promise<void> {
+  await client.query(
+    'UPDATE pgsluice.bulk_object SET told = true WHERE pipeline = $1 AND sink = $2 AND refused IS NOT NULL',
+    [owner.pipeline, owner.sink],
+  );
+}
+
+/** One object by itself. Returns whether it is left out; else what is refused is thrown. */
+export async function makeOne(
+  client: pg.Client,
+  object: StoredObject,
+  { log, onError }: Omit<RestoreMore, 'signal'>,
+): Promise<readonly LeftOutPart[]> {
+  const [refused] = await makeObjects(client, [object]);
+  if (refused === undefined || isThere(refused, false)) return [];
+  if (!mayBeLeftOut(refused) && onError === 'stop') throw refusedError([refused]);
+  return leaveOut([refused], log);
+}
+
+function leaveOut(refused: readonly Refused[], log: Logger): readonly LeftOutPart[] {
+  return refused.map((one) => {
+    const [what, why] = [labelOf(one.object), one.message];
+    log.log('warn', 'object-skipped', `${what} is not made in the target: ${why}`, { object: what });
+    return { what, why };
+  });
 }
 
 /** Settings of the dump end with the transaction. */
 function statementOf(object: StoredObject): string {
   if (object.type === 'FUNCTION' || object.type === 'PROCEDURE') return object.sql;
   return object.sql.replace(/^SET (default_[a-z_]+ = .*;)$/gm, 'SET LOCAL $1');
-}
-
-/** What a user without superuser rights often cannot make, and the rows do not need. Each is a warning. */
-const needsRights = new Set(['COMMENT', 'EVENT TRIGGER', 'ACL', 'DEFAULT ACL', 'SECURITY LABEL', 'PUBLICATION']);
-
-function mayBeLeftOut(type: string, sqlstate: string): boolean {
-  if (type === 'SCHEMA' && sqlstate === '42P06') return true;
-  // A role of the source that the target does not have: nobody could use the mapping.
-  if (type === 'USER MAPPING' && sqlstate === '42704') return true;
-  return sqlstate === '42501' && needsRights.has(type);
-}
-
-function remedyOf(object: StoredObject, error: pg.DatabaseError): { remedy?: string } {
-  if (object.type === 'EXTENSION') {
-    const name = object.name.split('.').at(-1);
-    if (error.code === '42501')
-      return { remedy: `As a superuser in the target: CREATE EXTENSION "${name}"; then run again.` };
-    return { remedy: `Install the package with the extension ${name} on the target's machine, then run again.` };
-  }
-  switch (error.code) {
-    case '42704':
-      return { remedy: 'Create in the target what the message names (a role: or set owners: skip), then run again.' };
-    case '42501':
-      return { remedy: 'Grant the right to our user, or use a superuser of the target, then run again.' };
-    case '42P07':
-    case '42710':
-    case '42723':
-      return { remedy: 'Drop the object of the same name in the target, or use schema: existing.' };
-    case '0A000':
-      return { remedy: 'The target does not know this feature: use a target of at least the version of the source.' };
-    default:
-      return {};
-  }
 }

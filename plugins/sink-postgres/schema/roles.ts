@@ -1,43 +1,66 @@
 import type pg from 'pg';
-import type { SchemaObject } from '../../../core/api/snapshot.ts';
+import { type PostgresSinkOptions, roleMap } from '../options.ts';
+import { bulkError } from '../errors.ts';
+import type { RolesHere } from './fit-roles.ts';
 
-/**
- * Roles that the schema names as owner or grantee. GRANT and REVOKE lines are read as pg_dump writes them, one statement a
- * line; PUBLIC is no role.
- */
-export function rolesOf(objects: readonly SchemaObject[]): ReadonlySet<string> {
-  const roles = new Set<string>();
-  for (const object of objects) {
-    if (object.owner !== null && object.owner !== '') roles.add(object.owner);
-    if (!isGrant(object)) continue;
-    for (const match of object.sql.matchAll(/ (?:TO|FROM|FOR ROLE) ("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)/g)) {
-      const role = unquote(match[1]!);
-      if (role !== 'public' || match[1]!.startsWith('"')) roles.add(role);
-    }
-  }
-  roles.delete('PUBLIC');
-  return roles;
+/** The target's roles as our user sees them. */
+export interface TargetRoles {
+  readonly there: ReadonlySet<string>;
+  /**
+   * Those that our user may make owners and still work on what they own: it must be able to become them, and have their rights
+   * without that.
+   */
+  readonly ownable: ReadonlySet<string>;
+  /** Only a superuser may become one of these. */
+  readonly superusers: ReadonlySet<string>;
+  readonly superuser: boolean;
+  readonly version: number;
 }
 
-export function isGrant(object: { readonly type: string }): boolean {
-  return object.type === 'ACL' || object.type === 'DEFAULT ACL';
-}
-
-/** Those that the target lacks, or that we may not make an owner. */
-export async function missingRoles(client: pg.Client, roles: ReadonlySet<string>): Promise<string[]> {
-  const { rows } = await client.query<{ role: string }>(
-    `SELECT w.role FROM unnest($1::text[]) AS w (role) LEFT JOIN pg_roles r ON r.rolname = w.role
-     WHERE r.oid IS NULL OR NOT pg_has_role(r.oid, 'MEMBER') ORDER BY 1`,
-    [[...roles]],
+export async function readTargetRoles(client: pg.Client): Promise<TargetRoles> {
+  const { rows: facts } = await client.query<{ version: string; superuser: string }>(
+    `SELECT current_setting('server_version_num') AS version, current_setting('is_superuser') AS superuser`,
   );
-  return rows.map((row) => row.role);
+  // 16 and later tell the right to SET ROLE apart from membership.
+  const version = Number(facts[0]!.version);
+  const may = version >= 160_000 ? `pg_has_role(oid, 'SET')` : `pg_has_role(oid, 'MEMBER')`;
+  const { rows } = await client.query<{ name: string; ownable: string; super: string }>(
+    `SELECT rolname AS name, rolsuper::text AS super, (pg_has_role(oid, 'USAGE') AND ${may})::text AS ownable FROM pg_roles`,
+  );
+  return {
+    there: new Set(rows.map(({ name }) => name)),
+    ownable: new Set(rows.filter(({ ownable }) => ownable === 'true').map(({ name }) => name)),
+    superusers: new Set(rows.filter((row) => row.super === 'true').map(({ name }) => name)),
+    superuser: facts[0]!.superuser === 'on',
+    version,
+  };
 }
 
-/** Without the `ALTER … OWNER TO …;` that pg_dump puts at the end of an object. */
-export function withoutOwner(sql: string): string {
-  return sql.replace(/\n+ALTER [^\n]* OWNER TO (?:"(?:[^"]|"")+"|\S+);\s*$/, '\n');
+/** Pure. */
+export function rolesHere(target: TargetRoles, options: Pick<PostgresSinkOptions, 'owners' | 'roles'>): RolesHere {
+  const map = roleMap(options);
+  return {
+    nameFor: (role) => {
+      const name = map.get(role) ?? role;
+      return target.there.has(name) ? name : null;
+    },
+    mayOwn: (role) => target.ownable.has(role),
+    wanted: options.owners !== 'skip',
+    superuser: target.superuser,
+    lacks: target.version >= 170_000 ? [] : ['MAINTAIN'],
+  };
 }
 
-function unquote(name: string): string {
-  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+/** With `owners: keep` a role that the target lacks, or that may not own, is an error. */
+export function refuseLeftOut(
+  roles: readonly string[],
+  options: Pick<PostgresSinkOptions, 'owners'>,
+  connection: string,
+): void {
+  if (options.owners !== 'keep' || roles.length === 0) return;
+  const names = [...new Set(roles)].sort();
+  throw bulkError('PGS3003', `the target lacks these roles, or our user may not act as them: ${names.join(', ')}`, {
+    where: { connection },
+    remedy: 'pgsluice check prints the statements that make and grant them; or leave `owners` out, or map them.',
+  });
 }

@@ -1,0 +1,20 @@
+import { createStatements, grantStatements } from '../../postgres/roles.ts';
+import type { Cli } from '../cli.ts';
+import { type FirstPipelineOptions, openSource } from './first-pipeline.ts';
+
+/**
+ * The roles that the database needs, as SQL for a new server: those that it names, the roles above them and their members, with
+ * attributes, settings and memberships. Without passwords, which only a superuser could read.
+ */
+export async function rolesScript(cli: Cli, options: FirstPipelineOptions): Promise<string> {
+  await using source = await openSource(cli, options);
+  const { identity } = await source.catalog(options.signal);
+  const { roles, memberships, version } = await source.surroundings!(options.signal);
+  const target = { version, superuser: true };
+  const lines = roles.flatMap((role) => [
+    ...(role.named.length === 0 ? [] : [`-- ${role.name.replace(/\s/g, ' ')} ${role.named.join(', ')}`]),
+    ...createStatements([role], target),
+  ]);
+  const head = `-- ${roles.length} roles of ${identity.database.replace(/\s/g, ' ')}, without passwords`;
+  return `${[head, ...lines, ...grantStatements(memberships, target)].join('\n')}\n`;
+}
