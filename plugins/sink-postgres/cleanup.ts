@@ -1,9 +1,10 @@
 import type pg from 'pg';
+import { bringBack, keptOff, statementsBack } from './definitions/kept-off.ts';
 
 /**
  * Removes this pipeline's rows from every table of the state schema (the change plane's and the checkpoint's too), and the
- * schema when nothing of any pipeline is left in it. Definitions that were set aside and not built again are told as SQL, as
- * nothing else knows them then (I10). Never a user's table.
+ * schema when nothing of any pipeline is left in it. What was kept off is put back; definitions
+ * that were set aside and not built again are told as SQL, as nothing else knows them then (I10). Never a user's table.
  */
 export async function cleanupState(client: pg.Client, pipeline: string): Promise<readonly string[]> {
   const { rows: tables } = await client.query<{ name: string; keyed: string }>(
@@ -12,7 +13,7 @@ export async function cleanupState(client: pg.Client, pipeline: string): Promise
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'pgsluice' AND c.relkind = 'r' ORDER BY 1`,
   );
   if (tables.length === 0) return [];
-  const done = await openStatements(client, pipeline);
+  const done = [...(await broughtBack(client, pipeline)), ...(await openStatements(client, pipeline))];
   let removed = 0;
   let left = tables.some((table) => table.keyed !== 'true');
   await client.query('BEGIN');
@@ -28,19 +29,41 @@ export async function cleanupState(client: pg.Client, pipeline: string): Promise
   return done;
 }
 
-async function openStatements(client: pg.Client, pipeline: string): Promise<string[]> {
-  const { rows: there } = await client.query<{ there: string | null }>(
+async function definitionsExist(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ there: string | null }>(
     `SELECT to_regclass('pgsluice.definition')::text AS there`,
   );
-  if (there[0]?.there === null) return [];
+  return rows[0]?.there !== null;
+}
+
+/** Triggers, rules and row-level security that were kept off are put back; what the role may not, is told as SQL. */
+async function broughtBack(client: pg.Client, pipeline: string): Promise<string[]> {
+  if (!(await definitionsExist(client))) return [];
+  const of = { pipeline, sink: null };
+  const statements = await statementsBack(client, of);
+  if (statements.length === 0) return [];
+  try {
+    await client.query('BEGIN');
+    await bringBack(client, of);
+    await client.query('COMMIT');
+    return statements.map((sql) => `put back in the target: ${sql}`);
+  } catch (error) {
+    await client.query('ROLLBACK');
+    const { message } = error as Error;
+    return statements.map((sql) => `not put back in the target (${message}), run it yourself: ${sql}`);
+  }
+}
+
+async function openStatements(client: pg.Client, pipeline: string): Promise<string[]> {
+  if (!(await definitionsExist(client))) return [];
   const { rows } = await client.query<{ sql: string }>(
     `SELECT concat_ws('; ', CASE WHEN status = 'aside' THEN create_sql END,
               CASE WHEN status = 'unchecked' THEN format('ALTER TABLE %s VALIDATE CONSTRAINT %I', d.relid::regclass, name)
                    WHEN constraint_sql IS NOT NULL THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', d.relid::regclass, name, constraint_sql) END,
               NULLIF(array_to_string(after_sql, '; '), '')) AS sql
-     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid WHERE pipeline = $1 AND status <> 'built'
-     ORDER BY array_position(ARRAY['index', 'constraint', 'check', 'foreign key', 'trigger'], kind), d.relid, name`,
-    [pipeline],
+     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid WHERE pipeline = $1 AND status <> 'built' AND kind <> ALL($2::text[])
+     ORDER BY array_position(ARRAY['index', 'constraint', 'check', 'foreign key'], kind), d.relid, name`,
+    [pipeline, keptOff],
   );
   return rows.map((row) => `not built again in the target, run it yourself: ${row.sql}`);
 }

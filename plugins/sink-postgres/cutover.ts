@@ -5,6 +5,7 @@ import type { CutoverSink, SequenceDifference } from '../../core/api/sink.ts';
 import type { SequenceState } from '../../core/postgres/sequence.ts';
 import { listSequences } from '../../core/postgres/sequences.ts';
 import { type Builder, openDefinitions } from './definitions/build.ts';
+import { anyKeptOff, bringBack } from './definitions/kept-off.ts';
 import { finishTarget } from './finish.ts';
 import type { PostgresSinkOptions } from './options.ts';
 import { type LeftOutPart, readLeftOut } from './schema/left-out.ts';
@@ -63,20 +64,24 @@ export class PostgresCutover implements CutoverSink {
     return placesOf(plans, parents);
   }
 
-  /** The foreign keys that had to wait until the stream caught up. */
+  /** The foreign keys that had to wait until the stream caught up, then what was kept off for as long as it fed the target. */
   async settle(signal: AbortSignal): Promise<readonly string[]> {
     const kinds = ['foreign key'] as const;
-    const open = await this.#sessions.query(async (client) =>
-      (await bulkStateExists(client))
-        ? openDefinitions(client, this.#owner, { relids: null, kinds, partitioned: false })
-        : [],
-    );
-    if (open.length === 0) return [];
-    const workers = new Semaphore(this.#options.index_workers);
-    const builder: Builder = { sessions: this.#sessions, owner: this.#owner, workers };
-    const more = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
-    await finishTarget(more, signal);
-    return open.map((key) => `foreign key ${key.name} of ${key.table} checked`);
+    const { open, off } = await this.#sessions.query(async (client) => {
+      if (!(await bulkStateExists(client))) return { open: [], off: false };
+      const waiting = await openDefinitions(client, this.#owner, { relids: null, kinds, partitioned: false });
+      return { open: waiting, off: await anyKeptOff(client, this.#owner) };
+    });
+    const done = open.map((key) => `foreign key ${key.name} of ${key.table} checked`);
+    if (open.length > 0) {
+      const workers = new Semaphore(this.#options.index_workers);
+      const builder: Builder = { sessions: this.#sessions, owner: this.#owner, workers };
+      const more = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
+      await finishTarget(more, signal);
+    }
+    if (!off) return done;
+    const back = await this.#sessions.transaction((client) => bringBack(client, this.#owner), true);
+    return [...done, ...back.map((statement) => `put back: ${statement}`)];
   }
 
   async refresh(signal: AbortSignal): Promise<readonly string[]> {

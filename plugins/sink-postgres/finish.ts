@@ -7,10 +7,10 @@ import {
   addConstraint,
   buildIndexes,
   openDefinitions,
-  runAll,
   step,
 } from './definitions/build.ts';
 import { buildForeignKeys } from './definitions/foreign-keys.ts';
+import { bringBack } from './definitions/kept-off.ts';
 import { buildPartitioned } from './definitions/partitioned.ts';
 import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import { noteLeftOut } from './schema/left-out.ts';
@@ -60,8 +60,7 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
     const except = create ? (more.unfilled ?? []) : [];
     await refreshViews(sessions, relids, { emptyOnly: create, all: create, except, signal });
   }
-  // Last of all, as both may fire at what comes before.
-  await enableTriggers(builder, signal);
+  // Last of all, as they may fire at what comes before.
   await makeLateObjects(more);
   await sessions.transaction(async (client) => {
     await setTablePhase(client, owner, { relids, phase: 'built' });
@@ -86,20 +85,8 @@ export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Pro
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
   await buildForeignKeys({ builder, plans: [], dependents: 'error', context, caughtUp: true }, signal);
-  await enableTriggers(builder, signal);
+  await builder.sessions.transaction((client) => bringBack(client, builder.owner), true);
   return true;
-}
-
-async function enableTriggers(builder: Builder, signal: AbortSignal): Promise<void> {
-  await stepsOf(
-    builder,
-    'trigger',
-    async (client, definition) => {
-      await runAll(client, [definition.create!]);
-      return 'built';
-    },
-    signal,
-  );
 }
 
 async function stepsOf(

@@ -56,9 +56,15 @@ export async function ensureBulkState(client: pg.Client): Promise<void> {
   );
   if (rows[0]?.there === 'true' && (await bulkStateExists(client))) return;
   await client.query('BEGIN');
+  await makeBulkState(client);
+  await client.query('COMMIT');
+}
+
+/** The same within the caller's transaction. */
+export async function makeBulkState(client: pg.Client): Promise<void> {
+  if (await bulkStateExists(client)) return;
   await client.query(createLock);
   await client.query(tables);
-  await client.query('COMMIT');
 }
 
 export async function bulkStateExists(client: pg.Client): Promise<boolean> {

@@ -25,7 +25,7 @@ const places = [
   'partitioned',
   'foreign-keys-done',
   'refresh',
-  'trigger',
+  'keep-off',
 ];
 
 test('killed at every named place of the copy, with a writer: nothing is lost, nothing finished is done again', async () => {

@@ -298,7 +298,7 @@ test('roles that are no superusers, on either side', async () => {
   await source.query(
     `ALTER TABLE a DISABLE TRIGGER t; INSERT INTO a (v) VALUES ('late'); UPDATE b SET a = 51 WHERE id = 3; DELETE FROM a WHERE id = 3`,
   );
-  assert.deepEqual(await target.query(`SELECT tgenabled FROM pg_trigger WHERE tgname = 't'`), [{ tgenabled: 'O' }]);
+  assert.deepEqual(await target.query(`SELECT tgenabled FROM pg_trigger WHERE tgname = 't'`), [{ tgenabled: 'D' }]);
   assert.deepEqual(await target.query(`SELECT convert_from(lo_get(900001), 'UTF8') AS v`), [{ v: 'mine' }]);
   for (const db of [source, target]) await db.query(`REASSIGN OWNED BY ${user} TO postgres; DROP OWNED BY ${user}`);
   await source.query(

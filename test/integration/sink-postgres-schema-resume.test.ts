@@ -21,6 +21,7 @@ const failpoints = [
   'alter',
   'altered',
   'set-aside',
+  'keep-off',
   'prepared',
   'loaded',
   'index',
@@ -31,8 +32,8 @@ const failpoints = [
   'foreign-key',
   'foreign-keys-done',
   'refresh',
-  'trigger',
   'late',
+  'bring-back',
 ];
 
 const schema = `

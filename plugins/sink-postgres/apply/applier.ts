@@ -1,9 +1,8 @@
-import type { MessageChange, StreamBatch } from '../../../core/api/change.ts';
+import type { Change, MessageChange, StreamBatch } from '../../../core/api/change.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { DeadLetters } from '../../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
-import type { Relation } from '../../../core/postgres/relation.ts';
 import type { SchemaSteps } from '../../../core/api/schema-change.ts';
 import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { executeStep } from '../ddl/execute.ts';
@@ -14,14 +13,22 @@ import { Ahead, type RoundTrip } from './ahead.ts';
 import { type BatchOptions, scriptBatch } from './batch-script.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Exchange, type ExchangeResult } from './exchange.ts';
-import { Committed, failure, isWorthReplay, tellMissing, wrongCount } from './failure.ts';
+import {
+  Committed,
+  failure,
+  type FailureContext,
+  isOutdated,
+  isWorthReplay,
+  tellMissing,
+  wrongCount,
+} from './failure.ts';
 import { Script } from './script.ts';
 import { finish, type Steps } from './steps.ts';
 import type { Send } from './wire.ts';
 import type { ApplySession } from './session.ts';
-import { type Shape, shapeOf } from './statements.ts';
-import { nextSchema, unseenIn } from './survey.ts';
-import { readTargetTables, refuseOtherForms } from './target-table.ts';
+import { Shapes } from './shapes.ts';
+import { stillTrue } from './still-true.ts';
+import { nextSchema } from './survey.ts';
 import { Trust } from './trust.ts';
 
 export interface ApplierOptions {
@@ -42,7 +49,6 @@ const unknown: Applied = { insertLsn: null, flushLsn: null };
 
 /** More prepared statements than this are given back between two batches. */
 const maxPrepared = 2000;
-const maxShapes = 20_000;
 
 /** Applies batches in one session. After it threw, the session is of no more use. */
 export class Applier {
@@ -50,7 +56,7 @@ export class Applier {
   readonly #options: ApplierOptions;
   readonly #trust = new Trust();
   readonly #pool = new BufferPool();
-  #shapes = new Map<Relation, Shape>();
+  readonly #shapes: Shapes;
   #open = false;
   /** The rows in hand are all written, and the target is at work; whether their transaction goes on behind them. */
   #waiting: { readonly open: boolean } | null = null;
@@ -61,6 +67,8 @@ export class Applier {
   constructor(session: ApplySession, options: ApplierOptions) {
     this.#session = session;
     this.#options = options;
+    const { pipeline, context } = options;
+    this.#shapes = new Shapes(session, { pipeline, sink: context.name }, context.log);
   }
 
   /** A transaction goes on: batches without a boundary came. */
@@ -92,7 +100,7 @@ export class Applier {
     const { changes, values } = this.#asked;
     const { open } = this.#waiting;
     this.#asked = null;
-    if (changes.length === 0 || nextSchema(changes) !== -1 || unseenIn(changes, this.#shapes).size > 0) return;
+    if (changes.length === 0 || nextSchema(changes) !== -1 || !this.#shapes.knows(changes)) return;
     const exchange = new Exchange(this.#session.client);
     const trip = new Ahead({ changes, open }, exchange, (send) => this.#scriptTo(send, values));
     const { epoch } = this.#session.prepared;
@@ -131,7 +139,7 @@ export class Applier {
 
   /** DDL in its place, in the transaction of the rows around it: a restart finds both or neither (I4). */
   async #alter({ schema, lsn }: MessageChange): Promise<void> {
-    const { client, prepared } = this.#session;
+    const { client } = this.#session;
     const { table, steps } = schema as SchemaSteps;
     if (!this.#open) await client.query('BEGIN');
     this.#open = true;
@@ -147,22 +155,21 @@ export class Applier {
     } catch (error) {
       throw ddlFailure(error, { table, lsn: formatLsn(lsn), connection: this.#options.name });
     }
-    this.#shapes.clear();
-    prepared.forget();
+    this.#shapes.forget();
     await client.query('DEALLOCATE ALL');
   }
 
   async #applyRows(batch: StreamBatch): Promise<Applied> {
-    await this.#learn(batch);
+    await this.#shapes.learn(batch, this.#open);
     try {
       return await this.#attempt(batch, false);
     } catch (error) {
       if (error instanceof Committed) return this.#committed();
-      if (!isWorthReplay(error)) throw error;
+      if (!isWorthReplay(error) && !isOutdated(error)) throw error;
       this.#distrust(error);
       if (!(await this.#rollback())) throw error;
     }
-    await this.#learn(batch);
+    await this.#shapes.learn(batch, this.#open);
     try {
       return await this.#attempt(batch, true);
     } catch (error) {
@@ -177,7 +184,7 @@ export class Applier {
   /** Where the file has dead letters: the batch without the changes that the target refuses. */
   async #applyApart(batch: StreamBatch, letters: DeadLetters): Promise<Applied> {
     const { context, name, onMissing } = this.#options;
-    await this.#learn(batch);
+    await this.#shapes.learn(batch, this.#open);
     if (!this.#open) {
       const begin = this.#script('text');
       this.#begin(begin.script, false);
@@ -195,7 +202,7 @@ export class Applier {
     });
     // The position is all that is left to write, before the commit.
     try {
-      return await this.#attempt({ ...batch, changes: [] }, true);
+      return await this.#attempt({ ...batch, changes: [] }, true, batch.changes);
     } catch (error) {
       if (error instanceof Committed) return this.#committed();
       throw error;
@@ -207,19 +214,21 @@ export class Applier {
     return unknown;
   }
 
-  async #attempt(batch: StreamBatch, strict: boolean): Promise<Applied> {
-    const applied = await this.#tryAll(batch, strict);
+  /** `written`: what the target holds of it at the end, in this attempt or before it. */
+  async #attempt(batch: StreamBatch, strict: boolean, written = batch.changes): Promise<Applied> {
+    const applied = await this.#tryAll(batch, strict, written);
     this.#options.context.deadLetters?.passed(batch.changes.length);
     return applied;
   }
 
-  async #tryAll(batch: StreamBatch, strict: boolean): Promise<Applied> {
+  async #tryAll(batch: StreamBatch, strict: boolean, written: readonly Change[]): Promise<Applied> {
     const { trip: first, steps } = (strict ? null : this.#prepared(batch)) ?? this.#written(batch, strict);
     const { script } = first;
     await this.#write(first, steps);
+    const guard = this.#guard(script, written);
     if (batch.boundary === null) {
       if (this.#open) script.control('RELEASE SAVEPOINT pgsluice_batch');
-      await this.#run(first, { commit: Number.POSITIVE_INFINITY, position: -1 }, { open: true });
+      await this.#run(first, { commit: Number.POSITIVE_INFINITY, position: -1, guard }, { open: true });
       this.#open = true;
       return unknown;
     }
@@ -228,20 +237,28 @@ export class Applier {
     const position = script.steps;
     this.#position(script, batch);
     const behind = { open: false };
-    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, position }, behind);
+    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, position, guard }, behind);
     const last = atOnce ? first : this.#script('text');
     const commit = last.script.steps;
     last.script.control('COMMIT');
     if (this.#session.tellsFlush) {
       last.script.control('SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()');
     }
-    const result = await this.#run(last, { commit, position: atOnce ? position : -1 }, behind);
+    const result = await this.#run(last, atOnce ? { commit, position, guard } : { commit, position: -1 }, behind);
     this.#open = false;
     this.#trust.batchDone();
     await this.#trimPrepared();
     const [insert, flush] = result.row ?? [];
     if (!this.#session.tellsFlush || typeof insert !== 'string' || typeof flush !== 'string') return unknown;
     return { insertLsn: parseLsn(insert), flushLsn: parseLsn(flush) };
+  }
+
+  /** Behind the rows: what was read of their tables still holds. Returns its step. */
+  #guard(script: Script, changes: readonly Change[]): number {
+    const facts = this.#shapes.facts(changes);
+    if (facts === null) return -1;
+    script.own(stillTrue, facts);
+    return script.steps - 1;
   }
 
   #script(values: StreamBatch['values']): RoundTrip {
@@ -277,7 +294,7 @@ export class Applier {
       enforced: this.#session.enforced,
       strict,
       lenient: this.#options.onMissing === 'upsert',
-      shape: (relation) => this.#shapes.get(relation) as Shape,
+      shape: (relation) => this.#shapes.get(relation),
       distrusted: (table) => this.#trust.distrusted(table),
     };
   }
@@ -310,7 +327,7 @@ export class Applier {
   /** Runs a script and looks at every count. */
   async #run(
     { script, exchange }: RoundTrip,
-    at: { readonly commit: number; readonly position: number },
+    at: Pick<FailureContext, 'commit' | 'position' | 'guard'>,
     waiting: { readonly open: boolean } | null = null,
   ): Promise<ExchangeResult> {
     const { debugValues } = this.#options.context;
@@ -341,29 +358,11 @@ export class Applier {
     if (missing !== null) tellMissing(missing, this.#options.context);
   }
 
-  /** Reads the target's catalog for relations that are new, in one round trip. */
-  async #learn({ changes, values }: StreamBatch): Promise<void> {
-    // Those that the source replaced are not asked for again.
-    if (this.#shapes.size > maxShapes) {
-      this.#shapes.clear();
-      this.#session.prepared.forget();
-    }
-    const unseen = unseenIn(changes, this.#shapes);
-    if (unseen.size === 0) return;
-    const tables = await readTargetTables(this.#session.client, [...unseen]);
-    for (const [relation, table] of tables) {
-      const binary = values === 'binary';
-      if (binary) refuseOtherForms(relation, table);
-      this.#shapes.set(relation, shapeOf(relation, table, { enforced: this.#session.enforced, binary }));
-    }
-  }
-
   /** Back to before the batch. False: the whole transaction is gone, with what earlier batches did in it. */
   async #rollback(): Promise<boolean> {
-    const { client, prepared } = this.#session;
+    const { client } = this.#session;
     // The target may have been altered: everything learnt of it is learnt again.
-    this.#shapes.clear();
-    prepared.forget();
+    this.#shapes.forget();
     if (this.#open) {
       try {
         await client.query('ROLLBACK TO SAVEPOINT pgsluice_batch');

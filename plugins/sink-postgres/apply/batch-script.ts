@@ -41,7 +41,7 @@ function* inRuns(script: Script, changes: readonly Change[], options: BatchOptio
     const first = run[0];
     if (first === undefined) return;
     const shape = options.shape(first.relation);
-    const copy = !shape.table.observed.origin && !options.distrusted(shape.table.name);
+    const copy = !options.distrusted(shape.table.name);
     yield* emitOrdered(script, shape, run, { lenient: options.lenient, copy });
     run = [];
   };
@@ -141,8 +141,7 @@ function* emitGroup(script: Script, group: Group, options: BatchOptions): Steps 
       return;
     }
   }
-  const copy = trusted && !shape.table.observed.replica;
-  yield* emitOrdered(script, shape, changes, { lenient: options.lenient, copy });
+  yield* emitOrdered(script, shape, changes, { lenient: options.lenient, copy: trusted });
 }
 
 function reduce(shape: Shape, changes: readonly RowChange[], lenient: boolean): NetChange | null {

@@ -112,6 +112,14 @@ export const applyErrors = {
     exit: 1,
     retry: 'text',
   },
+  PGS3121: {
+    title: 'Target table changed meanwhile',
+    cause:
+      'A trigger, a rule or a unique index of a table of the target was made, enabled or dropped while rows were written to it.',
+    remedy: 'Nothing: the rows are written again by what the table is now.',
+    exit: 1,
+    retry: 'backoff',
+  },
 } as const satisfies ErrorTable;
 
 export const applyError = errorFactory(applyErrors);

@@ -15,6 +15,8 @@ export interface FailureContext {
   readonly commit: number;
   /** The step that writes the position; a division by zero there means that it is not where it should be. */
   readonly position: number;
+  /** The step that looks whether what was read of the tables still holds; a division by zero there means that it does not. */
+  readonly guard?: number;
   readonly debugValues: boolean;
   /** The sink's name. */
   readonly name: string;
@@ -34,12 +36,22 @@ export function failure(error: unknown, script: Script, context: FailureContext)
       where: { connection: context.name },
     });
   }
+  if (index === context.guard && state === '22012') {
+    return applyError('PGS3121', 'a trigger, rule or unique index of a table came, was enabled or went', {
+      where: { connection: context.name },
+    });
+  }
   return applyError(codeOf(state), mapped.message, { where: mapped.where, cause });
 }
 
 /** True when the same batch, applied in order, may succeed or at least tell which change it is. */
 export function isWorthReplay(error: unknown): boolean {
   return error instanceof PgsluiceError && error.retry === 'never' && error.code !== 'PGS3109';
+}
+
+/** Everything is to be read again; then the same batch may go through. */
+export function isOutdated(error: unknown): boolean {
+  return error instanceof PgsluiceError && error.code === 'PGS3121';
 }
 
 /** An Execute that touched another number of rows than it must (I9). */

@@ -26,11 +26,9 @@ export function shapeOf(
   const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i] !== null);
   const identity = rowIdentity(relation, table);
   const { key } = identity;
-  const observed = enforced ? table.observed.origin : table.observed.replica;
   const setWise =
     key !== null &&
     !enforced &&
-    !observed &&
     identity.index !== null &&
     key.every((i) => table.columns[i]?.canonical === true) &&
     filled.every((i) => key.includes(i) || !column(table, i).identityAlways);

@@ -178,7 +178,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
     this.#input.context.log.log(
       'warn',
       'apply-in-order',
-      'the user of the target may not set session_replication_role: triggers and foreign keys act, changes are applied one by one in order',
+      'the user of the target may not set session_replication_role: foreign keys act, changes are applied one by one in order',
     );
   }
 

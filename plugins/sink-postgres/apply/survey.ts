@@ -10,18 +10,24 @@ export function nextSchema(changes: readonly Change[]): number {
   return -1;
 }
 
-/** Relations of these changes of which nothing is known. */
-export function unseenIn(changes: readonly Change[], known: ReadonlyMap<Relation, unknown>): Set<Relation> {
-  const unseen = new Set<Relation>();
+/** The relations of these changes, each once. */
+export function relationsOf(changes: readonly Change[]): Set<Relation> {
+  const found = new Set<Relation>();
   let last: Relation | null = null;
   for (const change of changes) {
     if (change.kind === 'message') continue;
-    if (change.kind === 'truncate') {
-      for (const relation of change.relations) if (!known.has(relation)) unseen.add(relation);
-    } else if (change.relation !== last) {
+    if (change.kind === 'truncate') for (const relation of change.relations) found.add(relation);
+    else if (change.relation !== last) {
       last = change.relation;
-      if (!known.has(last)) unseen.add(last);
+      found.add(last);
     }
   }
+  return found;
+}
+
+/** Relations of these changes of which nothing is known. */
+export function unseenIn(changes: readonly Change[], known: ReadonlyMap<Relation, unknown>): Set<Relation> {
+  const unseen = relationsOf(changes);
+  for (const relation of unseen) if (known.has(relation)) unseen.delete(relation);
   return unseen;
 }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
+import { firing, ofUsers } from '../definitions/kept-off.ts';
 import { applyError } from './errors.ts';
 
 /** A column of the target table that the stream fills. */
@@ -62,8 +63,9 @@ export interface TargetTable {
   /** Quoted names of the columns that the stream does not fill, apart from generated ones. */
   readonly more: readonly string[];
   readonly unique: readonly UniqueIndex[];
-  /** Users' triggers or rules act on our changes and must see each one, in order: under the role replica, or else. */
-  readonly observed: { readonly replica: boolean; readonly origin: boolean };
+  readonly oid: number;
+  /** Triggers, rules or row-level security act on what this session writes there. */
+  readonly acts: boolean;
 }
 
 interface CatalogColumn {
@@ -86,7 +88,8 @@ interface CatalogTable {
   readonly kind: string;
   readonly columns: readonly CatalogColumn[] | null;
   readonly unique: readonly (Omit<UniqueIndex, 'columns'> & { readonly columns: readonly string[] | null })[] | null;
-  readonly triggers: string | null;
+  readonly oid: number;
+  readonly acts: boolean;
 }
 
 /**
@@ -145,10 +148,9 @@ SELECT w.i, pg_catalog.jsonb_build_object('kind', w.relkind,
       LEFT JOIN pg_catalog.pg_collation ac ON ac.oid = a.attcollation
       WHERE k.o <= x.indnkeyatts) k
     WHERE x.indrelid = w.oid AND x.indisunique),
-  'triggers', pg_catalog.concat(
-    (SELECT pg_catalog.string_agg(g.tgenabled::text, '') FROM tree
-      JOIN pg_catalog.pg_trigger g ON g.tgrelid = tree.oid WHERE tree.i = w.i AND NOT g.tgisinternal),
-    (SELECT pg_catalog.string_agg(r.ev_enabled::text, '') FROM pg_catalog.pg_rewrite r WHERE r.ev_class = w.oid))
+  'oid', w.oid::int8, 'acts', EXISTS (SELECT FROM tree WHERE tree.i = w.i AND (pg_catalog.row_security_active(tree.oid)
+    OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = tree.oid AND ${ofUsers} AND g.tgenabled = ANY(${firing}))
+    OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = tree.oid AND r.ev_type <> '1' AND r.ev_enabled = ANY(${firing}))))
 ) FROM wanted w`;
 
 /**
@@ -206,7 +208,8 @@ function fit(relation: Relation, catalog: CatalogTable): TargetTable {
     hasIdentity: (catalog.columns ?? []).some((column) => column.identity !== ''),
     more: [...byName.values()].filter((column) => column.generated === '').map((column) => quoteIdent(column.name)),
     unique: (catalog.unique ?? []).map((index) => ({ ...index, columns: index.columns ?? [] })),
-    observed: { replica: /[RA]/.test(catalog.triggers ?? ''), origin: /[OA]/.test(catalog.triggers ?? '') },
+    oid: catalog.oid,
+    acts: catalog.acts,
   };
 }
 

@@ -7,6 +7,7 @@ import { relationName } from '../../../core/postgres/relation.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { type PostgresSinkOptions, schemaExclude, schemaMode } from '../options.ts';
 import { refuseOccupied } from '../schema/empty.ts';
+import { actingFindings } from './acting.ts';
 import { verifyTargets, withRows } from '../schema/verify-target.ts';
 import type { Sessions } from '../sessions.ts';
 import { bulkStateExists, readPhase } from '../state.ts';
@@ -47,6 +48,7 @@ export async function checkTarget(
     for (const finding of serverFindings(facts, more.options)) report.add({ subject, ...finding });
     report.add({ subject, ...(await tablesFinding(client, more, plans)) });
     for (const finding of excludeFindings(more.options, plans)) report.add({ subject, ...finding });
+    for (const finding of await actingFindings(client, facts, plans)) report.add({ subject, ...finding });
   });
 }
 
@@ -106,14 +108,14 @@ export function serverFindings(facts: Facts, options: PostgresSinkOptions): Foun
         ),
     facts.replica
       ? ok('target-replication-role', 'triggers and foreign keys stay out of the way of replicated rows')
-      : not(
-          'warning',
-          'target-replication-role',
-          'session_replication_role may not be set: triggers are disabled during the copy and fire while following; foreign keys are made at the cut-over',
-          facts.version >= 150000
-            ? `GRANT SET ON PARAMETER session_replication_role TO ${user};`
-            : `ALTER ROLE ${user} SUPERUSER;`,
-        ),
+      : {
+          check: 'target-replication-role',
+          level: 'warning',
+          message:
+            'session_replication_role may not be set: triggers and rules are kept off by their tables until the cut-over, foreign keys are made there, and changes are applied one by one, which is slower',
+          // Before 15 nobody but a superuser may set it: there is nothing to do, and nothing has to be done.
+          remedy: facts.version >= 150000 ? `GRANT SET ON PARAMETER session_replication_role TO ${user};` : null,
+        },
     facts.superuser
       ? ok('target-foreign-keys', 'foreign keys that the snapshot guarantees need no scan')
       : ok('target-foreign-keys', 'foreign keys are validated by a scan, as the user is no superuser'),

@@ -12,7 +12,7 @@ import type { DefinitionStatus } from './save.ts';
 export interface Definition {
   readonly relid: string;
   readonly table: string;
-  readonly kind: 'index' | 'constraint' | 'foreign key' | 'check' | 'trigger';
+  readonly kind: 'index' | 'constraint' | 'foreign key' | 'check';
   readonly name: string;
   readonly create: string | null;
   readonly constraint: string | null;

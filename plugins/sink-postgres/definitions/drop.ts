@@ -14,18 +14,16 @@ const select = `
   SELECT d.relid, d.kind, d.name,
          CASE d.kind
            WHEN 'index' THEN 'DROP INDEX ' || d.index_name
-           WHEN 'trigger' THEN 'ALTER TABLE ONLY ' || d.relid::regclass::text || ' DISABLE TRIGGER ' || quote_ident(d.name)
            ELSE 'ALTER TABLE ' || d.relid::regclass::text || ' DROP CONSTRAINT ' || quote_ident(d.name)
          END AS drop
   FROM pgsluice.definition d
   WHERE d.pipeline = $1 AND d.sink = $2 AND d.status = 'aside' AND d.top
-    AND (d.relid = ANY($3::oid[]) OR d.ref_relid = ANY($3::oid[]))
+    AND d.kind IN ('foreign key', 'check', 'constraint', 'index') AND (d.relid = ANY($3::oid[]) OR d.ref_relid = ANY($3::oid[]))
     AND CASE d.kind
       WHEN 'index' THEN EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(d.index_name))
-      WHEN 'trigger' THEN EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = d.relid AND g.tgname = d.name AND g.tgenabled <> 'D')
       ELSE EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = d.relid AND k.conname = d.name)
     END
-  ORDER BY array_position(ARRAY['foreign key', 'check', 'constraint', 'index', 'trigger'], d.kind), d.relid, d.name`;
+  ORDER BY array_position(ARRAY['foreign key', 'check', 'constraint', 'index'], d.kind), d.relid, d.name`;
 
 /**
  * Drops what was saved. What something else depends on (a view that groups by a primary key, a foreign key that we may not

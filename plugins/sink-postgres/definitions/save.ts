@@ -69,16 +69,6 @@ const notValid = `
   FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
   WHERE k.contype IN ('c', 'n') AND NOT k.convalidated AND k.coninhcount = 0 AND k.conrelid = ANY($3::oid[])`;
 
-/** Triggers that would fire at our COPY: under session_replication_role = replica ALWAYS and REPLICA ones, else all that are on. */
-const triggers = `
-  SELECT g.tgrelid, 'trigger', g.tgname,
-         'ALTER TABLE ONLY ' || g.tgrelid::regclass::text || CASE g.tgenabled WHEN 'A' THEN ' ENABLE ALWAYS' WHEN 'R' THEN ' ENABLE REPLICA' ELSE ' ENABLE' END
-           || ' TRIGGER ' || quote_ident(g.tgname),
-         NULL, ARRAY[]::text[], true, false, NULL, NULL, NULL::oid
-  FROM pg_trigger g
-  WHERE g.tgrelid = ANY($3::oid[]) AND NOT g.tgisinternal
-    AND g.tgenabled = ANY(CASE current_setting('session_replication_role') WHEN 'replica' THEN ARRAY['A', 'R']::"char"[] ELSE ARRAY['O', 'A']::"char"[] END)`;
-
 /** `stay`: tables whose indexes are left where they are. */
 export async function saveDefinitions(
   client: pg.Client,
@@ -87,7 +77,7 @@ export async function saveDefinitions(
   stay: ReadonlySet<number>,
 ): Promise<void> {
   const withIndexes = relids.filter((relid) => !stay.has(relid));
-  for (const select of [indexes, foreignKeys, notValid, triggers]) {
+  for (const select of [indexes, foreignKeys, notValid]) {
     await client.query(
       `INSERT INTO pgsluice.definition (pipeline, sink, relid, kind, name, create_sql, constraint_sql, after_sql, top, partitioned,
          index_name, parent_index, ref_relid, status)

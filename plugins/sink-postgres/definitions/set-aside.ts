@@ -5,6 +5,7 @@ import { type TreeNode, descendantsOf, readTree } from '../schema/tree.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, setTablePhase } from '../state.ts';
 import { dropSaved } from './drop.ts';
+import { keepOff } from './kept-off.ts';
 import { saveDefinitions } from './save.ts';
 
 export interface SetAsideMore {
@@ -49,6 +50,7 @@ export async function setAsideGroup(
   more: SetAsideMore,
 ): Promise<void> {
   await dropHalfBuilt(client, owner, relids);
+  await keepOff(client, owner, relids, more.log);
   await saveDefinitions(client, owner, relids, more.small);
   await dropSaved(client, owner, relids, more.log);
   await setTablePhase(client, owner, { relids, phase: 'aside' });
