@@ -176,15 +176,16 @@ for (const [from, to] of [
     const reference = await plainCopy(run.source, recent);
     const first = await run.run();
     assert.deepEqual(warnings(first), []);
-    await assertSameObjects(run.target, reference);
-    // Of the same major: what is internal differs between majors.
-    assert.deepEqual(await statesOf(run.target), await statesOf(reference));
     assert.deepEqual(await filledViews(run.target), await filledViews(run.source));
     await sameRows(run);
     await run.source.query(changes);
     await run.run();
     const cut = await run.verb('cutover');
     assert.equal(cut.code, 0, `${cut.stdout}${cut.stderr}`);
+    // Triggers that fire for replicas are on again from here on.
+    await assertSameObjects(run.target, reference);
+    // Of the same major: what is internal differs between majors.
+    assert.deepEqual(await statesOf(run.target), await statesOf(reference));
     await run.source.query('REFRESH MATERIALIZED VIEW app.sums; REFRESH MATERIALIZED VIEW app.filled');
     await sameRows(run);
     assert.deepEqual(await sequencesOf(run.target), await sequencesOf(run.source));

@@ -34,7 +34,8 @@ async function pendingKeys(client: pg.Client, owner: Owner): Promise<ReadonlySet
     [owner.pipeline, owner.sink],
   );
   for (const { kind, schema, table, name } of rows) {
-    if (kind === 'trigger') keys.add(objectKey('trigger', [schema, table, name]));
+    if (kind === 'trigger' || kind === 'rule') keys.add(objectKey(kind, [schema, table, name]));
+    else if (kind === 'row security') keys.add(objectKey('table', [schema, table]));
     else {
       keys.add(objectKey('constraint', [schema, table, name]));
       keys.add(objectKey('index', [schema, name]));
