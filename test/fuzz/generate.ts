@@ -19,8 +19,9 @@ export function generate(seed: number, on: (feature: Feature) => boolean, among 
   const [from, to] = among[seed % among.length]!;
   const tables = makeTables({ random: random.fork(), major: from, on });
   const settings = settingsOf(random.fork(), on);
-  const transforms = on('transforms') && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
-  const work = new Work(random.fork(), tables, on);
+  const transforms =
+    on('transforms') && settings.ddl === 'stop' && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
+  const work = new Work(random.fork(), tables, { on, ddl: settings.ddl === 'follow' ? { major: from } : null });
   const steps = course(random.fork(), work, on);
   return {
     seed,
@@ -59,10 +60,10 @@ function course(random: Random, work: Work, on: (feature: Feature) => boolean): 
   if (!live) {
     work.endAll();
     steps.push({ op: 'catch up' });
-    work.some(random.int(5, 60));
+    work.some(random.int(10, 150));
     if (random.chance(0.2)) {
       steps.push({ op: 'catch up' });
-      work.some(random.int(5, 30));
+      work.some(random.int(10, 80));
     }
     work.endAll();
     return steps;
@@ -73,7 +74,7 @@ function course(random: Random, work: Work, on: (feature: Feature) => boolean): 
     steps.push({ op: 'wait', ms: random.int(50, 900) }, { op: 'kill' }, { op: 'start' });
   steps.push({ op: 'streaming' });
   for (let i = random.int(1, 3); i > 0; i--) {
-    work.some(random.int(5, 30));
+    work.some(random.int(10, 60));
     if (on('kills') && random.chance(0.4))
       steps.push({ op: 'wait', ms: random.int(0, 300) }, { op: 'kill' }, { op: 'start' });
     else if (on('cuts') && random.chance(0.25)) steps.push({ op: 'cut', side: random.pick(['source', 'target']) });

@@ -117,7 +117,6 @@ function foreignKey(table: Table, script: Script): readonly string[] {
 
 /** Null: the table is not there any more. */
 export function statementSql(statement: Statement, script: Script): string | null {
-  if (statement.op === 'sql') return statement.sql;
   if (statement.op === 'truncate') {
     const names = statement.tables.flatMap((id) => script.tables.filter((table) => table.id === id).map(qualified));
     if (names.length === 0) return null;
@@ -134,11 +133,13 @@ export function statementSql(statement: Statement, script: Script): string | nul
       const set = Object.entries(statement.set).map(([column, value]) => `${ident(column)} = ${literal(value)}`);
       return set.length === 0 ? null : `UPDATE ${name} SET ${set.join(', ')}${whereSql(statement.where, name)}`;
     }
+    case 'ddl':
+      return statement.sql.replaceAll('%', () => name);
     case 'delete':
       return `DELETE FROM ${name}${whereSql(statement.where, name)}`;
     case 'bulk': {
       const columns = Object.keys(statement.row);
-      return `INSERT INTO ${name} (${columns.map(ident).join(', ')}) ${overriding(table)}SELECT ${columns.map((column) => literal(statement.row[column]!)).join(', ')} FROM generate_series(1, ${statement.count}) i ON CONFLICT DO NOTHING`;
+      return `INSERT INTO ${name} (${columns.map(ident).join(', ')}) ${overriding(table)}SELECT ${columns.map((column) => literal(statement.row[column]!)).join(', ')} FROM generate_series(1, ${statement.count}) i${table.keys.some(({ deferrable }) => deferrable !== undefined) ? '' : ' ON CONFLICT DO NOTHING'}`;
     }
   }
 }

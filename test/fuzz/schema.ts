@@ -41,10 +41,10 @@ const common63 = 'n'.repeat(63);
 export function makeTables(making: Making): readonly Made[] {
   const { random } = making;
   const count = random.weighted([
-    [3, 1],
-    [4, 2],
-    [3, 3],
-    [1, 5],
+    [1, 1],
+    [2, 3],
+    [3, 5],
+    [2, 9],
   ] as const);
   const made: Made[] = [];
   for (let i = 1; i <= count; i++) made.push(makeTable(making, i, made));
@@ -97,7 +97,7 @@ function makePlain(making: Making, naming: Naming, before: readonly Made[]): Mad
   const { random, on } = making;
   const draft: Draft = { columns: [], choices: new Map() };
   const keys = makeKeys(making, draft, naming);
-  addColumns(making, draft, random.int(0, 6));
+  addColumns(making, draft, random.int(keys.length > 0 ? 0 : 1, 6));
   const identity = identityOf(making, keys);
   decorate(making, draft, identity);
   const references = on('constraints') && random.chance(0.3) ? reference(making, draft, before) : undefined;

@@ -91,7 +91,8 @@ export type Statement =
       readonly restart?: boolean;
     }
   | { readonly op: 'bulk'; readonly table: string; readonly count: number; readonly row: Row }
-  | { readonly op: 'sql'; readonly table: string | null; readonly sql: string };
+  /** `%` stands for the table. */
+  | { readonly op: 'ddl'; readonly table: string; readonly sql: string };
 export type Conflict =
   | { readonly do: 'nothing' }
   | { readonly do: 'update'; readonly columns: readonly string[]; readonly set: readonly string[] };

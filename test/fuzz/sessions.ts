@@ -108,8 +108,11 @@ export class Sessions {
     const guarded = session.open && session.guarded;
     if (guarded) await this.#try(session, 'SAVEPOINT guard');
     const before = this.failed;
+    // The copy of the first run reads the table; that it is altered is what the script is about.
+    if (statement.op === 'ddl') await this.#try(session, `SET lock_timeout = '20s'`);
     if (statement.op === 'copy') await this.#copy(session, statement);
     else await this.#try(session, sql);
+    if (statement.op === 'ddl') await this.#try(session, `SET lock_timeout = '60ms'`);
     if (guarded) await this.#try(session, this.failed > before ? 'ROLLBACK TO guard' : 'RELEASE guard');
   }
 

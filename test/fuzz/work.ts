@@ -1,4 +1,5 @@
 import type { Random } from '../support/chaos/random.ts';
+import { alter } from './ddl.ts';
 import type { Feature } from './features.ts';
 import type { Made } from './schema.ts';
 import type { Row, Statement, Step, Value, Where } from './script.ts';
@@ -8,16 +9,23 @@ import { valueOf } from './values.ts';
 export class Work {
   readonly steps: Step[] = [];
   readonly #random: Random;
-  readonly #tables: readonly Made[];
+  readonly #tables: Made[];
+  readonly #ddl: { readonly major: number } | null;
   readonly #on: (feature: Feature) => boolean;
   readonly #open: (number | null)[] = [null, null, null];
   readonly #prepared = new Set<string>();
   #names = 0;
 
-  constructor(random: Random, tables: readonly Made[], on: (feature: Feature) => boolean) {
+  /** `ddl`: tables may change their shape; null where the file does not follow that. */
+  constructor(
+    random: Random,
+    tables: readonly Made[],
+    { on, ddl }: { on: (feature: Feature) => boolean; ddl: { readonly major: number } | null },
+  ) {
     this.#random = random;
-    this.#tables = tables;
+    this.#tables = [...tables];
     this.#on = on;
+    this.#ddl = ddl;
   }
 
   /** Rows that are there before the first run. */
@@ -61,6 +69,29 @@ export class Work {
       if (choice < 0.3) return this.#savepoint(on);
     }
     for (const statement of this.#statements()) this.#do(on, statement);
+    if (this.#ddl !== null && random.chance(0.12) && this.#open.every((one) => one === null))
+      this.#alter(this.#ddl.major);
+  }
+
+  /** Alone, or in one transaction with rows before and after it; nothing else is open, so that nothing waits. */
+  #alter(major: number): void {
+    const random = this.#random;
+    const at = random.int(0, this.#tables.length - 1);
+    const before = this.#tables[at]!;
+    const altered = before.table.inherits === undefined ? alter(before, { random, major, fresh: ++this.#names }) : null;
+    if (altered === null) return;
+    const together = random.chance(0.5);
+    if (together) {
+      this.steps.push({ op: 'begin', on: 0, guarded: false });
+      if (random.chance(0.5)) this.#do(0, this.#update(before));
+    }
+    this.#do(0, altered.statement);
+    this.#tables[at] = altered.made;
+    if (!together) return;
+    this.#do(0, random.chance(0.5) ? this.#insert(altered.made) : this.#update(altered.made));
+    const kept = random.chance(0.85);
+    this.steps.push({ op: kept ? 'commit' : 'rollback', on: 0 });
+    if (!kept) this.#tables[at] = before;
   }
 
   #end(on: number): void {
@@ -118,6 +149,8 @@ export class Work {
       () => this.#row(made),
     );
     const statement = { op: 'insert', table: made.table.id, rows } as const;
+    // ON CONFLICT takes no key that is checked later.
+    if (made.table.keys.some(({ deferrable }) => deferrable !== undefined)) return statement;
     const choice = random.next();
     if (choice < 0.35) return { ...statement, conflict: { do: 'nothing' } };
     const set = Object.keys(rows[0]!).filter((name) => !made.key.includes(name));
@@ -150,7 +183,8 @@ export class Work {
 
   #update(made: Made): Statement {
     const random = this.#random;
-    const names = [...made.choices.keys()];
+    const names = [...made.choices.keys()].filter((name) => !always(made, name));
+    if (names.length === 0) return this.#insert(made);
     const others = names.filter((name) => !made.key.includes(name));
     const from = others.length > 0 && random.chance(0.8) ? others : names;
     const chosen = from.filter(() => random.chance(0.4));
@@ -198,8 +232,10 @@ export class Work {
   }
 
   #numberKey(made: Made): string | null {
-    const numbers = [...made.key, ...(made.choices.has('second') ? ['second'] : [])].filter((name) =>
-      ['integer', 'bigint', 'smallint', 'numeric'].includes(made.choices.get(name)?.type ?? ''),
+    const numbers = [...made.key, ...(made.choices.has('second') ? ['second'] : [])].filter(
+      (name) =>
+        ['integer', 'bigint', 'smallint', 'numeric'].includes(made.choices.get(name)?.type ?? '') &&
+        !always(made, name),
     );
     return numbers.length === 0 ? null : this.#random.pick(numbers);
   }
@@ -269,3 +305,7 @@ export class Work {
     return { equal: Object.fromEntries(names.map((name) => [name, random.pick(made.choices.get(name)!.values)])) };
   }
 }
+
+/** It cannot be updated. */
+const always = ({ table }: Made, name: string): boolean =>
+  table.columns.some((column) => column.name === name && column.identity === 'ALWAYS');
