@@ -16,6 +16,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     script: { type: 'string' },
     pairs: { type: 'string' },
+    size: { type: 'string', default: '1' },
     jobs: { type: 'string', default: '2' },
     seconds: { type: 'string' },
     keep: { type: 'string', default: 'test-output/fuzz' },
@@ -30,6 +31,7 @@ const { values } = parseArgs({
 const help = `npm run fuzz -- [options]
   --seeds 1-1000      which seeds (1-100); --seed N: one of them
   --pairs 14-18,17-17 which pairs of servers (${pairs.map((pair) => pair.join('-')).join(', ')})
+  --size N            tables and statements of each seed, times N (1)
   --jobs N            seeds at a time (2)
   --seconds N         begin no seed after so long
   --features a,b      only these; all: the known open ones, too
@@ -61,7 +63,7 @@ async function main(): Promise<void> {
     values.script !== undefined
       ? [async () => JSON.parse(await readFile(values.script!, 'utf8')) as Script]
       : seedsOf(values.seed ?? values.seeds).map(
-          (seed) => async () => generate(seed, (name) => chosen.has(name), among),
+          (seed) => async () => generate(seed, (name) => chosen.has(name), { among, size: Number(values.size) }),
         );
   const until = Date.now() + Number(values.seconds ?? 1e6) * 1000;
   const classes = new Map<string, number[]>();
@@ -109,9 +111,9 @@ async function tell(script: Script, outcome: Outcome, servers: Servers): Promise
   if (values.verbose) console.log(`${printed(script)}\n${outcome.log}`);
   if (outcome.faults.length === 0) return console.log(`${head} ok`);
   const kind = outcome.faults[0]!.class;
-  const flags = ['features', 'without', 'pairs'].flatMap((name) => {
-    const value = values[name as 'features'];
-    return value === undefined ? [] : [`--${name} ${value}`];
+  const flags = (['features', 'without', 'pairs', 'size'] as const).flatMap((name) => {
+    const value = values[name];
+    return value === undefined || value === '1' ? [] : [`--${name} ${value}`];
   });
   console.log(`${head} FAULT ${kind}\n${outcome.faults.map(({ text }) => indented(text)).join('\n')}`);
   console.log(`  again: npm run fuzz -- ${[`--seed ${seed}`, ...flags].join(' ')} --verbose`);

@@ -13,16 +13,20 @@ export const pairs: readonly (readonly [from: number, to: number])[] = [
   [18, 18],
 ];
 
-/** The script of a seed: the same for the same seed, pairs and features. */
-export function generate(seed: number, on: (feature: Feature) => boolean, among = pairs): Script {
+/** The script of a seed: the same for the same seed, features, pairs and size, which multiplies tables and statements. */
+export function generate(
+  seed: number,
+  on: (feature: Feature) => boolean,
+  { among = pairs, size = 1 }: { among?: typeof pairs; size?: number } = {},
+): Script {
   const random = new Random(seed);
   const [from, to] = among[seed % among.length]!;
-  const tables = makeTables({ random: random.fork(), major: from, on });
+  const tables = makeTables({ random: random.fork(), major: from, on }, size);
   const settings = settingsOf(random.fork(), on);
   const transforms =
     on('transforms') && settings.ddl === 'stop' && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
   const work = new Work(random.fork(), tables, { on, ddl: settings.ddl === 'follow' ? { major: from } : null });
-  const steps = course(random.fork(), work, on);
+  const steps = course(random.fork(), work, { on, size });
   return {
     seed,
     from,
@@ -51,30 +55,35 @@ function settingsOf(random: Random, on: (feature: Feature) => boolean): Settings
 }
 
 /** Rows, then runs and work in turn. */
-function course(random: Random, work: Work, on: (feature: Feature) => boolean): readonly Step[] {
+function course(
+  random: Random,
+  work: Work,
+  { on, size }: { on: (feature: Feature) => boolean; size: number },
+): readonly Step[] {
   const { steps } = work;
+  const some = (least: number, most: number) => work.some(random.int(least, most) * size);
   work.fill();
-  if (random.chance(0.3)) work.some(random.int(1, 8));
+  if (random.chance(0.3)) some(1, 8);
   // In half of the seeds nothing runs while the writers write: the fastest, and all that follows is one backlog.
   const live = random.chance(0.5);
   if (!live) {
     work.endAll();
     steps.push({ op: 'catch up' });
-    work.some(random.int(10, 150));
+    some(10, 150);
     if (random.chance(0.2)) {
       steps.push({ op: 'catch up' });
-      work.some(random.int(10, 80));
+      some(10, 80);
     }
     work.endAll();
     return steps;
   }
   steps.push({ op: 'start' });
-  if (random.chance(0.6)) work.some(random.int(1, 15));
+  if (random.chance(0.6)) some(1, 15);
   if (on('kills') && random.chance(0.25))
     steps.push({ op: 'wait', ms: random.int(50, 900) }, { op: 'kill' }, { op: 'start' });
   steps.push({ op: 'streaming' });
   for (let i = random.int(1, 3); i > 0; i--) {
-    work.some(random.int(10, 60));
+    some(10, 60);
     if (on('kills') && random.chance(0.4))
       steps.push({ op: 'wait', ms: random.int(0, 300) }, { op: 'kill' }, { op: 'start' });
     else if (on('cuts') && random.chance(0.25)) steps.push({ op: 'cut', side: random.pick(['source', 'target']) });

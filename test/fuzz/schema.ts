@@ -38,7 +38,7 @@ const oddNames = ['Tä ble', 'select', 't"q', "it's", 'a.b', '{x}', 'T$1'];
 const oddColumns = ['Id', 'order', 'c"d', 'é', 'a b', "q'q", '$1'];
 const common63 = 'n'.repeat(63);
 
-export function makeTables(making: Making): readonly Made[] {
+export function makeTables(making: Making, size: number): readonly Made[] {
   const { random } = making;
   const count = random.weighted([
     [1, 1],
@@ -47,7 +47,7 @@ export function makeTables(making: Making): readonly Made[] {
     [2, 9],
   ] as const);
   const made: Made[] = [];
-  for (let i = 1; i <= count; i++) made.push(makeTable(making, i, made));
+  for (let i = 1; i <= count * size; i++) made.push(makeTable(making, i, made));
   return made;
 }
 
