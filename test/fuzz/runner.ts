@@ -91,7 +91,7 @@ async function take(step: Step, { drive, sessions, source, target }: Scene): Pro
       return drive.start();
     case 'streaming':
       // A slot waits for the transactions that are open.
-      return drive.streaming(sessions.busy ? 1500 : 180_000);
+      return sessions.busy ? drive.streaming(1500) : drive.streaming();
     case 'wait':
       return void (await sleep(step.ms));
     case 'kill':
