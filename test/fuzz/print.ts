@@ -3,8 +3,11 @@ import type { Column, Member, Row, Script, Split, Statement, Table, Value, Where
 
 /** A script's tables and statements as SQL. */
 
+/** Names that the generator takes and SQL does not, without quotes. */
+const reserved: ReadonlySet<string> = new Set(['order', 'select']);
+
 export const ident = (name: string): string =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  /^[a-z_][a-z0-9_]*$/.test(name) && !reserved.has(name) ? name : `"${name.replaceAll('"', '""')}"`;
 
 export const qualified = (table: Pick<Table, 'schema' | 'name'>): string =>
   `${ident(table.schema)}.${ident(table.name)}`;
