@@ -7,7 +7,7 @@ import type { CopyFormat, TablePlan } from './plan.ts';
 import type { Column, Oid } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
 import type { SchemaReader } from './schema-reader.ts';
-import type { LargeObject, RawCopy, RowCopy, SinkPreparation } from './snapshot.ts';
+import type { LargeObject, LargeObjectDigest, RawCopy, RowCopy, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
 export type Receipt = { readonly status: 'accepted' } | { readonly status: 'durable'; readonly upTo: CommitLsn };
@@ -102,6 +102,8 @@ export interface SequenceDifference {
   /** `schema.name`, in the target where it is there. */
   readonly sequence: string;
   readonly what: string;
+  /** True: in what nextval counts on by itself, and the cut-over sets. */
+  readonly value: boolean;
   /** The statement for the target; null where none mends it alone. */
   readonly remedy: string | null;
 }
@@ -124,8 +126,20 @@ export interface CutoverSink {
   ): Promise<readonly SequenceDifference[]>;
   /** Makes what had to wait until the last change is in: foreign keys. Repeatable. Returns what it made, in words. */
   settle(signal: AbortSignal): Promise<readonly string[]>;
-  /** The same, and refreshes materialized views. */
-  refresh(signal: AbortSignal): Promise<readonly string[]>;
+  /** The same, and {@link refreshViews}. */
+  refresh(signal: AbortSignal): Promise<Refreshed>;
+  /** Refreshes materialized views. Those that cannot be are left as they are, and told. */
+  refreshViews(signal: AbortSignal): Promise<Refreshed>;
+  /** Its large objects, where the file has them copied; null: it does not. */
+  largeObjects?(signal: AbortSignal): Promise<LargeObjectDigest | null>;
+  /** It takes writes from now on: a fence that this pipeline's way there left is taken down. Returns what it did, in words. */
+  open?(signal: AbortSignal): Promise<readonly string[]>;
+}
+
+export interface Refreshed {
+  /** In words. */
+  readonly done: readonly string[];
+  readonly failed: readonly { readonly view: string; readonly why: string }[];
 }
 
 /** What a repair needs of a sink that is a database. */

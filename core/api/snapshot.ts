@@ -107,3 +107,10 @@ export interface SinkPreparation {
   /** Bytes of the tables on the source, by oid, as far as they are known. */
   readonly sizes?: ReadonlyMap<Oid, number>;
 }
+
+/** All large objects of a database, as far as their bytes go. */
+export interface LargeObjectDigest {
+  readonly count: number;
+  /** The same where oids and bytes are. */
+  readonly digest: string;
+}

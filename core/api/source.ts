@@ -7,7 +7,7 @@ import type { DigestReader } from '../postgres/digest-query.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
 import type { SchemaReader } from './schema-reader.ts';
-import type { SchemaDump, SnapshotSession } from './snapshot.ts';
+import type { LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
 
 /** Which database this is; a resume against another one is refused, never guessed (design: slot identity). */
 export interface SourceIdentity {
@@ -47,6 +47,8 @@ export interface SourceCatalog {
   readonly parents?: readonly SourceParent[];
   /** User tables that the file leaves out. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
+  /** Foreign tables that the file's patterns choose; none of their rows is copied. */
+  readonly foreignTables?: readonly { readonly schema: string; readonly name: string }[];
   /** Materialized views that were never filled, and stay so in a target whose schema is created. */
   readonly unfilledViews?: readonly { readonly schema: string; readonly name: string }[];
 }
@@ -112,16 +114,60 @@ export interface SlotStatus {
   readonly safeBytes: number | null;
 }
 
-/** How writes on the source are kept away while the applications move to the target. */
-export type FenceKind = 'read_only' | 'revoke' | 'terminate';
+/**
+ * How writes on the source are kept away while the applications move to the target. Each kind closes the tables with
+ * triggers that nobody overrides, and does what its name says besides.
+ */
+export type FenceKind = 'triggers' | 'read_only' | 'revoke' | 'terminate';
+
+/** A transaction of the source's database that has written, or holds a lock to write. */
+export interface OpenTransaction {
+  /** The same in two looks where it is the same transaction. */
+  readonly id: string;
+  /** Null: it is prepared. */
+  readonly pid: number | null;
+  /** Of a prepared one (manual: PREPARE TRANSACTION). */
+  readonly gid: string | null;
+  /** What follows is null where the role may not see it. */
+  readonly user: string | null;
+  readonly application: string | null;
+  readonly state: string | null;
+  /** Age of the transaction, or since it was prepared. */
+  readonly seconds: number | null;
+  /** Of the tables asked for, those that it holds a lock to write on: `schema.table`. */
+  readonly tables: readonly string[];
+}
+
+export interface FenceTable {
+  readonly schema: string;
+  readonly name: string;
+}
 
 /** Every step may be repeated; what {@link plan} returns is saved before anything is changed, and is all that the others need. */
 export interface WriteFence {
-  plan(kind: FenceKind, tables: readonly { readonly schema: string; readonly name: string }[]): Promise<Json>;
-  /** Resolves when no transaction that wrote before is open any more. Returns what it did, in words. */
-  up(plan: Json, signal: AbortSignal): Promise<readonly string[]>;
+  /** What the role may not, with the statement that gives the right; empty: {@link up} can do it. */
+  obstacles(kind: FenceKind, tables: readonly FenceTable[]): Promise<readonly string[]>;
+  /** `admits`: name of the pipeline whose sessions may write all the same (the way back); null: none. */
+  plan(kind: FenceKind, tables: readonly FenceTable[], admits: string | null): Promise<Json>;
+  /** One try. `waitsFor`: writers under way that keep it from some tables, empty where it is up. `done`: in words. */
+  up(
+    plan: Json,
+    signal: AbortSignal,
+  ): Promise<{ readonly done: readonly string[]; readonly waitsFor: readonly OpenTransaction[] }>;
+  /**
+   * Tries to write in each table as their owners and as the roles that are connected, and leaves nothing. `open`: tables that
+   * somebody can write, in words; `roles`: who was tried.
+   */
+  prove(plan: Json): Promise<{ readonly open: readonly string[]; readonly roles: readonly string[] }>;
   /** Returns what it did, in words. */
   down(plan: Json): Promise<readonly string[]>;
+}
+
+/** Row changes of one table that are in the slot's WAL beyond a position. */
+export interface ChangesBeyond {
+  /** `schema.table`. */
+  readonly table: string;
+  readonly changes: number;
 }
 
 /** A replication slot of the source that no connection reads, and the WAL that is kept for it. */
@@ -136,6 +182,8 @@ export interface TablePresence {
   readonly schema: string;
   readonly name: string;
   readonly published: boolean;
+  /** It cannot be in a publication. */
+  readonly unlogged: boolean;
   /** Names of all of the table's columns where the publication has a list of columns for it, so that the stream does not tell of new ones. */
   readonly listed: readonly string[] | null;
 }
@@ -169,6 +217,12 @@ export interface SourceControl {
   /** Drops slot, publication, triggers: whatever the pipeline made; repeatable. Returns what it dropped, in words. */
   cleanup(): Promise<readonly string[]>;
   readonly fence?: WriteFence;
+  /** Who has written and not ended yet, prepared transactions too, our own sessions left out. `tables`: to tell whether it writes there. */
+  transactions?(tables: readonly FenceTable[]): Promise<readonly OpenTransaction[]>;
+  /** Of all large objects; reads them to the last byte. */
+  largeObjects?(signal: AbortSignal): Promise<LargeObjectDigest>;
+  /** What has been committed in published tables beyond a position, without taking it from the slot, which nobody may read meanwhile. */
+  changesBeyond?(at: bigint): Promise<readonly ChangesBeyond[]>;
   /** All user tables, to find those that were dropped, made anew, or taken out of the publication. */
   tables?(): Promise<readonly TablePresence[]>;
   /** Views, policies and the like that could not be without these tables and columns. */

@@ -1,3 +1,4 @@
+import { printUncovered } from '../operations/coverage/uncovered.ts';
 import { deadLetterWords, formatBytes, formatSeconds } from '../base/format.ts';
 import { phaseWords } from './live/render.ts';
 import { fitName, printable, textWidth } from '../base/terminal-text.ts';
@@ -33,6 +34,9 @@ export function printStatus(report: StatusReport, now: number): string {
     ...sourceLines(report),
     ...report.sinks.flatMap((sink) => sinkLines(sink)),
     ...tableLines(report.tables),
+    ...printUncovered(report.uncovered ?? [], new Set())
+      .split('\n')
+      .filter((line) => line !== ''),
   ];
   return `${lines.map(printable).join('\n')}\n`;
 }

@@ -2,6 +2,7 @@ import type { Json } from '../api/checkpoint.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { compilePattern } from '../api/pattern.ts';
 import type { SlotStatus } from '../api/source.ts';
+import type { Uncovered } from '../operations/coverage/uncovered.ts';
 import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
 import { leftOutKey } from '../pipeline/ddl/left-out.ts';
 import { pendingTables } from '../pipeline/state/known-tables.ts';
@@ -33,6 +34,8 @@ export interface StatusReport {
   } | null;
   readonly sinks: readonly SinkStatus[];
   readonly tables: readonly TableStatus[];
+  /** What the file chooses and the target does not have as the source has it; null: not known now. */
+  readonly uncovered: readonly Uncovered[] | null;
   /** What the run under way, or the last one, noted of itself. */
   readonly run: RunRecord | null;
 }
@@ -78,6 +81,7 @@ export interface ReportInput {
   readonly state: PipelineState;
   readonly slot: SlotStatus | null;
   readonly sourceError: StatusReport['sourceError'];
+  readonly uncovered: StatusReport['uncovered'];
   readonly sinks: readonly { readonly name: string; readonly tables: readonly string[] | null }[];
   readonly now: number;
   /** Name of this machine, and whether a process of it lives. */
@@ -96,6 +100,7 @@ export function statusReport(input: ReportInput): StatusReport {
     copyOnly: input.copyOnly,
     running,
     sourceError: input.sourceError,
+    uncovered: input.uncovered,
     slot: slot && slotReport(slot),
     sinks: input.sinks.map((sink) => sinkStatus(input, sink, { run, running })),
     tables: input.sinks.flatMap((sink) => tablesOf(input, sink, running ? run : null)),

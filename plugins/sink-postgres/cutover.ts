@@ -1,7 +1,10 @@
 import type pg from 'pg';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import type { CutoverSink, SequenceDifference } from '../../core/api/sink.ts';
+import type { CutoverSink, Refreshed, SequenceDifference } from '../../core/api/sink.ts';
+import type { LargeObjectDigest } from '../../core/api/snapshot.ts';
+import { fencesFor, openTables } from '../../core/postgres/open-tables.ts';
+import { digestLargeObjects } from '../../core/postgres/large-object-digest.ts';
 import type { SequenceState } from '../../core/postgres/sequence.ts';
 import { listSequences } from '../../core/postgres/sequences.ts';
 import { type Builder, openDefinitions } from './definitions/build.ts';
@@ -84,19 +87,42 @@ export class PostgresCutover implements CutoverSink {
     return [...done, ...back.map((statement) => `put back: ${statement}`)];
   }
 
-  async refresh(signal: AbortSignal): Promise<readonly string[]> {
-    const done = await this.settle(signal);
+  open(signal: AbortSignal): Promise<readonly string[]> {
+    signal.throwIfAborted();
+    return this.#sessions.query(async (client) => {
+      const done: string[] = [];
+      for (const name of await fencesFor(client, this.#owner.pipeline))
+        done.push(`${await openTables(client, name)} tables opened to writes again`);
+      return done;
+    });
+  }
+
+  async largeObjects(signal: AbortSignal): Promise<LargeObjectDigest | null> {
+    const { schema, large_objects: wanted } = this.#options;
+    if ((wanted ?? ((schema ?? 'create') === 'create' ? 'copy' : 'skip')) === 'skip') return null;
+    return this.#sessions.query((client) => digestLargeObjects(client, signal));
+  }
+
+  async refresh(signal: AbortSignal): Promise<Refreshed> {
+    const settled = await this.settle(signal);
+    const { done, failed } = await this.refreshViews(signal);
+    return { done: [...settled, ...done], failed };
+  }
+
+  async refreshViews(signal: AbortSignal): Promise<Refreshed> {
     const tables = await this.#sessions.query(async (client) =>
       (await bulkStateExists(client)) ? readTables(client, this.#owner) : null,
     );
     const relids = [...(tables?.values() ?? [])].map((table) => table.relid);
+    const failed: Refreshed['failed'][number][] = [];
     const views = await refreshViews(this.#sessions, relids, {
       emptyOnly: false,
       all: false,
       filledOnly: true,
+      onFailure: (view, { message }) => failed.push({ view, why: message }),
       signal,
     });
-    return [...done, ...views.map((view) => `materialized view ${view} refreshed`)];
+    return { done: views.map((view) => `materialized view ${view} refreshed`), failed };
   }
 }
 

@@ -156,6 +156,7 @@ function ownerDifference(source: SequenceState, target: Sequence, places: Places
     {
       sequence: relationName(target),
       what: `is owned by ${there === null ? 'no column' : columnSql(there)}, on the source by ${column ?? 'no column'}`,
+      value: false,
       remedy: `ALTER SEQUENCE ${qualified(target)} OWNED BY ${column ?? 'NONE'};`,
     },
   ];
@@ -172,6 +173,7 @@ function missing(source: SequenceState): SequenceDifference {
   return {
     sequence: relationName(source),
     what: 'is not in the target',
+    value: false,
     remedy: source.ownedBy?.identity === true ? null : `${create} ${setval(source, name)}`,
   };
 }
@@ -201,6 +203,7 @@ export function differencesOf(source: SequenceState, target: SequenceState): rea
     .map(([property, from, to, remedy]) => ({
       sequence: relationName(target),
       what: `${property} is ${String(to)}, on the source ${String(from)}`,
+      value: property === 'last_value' || property === 'is_called',
       remedy,
     }));
   return found;

@@ -21,6 +21,7 @@ import { readCatalog, readIdentity } from './catalog/catalog.ts';
 import { eventTriggers } from './checks/privileges.ts';
 import { runChecks } from './checks/run.ts';
 import { PostgresControl } from './control/control.ts';
+import { flushBeyond } from './control/flush-beyond.ts';
 import { Heartbeat } from './control/heartbeat.ts';
 import { installDdl } from './ddl/install.ts';
 import { Describer } from './describe.ts';
@@ -193,7 +194,15 @@ export class PostgresSource implements Source {
       signal,
     );
     this.#heartbeat?.start();
+    if (start.until !== null)
+      await flushBeyond(this.#access, start.until).catch((error: unknown) => this.#notFlushed(error));
     return stream;
+  }
+
+  /** Without it the stream may end some seconds later, and no worse. */
+  #notFlushed(error: unknown): void {
+    const said = error instanceof Error ? error.message : String(error);
+    this.#context.log.log('debug', 'not-flushed', `the stop position may be reached late: ${said}`);
   }
 
   fetchRows(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {

@@ -54,6 +54,7 @@ export const floors: readonly string[] = [
   'core/operations/test',
   'core/operations/resync',
   'core/operations/run',
+  'core/operations/coverage',
   'core/operations/verify',
   'core/operations/cutover',
   'core/observe',

@@ -38,9 +38,13 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
   for (const step of steps) {
     const killed = await cli(args, { PGSLUICE_FAILPOINT: `${step}:kill` });
     assert.equal(killed.code, null, `${step}: ${killed.stdout}${killed.stderr}`);
-    // What is written between two tries must not be lost, nor come back by the way back's slot.
-    await source.query(`SET TRANSACTION READ WRITE; INSERT INTO item (word) VALUES ('${step}')`);
-    rows++;
+    // What is written between two tries must not be lost, nor come back by the way back's slot; behind the fence none is.
+    const write = source.query(`SET TRANSACTION READ WRITE; INSERT INTO item (word) VALUES ('${step}')`);
+    if (steps.indexOf(step) >= steps.indexOf('cutover-fenced')) await assert.rejects(write, { code: '25006' }, step);
+    else {
+      await write;
+      rows++;
+    }
     if (step !== 'cutover-durable') continue;
     const run = await cli(['run', file, '--stop-at', 'now']);
     assert.equal(run.code, 0, run.stderr);

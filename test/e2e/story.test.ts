@@ -38,7 +38,7 @@ async function writeOnTarget(target: TestDatabase, from: number, count: number):
   }
 }
 
-test('from the README to a finished cut-over, and back again, with live writes', { timeout: 400_000 }, async () => {
+test('from the README to a finished cut-over, and back again, with live writes', { timeout: 1_200_000 }, async () => {
   const { source, target, file, name, writers } = await shop({ from: 15, to: 17, scale: 0.01, transforms });
   const back = join(dirname(file), 'back.yaml');
   for (const verb of ['validate', 'check', 'plan'] as const) {

@@ -104,7 +104,8 @@ for (const checkpoint of ['postgres', 'file']) {
 test('a first start begins with the checks: findings are lines of errors, exit 3, nothing is made; one may be skipped', async (t) => {
   const both = await pair('checks');
   const { source, target } = both;
-  await source.query('CREATE TABLE bare (v int); CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY)');
+  await source.query(`CREATE TABLE bare (v int); CREATE TABLE scratch (id int PRIMARY KEY);
+    ALTER TABLE scratch REPLICA IDENTITY NOTHING`);
   const file = await pipelineFile(yaml(both));
   const refused = await cli(['run', file, '--log', 'json']);
   assert.equal(refused.code, 3);
@@ -123,7 +124,7 @@ test('a first start begins with the checks: findings are lines of errors, exit 3
   assert.equal(skipped.code, 3, skipped.stderr);
   assert.doesNotMatch(skipped.stderr, /check /);
 
-  await source.query('ALTER TABLE bare REPLICA IDENTITY FULL; ALTER TABLE scratch SET LOGGED; SELECT lo_create(0)');
+  await source.query('ALTER TABLE bare REPLICA IDENTITY FULL; ALTER TABLE scratch REPLICA IDENTITY DEFAULT; SELECT lo_create(0)');
   const run = start(t, ['run', file]);
   await run.until('stream-started');
   const warnings = run.events('preflight-warning');

@@ -128,7 +128,7 @@ test('tables that are exact at different positions: the foreign key waits for th
   assert.deepEqual(await target.query(valid), []);
   await assert.rejects(run.sink.cutover!.refresh(calm), { code: 'PGS3022', message: /1 rows of public\.child/ });
   await target.query(`INSERT INTO parent VALUES (7, 'n7')`);
-  assert.match((await run.sink.cutover!.refresh(calm)).join(), /foreign key child_parent_fkey/);
+  assert.match((await run.sink.cutover!.refresh(calm)).done.join(), /foreign key child_parent_fkey/);
   assert.deepEqual(await target.query(valid), [{ v: 'true' }]);
 });
 

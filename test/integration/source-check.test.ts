@@ -72,11 +72,11 @@ test('each lack of the role and of the tables is found, with what mends it', asy
     'publication-privilege',
     'table-privilege',
     'replica-identity',
-    'unlogged',
     'row-security',
   ]) {
     assert.ok(checks.has(`${expected} error`), expected);
   }
+  assert.ok(checks.has('unlogged warning'));
   assert.equal(remedy(found, 'replication-privilege'), `ALTER ROLE "${role}" REPLICATION;`);
   assert.equal(remedy(found, 'replica-identity'), 'ALTER TABLE "public"."bare" REPLICA IDENTITY FULL;');
   assert.equal(found.filter(({ check }) => check === 'table-privilege').length, 4);

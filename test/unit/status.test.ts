@@ -44,6 +44,7 @@ function report(state: PipelineState, more: Partial<ReportInput> = {}): StatusRe
     state,
     slot,
     sourceError: null,
+    uncovered: null,
     sinks,
     now,
     ...host,

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { PgsluiceError } from '../../base/error.ts';
-import { abortCutover } from '../../operations/cutover/cutover.ts';
+import { lowerFence } from '../../operations/cutover/cutover.ts';
 import { formatBytes } from '../../base/format.ts';
 import { assemble } from '../../pipeline/open/assemble.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
@@ -52,8 +52,8 @@ async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: Abor
 async function removeAll({ context, instances, config }: OpenPipeline): Promise<readonly string[]> {
   const done: string[] = [];
   const before = context.state.head !== null;
-  // A fence that a killed cut-over left would outlive the only record of how to take it down.
-  if (context.state.head?.phase === 'stream') done.push(...(await abortCutover({ context })).slice(1));
+  // A fence would outlive the only record of how to take it down.
+  done.push(...(await lowerFence({ context })));
   done.push(...(await context.source.control.cleanup()));
   for (const { sink } of instances.sinks) done.push(...(await sink.cleanup()));
   await instances.store.remove();

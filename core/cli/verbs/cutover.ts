@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { FenceKind } from '../../api/source.ts';
 import { parseDuration, parseSize } from '../../base/units.ts';
 import { abortCutover, cutover } from '../../operations/cutover/cutover.ts';
-import type { CutoverReport, VerifyMode } from '../../operations/cutover/options.ts';
+import type { CutoverReport, FenceChoice, VerifyMode } from '../../operations/cutover/options.ts';
 import { printVerify } from '../../operations/verify/print.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -13,7 +12,8 @@ interface CutoverFlags {
   readonly abort?: boolean;
   /** False: --no-verify. */
   readonly verify: VerifyMode | false;
-  readonly fence: FenceKind | 'none';
+  readonly fence: FenceChoice;
+  readonly accept?: readonly string[];
   readonly wayBack?: string;
   readonly maxLag: number;
   readonly wait: number;
@@ -36,14 +36,33 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--no-verify', 'the same as --verify none')
     .addOption(
-      new Option('--fence <kind>', 'keep writes from the source; undone when the cut-over does not come to its go')
-        .choices(['none', 'read_only', 'revoke', 'terminate'])
-        .default('none'),
+      new Option(
+        '--fence <kind>',
+        'keeps writes from the source; undone when there is no GO. auto: once the writers have stopped; the others at once; none: you stop them',
+      )
+        .choices(['auto', 'triggers', 'read_only', 'revoke', 'terminate', 'none'])
+        .default('auto'),
+    )
+    .option(
+      '--accept <name...>',
+      'go all the same although these are missing or differ: names as verify and status print them',
     )
     .option('--way-back <file>', 'write a pipeline that leads back, and make its slot on the target')
-    .option('--max-lag <size>', 'how far a run may be behind when it is taken over', size, 64 * 1024 * 1024)
-    .option('--wait <duration>', 'how long to wait for the lag, and then for the writers to stop', duration, 120_000)
-    .option('--quiet <duration>', 'so long without a change counts as: the writers have stopped', duration, 500)
+    .addOption(
+      new Option('--max-lag <size>', 'how far a run may be behind when it is taken over')
+        .argParser(size)
+        .default(64 * 1024 * 1024, '64MB'),
+    )
+    .addOption(
+      new Option('--wait <duration>', 'how long to wait for the lag, and then for the writers to stop')
+        .argParser(duration)
+        .default(120_000, '2m'),
+    )
+    .addOption(
+      new Option('--quiet <duration>', 'so long without a change counts as: the writers have stopped')
+        .argParser(duration)
+        .default(500, '500ms'),
+    )
     .option('--abort', 'take down what a killed cut-over left, so that the pipeline can be run on')
     .action((file: string, flags: CutoverFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
 }
@@ -66,6 +85,7 @@ async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSig
     locked,
     dryRun: flags.dryRun === true,
     fence: flags.fence,
+    accept: new Set(flags.accept ?? []),
     verify: flags.verify === false ? 'none' : flags.verify,
     wayBack: flags.wayBack ?? null,
     openBack: (back) => openFor(cli, { file: back, lock: 'hold', logTo: 'stderr', signal }),
@@ -81,11 +101,19 @@ async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSig
   else tell(cli, report, say);
 }
 
-function tell(cli: Cli, { verify }: CutoverReport, say: (line: string) => void): void {
-  if (verify?.equal !== false) return;
-  cli.stdout.write(printVerify(verify));
-  say('not cut over: source and target differ; the pipeline is intact and can be run on');
+function tell(cli: Cli, { verify, blocked }: CutoverReport, say: (line: string) => void): void {
+  if (blocked.length === 0) return;
+  if (verify?.equal === false) cli.stdout.write(printVerify(verify));
+  const names = [...new Set(blocked.map(({ name }) => quoted(name)))].join(' ');
+  say(
+    `not cut over: source and target differ; the pipeline is intact and can be run on. To go all the same: --accept ${names}`,
+  );
   cli.exit(4);
+}
+
+/** For a shell. */
+function quoted(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
 }
 
 function size(text: string): number {

@@ -19,7 +19,7 @@ export function register(program: Command, cli: Cli): void {
         const catalog = await context.source.catalog(signal);
         const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', signal);
         const published = publishedTables(
-          planning.sinks.map((sink) => sink.plans),
+          planning.sinks.map((sink) => sink.plans.filter((plan) => plan.unlogged !== true)),
           // With `ddl: follow` nothing is left out of the publication.
           config.ddl === 'follow' ? 0 : catalog.identity.version,
         );

@@ -1,6 +1,10 @@
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { SlotStatus, Source } from '../../api/source.ts';
+import { findUncovered } from '../../operations/coverage/find-uncovered.ts';
+import type { Uncovered } from '../../operations/coverage/uncovered.ts';
+import { planKnown } from '../../operations/verify/verify-pipeline.ts';
+import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { printStatus } from '../../observe/print-status.ts';
 import { redact } from '../../base/redact.ts';
 import { statusReport } from '../../observe/status-report.ts';
@@ -23,6 +27,7 @@ export function register(program: Command, cli: Cli): void {
         await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
         const { context, config, instances } = pipeline;
         const { slot, error } = await askSlot(context.source);
+        const uncovered = error === null ? await askUncovered(pipeline) : null;
         const now = Date.now();
         const report = statusReport({
           pipeline: config.pipeline,
@@ -30,6 +35,7 @@ export function register(program: Command, cli: Cli): void {
           state: context.state,
           slot,
           sourceError: isPgsluiceError(error) ? { code: error.code, message: redact(error.message) } : null,
+          uncovered,
           sinks: instances.sinks,
           now,
           host: hostname(),
@@ -47,6 +53,23 @@ async function askSlot(source: Source): Promise<{ readonly slot: SlotStatus | nu
   } catch (error) {
     if (!isPgsluiceError(error)) throw error;
     return { slot: null, error };
+  }
+}
+
+/** Large objects are read by `verify` and `cutover` alone. A target that does not answer leaves the rest of the report as it is. */
+async function askUncovered(pipeline: OpenPipeline): Promise<readonly Uncovered[] | null> {
+  const { context } = pipeline;
+  const phase = context.state.head?.phase;
+  if (phase !== 'stream' && phase !== 'cutover' && phase !== 'done') return null;
+  try {
+    const planning = await planKnown(pipeline);
+    return await findUncovered({ context, planning, moment: 'following', deep: false });
+  } catch (error) {
+    if (!isPgsluiceError(error)) throw error;
+    context.log.log('warn', 'not-looked-through', `what is missing in the target is not known: ${error.message}`, {
+      code: error.code,
+    });
+    return null;
   }
 }
 

@@ -1,4 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { acceptable, findUncovered } from '../../operations/coverage/find-uncovered.ts';
+import { blocking, printUncovered, refuseUnknownNames } from '../../operations/coverage/uncovered.ts';
+import { differingTables } from '../../operations/verify/differing.ts';
+import { schemaDifferences } from '../../operations/verify/schema/differences.ts';
 import { printVerify } from '../../operations/verify/print.ts';
 import type { CompareOptions } from '../../operations/verify/compare.ts';
 import { VerifyProgress } from '../../operations/verify/progress.ts';
@@ -19,6 +23,7 @@ interface VerifyFlags {
   readonly fresh?: boolean;
   readonly rangeRows?: number;
   readonly schema?: boolean;
+  readonly accept?: readonly string[];
 }
 
 /** `pgsluice verify FILE`: source against target at one position, with a run under way or not. Exit 4 on a difference. */
@@ -35,6 +40,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--fresh', 'compare every table, also what an interrupted verification had found equal')
     .option('--range-rows <n>', 'rows of a large table that are hashed in one statement (1000000)', positive)
     .option('--schema', 'compare the objects of the schemas, too, and print the statements that mend what differs')
+    .option('--accept <name...>', 'these may be missing or differ: names as the report prints them')
     .option('--json', 'print the report as JSON')
     .action((file: string, flags: VerifyFlags) => cli.withSignals((signal) => verify(cli, file, flags, signal)));
 }
@@ -61,12 +67,19 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   const { workers, repair = false } = flags;
   const options = { pipeline, locked, only, workers, repair, compare: compareOptions(flags), progress };
   const report = await verifyPipeline(options, planning);
-  const { source, stop } = pipeline.context;
+  const { context } = pipeline;
+  const { source, stop } = context;
   const schemas = flags.schema === true ? await compareSchemas(source, planning.sinks, planning.excluded, stop) : null;
-  const json = schemas === null ? report : { ...report, schemas: schemas.map(({ script: _, ...schema }) => schema) };
-  cli.stdout.write(flags.json === true ? `${toJson(json)}\n` : `${printVerify(report)}${printSchemas(schemas ?? [])}`);
+  const listed = await findUncovered({ context, planning, moment: 'following', deep: only === null });
+  const uncovered = only === null ? listed : listed.filter(({ name }) => only.includes(name));
+  const accept = new Set(flags.accept ?? []);
+  const all = [...uncovered, ...schemaDifferences(schemas ?? [], 'following')];
+  refuseUnknownNames(accept, all, acceptable({ context, planning }));
+  const more = schemas === null ? {} : { schemas: schemas.map(({ script: _, ...schema }) => schema) };
+  const text = `${printVerify(report)}${printSchemas(schemas ?? [])}${printUncovered(uncovered, accept)}`;
+  cli.stdout.write(flags.json === true ? `${toJson({ ...report, ...more, uncovered })}\n` : text);
   await progress?.forget();
-  if (!report.equal || schemas?.some(({ equal }) => !equal) === true) cli.exit(4);
+  if (blocking([...differingTables(report.tables), ...all], accept).length > 0) cli.exit(4);
 }
 
 function compareOptions({ repair, limit, rangeRows, values }: VerifyFlags): Partial<CompareOptions> {

@@ -11,8 +11,17 @@ import type { CutoverOptions, CutoverReport } from './options.ts';
 import { checkReady, waitForLag } from './preconditions.ts';
 import { readRecord, writeRecord } from './record.ts';
 import { carrySequences, leftOutLines, sequenceLines } from './sequences.ts';
-import { switchOver } from './switch-over.ts';
+import { type Switched, switchOver } from './switch-over.ts';
 import { writeWayBack } from './way-back.ts';
+import { differingTables } from '../verify/differing.ts';
+import { coveredBefore } from './covered.ts';
+import { fencedTables, refuseUnfenced } from './fence.ts';
+import { lookBehind, openTargets } from './after-go.ts';
+import { pendingTables } from '../../pipeline/state/known-tables.ts';
+import { relationName } from '../../postgres/relation.ts';
+import { finishUnlogged, unloggedTables } from './unlogged.ts';
+import { endingSql, transactionWords } from './open-transactions.ts';
+import type { Uncovered } from '../coverage/uncovered.ts';
 
 /** Ranges that a sample takes of a large table, and rows in each. */
 const sample = { sample: 10, rangeRows: 50_000 };
@@ -28,19 +37,25 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   if (head?.phase === 'done') {
     if (readRecord(context.state) === null) throw verifyError('PGS7004', 'this pipeline only copied: it has no stream');
     say('already cut over: slot and publication are dropped');
-    return { done: true, verify: null, writeStopped: null };
+    return { ...nothing, done: true };
   }
   if (head?.phase === 'cutover') {
     say('decided by an earlier cutover: the target is the one to write to');
     await finish(options, await hold(options));
-    return { done: true, verify: null, writeStopped: null };
+    return { ...nothing, done: true };
   }
+  // A cut-over that was killed while it copied unlogged tables again.
+  if (options.locked && head?.phase === 'stream' && pendingTables(context.state).size > 0 && readRecord(context.state))
+    await finishUnlogged(pipeline, await planKnown(pipeline));
   await checkReady(context, instances);
   failpoint('cutover-preconditions');
   const planning = await planKnown(pipeline);
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
+  await refuseUnfenced({ options, context, planning });
   const verify = await verifyBefore(options, planning);
-  if (verify?.equal === false) return { done: false, verify, writeStopped: null };
+  const before = await coveredBefore({ options, context, planning }, differingTables(verify?.tables ?? []));
+  if (before.blocked.length > 0) return { ...nothing, verify, blocked: before.blocked };
+  await tellOpen(options, planning);
   for (const line of await leftOutLines(context, planning)) say(line);
   failpoint('cutover-verified');
   if (options.dryRun) return dryRun(options, planning, verify);
@@ -53,11 +68,23 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
     planning,
     before: readRecord(held.state),
   });
-  if (switched.record === null) return { done: false, verify: switched.verify, writeStopped: null };
+  if (switched.record === null) return { ...nothing, verify: switched.verify, blocked: switched.blocked };
   failpoint('cutover-go');
-  sayGo(options, switched.writeStopped);
+  sayGo(options, switched, before.accepted);
   await finish(options, held);
-  return { done: true, verify: switched.verify ?? verify, writeStopped: switched.writeStopped };
+  return { ...nothing, done: true, verify: switched.verify ?? verify, writeStopped: switched.writeStopped };
+}
+
+const nothing: CutoverReport = { done: false, verify: null, blocked: [], writeStopped: null };
+
+/** Whom the writers' stop will have to wait for: told while there is time. */
+async function tellOpen({ pipeline: { context }, say }: CutoverOptions, planning: Planning): Promise<void> {
+  const open = (await context.source.control.transactions?.(fencedTables(planning))) ?? [];
+  const old = open.filter(({ pid, seconds }) => pid === null || (seconds ?? 0) >= 10);
+  for (const each of old) {
+    const sql = endingSql(each);
+    say(`note: it will have to end first: ${transactionWords(each)}${sql === null ? '' : `; to end it: ${sql}`}`);
+  }
 }
 
 /** This process gets the lock; a run elsewhere ends at a barrier with everything up to it durable. */
@@ -74,7 +101,11 @@ async function verifyBefore(options: CutoverOptions, planning: Planning): Promis
   if (options.verify === 'none' || options.verify === 'final') return null;
   const compare = options.verify === 'sampled' ? { ...compareDefaults, ...sample } : compareDefaults;
   const { pipeline, locked, patience } = options;
-  const report = await verifyPipeline({ pipeline, locked, patience, compare }, planning);
+  // Unlogged tables are compared once they are copied again.
+  const unlogged = new Set(unloggedTables(planning));
+  const names = planning.sinks.flatMap(({ plans }) => plans.map((plan) => relationName(plan.source)));
+  const only = unlogged.size === 0 ? null : [...new Set(names)].filter((name) => !unlogged.has(name));
+  const report = await verifyPipeline({ pipeline, locked, patience, compare, only }, planning);
   const verdict = report.equal ? 'all agree' : 'they differ';
   const what = options.verify === 'sampled' ? 'a sample of ' : '';
   options.say(
@@ -98,22 +129,28 @@ async function dryRun(
   }
   const slot = await context.source.control.slot();
   say(`dry run: nothing was stopped; slot ${slot?.name ?? '(none)'} and its publication stay`);
-  return { done: false, verify, writeStopped: null };
+  return { ...nothing, verify };
 }
 
-function sayGo({ say, wayBack }: CutoverOptions, writeStopped: number | null): void {
+function sayGo({ say, wayBack }: CutoverOptions, switched: Switched, before: readonly Uncovered[]): void {
+  const { writeStopped, accepted } = switched;
   const stopped = writeStopped === null ? '' : ` after ${formatSeconds(writeStopped)} without writes`;
-  say(`GO${stopped}: the target has everything; point the applications at it`);
+  const words = [...new Set([...before, ...accepted].map(({ name, why }) => `${name} (${why})`))];
+  const but = words.length === 0 ? '' : `, but for what was accepted: ${words.join(', ')}`;
+  say(`GO${stopped}: the target has everything${but}; point the applications at it`);
   if (wayBack !== null) say(`to keep the old source up to date from now on: pgsluice run ${wayBack}`);
 }
 
-async function finish({ say }: CutoverOptions, context: RunContext): Promise<void> {
+async function finish(options: CutoverOptions, context: RunContext): Promise<void> {
+  const { say } = options;
   const { state, source } = context;
+  const record = readRecord(state);
+  await lookBehind(options, context, record);
+  await openTargets(options.pipeline.instances, { say, signal: context.stop });
   for (const words of await source.control.cleanup()) say(`dropped ${words}`);
   failpoint('cutover-cleaned');
   await state.setHead({ ...state.head!, phase: 'done' });
-  const fence = readRecord(state)?.fence ?? null;
-  if (fence !== null) say('the fence on the source stays up, so that no write gets lost there');
+  if ((record?.fence ?? null) !== null) say('the fence on the source stays up, so that no write gets lost there');
 }
 
 /** Takes down what a killed cut-over left, so that the pipeline can be run on. Returns whether there was something. */
@@ -124,7 +161,15 @@ export async function abortCutover({
   if (record === null) return [];
   if (context.state.head?.phase !== 'stream')
     throw verifyError('PGS7004', 'the cut-over is decided: it can only be finished');
-  const done = record.fence === null ? [] : ((await context.source.control.fence?.down(record.fence)) ?? []);
+  const done = await lowerFence({ context });
   await writeRecord(context.state, null);
   return ['the cut-over is aborted; the pipeline can be run on', ...done];
+}
+
+/** Takes the fence down, decided or not: `cleanup` leaves nothing of the pipeline on the source. Returns what it did, in words. */
+export async function lowerFence({
+  context: { state, source },
+}: Pick<CutoverOptions['pipeline'], 'context'>): Promise<readonly string[]> {
+  const fence = readRecord(state)?.fence ?? null;
+  return fence === null ? [] : ((await source.control.fence?.down(fence)) ?? []);
 }

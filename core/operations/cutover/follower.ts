@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
 import { runStream, type StreamRunOptions } from '../../pipeline/stream/run-stream.ts';
+import type { CommitLsn } from '../../postgres/lsn.ts';
 import { verifyError } from '../verify/errors.ts';
 import type { ChangeCount } from '../verify/count-changes.ts';
 import { type Followed, streamOptions } from '../verify/stream-options.ts';
@@ -18,7 +19,7 @@ export class Follower {
   readonly #count: ChangeCount;
   readonly #running: Promise<void>;
   readonly #end = new AbortController();
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, (at: CommitLsn) => void>();
 
   private constructor(
     context: RunContext,
@@ -40,20 +41,23 @@ export class Follower {
     return this.#count.seen;
   }
 
-  /** Resolves when every sink is durable up to what was committed on the source when this was called. */
-  async barrier(): Promise<void> {
+  /**
+   * Resolves when every sink is durable up to what was committed on the source when this was called; with the barrier's own
+   * position.
+   */
+  async barrier(): Promise<CommitLsn> {
     const { source, pipeline, stop } = this.#context;
     for (;;) {
       stop.throwIfAborted();
       const id = randomUUID();
-      const reached = new Promise<'reached'>((resolve) => this.#waiting.set(id, () => resolve('reached')));
+      const reached = new Promise<CommitLsn>((resolve) => this.#waiting.set(id, resolve));
       await source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }));
       const timer = timeout(again);
       const ended = this.#running.then(() => 'ended' as const);
       const first = await Promise.race([reached, ended, timer.elapsed]);
       timer.clear();
       this.#waiting.delete(id);
-      if (first === 'reached') return;
+      if (typeof first === 'bigint') return first;
       if (first === 'ended') {
         stop.throwIfAborted();
         throw verifyError('PGS7003', 'the stream in this process ended');
@@ -69,7 +73,7 @@ export class Follower {
 
   async #run(given: Omit<StreamRunOptions, 'until'>): Promise<void> {
     const context = { ...this.#context, stop: AbortSignal.any([this.#context.stop, this.#end.signal]) };
-    const options = { ...given, until: null, onBarrier: (id: string) => this.#waiting.get(id)?.() };
+    const options = { ...given, until: null, onBarrier: (id: string, at: CommitLsn) => this.#waiting.get(id)?.(at) };
     // A barrier that somebody wrote to end a run that was gone is no end of ours.
     while (!context.stop.aborted) if ((await runStream(context, options)) !== 'barrier') return;
   }

@@ -1,15 +1,19 @@
 import { failpoint } from '../../base/failpoint.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
-import { verifyError } from '../verify/errors.ts';
 import type { VerifyReport } from '../verify/run-verify.ts';
 import { verifyPipeline } from '../verify/verify-pipeline.ts';
 import { catchUp } from '../verify/catch-up.ts';
 import { Follower } from './follower.ts';
 import type { CutoverOptions } from './options.ts';
-import { waitForQuiet } from './quiet.ts';
 import { type CutoverRecord, writeRecord } from './record.ts';
-import { carrySequences, sequenceLines } from './sequences.ts';
+import { carrySequences } from './sequences.ts';
+import { differingTables } from '../verify/differing.ts';
+import { coveredFinal, unrefreshed } from './covered.ts';
+import { cutoverError } from './errors.ts';
+import { copyUnlogged, unloggedTables } from './unlogged.ts';
+import { WriteStop } from './write-stop.ts';
+import type { Uncovered } from '../coverage/uncovered.ts';
 import type { Followed } from '../verify/stream-options.ts';
 import { WayBack } from './way-back.ts';
 
@@ -25,9 +29,11 @@ export interface Switch {
 }
 
 export interface Switched {
-  /** Null: source and target differ, nothing was decided. */
+  /** Null: nothing was decided. */
   readonly record: CutoverRecord | null;
   readonly verify: VerifyReport | null;
+  readonly blocked: readonly Uncovered[];
+  readonly accepted: readonly Uncovered[];
   readonly writeStopped: number | null;
 }
 
@@ -37,50 +43,54 @@ export interface Switched {
  */
 export async function switchOver(of: Switch): Promise<Switched> {
   const { options, context } = of;
-  const { state } = context;
-  let record: CutoverRecord = { fence: of.before?.fence ?? null, wayBack: options.wayBack };
+  const fence = of.before?.fence ?? null;
+  const gate = new WriteStop(of, { fence, wayBack: options.wayBack, goAt: null, accepted: [...options.accept] });
   await using open = new AsyncDisposableStack();
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => takeDown(of, record));
-  await writeRecord(state, record);
+  undo.defer(() => takeDown(of, gate.record));
+  await writeRecord(context.state, gate.record);
   const back = options.wayBack === null ? null : await openBack(of, options.wayBack, { open, undo });
   failpoint('cutover-way-back');
   let follower = await follow(of, undo);
   await follower.barrier();
   options.say('following in this process, every sink is durable up to now');
   failpoint('cutover-ready');
-  record = await fence(of, record);
-  const fencedAt = options.fence === 'none' ? null : performance.now();
-  for (;;) {
-    const quiet = await waitForQuiet(follower, bounds(of));
+  await gate.begin(back?.name ?? null);
+  const unlogged = unloggedTables(of.planning);
+  for (let copied = unlogged.length === 0; ; ) {
+    const quiet = await gate.wait(follower);
+    if (!copied) {
+      await follower.end();
+      await copyUnlogged(of.pipeline, unlogged, options.say);
+      follower = await follow(of, undo);
+      copied = true;
+      continue;
+    }
     failpoint('cutover-quiet');
-    await sequences(of);
+    const views = await carryOver(of);
     failpoint('cutover-sequences');
-    await follower.barrier();
+    const goAt = await follower.barrier();
     await follower.end();
-    const final = options.verify === 'final' ? await verifyFinal(of) : null;
-    if (final?.report.equal === false) return { record: null, verify: final.report, writeStopped: null };
-    if (follower.changes + (final?.late ?? 0) === quiet.changes) {
+    const final = await verifyStill(of, unlogged);
+    if (follower.changes + (final?.late ?? 0) === quiet.changes && (await gate.holds())) {
+      const covered = await coveredFinal(of, [...differingTables(final?.report.tables ?? []), ...views]);
+      if (covered.blocked.length > 0)
+        return { record: null, verify: final?.report ?? null, ...covered, writeStopped: null };
       failpoint('cutover-durable');
       if (back !== null) await back.make();
       failpoint('cutover-slot-back');
-      await state.setHead({ ...state.head!, phase: 'cutover' });
+      const record = { ...gate.record, goAt };
+      await writeRecord(context.state, record);
+      await context.state.setHead({ ...context.state.head!, phase: 'cutover' });
       undo.move();
-      const writeStopped = (performance.now() - (fencedAt ?? quiet.since)) / 1000;
-      return { record, verify: final?.report ?? null, writeStopped };
+      const writeStopped = (performance.now() - quiet.since) / 1000;
+      return { record, verify: final?.report ?? null, ...covered, writeStopped };
     }
-    if (options.fence === 'read_only' || options.fence === 'revoke')
-      throw verifyError('PGS7005', `a change came in spite of the fence: ${unbound[options.fence]}`);
+    if (gate.isUp) throw cutoverError('PGS7042', 'a change came in spite of the fence');
     options.say('changes came again; waiting for the writers to stop');
     follower = await follow(of, undo);
   }
 }
-
-/** Whom a fence does not keep from writing. */
-const unbound = {
-  read_only: 'a session set itself to read-write',
-  revoke: 'superusers need no privilege',
-} as const;
 
 async function follow({ pipeline }: Switch, undo: AsyncDisposableStack): Promise<Follower> {
   const follower = await Follower.start(pipeline);
@@ -100,48 +110,25 @@ async function openBack(
   return back;
 }
 
-function bounds({ options, context }: Switch): { quiet: number; patience: number; signal: AbortSignal } {
-  const fenced = options.fence === 'read_only' || options.fence === 'revoke';
-  return { quiet: fenced ? 0 : options.quiet, patience: options.patience, signal: context.stop };
+/** What no stream brings. What is not as on the source afterwards is on the list of the end; views that stay as they are come back. */
+async function carryOver(of: Switch): Promise<readonly Uncovered[]> {
+  const { options, context, planning } = of;
+  await carrySequences(context, planning, options.say);
+  return unrefreshed(of, 'all');
 }
 
-/** Saved before it goes up, so that whoever comes next can take it down. */
-async function fence({ options, context, planning }: Switch, record: CutoverRecord): Promise<CutoverRecord> {
-  if (options.fence === 'none') {
-    options.say(`ready: stop the writers now; going on when no change came for ${options.quiet} ms`);
-    return record;
-  }
-  const { fence: control } = context.source.control;
-  if (control === undefined) throw verifyError('PGS7010', 'this source has no write fence');
-  const tables = planning.sinks.flatMap(({ plans }) => plans.map((plan) => plan.source));
-  const plan = record.fence ?? (await control.plan(options.fence, tables));
-  const saved = { ...record, fence: plan };
-  await writeRecord(context.state, saved);
-  failpoint('cutover-fence');
-  options.say(`ready: fence ${options.fence}: ${(await control.up(plan, context.stop)).join(', ')}`);
-  failpoint('cutover-fenced');
-  return saved;
-}
-
-async function sequences({ options, context, planning }: Switch): Promise<void> {
-  const findings = await carrySequences(context, planning, options.say);
-  for (const line of sequenceLines(findings)) options.say(line);
-  if (findings.length > 0) {
-    const names = [...new Set(findings.map(({ sequence }) => sequence))];
-    const shown = `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
-    throw verifyError('PGS7001', `sequences are not as on the source: ${shown}`, {
-      remedy: 'Run the statements that are shown above in the target, then cutover again.',
-    });
-  }
-  for (const { sink, name } of planning.sinks) {
-    for (const words of (await sink.cutover?.refresh(context.stop)) ?? []) options.say(`${name}: ${words}`);
-  }
-}
-
-/** It takes its time: what came meanwhile is read once more, to the source's last position. */
-async function verifyFinal(of: Switch): Promise<{ report: VerifyReport; late: number }> {
+/**
+ * What can only be compared now: with `final` everything, else the tables that were copied again. It takes its time: what came
+ * meanwhile is read once more, to the source's last position.
+ */
+async function verifyStill(
+  of: Switch,
+  unlogged: readonly string[],
+): Promise<{ readonly report: VerifyReport; readonly late: number } | null> {
   const { options, pipeline, context, planning } = of;
-  const report = await verifyPipeline({ pipeline, locked: true }, planning);
+  const all = options.verify === 'final';
+  if (!all && (options.verify === 'none' || unlogged.length === 0)) return null;
+  const report = await verifyPipeline({ pipeline, locked: true, only: all ? null : unlogged }, planning);
   options.say(
     `compared ${report.tables.length} tables in ${report.seconds.toFixed(1)} s while the writers stand still`,
   );

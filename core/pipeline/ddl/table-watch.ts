@@ -125,7 +125,7 @@ export class TableWatch implements AsyncDisposable {
       const remedy = `Run on the target, then run again: ${this.#drops(relation).join(' ')}`;
       return planError('PGS4016', 'the table was dropped on the source', { ...where, remedy });
     }
-    if (!now.published) {
+    if (!now.published && !now.unlogged) {
       const message = 'the table was taken out of the publication; its changes since then are not replicated';
       return planError('PGS4017', message, { ...where, remedy: resync });
     }

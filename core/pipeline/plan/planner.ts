@@ -3,6 +3,7 @@ import type { ParentPlan, TablePlan } from '../../api/plan.ts';
 import { relationName } from '../../postgres/relation.ts';
 import { chosen } from './draft.ts';
 import { planError } from './errors.ts';
+import { unloggedNote } from './notes.ts';
 import { planParents } from './parents.ts';
 import { planTable } from './plan-table.ts';
 import type { PlanInput, PlanResult } from './types.ts';
@@ -17,10 +18,12 @@ export { publishedTables } from './publication.ts';
 export function planTables(input: PlanInput): PlanResult {
   const problems: PgsluiceError[] = [...idlePatterns(input)];
   const plans: TablePlan[] = [];
-  for (const { relation } of input.tables) {
-    const result = planTable(relation, input);
-    problems.push(...result.problems);
-    if (result.plan !== null) plans.push(result.plan);
+  for (const { relation, persistence } of input.tables) {
+    const { plan, problems: found } = planTable(relation, input);
+    problems.push(...found);
+    if (plan === null) continue;
+    const unlogged = persistence === 'unlogged' && input.streaming;
+    plans.push(unlogged ? { ...plan, unlogged, notes: [...plan.notes, unloggedNote] } : plan);
   }
   const parents = problems.length > 0 ? [] : planParents(input, plans);
   problems.push(...collisions([...plans, ...parents], input.sink.name));

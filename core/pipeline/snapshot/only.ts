@@ -1,6 +1,7 @@
 import { formatLsn, parseLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
 import type { RunContext } from '../open/instances.ts';
+import type { CutoverSink } from '../../api/sink.ts';
 import type { Planning } from '../open/planning.ts';
 import type { PhaseInput } from './phase.ts';
 
@@ -55,11 +56,19 @@ export async function finishOnly(context: RunContext, planning: Planning): Promi
     if (sink.cutover === null) continue;
     const set = await sink.cutover.setSequences(sequences, plans, context.stop);
     // Views that were filled from the first copy.
-    const refreshed = await (again === true ? sink.cutover.refresh(context.stop) : sink.cutover.settle(context.stop));
+    const refreshed =
+      again === true ? await refreshAll(context, sink.cutover) : await sink.cutover.settle(context.stop);
     context.log.log('info', 'sequences-set', `${set.length} sequences set`, {
       sink: name,
       sequences: set.length,
       refreshed: refreshed.length,
     });
   }
+}
+
+async function refreshAll({ stop, log }: RunContext, sink: CutoverSink): Promise<readonly string[]> {
+  const { done, failed } = await sink.refresh(stop);
+  for (const { view, why } of failed)
+    log.log('warn', 'view-not-refreshed', `materialized view ${view}: ${why}`, { view });
+  return done;
 }

@@ -96,7 +96,7 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
 }
 
 export async function publish(context: RunContext, { config, planning, catalog }: PhaseInput): Promise<void> {
-  const plans = planning.sinks.map((sink) => sink.plans);
+  const plans = planning.sinks.map((sink) => sink.plans.filter((plan) => plan.unlogged !== true));
   const follow = config.ddl === 'follow';
   // Columns in a publication's filters and lists cannot be dropped or altered: with `ddl: follow` there are none.
   await context.source.publish(publishedTables(plans, follow ? 0 : catalog.identity.version), context.stop);

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { PgsluiceError } from '../../../core/base/error.ts';
 import { failpoint } from '../../../core/base/failpoint.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
@@ -18,6 +19,8 @@ export async function refreshViews(
     readonly except?: readonly { readonly schema: string; readonly name: string }[];
     /** One that is empty was never filled on the source either. */
     readonly filledOnly?: boolean;
+    /** Told of one that cannot be refreshed; left out: it is an error. */
+    readonly onFailure?: (view: string, error: PgsluiceError) => void;
     readonly signal: AbortSignal;
   },
 ): Promise<readonly string[]> {
@@ -35,7 +38,10 @@ export async function refreshViews(
       const known = fromPg(error, {});
       if (known.code !== 'PGS2007') throw known;
       const where = { ...known.where, object: view.name };
-      throw bulkError('PGS3023', `materialized view ${view.name}: ${known.message}`, { where, cause: known.cause });
+      if (more.onFailure === undefined)
+        throw bulkError('PGS3023', `materialized view ${view.name}: ${known.message}`, { where, cause: known.cause });
+      more.onFailure(view.key, known);
+      continue;
     }
     done.push(view.name);
   }

@@ -16,7 +16,7 @@ export async function readCatalog(
   patterns: TablesOption,
 ): Promise<SourceCatalog> {
   const at = await walEnd(client);
-  const { chosen, excluded, parents } = chooseTables(await readTables(client), patterns);
+  const { chosen, foreign, excluded, parents } = chooseTables(await readTables(client), patterns);
   if (chosen.length === 0) {
     throw sourceError('PGS2102', `database "${identity.database}" has no table that the file chooses`);
   }
@@ -25,6 +25,7 @@ export async function readCatalog(
     at,
     tables: await withShapes(client, chosen),
     parents,
+    foreignTables: foreign.map(({ schema, name }) => ({ schema, name })),
     excluded: excluded.map(({ schema, name }) => ({ schema, name })),
     unfilledViews: await unfilledViews(client),
   };

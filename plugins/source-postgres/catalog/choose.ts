@@ -11,6 +11,8 @@ export interface Choice {
   readonly chosen: readonly CatalogTable[];
   /** What is left out: tables, foreign tables, and partitioned tables of which no leaf is chosen. */
   readonly excluded: readonly CatalogTable[];
+  /** Foreign tables that the patterns choose: their rows are elsewhere. */
+  readonly foreign: readonly CatalogTable[];
   /** Partitioned tables with a chosen leaf. */
   readonly parents: readonly SourceParent[];
 }
@@ -41,7 +43,9 @@ export function chooseTables(tables: readonly CatalogTable[], patterns: TablesOp
     for (const at of lines.get(table.oid)!) kept.add(at.oid);
   }
   const chosen = tables.filter((table) => table.relkind === 'r' && kept.has(table.oid));
-  return { chosen, parents: parentsOf(chosen, lines), excluded: tables.filter((table) => !kept.has(table.oid)) };
+  const foreign = tables.filter((table) => table.relkind === 'f' && kept.has(table.oid));
+  const excluded = tables.filter((table) => !kept.has(table.oid));
+  return { chosen, foreign, parents: parentsOf(chosen, lines), excluded };
 }
 
 function parentsOf(

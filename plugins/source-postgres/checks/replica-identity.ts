@@ -1,9 +1,19 @@
+import { qualified } from '../../../core/postgres/quote.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { findProblems } from '../publishable.ts';
 import type { CheckInput } from './check.ts';
 
-/** I10: tables whose UPDATE and DELETE would start to fail on the source, and unlogged ones. */
+/** I10: tables whose UPDATE and DELETE would start to fail on the source. Unlogged ones are told: no stream carries them. */
 export async function replicaIdentity({ client, catalog, report }: CheckInput): Promise<void> {
-  const tables = catalog.tables.map(({ relation }) => ({ relation, where: null, columns: null }));
+  const logged = catalog.tables.filter(({ persistence }) => persistence === 'permanent');
+  const tables = logged.map(({ relation }) => ({ relation, where: null, columns: null }));
+  for (const { relation, persistence } of catalog.tables) {
+    if (persistence === 'permanent') continue;
+    const table = relationName(relation);
+    const message = `${table} is unlogged: it is copied with the snapshot, and again at the cut-over; no stream carries its changes`;
+    const remedy = `Nothing; or ALTER TABLE ${qualified(relation)} SET LOGGED; to have it followed.`;
+    report.add({ check: 'unlogged', level: 'warning', subject: table, message, remedy });
+  }
   const problems = await findProblems(client, tables);
   for (const { kind, table, what, remedy } of problems) {
     report.add({ check: kind, level: 'error', subject: table, message: what, remedy, code: 'PGS2103' });

@@ -1,11 +1,16 @@
 import type pg from 'pg';
+import type { LargeObjectDigest } from '../../../core/api/snapshot.ts';
+import { digestLargeObjects } from '../../../core/postgres/large-object-digest.ts';
 import { parseLsn } from '../../../core/postgres/lsn.ts';
 import type { SequenceState } from '../../../core/postgres/sequence.ts';
 import { readSequences } from '../../../core/postgres/sequences.ts';
 import type {
+  ChangesBeyond,
   Dependent,
+  FenceTable,
   Going,
   IdleSlot,
+  OpenTransaction,
   SlotStatus,
   SourceControl,
   TablePresence,
@@ -18,7 +23,9 @@ import { readPublished } from '../ddl/published.ts';
 import { besideOf } from '../names.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { dropSlot } from '../slot.ts';
+import { changesBeyond } from './changes-beyond.ts';
 import { PostgresFence } from './fence.ts';
+import { openTransactions } from './transactions.ts';
 
 /** Short connections: these calls are rare, and none is held while nothing is asked. */
 export class PostgresControl implements SourceControl {
@@ -55,6 +62,18 @@ export class PostgresControl implements SourceControl {
 
   sequences(): Promise<readonly SequenceState[]> {
     return ask(this.#access, null, readSequences);
+  }
+
+  transactions(tables: readonly FenceTable[]): Promise<readonly OpenTransaction[]> {
+    return ask(this.#access, null, (client) => openTransactions(client, tables, this.#access.application));
+  }
+
+  largeObjects(signal: AbortSignal): Promise<LargeObjectDigest> {
+    return withClient(this.#access, signal, (client) => digestLargeObjects(client, signal));
+  }
+
+  changesBeyond(at: bigint): Promise<readonly ChangesBeyond[]> {
+    return withClient(this.#access, null, (client) => changesBeyond(client, this.#access, at));
   }
 
   tables(): Promise<readonly TablePresence[]> {

@@ -1,84 +1,118 @@
 import type pg from 'pg';
 import type { Json } from '../../../core/api/checkpoint.ts';
-import type { FenceKind, WriteFence } from '../../../core/api/source.ts';
+import type { FenceKind, FenceTable, OpenTransaction, WriteFence } from '../../../core/api/source.ts';
+import { openTables } from '../../../core/postgres/open-tables.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { type SourceAccess, withClient } from '../session.ts';
+import { type Closing, type ClosedTable, close, closingObstacles, tablesToClose } from './closing.ts';
+import { closingNames } from './closing-sql.ts';
 import { type Grant, grantSql, readGrants, revokeSql } from './grants.ts';
+import { proveClosed } from './prove-closed.ts';
 
 /** `previous`: the database's own setting before, null for none. */
-type Plan =
+type Extra =
+  | { readonly kind: 'triggers' }
   | { readonly kind: 'read_only'; readonly previous: string | null }
   | { readonly kind: 'terminate' }
-  | { readonly kind: 'revoke'; readonly tables: readonly string[]; readonly grants: readonly Grant[] };
+  | { readonly kind: 'revoke'; readonly grants: readonly Grant[] };
+
+interface Plan {
+  readonly extra: Extra;
+  readonly tables: readonly ClosedTable[];
+  readonly admits: string | null;
+}
 
 /** Our own sessions on the source are known by this and are never ended. */
 const ours = `application_name LIKE 'pgsluice %'`;
 const setting = 'default_transaction_read_only';
-const lockTimeout = '10s';
 
 /**
- * `read_only`: the database's default, for sessions to come, and an end to those that are there. `terminate`: only the end.
- * `revoke`: the privileges to write in the replicated tables, of their owners too; superusers keep theirs.
+ * All kinds close the tables by triggers, which hold for owners, superusers and sessions that are there. `read_only` also sets
+ * the database's default, for sessions to come, and ends those that are there. `terminate`: only the end. `revoke`: takes the
+ * privileges to write, of the owners too.
  */
 export class PostgresFence implements WriteFence {
   readonly #access: SourceAccess;
+  readonly #pipeline: string;
 
   constructor(access: SourceAccess) {
     this.#access = access;
+    this.#pipeline = access.application.replace(/^pgsluice /, '');
   }
 
-  plan(kind: FenceKind, tables: readonly { readonly schema: string; readonly name: string }[]): Promise<Json> {
+  obstacles(_kind: FenceKind, tables: readonly FenceTable[]): Promise<readonly string[]> {
+    return withClient(this.#access, null, async (client) =>
+      closingObstacles(client, await tablesToClose(client, tables.map(qualified))),
+    );
+  }
+
+  plan(kind: FenceKind, tables: readonly FenceTable[], admits: string | null): Promise<Json> {
     return withClient(this.#access, null, async (client): Promise<Json> => {
-      if (kind === 'terminate') return { kind };
-      if (kind === 'read_only') return { kind, previous: await readSetting(client) };
-      const { all, grants } = await readGrants(client, tables.map(qualified));
-      return { kind, tables: all, grants: grants.map((grant) => ({ ...grant })) };
+      const closed = await tablesToClose(client, tables.map(qualified));
+      const plain = closed.map(({ schema, name, hasRows }) => ({ schema, name, hasRows }));
+      const extra = await extraOf(client, kind, plain);
+      return { extra: extra as unknown as Json, tables: plain, admits };
     });
   }
 
-  up(saved: Json, signal: AbortSignal): Promise<readonly string[]> {
-    const plan = saved as unknown as Plan;
+  up(
+    saved: Json,
+    signal: AbortSignal,
+  ): Promise<{ readonly done: readonly string[]; readonly waitsFor: readonly OpenTransaction[] }> {
+    const { extra, tables, admits } = saved as unknown as Plan;
     return withClient(this.#access, signal, async (client) => {
-      if (plan.kind === 'revoke') return revoke(client, plan);
       const done: string[] = [];
-      if (plan.kind === 'read_only') {
+      if (extra.kind === 'read_only') {
         const database = await databaseName(client);
         await client.query(`ALTER DATABASE ${quoteIdent(database)} SET ${setting} = on`);
         done.push(`database ${database} is read-only for new sessions`);
       }
-      done.push(`${await endSessions(client)} sessions ended`);
+      if (extra.kind === 'revoke') {
+        for (const sql of revokeSql(extra.grants)) await client.query(sql);
+        done.push(`privileges to write in ${tables.length} tables revoked`);
+      }
+      if (extra.kind === 'read_only' || extra.kind === 'terminate') {
+        done.push(`${await endSessions(client)} sessions ended`);
+      }
+      const waitsFor = await close(client, this.#closing(tables, admits), this.#access.application);
+      return { done: [...done, `${tables.length} tables closed to writes`], waitsFor };
+    });
+  }
+
+  prove(saved: Json): Promise<{ readonly open: readonly string[]; readonly roles: readonly string[] }> {
+    const { tables, admits } = saved as unknown as Plan;
+    return withClient(this.#access, null, (client) => proveClosed(client, this.#closing(tables, admits)));
+  }
+
+  down(saved: Json): Promise<readonly string[]> {
+    const { extra } = saved as unknown as Plan;
+    return withClient(this.#access, null, async (client) => {
+      const done: string[] = [];
+      const opened = await openTables(client, closingNames(this.#access.slot).function);
+      if (opened > 0) done.push(`${opened} tables opened to writes again`);
+      if (extra.kind === 'revoke') {
+        for (const sql of grantSql(extra.grants)) await client.query(sql);
+        done.push('privileges to write given back');
+      }
+      if (extra.kind === 'read_only') {
+        const database = await databaseName(client);
+        const back = extra.previous === null ? `RESET ${setting}` : `SET ${setting} = ${quoteLiteral(extra.previous)}`;
+        await client.query(`ALTER DATABASE ${quoteIdent(database)} ${back}`);
+        done.push(`database ${database} can be written again by new sessions`);
+      }
       return done;
     });
   }
 
-  down(saved: Json): Promise<readonly string[]> {
-    const plan = saved as unknown as Plan;
-    return withClient(this.#access, null, async (client) => {
-      if (plan.kind === 'terminate') return [];
-      if (plan.kind === 'revoke') {
-        for (const sql of grantSql(plan.grants)) await client.query(sql);
-        return [`privileges to write in ${plan.tables.length} tables given back`];
-      }
-      const database = await databaseName(client);
-      const back = plan.previous === null ? `RESET ${setting}` : `SET ${setting} = ${quoteLiteral(plan.previous)}`;
-      await client.query(`ALTER DATABASE ${quoteIdent(database)} ${back}`);
-      return [`database ${database} can be written again by new sessions`];
-    });
+  #closing(tables: readonly ClosedTable[], admits: string | null): Closing {
+    return { slot: this.#access.slot, note: { pipeline: this.#pipeline, admits }, tables };
   }
 }
 
-/** The locks wait for writers that are under way; those that come meanwhile wait for us, and then have no privilege. */
-async function revoke(client: pg.Client, plan: Extract<Plan, { kind: 'revoke' }>): Promise<readonly string[]> {
-  await client.query(`BEGIN; SET LOCAL lock_timeout = '${lockTimeout}'`);
-  try {
-    for (const table of plan.tables) await client.query(`LOCK TABLE ONLY ${table} IN SHARE ROW EXCLUSIVE MODE`);
-    for (const sql of revokeSql(plan.grants)) await client.query(sql);
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {});
-    throw error;
-  }
-  return [`privileges to write in ${plan.tables.length} tables revoked`];
+async function extraOf(client: pg.Client, kind: FenceKind, tables: readonly ClosedTable[]): Promise<Extra> {
+  if (kind === 'read_only') return { kind, previous: await readSetting(client) };
+  if (kind === 'revoke') return { kind, grants: (await readGrants(client, tables.map(qualified))).grants };
+  return { kind };
 }
 
 async function databaseName(client: pg.Client): Promise<string> {

@@ -31,6 +31,7 @@ export const tablePartQueries: readonly KindQuery[] = [
     // Triggers of partitions come with those of their parents.
     sql: `SELECT g.oid, c.nspname AS n1, c.relname AS n2, g.tgname AS n3, pg_get_triggerdef(g.oid) AS definition, g.tgenabled AS enabled, c.relkind AS _relkind
       FROM rel c JOIN pg_trigger g ON g.tgrelid = c.oid WHERE NOT g.tgisinternal AND g.tgparentid = 0
+        AND NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = g.tgfoid AND f.pronamespace = to_regnamespace('pgsluice'))
         AND ${notOfExtension('pg_trigger', 'g.oid')}`,
   },
   {

@@ -1,0 +1,43 @@
+import { pause } from '../../base/backoff.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
+import { cutoverError } from './errors.ts';
+import type { CutoverOptions } from './options.ts';
+import type { CutoverRecord } from './record.ts';
+
+/**
+ * The source's tables once more, after the go: the slot's WAL is exact, unlike the counters of pg_stat, which come late. Throws
+ * PGS7045 where rows were committed behind it, with slot and publication kept.
+ */
+export async function lookBehind(
+  { say, quiet, accept }: CutoverOptions,
+  { source, log, stop }: RunContext,
+  record: CutoverRecord | null,
+): Promise<void> {
+  const goAt = record?.goAt ?? null;
+  if (goAt === null || source.control.changesBeyond === undefined) return;
+  // Without a fence somebody may still be about to write.
+  if (record?.fence === null) await pause(quiet, stop);
+  try {
+    const behind = await source.control.changesBeyond(goAt);
+    const words = behind.map(({ table, changes }) => `${changes} changes in ${table}`);
+    if (behind.some(({ table }) => !accept.has(table)))
+      throw cutoverError('PGS7045', `committed on the source after the GO, and not in the target: ${words.join(', ')}`);
+    say(words.length === 0 ? 'nothing was written on the source after the GO' : `accepted: ${words.join(', ')}`);
+  } catch (error) {
+    if (!(error instanceof PgsluiceError) || error.code === 'PGS7045') throw error;
+    log.log('warn', 'not-looked-behind', `whether the source was written after the GO is not known: ${error.message}`, {
+      code: error.code,
+    });
+  }
+}
+
+/** The targets take writes from now on: a fence that was left there for this pipeline, as the way back, has done its work. */
+export async function openTargets(
+  { sinks }: Instances,
+  { say, signal }: { readonly say: (line: string) => void; readonly signal: AbortSignal },
+): Promise<void> {
+  for (const { sink, name } of sinks) {
+    for (const words of (await sink.cutover?.open?.(signal)) ?? []) say(`${name}: ${words}`);
+  }
+}

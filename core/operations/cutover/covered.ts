@@ -1,0 +1,82 @@
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import type { Planning } from '../../pipeline/open/planning.ts';
+import { acceptable, findUncovered } from '../coverage/find-uncovered.ts';
+import { blocking, printUncovered, refuseUnknownNames, type Uncovered } from '../coverage/uncovered.ts';
+import { compareSchemas } from '../verify/schema/compare-schemas.ts';
+import { schemaDifferences } from '../verify/schema/differences.ts';
+import type { CutoverOptions } from './options.ts';
+
+export interface CoveredInput {
+  readonly options: CutoverOptions;
+  readonly context: RunContext;
+  readonly planning: Planning;
+}
+
+export interface Covered {
+  /** What keeps it from the go. */
+  readonly blocked: readonly Uncovered[];
+  /** What `--accept` took of the list. */
+  readonly accepted: readonly Uncovered[];
+}
+
+/**
+ * The list before the writers stop. Materialized views are refreshed once, to see whether they can be; foreign keys wait for
+ * the last change.
+ */
+export async function coveredBefore(input: CoveredInput, differing: readonly Uncovered[]): Promise<Covered> {
+  const found = [...differing, ...(await look(input, 'following')), ...(await unrefreshed(input, 'views'))];
+  refuseUnknownNames(input.options.accept, found, acceptable(input));
+  return judged(input, found);
+}
+
+/** The list at the end, with everything brought over: whatever is still behind counts. */
+export async function coveredFinal(input: CoveredInput, known: readonly Uncovered[]): Promise<Covered> {
+  return judged(input, [...known, ...(await look(input, 'final'))]);
+}
+
+/** Views that a refresh left as they were. */
+export async function unrefreshed(
+  { options, context, planning }: CoveredInput,
+  what: 'views' | 'all',
+): Promise<readonly Uncovered[]> {
+  const found: Uncovered[] = [];
+  for (const { sink, name } of planning.sinks) {
+    const refreshed = await (what === 'all'
+      ? sink.cutover?.refresh(context.stop)
+      : sink.cutover?.refreshViews(context.stop));
+    if (what === 'all') for (const words of refreshed?.done ?? []) options.say(`${name}: ${words}`);
+    for (const { view, why } of refreshed?.failed ?? [])
+      found.push({
+        name: view,
+        kind: 'materialized view',
+        why: `it cannot be refreshed: ${why}`,
+        remedy: null,
+        blocks: true,
+      });
+  }
+  return found;
+}
+
+async function look(
+  { options, context, planning }: CoveredInput,
+  moment: 'following' | 'final',
+): Promise<readonly Uncovered[]> {
+  const deep = !options.accept.has('large-objects');
+  const schemas = await compareSchemas(context.source, planning.sinks, planning.excluded, context.stop);
+  const found = await findUncovered({ context, planning, moment, deep });
+  // Grants are not as they were behind a fence that took them.
+  const revoked = options.fence === 'revoke' && moment === 'final';
+  const objects = schemaDifferences(schemas, moment).filter(
+    // A sequence is looked at with its values, too.
+    ({ kind, why }) => kind !== 'sequence' && !(revoked && why.startsWith('acl is ')),
+  );
+  return [...found, ...objects];
+}
+
+function judged({ options }: CoveredInput, found: readonly Uncovered[]): Covered {
+  const { accept } = options;
+  const blocked = blocking(found, accept);
+  const text = printUncovered(found, accept);
+  if (text !== '') options.say(text.trimEnd());
+  return { blocked, accepted: found.filter(({ name, blocks }) => blocks && accept.has(name)) };
+}

@@ -1,0 +1,120 @@
+import type { FenceTable, WriteFence } from '../../api/source.ts';
+import { failpoint } from '../../base/failpoint.ts';
+import { formatSeconds } from '../../base/format.ts';
+import { pause } from '../../base/backoff.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import type { Planning } from '../../pipeline/open/planning.ts';
+import { verifyError } from '../verify/errors.ts';
+import { cutoverError } from './errors.ts';
+import { stillOpen, transactionWords, waitForTransactions } from './open-transactions.ts';
+import type { CutoverOptions } from './options.ts';
+import { type CutoverRecord, writeRecord } from './record.ts';
+
+export interface FenceInput {
+  readonly options: CutoverOptions;
+  /** Of this process, which holds the lock. */
+  readonly context: RunContext;
+  readonly planning: Planning;
+}
+
+/** Between two tries to close what writers under way kept open, milliseconds. */
+const between = 200;
+const sayEvery = 10_000;
+
+/** Every table that some sink gets, once. */
+export function fencedTables({ sinks }: Planning): readonly FenceTable[] {
+  const tables = sinks.flatMap(({ plans }) => plans.map((plan) => plan.source));
+  return [...new Map(tables.map((table) => [relationName(table), table])).values()];
+}
+
+/** Before anybody is asked to stop: what the fence would be refused for. Throws PGS7041 with the statements. */
+export async function refuseUnfenced({ options, context, planning }: FenceInput): Promise<void> {
+  if (options.fence === 'none') return;
+  const fence = fenceOf(context);
+  const kind = options.fence === 'auto' ? 'triggers' : options.fence;
+  const lacks = await fence.obstacles(kind, fencedTables(planning));
+  if (lacks.length === 0) return;
+  throw cutoverError('PGS7041', `the role of the source lacks rights for the fence: ${lacks.join(' ')}`);
+}
+
+/** Saved before it goes up, so that whoever comes next can take it down. A plan that is there is gone on with. */
+export async function planFence(
+  input: FenceInput,
+  record: CutoverRecord,
+  admits: string | null,
+): Promise<CutoverRecord> {
+  if (record.fence !== null) return record;
+  const { options, context, planning } = input;
+  const kind = options.fence === 'auto' || options.fence === 'none' ? 'triggers' : options.fence;
+  const saved = { ...record, fence: await fenceOf(context).plan(kind, fencedTables(planning), admits) };
+  await writeRecord(context.state, saved);
+  return saved;
+}
+
+/**
+ * Resolves when the tables are closed and everybody who had written before has ended. Throws PGS7040 with those that have
+ * not.
+ */
+export async function raiseFence(input: FenceInput, { fence: plan }: CutoverRecord): Promise<void> {
+  const { options, context } = input;
+  failpoint('cutover-fence');
+  const done = await closeAll(input, fenceOf(context), plan);
+  const words = done.join(', ');
+  options.say(options.fence === 'auto' ? `the fence is up: ${words}` : `ready: fence ${options.fence}: ${words}`);
+  failpoint('cutover-fenced');
+  await waitForWriters(input);
+}
+
+/** Writers under way keep a table from being closed: they are waited for, and named. */
+async function closeAll(
+  { options, context }: FenceInput,
+  fence: WriteFence,
+  plan: CutoverRecord['fence'],
+): Promise<readonly string[]> {
+  const started = performance.now();
+  let said = started - sayEvery;
+  let first: readonly string[] | null = null;
+  for (;;) {
+    const { done, waitsFor } = await fence.up(plan, context.stop);
+    first ??= done;
+    if (waitsFor.length === 0) return first;
+    const now = performance.now();
+    if (now - started > options.patience) throw stillOpen(waitsFor, `waited ${formatSeconds((now - started) / 1000)}`);
+    if (now - said >= sayEvery) {
+      said = now;
+      for (const each of waitsFor) options.say(`waiting for ${transactionWords(each)}`);
+    }
+    await pause(between, context.stop);
+  }
+}
+
+/** Everybody who has written in the database and not ended: with a fence nobody comes after them. */
+export async function waitForWriters({ options, context, planning }: FenceInput): Promise<void> {
+  const deadline = performance.now() + options.patience;
+  await waitForTransactions(context.source.control, fencedTables(planning), {
+    deadline,
+    signal: context.stop,
+    say: options.say,
+  });
+}
+
+/** Without a fence: those that hold a lock to write on our tables just now. */
+export async function writersNow({ context, planning }: FenceInput): Promise<number> {
+  const open = (await context.source.control.transactions?.(fencedTables(planning))) ?? [];
+  return open.filter(({ tables }) => tables.length > 0).length;
+}
+
+/** Throws PGS7042 unless nobody can write behind it. */
+export async function proveFence({ options, context }: FenceInput, record: CutoverRecord): Promise<void> {
+  if (record.fence === null) return;
+  const { open, roles } = await fenceOf(context).prove(record.fence);
+  if (open.length > 0) throw cutoverError('PGS7042', open.join(' · '));
+  options.say(`the fence holds: tried to write as ${roles.join(', ')}`);
+}
+
+function fenceOf({ source }: RunContext): WriteFence {
+  const { fence } = source.control;
+  if (fence === undefined) throw verifyError('PGS7010', 'this source has no write fence');
+  return fence;
+}

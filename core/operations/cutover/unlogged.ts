@@ -1,0 +1,44 @@
+import { failpoint } from '../../base/failpoint.ts';
+import { relationName } from '../../postgres/relation.ts';
+import type { Planning } from '../../pipeline/open/planning.ts';
+import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
+import { copyPending } from '../resync/resync.ts';
+import type { Followed } from '../verify/stream-options.ts';
+
+/** Names of the tables that no stream carries. */
+export function unloggedTables({ sinks }: Planning): readonly string[] {
+  const plans = sinks.flatMap((sink) => sink.plans.filter((plan) => plan.unlogged === true));
+  return [...new Set(plans.map((plan) => relationName(plan.source)))];
+}
+
+/**
+ * Copies them as `resync` does: noted first, so that whoever comes after a kill goes on with it. Nobody follows the stream
+ * meanwhile, and nobody writes.
+ */
+export async function copyUnlogged(
+  of: Followed,
+  tables: readonly string[],
+  say: (line: string) => void,
+): Promise<void> {
+  const { context, instances } = of;
+  await requestCopy(
+    context.state,
+    tables,
+    instances.sinks.map(({ name }) => name),
+  );
+  failpoint('cutover-unlogged');
+  await copyRequested(of);
+  say(`copied again, as they are unlogged: ${tables.join(', ')}`);
+}
+
+/** What a killed cut-over had begun to copy again, and nothing else. */
+export async function finishUnlogged(of: Followed, planning: Planning): Promise<void> {
+  const pending = pendingTables(of.context.state);
+  const unlogged = new Set(unloggedTables(planning));
+  if (pending.size > 0 && [...pending].every((name) => unlogged.has(name))) await copyRequested(of);
+}
+
+async function copyRequested({ context, config, instances }: Followed): Promise<void> {
+  const catalog = knownTables(context.state, await context.source.catalog(context.stop), context.log);
+  await copyPending(context, { config, instances, catalog });
+}
