@@ -40,9 +40,9 @@ export type SnapshotMode = SnapshotOption['mode'];
 
 /** `refetch` of a transform that reads values: how a value comes is not what it is, so a running pipeline takes a change up. */
 export const refetchSchema = Type.Boolean({
-  default: false,
+  default: true,
   description:
-    'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source.',
+    'A value that an UPDATE did not send (a large one that it left untouched) and that is needed is read from the source; false: the stream stops there.',
 });
 
 /** One glob on `schema.table`, or a list of them: `tables` of transforms and sinks. */

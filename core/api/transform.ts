@@ -49,7 +49,7 @@ export type TransformPlan =
       readonly name: string;
       readonly columns: readonly { readonly name: string; readonly expr: Expr }[];
       readonly where: Expr | null;
-      /** Values that an UPDATE did not send are fetched where they are needed (TablePlan.refetch): one step that says so decides for the table. */
+      /** False: where a value is needed that an UPDATE did not send, the stream stops, else it is fetched (TablePlan.refetch). One step that says so decides for the table. */
       readonly refetch?: boolean;
     }
   | {

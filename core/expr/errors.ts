@@ -84,7 +84,7 @@ export const evaluationErrors = {
   PGS4203: {
     title: 'Value was not sent',
     cause: 'The expression reads a column whose value the server did not send because it was not changed (TOAST).',
-    remedy: 'ALTER TABLE … REPLICA IDENTITY FULL, or refetch: true.',
+    remedy: 'ALTER TABLE … REPLICA IDENTITY FULL, or take `refetch: false` off the transform.',
     ...failed,
     meaning: 'value-not-sent',
   },

@@ -126,7 +126,7 @@ export const sourceErrors = {
   },
   PGS2124: {
     title: 'Value cannot be fetched',
-    cause: 'With `refetch: true`, a value that an UPDATE did not send was to be read, but the table has changed since.',
+    cause: 'With `refetch`, a value that an UPDATE did not send was to be read, but the table has changed since.',
     remedy: 'Copy the table anew with `pgsluice resync`.',
     exit: 1,
     retry: 'never',

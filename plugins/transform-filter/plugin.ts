@@ -30,7 +30,7 @@ export function filter({ where, refetch }: Asked<FilterOptions, 'where'>): Trans
       name: input.name,
       columns: input.columns.map(({ name }) => ({ name, expr: tools.column(input, name) })),
       where: tools.parse(where, input, { option: 'where', boolean: true }),
-      ...(refetch === true ? { refetch } : {}),
+      ...(refetch === false ? { refetch } : {}),
     }),
   };
 }

@@ -40,7 +40,7 @@ export function mask(given: Asked<MaskOptions, 'columns'>): Transform {
           return { name: column.name, expr: maskColumn(column, method, { input, tools }) };
         }),
         where: null,
-        ...(given.refetch === true ? { refetch: true } : {}),
+        ...(given.refetch === false ? { refetch: false } : {}),
       };
     },
   };

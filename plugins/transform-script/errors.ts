@@ -21,7 +21,7 @@ export const scriptErrors = {
     title: 'Script needs the old row',
     cause: 'An UPDATE or DELETE carries only the key of the old row, or not all values of the new one.',
     remedy:
-      'Set REPLICA IDENTITY FULL on the table; where only a large value was not sent, `refetch: true` on the script will do.',
+      'Set REPLICA IDENTITY FULL on the table; where only a large value was not sent, `refetch` on the script (the default) will do.',
     exit: 1,
     retry: 'never',
   },

@@ -79,7 +79,7 @@ export function script(run: Script, options: Partial<Omit<ScriptOptions, 'module
       return {
         kind: 'opaque',
         because: 'a script maps the rows',
-        ...(options.refetch === true ? { refetch: true } : {}),
+        ...(options.refetch === false ? { refetch: false } : {}),
         output,
         rows: (rows) => runner(rows, 'snapshot'),
         changes: (changes, relation) => mapChanges((rows) => runner(rows, 'stream'), changes, relation),

@@ -51,7 +51,7 @@ export function set(options: Asked<SetOptions, 'columns'>): Transform {
         name: input.name,
         columns: [...kept, ...added],
         where: null,
-        ...(options.refetch === true ? { refetch: true } : {}),
+        ...(options.refetch === false ? { refetch: false } : {}),
       };
     },
   };

@@ -16,7 +16,7 @@ interface Case {
   readonly transform: string;
   readonly shows: string;
 }
-const filter = (where: string) => `plugin: filter\n    refetch: true\n    where: ${where}`;
+const filter = (where: string) => `plugin: filter\n    where: ${where}`;
 const kept = (table: string, where: string) => `SELECT * FROM ${table} WHERE ${where}`;
 const pairs = `left(big, 3) || small`;
 const summed = `md5(concat(big, '-', other))`;
@@ -40,20 +40,20 @@ const cases: readonly Case[] = [
   {
     table: 'computed',
     identity: 'DEFAULT',
-    transform: `plugin: set\n    refetch: true\n    columns: { pair: "${pairs}", sum: "${summed}" }`,
+    transform: `plugin: set\n    columns: { pair: "${pairs}", sum: "${summed}" }`,
     shows: `SELECT *, ${pairs} AS pair, ${summed} AS sum FROM computed`,
   },
   {
     table: 'masked',
     identity: 'USING INDEX masked_code',
-    transform: `plugin: mask\n    refetch: true\n    columns: { big: { partial: { prefix: 3, with: "-" } } }\n  - plugin: set\n    tables: public.masked\n    columns: { other: "${pairs}" }`,
+    transform: `plugin: mask\n    columns: { big: { partial: { prefix: 3, with: "-" } } }\n  - plugin: set\n    tables: public.masked\n    columns: { other: "${pairs}" }`,
     shows: `SELECT id, code, state, n, CASE WHEN length(big) > 3 THEN left(big, 3) || '-' ELSE CASE WHEN big IS NOT NULL THEN '-' END END AS big,
       left(CASE WHEN length(big) > 3 THEN left(big, 3) || '-' ELSE CASE WHEN big IS NOT NULL THEN '-' END END, 3) || small AS other, small FROM masked`,
   },
   {
     table: 'scripted',
     identity: 'DEFAULT',
-    transform: `plugin: script\n    refetch: true\n    module: ./big.ts\n    add: { sum: integer }`,
+    transform: `plugin: script\n    module: ./big.ts\n    add: { sum: integer }`,
     shows: `SELECT *, coalesce(length(big), 0) + coalesce(length(other), 0) AS sum FROM scripted WHERE state = 'open'`,
   },
 ];
@@ -156,29 +156,35 @@ for (const [from, to, seed] of [
   });
 }
 
-test('without refetch the stream stops before the change; with it in the file the pipeline goes on', async () => {
+test('refetch: false stops the stream before the change, and check warns of it; without it the pipeline goes on', async () => {
   const pipeline = await live({
     source: `CREATE TABLE doc (id int PRIMARY KEY, state text, body text);
       ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
       INSERT INTO doc SELECT i, 'draft', repeat('x' || i, 9000) FROM generate_series(1, 20) i;`,
-    yaml: "transforms:\n  - plugin: filter\n    where: state <> 'draft'\n",
+    yaml: "transforms:\n  - plugin: filter\n    where: state <> 'draft'\n    refetch: false\n",
   });
+  const warned = await pipeline.verb('check');
+  assert.match(
+    warned.stdout,
+    /warning +unsent-values .*stop the stream: public\.doc \(state, body\)\n.*ALTER TABLE "public"\."doc" REPLICA IDENTITY FULL;/,
+  );
   await pipeline.settle();
   await pipeline.source.query("UPDATE doc SET state = 'open' WHERE id < 4");
   const stopped = await pipeline.toNow();
   assert.equal(stopped.code, 1, stopped.stderr);
   assert.match(
     stopped.stderr,
-    /PGS4010 .*public\.doc.*refetch: true.*ALTER TABLE "public"\."doc" REPLICA IDENTITY FULL/s,
+    /PGS4010 .*public\.doc.*refetch: false.*ALTER TABLE "public"\."doc" REPLICA IDENTITY FULL/s,
   );
   // The value is no longer the one at the change, one row is gone and one has another key.
   await pipeline.source.query(`UPDATE doc SET body = repeat('later', 3000) WHERE id = 1; DELETE FROM doc WHERE id = 2;
     UPDATE doc SET id = 33 WHERE id = 3`);
-  await rewrite(pipeline, (text) => text.replace("state <> 'draft'", "state <> 'draft'\n    refetch: true"));
+  await rewrite(pipeline, (text) => text.replace('\n    refetch: false', ''));
   await pipeline.settle();
   assert.equal(await pipeline.same(`SELECT * FROM doc WHERE state <> 'draft'`, 'SELECT * FROM doc'), 2);
-  const plan = await pipeline.verb('plan');
+  const [plan, check] = [await pipeline.verb('plan'), await pipeline.verb('check')];
   assert.match(plan.stdout, /fetched from the source/);
+  assert.match(check.stdout, /ok +unsent-values .*read from the source.*: public\.doc \(state, body\)/);
 });
 
 test('one large transaction of small changes fetches in pieces', async () => {
@@ -186,7 +192,7 @@ test('one large transaction of small changes fetches in pieces', async () => {
     source: `CREATE TABLE doc (id int PRIMARY KEY, state text, body text);
       ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
       INSERT INTO doc SELECT i, 'draft', repeat(md5(i::text), 300) FROM generate_series(1, 6000) i;`,
-    yaml: "transforms:\n  - plugin: filter\n    where: state <> 'draft'\n    refetch: true\n",
+    yaml: "transforms:\n  - plugin: filter\n    where: state <> 'draft'\n",
   });
   await pipeline.settle();
   await pipeline.source.query("UPDATE doc SET state = 'open' WHERE id % 3 > 0");

@@ -31,7 +31,7 @@ const transforms: fc.Arbitrary<Transform> = fc.oneof(
       'id > 1 AND a < 4',
       "c IS DISTINCT FROM 'y'",
     )
-    .map((where) => filter({ where, refetch: true })),
+    .map((where) => filter({ where })),
   fc
     .constantFrom<Record<string, string>>(
       { b: "b || 'x'" },
@@ -39,9 +39,9 @@ const transforms: fc.Arbitrary<Transform> = fc.oneof(
       { e: "concat(b, '-', c)" },
       { e: 'concat(a, c)', b: 'left(b, 1)' },
     )
-    .map((exprs) => set({ columns: exprs, refetch: true })),
+    .map((exprs) => set({ columns: exprs })),
   fc.constantFrom<Record<string, string>>({ b: 'c', c: 'b' }).map((names) => rename({ columns: names })),
-  fc.constant(script((rows) => rows.filter((row) => row['b'] !== 'y'), { refetch: true })),
+  fc.constant(script((rows) => rows.filter((row) => row['b'] !== 'y'))),
 );
 
 interface Operation {

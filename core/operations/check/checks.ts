@@ -2,6 +2,7 @@ import type { CheckReport, Finding } from '../../api/check.ts';
 import { type ExitCode, PgsluiceError } from '../../base/error.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { checkErrors } from './check-errors.ts';
+import { unsentValues } from './unsent-values.ts';
 import { cannotStay, cannotStayFinding } from '../../pipeline/ddl/survivors.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { allOf, planSinks } from '../../pipeline/open/planning.ts';
@@ -77,6 +78,7 @@ async function ask(
       const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
       for (const sink of planning.sinks) {
         await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop, copies));
+        if (config.snapshot.mode !== 'initial_only') ofSinks.push(...unsentValues(sink.name, sink.plans));
         if (!fresh) continue;
         if (sink.sink.checkSurroundings !== undefined && source.surroundings !== undefined) {
           await asked(`sink ${sink.name}`, ofSinks, async () =>

@@ -29,6 +29,8 @@ export interface BindingQuestion {
   /** Null: this sink was not to get the table. */
   readonly plan: TablePlan | null;
   readonly input: PlanInput;
+  /** What the map lacks can be fetched. */
+  readonly fetches: boolean;
   /** The change is from before the catalog was read, so `source` is the newer shape. */
   readonly historic: boolean;
 }
@@ -39,19 +41,21 @@ export interface BindingQuestion {
  * (PGS4012, PGS4013).
  */
 export function bindRelation(question: BindingQuestion): Binding | null {
-  const { relation, source, plan, input } = question;
+  const { relation, source, plan, input, fetches } = question;
   if (plan === null) return stillLeftOut(question);
   const read = columnsRead(plan.projection);
   if (fits(relation, source, read)) {
-    return bind(relation, replan(withIdentity(source, relation), source, plan, input));
+    return bind(relation, replan(withIdentity(source, relation), source, plan, input), fetches);
   }
-  if (question.historic) return bind(relation, replan(historicShape(relation, source, read), source, plan, input));
+  if (question.historic) {
+    return bind(relation, replan(historicShape(relation, source, read), source, plan, input), fetches);
+  }
   const shape = newShape(relation, source, read);
   const again = replan(shape, source, plan, input);
   if (!sameOutput(plan.output, again.output)) {
     throw withDrift(driftError(plan.output, again.output), { source: shape, was: plan.output, is: again.output });
   }
-  return bind(relation, again);
+  return bind(relation, again, fetches);
 }
 
 function stillLeftOut({ relation, source, input, historic }: BindingQuestion): null {
@@ -166,9 +170,9 @@ function sameOutput(was: Relation, is: Relation): boolean {
   return was.schema === is.schema && was.name === is.name && isEmpty(diffShapes(was, is));
 }
 
-function bind(relation: Relation, plan: TablePlan): Binding {
+function bind(relation: Relation, plan: TablePlan, fetches: boolean): Binding {
   const { projection, tail, output } = plan;
-  const refetch = plan.refetch === true;
+  const refetch = fetches && plan.refetch === true;
   if (tail === null) {
     const map = compileChangeMap(relation, projection, output, { refetch });
     return { map, tail: null, output: map.output, refetch, passesBytes: passesBytes(relation, plan) };

@@ -57,14 +57,14 @@ export const planErrors = {
     title: 'Whole row needed',
     cause:
       'A row may enter the output by an UPDATE that did not send all of its values (unchanged TOAST), and the old row is not known.',
-    remedy: 'Set `refetch: true` on the transform, or REPLICA IDENTITY FULL on the table, then run again.',
+    remedy: 'Take `refetch: false` off the transform, or set REPLICA IDENTITY FULL on the table, then run again.',
     ...failed,
     meaning: 'value-not-sent',
   },
   PGS4011: {
     title: 'Value was not sent',
     cause: 'An expression reads a large value that the UPDATE did not touch, so the server did not send it.',
-    remedy: 'Set `refetch: true` on the transform, or REPLICA IDENTITY FULL on the table, then run again.',
+    remedy: 'Take `refetch: false` off the transform, or set REPLICA IDENTITY FULL on the table, then run again.',
     ...failed,
     meaning: 'value-not-sent',
   },
@@ -110,7 +110,7 @@ export const planErrors = {
   },
   PGS4019: {
     title: 'Value could not be fetched',
-    cause: 'With `refetch: true`, the source did not answer for each row with what was asked for.',
+    cause: 'With `refetch`, the source did not answer for each row with what was asked for.',
     remedy: 'If the table was renamed or lost a column since, copy it anew with `pgsluice resync`.',
     ...failed,
   },

@@ -263,7 +263,13 @@ class Mapper implements PlannedMapper, Bindings {
       if (planned === null) return null;
       if (planned === undefined) throw this.#unplanned(relation);
       const historic = this.#input.catalogAt !== undefined && change.lsn < this.#input.catalogAt;
-      const binding = bindRelation({ relation, ...planned, input: this.#input, historic });
+      const binding = bindRelation({
+        relation,
+        ...planned,
+        input: this.#input,
+        historic,
+        fetches: this.#fetch !== null,
+      });
       if (binding !== null) {
         this.#forget(relation);
         this.#outputs.set(relationName(planned.source), binding.output);
@@ -343,7 +349,7 @@ function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError
     relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
   const remedy =
     error.meaning === 'value-not-sent' && source !== undefined
-      ? `Set \`refetch: true\` on the transform, or run on the source: ${identityFull({ source })}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
+      ? `Take \`refetch: false\` off the transform, or run on the source: ${identityFull({ source })}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
       : error.remedy;
   return derived(error, { exit: 1, remedy, where: { ...more, ...error.where } });
 }

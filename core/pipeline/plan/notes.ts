@@ -1,6 +1,7 @@
 import type { TablePlan } from '../../api/plan.ts';
 import type { Column } from '../../postgres/relation.ts';
 import { columnsOf } from '../../expr/tree.ts';
+import { isToastable } from './large-needed.ts';
 import { qualified } from './quote.ts';
 import type { PlanInput } from './types.ts';
 
@@ -60,23 +61,12 @@ function computedNotes(plan: TablePlan): readonly string[] {
 }
 
 function largeNote(plan: TablePlan, what: string): string {
-  if (plan.refetch === true) return `${what} has it fetched from the source`;
-  return `${what} stops the pipeline; \`refetch: true\` on the transform or ${identityFull(plan)} avoids it`;
+  if (plan.refetch === true) {
+    return `${what} has it fetched from the source, where it may be that of a later change; ${identityFull(plan)} avoids that`;
+  }
+  return `${what} stops the pipeline (\`refetch: false\`); ${identityFull(plan)} avoids it`;
 }
 
 export function identityFull(plan: { readonly source: TablePlan['source'] }): string {
   return `ALTER TABLE ${qualified(plan.source)} REPLICA IDENTITY FULL`;
-}
-
-/** Fixed-size types of pg_type.dat (typlen > 0, or varlena that is never stored out of line) cannot be unchanged TOAST. */
-const fixed: ReadonlySet<number> = new Set([
-  16, 18, 19, 20, 21, 23, 26, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 869, 650, 1082, 1083, 1114, 1184, 1186,
-  1266, 2950, 3220,
-]);
-
-const NUMERIC = 1700;
-
-function isToastable(column: Column): boolean {
-  if (column.generated !== 'never' || column.typeKind === 'enum' || fixed.has(column.baseType)) return false;
-  return column.baseType !== NUMERIC || column.typmod < 0;
 }

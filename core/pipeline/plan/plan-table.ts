@@ -7,6 +7,7 @@ import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
 import { chosen, type Draft, type Finished, finishDraft, newDraft, project } from './draft.ts';
 import { planError } from './errors.ts';
 import { planNotes } from './notes.ts';
+import { largeNeeded } from './large-needed.ts';
 import { lostKey, outputRelation } from './output.ts';
 import { quoteIdent } from './quote.ts';
 import { chooseRoute } from './route.ts';
@@ -42,7 +43,7 @@ export function planTable(source: Relation, input: PlanInput): TableResult {
 
 /** Null: a step leaves the table out. */
 export function compose(source: Relation, steps: readonly PlanStep[]): Chain | null {
-  let chain: Chain = { first: null, stages: [], draft: newDraft(source), refetch: false };
+  let chain: Chain = { first: null, stages: [], draft: newDraft(source), refetch: true };
   for (const step of steps) {
     if (!chosen(step.tables, source)) continue;
     try {
@@ -66,7 +67,7 @@ function apply(chain: Chain, step: PlanStep, source: Relation): Chain | null {
     case 'drop':
       return null;
     case 'project':
-      return { ...chain, draft: project(draft, plan), refetch: chain.refetch || plan.refetch === true };
+      return { ...chain, draft: project(draft, plan), refetch: chain.refetch && plan.refetch !== false };
     case 'opaque':
       return opaque(chain, plan, step.label);
     default:
@@ -81,7 +82,7 @@ function opaque(chain: Chain, plan: Extract<TransformPlan, { kind: 'opaque' }>, 
   const generated = chain.draft.columns.filter((each) => each.column.generated !== 'never');
   const after = newDraft(plan.output);
   const draft = { ...after, columns: [...after.columns, ...generated] };
-  const refetch = chain.refetch || plan.refetch === true;
+  const refetch = chain.refetch && plan.refetch !== false;
   if (chain.first === null) return { first: finished, stages: [stage], draft, refetch };
   return { first: chain.first, refetch, stages: [...chain.stages, ...projectStage(chain, finished), stage], draft };
 }
@@ -122,7 +123,7 @@ function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
     route,
     tail,
     takesNewColumns: takesNewColumns(source, projection, input.steps),
-    ...(chain.refetch ? { refetch: true } : {}),
+    ...(chain.refetch && largeNeeded({ source, projection, tail }).length > 0 ? { refetch: true } : {}),
     notes: [],
   };
   const lost = lostColumns(source, output, first);

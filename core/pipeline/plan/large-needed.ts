@@ -1,0 +1,36 @@
+import type { TablePlan } from '../../api/plan.ts';
+import { columnsOf } from '../../expr/tree.ts';
+import type { Column } from '../../postgres/relation.ts';
+
+/**
+ * Columns of the source whose values the plan may need though an UPDATE left them untouched and so did not send them. Under REPLICA
+ * IDENTITY FULL the old row has them. Pure.
+ */
+export function largeNeeded({
+  source,
+  projection,
+  tail,
+}: Pick<TablePlan, 'source' | 'projection' | 'tail'>): readonly string[] {
+  if (source.identity.kind !== 'key') return [];
+  const large = source.columns.filter(isToastable).map((column) => column.name);
+  // A row that enters the output, or is read as a whole, is needed with all that goes on; else only what is computed is.
+  const whole = projection.where !== null || tail !== null;
+  const read = new Set(projection.where === null ? [] : columnsOf(projection.where));
+  for (const { from, expr } of projection.columns) {
+    if (whole || from === null) for (const name of columnsOf(expr)) read.add(name);
+  }
+  return large.filter((name) => read.has(name));
+}
+
+/** Fixed-size types of pg_type.dat (typlen > 0, or varlena that is never stored out of line) cannot be unchanged TOAST. */
+const fixed: ReadonlySet<number> = new Set([
+  16, 18, 19, 20, 21, 23, 26, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 869, 650, 1082, 1083, 1114, 1184, 1186,
+  1266, 2950, 3220,
+]);
+
+const NUMERIC = 1700;
+
+export function isToastable(column: Column): boolean {
+  if (column.generated !== 'never' || column.typeKind === 'enum' || fixed.has(column.baseType)) return false;
+  return column.baseType !== NUMERIC || column.typmod < 0;
+}
