@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatLsn } from '../../postgres/lsn.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
@@ -22,6 +22,7 @@ import { errorLine } from '../render-error.ts';
 interface RunFlags {
   readonly stopAt?: string;
   readonly skipCheck?: readonly string[];
+  readonly onRestoreError?: 'stop' | 'skip';
 }
 
 /** The record that `status` reads is as new as a look; a log of weeks is no longer for it. */
@@ -37,6 +38,9 @@ export function register(program: Command, cli: Cli): void {
       '--stop-at <lsn>',
       'end with 0 once every sink is durable up to this source position; "now": the position at the start of the stream',
     )
+    .addOption(
+      new Option('--on-restore-error <what>', 'objects of the schema that a target refuses: stop with a list of them, or skip them').choices(['stop', 'skip']),
+    )
     .option('--skip-check <name...>', 'checks of the first start (names as `check` shows them) that shall not count')
     .action((file: string, flags: RunFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
 }
@@ -46,7 +50,7 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
   using _memory = boundHeap(() => (isFollowing(view) ? whileFollowing : whileCopying));
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
-  let config = await cli.load(file);
+  let config = withRestoreError(await cli.load(file), flags);
   // While none of the below listens, a hangup is not the end.
   using _deaf = onHangup(async () => {});
   for (;;) {
@@ -60,8 +64,17 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
       ...(log && { log }),
     });
     if (next === null) return;
-    config = next;
+    config = withRestoreError(next, flags);
   }
+}
+
+/** The command line has the last word over sinks that know the key. */
+function withRestoreError(config: PipelineConfig, { onRestoreError }: RunFlags): PipelineConfig {
+  if (onRestoreError === undefined) return config;
+  const sinks = config.sinks.map((sink) =>
+    'on_restore_error' in sink.options ? { ...sink, options: { ...sink.options, on_restore_error: onRestoreError } } : sink,
+  );
+  return { ...config, sinks };
 }
 
 interface RunOfFile {

@@ -7,6 +7,7 @@ import { holdsSecret, type OptionChange } from '../../base/options.ts';
 import type { PipelineConfig, PluginUse, TransformUse } from '../../config/pipeline-config.ts';
 import { remadeChange, rootSchema } from '../../config/root-schema.ts';
 import { useSchema } from '../../config/use-schema.ts';
+import { canonical } from './fingerprint.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 
 /** What a pipeline file says, by key, as text that may be shown and kept: what may hold a secret is a hash of it. */
@@ -88,7 +89,7 @@ function hashOf(text: string): string {
 function addTransforms(facts: Record<string, string>, at: string, uses: readonly TransformUse[]): void {
   for (const [i, use] of uses.entries()) {
     const { refetch, ...options } = use.options as { readonly refetch?: unknown };
-    const hash = hashOf(JSON.stringify([use.tables, options]));
+    const hash = hashOf(canonical([use.tables, options]));
     // How a value comes is not what it is.
     if (refetch !== undefined) facts[`${at}[${i}].refetch`] = String(refetch);
     facts[`${at}[${i}]`] = `${use.plugin.name}${use.tables === null ? '' : ` of ${use.tables.join(', ')}`} (${hash})`;

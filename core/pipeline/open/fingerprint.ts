@@ -7,10 +7,10 @@ export const fileKey = 'file';
 /** Of what decides which rows go where: the transforms, and each sink's own transforms and choice of tables. */
 export function fingerprint(config: PipelineConfig): string {
   const chain = (uses: readonly TransformUse[]) =>
-    uses.map((use) => [use.plugin.name, use.tables, withoutRefetch(use.options)]);
-  const sinks = config.sinks.map((sink) => [sink.name, sink.plugin.name, sink.tables, chain(sink.transforms)]);
+    uses.map((use) => [use.plugin.name, inOrder(use.tables), withoutRefetch(use.options)]);
+  const sinks = config.sinks.map((sink) => [sink.name, sink.plugin.name, inOrder(sink.tables), chain(sink.transforms)]);
   return createHash('sha256')
-    .update(JSON.stringify([chain(config.transforms), sinks]))
+    .update(canonical([chain(config.transforms), sinks]))
     .digest('hex');
 }
 
@@ -18,4 +18,18 @@ export function fingerprint(config: PipelineConfig): string {
 function withoutRefetch(options: object): object {
   const { refetch: _, ...others } = options as { readonly refetch?: unknown };
   return others;
+}
+
+/** Patterns choose the same tables in any order. */
+function inOrder(tables: readonly string[] | null): readonly string[] | null {
+  return tables === null ? null : tables.toSorted();
+}
+
+/** As JSON, with the keys of every mapping in one order: how the file has them means nothing. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, inside: unknown) =>
+    typeof inside === 'object' && inside !== null && !Array.isArray(inside)
+      ? Object.fromEntries(Object.entries(inside).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : inside,
+  );
 }

@@ -26,7 +26,8 @@ const afterIndex = `
  * Unique constraints and primary keys on a btree come back as index and then constraint USING INDEX, so that the build
  * holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD; so do primary keys of tables that inherit, as USING
  * INDEX would give them a NOT NULL of their own (18).
- * An index that hangs on one of a table outside of the set stays: it cannot be dropped alone.
+ * An index that hangs on one of a table outside of the set stays: it cannot be dropped alone. So does one below an index that is not
+ * valid yet, as long as a partition has none of its own: the parent cannot be built, only made ON ONLY.
  */
 const indexes = `
   SELECT i.indrelid, CASE WHEN k.oid IS NULL THEN 'index' ELSE 'constraint' END, ic.relname,
@@ -52,6 +53,7 @@ const indexes = `
     k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p'
       AND (k.contype = 'u' OR t.relispartition OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid)) AS swap) q
   WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid AND (p.inhparent IS NULL OR pi.indrelid = ANY($3::oid[]))
+    AND NOT EXISTS (SELECT FROM pg_partition_ancestors(i.indexrelid) a JOIN pg_index up ON up.indexrelid = a.relid WHERE NOT up.indisvalid)
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'e')`;
 
 const comment = `array_remove(ARRAY['COMMENT ON CONSTRAINT ' || quote_ident(k.conname) || ' ON ' || k.conrelid::regclass::text

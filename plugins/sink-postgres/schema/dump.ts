@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Logger } from '../../../core/base/logger.ts';
 import type { SchemaDump, SchemaObject } from '../../../core/api/snapshot.ts';
-import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import { quoteIdent, quoteLiteral, thisDatabase } from '../../../core/postgres/quote.ts';
 import { batches } from '../batches.ts';
 import { type PostgresSinkOptions, schemaExclude } from '../options.ts';
 import type { Owner } from '../state.ts';
@@ -10,8 +10,8 @@ import { noteLeftOut, tellLeftOut } from './left-out.ts';
 import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
 import { nameOf, tokensOf } from './statements.ts';
 
-/** Made when the data is there: an event trigger would fire at our own statements. */
-const late = new Set(['EVENT TRIGGER', 'DATABASE SETTING']);
+/** Made when the data is there: an event trigger would fire at our own statements, a setting would be one of our own sessions. */
+const late = new Set(['EVENT TRIGGER', 'DATABASE SETTING', 'ROLE SETTING']);
 
 export interface StoreMore {
   readonly options: PostgresSinkOptions;
@@ -36,8 +36,9 @@ export async function storeDump(client: pg.Client, owner: Owner, dump: SchemaDum
   await noteLeftOut(client, owner, tellLeftOut(left, more.log));
   // Some at a time: all of them as one statement would be in memory three times.
   let ordinal = 0;
+  const name = await databaseName(client);
   for (const group of batches(objects, 1000)) {
-    await store(client, owner, group, ordinal);
+    await store(client, owner, group.map((object) => ({ ...object, sql: object.sql.replaceAll(thisDatabase, name) })), ordinal);
     ordinal += group.length;
   }
 }
@@ -82,6 +83,11 @@ BEGIN
   ${grant(`REVOKE CREATE ON SCHEMA ${schema} FROM ${to}`)}
 END`;
   return { ...object, type: 'OWNER', name, sql: `DO ${quoteLiteral(body)};` };
+}
+
+async function databaseName(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ name: string }>('SELECT current_database() AS name');
+  return quoteIdent(rows[0]!.name);
 }
 
 async function store(client: pg.Client, owner: Owner, objects: readonly SchemaObject[], after: number): Promise<void> {

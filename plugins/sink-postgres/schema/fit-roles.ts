@@ -39,7 +39,8 @@ export function fitRoles(object: SchemaObject, here: RolesHere): Fitted {
   if (isGrant(object)) return grants(object, here, label);
   const { sql, owner } = cutOwner(object.sql);
   if (object.type === 'POLICY') return { ...policy(sql, here, label), owner: null };
-  if (object.type === 'USER MAPPING') return { ...userMapping(sql, here, label), owner: null };
+  if (object.type === 'USER MAPPING') return { ...ofRole(sql, 'FOR', here, label), owner: null };
+  if (object.type === 'ROLE SETTING') return { ...ofRole(sql, 'ROLE', here, label), owner: null };
   if (owner === null || !here.wanted) return { sql, owner: null, left: [] };
   return { sql, ...ownerFor(owner, here, label) };
 }
@@ -155,9 +156,10 @@ function policy(sql: string, here: RolesHere, label: string): Omit<Fitted, 'owne
   return { sql: sql.slice(0, first.at) + known.join(', ') + sql.slice(last.at + last.text.length), left };
 }
 
-function userMapping(sql: string, here: RolesHere, label: string): Omit<Fitted, 'owner'> {
+/** What is for one role alone, which stands behind the word. */
+function ofRole(sql: string, word: string, here: RolesHere, label: string): Omit<Fitted, 'owner'> {
   const tokens = tokensOf(sql);
-  const token = tokens[tokens.findIndex(({ text }) => text === 'FOR') + 1]!;
+  const token = tokens[tokens.findIndex(({ text }) => text === word) + 1]!;
   if (token.text.toLowerCase() === 'public') return { sql, left: [] };
   const role = nameOf(token.text);
   const name = here.nameFor(role);

@@ -34,6 +34,7 @@ const needsRights = new Set([
   'PUBLICATION',
   'OWNER',
   'DATABASE SETTING',
+  'ROLE SETTING',
   'DATABASE COMMENT',
 ]);
 

@@ -14,6 +14,23 @@ export async function largeObjects({ client, report }: CheckInput): Promise<void
   });
 }
 
+/** A subscription that a restore made would start to pull into the target; whoever wants it there makes it after the cut-over. */
+export async function subscriptions({ client, report }: CheckInput): Promise<void> {
+  const { rows } = await client.query<{ name: string; publications: string }>(
+    `SELECT quote_ident(subname) AS name, (SELECT string_agg(quote_ident(p), ', ') FROM unnest(subpublications) p) AS publications
+     FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE d.datname = current_database() ORDER BY 1`,
+  );
+  for (const { name, publications } of rows) {
+    report.add({
+      check: 'subscriptions',
+      level: 'warning',
+      subject: 'source',
+      message: `subscription ${name} is not made in the target, where it would start to pull`,
+      remedy: `After the cut-over, in the target: CREATE SUBSCRIPTION ${name} CONNECTION '…' PUBLICATION ${publications} WITH (copy_data = false);`,
+    });
+  }
+}
+
 /** Sequences are not in the stream; the cut-over sets them. */
 export async function sequences({ client, report }: CheckInput): Promise<void> {
   const count = await value(client, "SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relpersistence <> 't'");

@@ -4,7 +4,7 @@ import type { PostgresSourceOptions } from '../options.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import type { Check } from './check.ts';
 import { connections, pooler } from './connections.ts';
-import { largeObjects, rowSecurity, sequences } from './contents.ts';
+import { largeObjects, rowSecurity, sequences, subscriptions } from './contents.ts';
 import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
 import { replicationSlots } from './replication-slots.ts';
@@ -34,6 +34,7 @@ const checks: readonly Check[] = [
   transactionAge,
   largeObjects,
   sequences,
+  subscriptions,
 ];
 
 /** A copy that no stream follows needs none of these, and works on a standby, too. */

@@ -1,6 +1,7 @@
 import type { SchemaDump } from '../../../core/api/snapshot.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, withClient } from '../session.ts';
+import { besideDump, withBeside } from './beside-dump.ts';
 import { type NativeDump, findNative, inspect, runNative } from './native.ts';
 import { parseDump, withoutOurs } from './parse.ts';
 import { runWasm, wasmVersion } from './wasm.ts';
@@ -24,7 +25,8 @@ export async function dumpSchema(
   const text =
     native === null ? await runWasm(access, args, signal) : await runNative(native, access.connection, args, signal);
   const by = `pg_dump ${native === null ? wasmVersion : native.version}`;
-  const objects = withoutOurs(parseDump(text), access.publication);
+  const beside = await withClient(access, signal, (client) => besideDump(client, snapshot));
+  const objects = withBeside(withoutOurs(parseDump(text), access.publication), beside);
   access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
   return { objects, by };
 }
