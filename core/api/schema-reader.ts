@@ -9,6 +9,10 @@ export interface SchemaView {
   readonly owners: boolean;
   /** `database`: all of it is the source's copy. `tables`: only the tables of the plans, whose schema somebody else made. */
   readonly scope: 'database' | 'tables';
+  /** Of a target: what of the source's schema the file leaves out there. */
+  readonly exclude?: { readonly extensions: readonly string[]; readonly schemas: readonly string[] };
+  /** Of a target: its roles by those of the source that they stand for. */
+  readonly roles?: ReadonlyMap<string, string>;
 }
 
 /** Of sources and sinks that are databases; core compares. */

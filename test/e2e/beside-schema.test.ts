@@ -28,7 +28,8 @@ for (const [from, to] of pairs) {
     after(async () => {
       for (const major of [from, to]) await (await server(major)).query(`DROP ROLE IF EXISTS ${role}`).catch(() => {});
     });
-    for (const db of [m.source, m.target]) await db.query(`DROP ROLE IF EXISTS ${role}; CREATE ROLE ${role}`).catch(() => {});
+    for (const db of [m.source, m.target])
+      await db.query(`DROP ROLE IF EXISTS ${role}; CREATE ROLE ${role}`).catch(() => {});
     await m.source.query(`
       CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);
       ALTER DATABASE ${m.source.name} SET search_path = "Odd, one", public; ALTER DATABASE ${m.source.name} SET work_mem = '7MB';
@@ -67,19 +68,31 @@ test('rows of extensions’ configuration tables come before the rows of tables'
   const rows = `SELECT name, note, own, doubled FROM part.config ORDER BY name`;
   assert.deepEqual(await m.target.query(rows), await m.source.query(rows));
   assert.deepEqual(await m.target.query(`SELECT known FROM t`), [{ known: 'mine' }]);
-  assert.deepEqual(await m.target.query(`SELECT last_value, is_called FROM part.counter`), [{ last_value: '41', is_called: true }]);
+  assert.deepEqual(await m.target.query(`SELECT last_value, is_called FROM part.counter`), [
+    { last_value: '41', is_called: true },
+  ]);
 });
 
 test('subscriptions of the source are named with their statement', async () => {
   const m = await migration({ from: await server(17), to: await server(17) });
   await m.source.query('CREATE TABLE t (id int PRIMARY KEY)');
-  await m.source.query(`CREATE SUBSCRIPTION "sub x" CONNECTION 'host=127.0.0.1 password=hidden-word' PUBLICATION a, "b c" WITH (connect = false, slot_name = NONE)`);
+  await m.source.query(
+    `CREATE SUBSCRIPTION "sub x" CONNECTION 'host=127.0.0.1 password=hidden-word' PUBLICATION a, "b c" WITH (connect = false, slot_name = NONE)`,
+  );
   try {
     const check = await m.verb('check');
-    assert.match(check.stdout, /warning +subscriptions .*"sub x"[^]*CREATE SUBSCRIPTION "sub x" CONNECTION '…' PUBLICATION "?a"?, "b c"/);
+    assert.match(
+      check.stdout,
+      /warning +subscriptions .*"sub x"[^]*CREATE SUBSCRIPTION "sub x" CONNECTION '…' PUBLICATION "?a"?, "b c"/,
+    );
     assert.doesNotMatch(check.stdout, /hidden-word/);
     await m.run();
-    assert.deepEqual(await m.target.query('SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid AND datname = current_database()'), []);
+    assert.deepEqual(
+      await m.target.query(
+        'SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid AND datname = current_database()',
+      ),
+      [],
+    );
   } finally {
     await m.source.query('DROP SUBSCRIPTION "sub x"');
   }

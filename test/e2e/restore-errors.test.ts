@@ -25,7 +25,9 @@ test('all that the target refuses is told at once; made by hand it counts, and t
   assert.match(run.stderr, /VIEW s\.arrays: .*without it VIEW s\.On top, COMMENT s\.VIEW "On top" cannot be made/);
   assert.match(run.stderr, /CONSTRAINT s\.t one_null: /);
   // The others are there, and what is needed for the mend with them.
-  await m.target.query(`CREATE VIEW s.arrays AS SELECT json_build_array(id, a)::text AS j FROM s.t; ALTER TABLE s.t ADD CONSTRAINT one_null UNIQUE (a)`);
+  await m.target.query(
+    `CREATE VIEW s.arrays AS SELECT json_build_array(id, a)::text AS j FROM s.t; ALTER TABLE s.t ADD CONSTRAINT one_null UNIQUE (a)`,
+  );
   const again = await m.verb('run', '--stop-at', 'now', '--log', 'json');
   assert.equal(again.code, 0, again.stderr);
   assert.deepEqual(await m.target.query(`SELECT count(*)::int AS n FROM s."On top"`), [{ n: 2 }]);
@@ -38,7 +40,12 @@ test('--on-restore-error skip leaves them out, names them with what needs them, 
   const run = await m.verb('run', '--stop-at', 'now', '--log', 'json', '--on-restore-error', 'skip');
   assert.equal(run.code, 0, run.stderr);
   const skipped = eventsOf(run, 'object-skipped').map((line) => line['object']);
-  assert.deepEqual(skipped.sort(), ['COMMENT s.VIEW "On top"', 'CONSTRAINT s.t one_null', 'VIEW s.On top', 'VIEW s.arrays']);
+  assert.deepEqual(skipped.sort(), [
+    'COMMENT s.VIEW "On top"',
+    'CONSTRAINT s.t one_null',
+    'VIEW s.On top',
+    'VIEW s.arrays',
+  ]);
   assert.deepEqual(await m.target.query(`SELECT count(*)::int AS n FROM s.t`), [{ n: 2 }]);
   const cut = await m.verb('cutover', '--dry-run');
   assert.equal(cut.stdout.match(/left out of the target: /g)?.length, 4, cut.stdout + cut.stderr);
@@ -82,6 +89,8 @@ test('extensions and schemas that the file leaves out are not made', async () =>
   await m.run();
   const schemas = await m.target.query(`SELECT nspname FROM pg_namespace WHERE nspname IN ('cron', 'X x')`);
   assert.deepEqual(schemas, []);
-  assert.deepEqual(await m.target.query(`SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'`), [{ extname: 'citext' }]);
+  assert.deepEqual(await m.target.query(`SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'`), [
+    { extname: 'citext' },
+  ]);
   assert.deepEqual(await m.target.query(`SELECT id FROM t WHERE name = 'a'`), [{ id: 1 }]);
 });

@@ -39,7 +39,10 @@ export function register(program: Command, cli: Cli): void {
       'end with 0 once every sink is durable up to this source position; "now": the position at the start of the stream',
     )
     .addOption(
-      new Option('--on-restore-error <what>', 'objects of the schema that a target refuses: stop with a list of them, or skip them').choices(['stop', 'skip']),
+      new Option(
+        '--on-restore-error <what>',
+        'objects of the schema that a target refuses: stop with a list of them, or skip them',
+      ).choices(['stop', 'skip']),
     )
     .option('--skip-check <name...>', 'checks of the first start (names as `check` shows them) that shall not count')
     .action((file: string, flags: RunFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
@@ -72,7 +75,9 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
 function withRestoreError(config: PipelineConfig, { onRestoreError }: RunFlags): PipelineConfig {
   if (onRestoreError === undefined) return config;
   const sinks = config.sinks.map((sink) =>
-    'on_restore_error' in sink.options ? { ...sink, options: { ...sink.options, on_restore_error: onRestoreError } } : sink,
+    'on_restore_error' in sink.options
+      ? { ...sink, options: { ...sink.options, on_restore_error: onRestoreError } }
+      : sink,
   );
   return { ...config, sinks };
 }

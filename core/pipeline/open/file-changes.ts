@@ -37,7 +37,7 @@ export function fileFacts(config: PipelineConfig): FileFacts {
   for (const sink of config.sinks) {
     const at = `sinks.${sink.name}`;
     facts[at] = sink.plugin.name;
-    if (sink.tables !== null) facts[`${at}.tables`] = sink.tables.join(', ');
+    if (sink.tables !== null) facts[`${at}.tables`] = sink.tables.toSorted().join(', ');
     addOptions(facts, at, sink.options, whereOf(config, sink));
     addTransforms(facts, `${at}.transforms`, sink.transforms);
   }
@@ -89,10 +89,11 @@ function hashOf(text: string): string {
 function addTransforms(facts: Record<string, string>, at: string, uses: readonly TransformUse[]): void {
   for (const [i, use] of uses.entries()) {
     const { refetch, ...options } = use.options as { readonly refetch?: unknown };
-    const hash = hashOf(canonical([use.tables, options]));
+    const tables = use.tables?.toSorted();
+    const hash = hashOf(canonical([tables ?? null, options]));
     // How a value comes is not what it is.
     if (refetch !== undefined) facts[`${at}[${i}].refetch`] = String(refetch);
-    facts[`${at}[${i}]`] = `${use.plugin.name}${use.tables === null ? '' : ` of ${use.tables.join(', ')}`} (${hash})`;
+    facts[`${at}[${i}]`] = `${use.plugin.name}${tables === undefined ? '' : ` of ${tables.join(', ')}`} (${hash})`;
   }
 }
 

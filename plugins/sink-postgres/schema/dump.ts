@@ -38,7 +38,12 @@ export async function storeDump(client: pg.Client, owner: Owner, dump: SchemaDum
   let ordinal = 0;
   const name = await databaseName(client);
   for (const group of batches(objects, 1000)) {
-    await store(client, owner, group.map((object) => ({ ...object, sql: object.sql.replaceAll(thisDatabase, name) })), ordinal);
+    await store(
+      client,
+      owner,
+      group.map((object) => ({ ...object, sql: object.sql.replaceAll(thisDatabase, name) })),
+      ordinal,
+    );
     ordinal += group.length;
   }
 }

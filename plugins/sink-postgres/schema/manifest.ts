@@ -3,7 +3,7 @@ import type { SchemaReader } from '../../../core/api/schema-reader.ts';
 import { readManifestOf } from '../../../core/postgres/manifest/read-client.ts';
 import { objectKey } from '../../../core/postgres/manifest/types.ts';
 import { stateSchema } from '../../../core/postgres/state-schema.ts';
-import type { PostgresSinkOptions } from '../options.ts';
+import { type PostgresSinkOptions, roleMap, schemaExclude, schemaMode } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, bulkStateExists } from '../state.ts';
 
@@ -17,7 +17,9 @@ export function schemaReader(sessions: Sessions, owner: Owner, options: Postgres
         pending: await pendingKeys(client, owner),
         manifest: await readManifestOf(client, { except: [stateSchema] }),
         owners: options.owners !== 'skip',
-        scope: options.schema === 'existing' ? ('tables' as const) : ('database' as const),
+        scope: schemaMode(options) === 'existing' ? ('tables' as const) : ('database' as const),
+        exclude: schemaExclude(options),
+        roles: roleMap(options),
       }));
     },
   };

@@ -2,6 +2,7 @@ import { qualified } from '../../../core/postgres/quote.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { findProblems } from '../publishable.ts';
 import type { CheckInput } from './check.ts';
+import { identityFindings, readRates } from './identity-groups.ts';
 
 /** I10: tables whose UPDATE and DELETE would start to fail on the source. Unlogged ones are told: no stream carries them. */
 export async function replicaIdentity({ client, catalog, report }: CheckInput): Promise<void> {
@@ -15,10 +16,11 @@ export async function replicaIdentity({ client, catalog, report }: CheckInput): 
     report.add({ check: 'unlogged', level: 'warning', subject: table, message, remedy });
   }
   const problems = await findProblems(client, tables);
-  for (const { kind, table, what, remedy } of problems) {
-    report.add({ check: kind, level: 'error', subject: table, message: what, remedy, code: 'PGS2103' });
+  if (problems.length > 0) {
+    const findings = identityFindings(problems, await readRates(client));
+    for (const finding of findings) report.add({ ...finding, code: 'PGS2103' });
+    return;
   }
-  if (problems.length > 0) return;
   const message = `all ${tables.length} tables have a usable replica identity`;
   report.add({ check: 'replica-identity', level: 'ok', subject: 'source', message, remedy: null });
 }

@@ -33,7 +33,9 @@ export function withBeside(objects: readonly SchemaObject[], beside: readonly Sc
 }
 
 async function configuration(client: pg.Client): Promise<SchemaObject[]> {
-  const { rows } = await client.query<Record<'extension' | 'schema' | 'name' | 'kind' | 'condition' | 'columns', string>>(
+  const { rows } = await client.query<
+    Record<'extension' | 'schema' | 'name' | 'kind' | 'condition' | 'columns', string>
+  >(
     `SELECT e.extname AS extension, n.nspname AS schema, c.relname AS name, c.relkind AS kind, coalesce(t.condition, '') AS condition,
             (SELECT json_agg(a.attname ORDER BY a.attnum)::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns
@@ -59,13 +61,20 @@ async function sequenceStatement(client: pg.Client, name: { schema: string; name
   const { rows } = await client.query<{ last: string; called: string }>(
     `SELECT last_value AS last, is_called::text AS called FROM ${qualified(name)}`,
   );
-  return rows.map(({ last, called }) => `SELECT pg_catalog.setval(${quoteLiteral(qualified(name))}, ${last}, ${called});`);
+  return rows.map(
+    ({ last, called }) => `SELECT pg_catalog.setval(${quoteLiteral(qualified(name))}, ${last}, ${called});`,
+  );
 }
 
 /** Rows that the extension makes itself are there already. */
 async function rowStatements(
   client: pg.Client,
-  of: { readonly schema: string; readonly name: string; readonly condition: string; readonly columns: readonly string[] },
+  of: {
+    readonly schema: string;
+    readonly name: string;
+    readonly condition: string;
+    readonly columns: readonly string[];
+  },
 ): Promise<string[]> {
   if (of.columns.length === 0) return [];
   const columns = of.columns.map(quoteIdent);
@@ -104,14 +113,24 @@ async function ofDatabase(client: pg.Client): Promise<SchemaObject[]> {
         .filter(({ name }) => role !== null || name !== 'default_transaction_read_only')
         .map((setting) => {
           if (role === null)
-            return object('DATABASE SETTING', setting.name, `ALTER DATABASE ${thisDatabase} SET ${settingSql(setting)};`);
+            return object(
+              'DATABASE SETTING',
+              setting.name,
+              `ALTER DATABASE ${thisDatabase} SET ${settingSql(setting)};`,
+            );
           const sql = `ALTER ROLE ${quoteIdent(role)} IN DATABASE ${thisDatabase} SET ${settingSql(setting)};`;
           return object('ROLE SETTING', `${role} ${setting.name}`, sql);
         }),
     ),
     ...(comment === null
       ? []
-      : [object('DATABASE COMMENT', 'the database', `COMMENT ON DATABASE ${thisDatabase} IS ${quoteLiteral(comment)};`)]),
+      : [
+          object(
+            'DATABASE COMMENT',
+            'the database',
+            `COMMENT ON DATABASE ${thisDatabase} IS ${quoteLiteral(comment)};`,
+          ),
+        ]),
     ...(grants.length === 0 ? [] : [object('ACL', 'DATABASE', grants.join('\n'))]),
   ];
 }

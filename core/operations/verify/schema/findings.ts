@@ -1,4 +1,5 @@
 import type { SchemaView } from '../../../api/schema-reader.ts';
+import { asTarget } from './as-target.ts';
 import { parseAcl } from '../../../postgres/manifest/acl.ts';
 import { type Change, type Property, difference } from '../../../postgres/manifest/difference.ts';
 import { type Mapping, mapManifest } from '../../../postgres/manifest/map.ts';
@@ -36,7 +37,7 @@ export interface SchemaComparison {
 
 /** The target against what the plan makes of the source. Pure. */
 export function compareViews(source: SchemaView, target: SchemaView, mapping: Mapping): SchemaComparison {
-  const { manifest, renames } = mapManifest(source.manifest, mapping);
+  const { manifest, renames } = mapManifest(asTarget(source.manifest, target), mapping);
   const wanted = target.scope === 'tables' ? ofTables(manifest, mapping) : settled(manifest, target);
   const there = target.scope === 'tables' ? ofTables(target.manifest, mapping) : target.manifest;
   const all = difference(there, wanted, { owners: target.owners, same: sameSql(renames) });
