@@ -16,13 +16,13 @@ export const tablePartQueries: readonly KindQuery[] = [
   {
     kind: 'index',
     catalog: 'pg_class',
-    sql: `SELECT ic.oid, c.nspname AS n1, ic.relname AS n2, regexp_replace(pg_get_indexdef(ic.oid), ' WITH \\(([^()]*)\\)( WHERE .*)?$', '\\2') AS definition, pg_get_indexdef(ic.oid) AS _create,
+    sql: `SELECT ic.oid, c.nspname AS n1, ic.relname AS n2, regexp_replace(def.sql, ' WITH \\(([^()]*)\\)( WHERE .*)?$', '\\2') AS definition, def.sql AS _create,
       json_build_array(c.nspname, c.relname)::text AS "table", ${sortedList('ic.reloptions')} AS options, i.indisvalid AS valid, i.indisclustered AS clustered, i.indisreplident AS _replident,
       k.conname AS "constraint", (SELECT json_build_array(pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent
         JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = ic.oid)::text AS parent,
       (SELECT json_agg(json_build_array(a.attnum, a.attstattarget) ORDER BY a.attnum) FROM pg_attribute a
         WHERE a.attrelid = ic.oid AND a.attstattarget >= 0)::text AS "statistics targets", c.relkind AS _relkind
-      FROM rel c JOIN pg_index i ON i.indrelid = c.oid JOIN pg_class ic ON ic.oid = i.indexrelid
+      FROM rel c JOIN pg_index i ON i.indrelid = c.oid JOIN pg_class ic ON ic.oid = i.indexrelid CROSS JOIN LATERAL (SELECT pg_get_indexdef(ic.oid) AS sql OFFSET 0) def
         LEFT JOIN pg_constraint k ON k.conindid = ic.oid AND k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x')`,
   },
   {

@@ -1,7 +1,8 @@
 import type { Change } from '../difference.ts';
-import type { Manifest, ManifestObject, ObjectKind } from '../types.ts';
+import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from '../types.ts';
 import { kindRules } from './kinds.ts';
-import { type Step, type Writing, bare, relationOf, safe, sqlName } from './step.ts';
+import { identitySequence } from './column.ts';
+import { type Step, type Writing, bare, loses, relationOf, safe, sqlName } from './step.ts';
 
 export interface Remakes {
   /** Dropped and made again. */
@@ -65,12 +66,26 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
     } else if (wanted.kind === 'column' && change.props.some((name) => name === 'type' || name === 'collation')) {
       queue.push({ key, retyped: true });
     }
-    const pre = wanted.kind === 'column' ? dropIdentity(there, wanted) : [];
+    if (wanted.kind === 'sequence' && movesWithLoss(there, wanted)) again.add(key);
+    const plain = wanted.kind === 'column' ? sequenceAfterIdentity(there, wanted, writing) : null;
+    if (plain !== null) {
+      again.add(plain);
+      causes.set(plain, key);
+    }
+    const pre = wanted.kind === 'column' ? changeOfIdentity(there, wanted, writing) : [];
     if (pre.length > 0) before.set(key, pre);
   }
   const extra = new Set(changes.filter(({ change }) => change === 'extra').map(({ key }) => key));
   for (let at = 0; at < queue.length; at++) {
     const { key, retyped } = queue[at]!;
+    // What needs a column of a view needs the view.
+    if (again.has(key) && key.includes('view\0')) {
+      for (const column of writing.columnsOf(writing.there, key.split('\0').slice(1))) {
+        const part = keyOf(column);
+        causes.set(part, causes.get(key) ?? key);
+        queue.push({ key: part, retyped: false });
+      }
+    }
     for (const dependent of dependents.get(key) ?? []) {
       const object = writing.there.objects.get(dependent)!;
       if (extra.has(dependent) || again.has(dependent) || swapped.has(dependent) || keeps.has(object.kind)) continue;
@@ -93,12 +108,30 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
   return { again, swapped, causes, before, defaults, unmended };
 }
 
-/** Its sequence may have to be made again under the same name. */
-function dropIdentity(there: ManifestObject, wanted: ManifestObject): Step[] {
-  if ((there.props['identity'] ?? null) === null || (wanted.props['identity'] ?? null) !== null) return [];
-  return [
-    safe(`ALTER TABLE ${sqlName(there.name[0], there.name[1])} ALTER COLUMN ${bare(there.name[2]!)} DROP IDENTITY`),
-  ];
+/** An identity's sequence goes with its column. */
+function movesWithLoss(there: ManifestObject, wanted: ManifestObject): boolean {
+  const identity = there.facts['identity'] === 't' || wanted.facts['identity'] === 't';
+  return identity && there.props['owned by'] !== wanted.props['owned by'];
+}
+
+/** A sequence of the same name that the source has beside a column that is no identity there. */
+function sequenceAfterIdentity(there: ManifestObject, wanted: ManifestObject, writing: Writing): string | null {
+  if ((there.props['identity'] ?? null) === null || (wanted.props['identity'] ?? null) !== null) return null;
+  const sequence = identitySequence(there, writing.there);
+  return sequence !== null && writing.wanted.objects.has(keyOf(sequence)) ? keyOf(sequence) : null;
+}
+
+/** The sequence of an identity and the one of a serial cannot be there under one name at the same time. */
+function changeOfIdentity(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] {
+  const [from, to] = [there.props['identity'] ?? null, wanted.props['identity'] ?? null];
+  const column = `ALTER TABLE ${sqlName(there.name[0], there.name[1])} ALTER COLUMN ${bare(there.name[2]!)}`;
+  if (from !== null && to === null) return [loses(`${column} DROP IDENTITY`)];
+  if (from !== null || to === null) return [];
+  const sequence = identitySequence(wanted, writing.wanted);
+  const old = sequence === null ? undefined : writing.there.objects.get(keyOf(sequence));
+  if (old === undefined) return [];
+  const value = (there.props['default'] ?? null) === null ? [] : [safe(`${column} DROP DEFAULT`)];
+  return [...value, loses(`DROP SEQUENCE ${sqlName(...old.name)}`)];
 }
 
 /** A default that calls what goes; it is set again with the column's own change, or here where the column has none. */

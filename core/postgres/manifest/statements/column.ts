@@ -43,7 +43,7 @@ export function identityClause(column: ManifestObject, { wanted }: Writing): str
   return `GENERATED ${how} AS IDENTITY${options}`;
 }
 
-function identitySequence(column: ManifestObject, manifest: Writing['wanted']): ManifestObject | null {
+export function identitySequence(column: ManifestObject, manifest: Writing['wanted']): ManifestObject | null {
   return sequencesOf(manifest).get(column.name.join('\0')) ?? null;
 }
 
@@ -160,13 +160,18 @@ export function alterColumn(there: ManifestObject, wanted: ManifestObject, writi
     steps.push(
       generated.startsWith('SET') ? locks(`${only.replace(' ONLY', '')} ${generated}`) : safe(`${all} ${generated}`),
     );
+  const nullable = nullability(there, wanted, { all, table, column });
+  // An identity asks for NOT NULL, and what had one may be NULL only after it.
+  if (to['not null'] === 't') steps.push(...nullable);
+  const identified = (to['identity'] ?? null) !== null && plainDefault(from) !== null;
+  if (identified) steps.push(safe(`${only} DROP DEFAULT`));
   steps.push(...identitySteps(there, wanted, { all, writing }));
-  const defaultNow = retyped ? null : plainDefault(from);
+  const defaultNow = retyped || identified ? null : plainDefault(from);
   if (defaultNow !== plainDefault(to)) {
     const value = plainDefault(to);
     steps.push(safe(value === null ? `${only} DROP DEFAULT` : `${only} SET DEFAULT ${value}`));
   }
-  steps.push(...nullability(there, wanted, { all, table, column }));
+  if (to['not null'] !== 't') steps.push(...nullable);
   if (changed('foreign options'))
     steps.push(safe(`${only} ${optionChanges(from['foreign options'] ?? null, to['foreign options'] ?? null)}`));
   return [...steps, ...columnRest(there, wanted, writing)];
@@ -188,8 +193,8 @@ function identitySteps(
   { all, writing }: { readonly all: string; readonly writing: Writing },
 ): Step[] {
   const [from, to] = [there.props['identity'] ?? null, wanted.props['identity'] ?? null];
-  if (from === to) return [];
-  if (to === null) return [safe(`${all} DROP IDENTITY`)];
+  // One that goes went before everything else (closure.ts).
+  if (from === to || to === null) return [];
   if (from === null) return [safe(`${all} ADD ${identityClause(wanted, writing)}`)];
   return [safe(`${all} SET GENERATED ${to === 'a' ? 'ALWAYS' : 'BY DEFAULT'}`)];
 }
@@ -224,6 +229,22 @@ function nullability(
   return [...(from['not null'] === 't' ? drop : []), locks(`${of.all} SET NOT NULL`)];
 }
 
+/** Comes with the parent's column, which is missing as well, and is made here what it differs from that in; null: it does not. */
+export function columnOfParent(wanted: ManifestObject, writing: Writing): Step[] | null {
+  const attached = list<[string, string]>(relationOf(writing.there, wanted.name)?.props['parents']);
+  const name = wanted.name[2]!;
+  for (const [schema, table] of attached) {
+    const parent = objectOf(writing.wanted, 'column', [schema, table, name]);
+    if (parent === null || objectOf(writing.there, 'column', [schema, table, name]) !== null) continue;
+    const start = {
+      ...wanted,
+      props: { ...parent.props, comment: null, acl: null, 'statistics target': null, options: null },
+    };
+    return alterColumn(start, wanted, writing) ?? [];
+  }
+  return null;
+}
+
 /** Its parent's column changes in the same way, and takes this one along. */
 function changedInParent(wanted: ManifestObject, { wanted: manifest, there }: Writing): boolean {
   const parents = list<[string, string]>(relationOf(manifest, wanted.name)?.props['parents']);
@@ -237,12 +258,6 @@ function changedInParent(wanted: ManifestObject, { wanted: manifest, there }: Wr
       (to!.props['type'] !== from!.props['type'] || to!.props['collation'] !== from!.props['collation'])
     );
   });
-}
-
-/** The column of a parent that is there, and that brings this one when it is added or takes it when it is dropped. */
-export function inheritedFrom(column: ManifestObject, manifest: Writing['there']): readonly ManifestObject[] {
-  const parents = list<[string, string]>(relationOf(manifest, column.name)?.props['parents']);
-  return parents.flatMap(([schema, name]) => objectOf(manifest, 'column', [schema, name, column.name[2]!]) ?? []);
 }
 
 export function dropColumn(there: ManifestObject, manifest: Writing['there']): Step {

@@ -108,7 +108,7 @@ function ownerName(
 
 /** What a new object gets: the target's default privileges add to what the kind has. They depend on who makes it, so all count. */
 function newAcl(wanted: ManifestObject, type: string, { defaults, major }: Writing): Acl {
-  const acl: Record<string, Record<string, boolean>> = structuredClone(defaultAcl(type, major)) as never;
+  const acl: Record<string, Readonly<Record<string, boolean>>> = { ...defaultAcl(type, major) };
   for (const one of applicable(defaults, wanted, type)) {
     for (const [grantee, rights] of Object.entries(parseAcl(one.props['acl']!))) {
       if (grantee !== ownerGrantee) acl[grantee] = { ...acl[grantee], ...rights };

@@ -171,7 +171,7 @@ export function createPublication(wanted: ManifestObject, writing: Writing): Ste
 function publishedList({ props }: ManifestObject): string {
   const tables = list<Published>(props['tables']).map(([schema, table, columns, where]) => {
     const chosen = columns === null ? '' : ` (${columns.map(bare).join(', ')})`;
-    return `${sqlName(schema, table)}${chosen}${where === null ? '' : ` WHERE ${where.startsWith('(') ? where : `(${where})`}`}`;
+    return `ONLY ${sqlName(schema, table)}${chosen}${where === null ? '' : ` WHERE ${where.startsWith('(') ? where : `(${where})`}`}`;
   });
   const schemas = list(props['schemas']).map((schema) => `TABLES IN SCHEMA ${bare(schema)}`);
   // One list: 14 does not take the word twice.

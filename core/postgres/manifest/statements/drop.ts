@@ -88,9 +88,12 @@ export function takenNames(made: Iterable<ManifestObject>): ReadonlySet<string> 
   return taken;
 }
 
-export function dropsEarly(there: ManifestObject, taken: ReadonlySet<string>): boolean {
-  // Another partition may take its place.
-  if (early.has(there.kind) || (there.kind === 'table' && isPartition(there))) return true;
+/** Another partition may take its place. */
+export function dropsEarly(there: ManifestObject): boolean {
+  return early.has(there.kind) || (there.kind === 'table' && isPartition(there));
+}
+
+export function namesTaken(there: ManifestObject, taken: ReadonlySet<string>): boolean {
   return spaces.some((space, i) => space.has(there.kind) && taken.has(`${i} ${there.name.join('\0')}`));
 }
 
@@ -108,12 +111,15 @@ export function goesAlong(there: ManifestObject, writing: Writing, going: Readon
         props['local'] !== 't' &&
         parents().some(([schema, table]) => going.has(`column\0${schema}\0${table}\0${name[2]}`))
       );
-    case 'constraint':
+    case 'constraint': {
+      const parent = list(writing.there.objects.get(`index\0${name[0]}\0${name[2]}`)?.props['parent']);
+      if (parent.length > 0 && going.has(`index\0${parent.join('\0')}`)) return true;
       return (
         facts['inherited'] === 't' &&
         props['local'] !== 't' &&
         parents().some(([schema, table]) => going.has(`constraint\0${schema}\0${table}\0${name[2]}`))
       );
+    }
     case 'index': {
       if ((props['constraint'] ?? null) !== null) return true;
       const parent = list(props['parent']);

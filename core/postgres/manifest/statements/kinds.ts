@@ -18,7 +18,7 @@ import {
   createSearch,
   createTransform,
 } from './code.ts';
-import { addColumn, alterColumn } from './column.ts';
+import { addColumn, alterColumn, columnOfParent } from './column.ts';
 import { commonProps, commonSteps } from './common.ts';
 import {
   alterDatabase,
@@ -85,7 +85,8 @@ const commonOnly: Alter = (there, wanted, writing) => {
   return other ? null : commonSteps(there, wanted, writing);
 };
 
-const createColumn: Create = (wanted, writing) => (ofView(wanted, writing) ? [] : addColumn(wanted, writing));
+const createColumn: Create = (wanted, writing) =>
+  ofView(wanted, writing) ? [] : (columnOfParent(wanted, writing) ?? addColumn(wanted, writing));
 const changeColumn: Alter = (there, wanted, writing) =>
   ofView(wanted, writing) ? viewColumn(there, wanted, writing) : alterColumn(there, wanted, writing);
 

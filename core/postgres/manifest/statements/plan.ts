@@ -1,7 +1,7 @@
 import type { Change } from '../difference.ts';
 import { type Manifest, type ManifestObject, keyOf } from '../types.ts';
 import { remakes } from './closure.ts';
-import { dropSteps, dropsEarly, goesAlong, takenNames } from './drop.ts';
+import { dropSteps, dropsEarly, goesAlong, namesTaken, takenNames } from './drop.ts';
 import { kindRules, laterRanks } from './kinds.ts';
 import { type Node, inOrder } from './order.ts';
 import { ownSequence } from './parts.ts';
@@ -47,10 +47,8 @@ export function mend(
   const about = (key: string): string => aboutOf(key, byKey, writing, made.causes);
   const going = new Set([...changes.filter(({ change }) => change === 'extra').map(({ key }) => key), ...made.again]);
   const drops = dropWork([...going], writing, going);
-  const missing = changes.flatMap((change) => (change.change === 'missing' ? [change.wanted] : []));
-  const taken = takenNames(missing);
-  const early = drops.filter(({ object }) => made.again.has(keyOf(object)) || dropsEarly(object, taken));
-  const late = drops.filter((drop) => !early.includes(drop));
+  const taken = takenNames(namesToMake(changes, byKey, writing));
+  const early = earlyOf(drops, made.again, taken);
   const nodes = [
     ...createWork(changes, writing, made.again),
     ...swaps(made.swapped, writing),
@@ -61,40 +59,83 @@ export function mend(
     for (const { sql, effect } of steps) script.push({ about: about(key), sql, effect });
   };
   for (const [key, steps] of made.before) add(key, steps);
-  for (const { object, steps } of early) add(keyOf(object), steps);
+  for (const drop of drops) if (early.has(drop)) add(keyOf(drop.object), drop.steps);
   for (const node of inOrder(nodes)) add(node.about, node.steps);
-  for (const { object, steps } of late) add(keyOf(object), steps);
+  for (const drop of drops) if (!early.has(drop)) add(keyOf(drop.object), drop.steps);
   const bodies = script.find(({ sql }) => /^CREATE (OR REPLACE )?(FUNCTION|PROCEDURE) /.test(sql));
   // Bodies may name what is made later.
   const first = bodies === undefined ? [] : [{ about: bodies.about, ...safe('SET check_function_bodies = off') }];
   return { statements: [...first, ...script], unmended: made.unmended, about };
 }
 
+interface Drop {
+  readonly object: ManifestObject;
+  readonly needs: readonly string[];
+  /** What goes with it. */
+  readonly parts: readonly ManifestObject[];
+  readonly steps: readonly Step[];
+}
+
 /** Dependents before what they depend on. What goes with its table lends the table what it needs. */
-function dropWork(
-  keys: readonly string[],
-  writing: Writing,
-  going: ReadonlySet<string>,
-): { readonly object: ManifestObject; readonly steps: readonly Step[] }[] {
+function dropWork(keys: readonly string[], writing: Writing, going: ReadonlySet<string>): readonly Drop[] {
   const { there } = writing;
   const extra = (key: string | null): key is string =>
     key !== null && going.has(key) && !writing.wanted.objects.has(key);
   const nodes = new Map<string, Node & { readonly object: ManifestObject }>();
-  const lent = new Map<string, string[]>();
+  const lent = new Map<string, ManifestObject[]>();
   for (const key of keys) {
     const object = there.objects.get(key);
     if (object === undefined) continue;
     const container = containerOf(object, there);
     // Tables may refer to each other.
     const foreignKey = object.kind === 'constraint' && object.facts['type'] === 'f';
-    if (extra(container) && !foreignKey) lent.set(container, [...(lent.get(container) ?? []), ...object.needs]);
-    else if (!goesAlong(object, writing, going))
+    if (extra(container) && !foreignKey) {
+      const parts = lent.get(container);
+      if (parts === undefined) lent.set(container, [object]);
+      else parts.push(object);
+    } else if (!goesAlong(object, writing, going)) {
       nodes.set(key, { id: key, rank: kindRules[object.kind].rank, needs: object.needs, object });
+    }
   }
-  const whole = [...nodes.values()].map((node) => ({ ...node, needs: [...node.needs, ...(lent.get(node.id) ?? [])] }));
-  return inOrder(whole)
+  const whole = [...nodes.values()].map((node) => {
+    const parts = lent.get(node.id) ?? [];
+    return { ...node, parts, needs: [...node.needs, ...parts.flatMap((part) => part.needs)] };
+  });
+  return inOrder(reaching(whole, there))
     .toReversed()
-    .map(({ object }) => ({ object, steps: dropSteps(object, writing) }));
+    .map(({ object, needs, parts }) => ({ object, needs, parts, steps: dropSteps(object, writing) }));
+}
+
+/** What is missing, and sequences that now belong to a table that is. */
+function namesToMake(
+  changes: readonly Change[],
+  byKey: ReadonlyMap<string, Change>,
+  { wanted }: Writing,
+): ManifestObject[] {
+  return changes.flatMap((change) => {
+    if (change.change === 'extra') return [];
+    const container = containerOf(change.wanted, wanted);
+    const ofMissing = container !== null && byKey.get(container)?.change === 'missing';
+    return change.change === 'missing' || (ofMissing && change.wanted.facts['identity'] === 't') ? [change.wanted] : [];
+  });
+}
+
+/** What stands in the way of something new, and whatever depends on that. */
+function earlyOf(drops: readonly Drop[], again: ReadonlySet<string>, taken: ReadonlySet<string>): ReadonlySet<Drop> {
+  const early = new Set<Drop>();
+  const keys = new Set<string>();
+  for (const drop of drops.toReversed()) {
+    const key = keyOf(drop.object);
+    const first =
+      again.has(key) ||
+      [drop.object, ...drop.parts].some((object) => namesTaken(object, taken)) ||
+      dropsEarly(drop.object) ||
+      drop.needs.some((need) => keys.has(need));
+    if (!first) continue;
+    early.add(drop);
+    keys.add(key);
+  }
+  return early;
 }
 
 function createWork(changes: readonly Change[], writing: Writing, again: ReadonlySet<string>): Work[] {
@@ -114,7 +155,20 @@ function createWork(changes: readonly Change[], writing: Writing, again: Readonl
     }
     work.push(...later(before, wanted, needs));
   }
-  return work.filter(({ steps }) => steps.length > 0);
+  return reaching(
+    work.filter(({ steps }) => steps.length > 0),
+    manifest,
+  );
+}
+
+/** What needs a part that comes with its whole needs the whole. */
+function reaching<T extends Node>(nodes: readonly T[], manifest: Manifest): T[] {
+  const ids = new Set(nodes.map(({ id }) => id));
+  const reach = (need: string): string => {
+    const object = ids.has(need) ? undefined : manifest.objects.get(need);
+    return object === undefined ? need : (containerOf(object, manifest) ?? need);
+  };
+  return nodes.map((node) => ({ ...node, needs: node.needs.map(reach) }));
 }
 
 function rankOf(wanted: ManifestObject): number {
