@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Change, TransactionInfo } from '../../core/api/change.ts';
 import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
@@ -94,7 +95,7 @@ export class Recorder implements DecodeTarget {
   readonly out: Decoded[] = [];
   readonly wires: WireRelation[] = [];
   readonly relations = new RelationCache();
-  readonly inProgress = new InProgress();
+  readonly inProgress = new InProgress({ written: () => {}, failed: (error) => assert.fail(error) });
   readonly decoder: Decoder;
 
   constructor(checkUtf8 = false, binary = false) {
@@ -138,7 +139,9 @@ export class Recorder implements DecodeTarget {
     commit: (tx: OpenTransaction, end: bigint) => {
       const replay = this.inProgress.commit(tx.xid, end);
       this.decoder.open(tx);
-      for (; replay.first !== undefined; replay.shift()) {
+      for (;;) {
+        assert.equal(replay.advance(), null, 'a recorder takes transactions that fit in memory');
+        if (replay.first === undefined) break;
         const { buffer, end: stop } = replay.first;
         for (let at = 0; at < stop; ) {
           const frame = at;

@@ -1,6 +1,6 @@
 import { malformed } from './body-reader.ts';
 import { type Region, XLOG_HEADER } from './framer.ts';
-import { SpillFile } from './spill-file.ts';
+import { type SpillEvents, SpillFile } from './spill-file.ts';
 
 const ORIGIN = 0x4f; // O
 const RELATION = 0x52; // R
@@ -19,13 +19,25 @@ interface Kept {
  * they had been sent then. Subtransactions that were rolled back are left out.
  */
 export class InProgress {
+  readonly #events: SpillEvents;
   readonly #kept = new Map<number, Kept>();
   #current: { readonly xid: number; readonly kept: Kept } | null = null;
+
+  constructor(events: SpillEvents) {
+    this.#events = events;
+  }
+
+  /** Bytes in memory that are on their way to files (I8). */
+  get pending(): number {
+    let sum = 0;
+    for (const { file } of this.#kept.values()) sum += file.pending;
+    return sum;
+  }
 
   start(xid: number): void {
     let kept = this.#kept.get(xid);
     if (kept === undefined) {
-      kept = { file: new SpillFile(), aborted: new Set() };
+      kept = { file: new SpillFile(this.#events), aborted: new Set() };
       this.#kept.set(xid, kept);
     }
     this.#current = { xid, kept };
@@ -82,6 +94,7 @@ export class Replay {
   readonly #kept: Kept;
   /** End of the commit record. */
   readonly end: bigint;
+  /** Undefined before {@link advance} has ended, and after the last frames. */
   first: Region | undefined;
   /** Offset of the next frame in {@link first}. */
   at = 0;
@@ -89,12 +102,20 @@ export class Replay {
   constructor(kept: Kept, end: bigint) {
     this.#kept = kept;
     this.end = end;
-    this.first = kept.file.next();
   }
 
-  shift(): void {
-    this.first = this.#kept.file.next();
+  /** Goes on to the next frames. A promise where they are in a file: until it resolves there is nothing to decode. */
+  advance(): Promise<void> | null {
+    this.first = undefined;
     this.at = 0;
+    const next = this.#kept.file.next();
+    if (!(next instanceof Promise)) {
+      this.first = next;
+      return null;
+    }
+    return next.then((region) => {
+      this.first = region;
+    });
   }
 
   /**

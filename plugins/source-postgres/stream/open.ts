@@ -55,7 +55,7 @@ export async function openStream(input: OpenStreamInput, signal: AbortSignal): P
     const command = startOf(input, facts.version, binary);
     signal.throwIfAborted();
     const stream = new PgoutputStream({ ...streamOptions(input, facts), binary, signal });
-    await stream.start(new ReplicationSocket(client, stream), queryMessage(command));
+    await stream.start(new ReplicationSocket(client, stream.receiver), queryMessage(command));
     const values = binary ? 'binary' : 'text';
     const from = formatLsn(input.start.from);
     input.log.log('info', 'stream-started', `streaming from ${from}`, { slot: input.slot, values });

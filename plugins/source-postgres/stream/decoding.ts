@@ -1,0 +1,172 @@
+import type { Change, TransactionInfo } from '../../../core/api/change.ts';
+import type { StreamItem } from '../../../core/api/source.ts';
+import type { CommitLsn } from '../../../core/postgres/lsn.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
+import { Assembly, type AssemblyOptions } from './assembly.ts';
+import { malformed } from './body-reader.ts';
+import { type DecodeTarget, Decoder, type DecoderOptions, type StreamedTarget } from './decoder.ts';
+import { COPY_DATA, KEEPALIVE, type Region, XLOG_DATA } from './framer.ts';
+import { InProgress, type Replay } from './in-progress.ts';
+import { RegionQueue } from './region-queue.ts';
+import { RelationCache } from './relation-cache.ts';
+import type { WireRelation } from './wire.ts';
+
+export interface DecodingOptions extends DecoderOptions, AssemblyOptions {
+  readonly describe: (wire: WireRelation) => Promise<Relation>;
+}
+
+export interface DecodingEvents {
+  /** What decoding waited for is there: {@link Decoding.run} can go on. */
+  readonly more: () => void;
+  readonly failed: (reason: unknown) => void;
+}
+
+/**
+ * From frames to items: what was received and not decoded yet, the transactions in progress, the decoder and the assembly.
+ * It decodes while less than a batch waits; a relation that must be described and frames in a file hold it up. No socket.
+ */
+export class Decoding implements DecodeTarget {
+  readonly #options: DecodingOptions;
+  readonly #events: DecodingEvents;
+  readonly #queue = new RegionQueue();
+  readonly #relations = new RelationCache();
+  readonly #decoder: Decoder;
+  readonly #assembly: Assembly;
+  readonly #inProgress: InProgress;
+  /** A streamed transaction that has committed: its messages come before what is in the queue. */
+  #replay: Replay | null = null;
+  /** What must end before the next message is decoded. */
+  #waits = 0;
+  #dropped = false;
+
+  constructor(options: DecodingOptions, events: DecodingEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#decoder = new Decoder(this, this.#relations, options);
+    this.#assembly = new Assembly(options);
+    this.#inProgress = new InProgress({ written: events.more, failed: events.failed });
+  }
+
+  /** Bytes in memory that were received and not decoded (I8). */
+  get bytes(): number {
+    return this.#queue.bytes + this.#inProgress.pending;
+  }
+  /** Highest position handed out: nothing above it can be confirmed. */
+  get handed(): bigint {
+    return this.#assembly.handed;
+  }
+  /** The last position that was asked for is reached. */
+  get ended(): boolean {
+    return this.#assembly.ended;
+  }
+
+  push(region: Region): void {
+    if (!this.#assembly.ended) this.#queue.push(region);
+  }
+
+  /** Decodes what can be decoded. Throws what the messages themselves are wrong in. */
+  run(): void {
+    while (this.#waits === 0 && !this.#dropped && !this.#assembly.ended && !this.#assembly.full) {
+      const from = this.#replay ?? this.#queue;
+      if (from.first !== undefined) this.#region(from, from.first);
+      else if (this.#replay !== null) this.#finishReplay(this.#replay);
+      else break;
+    }
+  }
+
+  /** See {@link Assembly.take}. `received`: the socket has no part of a frame. */
+  take(now: number, received: boolean): StreamItem | number | null {
+    return this.#assembly.take(now, received && this.bytes === 0 && this.#decoder.between);
+  }
+
+  /** Whatever was received and not decoded is dropped: the server sends it again. */
+  drop(): void {
+    this.#dropped = true;
+    this.#queue.clear();
+    this.#inProgress.close();
+    this.#replay?.close();
+    this.#replay = null;
+  }
+
+  /** Decodes until the region ends or something must happen first; then it goes on at `from.at`. */
+  #region(from: RegionQueue | Replay, region: Region): void {
+    const { buffer, view, end } = region;
+    const assembly = this.#assembly;
+    const replay = this.#replay;
+    while (from.at < end && this.#waits === 0 && !assembly.ended && !assembly.full && this.#replay === replay) {
+      const frame = from.at;
+      from.at += view.getInt32(frame + 1) + 1;
+      if (replay?.skips(region, frame) === true) continue;
+      if (buffer[frame + 5] === XLOG_DATA) this.#decoder.decode(region, frame, from.at);
+      else this.#keepalive(region, frame, from.at);
+    }
+    if (from.at < end) return;
+    if (from instanceof RegionQueue) from.shift();
+    else this.#advance(from);
+  }
+
+  #advance(replay: Replay): void {
+    const reading = replay.advance();
+    if (reading !== null) void this.#waitFor(reading);
+  }
+
+  #finishReplay(replay: Replay): void {
+    this.#replay = null;
+    replay.close();
+    this.#decoder.close(replay.end);
+  }
+
+  #keepalive(region: Region, frame: number, end: number): void {
+    const { buffer, view } = region;
+    if (buffer[frame] !== COPY_DATA || buffer[frame + 5] !== KEEPALIVE || end - frame !== 23) {
+      throw malformed('a frame that is neither data nor a keepalive');
+    }
+    this.#assembly.keepalive(view.getBigUint64(frame + 6), this.#decoder.between);
+  }
+
+  async #waitFor(work: Promise<void>): Promise<void> {
+    this.#waits++;
+    try {
+      await work;
+      this.#waits--;
+    } catch (error) {
+      // After a drop nobody waits for it.
+      if (!this.#dropped) this.#events.failed(error);
+    }
+    this.#events.more();
+  }
+
+  // ---- from the decoder
+
+  begin(tx: TransactionInfo): void {
+    this.#assembly.begin(tx);
+  }
+  change(change: Change, bytes: number): void {
+    this.#assembly.change(change, bytes);
+  }
+  commit(tx: TransactionInfo, end: CommitLsn): void {
+    this.#assembly.commit(tx, end);
+  }
+  lone(change: Change, end: CommitLsn, bytes: number): void {
+    this.#assembly.lone(change, end, bytes);
+  }
+  relation(wire: WireRelation): void {
+    void this.#waitFor(this.#describe(wire));
+  }
+  readonly streamed: StreamedTarget = {
+    start: (xid) => this.#inProgress.start(xid),
+    stop: () => this.#inProgress.stop(),
+    keep: (region, frame, end) => this.#inProgress.keep(region, frame, end),
+    abort: (xid, subxid) => this.#inProgress.abort(xid, subxid),
+    commit: (tx, end) => {
+      const replay = this.#inProgress.commit(tx.xid, end);
+      this.#replay = replay;
+      this.#decoder.open(tx);
+      this.#advance(replay);
+    },
+  };
+
+  async #describe(wire: WireRelation): Promise<void> {
+    this.#relations.put(wire, await this.#options.describe(wire));
+  }
+}

@@ -1,0 +1,193 @@
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { connectionError } from '../../../core/postgres/errors.ts';
+import type { PgsluiceError } from '../../../core/base/error.ts';
+import type { Logger } from '../../../core/base/logger.ts';
+import { streamError } from './errors.ts';
+import { type FrameTarget, Framer, type Region } from './framer.ts';
+import { liveness } from './liveness.ts';
+import type { ReplicationSocket, SocketTarget } from './replication-socket.ts';
+import { readServerError, streamErrorOf } from './server-error.ts';
+import { StatusUpdates } from './status.ts';
+
+export interface WireSessionOptions {
+  /** Name of the connection in errors. */
+  readonly name: string;
+  /** Milliseconds between status updates. */
+  readonly statusInterval: number;
+  /** Milliseconds of silence after which the connection counts as dead. */
+  readonly silence: number;
+  /** The stream ends at a position: the server is asked again and again whether it has passed it. */
+  readonly asks: boolean;
+  /** Values were asked for in binary. */
+  readonly binary: boolean;
+  readonly log: Logger;
+}
+
+export interface SessionTarget {
+  /** Whole CopyData frames, in the order of the socket. */
+  data(region: Region): void;
+  /** The frames of one read were handed over. */
+  arrived(): void;
+  failed(reason: unknown): void;
+}
+
+/** Milliseconds between questions whether the server has passed a position. */
+const ASK_EVERY = 100;
+
+/**
+ * The replication connection from START_REPLICATION on (manual: "Streaming Replication Protocol"): framing, status updates,
+ * signs of life, and what the server says besides rows. It decodes nothing.
+ */
+export class WireSession implements SocketTarget, FrameTarget {
+  readonly #options: WireSessionOptions;
+  readonly #target: SessionTarget;
+  readonly #framer = new Framer(this);
+  readonly #status: StatusUpdates;
+  #socket!: ReplicationSocket;
+  #started: { resolve: () => void; reject: (error: unknown) => void } | null = null;
+  #asking: NodeJS.Timeout | null = null;
+  #ended = false;
+
+  constructor(options: WireSessionOptions, target: SessionTarget) {
+    this.#options = options;
+    this.#target = target;
+    this.#status = new StatusUpdates({
+      interval: options.statusInterval,
+      write: (frame, written) => this.#socket.write(frame, written),
+      askBack: () => this.#askBack(),
+    });
+  }
+
+  /** Sends the command and resolves when the server has begun to stream. */
+  start(socket: ReplicationSocket, command: Buffer): Promise<void> {
+    this.#socket = socket;
+    return new Promise((resolve, reject) => {
+      this.#started = { resolve, reject };
+      socket.write(command);
+    });
+  }
+
+  /** Bytes received that are no whole frame yet. */
+  get held(): number {
+    return this.#framer.held;
+  }
+
+  /** Backpressure (I8): the socket is not read until {@link release}. Status updates go on. */
+  hold(): void {
+    this.#socket.hold();
+  }
+  release(): void {
+    this.#socket.release();
+  }
+
+  confirm(upTo: bigint): void {
+    this.#status.confirm(upTo);
+  }
+
+  /** Resolves when what was confirmed is on its way to the server. */
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#status.send(false, (error) => {
+        if (error === undefined || error === null) resolve();
+        else reject(fromPg(error, { connection: this.#options.name }));
+      });
+    });
+  }
+
+  stopAsking(): void {
+    if (this.#asking !== null) clearInterval(this.#asking);
+    this.#asking = null;
+  }
+
+  /** After a failure: nothing more is read or sent. */
+  abandon(reason: unknown): void {
+    this.#stop();
+    this.#socket.destroy();
+    this.#started?.reject(reason);
+    this.#started = null;
+  }
+
+  /** Sends the last confirmation and ends the session on the server. */
+  async close(): Promise<void> {
+    this.#status.send(false);
+    this.#stop();
+    await this.#socket.close();
+  }
+
+  #stop(): void {
+    this.#ended = true;
+    this.#status.stop();
+    this.stopAsking();
+  }
+
+  // ---- from the socket
+
+  chunk(bytes: Buffer): void {
+    if (this.#ended) return;
+    try {
+      this.#framer.push(bytes);
+    } catch (error) {
+      this.#target.failed(error);
+    }
+    this.#target.arrived();
+  }
+
+  lost(error: Error | null): void {
+    const where = { connection: this.#options.name };
+    if (error !== null) this.#target.failed(fromPg(error, where));
+    else this.#target.failed(connectionError('PGS2005', 'the server closed the replication connection', { where }));
+  }
+
+  // ---- from the framer
+
+  data(region: Region): void {
+    this.#target.data(region);
+  }
+
+  replyRequested(): void {
+    this.#status.send(false);
+  }
+
+  other(type: number, body: Buffer): void {
+    const where = { connection: this.#options.name };
+    switch (String.fromCharCode(type)) {
+      case 'W': // CopyBothResponse
+        this.#started?.resolve();
+        this.#started = null;
+        if (this.#options.asks) this.#asking = setInterval(() => this.#status.send(true), ASK_EVERY);
+        return this.#status.send(this.#options.asks);
+      case 'E':
+        return this.#target.failed(this.#refusal(streamErrorOf(readServerError(body), where, this.#started === null)));
+      case 'N': {
+        const notice = readServerError(body);
+        return this.#options.log.log('debug', 'source-notice', notice.message, { sqlstate: notice.code });
+      }
+      case 'S': // ParameterStatus
+        return;
+      case 'c': // CopyDone
+      case 'C': // CommandComplete
+      case 'Z': // ReadyForQuery
+        return this.#target.failed(streamError('PGS2159', 'the server ended the replication stream', { where }));
+      default:
+        return this.#target.failed(streamError('PGS2161', `a protocol message of the unknown type ${type}`, { where }));
+    }
+  }
+
+  /** A send function may refuse (42883: the elements of an array have none): as text the same row may come. */
+  #refusal(error: PgsluiceError): PgsluiceError {
+    if (!this.#options.binary || this.#started !== null || error.code !== 'PGS2007') return error;
+    return streamError('PGS2169', error.message, { where: error.where, cause: error.cause });
+  }
+
+  #askBack(): boolean {
+    const silentFor = performance.now() - this.#socket.lastRead;
+    const verdict = liveness(silentFor, this.#options.silence, this.#socket.reading);
+    if (verdict === 'dead') {
+      const where = { connection: this.#options.name };
+      this.#target.failed(
+        streamError('PGS2158', `nothing came from the server for ${Math.round(silentFor / 1000)} s`, { where }),
+      );
+    }
+    return verdict !== 'fine';
+  }
+}
