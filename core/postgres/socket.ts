@@ -49,11 +49,12 @@ const errorFields: Readonly<Record<string, string>> = {
   R: 'routine',
 };
 
-/** The body of an ErrorResponse as pg's error class (manual: "Error and Notice Message Fields"). */
+/** The body of an ErrorResponse or NoticeResponse as pg's error class (manual: "Error and Notice Message Fields"). */
 export function serverError(body: Buffer): pg.DatabaseError {
   const fields = new Map<string, string>();
   for (let at = 0; at < body.length && body[at] !== 0; ) {
     const end = body.indexOf(0, at + 1);
+    if (end === -1) break;
     fields.set(String.fromCharCode(body[at]!), body.toString('utf8', at + 1, end));
     at = end + 1;
   }

@@ -8,7 +8,7 @@ import type { Relation } from '../../core/postgres/relation.ts';
 import { loadParser } from '../../core/expr/parse.ts';
 import { createMapper } from '../../core/pipeline/plan/mapper.ts';
 import { type PlanStep, planTables, publishedTables } from '../../core/pipeline/plan/planner.ts';
-import { qualified } from '../../core/pipeline/plan/quote.ts';
+import { qualified } from '../../core/postgres/quote.ts';
 import { readColumns } from '../../core/postgres/columns.ts';
 import { connect, disconnect } from '../../core/postgres/connect.ts';
 import { columns } from '../../plugins/transform-columns/plugin.ts';

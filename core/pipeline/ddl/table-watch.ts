@@ -2,7 +2,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import type { TablePresence } from '../../api/source.ts';
 import { planError } from '../plan/errors.ts';
-import { qualified } from '../plan/quote.ts';
+import { qualified } from '../../postgres/quote.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { checkPublication } from '../open/same-publication.ts';
 import type { Book } from './book.ts';

@@ -1,7 +1,7 @@
 import type { PgsluiceError } from '../../base/error.ts';
 import type { Column, Relation } from '../../postgres/relation.ts';
 import { planError } from './errors.ts';
-import { qualified, quoteIdent } from './quote.ts';
+import { qualified, quoteIdent } from '../../postgres/quote.ts';
 
 /** How one output shape differs from another, by column name. */
 export interface ShapeDiff {

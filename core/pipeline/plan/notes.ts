@@ -2,7 +2,7 @@ import type { TablePlan } from '../../api/plan.ts';
 import type { Column } from '../../postgres/relation.ts';
 import { columnsOf } from '../../expr/tree.ts';
 import { isToastable } from './large-needed.ts';
-import { qualified } from './quote.ts';
+import { qualified } from '../../postgres/quote.ts';
 import type { PlanInput } from './types.ts';
 
 /** Of a table without WAL. */

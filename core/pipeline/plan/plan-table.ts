@@ -9,7 +9,7 @@ import { planError } from './errors.ts';
 import { planNotes } from './notes.ts';
 import { largeNeeded } from './large-needed.ts';
 import { lostKey, outputRelation } from './output.ts';
-import { quoteIdent } from './quote.ts';
+import { quoteIdent } from '../../postgres/quote.ts';
 import { chooseRoute } from './route.ts';
 import { makeTail, type Stage, stageOutput } from './tail.ts';
 import { transformTools } from './tools.ts';

@@ -3,7 +3,7 @@ import type { ParentPlan, Projection, TablePlan } from '../../api/plan.ts';
 import { type Column, relationName } from '../../postgres/relation.ts';
 import type { PublishedTable } from '../../api/source.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
-import { qualified, quoteIdent } from './quote.ts';
+import { qualified, quoteIdent } from '../../postgres/quote.ts';
 
 /**
  * The text of `pgsluice plan`: what is shown is what is run, except that secrets of masks are hidden. Tables in order of

@@ -4,7 +4,7 @@ import { type Column, relationName, type Relation } from '../../postgres/relatio
 import type { PublishedTable } from '../../api/source.ts';
 import { exprToSql } from '../../expr/to-sql.ts';
 import { columnsOf, rowFilterObstacle } from '../../expr/tree.ts';
-import { quoteIdent } from './quote.ts';
+import { quoteIdent } from '../../postgres/quote.ts';
 
 /** Row filters and column lists exist from PostgreSQL 15 on (manual: "Row Filters", "Column Lists"). */
 const since = 150_000;

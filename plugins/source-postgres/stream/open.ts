@@ -4,12 +4,13 @@ import { formatLsn } from '../../../core/postgres/lsn.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import type { ChangeStream, StreamStart } from '../../../core/api/source.ts';
 import { type ConnectionOptions, connect, destroy } from '../../../core/postgres/connect.ts';
+import { queryMessage } from '../../../core/postgres/socket.ts';
 import { PgoutputStream } from './change-stream.ts';
 import { statusEvery } from './liveness.ts';
 import { preflight, type ServerFacts } from './preflight.ts';
 import { ReplicationSocket } from './replication-socket.ts';
 import { streamErrorOf } from './server-error.ts';
-import { queryMessage, startCommand } from './start-command.ts';
+import { startCommand } from './start-command.ts';
 import type { WireRelation } from './wire.ts';
 
 export interface OpenStreamInput {

@@ -3,34 +3,6 @@ import type { ErrorWhere, PgsluiceError } from '../../../core/base/error.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { type StreamErrorCode, streamError } from './errors.ts';
 
-/** An ErrorResponse or NoticeResponse body as pg's error (manual: "Error and Notice Message Fields"). */
-export function readServerError(body: Buffer): pg.DatabaseError {
-  const fields = new Map<string, string>();
-  let at = 0;
-  while (at < body.length && body[at] !== 0) {
-    const stop = body.indexOf(0, at + 1);
-    if (stop < 0) break;
-    fields.set(String.fromCharCode(body[at] as number), body.toString('utf8', at + 1, stop));
-    at = stop + 1;
-  }
-  const error = new pg.DatabaseError(fields.get('M') ?? 'the server sent an error', body.length, 'error');
-  for (const [letter, key] of names) {
-    const value = fields.get(letter);
-    if (value !== undefined) Object.assign(error, { [key]: value });
-  }
-  return error;
-}
-const names = [
-  ['V', 'severity'],
-  ['C', 'code'],
-  ['D', 'detail'],
-  ['H', 'hint'],
-  ['s', 'schema'],
-  ['t', 'table'],
-  ['c', 'column'],
-  ['n', 'constraint'],
-] as const;
-
 /**
  * What a server's error means for the stream, by SQLSTATE. `started`: the slot was found, so an undefined object is a
  * publication.

@@ -41,12 +41,3 @@ function protocolVersion(version: number): number {
   if (version >= 160_000) return 4;
   return version >= 150_000 ? 3 : 2;
 }
-
-/** A simple Query message. */
-export function queryMessage(sql: string): Buffer {
-  const text = Buffer.from(`${sql}\0`, 'utf8');
-  const header = Buffer.allocUnsafe(5);
-  header[0] = 0x51;
-  header.writeInt32BE(text.length + 4, 1);
-  return Buffer.concat([header, text]);
-}

@@ -2,11 +2,12 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { connectionError } from '../../../core/postgres/errors.ts';
 import type { PgsluiceError } from '../../../core/base/error.ts';
 import type { Logger } from '../../../core/base/logger.ts';
+import { serverError } from '../../../core/postgres/socket.ts';
 import { streamError } from './errors.ts';
 import { type FrameTarget, Framer, type Region } from './framer.ts';
 import { liveness } from './liveness.ts';
 import type { ReplicationSocket, SocketTarget } from './replication-socket.ts';
-import { readServerError, streamErrorOf } from './server-error.ts';
+import { streamErrorOf } from './server-error.ts';
 import { StatusUpdates } from './status.ts';
 
 export interface WireSessionOptions {
@@ -157,9 +158,9 @@ export class WireSession implements SocketTarget, FrameTarget {
         if (this.#options.asks) this.#asking = setInterval(() => this.#status.send(true), ASK_EVERY);
         return this.#status.send(this.#options.asks);
       case 'E':
-        return this.#target.failed(this.#refusal(streamErrorOf(readServerError(body), where, this.#started === null)));
+        return this.#target.failed(this.#refusal(streamErrorOf(serverError(body), where, this.#started === null)));
       case 'N': {
-        const notice = readServerError(body);
+        const notice = serverError(body);
         return this.#options.log.log('debug', 'source-notice', notice.message, { sqlstate: notice.code });
       }
       case 'S': // ParameterStatus
