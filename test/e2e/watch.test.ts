@@ -124,7 +124,9 @@ test('a first start begins with the checks: findings are lines of errors, exit 3
   assert.equal(skipped.code, 3, skipped.stderr);
   assert.doesNotMatch(skipped.stderr, /check /);
 
-  await source.query('ALTER TABLE bare REPLICA IDENTITY FULL; ALTER TABLE scratch REPLICA IDENTITY DEFAULT; SELECT lo_create(0)');
+  await source.query(
+    'ALTER TABLE bare REPLICA IDENTITY FULL; ALTER TABLE scratch REPLICA IDENTITY DEFAULT; SELECT lo_create(0)',
+  );
   const run = start(t, ['run', file]);
   await run.until('stream-started');
   const warnings = run.events('preflight-warning');
