@@ -13,7 +13,19 @@ export interface TypeChoice {
 const longest = 3000;
 
 export function typesFor(major: number): readonly TypeChoice[] {
-  return typesOf(major).map(({ type, values }) => ({ type, values: values.filter(({ length }) => length <= longest) }));
+  const found = typesOf(major).map(({ type, values }) => ({
+    type,
+    values: values.filter(({ length }) => length <= longest),
+  }));
+  const known = new Set(found.map(({ type }) => type));
+  const arrays = found.map(arrayOf).filter(({ type }) => !type.includes('[][]') && !known.has(type));
+  return [...found, ...arrays];
+}
+
+function arrayOf({ type, values }: TypeChoice): TypeChoice {
+  const element = (value: string) => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  const all = values.map(element).join(type === 'box' ? ';' : ',');
+  return { type: `${type}[]`, values: ['{}', '{NULL}', `{${all}}`, `[0:0]={${element(values[0] ?? '')}}`] };
 }
 
 const names = new Set(typeSetup.flatMap((setup) => setup.names));
