@@ -61,17 +61,23 @@ async function look(
   { options, context, planning }: CoveredInput,
   moment: 'following' | 'final',
 ): Promise<readonly Uncovered[]> {
-  const deep = !options.accept.has('large-objects');
+  const deep = !options.accept.has(largeObjects);
   const schemas = await compareSchemas(context.source, planning.sinks, planning.excluded, context.stop);
   const found = await findUncovered({ context, planning, moment, deep });
+  const listed = new Set(found.map(({ name }) => name));
   // Grants are not as they were behind a fence that took them.
   const revoked = options.fence === 'revoke' && moment === 'final';
   const objects = schemaDifferences(schemas, moment).filter(
-    // A sequence is looked at with its values, too.
-    ({ kind, why }) => kind !== 'sequence' && !(revoked && why.startsWith('acl is ')),
+    // A sequence is looked at with its values, too; a table that is on the list need not be there again.
+    ({ kind, name, why }) =>
+      kind !== 'sequence' && !listed.has(name.slice(kind.length + 1)) && !(revoked && why.startsWith('acl is ')),
   );
-  return [...found, ...objects];
+  const left = { name: largeObjects, kind: 'large objects', why: 'they are not compared', remedy: null, blocks: true };
+  return [...found, ...objects, ...(deep ? [] : [left])];
 }
+
+/** As {@link findUncovered} calls them. Accepted, they need not be read. */
+const largeObjects = 'large-objects';
 
 function judged({ options }: CoveredInput, found: readonly Uncovered[]): Covered {
   const { accept } = options;

@@ -28,8 +28,12 @@ export const keptOff: readonly KeptOff[] = ['trigger', 'rule', 'row security'];
 /** States in which triggers and rules fire for this session (manual: ALTER TABLE, ENABLE TRIGGER). */
 export const firing = `CASE pg_catalog.current_setting('session_replication_role') WHEN 'replica' THEN ARRAY['A', 'R']::"char"[] ELSE ARRAY['O', 'A']::"char"[] END`;
 
-/** Not those of foreign keys and deferrable keys. Before 15 the triggers that partitions have from their parent count as internal, too. */
-export const ofUsers = '(NOT g.tgisinternal OR (g.tgparentid <> 0 AND g.tgconstraint = 0))';
+/**
+ * Not those of foreign keys and deferrable keys. Before 15 the triggers that partitions have from their parent count as internal, too.
+ * Nor those of a cut-over's fence, which let the way back pass and must keep everybody else out.
+ */
+export const ofUsers = `(NOT g.tgisinternal OR (g.tgparentid <> 0 AND g.tgconstraint = 0)) AND NOT EXISTS (
+  SELECT FROM pg_catalog.pg_proc f WHERE f.oid = g.tgfoid AND f.pronamespace = to_regnamespace('pgsluice') AND f.proname LIKE 'fence\\_%')`;
 
 const how = (state: string, what: string, name: string) =>
   `'ENABLE ' || CASE ${state} WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END || '${what} ' || pg_catalog.quote_ident(${name})`;
