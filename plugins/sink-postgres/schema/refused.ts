@@ -55,21 +55,19 @@ const undefinedThings: ReadonlySet<string> = new Set(['42P01', '42704', '42883',
 export function causes(
   refused: readonly Refused[],
 ): readonly { readonly root: Refused; readonly behind: readonly Refused[] }[] {
-  const behind = new Map<Refused, Refused[]>();
-  for (const one of refused) {
-    const root = undefinedThings.has(one.sqlstate)
-      ? refused.find((other) => other !== one && needs(one, other))
-      : undefined;
-    const at = root === undefined ? one : root;
-    if (root === undefined) behind.set(one, behind.get(one) ?? []);
-    else behind.set(at, [...(behind.get(at) ?? []), one]);
-  }
-  return [...behind].map(([root, others]) => ({ root, behind: others }));
+  // A view on a refused view lacks that one alone, and both lack what the first one lacks.
+  const rootOf = (one: Refused): Refused => {
+    if (!undefinedThings.has(one.sqlstate)) return one;
+    const lacked = refused.find((other) => needs(one, other));
+    return lacked === undefined ? one : rootOf(lacked);
+  };
+  const groups = Map.groupBy(refused, rootOf);
+  return [...groups].map(([root, group]) => ({ root, behind: group.filter((one) => one !== root) }));
 }
 
 /** Whether the message that something is missing speaks of the other object. */
 function needs(one: Refused, other: Refused): boolean {
-  if (other.object.ordinal > one.object.ordinal) return false;
+  if (other.object.ordinal >= one.object.ordinal) return false;
   const bare = other.object.name.split('.').at(-1)!.replace(/\(.*$/, '');
   return bare.length > 0 && one.message.includes(bare);
 }

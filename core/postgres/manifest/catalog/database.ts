@@ -10,8 +10,10 @@ const database: readonly KindQuery[] = [
     kind: 'database',
     catalog: 'pg_database',
     acl: 'd',
-    sql: `SELECT d.oid, 'database' AS n1, d.datname AS _name, pg_get_userbyid(d.datdba) AS owner, d.datacl AS acl,
-      (SELECT ${sortedList('s.setconfig')} FROM pg_db_role_setting s WHERE s.setdatabase = d.oid AND s.setrole = 0) AS settings
+    // Read-only by default is how a source is fenced off, and is not carried.
+    sql: `SELECT d.oid, 'database' AS n1, d.datname AS _name, pg_get_userbyid(d.datdba) AS _owner, d.datacl AS acl,
+      (SELECT json_agg(o ORDER BY o)::text FROM pg_db_role_setting s, unnest(s.setconfig) AS o
+        WHERE s.setdatabase = d.oid AND s.setrole = 0 AND o !~ '^default_transaction_read_only=') AS settings
       FROM pg_database d WHERE d.datname = current_database()`,
   },
   {
