@@ -60,6 +60,11 @@ export interface TablePlan {
   /** The declarative part, pushed down in the snapshot. With an opaque tail it describes the tail's input. */
   readonly projection: Projection;
   readonly query: SnapshotQuery;
+  /**
+   * What the snapshot reads, and its shape, where the sink takes generated columns there ({@link SinkTraits.readsGenerated}) and
+   * there are some; absent: `query` and `output`.
+   */
+  readonly reading?: { readonly output: Relation; readonly query: SnapshotQuery };
   readonly route: Route;
   readonly tail: OpaqueTail | null;
   /** A column that is added to the source would be put out, too; false where the file keeps named columns only. */

@@ -36,6 +36,8 @@ export interface SinkTraits {
   readonly rawFormats: readonly CopyFormat[];
   /** Built-in types (under domains) whose bytes it would read as another value than its text. */
   readonly textOnly?: readonly Oid[];
+  /** Rows of the snapshot carry stored generated columns, too (never the stream). */
+  readonly readsGenerated?: boolean;
   /** It needs to find a row again (UPDATE, DELETE by key): a computed or dropped key is refused at plan time. */
   readonly needsKey: boolean;
   /** Tables that exist in the target where the sink does not create them, by `schema.name`; null: it creates them. */

@@ -35,8 +35,11 @@ export interface RowCopy {
    * strings: instead of `rows`, not beside it. Absent where code has a part in the rows. The memory is the reader's.
    */
   readonly lines?: AsyncIterable<Buffer>;
-  /** The snapshot's position and wall clock (microseconds since 1970), for sinks that write them beside the rows. */
-  readonly at?: { readonly lsn: SnapshotLsn; readonly takenAt: bigint };
+  /**
+   * The snapshot's position, wall clock (microseconds since 1970) and the last transaction that had begun, for sinks that write
+   * them beside the rows.
+   */
+  readonly at?: { readonly lsn: SnapshotLsn; readonly takenAt: bigint; readonly xid?: number };
 }
 
 /**
@@ -51,6 +54,8 @@ export interface SnapshotSession extends AsyncDisposable {
   readonly sees?: string;
   /** Wall clock of the snapshot, microseconds since 1970-01-01 UTC. */
   readonly takenAt: bigint;
+  /** The last transaction that had begun then. */
+  readonly xid?: number;
   /** The name of the exported snapshot (`SET TRANSACTION SNAPSHOT`), for tools that read beside us. */
   readonly name: string;
   chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]>;

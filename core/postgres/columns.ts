@@ -17,21 +17,44 @@ export interface TableColumns {
  */
 export const baseTypes = (select: string): string => `
   WITH RECURSIVE base AS (
-    SELECT t.oid, t.oid AS under, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid IN (${select})
+    SELECT t.oid, t.oid AS under, t.typtype, t.typbasetype, t.typtypmod, -1 AS typmod FROM pg_type t WHERE t.oid IN (${select})
     UNION ALL
-    SELECT b.oid, t.oid, t.typtype, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typbasetype
+    SELECT b.oid, t.oid, t.typtype, t.typbasetype, t.typtypmod, b.typtypmod FROM base b JOIN pg_type t ON t.oid = b.typbasetype
     WHERE b.typtype = 'd'
   ), resolved AS (
-    SELECT b.oid, b.under, u.typtype AS under_kind, u.typelem, u.typsubscript
+    SELECT b.oid, b.under, u.typtype AS under_kind, b.typmod AS under_typmod, format_type(b.under, b.typmod) AS under_name,
+           CASE WHEN u.typsubscript = 'array_subscript_handler'::regproc THEN u.typelem ELSE 0 END AS element,
+           (SELECT e.typtype FROM pg_type e WHERE e.oid = u.typelem) AS element_kind
     FROM base b JOIN pg_type u ON u.oid = b.under WHERE b.typtype <> 'd'
   )`;
 
+/** Columns of `resolved` (as r), beside which t is the type itself; read by {@link typeFacts}. */
+export const typeFactsSql = `t.typtype, t.typsubscript = 'array_subscript_handler'::regproc, r.under, r.under_kind, r.under_typmod,
+         r.under_name, r.element, r.element_kind`;
+
+/** What pg_type says of a column's type. */
+export type TypeFacts = Pick<Column, 'typeKind' | 'baseType' | 'binarySafe' | 'under' | 'elementKind'>;
+
+export function typeFacts(row: readonly (string | null)[]): TypeFacts {
+  const [kind, isArray, under, underKind, underTypmod, underName, element, elementKind] = row as [string, ...string[]];
+  const overArray = element !== '0';
+  return {
+    typeKind: typeKind(kind, isArray === 't'),
+    baseType: Number(under),
+    binarySafe: isBinarySafe({ baseType: Number(under), baseKind: underKind!, element: Number(element) }),
+    ...(kind === 'd'
+      ? { under: { typmod: Number(underTypmod), typeName: underName!, typeKind: typeKind(underKind!, overArray) } }
+      : {}),
+    ...(overArray ? { elementKind: typeKind(elementKind!, false) } : {}),
+  };
+}
+
 const query = `${baseTypes('SELECT atttypid FROM pg_attribute WHERE attrelid = ANY($1::oid[]) AND attnum > 0')}
   SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-         t.typtype, r.under, r.under_kind,
-         CASE WHEN r.typsubscript = 'array_subscript_handler'::regproc THEN r.typelem ELSE 0 END,
          a.attnotnull, a.attgenerated, a.attidentity,
-         t.typsubscript = 'array_subscript_handler'::regproc
+         (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
+          WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''),
+         ${typeFactsSql}
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN resolved r ON r.oid = a.atttypid
@@ -49,7 +72,7 @@ export async function readColumns(client: pg.Client, tables: readonly Oid[]): Pr
       values: [`{${tables.slice(at, at + 1000).join(',')}}`],
       rowMode: 'array',
     } as unknown as pg.QueryArrayConfig);
-    for (const row of rows) {
+    for (const row of rows as readonly (string | null)[][]) {
       const entry = found.get(Number(row[0]))!;
       entry.attnums.push(Number(row[1]));
       entry.columns.push(toColumn(row));
@@ -58,20 +81,31 @@ export async function readColumns(client: pg.Client, tables: readonly Oid[]): Pr
   return found;
 }
 
-function toColumn(row: readonly string[]): Column {
-  const [, , name, type, typmod, typeName, kind, under, underKind, element, notNull, generated, identity, isArray] =
-    row as unknown as [string, ...string[]];
+function toColumn(row: readonly (string | null)[]): Column {
+  const [, , name, type, typmod, typeName, notNull, generated, identity, expression, ...facts] = row;
   return {
     name: name!,
     type: Number(type),
     typmod: Number(typmod),
     typeName: typeName!,
-    typeKind: typeKind(kind!, isArray === 't'),
-    baseType: Number(under),
+    ...typeFacts(facts),
+    ...columnTraits({ notNull, generated, identity, expression }),
+  };
+}
+
+/** attnotnull, attgenerated, attidentity and the default in words. */
+export function columnTraits(row: {
+  readonly notNull: string | null | undefined;
+  readonly generated: string | null | undefined;
+  readonly identity: string | null | undefined;
+  readonly expression: string | null | undefined;
+}): Pick<Column, 'notNull' | 'generated' | 'identity' | 'default'> {
+  const { notNull, generated, identity, expression } = row;
+  return {
     notNull: notNull === 't',
     generated: generated === 's' ? 'stored' : generated === 'v' ? 'virtual' : 'never',
     identity: identity === 'a' ? 'always' : identity === 'd' ? 'default' : 'never',
-    binarySafe: isBinarySafe({ baseType: Number(under), baseKind: underKind!, element: Number(element) }),
+    ...(expression === null || expression === undefined ? {} : { default: expression }),
   };
 }
 

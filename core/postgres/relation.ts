@@ -13,6 +13,12 @@ export interface Column {
   readonly typeKind: TypeKind;
   /** The type under all domains; equals `type` for one that is not a domain. */
   readonly baseType: Oid;
+  /** Of a domain: the type under all domains as a column of it would be declared; `typmod` is that of the domain. */
+  readonly under?: { readonly typmod: number; readonly typeName: string; readonly typeKind: TypeKind };
+  /** Of an array, or of a domain over one: what its elements are. */
+  readonly elementKind?: TypeKind;
+  /** DEFAULT as the catalog's pg_get_expr prints it; absent: none, or generated. */
+  readonly default?: string;
   readonly notNull: boolean;
   readonly generated: 'never' | 'stored' | 'virtual';
   readonly identity: 'never' | 'always' | 'default';

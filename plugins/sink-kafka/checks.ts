@@ -39,7 +39,7 @@ function checkTables(settings: Settings, plans: readonly TablePlan[], report: Ch
   for (const { output } of plans) {
     const table = relationName(output);
     try {
-      const format = settings.formatOf(output);
+      const format = settings.formatOf(output, 'stream');
       const topic = settings.topicOf(output);
       const other = owners.get(topic);
       if (other !== undefined) {

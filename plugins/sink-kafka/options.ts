@@ -23,6 +23,7 @@ export interface KafkaOptions {
   readonly binary?: BinaryMode;
   readonly interval?: 'numeric' | 'string';
   readonly hstore?: 'json' | 'map';
+  readonly not_finite?: 'null' | 'error';
   readonly unknown_types?: 'text' | 'omit' | 'error';
   readonly unavailable_value?: string;
   readonly delete_before?: 'debezium' | 'nulls';
@@ -84,6 +85,10 @@ const recordOptions: { readonly [key: string]: JsonSchema } = {
     'numeric as base64 of the unscaled value, as a number, or as text; default: precise (flat: string).',
     ['precise', 'double', 'string'],
   ),
+  not_finite: choice(
+    'NaN and the infinities of numeric under `decimal: precise`: null where the column allows it (as Debezium writes them; default but with format: flat), or an error.',
+    ['null', 'error'],
+  ),
   time: choice(
     'Unit of date, time and timestamp.',
     ['adaptive', 'adaptive_time_microseconds', 'connect', 'isostring', 'microseconds', 'nanoseconds'],
@@ -136,7 +141,7 @@ const recordOptions: { readonly [key: string]: JsonSchema } = {
   extended_headers: {
     type: 'boolean',
     description:
-      'Headers __debezium.context.connectorLogicalName, taskId and connectorName on every record; default: with format: debezium and a source_version from 3 on, as Debezium does.',
+      'Headers __debezium.context.connectorLogicalName, taskId and connectorName on every record of a table; default: but with format: flat, and from a source_version of 3 on, as Debezium does.',
   },
   headers: { type: 'object', additionalProperties: { type: 'string' }, description: 'Headers for every record.' },
 };

@@ -7,7 +7,10 @@ import type { EncodedRecord } from './records/row-records.ts';
 
 export interface OutboxOptions {
   readonly packer: Packer;
+  /** On every record of a table. */
   readonly headers: Headers | null;
+  /** On every other record. */
+  readonly bareHeaders: Headers | null;
 }
 
 /** Collects records and sends them in batches of bounded bytes (I8), one batch under way while the next one fills. */
@@ -30,7 +33,12 @@ export class Outbox {
     if (!this.offer(topic, key, value, headers)) throw this.tooLarge(topic, key, value);
   }
 
-  /** The same; false: too large for its topic, and not added. */
+  /** A record that is not a table's: a message, or one of a transaction. */
+  addBare(topic: TopicInfo, key: string, value: string): void {
+    if (!this.#packer.add(topic, key, value, this.#options.bareHeaders)) throw this.tooLarge(topic, key, value);
+  }
+
+  /** {@link add}; false: too large for its topic, and not added. */
   offer(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
     return this.#packer.add(topic, key, value, this.allHeaders(headers));
   }
@@ -83,10 +91,10 @@ export class Outbox {
     this.#sending = null;
   }
 
-  /** With those that the file wants on every record. */
+  /** With those that every record of a table has, which come behind. */
   allHeaders(headers: Headers | null): Headers | null {
     const fixed = this.#options.headers;
     if (fixed === null) return headers;
-    return headers === null ? fixed : { ...fixed, ...headers };
+    return headers === null ? fixed : { ...headers, ...fixed };
   }
 }

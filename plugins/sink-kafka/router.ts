@@ -9,6 +9,8 @@ import type { Settings } from './settings.ts';
 export interface Route {
   readonly topic: TopicInfo;
   readonly format: RelationFormat;
+  /** Of rows of the snapshot. */
+  readonly reading: RelationFormat;
 }
 
 /**
@@ -36,11 +38,12 @@ export class Router {
   async route(relation: Relation): Promise<Route> {
     const known = this.#routes.get(relation);
     if (known !== undefined) return known;
-    const format = this.#settings.formatOf(relation);
+    const format = this.#settings.formatOf(relation, 'stream');
+    const reading = this.#settings.formatOf(relation, 'snapshot');
     const name = this.#settings.topicOf(relation);
     const topic = this.#topics.get(name) ?? (await this.#ensure([this.#spec(name)], relationName(relation))).get(name);
     if (topic === undefined) throw kafkaError('PGS5006', `${name} does not appear after it was made`);
-    const route = { topic, format };
+    const route = { topic, format, reading };
     this.#routes.set(relation, route);
     return route;
   }

@@ -7,7 +7,10 @@ import { kafkaError } from './errors.ts';
 import type { KafkaOptions } from './options.ts';
 import { cloudEventsWrap, debeziumWrap, type SourceNames } from './records/envelope.ts';
 import { envelopeFormat, flatFormat, type RelationFormat } from './records/format.ts';
+import { releaseNumber, releases } from './records/releases.ts';
 import { type RowEncoderOptions, rowEncoder } from './records/row.ts';
+import type { BinaryMode } from './records/special.ts';
+import type { Phase } from './records/time.ts';
 
 /** The options with defaults filled in and what follows from them. */
 export interface Settings {
@@ -23,7 +26,12 @@ export interface Settings {
   readonly truncate: 'emit' | 'skip' | 'error';
   readonly messages: boolean;
   readonly transactionMetadata: boolean;
+  /** Of every record of a table. */
   readonly headers: Readonly<Record<string, string>> | null;
+  /** Of all others. */
+  readonly bareHeaders: Readonly<Record<string, string>> | null;
+  /** Form of a logical message's content. */
+  readonly binary: BinaryMode;
   readonly createTopics: boolean;
   readonly partitions: number | null;
   readonly replicationFactor: number | null;
@@ -35,7 +43,7 @@ export interface Settings {
   /** Topic of a relation; PGS5006 where the name is too long. */
   topicOf(relation: { readonly schema: string; readonly name: string }): string;
   /** Pure: the same relation gives the same form. Throws PGS5008 and PGS5009. */
-  formatOf(relation: Relation): RelationFormat;
+  formatOf(relation: Relation, phase: Phase): RelationFormat;
 }
 
 export function settings(options: KafkaOptions, context: PluginContext): Settings {
@@ -48,7 +56,7 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
   const names: SourceNames = {
     server: pipeline,
     database: options.database ?? pipeline,
-    version: options.source_version ?? '3.7.0.Alpha2',
+    version: options.source_version ?? '3.7.0.Final',
   };
   const template = options.topic ?? '{pipeline}.{schema}.{table}';
   return {
@@ -65,6 +73,8 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
     messages: options.messages ?? false,
     transactionMetadata: options.transaction_metadata ?? false,
     headers: fixedHeaders(options, names),
+    bareHeaders: options.headers ?? null,
+    binary: options.binary ?? 'bytes',
     createTopics: options.create_topics ?? true,
     partitions: options.partitions ?? null,
     replicationFactor: options.replication_factor ?? null,
@@ -82,9 +92,10 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
   };
 }
 
-/** Those that Debezium puts on every record from 3.0 on (`extended.headers.enabled`), then those of the file. */
+/** Those that Debezium puts on records of tables since 3.2 (`extended.headers.enabled`), then those of the file. */
 function fixedHeaders(options: KafkaOptions, names: SourceNames): Readonly<Record<string, string>> | null {
-  const likeDebezium = (options.format ?? 'debezium') === 'debezium' && Number.parseInt(names.version, 10) >= 3;
+  const likeDebezium =
+    (options.format ?? 'debezium') !== 'flat' && releaseNumber(names.version) >= releases.contextHeaders;
   const context = {
     '__debezium.context.connectorLogicalName': names.server,
     '__debezium.context.taskId': '0',
@@ -94,13 +105,13 @@ function fixedHeaders(options: KafkaOptions, names: SourceNames): Readonly<Recor
   return Object.keys(all).length === 0 ? null : all;
 }
 
-function formats(options: KafkaOptions, names: SourceNames): (relation: Relation) => RelationFormat {
+function formats(options: KafkaOptions, names: SourceNames): (relation: Relation, phase: Phase) => RelationFormat {
   const form = options.format ?? 'debezium';
   const keys = Object.entries(options.key ?? {}).map(([pattern, columns]) => ({
     matches: compilePattern(pattern),
     columns,
   }));
-  const encoding: Omit<RowEncoderOptions, 'keyColumns'> = {
+  const encoding: Omit<RowEncoderOptions, 'keyColumns' | 'phase'> = {
     decimal: options.decimal ?? (form === 'flat' ? 'string' : 'precise'),
     time: options.time ?? 'adaptive',
     binary: options.binary ?? 'bytes',
@@ -108,12 +119,15 @@ function formats(options: KafkaOptions, names: SourceNames): (relation: Relation
     hstore: options.hstore ?? 'json',
     unknown: options.unknown_types ?? 'text',
     unavailable: options.unavailable_value ?? '__debezium_unavailable_value',
+    notFinite: options.not_finite ?? (form === 'flat' ? 'error' : 'null'),
+    javaNames: form !== 'flat',
+    version: releaseNumber(names.version),
     deleteBefore: options.delete_before ?? 'debezium',
   };
   const flat = { fields: options.fields ?? [], deletes: options.deletes ?? 'tombstone' } as const;
-  return (relation) => {
+  return (relation, phase) => {
     const keyColumns = keys.find((key) => key.matches(relation))?.columns ?? null;
-    const rows = rowEncoder(relation, { ...encoding, keyColumns });
+    const rows = rowEncoder(relation, { ...encoding, keyColumns, phase });
     if (form === 'flat') return flatFormat(rows, flat);
     return envelopeFormat(
       rows,

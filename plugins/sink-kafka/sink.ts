@@ -52,6 +52,7 @@ export class KafkaSink implements Sink {
     return {
       rawFormats: [],
       needsKey: false,
+      readsGenerated: true,
       existing: null,
       messages: this.#settings.messages,
       keepsPosition: this.#settings.exactlyOnce,

@@ -12,12 +12,13 @@ import { positionRecord, positionTopic } from './position.ts';
 import type { Place } from './records/envelope.ts';
 import { readValue } from './records/format.ts';
 import { CopyLines } from './records/copy-lines.ts';
-import { now, processedAt, snapshotMoment } from './records/moment.ts';
+import { now, processedAt, snapshotMoment, type SnapshotMark } from './records/moment.ts';
 import type { RowBytes } from './records/row-bytes.ts';
 import { RowRecords } from './records/row-records.ts';
-import { templateOf } from './records/template.ts';
+import { type Template, templateOf } from './records/template.ts';
 import type { Outbox } from './outbox.ts';
 import type { Route, Router } from './router.ts';
+import { type ChunkMarks, SnapshotMarks, withLast } from './snapshot-marks.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
 
 /** Transactional ids of loads that a killed run may have left open; more workers than this wait for a timeout. */
@@ -32,6 +33,7 @@ export class KafkaSnapshot implements SnapshotSink {
   readonly #router: Router;
   /** Numbers of loads under way, for transactional ids. */
   readonly #slots = new Set<number>();
+  readonly #marks = new SnapshotMarks();
   readonly #idle: { readonly slot: number; readonly producer: Producer }[] = [];
 
   constructor(parts: WriterParts, router: Router) {
@@ -41,6 +43,7 @@ export class KafkaSnapshot implements SnapshotSink {
 
   async prepare(preparation: SinkPreparation): Promise<void> {
     await this.#router.prepare(preparation.plans.map((plan) => plan.output));
+    this.#marks.prepare(preparation.plans.length);
     const { exactlyOnce, positionTopic: name, replicationFactor } = this.#parts.settings;
     if (!exactlyOnce) return;
     await this.#router.named(positionTopic(name, replicationFactor));
@@ -58,7 +61,8 @@ export class KafkaSnapshot implements SnapshotSink {
   }
 
   /** What a broken copy wrote stays in the log: its rows are sent again, and changes since the first handoff mend the rest. */
-  async begin(plan: TablePlan): Promise<void> {
+  async begin(plan: TablePlan, chunks: number): Promise<void> {
+    this.#marks.begin(relationName(plan.source), chunks);
     await this.#routeOf(plan);
   }
 
@@ -127,28 +131,34 @@ export class KafkaSnapshot implements SnapshotSink {
     if (settings.exactlyOnce) {
       await by.producer.begin(positionRecord(settings.positionTopic, this.#transactionalId(by.slot), null));
     }
-    const at = snapshotMoment(copy.at?.takenAt ?? now(), copy.at?.lsn ?? null, processedAt(now()));
-    const place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
     const route = await this.#routeOf(plan);
-    if (settings.deadLetters === null && copy.lines !== undefined && hasColumns(route)) {
-      await sendLines(copy.lines, outbox, { route, place, signal: by.signal });
-    } else {
-      for await (const rows of copy.rows) {
-        by.signal.throwIfAborted();
-        if (settings.deadLetters !== null) await this.#carefully(rows, outbox, { route, place, plan });
-        else await sendRows(rows, outbox, route as Route, place);
+    const marks = this.#marks.chunk(relationName(plan.source), copy.chunk.id);
+    const rows = { route, places: placesOf(copy), marks, plan, signal: by.signal };
+    try {
+      if (settings.deadLetters === null && copy.lines !== undefined && hasColumns(route)) {
+        await sendLines(copy.lines, outbox, { ...rows, route });
+      } else {
+        for await (const { item, last } of withLast(copy.rows)) {
+          by.signal.throwIfAborted();
+          if (settings.deadLetters !== null) await this.#carefully(item, outbox, { ...rows, last });
+          else await sendRows(item, outbox, { ...rows, route: route as Route, last });
+        }
       }
+      marks.end();
+      await outbox.drain();
+      by.signal.throwIfAborted();
+      if (settings.exactlyOnce) await by.producer.commit();
+    } catch (error) {
+      marks.failed();
+      throw error;
     }
-    await outbox.drain();
-    by.signal.throwIfAborted();
-    if (settings.exactlyOnce) await by.producer.commit();
     return { rows: BigInt(outbox.records), bytes: outbox.sentBytes };
   }
 
   /** An error instead, where the file has dead letters and the table has no form: for each of its rows. */
-  async #routeOf({ output }: TablePlan): Promise<Route | PgsluiceError> {
+  async #routeOf({ output, reading }: TablePlan): Promise<Route | PgsluiceError> {
     try {
-      return await this.#router.route(output);
+      return await this.#router.route(reading?.output ?? output);
     } catch (error) {
       if (this.#parts.settings.deadLetters === null) throw error;
       return refusal(error);
@@ -159,17 +169,18 @@ export class KafkaSnapshot implements SnapshotSink {
   async #carefully(
     rows: readonly Tuple[],
     outbox: Outbox,
-    by: { readonly route: Route | PgsluiceError; readonly place: Place; readonly plan: TablePlan },
+    by: RowsOf & { readonly route: Route | PgsluiceError; readonly plan: TablePlan; readonly last: boolean },
   ): Promise<void> {
-    const { route, place, plan } = by;
+    const { route, places, marks, plan, last } = by;
     const { deadLetters, oversize } = this.#parts.settings;
     const letters = deadLetters as DeadLetters;
     const relation = plan.output;
-    for (const row of rows) {
+    for (const [i, row] of rows.entries()) {
+      const place = places(marks.next(last && i === rows.length - 1));
       const failed =
-        'format' in route
+        'reading' in route
           ? putWhole(outbox, { topic: route.topic, oversize }, (emit) =>
-              emit(route.format.rows.keyOf(row), readValue(route.format, row, place), null),
+              emit(route.reading.rows.keyOf(row), readValue(route.reading, row, place), null),
             )?.refused
           : { error: route };
       if (failed === undefined) letters.passed(1);
@@ -179,36 +190,70 @@ export class KafkaSnapshot implements SnapshotSink {
   }
 }
 
-async function sendRows(rows: readonly Tuple[], outbox: Outbox, route: Route, place: Place): Promise<void> {
-  const { topic, format } = route;
-  for (const row of rows) {
-    outbox.add(topic, format.rows.keyOf(row), readValue(format, row, place), null);
+interface RowsOf {
+  readonly places: (mark: SnapshotMark) => Place;
+  readonly marks: ChunkMarks;
+}
+
+/** Made once for each mark. */
+function placesOf(copy: RowCopy): (mark: SnapshotMark) => Place {
+  const processed = processedAt(now());
+  const from = { takenAt: copy.at?.takenAt ?? now(), lsn: copy.at?.lsn ?? null, xid: copy.at?.xid ?? null };
+  const made = new Map<SnapshotMark, Place>();
+  return (mark) => {
+    let place = made.get(mark);
+    if (place === undefined) {
+      const at = snapshotMoment(from, processed, mark);
+      place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
+      made.set(mark, place);
+    }
+    return place;
+  };
+}
+
+async function sendRows(
+  rows: readonly Tuple[],
+  outbox: Outbox,
+  by: RowsOf & { readonly route: Route; readonly last: boolean },
+): Promise<void> {
+  const { topic, reading } = by.route;
+  for (const [i, row] of rows.entries()) {
+    const place = by.places(by.marks.next(by.last && i === rows.length - 1));
+    outbox.add(topic, reading.rows.keyOf(row), readValue(reading, row, place), null);
     if (outbox.full) await outbox.ship();
   }
 }
 
-type BytesRoute = Route & { readonly format: { readonly rows: { readonly bytes: RowBytes } } };
+type BytesRoute = Route & { readonly reading: { readonly rows: { readonly bytes: RowBytes } } };
 
 function hasColumns(route: Route | PgsluiceError): route is BytesRoute {
-  return 'format' in route && route.format.rows.bytes !== null;
+  return 'reading' in route && route.reading.rows.bytes !== null;
 }
 
 /** Rows as they came from COPY, without a string on the way. */
 async function sendLines(
   lines: AsyncIterable<Buffer>,
   outbox: Outbox,
-  by: { readonly route: BytesRoute; readonly place: Place; readonly signal: AbortSignal },
+  by: RowsOf & { readonly route: BytesRoute; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { topic, format } = by.route;
-  const { bytes, relation } = format.rows;
-  const template = templateOf(format.template('r', by.place));
+  const { topic, reading } = by.route;
+  const { bytes, relation } = reading.rows;
+  const templates = new Map<SnapshotMark, Template>();
+  const templateFor = (mark: SnapshotMark): Template => {
+    let template = templates.get(mark);
+    if (template === undefined) {
+      template = templateOf(reading.template('r', by.places(mark)));
+      templates.set(mark, template);
+    }
+    return template;
+  };
   const rows = new CopyLines(relation.columns.length);
   const record = new RowRecords();
-  for await (const some of lines) {
+  for await (const { item, last } of withLast(lines)) {
     by.signal.throwIfAborted();
-    rows.load(some);
+    rows.load(item);
     while (rows.next()) {
-      record.row(bytes, rows, template, 0n);
+      record.row(bytes, rows, templateFor(by.marks.next(last && rows.atEnd)), 0n);
       outbox.addEncoded(topic, record);
       if (outbox.full) await outbox.ship();
     }

@@ -1,4 +1,11 @@
-import type { MessageChange, RowChange, StreamBatch, TransactionInfo, TruncateChange } from '../../core/api/change.ts';
+import type {
+  Change,
+  MessageChange,
+  RowChange,
+  StreamBatch,
+  TransactionInfo,
+  TruncateChange,
+} from '../../core/api/change.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { type CommitLsn, formatLsn } from '../../core/postgres/lsn.ts';
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
@@ -12,13 +19,14 @@ import { changeRecords, type Emit } from './records/events.ts';
 import { jsonString } from './records/json.ts';
 import { type Moment, now, processedAt, snapshotMoment, transactionMoment } from './records/moment.ts';
 import { newRowOf, RowRecords } from './records/row-records.ts';
+import { binaryText } from './records/special.ts';
 import { TransactionLog } from './records/transactions.ts';
 import type { Route, Router } from './router.ts';
 import { type Settings, topicName } from './settings.ts';
 import type { Writer } from './writer.ts';
 
 /** Before the first transaction of a batch. */
-const nowhere = snapshotMoment(0n, null, '');
+const nowhere = snapshotMoment({ takenAt: 0n, lsn: null, xid: null }, '', 'false');
 
 /** The change plane: batches in order, one at a time. */
 export class KafkaStream implements StreamSink {
@@ -27,9 +35,10 @@ export class KafkaStream implements StreamSink {
   readonly #open: () => Promise<Writer>;
   #writer: Writer | null = null;
   #durable: CommitLsn | null = null;
-  /** Transaction of the change before, and the start of the commit record of the one before that. */
+  /** Transaction of the change before. */
   #tx: TransactionInfo | null = null;
-  #previous: bigint | null = null;
+  /** Commit time of the last transaction: a message outside of one has it, too. */
+  #time: bigint | null = null;
   #moment: Moment | null = null;
   readonly #log = new TransactionLog();
   readonly #records = new RowRecords();
@@ -46,7 +55,7 @@ export class KafkaStream implements StreamSink {
     await this.close();
     signal.throwIfAborted();
     this.#tx = null;
-    this.#previous = null;
+    this.#time = null;
     this.#durable = null;
     this.#writer = await this.#open();
     return this.#writer.position;
@@ -91,8 +100,9 @@ export class KafkaStream implements StreamSink {
     let route: Route | null = null;
     const place: { at: Moment; lsn: string; transaction: string } = { at: nowhere, lsn: '', transaction: 'null' };
     const metadata = this.#settings.transactionMetadata;
+    let lsn = 0n;
     const nextPlace = () => {
-      if (metadata && relation !== null) place.transaction = this.#log.next(relation);
+      if (metadata && relation !== null) place.transaction = this.#log.next(relation, lsn);
       return place;
     };
     const emit: Emit = (key, value, headers) => outbox.add((route as Route).topic, key, value, headers);
@@ -102,7 +112,7 @@ export class KafkaStream implements StreamSink {
     const direct = deadLetters === null && !metadata && batch.values === 'text';
     let refused = 0;
     for (const change of changes) {
-      if (change.tx !== this.#tx) await this.#beginTransaction(change.tx, outbox, processed);
+      if (change.tx !== this.#tx) await this.#beginTransaction(change, outbox, processed);
       const at = this.#moment as Moment;
       if (change.kind === 'truncate') await this.#truncate(change, outbox, at);
       else if (change.kind === 'message') await this.#message(change, outbox, at);
@@ -116,7 +126,8 @@ export class KafkaStream implements StreamSink {
           const encoded = direct && this.#addBytes(change, route, at, outbox);
           if (!encoded) {
             place.at = at;
-            place.lsn = change.lsn.toString();
+            lsn = change.lsn;
+            place.lsn = lsn.toString();
           }
           if (!encoded && deadLetters === null) changeRecords(route.format, change, more);
           else if (!encoded && (await this.#deliver(change, outbox, { route, ...more }))) refused++;
@@ -167,21 +178,24 @@ export class KafkaStream implements StreamSink {
     return true;
   }
 
-  async #beginTransaction(tx: TransactionInfo, outbox: Outbox, processed: string): Promise<void> {
+  async #beginTransaction({ tx, lsn }: Change, outbox: Outbox, processed: string): Promise<void> {
     await this.#endTransaction(outbox);
-    this.#moment = transactionMoment(tx, this.#previous, processed);
     this.#tx = tx;
-    if (!this.#settings.transactionMetadata) return;
-    this.#log.begin(tx.xid, tx.finalLsn);
-    outbox.add(await this.#transactionTopic(), this.#log.key, this.#log.beginValue(this.#moment.ms), null);
+    // Outside of a transaction (a message) there is no time of a commit, nor metadata.
+    if (tx.xid !== 0) this.#time = tx.commitTime;
+    this.#moment = transactionMoment(tx, processed, this.#time ?? tx.commitTime);
+    if (!this.#settings.transactionMetadata || tx.xid === 0) return;
+    this.#log.begin(tx.xid, lsn);
+    outbox.addBare(await this.#transactionTopic(), this.#log.key, this.#log.beginValue(this.#moment.ms));
   }
 
   async #endTransaction(outbox: Outbox): Promise<void> {
-    if (this.#tx === null) return;
-    this.#previous = this.#tx.finalLsn;
+    const tx = this.#tx;
+    if (tx === null) return;
     this.#tx = null;
-    if (!this.#settings.transactionMetadata || this.#moment === null) return;
-    outbox.add(await this.#transactionTopic(), this.#log.key, this.#log.endValue(this.#moment.ms), null);
+    if (!this.#settings.transactionMetadata || this.#moment === null || tx.xid === 0) return;
+    this.#log.end(tx.end ?? tx.finalLsn);
+    outbox.addBare(await this.#transactionTopic(), this.#log.key, this.#log.endValue(this.#moment.ms));
   }
 
   async #transactionTopic(): Promise<TopicInfo> {
@@ -195,7 +209,7 @@ export class KafkaStream implements StreamSink {
     if (truncate === 'skip') return;
     for (const relation of change.relations) {
       const { topic, format } = await this.#router.route(relation);
-      const transaction = transactionMetadata ? this.#log.next(relation) : 'null';
+      const transaction = transactionMetadata ? this.#log.next(relation, change.lsn) : 'null';
       const value = truncate === 'error' ? null : format.truncate({ at, lsn: change.lsn.toString(), transaction });
       if (value === null) {
         throw kafkaError('PGS5019', 'the table was truncated', {
@@ -207,10 +221,13 @@ export class KafkaStream implements StreamSink {
   }
 
   async #message(change: MessageChange, outbox: Outbox, at: Moment): Promise<void> {
-    const { messages, pipeline, names } = this.#settings;
+    const { messages, pipeline, names, binary, transactionMetadata } = this.#settings;
     if (!messages || change.prefix === 'pgsluice') return;
     const topic = await this.#router.named({ name: topicName(`${pipeline}.message`) });
     const key = `{"prefix":${jsonString(change.prefix)}}`;
-    outbox.add(topic, key, messageValue(names, change, at, change.lsn.toString()), null);
+    const { prefix, lsn } = change;
+    const content = binaryText(binary, Buffer.from(change.content));
+    const transaction = transactionMetadata && change.transactional ? this.#log.next(null, lsn) : 'null';
+    outbox.addBare(topic, key, messageValue(names, { prefix, content }, { at, lsn: lsn.toString(), transaction }));
   }
 }

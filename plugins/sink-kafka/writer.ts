@@ -39,8 +39,8 @@ export async function openWriter(parts: WriterParts): Promise<Writer> {
   }
 }
 
-export function outboxOf({ headers, batchBytes }: Settings, producer: Producer): Outbox {
-  return new Outbox({ packer: producer.packer(batchBytes), headers });
+export function outboxOf({ headers, bareHeaders, batchBytes }: Settings, producer: Producer): Outbox {
+  return new Outbox({ packer: producer.packer(batchBytes), headers, bareHeaders });
 }
 
 function plainWriter(producer: Producer, outbox: Outbox): Writer {

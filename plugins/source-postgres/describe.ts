@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Relation, RelationKind } from '../../core/postgres/relation.ts';
-import { type TypeFacts, readTypes } from '../../core/postgres/column-types.ts';
+import { type NamedType, readTypes } from '../../core/postgres/column-types.ts';
+import { columnTraits } from '../../core/postgres/columns.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
@@ -9,7 +10,7 @@ import type { WireColumn, WireRelation } from './stream/wire.ts';
 
 interface CatalogNow {
   readonly kind: RelationKind;
-  readonly columns: ReadonlyMap<string, Pick<ColumnDetails, 'notNull' | 'generated' | 'identity'>>;
+  readonly columns: ReadonlyMap<string, ReturnType<typeof columnTraits>>;
   readonly primaryKey: readonly string[];
   readonly deferrableKey: boolean;
 }
@@ -51,7 +52,7 @@ export class Describer implements AsyncDisposable {
   }
 }
 
-function detailsOf(column: WireColumn, type: TypeFacts | null, now: CatalogNow): ColumnDetails {
+function detailsOf(column: WireColumn, type: NamedType | null, now: CatalogNow): ColumnDetails {
   const known = now.columns.get(column.name) ?? { notNull: false, generated: 'never', identity: 'never' };
   if (type !== null) return { ...known, ...type };
   return {
@@ -66,7 +67,9 @@ function detailsOf(column: WireColumn, type: TypeFacts | null, now: CatalogNow):
 async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNow> {
   const { rows } = await client.query<string[]>({
     text: `SELECT a.attname, a.attnotnull, a.attgenerated, a.attidentity, coalesce(array_position(i.key, a.attnum), 0),
-                  c.relkind, c.relispartition, i.indimmediate
+                  c.relkind, c.relispartition, i.indimmediate,
+                  (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
+                   WHERE d.adrelid = c.oid AND d.adnum = a.attnum AND a.attgenerated = '')
            FROM pg_class c
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            LEFT JOIN LATERAL (SELECT (string_to_array(indkey::text, ' ')::int2[])[1:indnkeyatts] AS key, indimmediate FROM pg_index
@@ -78,13 +81,9 @@ async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNo
   const first = rows[0];
   const kind =
     first === undefined ? 'table' : first[5] === 'p' ? 'partitioned' : first[6] === 't' ? 'partition' : 'table';
-  const columns = new Map<string, Pick<ColumnDetails, 'notNull' | 'generated' | 'identity'>>();
-  for (const [name, notNull, generated, identity] of rows as [string, ...string[]][]) {
-    columns.set(name, {
-      notNull: notNull === 't',
-      generated: generated === 's' ? 'stored' : generated === 'v' ? 'virtual' : 'never',
-      identity: identity === 'a' ? 'always' : identity === 'd' ? 'default' : 'never',
-    });
+  const columns = new Map<string, ReturnType<typeof columnTraits>>();
+  for (const [name, notNull, generated, identity, , , , , expression] of rows as [string, ...string[]][]) {
+    columns.set(name, columnTraits({ notNull, generated, identity, expression }));
   }
   const keyed = rows.filter((row) => row[4] !== '0').sort((a, b) => Number(a[4]) - Number(b[4]));
   return { kind, columns, primaryKey: keyed.map((row) => row[0]!), deferrableKey: first?.[7] === 'f' };

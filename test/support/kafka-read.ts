@@ -20,13 +20,17 @@ const commit = 1;
  * Everything that a reader with isolation.level=read_committed sees in the topics now, by topic, partition and offset. Reads
  * by offset, without a group, and decides by the markers in the log: what has a commit marker, or needs none, is seen.
  */
-export async function readAll(addresses: readonly string[], topics: readonly string[]): Promise<ReadRecord[]> {
+export async function readAll(
+  addresses: readonly string[],
+  topics: readonly string[],
+  also: (topic: string) => boolean = () => false,
+): Promise<ReadRecord[]> {
   const base = { clientId: 'reader', bootstrapBrokers: [...addresses], retries: 3 };
   const admin = new Admin(base);
   const consumer = new Consumer({ ...base, groupId: unique('reader') });
   try {
     const listed = await admin.listTopics();
-    const present = [...new Set(topics)].filter((topic) => listed.includes(topic)).sort();
+    const present = listed.filter((topic) => topics.includes(topic) || also(topic)).sort();
     const records: ReadRecord[] = [];
     for (const topic of present) records.push(...(await readTopic(consumer, topic)));
     return records;

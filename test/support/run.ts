@@ -10,7 +10,7 @@ import { testSettings } from './servers.ts';
  * `npm test -- unit integration/catalog` runs the files whose path holds one of the words.
  */
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'));
-const all = globSync('test/{unit,integration,property,conformance,chaos,fuzz,e2e}/**/*.test.ts').sort();
+const all = globSync('test/{unit,integration,property,conformance,chaos,fuzz,e2e,golden}/**/*.test.ts').sort();
 const files = wanted.length === 0 ? all : all.filter((file) => wanted.some((word) => file.includes(word)));
 if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(' ')}`);

@@ -115,16 +115,14 @@ const options: readonly Partial<KafkaOptions>[] = [
   { format: 'flat', deletes: 'rewrite' },
 ];
 const formatOf = (more: Partial<KafkaOptions>, of = everything): RelationFormat =>
-  settings({ brokers: ['x'], database: 'Läden', ...more }, context('app')).formatOf(of);
+  settings({ brokers: ['x'], database: 'Läden', ...more }, context('app')).formatOf(of, 'stream');
 
 for (const more of options) {
   test(`the stream's rows from bytes, ${JSON.stringify(more)}`, () => {
     const format = formatOf(more);
     const record = new RowRecords();
     const [first, second] = [transaction(1), transaction(2)];
-    const moments = [first, second].map((tx, i) =>
-      transactionMoment(tx, i === 0 ? null : first.finalLsn, processedAt(7n)),
-    );
+    const moments = [first, { ...second, previousEnd: 99n }].map((tx) => transactionMoment(tx, processedAt(7n)));
     for (const [i, row] of rows().entries()) {
       const at = moments[(i >> 2) % 2]!;
       const op = i % 3 === 0 ? 'u' : 'c';
@@ -138,7 +136,7 @@ for (const more of options) {
 
   test(`the snapshot's rows from bytes, ${JSON.stringify(more)}`, () => {
     const format = formatOf(more);
-    for (const at of [snapshotMoment(5n, 77n, processedAt(7n)), snapshotMoment(5n, null, processedAt(7n))]) {
+    for (const at of [77n, null].map((lsn) => snapshotMoment({ takenAt: 5n, lsn, xid: 3 }, processedAt(7n), 'first'))) {
       const place = { at, lsn: at.lsn ?? 'null', transaction: 'null' };
       const record = new RowRecords();
       const template = templateOf(format.template('r', place));
@@ -157,7 +155,11 @@ for (const more of options) {
 
 test('bytes that are not UTF-8 are mended as they were when rows were text', () => {
   const format = formatOf({}, notes());
-  const place = { at: snapshotMoment(5n, null, ''), lsn: 'null', transaction: 'null' };
+  const place = {
+    at: snapshotMoment({ takenAt: 5n, lsn: null, xid: null }, '', 'true'),
+    lsn: 'null',
+    transaction: 'null',
+  };
   const bytes = Buffer.concat([Buffer.from('1\ta'), Buffer.of(0xff, 0xc3), Buffer.from('bc\n2\tc\n')]);
   const lines = new CopyLines(2);
   lines.load(bytes);

@@ -23,7 +23,13 @@ const customers = relation('customers', [
   column('ts', 1114, { typeName: 'timestamp without time zone' }),
 ]);
 const full: Relation = { ...customers, identity: { kind: 'full' } };
-const tx = { xid: 555, finalLsn: 24023140n as RecordLsn, commitTime: 1_767_323_045_123_456n, origin: null };
+const tx = {
+  xid: 555,
+  finalLsn: 24023140n as RecordLsn,
+  commitTime: 1_767_323_045_123_456n,
+  origin: null,
+  previousEnd: 24023119n,
+};
 const row = ['1', 'a@x', '199.99', '2026-01-02 03:04:05.123456+00', '2026-01-02', '2026-01-02 03:04:05.123456'];
 const processed = processedAt(1_767_323_045_201_841n);
 const lsn = 24023128n;
@@ -31,7 +37,7 @@ const lsn = 24023128n;
 const after =
   '{"id":1,"email":"a@x","price":"Th8=","at":"2026-01-02T03:04:05.123456Z","d":20455,"ts":1767323045123456}';
 const source =
-  '{"version":"3.7.0.Alpha2","connector":"postgresql","name":"app","ts_ms":1767323045123,"snapshot":"false","db":"shop",' +
+  '{"version":"3.7.0.Final","connector":"postgresql","name":"app","ts_ms":1767323045123,"snapshot":"false","db":"shop",' +
   '"sequence":"[\\"24023119\\",\\"24023128\\"]","ts_us":1767323045123456,"ts_ns":1767323045123456000,' +
   '"schema":"public","table":"customers","txId":555,"lsn":24023128,"xmin":null,"origin":null,"origin_lsn":null}';
 const tail = '"ts_ms":1767323045201,"ts_us":1767323045201841,"ts_ns":1767323045201841000}';
@@ -46,8 +52,8 @@ interface Emitted {
 function records(change: RowChange, options: Partial<KafkaOptions> = {}): Emitted[] {
   const chosen = settings({ brokers: ['x'], database: 'shop', ...options }, context('app'));
   const out: Emitted[] = [];
-  changeRecords(chosen.formatOf(change.relation), change, {
-    place: () => ({ at: transactionMoment(tx, 24023119n, processed), lsn: String(change.lsn), transaction: 'null' }),
+  changeRecords(chosen.formatOf(change.relation, 'stream'), change, {
+    place: () => ({ at: transactionMoment(tx, processed), lsn: String(change.lsn), transaction: 'null' }),
     tombstones: chosen.tombstones,
     emit: (key, value, headers) => out.push({ key, value, headers }),
   });
@@ -121,7 +127,7 @@ test('a key that changes: delete, tombstone, create, with the two headers', () =
   const before = '{"id":1,"email":"","price":null,"at":null,"d":null,"ts":null}';
   assert.deepEqual(records(change), [
     { key: '{"id":1}', value: envelope('d', before, 'null'), headers: { '__debezium.newkey': '{"id":2}' } },
-    { key: '{"id":1}', value: null, headers: null },
+    { key: '{"id":1}', value: null, headers: { '__debezium.newkey': '{"id":2}' } },
     {
       key: '{"id":2}',
       value: envelope('c', 'null', after.replace('"id":1', '"id":2')),
@@ -143,10 +149,13 @@ test('a key value that was not sent comes from the old key; without one it is an
   assert.throws(() => records({ ...change, before: null }), { code: 'PGS5008' });
 });
 
-test('a table without a key has null keys and no tombstones', () => {
+test('a table without a key has null keys, and tombstones as well', () => {
   const keyless: Relation = { ...full, primaryKey: [] };
   const change: RowChange = { kind: 'delete', relation: keyless, tx, lsn, before: { image: 'full', tuple: row } };
-  assert.deepEqual(records(change), [{ key: null, value: envelope('d', after, 'null'), headers: null }]);
+  assert.deepEqual(records(change), [
+    { key: null, value: envelope('d', after, 'null'), headers: null },
+    { key: null, value: null, headers: null },
+  ]);
 });
 
 test('key columns of the file must be in what the server sends of the old row', () => {
@@ -165,18 +174,18 @@ test('the key of a multi-column primary key is in key order, also where the iden
 });
 
 test('truncate and snapshot rows', () => {
-  const format = settings({ brokers: ['x'], database: 'shop' }, context('app')).formatOf(customers);
-  const at = transactionMoment(tx, 24023119n, processed);
+  const format = settings({ brokers: ['x'], database: 'shop' }, context('app')).formatOf(customers, 'snapshot');
+  const at = transactionMoment(tx, processed);
   assert.equal(format.truncate({ at, lsn: '24023128', transaction: 'null' }), envelope('t', 'null', 'null'));
   const read = readValue(format, row, {
-    at: snapshotMoment(1_767_323_045_123_456n, 24023128n, processed),
+    at: snapshotMoment({ takenAt: 1_767_323_045_123_456n, lsn: 24023128n, xid: 554 }, processed, 'true'),
     lsn: '24023128',
     transaction: 'null',
   });
   const wanted = envelope('r', 'null', after)
     .replace('"snapshot":"false"', '"snapshot":"true"')
     .replace('[\\"24023119\\",', '[null,')
-    .replace('"txId":555', '"txId":null');
+    .replace('"txId":555', '"txId":554');
   assert.equal(read, wanted);
 });
 
@@ -194,22 +203,24 @@ test('flat: the row, members as asked for, a delete as tombstone or rewritten', 
 
 test('cloudevents', () => {
   const value =
-    '{"id":"name:app;lsn:24023128;txId:555","source":"/debezium/postgresql/app","specversion":"1.0",' +
+    '{"id":"name:app;lsn:24023128;txId:555;sequence:[\\"24023119\\",\\"24023128\\"]","source":"/debezium/postgresql/app","specversion":"1.0",' +
     '"type":"io.debezium.connector.postgresql.DataChangeEvent","time":"2026-01-02T03:04:05.123Z",' +
-    '"datacontenttype":"application/json","iodebeziumop":"c","iodebeziumversion":"3.7.0.Alpha2",' +
+    '"datacontenttype":"application/json","iodebeziumop":"c","iodebeziumversion":"3.7.0.Final",' +
     '"iodebeziumconnector":"postgresql","iodebeziumname":"app","iodebeziumtsms":"1767323045123",' +
-    '"iodebeziumsnapshot":"false","iodebeziumdb":"shop","iodebeziumschema":"public","iodebeziumtable":"customers",' +
-    '"iodebeziumtxId":"555","iodebeziumlsn":"24023128","iodebeziumxmin":null,"iodebeziumtxid":null,' +
+    '"iodebeziumsnapshot":"false","iodebeziumdb":"shop","iodebeziumsequence":"[\\"24023119\\",\\"24023128\\"]",' +
+    '"iodebeziumtsus":"1767323045123456","iodebeziumtsns":"1767323045123456000",' +
+    '"iodebeziumschema":"public","iodebeziumtable":"customers","iodebeziumtxId":"555","iodebeziumlsn":"24023128",' +
+    '"iodebeziumxmin":null,"iodebeziumorigin":null,"iodebeziumoriginlsn":null,"iodebeziumtxid":null,' +
     `"iodebeziumtxtotalorder":null,"iodebeziumtxdatacollectionorder":null,"data":{"before":null,"after":${after}}}`;
   assert.equal(records(insert, { format: 'cloudevents' })[0]?.value, value);
 });
 
 test('logical message', () => {
-  const names = { server: 'app', database: 'shop', version: '3.7.0.Alpha2' };
-  const at = transactionMoment(tx, 24023119n, processed);
+  const names = { server: 'app', database: 'shop', version: '3.7.0.Final' };
+  const at = transactionMoment(tx, processed);
   const block = source.replace('"schema":"public","table":"customers"', '"schema":"","table":""');
   assert.equal(
-    messageValue(names, { prefix: 'p', content: Buffer.from('hi') }, at, '24023128'),
+    messageValue(names, { prefix: 'p', content: 'aGk=' }, { at, lsn: '24023128', transaction: 'null' }),
     `{"op":"m","ts_ms":1767323045201,"source":${block},"transaction":null,"message":{"prefix":"p","content":"aGk="}}`,
   );
 });
@@ -222,13 +233,14 @@ test('transaction metadata counts per transaction and per table', () => {
     log.beginValue('7'),
     '{"status":"BEGIN","id":"555:24023128","event_count":null,"data_collections":null,"ts_ms":7}',
   );
-  log.next(customers);
-  log.next(relation('other', []));
-  assert.equal(log.next(customers), '{"id":"555:24023128","total_order":3,"data_collection_order":2}');
+  log.next(customers, 24023128n);
+  log.next(relation('other', []), 24023130n);
+  assert.equal(log.next(customers, 24023132n), '{"id":"555:24023132","total_order":3,"data_collection_order":2}');
+  log.end(24023140n);
   assert.equal(
     log.endValue('8'),
-    '{"status":"END","id":"555:24023128","event_count":3,"data_collections":[{"data_collection":"public.customers",' +
-      '"event_count":2},{"data_collection":"public.other","event_count":1}],"ts_ms":8}',
+    '{"status":"END","id":"555:24023140","event_count":3,"data_collections":[{"data_collection":"public.other",' +
+      '"event_count":1},{"data_collection":"public.customers","event_count":2}],"ts_ms":8}',
   );
 });
 

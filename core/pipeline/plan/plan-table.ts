@@ -119,7 +119,8 @@ function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
     output,
     generated: last.generated,
     projection,
-    query: snapshotQuery(first),
+    query: snapshotQuery(first.projection),
+    ...(traits.readsGenerated === true && tail === null ? readingOf(source, chain.draft, last) : {}),
     route,
     tail,
     takesNewColumns: takesNewColumns(source, projection, input.steps),
@@ -196,7 +197,26 @@ function existingProblems(plan: TablePlan, input: PlanInput): readonly PgsluiceE
   });
 }
 
-function snapshotQuery({ projection }: Finished): SnapshotQuery {
+/**
+ * The snapshot with the generated columns, in the table's order. Only where every other column passes as it is: what is made of a
+ * column that is masked or dropped would tell of it.
+ */
+function readingOf(source: Relation, draft: Draft, { projection, generated }: Finished): Pick<TablePlan, 'reading'> {
+  const stored = draft.columns.filter((each) => each.column.generated !== 'virtual');
+  const untouched = projection.columns.filter((column) => column.from !== null);
+  const plain = source.columns.filter((column) => column.generated === 'never');
+  if (generated.length === 0 || untouched.length !== projection.columns.length || plain.length !== untouched.length) {
+    return {};
+  }
+  const columns = stored.map(({ column, expr, from }) => ({ name: column.name, expr, from }));
+  // COPY refuses generated columns by name, a SELECT within it does not.
+  const query = { ...snapshotQuery({ ...projection, columns }), plain: null };
+  return {
+    reading: { output: outputRelation(source, { ...projection.target, columns: stored, needsKey: false }), query },
+  };
+}
+
+function snapshotQuery(projection: Projection): SnapshotQuery {
   const column = quoteIdent;
   const names = projection.columns.map((each) => each.from);
   const plain = projection.where === null && !names.includes(null) ? (names as readonly string[]) : null;

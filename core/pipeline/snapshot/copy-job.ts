@@ -61,9 +61,10 @@ export async function openChunk(
     const copy = await session.openRaw(chunk, plan.query, plan.route.format, more.signal);
     return { ...copy, frames: metered(copy.frames, (frame) => frame.byteLength, meter) };
   }
-  const { lines, ...copy } = await session.openRows(chunk, plan.query, more.signal);
+  const { lines, ...copy } = await session.openRows(chunk, plan.reading?.query ?? plan.query, more.signal);
   const rows = metered(copy.rows, sizeOf, meter);
-  const at = { lsn: session.exactAt, takenAt: session.takenAt };
+  const { exactAt: lsn, takenAt, xid } = session;
+  const at = { lsn, takenAt, ...(xid === undefined ? {} : { xid }) };
   if (plan.tail !== null) return { ...copy, at, rows: through(rows, plan.tail) };
   if (lines === undefined) return { ...copy, at, rows };
   return { ...copy, at, rows, lines: metered(lines, (some) => some.byteLength, meter) };

@@ -9,6 +9,8 @@ export type CellWriter = (to: ByteWriter, from: Source, start: number, stop: num
 
 const quote = 0x22;
 const zero = 0x30;
+/** From here on a byte begins a character beyond U+FFFF. */
+const longest = 0xf0;
 
 /** By way of a string. */
 export function viaText(encode: (text: string) => string): CellWriter {
@@ -38,7 +40,7 @@ export const writeString: CellWriter = (to, from, start, stop) => {
 function needsEscape(bytes: Uint8Array, start: number, stop: number): boolean {
   for (let i = start; i < stop; i++) {
     const byte = bytes[i] as number;
-    if (byte < 0x20 || byte === quote || byte === 0x5c) return true;
+    if (byte < 0x20 || byte === quote || byte === 0x5c || byte >= longest) return true;
   }
   return false;
 }
@@ -63,12 +65,18 @@ function copyAndLook(
   return ((found | escapesIn(word)) & 0x80808080) !== 0;
 }
 
-/** The highest bit of a byte is set where that byte, or one below it, is a control character, a quote or a backslash. */
+/**
+ * The highest bit of a byte is set where that byte, or one below it, is a control character, a quote or a backslash; or where its upper
+ * half is all ones.
+ */
 function escapesIn(word: number): number {
   const quotes = word ^ 0x22222222;
   const backslashes = word ^ 0x5c5c5c5c;
   return (
-    ((word - 0x20202020) & ~word) | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)
+    ((word - 0x20202020) & ~word) |
+    ((quotes - 0x01010101) & ~quotes) |
+    ((backslashes - 0x01010101) & ~backslashes) |
+    (word & (word << 1) & (word << 2) & (word << 3))
   );
 }
 
@@ -125,6 +133,14 @@ function isDigit(byte: number): boolean {
 const exactDigits = 14;
 const base64 = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
 const octets = new Uint8Array(9);
+
+/** See decimalEncoder: `string`; NaN and the infinities end with a letter. */
+export function decimalTextWriter(encode: (text: string) => string): CellWriter {
+  return (to, from, start, stop) => {
+    if (isDigit(from.bytes[stop - 1] as number)) writeQuoted(to, from, start, stop);
+    else to.text(encode(textOf(from, start, stop)));
+  };
+}
 
 /** See decimalEncoder: `precise`, of a scale that is not negative. */
 export function decimalWriter(scale: number, encode: (text: string) => string): CellWriter {

@@ -34,6 +34,11 @@ export class CopyLines implements Cells {
     this.#at = 0;
   }
 
+  /** There is no further row. */
+  get atEnd(): boolean {
+    return this.#at >= this.bytes.length;
+  }
+
   /** False: there is no further row. */
   next(): boolean {
     const { bytes, starts, stops } = this;

@@ -1,5 +1,6 @@
 import { kafkaError } from '../errors.ts';
-import { javaDouble, jsonString } from './json.ts';
+import { javaNumber } from './java-number.ts';
+import { jsonString } from './json.ts';
 
 export type DecimalMode = 'precise' | 'double' | 'string';
 
@@ -30,18 +31,58 @@ export function base64Integer(digits: string): string {
   return buffer.toString('base64', from);
 }
 
-/** Encoder of numeric with a known scale (null: numeric without precision, whose scale goes with each value). */
-export function decimalEncoder(mode: DecimalMode, scale: number | null, column: string): (text: string) => string {
-  if (mode === 'string') return (text) => `"${text}"`;
-  if (mode === 'double') return (text) => (isFiniteText(text) ? javaDouble(String(Number(text))) : jsonString(text));
-  if (scale === null) return (text) => variableScale(finite(text, column));
-  return (text) => `"${base64Integer(unscaled(finite(text, column), scale))}"`;
+export interface DecimalOptions {
+  readonly mode: DecimalMode;
+  /** What stands for NaN and the infinities under `precise`; null: PGS5007. */
+  readonly notFinite: string | null;
+  /** Debezium's names for them under `string`: NAN, POSITIVE_INFINITY, NEGATIVE_INFINITY. */
+  readonly javaNames: boolean;
 }
 
+/** Encoder of numeric with a known scale (null: numeric without precision, whose scale goes with each value). */
+export function decimalEncoder(
+  { mode, notFinite, javaNames }: DecimalOptions,
+  scale: number | null,
+  column: string,
+): (text: string) => string {
+  if (mode === 'string') return javaNames ? (text) => `"${names.get(text) ?? text}"` : (text) => `"${text}"`;
+  if (mode === 'double') return (text) => (isFiniteText(text) ? javaNumber(Number(text)) : jsonString(text));
+  const precise = scale === null ? variableScale : (text: string) => `"${base64Integer(unscaled(text, scale))}"`;
+  return (text) => {
+    if (isFiniteText(text)) return precise(text);
+    if (notFinite !== null) return notFinite;
+    throw kafkaError('PGS5007', `column ${column} holds NaN or Infinity, which decimal: precise cannot carry`);
+  };
+}
+
+const names = new Map([
+  ['NaN', 'NAN'],
+  ['Infinity', 'POSITIVE_INFINITY'],
+  ['-Infinity', 'NEGATIVE_INFINITY'],
+]);
+
+/** Zeros at the end do not count, as in BigDecimal.stripTrailingZeros; the scale is never negative. */
 function variableScale(text: string): string {
   const dot = text.indexOf('.');
+  let end = text.length;
+  if (dot !== -1) {
+    while (text.charCodeAt(end - 1) === 48) end--;
+    if (end === dot + 1) end = dot;
+  }
+  const scale = end > dot && dot !== -1 ? end - dot - 1 : 0;
+  return `{"scale":${scale},"value":"${base64Integer(unscaled(text.slice(0, end), scale))}"}`;
+}
+
+/** As BigDecimal.toString: with an exponent where more than five zeros would follow the point. */
+export function bigDecimal(text: string): string {
+  const dot = text.indexOf('.');
   const scale = dot === -1 ? 0 : text.length - dot - 1;
-  return `{"scale":${scale},"value":"${base64Integer(unscaled(text, scale))}"}`;
+  const negative = text.startsWith('-');
+  const digits = text.replace(/\D/g, '').replace(/^0+(?=\d)/, '');
+  const adjusted = digits.length - 1 - scale;
+  const sign = negative && !/^0+$/.test(digits) ? '-' : '';
+  if (adjusted >= -6) return sign + text.replace('-', '');
+  return `${sign}${digits[0]}${digits.length > 1 ? `.${digits.slice(1)}` : ''}E${adjusted}`;
 }
 
 /** The digits of text times ten to the power of `scale`; the server prints exactly `scale` digits after the point. */
@@ -59,11 +100,6 @@ function isFiniteText(text: string): boolean {
   return text !== 'NaN' && text !== 'Infinity' && text !== '-Infinity';
 }
 
-function finite(text: string, column: string): string {
-  if (isFiniteText(text)) return text;
-  throw kafkaError('PGS5007', `column ${column} holds NaN or Infinity, which decimal: precise cannot carry`);
-}
-
 /**
  * Scale of a numeric's typmod (numeric.c: precision in the upper half, an 11-bit signed scale below, both after VARHDRSZ);
  * null for numeric without precision.
@@ -74,8 +110,8 @@ export function scaleOf(typmod: number): number | null {
 }
 
 /** money in the text of any locale with two fraction digits: only digits and the sign count. */
-export function moneyEncoder(mode: DecimalMode): (text: string) => string {
-  const encode = decimalEncoder(mode, 2, 'money');
+export function moneyEncoder(options: DecimalOptions): (text: string) => string {
+  const encode = decimalEncoder(options, 2, 'money');
   return (text) => {
     const digits = text.replace(/\D/g, '').padStart(3, '0');
     const sign = text.includes('-') || text.includes('(') ? '-' : '';

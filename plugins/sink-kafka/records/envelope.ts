@@ -1,6 +1,7 @@
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { jsonString } from './json.ts';
 import type { Moment } from './moment.ts';
+import { releaseNumber, releases } from './releases.ts';
 
 export type Op = 'r' | 'c' | 'u' | 'd' | 't';
 
@@ -30,13 +31,14 @@ type Target = { readonly schema: string; readonly name: string };
  */
 export function sourceBlock(target: Target, names: SourceNames): (at: Moment, lsn: string) => string {
   const head = `{"version":${jsonString(names.version)},"connector":"postgresql","name":${jsonString(names.server)},"ts_ms":`;
-  const db = `","db":${jsonString(names.database)},"sequence":"[`;
+  const db = `","db":${jsonString(names.database)},"sequence":"`;
   const table = `,"schema":${jsonString(target.schema)},"table":${jsonString(target.name)},"txId":`;
+  const origins = releaseNumber(names.version) >= releases.origin;
   return (at, lsn) => {
-    const own = lsn === 'null' ? 'null' : `\\"${lsn}\\"`;
+    const origin = origins ? `,"origin":${at.origin},"origin_lsn":null}` : '}';
     return (
-      `${head}${at.ms},"snapshot":"${at.snapshot}${db}${at.previous},${own}]","ts_us":${at.us},"ts_ns":${at.ns}` +
-      `${table}${at.txId},"lsn":${lsn},"xmin":null,"origin":${at.origin},"origin_lsn":null}`
+      `${head}${at.ms},"snapshot":"${at.snapshot}${db}${sequenceOf(at, lsn)}","ts_us":${at.us},"ts_ns":${at.ns}` +
+      `${table}${at.txId},"lsn":${lsn},"xmin":null${origin}`
     );
   };
 }
@@ -49,22 +51,43 @@ export function debeziumWrap(relation: Relation, names: SourceNames): Wrap {
     `"transaction":${transaction},"op":"${op}",${at.processed}}`;
 }
 
-/** Debezium's CloudEvents form in JSON; every extension attribute is a string or null. */
+/** Debezium's CloudEvents form in JSON; every extension attribute is a string or null: the members of the source block, then of the transaction's. */
 export function cloudEventsWrap(relation: Relation, names: SourceNames): Wrap {
   const server = jsonString(names.server).slice(1, -1);
   const head =
     `","source":"/debezium/postgresql/${server}","specversion":"1.0",` +
     '"type":"io.debezium.connector.postgresql.DataChangeEvent","time":"';
   const middle = `","iodebeziumversion":${jsonString(names.version)},"iodebeziumconnector":"postgresql","iodebeziumname":"${server}","iodebeziumtsms":"`;
-  const place =
-    `","iodebeziumdb":${jsonString(names.database)},"iodebeziumschema":${jsonString(relation.schema)},` +
-    `"iodebeziumtable":${jsonString(relation.name)},"iodebeziumtxId":`;
-  return (op, images, { at, lsn }) =>
-    `{"id":"name:${server};lsn:${lsn};txId:${at.txId}${head}${isoMillis(at.ms)}` +
-    `","datacontenttype":"application/json","iodebeziumop":"${op}${middle}${at.ms}","iodebeziumsnapshot":"${at.snapshot}` +
-    `${place}${quoted(at.txId)},"iodebeziumlsn":${quoted(lsn)},"iodebeziumxmin":null,"iodebeziumtxid":null,` +
-    `"iodebeziumtxtotalorder":null,"iodebeziumtxdatacollectionorder":null,` +
-    `"data":{"before":${images.before},"after":${images.after}}}`;
+  const db = `","iodebeziumdb":${jsonString(names.database)},"iodebeziumsequence":`;
+  const place = `,"iodebeziumschema":${jsonString(relation.schema)},"iodebeziumtable":${jsonString(relation.name)},"iodebeziumtxId":`;
+  const origins = releaseNumber(names.version) >= releases.origin;
+  return (op, images, { at, lsn, transaction }) => {
+    const sequence = sequenceOf(at, lsn);
+    const origin = origins ? `"iodebeziumorigin":${at.origin},"iodebeziumoriginlsn":null,` : '';
+    return (
+      `{"id":"name:${server};lsn:${lsn};txId:${at.txId};sequence:${sequence}${head}${isoMillis(at.ms)}` +
+      `","datacontenttype":"application/json","iodebeziumop":"${op}${middle}${at.ms}","iodebeziumsnapshot":"${at.snapshot}` +
+      `${db}"${sequence}","iodebeziumtsus":"${at.us}","iodebeziumtsns":"${at.ns}"` +
+      `${place}${quoted(at.txId)},"iodebeziumlsn":${quoted(lsn)},"iodebeziumxmin":null,` +
+      `${origin}${transactionAttributes(transaction)}` +
+      `"data":{"before":${images.before},"after":${images.after}}}`
+    );
+  };
+}
+
+/** The block's members, as CloudEvents has them. */
+function transactionAttributes(block: string): string {
+  if (block === 'null') {
+    return '"iodebeziumtxid":null,"iodebeziumtxtotalorder":null,"iodebeziumtxdatacollectionorder":null,';
+  }
+  const [, id = '', total = '', order = ''] =
+    /"id":"([^"]*)","total_order":(\d+),"data_collection_order":(\d+)/.exec(block) ?? [];
+  return `"iodebeziumtxid":"${id}","iodebeziumtxtotalorder":"${total}","iodebeziumtxdatacollectionorder":"${order}",`;
+}
+
+/** `sequence` as it is within a string. */
+function sequenceOf(at: Moment, lsn: string): string {
+  return `[${at.previous},${lsn === 'null' ? 'null' : `\\"${lsn}\\"`}]`;
 }
 
 function quoted(text: string): string {
@@ -75,18 +98,17 @@ function isoMillis(ms: string): string {
   return new Date(Number(ms)).toISOString();
 }
 
-/** A logical message (`pg_logical_emit_message`), as Debezium writes it to `<prefix>.message`. */
+/** A logical message (`pg_logical_emit_message`), as Debezium writes it to `<prefix>.message`; `content` is text of the file's binary mode. */
 export function messageValue(
   names: SourceNames,
-  message: { readonly prefix: string; readonly content: Uint8Array },
-  at: Moment,
-  lsn: string,
+  message: { readonly prefix: string; readonly content: string },
+  { at, lsn, transaction }: Place,
 ): string {
   const source = sourceBlock({ schema: '', name: '' }, names)(at, lsn);
   const processed = at.processed.slice(0, at.processed.indexOf(','));
-  const content = Buffer.from(message.content).toString('base64');
+  const block = releaseNumber(names.version) >= releases.messageTransaction ? `"transaction":${transaction},` : '';
   return (
-    `{"op":"m",${processed},"source":${source},"transaction":null,` +
-    `"message":{"prefix":${jsonString(message.prefix)},"content":"${content}"}}`
+    `{"op":"m",${processed},"source":${source},${block}` +
+    `"message":{"prefix":${jsonString(message.prefix)},"content":"${message.content}"}}`
   );
 }

@@ -7,7 +7,7 @@ import type { Place } from './envelope.ts';
 import type { RelationFormat } from './format.ts';
 import { completed } from './row.ts';
 
-/** Record headers; Debezium's are JSON text. */
+/** Record headers, as Connect's SimpleHeaderConverter writes them. */
 export type Headers = Readonly<Record<string, string>>;
 /** Takes a record of the relation in hand. */
 export type Emit = (key: string | null, value: string | null, headers: Headers | null) => void;
@@ -52,9 +52,10 @@ function updateRecords(format: RelationFormat, change: UpdateChange, more: More)
       tx: change.tx,
       lsn: change.lsn,
     };
-    // Always with a tombstone in Debezium's terms: the old key is gone.
-    deleteRecords(format, remove, { ...more, headers: { '__debezium.newkey': key } });
-    more.emit(key, format.put('c', null, after, more.place()), { '__debezium.oldkey': oldKey });
+    const newKey = rows.keyHeader(after as readonly (string | null)[]);
+    deleteRecords(format, remove, { ...more, headers: { '__debezium.newkey': newKey } });
+    const oldKeyHeader = rows.keyHeader(change.before.tuple);
+    more.emit(key, format.put('c', null, after, more.place()), { '__debezium.oldkey': oldKeyHeader });
     return;
   }
   more.emit(key, format.put('u', change.before, after, more.place()), null);
@@ -68,7 +69,9 @@ function deleteRecords(
   const key = format.rows.keyOf(change.before.tuple);
   const value = format.remove(change.before, more.place());
   if (value !== null) more.emit(key, value, more.headers);
-  if (key !== null && (more.tombstones || value === null)) more.emit(key, null, value === null ? more.headers : null);
+  // Debezium writes one without a key, too, where old rows come whole.
+  const tombstone = value === null ? key !== null : more.tombstones && (key !== null || change.before.image === 'full');
+  if (tombstone) more.emit(key, null, more.headers);
   if (key === null && value === null) {
     throw kafkaError('PGS5008', 'a delete of a table without a key has no form here', {
       where: { table: relationName(change.relation), lsn: formatLsn(change.lsn) },

@@ -1,7 +1,9 @@
 // oxlint-disable-next-line no-control-regex
-const needsEscape = /["\\\u0000-\u001f]/;
+const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/;
 // oxlint-disable-next-line no-control-regex
-const everyEscape = /["\\\u0000-\u001f]/g;
+const everyEscape = /["\\\u0000-\u001f\ud800-\udfff]/g;
+// oxlint-disable-next-line no-control-regex
+const plainEscape = /["\\\u0000-\u001f]/g;
 const escapes = new Map<string, string>([
   ['"', '\\"'],
   ['\\', '\\\\'],
@@ -12,38 +14,19 @@ const escapes = new Map<string, string>([
   ['\t', '\\t'],
 ]);
 
-/** A JSON string of text, byte for byte as Jackson writes it: only what must be is escaped, \u00XX in upper case. */
+/**
+ * A JSON string of text, byte for byte as Jackson writes it to bytes: only what must be is escaped, and characters beyond U+FFFF,
+ * each half of the pair by itself. Hex digits are in upper case.
+ */
 export function jsonString(text: string): string {
-  if (!needsEscape.test(text)) return `"${text}"`;
-  const escaped = text.replace(
-    everyEscape,
-    (c) => escapes.get(c) ?? `\\u00${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  );
-  return `"${escaped}"`;
+  return needsEscape.test(text) ? `"${text.replace(everyEscape, escaped)}"` : `"${text}"`;
 }
 
-const plain = /^-?(?:0|[1-9]\d{0,6})(?:\.\d+)?$/;
-const parts = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/i;
+/** As Jackson writes it to characters, where JSON is the content of a string: characters beyond U+FFFF stay. */
+export function plainJsonString(text: string): string {
+  return `"${text.replace(plainEscape, escaped)}"`;
+}
 
-/**
- * A float4 or float8 in the server's text (shortest digits that round-trip) as Java's Double.toString prints the same
- * digits, which is what Jackson writes: `1` is 1.0, `1e+20` is 1.0E20, NaN and the infinities are strings.
- */
-export function javaDouble(text: string): string {
-  const match = parts.exec(text);
-  if (match === null) return `"${text}"`;
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
-  if (exponent === '0' && plain.test(text) && (whole !== '0' || !fraction.startsWith('000'))) {
-    return fraction === '' ? `${text}.0` : text;
-  }
-  const all = (whole + fraction).replace(/^0+/, '');
-  const digits = all.replace(/0+$/, '');
-  if (digits === '') return `${sign}0.0`;
-  // Position of the decimal point relative to the first digit that is not 0.
-  const point = all.length - fraction.length + Number(exponent);
-  if (point > 7 || point < -2) {
-    return `${sign}${digits[0]}.${digits.slice(1) || '0'}E${point - 1}`;
-  }
-  if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`;
-  return `${sign}${digits.slice(0, point).padEnd(point, '0')}.${digits.slice(point) || '0'}`;
+function escaped(c: string): string {
+  return escapes.get(c) ?? `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }

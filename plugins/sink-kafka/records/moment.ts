@@ -1,6 +1,9 @@
 import type { TransactionInfo } from '../../../core/api/change.ts';
 import { jsonString } from './json.ts';
 
+/** Which row of a snapshot it is, as Debezium says it; `false`: none. */
+export type SnapshotMark = 'true' | 'first' | 'first_in_data_collection' | 'last_in_data_collection' | 'last' | 'false';
+
 /** Where and when the rows of one transaction (or of one snapshot) come from, as text that every record of it shares. */
 export interface Moment {
   /** Source time in milliseconds, microseconds and nanoseconds since 1970, decimal text. */
@@ -9,7 +12,7 @@ export interface Moment {
   readonly ns: string;
   /** Envelope's time: when we made the record. */
   readonly processed: string;
-  readonly snapshot: 'true' | 'false';
+  readonly snapshot: SnapshotMark;
   /** Decimal text or `null`. */
   readonly txId: string;
   /** First entry of `sequence`, JSON within a JSON string: `\"24023119\"` or `null`. */
@@ -30,30 +33,38 @@ export function processedAt(micros: bigint): string {
   return `"ts_ms":${millis(micros)},"ts_us":${micros},"ts_ns":${micros}000`;
 }
 
-/** `previous`: start of the commit record of the transaction before, null at the start. */
-export function transactionMoment(tx: TransactionInfo, previous: bigint | null, processed: string): Moment {
+/** `previous`: {@link TransactionInfo.previousEnd}; `time` instead of the commit's. A message outside of transactions has no id. */
+export function transactionMoment(tx: TransactionInfo, processed: string, time = tx.commitTime): Moment {
+  const previous = tx.previousEnd ?? null;
   return {
-    ms: millis(tx.commitTime),
-    us: tx.commitTime.toString(),
-    ns: `${tx.commitTime}000`,
+    ms: millis(time),
+    us: time.toString(),
+    ns: `${time}000`,
     processed,
     snapshot: 'false',
-    txId: String(tx.xid),
+    txId: tx.xid === 0 ? 'null' : String(tx.xid),
     previous: previous === null ? 'null' : `\\"${previous}\\"`,
     origin: tx.origin === null ? 'null' : jsonString(tx.origin),
     lsn: null,
   };
 }
 
-/** Rows of a snapshot: no transaction; `lsn` where the snapshot's position is known. */
-export function snapshotMoment(takenAt: bigint, lsn: bigint | null, processed: string): Moment {
+/** Where a snapshot was taken; `xid`: the last transaction that had begun by then. */
+export interface SnapshotPlace {
+  readonly takenAt: bigint;
+  readonly lsn: bigint | null;
+  readonly xid: number | null;
+}
+
+/** Rows of a snapshot. */
+export function snapshotMoment({ takenAt, lsn, xid }: SnapshotPlace, processed: string, mark: SnapshotMark): Moment {
   return {
     ms: millis(takenAt),
     us: takenAt.toString(),
     ns: `${takenAt}000`,
     processed,
-    snapshot: 'true',
-    txId: 'null',
+    snapshot: mark,
+    txId: xid === null ? 'null' : String(xid),
     previous: 'null',
     origin: 'null',
     lsn: lsn === null ? 'null' : lsn.toString(),

@@ -2,6 +2,8 @@ import type { OldImage } from '../../../core/api/change.ts';
 import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
 import { type Column, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
+import { defaultText } from './defaults.ts';
+import { headerString, headerText } from './header.ts';
 import { jsonString } from './json.ts';
 import { RowBytes } from './row-bytes.ts';
 import { type ColumnType, columnType, type TypeModes } from './types.ts';
@@ -17,6 +19,8 @@ export interface RowEncoder {
   open(tuple: PartialTuple): string;
   /** `{"id":1}` of the key's columns, null where the relation has no key. */
   keyOf(tuple: Tuple): string | null;
+  /** The same as a record's header holds it. */
+  keyHeader(tuple: Tuple): string;
   /** A delete's `before` where the server sent only the key. */
   keyImage(tuple: Tuple): string;
   /** `key` and `open` from bytes to bytes; null: a relation without columns. */
@@ -26,7 +30,7 @@ export interface RowEncoder {
 export interface RowEncoderOptions extends TypeModes {
   /** Key columns by name, in place of the replica identity's; null: the identity's. */
   readonly keyColumns: readonly string[] | null;
-  /** `debezium`: NOT NULL columns outside the key get a fallback value; `nulls`: null. */
+  /** `debezium`: NOT NULL columns outside the key get their default, or a value of the type; `nulls`: null. */
   readonly deleteBefore: 'debezium' | 'nulls';
 }
 
@@ -69,9 +73,22 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
     }
     return `${out}}`;
   }
+  function keyHeader(tuple: Tuple): string {
+    const members = key.map((p, i) => {
+      const cell = tuple[p];
+      const { encode, header } = keyTypes[i] as ColumnType;
+      const name = headerString(relation.columns[p]?.name ?? '');
+      if (cell === null || cell === undefined) return `"${name}":null`;
+      return `"${name}":${header === undefined ? headerText(encode(cell)) : header(cell)}`;
+    });
+    return `{${members.join(',')}}`;
+  }
   const missing = positions.map((position, i) => {
-    const fallback = options.deleteBefore === 'debezium' && relation.columns[position]?.notNull === true;
-    return prefixes[i] + (fallback ? (types[i] as ColumnType).fallback : 'null');
+    const column = relation.columns[position] as Column;
+    if (options.deleteBefore !== 'debezium' || !column.notNull) return `${prefixes[i]}null`;
+    const { encode, fallback } = types[i] as ColumnType;
+    const otherwise = defaultText(column);
+    return prefixes[i] + (otherwise === null ? fallback : encode(otherwise));
   });
   function keyImage(tuple: Tuple): string {
     let out = '{';
@@ -88,7 +105,7 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
     positions.length === 0
       ? null
       : new RowBytes(relation.columns.length, row, { positions: key, prefixes: keyPrefixes, types: keyTypes });
-  return { relation, key, open, keyOf, keyImage, row: (tuple) => `${open(tuple)}}`, bytes };
+  return { relation, key, open, keyOf, keyHeader, keyImage, row: (tuple) => `${open(tuple)}}`, bytes };
 }
 
 /**

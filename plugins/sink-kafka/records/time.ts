@@ -1,4 +1,4 @@
-import { jsonString } from './json.ts';
+import { releases } from './releases.ts';
 
 export type TimeMode =
   | 'adaptive'
@@ -10,9 +10,32 @@ export type TimeMode =
 type Unit = 'ms' | 'us' | 'ns';
 const digitsOf: Readonly<Record<Unit, number>> = { ms: 3, us: 6, ns: 9 };
 
-/** What Debezium writes for the infinities of timestamp. */
-const positiveInfinity = '9223372036825200000';
-const negativeInfinity = '-9223372036832400000';
+/** Bounds of Java's long, which a number of microseconds stops at. */
+const [most, least] = ['9223372036854775807', '-9223372036854775808'];
+/** The infinities of timestamp as PostgreSQL's JDBC driver has them. */
+const [driverMost, driverLeast] = ['9223372036825200000', '-9223372036832400000'];
+
+/** What Debezium makes of an infinite value, by sign. */
+interface Infinities {
+  readonly positive: string;
+  readonly negative: string;
+}
+const infinityOf = (text: string, { positive, negative }: Infinities) => (text.startsWith('-') ? negative : positive);
+
+/** From where a date comes: what the JDBC driver makes of an infinite one in a SELECT differs from what is made of the stream's text. */
+export type Phase = 'snapshot' | 'stream';
+const infiniteDays: Readonly<Record<Phase, Infinities>> = {
+  snapshot: { positive: '-622191234', negative: '-625821272' },
+  stream: { positive: '2146033979', negative: '-2147472691' },
+};
+const infiniteDates: Readonly<Record<Phase, Infinities>> = {
+  snapshot: { positive: '"+292278994-08-16Z"', negative: '"+292269055-12-02Z"' },
+  stream: { positive: '"+5877611-06-21Z"', negative: '"-5877611-06-22Z"' },
+};
+const infiniteTimestamps: Infinities = {
+  positive: '"+292278994-08-16T23:00:00Z"',
+  negative: '"-292275055-05-16T23:00:00Z"',
+};
 
 /** Days since 1970-01-01 of a proleptic Gregorian date; year 0 is 1 BC. */
 export function daysFromCivil(year: number, month: number, day: number): number {
@@ -47,25 +70,35 @@ function fraction(text: string, at: number): string {
   return text.slice(at + 9, end);
 }
 
-/** Digits of `seconds` and a fraction in a unit, exact at any size. */
+/** Digits of `seconds` and a fraction in a unit: microseconds beyond a long are the largest or smallest one, nanoseconds are null. */
 function inUnit(whole: number, fractionDigits: string, unit: Unit): string {
   const digits = digitsOf[unit];
   const rest = fractionDigits.slice(0, digits).padEnd(digits, '0');
   if (whole === 0) return String(Number(rest));
-  if (whole > 0) return `${whole}${rest}`;
-  return (BigInt(whole) * 10n ** BigInt(digits) + BigInt(rest)).toString();
+  const exact = whole > 0 ? `${whole}${rest}` : (BigInt(whole) * 10n ** BigInt(digits) + BigInt(rest)).toString();
+  return withinLong(exact, unit === 'ns' ? 'null' : null);
 }
 
-export function dateEncoder(mode: TimeMode): (text: string) => string {
-  if (mode === 'isostring') return (text) => (isInfinity(text) ? jsonString(text) : `"${isoDate(text)}Z"`);
+/** The number itself where it is an int64; else `otherwise`, or (null) the nearest that is. */
+function withinLong(digits: string, otherwise: string | null): string {
+  if (digits.length < most.length) return digits;
+  const value = BigInt(digits);
+  if (value === BigInt.asIntN(64, value)) return digits;
+  return otherwise ?? (value > 0n ? most : least);
+}
+
+export function dateEncoder(mode: TimeMode, phase: Phase): (text: string) => string {
+  if (mode === 'isostring') {
+    return (text) => (isInfinity(text) ? infinityOf(text, infiniteDates[phase]) : `"${isoDate(text)}Z"`);
+  }
   return (text) => {
-    if (isInfinity(text)) return text.startsWith('-') ? '-2147483648' : '2147483647';
+    if (isInfinity(text)) return infinityOf(text, infiniteDays[phase]);
     return String(days(text, text.endsWith('BC')));
   };
 }
 
 export function timeEncoder(mode: TimeMode, typmod: number): (text: string) => string {
-  if (mode === 'isostring') return (text) => `"${text}Z"`;
+  if (mode === 'isostring') return (text) => (text === '24:00:00' ? '"00:00:00Z"' : `"${text}Z"`);
   const unit = mode === 'connect' || (mode === 'adaptive' && typmod >= 0 && typmod <= 3) ? 'ms' : unitOf(mode);
   return (text) => inUnit(seconds(text, 0), fraction(text, 0), unit);
 }
@@ -74,16 +107,31 @@ function unitOf(mode: TimeMode): Unit {
   return mode === 'nanoseconds' ? 'ns' : 'us';
 }
 
-export function timestampEncoder(mode: TimeMode, typmod: number): (text: string) => string {
-  if (mode === 'isostring') return (text) => (isInfinity(text) ? jsonString(text) : `"${isoTimestamp(text)}Z"`);
-  const adaptive = mode === 'adaptive' || mode === 'adaptive_time_microseconds';
-  const unit: Unit = mode === 'connect' || (adaptive && typmod >= 0 && typmod <= 3) ? 'ms' : unitOf(mode);
+export function timestampEncoder(mode: TimeMode, typmod: number, version: number): (text: string) => string {
+  if (mode === 'isostring') {
+    return (text) => (isInfinity(text) ? infinityOf(text, infiniteTimestamps) : `"${isoTimestamp(text)}Z"`);
+  }
+  const unit = timestampUnit(mode, typmod);
+  const infinities = timestampInfinities(unit, version);
   return (text) => {
-    if (isInfinity(text)) return text.startsWith('-') ? negativeInfinity : positiveInfinity;
+    if (isInfinity(text)) return infinityOf(text, infinities);
     const space = text.indexOf(' ');
     const whole = days(text, text.endsWith('BC')) * 86400 + seconds(text, space + 1);
     return inUnit(whole, fraction(text, space + 1), unit);
   };
+}
+
+function timestampInfinities(unit: Unit, version: number): Infinities {
+  const older = version < releases.infinities;
+  if (unit === 'ns' || (unit === 'us' && !older)) return { positive: most, negative: least };
+  // Debezium took the driver's milliseconds for microseconds.
+  if (unit === 'ms' && older) return { positive: driverMost.slice(0, -3), negative: driverLeast.slice(0, -3) };
+  return { positive: driverMost, negative: driverLeast };
+}
+
+function timestampUnit(mode: TimeMode, typmod: number): Unit {
+  const adaptive = mode === 'adaptive' || mode === 'adaptive_time_microseconds';
+  return mode === 'connect' || (adaptive && typmod >= 0 && typmod <= 3) ? 'ms' : unitOf(mode);
 }
 
 /** Exactly as many fraction digits as the column's precision (plain timestamptz: 6), in UTC as the session prints it. */
@@ -97,18 +145,21 @@ export function timestamptzEncoder(typmod: number): (text: string) => string {
   };
 }
 
-/** `10:11:12.5+02` as the same moment in GMT: `08:11:12.5Z`. */
-export function timetz(text: string): string {
-  const sign = Math.max(text.lastIndexOf('+'), text.lastIndexOf('-'));
-  const zone = text
-    .slice(sign + 1)
-    .split(':')
-    .map(Number);
-  const offset = ((zone[0] ?? 0) * 3600 + (zone[1] ?? 0) * 60 + (zone[2] ?? 0)) * (text[sign] === '-' ? -1 : 1);
-  const utc = (((seconds(text, 0) - offset) % 86400) + 86400) % 86400;
-  const two = (n: number) => String(Math.floor(n)).padStart(2, '0');
-  const rest = fraction(text, 0);
-  return `"${two(utc / 3600)}:${two((utc / 60) % 60)}:${two(utc % 60)}${rest === '' ? '' : `.${rest}`}Z"`;
+/** `10:11:12.5+02` as the same moment in GMT: `08:11:12.5Z`. The end of a day in GMT stays one since Debezium 3.7. */
+export function timetzEncoder(version: number): (text: string) => string {
+  return (text) => {
+    const sign = Math.max(text.lastIndexOf('+'), text.lastIndexOf('-'));
+    const zone = text
+      .slice(sign + 1)
+      .split(':')
+      .map(Number);
+    const offset = ((zone[0] ?? 0) * 3600 + (zone[1] ?? 0) * 60 + (zone[2] ?? 0)) * (text[sign] === '-' ? -1 : 1);
+    if (version >= releases.endOfDay && offset === 0 && text.startsWith('24:')) return '"24:00:00Z"';
+    const utc = (((seconds(text, 0) - offset) % 86400) + 86400) % 86400;
+    const two = (n: number) => String(Math.floor(n)).padStart(2, '0');
+    const rest = fraction(text, 0);
+    return `"${two(utc / 3600)}:${two((utc / 60) % 60)}:${two(utc % 60)}${rest === '' ? '' : `.${rest}`}Z"`;
+  };
 }
 
 function isInfinity(text: string): boolean {
@@ -134,45 +185,32 @@ function isoTimestamp(text: string): string {
 }
 
 const interval =
-  /^(?:(-?\+?\d+) years? ?)?(?:([-+]?\d+) mons? ?)?(?:([-+]?\d+) days? ?)?(?:([-+]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?)?$/;
+  /^(?:([-+]?\d+) years? ?)?(?:([-+]?\d+) mons? ?)?(?:([-+]?\d+) days? ?)?(?:([-+]?)(\d+):(\d\d):(\d\d(?:\.\d+)?))?$/;
 
-interface IntervalParts {
-  readonly months: number;
-  readonly days: number;
-  readonly micros: bigint;
-}
+const daysOfMonth = 365.25 / 12;
 
-/** Reads IntervalStyle postgres: `1 year 2 mons -3 days +04:05:06.789`. */
-export function parseInterval(text: string): IntervalParts | null {
-  const match = interval.exec(text);
-  if (match === null) return null;
-  const [, years, mons, day, sign, h, min, s, rest] = match;
-  const micros =
-    (BigInt(h ?? 0) * 3600n + BigInt(min ?? 0) * 60n + BigInt(s ?? 0)) * 1_000_000n +
-    BigInt((rest ?? '').padEnd(6, '0'));
-  return {
-    months: Number(years ?? 0) * 12 + Number(mons ?? 0),
-    days: Number(day ?? 0),
-    micros: sign === '-' ? -micros : micros,
-  };
-}
-
-/** Microseconds, a month being a twelfth of 365.25 days; or an ISO-8601 period. */
+/**
+ * Microseconds, a month being a twelfth of 365.25 days; or an ISO-8601 period. Reads IntervalStyle postgres:
+ * `1 year 2 mons -3 days +04:05:06.789`. Counts in floating-point numbers, in the order of Debezium's MicroDuration, as the result is cut and not rounded.
+ */
 export function intervalEncoder(mode: 'numeric' | 'string'): (text: string) => string {
   return (text) => {
-    const parts = parseInterval(text);
+    const match = interval.exec(text);
     // infinity (PostgreSQL 17): no number stands for it.
-    if (parts === null) return text.startsWith('-') ? negativeInfinity : positiveInfinity;
-    const { months, days: day, micros } = parts;
-    if (mode === 'numeric') {
-      return (BigInt(months) * 2_629_800_000_000n + BigInt(day) * 86_400_000_000n + micros).toString();
+    if (match === null) return infinityOf(text, { positive: driverMost, negative: driverLeast });
+    const [years = 0, months = 0, day = 0] = [match[1], match[2], match[3]].map((part) => Number(part ?? 0));
+    const sign = match[4] === '-' ? -1 : 1;
+    const [hours = 0, minutes = 0, second = 0] = [match[5], match[6], match[7]].map((part) => sign * Number(part ?? 0));
+    if (mode === 'string') {
+      return `"P${years}Y${months}M${day}DT${hours + 0}H${minutes + 0}M${plainSeconds(second)}S"`;
     }
-    const hours = micros / 3_600_000_000n;
-    const minutes = (micros / 60_000_000n) % 60n;
-    const left = micros % 60_000_000n;
-    const magnitude = left < 0n ? -left : left;
-    const tail = (magnitude % 1_000_000n).toString().padStart(6, '0').replace(/0+$/, '');
-    const second = `${left < 0n ? '-' : ''}${magnitude / 1_000_000n}${tail === '' ? '' : `.${tail}`}`;
-    return `"P${Math.trunc(months / 12)}Y${months % 12}M${day}DT${hours}H${minutes}M${second}S"`;
+    const inDays = (years * 12 + months) * daysOfMonth + day;
+    const inSeconds = ((inDays * 24 + hours) * 60 + minutes) * 60 + second;
+    return withinLong(BigInt(Math.trunc(inSeconds * 1e6)).toString(), null);
   };
+}
+
+function plainSeconds(second: number): string {
+  const fixed = second.toFixed(6).replace(/\.?0+$/, '');
+  return fixed === '-0' || fixed === '' ? '0' : fixed;
 }

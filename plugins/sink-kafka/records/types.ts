@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Column } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { arrayEncoder } from './array.ts';
 import {
   type CellWriter,
+  decimalTextWriter,
   decimalWriter,
   timestamptzWriter,
   viaText,
@@ -12,27 +12,26 @@ import {
   writeQuoted,
   writeString,
 } from './cell-writer.ts';
-import { type DecimalMode, decimalEncoder, moneyEncoder, scaleOf } from './decimal.ts';
-import { javaDouble, jsonString } from './json.ts';
-import {
-  type BinaryMode,
-  binaryEncoder,
-  bits,
-  geometry,
-  hstoreEncoder,
-  point,
-  sparseVector,
-  vector,
-} from './special.ts';
+import { bigDecimal, type DecimalMode, decimalEncoder, type DecimalOptions, moneyEncoder, scaleOf } from './decimal.ts';
+import { circle, emptyEwkb, geometryEncoder, line, point, shape, type Shape, shapeFallbacks } from './geometry.ts';
+import { instantHeader } from './header.ts';
+import { hstoreEncoder } from './hstore.ts';
+import { javaDouble, javaFloat } from './java-number.ts';
+import { jsonString } from './json.ts';
+import { arrayPlaceholder, binaryPlaceholder } from './placeholders.ts';
+import { releases } from './releases.ts';
+import { type BinaryMode, binaryEncoder, bits, oneBit, sparseVector, vectorEncoder } from './special.ts';
 import {
   dateEncoder,
   intervalEncoder,
+  type Phase,
   type TimeMode,
   timeEncoder,
   timestampEncoder,
   timestamptzEncoder,
-  timetz,
+  timetzEncoder,
 } from './time.ts';
+import { type Typed, typedOf } from './type-facts.ts';
 
 export interface TypeModes {
   readonly decimal: DecimalMode;
@@ -41,8 +40,15 @@ export interface TypeModes {
   readonly interval: 'numeric' | 'string';
   readonly hstore: 'json' | 'map';
   readonly unknown: 'text' | 'omit' | 'error';
+  /** NaN and the infinities under `decimal: precise`. */
+  readonly notFinite: 'null' | 'error';
   /** What stands for a large value that the server did not send. */
   readonly unavailable: string;
+  /** Names of special numbers as Java's enum has them (`NAN`). */
+  readonly javaNames: boolean;
+  /** The Debezium release whose form is followed: 307 for 3.7. */
+  readonly version: number;
+  readonly phase: Phase;
 }
 
 /** How the values of one column become JSON text. All members are JSON. */
@@ -52,51 +58,44 @@ export interface ColumnType {
   readonly write: CellWriter;
   /** In place of a value that was not sent (I7). */
   readonly unavailable: string;
-  /** What Debezium writes in a delete's `before` for a NOT NULL column that is not in the key. */
+  /** What Debezium writes in a delete's `before` for a NOT NULL column that is not in the key and has no default. */
   readonly fallback: string;
+  /** In a header, where its form is not that of {@link headerText}. */
+  readonly header?: (text: string) => string;
 }
-
-interface Typed {
-  readonly type: number;
-  readonly typmod: number;
-  /** Type name without schema, typmod and brackets. */
-  readonly name: string;
-  readonly column: string;
-}
-
-// biome-ignore format: pairs read better in rows
-/** pg_type.oid of array types to that of their elements (pg_type.dat; fixed on every server). */
-const elements: ReadonlyMap<number, number> = new Map([
-  [1000, 16], [1001, 17], [1002, 18], [1003, 19], [1005, 21], [1007, 23], [1009, 25], [1014, 1042], [1015, 1043],
-  [1016, 20], [1017, 600], [1021, 700], [1022, 701], [1028, 26], [1040, 829], [1041, 869], [651, 650], [1115, 1114],
-  [1182, 1082], [1183, 1083], [1185, 1184], [1187, 1186], [1231, 1700], [1270, 1266], [1561, 1560], [1563, 1562],
-  [2951, 2950], [199, 114], [3807, 3802], [791, 790], [143, 142],
-]);
 
 /** Types that are written as the server's text. */
 const textual = new Set([
-  18, 19, 25, 114, 142, 650, 829, 774, 869, 1042, 1043, 2950, 3614, 3615, 3802, 4072, 3904, 3906, 3908, 3910, 3912,
-  3926, 4451, 4532, 4533, 4534, 4535, 4536,
+  18, 19, 25, 114, 142, 650, 829, 774, 869, 1042, 1043, 2950, 3802, 3904, 3906, 3908, 3910, 3912, 3926,
 ]);
-const textualNames = new Set(['citext', 'ltree', 'lquery', 'ltxtquery', 'isbn', 'issn', 'ean13', 'upc', 'ismn']);
+const tsvector = 3614;
+/** Of extensions. */
+const textualNames = new Set(['citext', 'ltree', 'isbn']);
+/** Types that Debezium leaves out, but that are plain text. */
+const beyond = new Set([tsvector, 3615, 4072, 4451, 4532, 4533, 4534, 4535, 4536]);
+const beyondNames = new Set(['lquery', 'ltxtquery', 'issn', 'ean13', 'upc', 'ismn']);
+/** Elements whose arrays Debezium leaves out, though it knows them by themselves: name, xml, point, money, interval, varbit. */
+const loneOnly = new Set([19, 142, 600, 790, 1186, 1562]);
 
 /** The mapping of a column; null: it is left out (`unknown_types: omit`). */
 export function columnType(column: Column, modes: TypeModes): ColumnType | null {
-  const bare = bareName(column.typeName);
-  const array = column.typeName.endsWith('[]') || column.typeKind === 'array' || elements.has(column.baseType);
-  const typed: Typed = {
-    type: array ? (elements.get(column.baseType) ?? 0) : column.baseType,
-    typmod: column.typmod,
-    name: bare,
-    column: column.name,
-  };
-  const kind = array ? 'base' : column.typeKind;
-  const one = kind === 'enum' || kind === 'range' || kind === 'multirange' ? text(modes) : scalar(typed, modes);
-  if (one === null) {
-    if (array && !elements.has(column.baseType)) return arrayOf(text(modes), typed, modes);
-    return unknown(column, modes);
-  }
-  return array ? arrayOf(one, typed, modes) : one;
+  const typed = typedOf(column);
+  const one = mapping(typed, modes);
+  if (!typed.array) return one ?? unknown(column, modes);
+  const strict = modes.unknown === 'omit';
+  if (strict && (one === null || typed.kind === 'domain' || loneOnly.has(typed.type))) return null;
+  if (one === null && typed.type !== 0) return unknown(column, modes);
+  return arrayOf(one ?? text(modes), typed, modes);
+}
+
+/** Null: none. */
+function mapping(typed: Typed, modes: TypeModes): ColumnType | null {
+  const { type, kind, name } = typed;
+  if (kind === 'enum') return text(modes);
+  const builtIn = scalar(typed, modes) ?? temporal(typed, modes) ?? special(typed, modes);
+  if (builtIn !== null) return builtIn;
+  if (modes.unknown === 'omit') return null;
+  return beyond.has(type) || beyondNames.has(name) || kind === 'range' || kind === 'multirange' ? text(modes) : null;
 }
 
 function unknown(column: Column, modes: TypeModes): ColumnType | null {
@@ -120,11 +119,8 @@ function direct(type: ColumnType, write: CellWriter): ColumnType {
 
 const asIs = (value: string) => value;
 const bool = (value: string) => (value === 't' ? 'true' : 'false');
-const bit1 = (value: string) => (value === '1' ? 'true' : 'false');
 
-/** Null: no mapping. */
 function scalar(typed: Typed, modes: TypeModes): ColumnType | null {
-  const placeholder = JSON.stringify(Buffer.from(modes.unavailable).toString('base64'));
   const { type, typmod } = typed;
   switch (type) {
     case 16:
@@ -135,50 +131,75 @@ function scalar(typed: Typed, modes: TypeModes): ColumnType | null {
     case 26:
       return direct(of(asIs, '0'), writeAsIs);
     case 700:
+      return { ...of(javaFloat, '0.0'), header: bare(javaFloat) };
     case 701:
-      return of(javaDouble, '0.0');
-    case 1700: {
-      const scale = scaleOf(typmod);
-      const encode = decimalEncoder(modes.decimal, scale, typed.column);
-      const decimal = of(encode, encode('0'), numericPlaceholder(modes, typmod, placeholder));
-      if (modes.decimal === 'string') return direct(decimal, writeQuoted);
-      const exact = modes.decimal === 'precise' && scale !== null && scale >= 0;
-      return exact ? direct(decimal, decimalWriter(scale, encode)) : decimal;
+      return { ...of(javaDouble, '0.0'), header: bare(javaDouble) };
+    case 1700:
+      return numeric(typed, modes);
+    case 790: {
+      const encode = moneyEncoder(decimalOptions(modes));
+      return { ...of(encode, encode('0.00')), ...(modes.decimal === 'precise' ? { header: moneyHeader } : {}) };
     }
-    case 790:
-      return of(moneyEncoder(modes.decimal), moneyEncoder(modes.decimal)('0.00'));
     case 17: {
       const encode = binaryEncoder(modes.binary);
-      return of(encode, '""', encode(`\\x${Buffer.from(modes.unavailable).toString('hex')}`));
+      return of(encode, '""', binaryPlaceholder(modes));
     }
     case 1560:
     case 1562:
-      return typmod === 1 && type === 1560 ? of(bit1, 'false') : of(bits, '""', placeholder);
+      return typmod === 1 ? of(oneBit, 'false') : of(bits, '""');
     default:
-      return temporal(typed, modes) ?? named(typed, modes);
+      return null;
   }
 }
 
-function numericPlaceholder(modes: TypeModes, typmod: number, placeholder: string): string {
-  if (modes.decimal === 'precise') return scaleOf(typmod) === null ? `{"scale":0,"value":${placeholder}}` : placeholder;
-  return jsonString(modes.unavailable);
+/** Numbers that are no JSON numbers are strings there, and themselves in a header. */
+function bare(encode: (text: string) => string): (text: string) => string {
+  return (value) => encode(value).replaceAll('"', '');
 }
 
-function temporal({ type, typmod }: Typed, modes: TypeModes): ColumnType | null {
-  const iso = modes.time === 'isostring';
+function moneyHeader(value: string): string {
+  const plain = moneyEncoder({ mode: 'string', notFinite: null, javaNames: false })(value);
+  return bigDecimal(plain.slice(1, -1));
+}
+
+function decimalOptions({ decimal, notFinite, javaNames }: TypeModes): DecimalOptions {
+  return { mode: decimal, notFinite: notFinite === 'null' ? 'null' : null, javaNames };
+}
+
+function numeric({ typmod, column }: Typed, modes: TypeModes): ColumnType {
+  const scale = scaleOf(typmod);
+  const encode = decimalEncoder(decimalOptions(modes), scale, column);
+  const zero = scale !== null && scale > 0 ? `0.${'0'.repeat(scale)}` : '0';
+  if (modes.decimal === 'double') return { ...of(encode, '0.0'), header: bare(encode) };
+  if (modes.decimal === 'string') {
+    const written = of(encode, encode(zero), jsonString(modes.unavailable));
+    return direct(written, modes.javaNames ? decimalTextWriter(encode) : writeQuoted);
+  }
+  const decimal = of(encode, encode(zero));
+  if (scale === null) return decimal;
+  return { ...(scale >= 0 ? direct(decimal, decimalWriter(scale, encode)) : decimal), header: bigDecimal };
+}
+
+function temporal({ type, typmod, array }: Typed, modes: TypeModes): ColumnType | null {
+  const { time, version } = modes;
+  const iso = time === 'isostring';
+  const header = time === 'connect' ? instantHeader : null;
+  const dated = (type: ColumnType, kind: 'date' | 'ms'): ColumnType =>
+    header === null ? type : { ...type, header: (value) => header(type.encode(value), kind) };
   switch (type) {
     case 1082:
-      return of(dateEncoder(modes.time), iso ? '"1970-01-01Z"' : '0');
+      // An array comes from the JDBC driver, in the stream, too.
+      return dated(of(dateEncoder(time, array ? 'snapshot' : modes.phase), iso ? '"1970-01-01Z"' : '0'), 'date');
     case 1083:
-      return of(timeEncoder(modes.time, typmod), iso ? '"00:00:00Z"' : '0');
+      return dated(of(timeEncoder(time, typmod), iso ? '"00:00:00Z"' : '0'), 'ms');
     case 1114:
-      return of(timestampEncoder(modes.time, typmod), iso ? '"1970-01-01T00:00:00Z"' : '0');
+      return dated(of(timestampEncoder(time, typmod, version), iso ? '"1970-01-01T00:00:00Z"' : '0'), 'ms');
     case 1184: {
       const encode = timestamptzEncoder(typmod);
       return direct(of(encode, '"1970-01-01T00:00:00Z"'), timestamptzWriter(typmod, encode));
     }
     case 1266:
-      return of(timetz, '"00:00:00Z"');
+      return of(timetzEncoder(version), '"00:00:00Z"');
     case 1186:
       return of(intervalEncoder(modes.interval), modes.interval === 'numeric' ? '0' : '"P0Y0M0DT0H0M0S"');
     default:
@@ -186,49 +207,59 @@ function temporal({ type, typmod }: Typed, modes: TypeModes): ColumnType | null 
   }
 }
 
-function named({ type, name }: Typed, modes: TypeModes): ColumnType | null {
-  const ph = modes.unavailable;
-  if (type === 114 || type === 3802) return { ...text(modes), fallback: '"{}"' };
-  if (textual.has(type) || textualNames.has(name)) return text(modes);
-  if (type === 600) return of(point, point('(0,0)'));
-  const wkb = `{"wkb":${JSON.stringify(Buffer.from(ph).toString('base64'))},"srid":null}`;
-  if (name === 'geometry' || name === 'geography') return of(geometry, '{"wkb":"","srid":null}', wkb);
-  if (name === 'hstore') {
-    const encode = hstoreEncoder(modes.hstore);
-    const quoted = jsonString(ph);
-    const map = `{${quoted}:${quoted}}`;
-    return of(encode, encode(''), modes.hstore === 'map' ? map : jsonString(map));
+const shapes: ReadonlyMap<number, Shape> = new Map([
+  [601, 'lseg'],
+  [602, 'path'],
+  [603, 'box'],
+  [604, 'polygon'],
+]);
+
+function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
+  const { unavailable, version } = modes;
+  if (textual.has(type) || (textualNames.has(name) && type >= firstUserOid) || (type === 0 && textualNames.has(name))) {
+    return text(modes);
   }
-  if (name === 'vector' || name === 'halfvec') return of(vector, '[]', byteList(ph));
-  if (name === 'sparsevec') return of(sparseVector, '{"dimensions":0,"vector":[]}', '{"dimensions":0,"vector":[]}');
-  return null;
+  if (type === tsvector && version >= releases.tsvector) return text(modes);
+  if (type === 600) return of(point, point('(0,0)'));
+  if (version >= releases.shapes) {
+    const named = shapes.get(type);
+    if (named !== undefined) return of(shape(named), shapeFallbacks[named]);
+    if (type === 628) return of(line, line('{0,1,0}'));
+    if (type === 718) return of(circle, circle('<(0,0),0>'));
+  }
+  if (type !== 0 && type < firstUserOid) return null;
+  switch (name) {
+    case 'geometry':
+    case 'geography': {
+      const encode = geometryEncoder(version >= releases.shapes);
+      return of(encode, encode(emptyEwkb));
+    }
+    case 'hstore': {
+      const encode = hstoreEncoder(modes.hstore);
+      const quoted = jsonString(unavailable);
+      const map = `{${quoted}:${quoted}}`;
+      return of(encode, encode(''), modes.hstore === 'map' ? map : jsonString(map));
+    }
+    case 'vector':
+      return of(vectorEncoder(javaDouble), '[]');
+    case 'halfvec':
+      return of(vectorEncoder(javaFloat), '[]');
+    case 'sparsevec':
+      return of(sparseVector, '{"dimensions":0,"vector":[]}');
+    default:
+      return null;
+  }
 }
+
+/** Types of extensions and users begin here (FirstNormalObjectId). */
+const firstUserOid = 16384;
 
 function arrayOf(element: ColumnType, typed: Typed, modes: TypeModes): ColumnType {
-  return of(arrayEncoder(element.encode), '[]', arrayPlaceholder(element, typed.type, modes.unavailable));
+  const encode = arrayEncoder(element.encode);
+  const placeholder = arrayPlaceholder(typed, modes);
+  // PostgreSQL's JDBC driver cannot read such an array, and Debezium makes it null as a whole.
+  const lost = typed.type === 1700 && modes.notFinite === 'null';
+  return of(lost ? (value) => (notFinite.test(value) ? 'null' : encode(value)) : encode, '[]', placeholder);
 }
 
-/** The placeholder as an array of the element's type: numbers take its bytes, uuid a name-based UUID of it. */
-function arrayPlaceholder(element: ColumnType, type: number, placeholder: string): string {
-  if (type === 2950) return `["${nameUuid(placeholder)}"]`;
-  if ([20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1186].includes(type)) return byteList(placeholder);
-  return `[${element.unavailable}]`;
-}
-
-function byteList(placeholder: string): string {
-  return `[${[...Buffer.from(placeholder)].join(',')}]`;
-}
-
-/** Version 3 UUID of the bytes alone, as java.util.UUID.nameUUIDFromBytes makes it. */
-function nameUuid(name: string): string {
-  const hash = createHash('md5').update(name).digest();
-  hash[6] = ((hash[6] as number) & 0x0f) | 0x30;
-  hash[8] = ((hash[8] as number) & 0x3f) | 0x80;
-  return hash.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-}
-
-/** `public."My type"(3)[]` without schema, arguments and brackets. */
-function bareName(typeName: string): string {
-  const name = typeName.replace(/(\[\])+$/, '').replace(/\([^)]*\)/, '');
-  return (name.split('.').at(-1) ?? name).replaceAll('"', '');
-}
+const notFinite = /NaN|Infinity/;

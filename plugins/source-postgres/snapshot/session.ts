@@ -27,6 +27,7 @@ export class PostgresSnapshot implements SnapshotSession {
   readonly exactAt: SnapshotLsn;
   readonly sees?: string;
   readonly takenAt: bigint;
+  readonly xid: number;
   readonly #access: SourceAccess;
   /** The dump of the schema and the copies wait for whoever holds a table. */
   readonly #locks: LockWatch;
@@ -37,7 +38,7 @@ export class PostgresSnapshot implements SnapshotSession {
   private constructor(
     access: SourceAccess,
     positions: SessionPositions,
-    held: { keeper: SnapshotWorkers; workers: SnapshotWorkers; takenAt: bigint },
+    held: { keeper: SnapshotWorkers; workers: SnapshotWorkers; takenAt: bigint; xid: number },
   ) {
     this.#access = access;
     this.handoff = positions.handoff;
@@ -46,6 +47,7 @@ export class PostgresSnapshot implements SnapshotSession {
     this.#keeper = held.keeper;
     this.#workers = held.workers;
     this.takenAt = held.takenAt;
+    this.xid = held.xid;
     this.#locks = watchLocks(lockWatchOf(access));
   }
 
@@ -60,13 +62,14 @@ export class PostgresSnapshot implements SnapshotSession {
     try {
       await keeper.start(snapshot.name, 1);
       await workers.start(snapshot.name, snapshot.workers);
-      const takenAt = await ask(keeper, async (client) => {
-        const { rows } = await client.query<{ at: string }>(
-          'SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at',
+      const taken = await ask(keeper, async (client) => {
+        const { rows } = await client.query<{ at: string; xid: string }>(
+          `SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at,
+                  pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1 AS xid`,
         );
-        return BigInt(rows[0]!.at);
+        return { takenAt: BigInt(rows[0]!.at), xid: Number(rows[0]!.xid) };
       });
-      return new PostgresSnapshot(access, positions, { keeper, workers, takenAt });
+      return new PostgresSnapshot(access, positions, { keeper, workers, ...taken });
     } catch (error) {
       await keeper[Symbol.asyncDispose]();
       await workers[Symbol.asyncDispose]();
@@ -94,7 +97,7 @@ export class PostgresSnapshot implements SnapshotSession {
 
   async openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy> {
     const frames = await this.#copy(chunk, query, 'text', signal);
-    const at = { lsn: this.exactAt, takenAt: this.takenAt };
+    const at = { lsn: this.exactAt, takenAt: this.takenAt, xid: this.xid };
     return { kind: 'rows', chunk, rows: copyRows(frames, query.select.length), lines: copyLines(frames), at };
   }
 

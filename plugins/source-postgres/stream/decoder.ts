@@ -50,6 +50,8 @@ export class Decoder {
   readonly #relations: RelationCache;
   readonly #rows: TupleReader;
   #tx: OpenTransaction | null = null;
+  /** See {@link TransactionInfo.previousEnd}. */
+  #previousEnd: bigint | null = null;
   /** Between stream start and stop: message bodies there begin with a transaction id. */
   #streaming = false;
   /** The relation of the row in hand, for errors. */
@@ -178,6 +180,7 @@ export class Decoder {
 
   /** Opens a transaction whose messages follow: at Begin, or at the commit of a streamed one. */
   open(tx: OpenTransaction): void {
+    if (this.#previousEnd !== null) tx.previousEnd = this.#previousEnd;
     this.#tx = tx;
     this.#target.begin(tx);
   }
@@ -198,12 +201,14 @@ export class Decoder {
     const tx = this.#tx;
     if (tx === null || end <= tx.finalLsn) throw malformed('a commit that ends before it starts');
     this.#tx = null;
+    tx.end = end as CommitLsn;
+    this.#previousEnd = end;
     this.#target.commit(tx, end as CommitLsn);
   }
 
   /**
    * A message that is not transactional comes at once, between transactions. It is given a transaction of its own: xid
-   * 0, no origin, the server's send time. Its LSN is the end of its record (seen on 14 to 18), so it is a boundary like
+   * 0, no origin, the server's send time, nothing before it but itself. Its LSN is the end of its record (seen on 14 to 18), so it is a boundary like
    * the end of a commit: nothing is skipped and the message does not come twice when a stream starts there.
    */
   #logical(body: BodyReader, sent: bigint, bytes: number): void {
@@ -214,6 +219,7 @@ export class Decoder {
       return this.#target.change({ kind: 'message', transactional, prefix, content, tx, lsn }, bytes);
     }
     if (this.#tx !== null) throw malformed('a message that is not transactional inside a transaction');
+    this.#previousEnd = lsn;
     const tx = loneTransaction(lsn, sent);
     this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, lsn as CommitLsn, bytes);
   }
@@ -257,5 +263,5 @@ export class Decoder {
 
 function loneTransaction(lsn: bigint, sent: bigint): TransactionInfo {
   const finalLsn = lsn as TransactionInfo['finalLsn'];
-  return { xid: 0, finalLsn, commitTime: sent + EPOCH_2000, origin: null };
+  return { xid: 0, finalLsn, commitTime: sent + EPOCH_2000, origin: null, previousEnd: lsn };
 }

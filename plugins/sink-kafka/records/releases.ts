@@ -1,0 +1,23 @@
+/** Debezium releases (307 for 3.7) since which its records have a form: what it wrote was read from runs of 2.7.4, 3.0.8, 3.6.1 and 3.7.0. */
+export const releases = {
+  /** `transaction` in the records of logical messages. */
+  messageTransaction: 300,
+  /** Columns of type tsvector. */
+  tsvector: 302,
+  /** Headers __debezium.context.*. */
+  contextHeaders: 302,
+  /** `origin` and `origin_lsn` in the source block. */
+  origin: 305,
+  /** line, lseg, box, path, polygon and circle, and `extensions` in a geometry. */
+  shapes: 307,
+  /** Infinite timestamps are the ends of int64 in microseconds, and in milliseconds have the driver's digits. */
+  infinities: 307,
+  /** The end of a day in timetz stays one. */
+  endOfDay: 307,
+} as const;
+
+/** 307 of `3.7.0.Final`. */
+export function releaseNumber(version: string): number {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  return major * 100 + minor;
+}

@@ -1,0 +1,128 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import pg from 'pg';
+import { cli, pipelineFile } from '../support/cli.ts';
+import { unique } from '../support/kafka.ts';
+import { readAll } from '../support/kafka-read.ts';
+import type { TestServer } from '../support/servers.ts';
+import type { GoldenRecord } from './compare.ts';
+import { statementsOf } from './statements.ts';
+
+const folder = join(import.meta.dirname, 'debezium');
+
+/** Records that a Debezium wrote; see debezium/README.md. */
+export async function goldenRecords(setting: string): Promise<readonly GoldenRecord[]> {
+  const text = gunzipSync(await readFile(join(folder, `${setting}.jsonl.gz`))).toString();
+  const lines = text.trimEnd().split('\n');
+  return lines.map((line) => {
+    const { topic, key, value, headers } = JSON.parse(line) as Omit<GoldenRecord, 'headers'> & {
+      readonly headers: readonly (readonly [name: string, json: string, simple: string])[];
+    };
+    return { topic, key, value, headers: headers.map(([name, , simple]) => [name, simple] as const) };
+  });
+}
+
+const nan = {
+  before: `create table zoo_nan (id int primary key, n numeric, n2 numeric(10,2), na numeric[]);
+    insert into zoo_nan values (1, 'NaN', 'NaN', '{NaN,1}'), (2, 'Infinity', 1.5, '{Infinity,-Infinity}'), (3, '-Infinity', null, null), (4, 1.50, 1.50, '{1.50}');`,
+  after: `insert into zoo_nan select id + 10, n, n2, na from zoo_nan; delete from zoo_nan where id = 1;`,
+};
+
+export interface Setting {
+  readonly name: string;
+  /** Of the sink, beside those that all have. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly withNan: boolean;
+}
+
+export interface Replayed {
+  readonly records: readonly GoldenRecord[];
+  /** `end_lsn` of every commit in the stream, and the position of every message outside of a transaction, as pgoutput tells them. */
+  readonly ends: readonly bigint[];
+}
+
+/** The database of the golden records with a pipeline beside it: a snapshot, then the stream of the same statements. */
+export async function replay(on: TestServer, addresses: readonly string[], setting: Setting): Promise<Replayed> {
+  const database = `zoo_${setting.name}`;
+  await on.query(`CREATE DATABASE ${database} TEMPLATE template0`);
+  const client = new pg.Client({ connectionString: on.url(database) });
+  await client.connect();
+  const run = async (...texts: readonly string[]) => {
+    for (const text of texts) for (const statement of statementsOf(text, 0)) await client.query(statement);
+  };
+  const read = (name: string) => readFile(join(folder, name), 'utf8');
+  try {
+    const rows = await read('zoo-rows.sql');
+    await run(await read('zoo.sql'), await read('games-schema.sql'), rows, await read('games-rows.sql'));
+    if (setting.withNan) await run(nan.before);
+    // The name goes into the records, so it is fixed; topics have one of their own, as brokers may be shared.
+    const prefix = unique('golden');
+    const file = await pipelineFile(`
+pipeline: ${database}
+source: { plugin: postgres, url: "${on.url(database)}" }
+ddl: follow
+sinks:
+  - plugin: kafka
+    brokers: [${addresses.map((one) => `"${one}"`).join(', ')}]
+    topic: "${prefix}.{schema}.{table}"
+    partitions: 1
+    database: ${database}
+    messages: true
+    unknown_types: omit
+    source_version: 3.7.0.Final
+${Object.entries(setting.options)
+  .map(([name, value]) => `    ${name}: ${value}\n`)
+  .join('')}checkpoint: { plugin: file, path: ./state.json }
+`);
+    await pgsluice(file);
+    await client.query(`SELECT pg_create_logical_replication_slot('${database}_peek', 'pgoutput')`);
+    for (const statement of statementsOf(rows, 1000)) await client.query(statement);
+    if (setting.withNan) await run(nan.after);
+    await run(await read('games-stream.sql'), 'insert into empty_one values (777);');
+    await pgsluice(file);
+    const ends = await commitEnds(client, `${database}_peek`);
+    return { records: await recordsOf(addresses, { prefix, database }), ends };
+  } finally {
+    await client.end();
+    await on.query(
+      `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${database}'`,
+    );
+    await on.query(`DROP DATABASE ${database} WITH (FORCE)`);
+  }
+}
+
+async function pgsluice(file: string): Promise<void> {
+  const { code, stderr } = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+  if (code !== 0) throw new Error(`pgsluice ended with ${code}: ${stderr}`);
+}
+
+async function recordsOf(
+  addresses: readonly string[],
+  of: { readonly prefix: string; readonly database: string },
+): Promise<readonly GoldenRecord[]> {
+  const tables = (name: string) => name.startsWith(`${of.prefix}.`);
+  const others = [`${of.database}.message`, `${of.database}.transaction`];
+  const records = await readAll(addresses, others, tables);
+  return records.map(({ topic, key, value, headers }) => ({
+    topic: topic.replace(of.prefix, of.database),
+    key,
+    value,
+    headers: Object.entries(headers),
+  }));
+}
+
+/** Reads Commit messages ("Logical Replication Message Formats") and messages that are not transactional, past the pipeline's own code. */
+async function commitEnds(client: pg.Client, slot: string): Promise<readonly bigint[]> {
+  const { rows: publications } = await client.query<{ pubname: string }>('SELECT pubname FROM pg_publication');
+  const names = publications.map(({ pubname }) => pubname).join(',');
+  const { rows } = await client.query<{ data: Buffer }>(
+    `SELECT data FROM pg_logical_slot_peek_binary_changes($1, NULL, NULL, 'proto_version', '1', 'publication_names', $2, 'messages', 'true')`,
+    [slot, names],
+  );
+  return rows.flatMap(({ data }) => {
+    const type = String.fromCharCode(data[0]!);
+    if (type === 'C') return [data.readBigUInt64BE(10)];
+    return type === 'M' && data[1] === 0 ? [data.readBigUInt64BE(2)] : [];
+  });
+}
