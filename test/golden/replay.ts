@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import pg from 'pg';
 import { cli, pipelineFile } from '../support/cli.ts';
-import { unique } from '../support/kafka.ts';
+import { testAdmin, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import type { TestServer } from '../support/servers.ts';
 import type { GoldenRecord } from './compare.ts';
@@ -45,6 +45,7 @@ export interface Replayed {
 /** The database of the golden records with a pipeline beside it: a snapshot, then the stream of the same statements. */
 export async function replay(on: TestServer, addresses: readonly string[], setting: Setting): Promise<Replayed> {
   const database = `zoo_${setting.name}`;
+  await forget(on, addresses[0]!, database);
   await on.query(`CREATE DATABASE ${database} TEMPLATE template0`);
   const client = new pg.Client({ connectionString: on.url(database) });
   await client.connect();
@@ -89,6 +90,21 @@ ${Object.entries(setting.options)
       `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${database}'`,
     );
     await on.query(`DROP DATABASE ${database} WITH (FORCE)`);
+  }
+}
+
+/** What a run that was killed left on servers that are shared: these names are fixed. */
+async function forget(on: TestServer, address: string, database: string): Promise<void> {
+  await on.query(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${database}'`);
+  await on.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+  const admin = testAdmin(address);
+  try {
+    await admin.connect();
+    const there = await admin.listTopics();
+    const topics = [`${database}.message`, `${database}.transaction`].filter((topic) => there.includes(topic));
+    if (topics.length > 0) await admin.deleteTopics({ topics });
+  } finally {
+    await admin.disconnect();
   }
 }
 
