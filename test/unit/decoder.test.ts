@@ -13,10 +13,14 @@ const withTable = () =>
 const code = (expected: string) => (error: unknown) => error instanceof PgsluiceError && error.code === expected;
 
 test('begin and commit carry xid, times on the Unix clock, and the end of the commit record as it is', () => {
-  const { out } = new f.Recorder().all(f.begin(500n, 4_000_000_000), f.commit(500n, 548n));
+  const first = [f.begin(500n, 4_000_000_000), f.commit(500n, 548n)];
+  const { out } = new f.Recorder().all(...first, f.begin(600n, 7), f.commit(600n, 648n));
+  const tx = { commitTime: f.TIME_UNIX, origin: null };
   assert.deepEqual(out, [
-    { kind: 'begin', tx: { xid: 4_000_000_000, finalLsn: 500n, commitTime: f.TIME_UNIX, origin: null } },
+    { kind: 'begin', tx: { ...tx, xid: 4_000_000_000, finalLsn: 500n, end: 548n } },
     { kind: 'commit', end: 548n },
+    { kind: 'begin', tx: { ...tx, xid: 7, finalLsn: 600n, end: 648n, previousEnd: 548n } },
+    { kind: 'commit', end: 648n },
   ]);
 });
 
