@@ -34,7 +34,7 @@ test('all that the target refuses is told at once; made by hand it counts, and t
   assert.deepEqual(await m.target.query(`SELECT one FROM s.fine`), [{ one: 1 }]);
 });
 
-test('--on-restore-error skip leaves them out, names them with what needs them, and again at the cutover', async () => {
+test('--on-restore-error skip leaves them out, names them with what needs them, and the cutover names them again', async () => {
   const m = await migration({ from, to });
   await m.source.query(newer);
   const run = await m.verb('run', '--stop-at', 'now', '--log', 'json', '--on-restore-error', 'skip');
@@ -49,6 +49,9 @@ test('--on-restore-error skip leaves them out, names them with what needs them, 
   assert.deepEqual(await m.target.query(`SELECT count(*)::int AS n FROM s.t`), [{ n: 2 }]);
   const cut = await m.verb('cutover', '--dry-run');
   assert.equal(cut.stdout.match(/left out of the target: /g)?.length, 4, cut.stdout + cut.stderr);
+  // What is missing keeps the cut-over from its GO, a comment with its view.
+  assert.equal(cut.code, 4, cut.stderr);
+  assert.equal(cut.stdout.match(/MISSING +(?:view|constraint) /g)?.length, 3, cut.stdout + cut.stderr);
 });
 
 test('an order that does not work at first: what is refused is tried again behind the others', async () => {

@@ -52,11 +52,11 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   const planning = await planKnown(pipeline);
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
   await refuseUnfenced({ options, context, planning });
+  for (const line of await leftOutLines(context, planning)) say(line);
   const verify = await verifyBefore(options, planning);
   const before = await coveredBefore({ options, context, planning }, differingTables(verify?.tables ?? []));
   if (before.blocked.length > 0) return { ...nothing, verify, blocked: before.blocked };
   await tellOpen(options, planning);
-  for (const line of await leftOutLines(context, planning)) say(line);
   failpoint('cutover-verified');
   if (options.dryRun) return dryRun(options, planning, verify);
   const held = await hold(options);
