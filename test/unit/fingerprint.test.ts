@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadPipeline } from '../../core/config/load.ts';
 import { changeRules, fileChanges, fileFacts } from '../../core/pipeline/open/file-changes.ts';
-import { fingerprint } from '../../core/pipeline/open/fingerprint.ts';
+import { fingerprint, isFingerprintOf } from '../../core/pipeline/open/fingerprint.ts';
 import { Registry } from '../../core/registry/registry.ts';
 import { builtins } from '../../plugins/builtins.ts';
 import { pipelineFile } from '../support/cli.ts';
@@ -67,4 +67,11 @@ test('another file: another expression, name, order of transforms', async () => 
   const swapped = file.replace(/( {2}- .*\n)( {2}- .*\n)/, '$2$1');
   for (const text of [file.replace('one > 1', 'one > 2'), file.replace('eins', 'uno'), swapped])
     assert.notEqual(fingerprint(await config(text)), one);
+});
+
+test('the fingerprint that version 0.1.0 left of a file is taken up, and of another file it is not', async () => {
+  // Made by version 0.1.0 of `file`.
+  const kept = '318ca20bf2cebc97491adca609c081f99dd578bb0199965966c24b529e904612';
+  assert.ok(isFingerprintOf(await config(file), kept));
+  assert.ok(!isFingerprintOf(await config(file.replace('one > 1', 'one > 2')), kept));
 });

@@ -5,7 +5,7 @@ import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import type { Head, PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
-import { fileKey, fingerprint } from '../../pipeline/open/fingerprint.ts';
+import { fileKey, isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { readCatalog, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
@@ -164,7 +164,7 @@ function readStop(text: string): bigint {
  */
 export function checkFile(state: PipelineState, config: PipelineConfig): void {
   const then = state.get(fileKey);
-  if (state.head === null || state.head.phase === 'starting' || then === null || then === fingerprint(config)) return;
+  if (state.head === null || state.head.phase === 'starting' || then === null || isFingerprintOf(config, then)) return;
   throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
 }
 

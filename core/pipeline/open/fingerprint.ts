@@ -14,6 +14,21 @@ export function fingerprint(config: PipelineConfig): string {
     .digest('hex');
 }
 
+/** Whether a fingerprint in the state, which an earlier version may have made, is of what the file says now. */
+export function isFingerprintOf(config: PipelineConfig, kept: unknown): boolean {
+  return kept === fingerprint(config) || kept === fingerprintByText(config);
+}
+
+/** Up to version 0.1.0: also of the order of keys and patterns, as the file has them. */
+function fingerprintByText(config: PipelineConfig): string {
+  const chain = (uses: readonly TransformUse[]) =>
+    uses.map((use) => [use.plugin.name, use.tables, withoutRefetch(use.options)]);
+  const sinks = config.sinks.map((sink) => [sink.name, sink.plugin.name, sink.tables, chain(sink.transforms)]);
+  return createHash('sha256')
+    .update(JSON.stringify([chain(config.transforms), sinks]))
+    .digest('hex');
+}
+
 /** How a value comes is not what it is: `refetch` may be set when the stream has stopped for the want of it. */
 function withoutRefetch(options: object): object {
   const { refetch: _, ...others } = options as { readonly refetch?: unknown };
