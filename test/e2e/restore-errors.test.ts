@@ -97,3 +97,17 @@ test('extensions and schemas that the file leaves out are not made', async () =>
   ]);
   assert.deepEqual(await m.target.query(`SELECT id FROM t WHERE name = 'a'`), [{ id: 1 }]);
 });
+
+test('a schema that is left out and tables in it that the file copies: an error that names them', async () => {
+  const m = await migration({
+    from: await server(17),
+    to: await server(18),
+    sink: '    schema: { mode: create, exclude: { schemas: [cron] } }',
+  });
+  await m.source.query(`
+    CREATE SCHEMA cron; CREATE TABLE cron.job (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY);`);
+  const check = await m.verb('check');
+  assert.equal(check.code, 3, check.stdout);
+  assert.match(check.stdout, /target-exclude[^\n]*cron\.job/);
+  assert.doesNotMatch(check.stdout, /target-exclude[^\n]*public\.t/);
+});
