@@ -12,6 +12,10 @@ export interface CheckpointMap {
  * sinks that cannot keep their own); a store needs to know nothing of that.
  */
 export interface CheckpointStore extends CheckpointMap, AsyncDisposable {
+  /** As the options name the place where it keeps things, with the machine's name where that belongs to it; no connection is made. */
+  readonly named?: string;
+  /** Which place that is, whatever name leads there. */
+  place?(): Promise<string | null>;
   /** Refuses (PGS6xxx) when another process holds this pipeline; released by dispose or by the death of the process. */
   lock(signal: AbortSignal): Promise<void>;
   /** Removes everything of this pipeline. */

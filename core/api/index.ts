@@ -13,6 +13,7 @@ export * from '../postgres/digest-query.ts';
 export * from '../base/error.ts';
 export * from '../expr/expr.ts';
 export * from '../postgres/lsn.ts';
+export * from './ownership.ts';
 export * from './pattern.ts';
 export * from './plan.ts';
 export * from './plugin.ts';

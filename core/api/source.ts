@@ -2,7 +2,9 @@ import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint, SnapshotLsn } from '.
 import type { StreamBatch } from './change.ts';
 import type { Tuple } from '../postgres/tuple.ts';
 import type { CheckReport, Surroundings } from './check.ts';
+import type { PgsluiceError } from '../base/error.ts';
 import type { Json } from './checkpoint.ts';
+import type { Ownership } from './ownership.ts';
 import type { DigestReader } from '../postgres/digest-query.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
@@ -203,10 +205,25 @@ export interface Dependent {
   readonly needs: string;
 }
 
+/** What ends a run: writes on the source would have failed, or somebody changed the publication. */
+export interface PublicationTrouble {
+  /** `freed`: tables were taken out, as writes on them failed. `gone`: it was dropped, which no copy of tables mends. */
+  readonly kind: 'freed' | 'changed' | 'gone';
+  readonly error: PgsluiceError;
+  /** Tables of which changes were missed; those that are copied again anyway are no trouble. Null: all. */
+  readonly tables: readonly string[] | null;
+}
+
 /** Things on the source that outlive a process, and messages through its WAL. */
 export interface SourceControl {
-  /** What tells the publication apart from a later one of its name; null: there is none. */
-  publication?(): Promise<string | null>;
+  /** The publication as it is, to be noted when the pipeline has made or altered it; null: there is none. */
+  publication?(): Promise<Json>;
+  /**
+   * A look at the publication, cheap enough for one every second. First (I10) tables on which the server refuses writes
+   * because of it are taken out of it; then it is compared with what was noted (null: with nothing). `added`: tables may have
+   * been added without the pipeline's knowing, as what {@link Source.tellDdl} makes does.
+   */
+  watchPublication?(noted: Json, added: boolean): Promise<readonly PublicationTrouble[]>;
   /** Current end of WAL, flushed: what `--stop-at now` means. */
   position(): Promise<bigint>;
   /** Null when there is no slot. */
@@ -214,8 +231,10 @@ export interface SourceControl {
   /** pg_logical_emit_message(true, 'pgsluice', content): returns its commit's position or later. */
   emit(content: string): Promise<bigint>;
   sequences(): Promise<readonly SequenceState[]>;
-  /** Drops slot, publication, triggers: whatever the pipeline made; repeatable. Returns what it dropped, in words. */
+  /** Drops slot, publication, triggers: whatever the pipeline provably made; repeatable. Returns what it dropped, in words. */
   cleanup(): Promise<readonly string[]>;
+  /** What has the names of the pipeline's objects and is left alone, as it is not provably its own; in words. */
+  foreign?(): Promise<readonly string[]>;
   readonly fence?: WriteFence;
   /** Who has written and not ended yet, prepared transactions too, our own sessions left out. `tables`: to tell whether it writes there. */
   transactions?(tables: readonly FenceTable[]): Promise<readonly OpenTransaction[]>;
@@ -232,6 +251,8 @@ export interface SourceControl {
 }
 
 export interface Source extends AsyncDisposable {
+  /** Whose the objects are that it makes, drops and alters; given before anything of that, and again when the state was read anew. */
+  claim?(ownership: Ownership): void;
   catalog(signal: AbortSignal): Promise<SourceCatalog>;
   /**
    * `new`: makes the slot and exports its snapshot; on failure the slot is dropped again. `again`: the slot exists; a temporary slot gives

@@ -140,14 +140,6 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
-  PGS6017: {
-    title: 'Another publication of the same name',
-    cause:
-      'The publication of the pipeline was dropped and one of its name was made by somebody else. What was written in between was never sent, and cannot be had from the slot.',
-    remedy: 'Run `pgsluice cleanup`, empty the target, and start over.',
-    exit: 1,
-    retry: 'never',
-  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

@@ -1,4 +1,5 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkpoint.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
@@ -27,6 +28,14 @@ export class FileCheckpoint implements CheckpointStore {
   constructor(path: string, pipeline: string) {
     this.#path = path;
     this.#pipeline = pipeline;
+  }
+
+  get named(): string {
+    return `${hostname()}:${this.#path}`;
+  }
+
+  async place(): Promise<string> {
+    return this.named;
   }
 
   async lock(signal: AbortSignal): Promise<void> {

@@ -1,9 +1,11 @@
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkpoint.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import { type ConnectionOptions, connect, disconnect } from '../../core/postgres/connect.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
+import { readTarget } from '../../core/postgres/target.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../core/postgres/state-schema.ts';
 import { checkpointPostgresError } from './errors.ts';
 
@@ -43,6 +45,26 @@ export class PostgresCheckpoint implements CheckpointStore {
     this.#connection = connection;
     this.#context = context;
     this.#key = advisoryKey('run', context.pipeline);
+  }
+
+  /** A loopback or a socket is another server on another machine. */
+  get named(): string {
+    const { host, port, database } = readTarget(this.#connection.url, this.#connection, 'checkpoint');
+    const local = host === 'localhost' || host === '::1' || host.startsWith('127.') || host.startsWith('/');
+    return `${local ? `${hostname()} ` : ''}${host}:${port}/${database}`;
+  }
+
+  /** Null where the server does not tell who it is. */
+  place(): Promise<string | null> {
+    return this.#inTurn(async (client) => {
+      const may = await rows(client, `SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')`);
+      if (may[0]?.[0] !== 't') return null;
+      const found = await rows(
+        client,
+        'SELECT system_identifier, pg_catalog.current_database() FROM pg_catalog.pg_control_system()',
+      );
+      return (found[0] as string[]).join(' ');
+    });
   }
 
   lock(signal: AbortSignal): Promise<void> {

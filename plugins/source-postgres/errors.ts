@@ -139,6 +139,38 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2180: {
+    title: 'Publication of somebody else',
+    cause:
+      'The source has a publication of the name that this pipeline would use, and the pipeline did not make it. It is neither altered nor dropped.',
+    remedy: 'Choose another name with publication.name.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS2181: {
+    title: 'Writes on the source would have failed',
+    cause:
+      'A published table was changed so that the server refuses UPDATE and DELETE on it for as long as it is published: its key or replica identity was dropped or set otherwise, or a generated column belongs to it that is not published. The table was taken out of the publication at once, and the run ended: its changes since then are not sent.',
+    remedy: 'Run the statement named in the message on the source, then copy the table again with `pgsluice resync`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2182: {
+    title: 'Publication changed by somebody else',
+    cause:
+      'The publication is not as this pipeline made it: what was written while it was so was not sent, and cannot be had from the slot.',
+    remedy: 'Copy the tables again with `pgsluice resync`, which sets the publication right.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2183: {
+    title: 'Event trigger of somebody else',
+    cause:
+      'An event trigger, function or table of the name that this pipeline would use is there already, and the pipeline did not make it.',
+    remedy: 'Choose another slot.name, from which the names are made; or drop it, if nobody needs it.',
+    exit: 3,
+    retry: 'never',
+  },
   PGS2130: {
     title: 'Schema dump failed',
     cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',

@@ -3,6 +3,7 @@ import type { Logger } from '../../core/base/logger.ts';
 import { type ConnectionOptions, connect, destroy, disconnect } from '../../core/postgres/connect.ts';
 import { type LockWatchInput, watchLocks } from '../../core/postgres/lock-watch.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
+import type { Owner } from './ownership/mark.ts';
 import type { KeptClient } from './kept-client.ts';
 
 /** How the parts of this plugin reach the source; one value, made from the options. */
@@ -14,6 +15,10 @@ export interface SourceAccess {
   readonly application: string;
   readonly slot: string;
   readonly publication: string;
+  /** Slot and publication are those of tables that are copied beside the stream of the others. */
+  readonly beside?: boolean;
+  /** Whose the objects on the source are; without an ownership none of them is provably ours. */
+  readonly owner: Owner;
   readonly log: Logger;
   /** Between the questions of {@link ask}. */
   readonly kept: KeptClient;

@@ -1,10 +1,14 @@
 import pg from 'pg';
 import { PgsluiceError } from '../../core/base/error.ts';
-import { parseLsn } from '../../core/postgres/lsn.ts';
+import { failpoint } from '../../core/base/failpoint.ts';
+import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
 import { destroy, disconnect } from '../../core/postgres/connect.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
-import { quoteIdent } from '../../core/postgres/quote.ts';
+import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
+import { isOurPublication, markPublication } from './ownership/publication-proof.ts';
+import { type Names, type SlotNote, proveSlot, slotKey } from './ownership/slot-proof.ts';
+import { readDefinition } from './publication/definition.ts';
 import { type SourceAccess, open, withClient } from './session.ts';
 
 export interface NewSlot {
@@ -77,7 +81,7 @@ async function openReplication(access: SourceAccess): Promise<pg.Client> {
 async function slotError(access: SourceAccess, name: string, error: unknown): Promise<PgsluiceError> {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
   const more = { where: { connection: access.name, object: `slot ${name}`, sqlstate: state }, cause: error };
-  if (state === '42710') return sourceError('PGS2113', `replication slot "${name}" exists already`, more);
+  if (state === '42710') return taken(access, error);
   if (state === '53400') return sourceError('PGS2111', 'all replication slots of the source are in use', more);
   if (state === '42501') return sourceError('PGS2114', 'the role of the URL may not make replication slots', more);
   if (state === '55000') {
@@ -88,6 +92,24 @@ async function slotError(access: SourceAccess, name: string, error: unknown): Pr
     if (level !== 'logical') return sourceError('PGS2110', `wal_level of the source is ${level}`, more);
   }
   return fromPg(error, { connection: access.name, object: `slot ${name}` });
+}
+
+/** What stands in the way, and that it is left alone. */
+async function taken(access: SourceAccess, cause?: unknown): Promise<PgsluiceError> {
+  const { slot, owner, name } = access;
+  const proof = await withClient(access, null, (client) => proveSlot(client, owner, access));
+  const left = proof?.ours === true ? 'a leftover of this pipeline' : (proof?.why ?? 'it was there a moment ago');
+  return sourceError('PGS2113', `replication slot "${slot}" exists already: ${left}`, {
+    where: { connection: name, object: `slot ${slot}` },
+    remedy: slotRemedy(slot, proof?.ours === true),
+    cause,
+  });
+}
+
+export function slotRemedy(slot: string, ours: boolean): string {
+  return ours
+    ? 'Run `pgsluice cleanup`, which drops it.'
+    : `Choose another name with slot.name; or, if nobody needs it: SELECT pg_drop_replication_slot(${quoteLiteral(slot)});`;
 }
 
 /** Tells whom the creation of the slot waits for: transactions that were running when it began. */
@@ -117,31 +139,79 @@ function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promi
 }
 
 /**
- * Drops the slot if it is there. A walsender of ours that still reads it (a killed process whose connection the server has
- * not missed yet) is ended; anyone else's is an error. Returns whether there was one.
+ * The slot of the pipeline. It is first made under another name and for this session only, then noted, and only then copied
+ * to its own name: whatever a kill leaves, a slot of that name which stands at the noted point is this one.
  */
-export async function dropSlot(client: pg.Client, access: SourceAccess, name: string): Promise<boolean> {
+export async function createOwnSlot(
+  access: SourceAccess,
+  request: Pick<SlotRequest, 'exportSnapshot'>,
+  signal: AbortSignal,
+): Promise<NewSlot> {
+  await withClient(access, signal, (client) => refuseTaken(client, access));
+  const temporary = temporaryName(access);
+  const made = await createSlot(access, { ...request, name: temporary, temporary: true }, signal);
+  try {
+    await withClient(access, signal, (client) => keep(client, access, { temporary, from: made.consistentPoint }));
+    return made;
+  } catch (error) {
+    await made.close();
+    throw error instanceof PgsluiceError && error.cause instanceof pg.DatabaseError
+      ? await slotError(access, access.slot, error.cause)
+      : error;
+  }
+}
+
+export function temporaryName({ slot }: SourceAccess): string {
+  return `${slot.slice(0, 50)}_${process.pid.toString(36)}_${Date.now().toString(36).slice(-4)}`;
+}
+
+async function refuseTaken(client: pg.Client, access: SourceAccess): Promise<void> {
+  const { rows } = await client.query('SELECT FROM pg_replication_slots WHERE slot_name = $1', [access.slot]);
+  if (rows.length > 0) throw await taken(access);
+}
+
+async function keep(
+  client: pg.Client,
+  { slot, publication, owner }: SourceAccess,
+  made: { readonly temporary: string; readonly from: bigint },
+): Promise<void> {
+  const from = formatLsn(made.from);
+  const { rows } = await client.query<{ system: string }>(
+    'SELECT system_identifier AS system FROM pg_control_system()',
+  );
+  const note: SlotNote = { system: rows[0]!.system, from };
+  await owner.ownership?.note(slotKey(slot), { ...note });
+  // Beside the state, which may get lost: on what the pipeline has on the source already.
+  const there = await readDefinition(client, publication);
+  if (there !== null && isOurPublication(there, publication, owner)) {
+    await markPublication(client, publication, owner, { slot, from });
+  }
+  failpoint('slot-noted');
+  await client.query('SELECT pg_copy_logical_replication_slot($1, $2, false)', [made.temporary, slot]);
+  failpoint('slot-made');
+}
+
+/**
+ * Drops the slot if it is there and provably ours. A walsender of ours that still reads it (a killed process whose
+ * connection the server has not missed yet) is ended; anyone else's is an error. Returns whether there was one.
+ */
+export async function dropSlot(client: pg.Client, access: SourceAccess, names: Names): Promise<boolean> {
   for (let tries = 0; ; tries++) {
-    const { rows } = await client.query<{ active_pid: string | null; application_name: string | null }>(
-      `SELECT s.active_pid, a.application_name FROM pg_replication_slots s
-       LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = $1`,
-      [name],
-    );
-    const slot = rows[0];
-    if (slot === undefined) return tries > 0;
-    if (slot.active_pid !== null) {
-      const ours = slot.application_name?.startsWith('pgsluice ') === true;
-      if (!ours || tries > 50) {
-        throw sourceError('PGS2115', `replication slot "${name}" is read by pid ${slot.active_pid}`, {
-          where: { connection: access.name, object: `slot ${name}` },
+    const proof = await proveSlot(client, access.owner, names);
+    if (proof === null) return tries > 0;
+    if (!proof.ours) return false;
+    if (proof.activePid !== null) {
+      if (proof.reader !== access.application || tries > 50) {
+        throw sourceError('PGS2115', `replication slot "${names.slot}" is read by pid ${proof.activePid}`, {
+          where: { connection: access.name, object: `slot ${names.slot}` },
         });
       }
-      await client.query('SELECT pg_terminate_backend($1)', [slot.active_pid]);
+      await client.query('SELECT pg_terminate_backend($1)', [proof.activePid]);
       await new Promise((resolve) => setTimeout(resolve, 100));
       continue;
     }
     try {
-      await client.query('SELECT pg_drop_replication_slot($1)', [name]);
+      await client.query('SELECT pg_drop_replication_slot($1)', [names.slot]);
       return true;
     } catch (error) {
       // 55006: taken between our look and the drop; 42704: gone by itself.

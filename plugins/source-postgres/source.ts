@@ -1,4 +1,5 @@
 import type { PluginContext } from '../../core/api/context.ts';
+import type { Ownership } from '../../core/api/ownership.ts';
 import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { CheckReport, Surroundings } from '../../core/api/check.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
@@ -29,11 +30,11 @@ import { RowFetcher } from './fetch-rows.ts';
 import { KeptClient } from './kept-client.ts';
 import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { publish } from './publish.ts';
+import { publish } from './publication/publish.ts';
 import { dumpSchema } from './schema/dump.ts';
 import { schemaReader } from './schema/manifest.ts';
 import { type SourceAccess, ask, open, withClient } from './session.ts';
-import { createSlot, dropSlot } from './slot.ts';
+import { createOwnSlot, createSlot, dropSlot, temporaryName } from './slot.ts';
 import { exportSnapshot } from './snapshot/export.ts';
 import { PostgresSnapshot, type SessionPositions } from './snapshot/session.ts';
 import { readSurroundings } from './surroundings.ts';
@@ -60,7 +61,7 @@ export class PostgresSource implements Source {
   readonly #heartbeat: Heartbeat | null;
   readonly #fetcher: RowFetcher;
 
-  constructor(options: PostgresSourceOptions, context: PluginContext) {
+  constructor(options: PostgresSourceOptions, context: PluginContext, beside = false) {
     const name = defaultName(context.pipeline);
     this.#options = options;
     this.#context = context;
@@ -70,6 +71,8 @@ export class PostgresSource implements Source {
       application: `pgsluice ${context.pipeline}`,
       slot: options.slot.name ?? name,
       publication: options.publication.name ?? name,
+      beside,
+      owner: { pipeline: context.pipeline, ownership: null },
       log: context.log,
       kept: new KeptClient(),
     };
@@ -82,6 +85,10 @@ export class PostgresSource implements Source {
       options.heartbeat === undefined ? null : new Heartbeat(this.control, options.heartbeat, context.log);
   }
 
+  claim(ownership: Ownership): void {
+    this.#access.owner.ownership = ownership;
+  }
+
   catalog(signal: AbortSignal): Promise<SourceCatalog> {
     return ask(this.#access, signal, async (client) =>
       readCatalog(client, await readIdentity(client), this.#options.tables),
@@ -89,13 +96,20 @@ export class PostgresSource implements Source {
   }
 
   publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void> {
-    return withClient(this.#access, signal, (client) => publish(client, this.#access, tables));
+    const given = this.#options.snapshot?.mode === 'never';
+    return withClient(this.#access, signal, (client) => publish(client, this.#access, tables, given));
   }
 
   beside(): Source {
     const { slot, publication } = besideOf(this.#access);
     const { heartbeat: _, ...options } = this.#options;
-    return new PostgresSource({ ...options, slot: { name: slot }, publication: { name: publication } }, this.#context);
+    const beside = new PostgresSource(
+      { ...options, slot: { name: slot }, publication: { name: publication } },
+      this.#context,
+      true,
+    );
+    beside.#access.owner.ownership = this.#access.owner.ownership;
+    return beside;
   }
 
   tellDdl(signal: AbortSignal): Promise<void> {
@@ -112,7 +126,7 @@ export class PostgresSource implements Source {
 
   async #firstSnapshot(signal: AbortSignal): Promise<SnapshotSession> {
     const { slot } = this.#access;
-    const made = await createSlot(this.#access, { name: slot, temporary: false, exportSnapshot: true }, signal);
+    const made = await createOwnSlot(this.#access, { exportSnapshot: true }, signal);
     const at = made.consistentPoint;
     try {
       const session = await this.#import(
@@ -124,7 +138,7 @@ export class PostgresSource implements Source {
       return session;
     } catch (error) {
       await made.close();
-      await withClient(this.#access, null, (client) => dropSlot(client, this.#access, slot)).catch(
+      await withClient(this.#access, null, (client) => dropSlot(client, this.#access, this.#access)).catch(
         (failure: unknown) => {
           const said = failure instanceof Error ? failure.message : String(failure);
           this.#context.log.log('error', 'slot-left', `slot ${slot} could not be dropped: ${said}`, { slot });
@@ -135,8 +149,11 @@ export class PostgresSource implements Source {
   }
 
   async #laterSnapshot(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession> {
-    const name = `${this.#access.slot.slice(0, 50)}_${process.pid.toString(36)}_${Date.now().toString(36).slice(-4)}`;
-    const made = await createSlot(this.#access, { name, temporary: true, exportSnapshot: true }, signal);
+    const made = await createSlot(
+      this.#access,
+      { name: temporaryName(this.#access), temporary: true, exportSnapshot: true },
+      signal,
+    );
     try {
       return await this.#import(made.snapshot, { handoff, exactAt: made.consistentPoint as SnapshotLsn }, signal);
     } finally {
@@ -161,9 +178,8 @@ export class PostgresSource implements Source {
   }
 
   async ensureSlot(signal: AbortSignal): Promise<HandoffLsn | null> {
-    const request = { name: this.#access.slot, temporary: false, exportSnapshot: false };
     try {
-      const made = await createSlot(this.#access, request, signal);
+      const made = await createOwnSlot(this.#access, { exportSnapshot: false }, signal);
       await made.close();
       return made.consistentPoint as HandoffLsn;
     } catch (error) {
@@ -173,12 +189,13 @@ export class PostgresSource implements Source {
   }
 
   async stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
-    const { connection, name, slot, publication } = this.#access;
+    const { connection, name, application, slot, publication } = this.#access;
     this.#describer.connect();
     const stream = await openStream(
       {
         connection,
         name,
+        application,
         slot,
         publications: [publication],
         start: { ...start, binary: start.binary === true && this.#options.binary },

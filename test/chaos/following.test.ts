@@ -135,10 +135,10 @@ test('the publication is dropped while it is followed: an error that says so', a
   await m.source.query(`DROP PUBLICATION ${name}; INSERT INTO t VALUES (4001, 1)`);
   const { code, stderr } = await run.ended;
   assert.equal(code, 1, stderr);
-  assert.match(stderr, /PGS\d{4}.*publication/);
+  assert.match(stderr, /PGS(2182|2155) .*publication/);
   // One that somebody makes anew does not bring back what was written while there was none.
   await m.source.query(`CREATE PUBLICATION ${name} FOR TABLE t, twice; INSERT INTO t VALUES (4002, 1)`);
   const again = await m.verb('run', '--stop-at', 'now', '--log', 'json');
   assert.equal(again.code, 1, again.stdout);
-  assert.match(again.stderr, /PGS6017/);
+  assert.match(again.stderr, /PGS2182 .*dropped and made again/);
 });

@@ -104,7 +104,7 @@ test('the remedy names the statement, a unique index that would do, and filters 
   await db.query(`INSERT INTO good VALUES (1, 'x'), (2, 'y'); UPDATE good SET state = 'z'`);
   const other = postgresSource({ url: db.url, publication: { name: 'everything' } }, db.name);
   await db.query('CREATE PUBLICATION everything FOR ALL TABLES');
-  await assert.rejects(other.publish(published([good]), calm), { code: 'PGS2105' });
+  await assert.rejects(other.publish(published([good]), calm), { code: 'PGS2180' });
 });
 
 test('an empty database, and a pattern that matches nothing', async () => {

@@ -13,7 +13,13 @@ const on = await server(17);
 
 function access(url: string): SourceAccess {
   const names = { name: 'source', application: 'pgsluice kept', slot: 's', publication: 'p' };
-  return { connection: { url }, ...names, log: silent.log, kept: new KeptClient() };
+  return {
+    connection: { url },
+    ...names,
+    log: silent.log,
+    owner: { pipeline: 'p', ownership: null },
+    kept: new KeptClient(),
+  };
 }
 
 async function pid(client: pg.Client): Promise<string> {

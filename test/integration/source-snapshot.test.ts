@@ -15,7 +15,7 @@ const crowded = await ownServer(17, {
   max_wal_senders: '3',
   superuser_reserved_connections: '0',
 });
-const notLogical = await ownServer(16, { wal_level: 'replica', max_replication_slots: '1' });
+const notLogical = await ownServer(16, { wal_level: 'replica', max_replication_slots: '2' });
 
 interface Setting extends AsyncDisposable {
   readonly db: TestDatabase;

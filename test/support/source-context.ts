@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import type { Json } from '../../core/api/checkpoint.ts';
+import type { Ownership } from '../../core/api/ownership.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { LogFields, LogLevel, Logger } from '../../core/base/logger.ts';
 import type { Source } from '../../core/api/source.ts';
@@ -26,9 +29,25 @@ export function sourceContext(pipeline: string, log: Logger = keepingLog()): Plu
   return { pipeline, name: 'source', directory: process.cwd(), log, metrics, debugValues: false };
 }
 
-/** The PostgreSQL source as a pipeline would make it. */
+/** The PostgreSQL source as a pipeline would make it, with the notes of a state of its own. */
 export function postgresSource(options: Asked<PostgresSourceOptions, 'url'>, pipeline: string, log?: Logger): Source {
-  return new PostgresSource(withDefaults(postgresSourceOptions, options), sourceContext(pipeline, log));
+  const source = new PostgresSource(withDefaults(postgresSourceOptions, options), sourceContext(pipeline, log));
+  source.claim(ownershipInMemory());
+  return source;
+}
+
+/** What a pipeline's state would note of the objects that it made. */
+export function ownershipInMemory(more: Partial<Ownership> = {}): Ownership {
+  const notes = new Map<string, Json>();
+  return {
+    id: randomUUID(),
+    store: null,
+    named: null,
+    noted: (object) => notes.get(object) ?? null,
+    note: async (object, value) => void notes.set(object, value),
+    reached: async () => null,
+    ...more,
+  };
 }
 
 /** A signal that nobody aborts. */

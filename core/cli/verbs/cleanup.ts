@@ -4,6 +4,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { lowerFence } from '../../operations/cutover/cutover.ts';
 import { formatBytes } from '../../base/format.ts';
 import { assemble } from '../../pipeline/open/assemble.ts';
+import { ownershipByName } from '../../pipeline/open/ownership.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Source } from '../../api/source.ts';
@@ -34,14 +35,17 @@ async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: Abor
   if (flags.sourceOnly === true) {
     const log = await cli.logger('stderr');
     await using instances = await assemble({ config, log, metrics: noMetrics, debugValues: false });
+    instances.source.claim?.(ownershipByName(instances.store));
     await refuseActive(instances.source);
     for (const words of await instances.source.control.cleanup()) say(`removed ${words}`);
+    await tellForeign(instances.source, say);
     await tellIdle(instances.source, say);
     return;
   }
   await using pipeline = await openFor(cli, { file, config, lock: 'hold', logTo: 'stderr', signal });
   for (const words of await removeAll(pipeline)) say(`removed ${words}`);
   say("The target's tables and rows were left as they are.");
+  await tellForeign(pipeline.context.source, say);
   await tellIdle(pipeline.context.source, say);
 }
 
@@ -66,6 +70,11 @@ async function refuseActive({ control }: Source): Promise<void> {
   const slot = await control.slot();
   if (slot?.active !== true) return;
   throw runtimeError('PGS6016', `slot ${slot.name} is being read: a run of this pipeline is under way`);
+}
+
+/** What has the names of the pipeline's objects and is not provably its own. */
+async function tellForeign({ control }: Source, say: (line: string) => void): Promise<void> {
+  for (const words of (await control.foreign?.()) ?? []) say(`left ${words}`);
 }
 
 /** Slots that nobody reads keep WAL until the disk is full; whose they are, only their owner knows. */

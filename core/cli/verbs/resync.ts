@@ -6,6 +6,7 @@ import type { SourceCatalog } from '../../api/source.ts';
 import { pause } from '../../base/backoff.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import { knownNames, knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
+import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../../operations/resync/resync.ts';
@@ -78,7 +79,10 @@ async function copyHere({ context, instances, config }: OpenPipeline, asked: Ask
   const known = knownTables(state, asked.catalog, context.log);
   await using watching = watchSource(context, { lookEvery: 2000, logEvery: 10_000 });
   void watching;
-  await copyPending(context, { config, instances, catalog: known });
+  const added = config.ddl === 'follow';
+  await withPublicationGuard(context, { added }, (guarded) =>
+    copyPending(guarded, { config, instances, catalog: known }),
+  );
   return state;
 }
 

@@ -2,6 +2,8 @@ import { failpoint } from '../../base/failpoint.ts';
 import { formatSeconds } from '../../base/format.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
+import { ownershipOf } from '../../pipeline/open/ownership.ts';
+import { checkPublication, withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { takeOver } from '../../pipeline/open/take-over.ts';
 import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { verifyError } from '../verify/errors.ts';
@@ -48,6 +50,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   if (options.locked && head?.phase === 'stream' && pendingTables(context.state).size > 0 && readRecord(context.state))
     await finishUnlogged(pipeline, await planKnown(pipeline));
   await checkReady(context, instances);
+  await checkPublication(context, pipeline.config.ddl === 'follow');
   failpoint('cutover-preconditions');
   const planning = await planKnown(pipeline);
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
@@ -61,13 +64,16 @@ export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
   if (options.dryRun) return dryRun(options, planning, verify);
   const held = await hold(options);
   failpoint('cutover-taken-over');
-  const switched = await switchOver({
-    options,
-    pipeline: { ...pipeline, context: held },
-    context: held,
-    planning,
-    before: readRecord(held.state),
-  });
+  const guard = { added: pipeline.config.ddl === 'follow', lastLook: false };
+  const switched = await withPublicationGuard(held, guard, (guarded) =>
+    switchOver({
+      options,
+      pipeline: { ...pipeline, context: guarded },
+      context: guarded,
+      planning,
+      before: readRecord(held.state),
+    }),
+  );
   if (switched.record === null) return { ...nothing, verify: switched.verify, blocked: switched.blocked };
   failpoint('cutover-go');
   sayGo(options, switched, before.accepted);
@@ -94,7 +100,9 @@ async function hold({ pipeline, locked, patience, say }: CutoverOptions): Promis
   const { log, stop } = context;
   const there = await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: patience });
   say(there ? 'the run in the other process has ended at a barrier; this process goes on' : 'this process goes on');
-  return { ...context, state: await PipelineState.load(instances.store) };
+  const state = await PipelineState.load(instances.store);
+  context.source.claim?.(ownershipOf(state, instances));
+  return { ...context, state };
 }
 
 async function verifyBefore(options: CutoverOptions, planning: Planning): Promise<VerifyReport | null> {

@@ -1,5 +1,6 @@
 import { failpoint } from '../../base/failpoint.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
+import { checkPublication } from '../../pipeline/open/publication-guard.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
 import type { VerifyReport } from '../verify/run-verify.ts';
 import { verifyPipeline } from '../verify/verify-pipeline.ts';
@@ -42,7 +43,7 @@ export interface Switched {
  * Until the go is recorded nothing is decided: whatever fails is undone, and the pipeline can be run on.
  */
 export async function switchOver(of: Switch): Promise<Switched> {
-  const { options, context } = of;
+  const { options, context, pipeline } = of;
   const fence = of.before?.fence ?? null;
   const gate = new WriteStop(of, { fence, wayBack: options.wayBack, goAt: null, accepted: [...options.accept] });
   await using open = new AsyncDisposableStack();
@@ -79,6 +80,8 @@ export async function switchOver(of: Switch): Promise<Switched> {
       failpoint('cutover-durable');
       if (back !== null) await back.make();
       failpoint('cutover-slot-back');
+      // What was changed on it kept writes from the target, however equal the two look.
+      await checkPublication(context, pipeline.config.ddl === 'follow');
       const record = { ...gate.record, goAt };
       await writeRecord(context.state, record);
       await context.state.setHead({ ...context.state.head!, phase: 'cutover' });

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Finding } from '../../api/check.ts';
+import { ensureOwner, ownershipOf } from '../../pipeline/open/ownership.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
 import { snapshotPhase } from '../../pipeline/snapshot/phase.ts';
@@ -66,6 +67,8 @@ export class WayBack implements AsyncDisposable {
   async make(): Promise<void> {
     const { config, instances } = this.#pipeline;
     const context = { ...this.#pipeline.context, state: await PipelineState.load(instances.store) };
+    context.source.claim?.(ownershipOf(context.state, instances));
+    await ensureOwner(context.state);
     await snapshotPhase(context, { config, instances, catalog: this.#catalog, planning: this.#planning });
   }
 

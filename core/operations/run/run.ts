@@ -14,7 +14,7 @@ import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
 import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../resync/resync.ts';
-import { checkPublication } from '../../pipeline/open/same-publication.ts';
+import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, copyAnew, dropSide, SideCopy } from '../resync/side-copy.ts';
 import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
 import type { FollowEnd } from '../../pipeline/stream/follow.ts';
@@ -41,11 +41,19 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   const catalog = await readCatalog(context);
   checkIdentity(state.head, catalog.identity);
   checkFile(state, config);
-  await checkPublication(context);
   if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
   if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cut-over of this pipeline has been decided');
   if (state.head?.phase === 'starting') await startOver(context);
+  const streaming = config.snapshot.mode !== 'initial_only';
+  if (!streaming) return phases(context, options, catalog);
+  const added = config.ddl === 'follow';
+  return withPublicationGuard(context, { added }, (guarded) => phases(guarded, options, catalog));
+}
+
+async function phases(context: RunContext, options: RunOptions, catalog: SourceCatalog): Promise<RunEnd> {
+  const { state } = context;
+  const { config } = options;
   const streaming = config.snapshot.mode !== 'initial_only';
   const known = knownTables(state, catalog, context.log);
   if (state.head?.phase !== 'stream') {

@@ -4,7 +4,6 @@ import type { TablePresence } from '../../api/source.ts';
 import { planError } from '../plan/errors.ts';
 import { qualified } from '../../postgres/quote.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
-import { checkPublication } from '../open/same-publication.ts';
 import type { Book } from './book.ts';
 
 export interface TableWatchOptions {
@@ -50,7 +49,6 @@ export class TableWatch implements AsyncDisposable {
     await this.#looking;
     this.#looking = this.#look().finally(() => (this.#looking = null));
     await this.#looking;
-    await this.#lookAtPublication(last);
     // DDL that was followed in the meantime is no finding any more.
     const newest = new Set(this.#options.book.newest().map(({ relation }) => relation.oid));
     for (const oid of this.#findings.keys()) if (!newest.has(oid)) this.#findings.delete(oid);
@@ -91,15 +89,6 @@ export class TableWatch implements AsyncDisposable {
     }
     // An idle source would not tell soon that the stream is beyond: something of our own behind it does.
     await context.source.control.emit('{"kind":"heartbeat"}').catch(() => {});
-  }
-
-  async #lookAtPublication(last: boolean): Promise<void> {
-    try {
-      await checkPublication(this.#options.context);
-    } catch (error) {
-      if (last || !(error instanceof PgsluiceError) || error.code !== 'PGS6017') throw error;
-      this.#stop.abort(error);
-    }
   }
 
   #passed(at: bigint): boolean {

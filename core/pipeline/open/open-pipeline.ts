@@ -5,6 +5,7 @@ import { RunView } from '../progress/run-view.ts';
 import { PipelineState } from '../state/pipeline-state.ts';
 import { assemble } from './assemble.ts';
 import type { Instances, RunContext } from './instances.ts';
+import { ownershipOf } from './ownership.ts';
 import { takeOver } from './take-over.ts';
 
 export interface OpenOptions {
@@ -36,6 +37,7 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
     if (options.lock === 'take-over')
       await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: 60_000 });
     const state = await PipelineState.load(instances.store);
+    instances.source.claim?.(ownershipOf(state, instances));
     const view = new RunView(config.pipeline);
     countDeadLetters(instances, state, view);
     const context: RunContext = {

@@ -79,7 +79,11 @@ function fits(relation: Relation, source: Relation, read: ReadonlySet<string>): 
     const was = then.get(name);
     if (column === undefined || was === undefined || !sameColumnType(column, was)) return false;
   }
-  return relation.columns.every((column) => then.has(column.name));
+  return relation.columns.every((column) => {
+    const was = then.get(column.name);
+    // A generated column that became a plain one (DROP EXPRESSION) has values of its own from here on.
+    return was !== undefined && (was.generated === 'never' || column.generated !== 'never');
+  });
 }
 
 /** The plan for another shape of the same table; the plan itself where nothing that matters differs. */
@@ -144,7 +148,8 @@ function newShape(relation: Relation, source: Relation, read: ReadonlySet<string
   const now = byName(relation);
   const streamed = relation.columns.map((column): Column => {
     const told = then.get(column.name);
-    return told !== undefined && sameColumnType(told, column) ? { ...told, generated: 'never' } : column;
+    // Whether it is generated is the newer word: 18 sends generated columns, older majors only what is none any more.
+    return told !== undefined && sameColumnType(told, column) ? { ...told, generated: column.generated } : column;
   });
   const others = source.columns.filter((column) => !now.has(column.name) && !read.has(column.name));
   return reshaped({ ...source, schema: relation.schema, name: relation.name }, [...streamed, ...others], relation);

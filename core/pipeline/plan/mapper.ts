@@ -347,9 +347,12 @@ function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError
   }
   const source =
     relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
-  const remedy =
-    error.meaning === 'value-not-sent' && source !== undefined
-      ? `Take \`refetch: false\` off the transform, or run on the source: ${identityFull({ source })}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`
-      : error.remedy;
+  const remedy = error.meaning === 'value-not-sent' && source !== undefined ? unsentRemedy(source) : error.remedy;
   return derived(error, { exit: 1, remedy, where: { ...more, ...error.where } });
+}
+
+function unsentRemedy(source: Relation): string {
+  const full = identityFull({ source });
+  if (full === null) return 'Take `refetch: false` off the transform.';
+  return `Take \`refetch: false\` off the transform, or run on the source: ${full}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`;
 }

@@ -61,12 +61,16 @@ function computedNotes(plan: TablePlan): readonly string[] {
 }
 
 function largeNote(plan: TablePlan, what: string): string {
+  const full = identityFull(plan);
   if (plan.refetch === true) {
-    return `${what} has it fetched from the source, where it may be that of a later change; ${identityFull(plan)} avoids that`;
+    const avoids = full === null ? '' : `; ${full} avoids that`;
+    return `${what} has it fetched from the source, where it may be that of a later change${avoids}`;
   }
-  return `${what} stops the pipeline (\`refetch: false\`); ${identityFull(plan)} avoids it`;
+  return `${what} stops the pipeline (\`refetch: false\`)${full === null ? '' : `; ${full} avoids it`}`;
 }
 
-export function identityFull(plan: { readonly source: TablePlan['source'] }): string {
+/** I10. Null where the server would then refuse writes: an identity of all columns has virtual ones, which are never published. */
+export function identityFull(plan: { readonly source: TablePlan['source'] }): string | null {
+  if (plan.source.columns.some((column) => column.generated === 'virtual')) return null;
   return `ALTER TABLE ${qualified(plan.source)} REPLICA IDENTITY FULL`;
 }

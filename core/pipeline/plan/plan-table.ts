@@ -6,7 +6,7 @@ import type { Shape, TransformPlan } from '../../api/transform.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
 import { chosen, type Draft, type Finished, finishDraft, newDraft, project } from './draft.ts';
 import { planError } from './errors.ts';
-import { planNotes } from './notes.ts';
+import { identityFull, planNotes } from './notes.ts';
 import { largeNeeded } from './large-needed.ts';
 import { lostKey, outputRelation } from './output.ts';
 import { quoteIdent } from '../../postgres/quote.ts';
@@ -168,9 +168,9 @@ function lostColumns(source: Relation, output: Relation, first: Finished): reado
 function keyProblem(plan: TablePlan, lost: readonly string[], input: PlanInput): readonly PgsluiceError[] {
   if (lost.length === 0 || !input.streaming || !input.sink.traits.needsKey) return [];
   const table = relationName(plan.source);
-  const full = `ALTER TABLE ${quoteIdent(plan.source.schema)}.${quoteIdent(plan.source.name)} REPLICA IDENTITY FULL;`;
   const what = `key column ${lost.join(', ')} is computed or dropped, but sink ${input.sink.name} finds rows by it`;
-  const remedy = `Keep ${lost.join(', ')} as it is, or run on the source: ${full}`;
+  const full = identityFull(plan);
+  const remedy = `Keep ${lost.join(', ')} as it is${full === null ? '.' : `, or run on the source: ${full};`}`;
   return [planError('PGS4004', what, { where: { table }, remedy })];
 }
 

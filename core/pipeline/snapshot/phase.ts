@@ -8,9 +8,10 @@ import { pause, retryable, retryDelay } from '../../base/backoff.ts';
 import { tellDdl } from '../ddl/tell-ddl.ts';
 import { fileKey, fingerprint } from '../open/fingerprint.ts';
 import type { Instances, RunContext } from '../open/instances.ts';
+import { ensureOwner } from '../open/ownership.ts';
 import type { Planning } from '../open/planning.ts';
 import { RateLimit } from './rate-limit.ts';
-import { notePublication } from '../open/same-publication.ts';
+import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
 import { finishOnly, openOnly } from './only.ts';
 import { runSnapshot } from './run-snapshot.ts';
 
@@ -31,6 +32,7 @@ const foreignSlot = 'slot-was-there';
 /** A first start that fails before a row was copied leaves nothing behind: no slot that keeps WAL, no publication, no state. */
 export async function firstStart(context: RunContext, input: PhaseInput): Promise<void> {
   try {
+    await ensureOwner(context.state);
     await snapshotPhase(context, input);
   } catch (error) {
     const { phase } = context.view;
@@ -64,6 +66,7 @@ async function undo(context: RunContext, instances: Instances): Promise<void> {
 export async function startOver(context: RunContext): Promise<void> {
   if (context.state.get(foreignSlot) !== null) return;
   const dropped = await context.source.control.cleanup();
+  await forgetPublication(context);
   context.log.log('info', 'start-over', 'an earlier start did not get as far as a snapshot', {
     dropped: dropped.join(', '),
   });
@@ -99,8 +102,10 @@ export async function publish(context: RunContext, { config, planning, catalog }
   const plans = planning.sinks.map((sink) => sink.plans.filter((plan) => plan.unlogged !== true));
   const follow = config.ddl === 'follow';
   // Columns in a publication's filters and lists cannot be dropped or altered: with `ddl: follow` there are none.
-  await context.source.publish(publishedTables(plans, follow ? 0 : catalog.identity.version), context.stop);
-  await notePublication(context);
+  const tables = publishedTables(plans, follow ? 0 : catalog.identity.version);
+  // What others did to it must not be lost sight of when it is set right for the tables that are copied again.
+  if (context.state.get('publication') !== null) await checkPublication(context, follow);
+  await alterPublication(context, () => context.source.publish(tables, context.stop));
   if (follow) await tellDdl(context);
 }
 

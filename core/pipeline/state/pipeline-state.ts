@@ -3,6 +3,7 @@ import { type CommitLsn, formatLsn, type HandoffLsn, parseLsn, type SnapshotLsn 
 import type { SourceIdentity } from '../../api/source.ts';
 import { runtimeError } from '../errors.ts';
 import { GroupCommit } from './group-commit.ts';
+import { placeOf, type StatePlace } from './place.ts';
 
 /**
  * Durable phases. `starting`: the pipeline's objects on the source may exist, nothing of them is used yet.
@@ -37,13 +38,16 @@ export class PipelineState {
   readonly #commit: GroupCommit<string, Json>;
   readonly #values: Map<string, Json>;
 
-  private constructor(store: CheckpointStore, values: Map<string, Json>) {
+  readonly place: StatePlace;
+
+  private constructor(store: CheckpointStore, values: Map<string, Json>, place: StatePlace) {
+    this.place = place;
     this.#values = values;
     this.#commit = new GroupCommit((entries) => store.save(entries));
   }
 
   static async load(store: CheckpointStore): Promise<PipelineState> {
-    return new PipelineState(store, new Map(await store.load()));
+    return new PipelineState(store, new Map(await store.load()), await placeOf(store));
   }
 
   get head(): Head | null {

@@ -12,7 +12,7 @@ import { follow, type FollowEnd } from './follow.ts';
 import { pendingTables } from '../state/known-tables.ts';
 import { Lane } from './lane.ts';
 import { mergeBytesOf } from './memory.ts';
-import { checkPublication } from '../open/same-publication.ts';
+import { checkPublication } from '../open/publication-guard.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
 import { Skip } from './skip.ts';
@@ -92,7 +92,7 @@ async function stretch(
   fatal?.throwIfAborted();
   const end = () => failure.abort(fatal?.reason);
   fatal?.addEventListener('abort', end, { once: true });
-  await checkPublication(context);
+  await checkPublication(context, true);
   const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
   const { from, acknowledged } = positions;
   const stream = await context.source.stream(

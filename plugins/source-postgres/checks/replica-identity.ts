@@ -1,6 +1,6 @@
 import { qualified } from '../../../core/postgres/quote.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
-import { findProblems } from '../publishable.ts';
+import { findProblems } from '../publication/publishable.ts';
 import type { CheckInput } from './check.ts';
 import { identityFindings, readRates } from './identity-groups.ts';
 
@@ -15,7 +15,7 @@ export async function replicaIdentity({ client, catalog, report }: CheckInput): 
     const remedy = `Nothing; or ALTER TABLE ${qualified(relation)} SET LOGGED; to have it followed.`;
     report.add({ check: 'unlogged', level: 'warning', subject: table, message, remedy });
   }
-  const problems = await findProblems(client, tables);
+  const problems = await findProblems(client, tables, catalog.identity.version);
   if (problems.length > 0) {
     const findings = identityFindings(problems, await readRates(client));
     for (const finding of findings) report.add({ ...finding, code: 'PGS2103' });

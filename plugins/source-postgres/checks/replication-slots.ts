@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { type CheckInput, value } from './check.ts';
 
-/** One for the pipeline, and one for the moment of a snapshot taken again. */
+/** One for the pipeline, and one for the moment in which it is made (slot.ts), or a snapshot is taken again. */
 export async function replicationSlots({ client, access, report }: CheckInput): Promise<void> {
   const max = Number(await value(client, 'SHOW max_replication_slots'));
   const used = Number(await value(client, 'SELECT count(*) FROM pg_replication_slots'));
@@ -11,13 +11,16 @@ export async function replicationSlots({ client, access, report }: CheckInput): 
       `SELECT count(*) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(access.slot)}`,
     )) !== '0';
   const free = max - used;
-  const enough = exists ? 0 : 1;
+  const enough = exists ? 0 : 2;
   report.add({
     check: 'replication-slots',
-    level: free < enough ? 'error' : free < enough + 1 ? 'warning' : 'ok',
+    level: free < enough ? 'error' : free < 1 ? 'warning' : 'ok',
     subject: 'source',
     code: 'PGS2111',
     message: `${used} of ${max} replication slots in use${exists ? `, slot ${access.slot} among them` : ''}`,
-    remedy: free >= enough + 1 ? null : `ALTER SYSTEM SET max_replication_slots = ${max + 2}; and restart the source`,
+    remedy:
+      free >= Math.max(enough, 1)
+        ? null
+        : `ALTER SYSTEM SET max_replication_slots = ${max + 2}; and restart the source`,
   });
 }

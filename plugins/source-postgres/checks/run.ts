@@ -5,6 +5,7 @@ import { type SourceAccess, withClient } from '../session.ts';
 import type { Check } from './check.ts';
 import { connections, pooler } from './connections.ts';
 import { largeObjects, rowSecurity, sequences, subscriptions } from './contents.ts';
+import { ownership } from './ownership.ts';
 import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
 import { replicationSlots } from './replication-slots.ts';
@@ -22,6 +23,7 @@ const checks: readonly Check[] = [
   pooler,
   walLevel,
   replicationSlots,
+  ownership,
   walsenders,
   connections,
   walKeepSize,
@@ -43,6 +45,7 @@ const forStream: ReadonlySet<Check> = new Set([
   standby,
   walLevel,
   replicationSlots,
+  ownership,
   walsenders,
   walKeepSize,
   replicaIdentity,

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Json } from '../../../core/api/checkpoint.ts';
 import type { LargeObjectDigest } from '../../../core/api/snapshot.ts';
 import { digestLargeObjects } from '../../../core/postgres/large-object-digest.ts';
 import { parseLsn } from '../../../core/postgres/lsn.ts';
@@ -11,18 +12,19 @@ import type {
   Going,
   IdleSlot,
   OpenTransaction,
+  PublicationTrouble,
   SlotStatus,
   SourceControl,
   TablePresence,
   WriteFence,
 } from '../../../core/api/source.ts';
-import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { readDependents } from '../ddl/dependents.ts';
-import { removeDdl } from '../ddl/install.ts';
+import { cleanSource, foreignObjects } from '../ownership/cleanup.ts';
 import { readPublished } from '../ddl/published.ts';
-import { besideOf } from '../names.ts';
+import { readDefinition } from '../publication/definition.ts';
+import { noteOf } from '../publication/differences.ts';
+import { PublicationWatch } from '../publication/watch.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
-import { dropSlot } from '../slot.ts';
 import { changesBeyond } from './changes-beyond.ts';
 import { PostgresFence } from './fence.ts';
 import { openTransactions } from './transactions.ts';
@@ -31,9 +33,11 @@ import { openTransactions } from './transactions.ts';
 export class PostgresControl implements SourceControl {
   readonly fence: WriteFence;
   readonly #access: SourceAccess;
+  readonly #watch: PublicationWatch;
 
   constructor(access: SourceAccess) {
     this.#access = access;
+    this.#watch = new PublicationWatch(access);
     this.fence = new PostgresFence(access);
   }
 
@@ -80,14 +84,15 @@ export class PostgresControl implements SourceControl {
     return ask(this.#access, null, (client) => readPublished(client, this.#access.publication));
   }
 
-  publication(): Promise<string | null> {
+  publication(): Promise<Json> {
     return ask(this.#access, null, async (client) => {
-      const { rows } = await client.query<{ oid: string }>(
-        'SELECT oid::text AS oid FROM pg_publication WHERE pubname = $1',
-        [this.#access.publication],
-      );
-      return rows[0]?.oid ?? null;
+      const found = await readDefinition(client, this.#access.publication);
+      return found === null ? null : noteOf(found);
     });
+  }
+
+  watchPublication(noted: Json, added: boolean): Promise<readonly PublicationTrouble[]> {
+    return ask(this.#access, null, (client) => this.#watch.look(client, noted, added));
   }
 
   dependents(going: readonly Going[]): Promise<readonly Dependent[]> {
@@ -95,19 +100,11 @@ export class PostgresControl implements SourceControl {
   }
 
   cleanup(): Promise<readonly string[]> {
-    const { slot } = this.#access;
-    return withClient(this.#access, null, async (client) => {
-      const done: string[] = [];
-      for (const names of [this.#access, besideOf(this.#access)]) {
-        if (await dropSlot(client, this.#access, names.slot)) done.push(`replication slot ${names.slot}`);
-        const { rows } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [names.publication]);
-        if (rows.length === 0) continue;
-        await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdent(names.publication)}`);
-        done.push(`publication ${names.publication}`);
-      }
-      done.push(...(await removeDdl(client, slot)));
-      return done;
-    });
+    return withClient(this.#access, null, (client) => cleanSource(client, this.#access));
+  }
+
+  foreign(): Promise<readonly string[]> {
+    return withClient(this.#access, null, (client) => foreignObjects(client, this.#access));
   }
 
   idleSlots(): Promise<readonly IdleSlot[]> {

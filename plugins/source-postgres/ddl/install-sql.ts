@@ -8,6 +8,8 @@ export interface DdlObjects {
   /** Prefix of the names of the objects. */
   readonly prefix: string;
   readonly tables: TablesOption;
+  /** Comment on each of the objects. */
+  readonly mark: string;
 }
 
 const schema = 'pgsluice';
@@ -33,7 +35,7 @@ export function objectNames(prefix: string) {
 export function installSql(objects: DdlObjects): string {
   const names = objectNames(objects.prefix);
   return [
-    `CREATE SCHEMA IF NOT EXISTS ${schema}`,
+    schemaSql(objects.mark),
     `CREATE TABLE IF NOT EXISTS ${names.memory} (oid oid PRIMARY KEY, shape jsonb NOT NULL)`,
     describeSql(names.describe),
     chosenSql(names.chosen, objects.tables),
@@ -46,7 +48,26 @@ export function installSql(objects: DdlObjects): string {
          JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
          WHERE r.prrelid = c.oid AND p.pubname = ${quoteLiteral(objects.publication)}))
        ON CONFLICT (oid) DO NOTHING`,
+    ...markSql(objects),
   ].join(';\n');
+}
+
+/** A schema that was there stays whose it is. */
+function schemaSql(mark: string): string {
+  const make = `CREATE SCHEMA ${schema}; COMMENT ON SCHEMA ${schema} IS ${quoteLiteral(mark)};`;
+  return `DO ${quoteLiteral(`BEGIN IF to_regnamespace('${schema}') IS NULL THEN ${make} END IF; END`)}`;
+}
+
+function markSql({ prefix, mark }: DdlObjects): string[] {
+  const { memory, describe, chosen, functions, triggers } = objectNames(prefix);
+  const objects = [
+    `TABLE ${memory}`,
+    `FUNCTION ${describe}(oid)`,
+    `FUNCTION ${chosen}(oid)`,
+    ...functions.map((name) => `FUNCTION ${name}()`),
+    ...triggers.map((name) => `EVENT TRIGGER ${quoteIdent(name)}`),
+  ];
+  return objects.map((object) => `COMMENT ON ${object} IS ${quoteLiteral(mark)}`);
 }
 
 /** Values in messages (of columns added with a default) are in the form of the stream. */
@@ -167,7 +188,7 @@ function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
         CONTINUE;
       END IF;
       EXECUTE format('SELECT EXISTS (SELECT FROM %s)', rel::regclass) INTO filled;
-      keyed := now ->> 'identity' = 'f' OR (now ->> 'identity' = 'd' AND jsonb_array_length(now -> 'primaryKey') > 0)
+      keyed := (now ->> 'identity' = 'f' AND NOT now -> 'columns' @> '[{"generated":"virtual"}]') OR (now ->> 'identity' = 'd' AND jsonb_array_length(now -> 'primaryKey') > 0)
         OR (now ->> 'identity' = 'i' AND now -> 'index' IS NOT NULL AND now -> 'index' <> 'null');
       IF keyed AND NOT filled THEN
         IF NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid

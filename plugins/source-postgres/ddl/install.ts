@@ -1,20 +1,31 @@
 import pg from 'pg';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
-import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { sourceError } from '../errors.ts';
+import { type Owner, isOurs, markOf, markText, readMark } from '../ownership/mark.ts';
 import type { SourceAccess } from '../session.ts';
 import { installSql, objectNames } from './install-sql.ts';
 
-/** Makes the event triggers, or makes them anew; repeatable. Throws PGS2125 where the user may not. */
+/** Makes the event triggers, or makes them again; repeatable. Throws PGS2125 where the user may not, PGS2183 where others have them. */
 export async function installDdl(
   client: pg.Client,
   access: SourceAccess,
   what: { readonly pipeline: string; readonly tables: TablesOption },
 ): Promise<void> {
-  const { publication, slot } = access;
+  const { publication, slot, owner } = access;
+  const [foreign] = (await readObjects(client, slot)).filter(({ comment }) => !isOurs(readMark(comment), owner));
+  if (foreign !== undefined) {
+    const where = { connection: access.name, object: foreign.label };
+    const remedy = `Choose another slot.name, from which the names are made; or, if nobody needs it: DROP ${foreign.drop};`;
+    throw sourceError('PGS2183', `${foreign.label} is there already, and this pipeline did not make it`, {
+      where,
+      remedy,
+    });
+  }
+  const mark = markText(markOf(owner));
   try {
-    await client.query(`BEGIN; ${installSql({ ...what, publication, prefix: slot })}; COMMIT`);
+    await client.query(`BEGIN; ${installSql({ ...what, publication, prefix: slot, mark })}; COMMIT`);
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
     if (!(error instanceof pg.DatabaseError)) throw error;
@@ -24,23 +35,52 @@ export async function installDdl(
   }
 }
 
-/** Drops them. Returns what it dropped, in words. */
-export async function removeDdl(client: pg.Client, prefix: string): Promise<readonly string[]> {
+interface DdlObject {
+  readonly comment: string | null;
+  /** In words, and as DROP takes it. */
+  readonly label: string;
+  readonly drop: string;
+}
+
+/** Event triggers first: they need the functions. */
+async function readObjects(client: pg.Client, prefix: string): Promise<readonly DdlObject[]> {
   const names = objectNames(prefix);
-  const { rows } = await client.query<{ name: string }>(
-    'SELECT evtname AS name FROM pg_event_trigger WHERE evtname = ANY ($1::text[]) ORDER BY 1',
-    [names.triggers],
+  const functions = [...names.functions.map((name) => `${name}()`), `${names.describe}(oid)`, `${names.chosen}(oid)`];
+  const { rows } = await client.query<{ comment: string | null; label: string; drop: string }>(
+    `SELECT obj_description(oid, 'pg_event_trigger') AS comment, 'event trigger ' || evtname AS label,
+            format('EVENT TRIGGER %I', evtname) AS drop, 1 AS turn
+     FROM pg_event_trigger WHERE evtname = ANY ($1::text[])
+     UNION ALL SELECT obj_description(oid, 'pg_proc'), 'function ' || oid::regprocedure, 'FUNCTION ' || oid::regprocedure, 2
+     FROM pg_proc WHERE oid = ANY (ARRAY(SELECT to_regprocedure(f) FROM unnest($2::text[]) f))
+     UNION ALL SELECT obj_description(oid, 'pg_class'), 'table ' || oid::regclass, 'TABLE ' || oid::regclass, 3
+     FROM pg_class WHERE oid = to_regclass($3) ORDER BY turn, label`,
+    [names.triggers, functions, names.memory],
   );
-  const { rows: left } = await client.query('SELECT FROM pg_class WHERE oid = to_regclass($1)', [names.memory]);
-  if (rows.length === 0 && left.length === 0) return [];
-  const drops = rows.map((row) => `DROP EVENT TRIGGER IF EXISTS ${quoteIdent(row.name)}`);
-  const functions = [
-    ...names.functions.map((name) => `${name}()`),
-    `${names.describe}(oid)`,
-    `${names.chosen}(oid)`,
-  ].map((name) => `DROP FUNCTION IF EXISTS ${name}`);
-  // The schema may hold a checkpoint, or what another pipeline made.
-  const schema = `DO ${quoteLiteral(`BEGIN DROP SCHEMA pgsluice; EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege THEN NULL; END`)}`;
-  await client.query([...drops, ...functions, `DROP TABLE IF EXISTS ${names.memory}`, schema].join('; '));
-  return rows.map((row) => `event trigger ${row.name}`);
+  return rows;
+}
+
+/** Drops those that are provably ours. Returns what it dropped, in words. */
+export async function removeDdl(client: pg.Client, prefix: string, owner: Owner): Promise<readonly string[]> {
+  const ours = (await readObjects(client, prefix)).filter(({ comment }) => isOurs(readMark(comment), owner));
+  if (ours.length === 0) return [];
+  // The schema may hold a checkpoint, what another pipeline made, or what a user did.
+  const schema = await madeSchema(client);
+  await client.query([...ours.map(({ drop }) => `DROP ${drop}`), ...schema].join('; '));
+  return ours.map(({ label }) => label).filter((label) => label.startsWith('event trigger'));
+}
+
+async function madeSchema(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ comment: string | null }>(
+    `SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = 'pgsluice'`,
+  );
+  if (readMark(rows[0]?.comment ?? null) === null) return [];
+  return [
+    `DO ${quoteLiteral(`BEGIN DROP SCHEMA pgsluice; EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege THEN NULL; END`)}`,
+  ];
+}
+
+/** Of the names that this pipeline would use: what is there and is not its own. */
+export async function foreignDdl(client: pg.Client, prefix: string, owner: Owner): Promise<readonly string[]> {
+  const objects = await readObjects(client, prefix);
+  return objects.filter(({ comment }) => !isOurs(readMark(comment), owner)).map(({ label }) => label);
 }

@@ -15,8 +15,10 @@ import type { WireRelation } from './wire.ts';
 
 export interface OpenStreamInput {
   readonly connection: ConnectionOptions;
-  /** Name of the connection in errors, logs and pg_stat_activity. */
+  /** Name of the connection in errors and logs. */
   readonly name: string;
+  /** In pg_stat_activity, by which a walsender that outlived its process is known; default: `pgsluice` and the name. */
+  readonly application?: string;
   readonly slot: string;
   readonly publications: readonly string[];
   readonly start: StreamStart;
@@ -47,8 +49,8 @@ export interface OpenStreamInput {
  */
 export async function openStream(input: OpenStreamInput, signal: AbortSignal): Promise<ChangeStream> {
   signal.throwIfAborted();
-  const { connection, name } = input;
-  const client = await connect(connection, { name, replication: true, applicationName: `pgsluice ${name}` });
+  const { connection, name, application = `pgsluice ${name}` } = input;
+  const client = await connect(connection, { name, replication: true, applicationName: application });
   try {
     const facts = await preflight(client, input);
     // Text of such a database must be looked at before it is passed on.

@@ -1,0 +1,131 @@
+import type { PgsluiceError } from '../../base/error.ts';
+import type { PublicationTrouble } from '../../api/source.ts';
+import { knownNames, pendingTables } from '../state/known-tables.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+import type { RunContext } from './instances.ts';
+
+const key = 'publication';
+/** The pipeline alters it itself: it is not as noted. */
+const altering = 'publication-altering';
+
+/** Milliseconds from the end of a look to the next; a look that takes long leaves the source alone for longer. */
+const every = 1000;
+const share = 20;
+
+type Guarded = Pick<RunContext, 'source' | 'state'>;
+
+/** Whatever makes or alters the pipeline's publication; what it is then like is noted. A kill in between is no change of others. */
+export async function alterPublication({ source, state }: Guarded, alter: () => Promise<void>): Promise<void> {
+  await state.put(altering, true);
+  await alter();
+  await state.putAll([
+    [key, (await source.control.publication?.()) ?? null],
+    [altering, null],
+  ]);
+}
+
+/** It was dropped by the pipeline itself. */
+export async function forgetPublication({ state }: Guarded): Promise<void> {
+  if (state.get(key) !== null) await state.put(key, null);
+}
+
+/**
+ * One look. Throws where writes on the source had to be freed of the publication (I10), or where somebody changed it: what
+ * was written since was not sent. `added`: see {@link SourceControl.watchPublication}.
+ */
+export async function checkPublication(context: Guarded, added: boolean): Promise<void> {
+  const error = await lookAtPublication(context, added);
+  if (error !== null) throw error;
+}
+
+async function lookAtPublication({ source, state }: Guarded, added: boolean): Promise<PgsluiceError | null> {
+  const note = () => (state.get(altering) === null ? state.get(key) : null);
+  const before = note();
+  const found = (await source.control.watchPublication?.(before, added)) ?? [];
+  const stands = note() === before;
+  const [first] = found.filter((trouble) => trouble.kind === 'freed' || (stands && counts(trouble, state)));
+  return first?.error ?? null;
+}
+
+/** Tables that are copied again have missed nothing. */
+function counts({ kind, tables }: PublicationTrouble, state: PipelineState): boolean {
+  if (kind === 'gone') return true;
+  const pending = pendingTables(state);
+  if (pending.size === 0) return true;
+  const missed = tables ?? [...(knownNames(state) ?? [])];
+  return missed.length === 0 || missed.some((table) => !pending.has(table));
+}
+
+export interface GuardOptions {
+  /** See {@link SourceControl.watchPublication}. */
+  readonly added: boolean;
+  /** Default true; false: the work looks itself, before what it decides. */
+  readonly lastLook?: boolean;
+}
+
+/**
+ * Does `work` with a look at the publication every second, the first of all before it and the last after it. What is found
+ * ends the work as a signal would, after the transaction in hand, and is thrown.
+ */
+export async function withPublicationGuard<T>(
+  context: RunContext,
+  { added, lastLook = true }: GuardOptions,
+  work: (context: RunContext) => Promise<T>,
+): Promise<T> {
+  await checkPublication(context, added);
+  const guard = new Guard(context, added);
+  try {
+    const result = await work({ ...context, stop: AbortSignal.any([context.stop, guard.signal]) });
+    await guard.end();
+    if (lastLook && !context.stop.aborted) await checkPublication(context, added);
+    return result;
+  } catch (error) {
+    await guard.end();
+    throw error;
+  } finally {
+    await guard.stop();
+  }
+}
+
+class Guard {
+  readonly #found = new AbortController();
+  readonly #look: () => Promise<PgsluiceError | null>;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(context: RunContext, added: boolean) {
+    this.#look = () => lookAtPublication(context, added);
+    this.#next(every);
+  }
+
+  get signal(): AbortSignal {
+    return this.#found.signal;
+  }
+
+  /** Throws what was found, whatever else came of it. */
+  async end(): Promise<void> {
+    await this.stop();
+    this.#found.signal.throwIfAborted();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#looking;
+  }
+
+  #next(wait: number): void {
+    if (this.#stopped || this.#found.signal.aborted) return;
+    this.#timer = setTimeout(() => (this.#looking = this.#turn()), wait);
+    this.#timer.unref();
+  }
+
+  async #turn(): Promise<void> {
+    const since = performance.now();
+    // Where the source is out of reach for a moment, the stream and the copy have their own patience with that.
+    const error = await this.#look().catch(() => null);
+    if (error !== null) return this.#found.abort(error);
+    this.#next(Math.max(every, (performance.now() - since) * share));
+  }
+}

@@ -1,0 +1,126 @@
+import pg from 'pg';
+import type { PublishedTable } from '../../../core/api/source.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import type { PgsluiceError } from '../../../core/base/error.ts';
+import { sourceError } from '../errors.ts';
+import type { SourceAccess } from '../session.ts';
+import { isOurPublication, makerOf, markPublication, publicationKey } from '../ownership/publication-proof.ts';
+import { type Definition, readDefinition } from './definition.ts';
+import { type Problem, definitionProblems, findProblems, serverVersion } from './publishable.ts';
+
+/**
+ * What every publication of ours is set to. On 18 stored generated columns are published, so that a table with REPLICA
+ * IDENTITY FULL, or with a key that holds one, can be written to (I10), also when the column comes later.
+ */
+export function parametersOf(version: number): string {
+  const generated = version >= 180_000 ? ', publish_generated_columns = stored' : '';
+  return `publish = 'insert, update, delete, truncate', publish_via_partition_root = false${generated}`;
+}
+
+/**
+ * Creates or alters the publication to exactly these tables, in one transaction: a refusal leaves the source as it was.
+ * Nothing is altered where it is so already, as ALTER PUBLICATION makes every session read the tables' definitions again.
+ * One that this pipeline did not make is refused; where it may be `given`, it is taken if it is just what is wanted.
+ */
+export async function publish(
+  client: pg.Client,
+  access: SourceAccess,
+  tables: readonly PublishedTable[],
+  given: boolean,
+): Promise<void> {
+  const version = await serverVersion(client);
+  if (version < 150_000 && tables.some((table) => table.where !== null || table.columns !== null)) {
+    throw sourceError('PGS2106', 'row filters and column lists in a publication need a source of version 15 or later');
+  }
+  // I10: before anything is changed.
+  refuse('PGS2103', await findProblems(client, tables, version));
+  const name = access.publication;
+  try {
+    await client.query('BEGIN');
+    const there = await readDefinition(client, name);
+    if (there === null) {
+      await client.query(createSql(name, tables, version));
+      await markPublication(client, name, access.owner);
+    } else if (!isOurPublication(there, name, access.owner)) {
+      if (!given) throw notOurs(access, there);
+      if (!isSame(there, tables, null)) throw notAsGiven(access, tables);
+    } else if (!isSame(there, tables, version)) await client.query(alterSql(name, tables, version));
+    const made = (await readDefinition(client, name))!;
+    const oids = made.tables.map(({ oid }) => oid);
+    refuse('PGS2106', await definitionProblems(client, made, { version, tables: oids }));
+    await client.query('COMMIT');
+    if (there === null) await access.owner.ownership?.note(publicationKey(name), made.oid);
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw publicationError(access, error);
+  }
+}
+
+export function notOurs({ name, publication }: SourceAccess, there: Definition): PgsluiceError {
+  return sourceError('PGS2180', `publication "${publication}" exists already: ${makerOf(there)}`, {
+    where: { connection: name, object: `publication ${publication}` },
+    remedy: `Choose another name with publication.name; or, if nobody needs it: DROP PUBLICATION ${quoteIdent(publication)};`,
+  });
+}
+
+function notAsGiven({ name, publication }: SourceAccess, tables: readonly PublishedTable[]): PgsluiceError {
+  const message = `publication "${publication}", which is taken as it is, does not publish just the tables of the file with all that is done to them`;
+  const list = tables.map(({ relation }) => `ONLY ${qualified(relation)}`).join(', ');
+  const set = `publish = '${allActions}', publish_via_partition_root = false`;
+  const alter = `ALTER PUBLICATION ${quoteIdent(publication)}`;
+  return sourceError('PGS2180', message, {
+    where: { connection: name, object: `publication ${publication}` },
+    remedy: `${alter} SET TABLE ${list}; ${alter} SET (${set}); or choose another name with publication.name.`,
+  });
+}
+
+function refuse(code: 'PGS2103' | 'PGS2106', problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const [first] = problems;
+  if (problems.length === 1) throw sourceError(code, first!.what, { remedy: first!.remedy });
+  const message = problems.map(({ what, remedy }) => `${what}: ${remedy}`).join(' · ');
+  throw sourceError(code, message, { remedy: 'Run the statements on the source.' });
+}
+
+function tableSql({ relation, where, columns }: PublishedTable): string {
+  const list = columns === null ? '' : ` (${columns.map(quoteIdent).join(', ')})`;
+  return `${qualified(relation)}${list}${where === null ? '' : ` WHERE (${where})`}`;
+}
+
+/** ONLY holds for each name: `FOR TABLE ONLY a, ONLY b`; a plain name would take children by inheritance, too. */
+function tableList(tables: readonly PublishedTable[]): string {
+  return tables.map((table) => `ONLY ${tableSql(table)}`).join(', ');
+}
+
+function createSql(name: string, tables: readonly PublishedTable[], version: number): string {
+  const list = tables.length === 0 ? '' : ` FOR TABLE ${tableList(tables)}`;
+  return `CREATE PUBLICATION ${quoteIdent(name)}${list} WITH (${parametersOf(version)})`;
+}
+
+function alterSql(name: string, tables: readonly PublishedTable[], version: number): string {
+  const set = `ALTER PUBLICATION ${quoteIdent(name)} SET (${parametersOf(version)})`;
+  if (tables.length > 0) return `ALTER PUBLICATION ${quoteIdent(name)} SET TABLE ${tableList(tables)}; ${set}`;
+  return `DO ${quoteLiteral(`DECLARE t regclass; BEGIN FOR t IN SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = ${quoteLiteral(name)} LOOP EXECUTE format('ALTER PUBLICATION %I DROP TABLE ONLY %s', ${quoteLiteral(name)}, t); END LOOP; END`)}; ${set}`;
+}
+
+export const allActions = 'insert, update, delete, truncate';
+
+/** Only a publication without filters and lists on both sides is called the same. `version` null: whatever it says of generated columns. */
+function isSame(there: Definition, tables: readonly PublishedTable[], version: number | null): boolean {
+  if (tables.some((table) => table.where !== null || table.columns !== null)) return false;
+  if (there.tables.some((table) => table.list !== null || table.filtered)) return false;
+  const options = !there.whole && there.publish === allActions && !there.viaRoot;
+  if (!options || (version !== null && there.generated !== version >= 180_000)) return false;
+  const sorted = (oids: readonly number[]) => [...oids].sort((a, b) => a - b).join(',');
+  return sorted(there.tables.map(({ oid }) => oid)) === sorted(tables.map(({ relation }) => relation.oid));
+}
+
+function publicationError(access: SourceAccess, error: unknown): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error;
+  const object = `publication ${access.publication}`;
+  const more = { where: { connection: access.name, object, sqlstate: error.code ?? '' }, cause: error };
+  if (error.code === '42501') return sourceError('PGS2104', error.message, more);
+  if (error.code === '55000') return sourceError('PGS2105', error.message, more);
+  return fromPg(error, { connection: access.name, object });
+}
