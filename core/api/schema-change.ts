@@ -38,6 +38,9 @@ export type SchemaStep =
   | { readonly kind: 'rename-table'; readonly table: TableName; readonly to: TableName }
   | { readonly kind: 'drop-table'; readonly table: TableName }
   | { readonly kind: 'attach'; readonly table: TableName; readonly to: PartitionOf }
+  /** `from` null: from whatever it is a partition of. */
+  | { readonly kind: 'detach'; readonly table: TableName; readonly from: TableName | null }
+  | { readonly kind: 'inherit' | 'no-inherit'; readonly table: TableName; readonly parent: TableName }
   | {
       readonly kind: 'create-table';
       readonly table: TableName;
@@ -48,3 +51,13 @@ export type SchemaStep =
       readonly partitionBy: string | null;
       readonly partitionOf: PartitionOf | null;
     };
+
+/** A table of a target, and where it stands among partitions and inheriting tables. */
+export interface PlacedTable extends TableName {
+  /** Declared PARTITION BY: holds no rows of its own. */
+  readonly partitioned: boolean;
+  /** What it is a partition of, or inherits from, in order. */
+  readonly parents: readonly TableName[];
+  /** As in `FOR VALUES …`; null where it is no partition. */
+  readonly bound: string | null;
+}

@@ -4,6 +4,7 @@ import type { DeadLetterStore } from './dead-letter.ts';
 import type { DigestQuery, DigestReader } from '../postgres/digest-query.ts';
 import type { CommitLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
+import type { PlacedTable, SchemaStep } from './schema-change.ts';
 import type { Column, Oid } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
 import type { SchemaReader } from './schema-reader.ts';
@@ -157,6 +158,14 @@ export interface RepairSink {
   ): Promise<void>;
 }
 
+/** Of sinks whose tables stand in trees. */
+export interface TreeSink {
+  /** All tables of the target. */
+  places(signal: AbortSignal): Promise<readonly PlacedTable[]>;
+  /** Carries all of it out in one transaction, durably; what is so already is left. Returns what it ran, for the log. */
+  place(steps: readonly SchemaStep[], signal: AbortSignal): Promise<readonly string[]>;
+}
+
 export interface Sink extends AsyncDisposable {
   traits(signal: AbortSignal): Promise<SinkTraits>;
   readonly snapshot: SnapshotSink;
@@ -167,6 +176,7 @@ export interface Sink extends AsyncDisposable {
   readonly schema?: SchemaReader;
   readonly cutover: CutoverSink | null;
   readonly repair?: RepairSink;
+  readonly tree?: TreeSink;
   /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */
   deadLetterTopic?(name: string): Promise<DeadLetterStore>;
   /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */

@@ -6,7 +6,7 @@ import type { PgsluiceError } from '../base/error.ts';
 import type { Json } from './checkpoint.ts';
 import type { Ownership } from './ownership.ts';
 import type { DigestReader } from '../postgres/digest-query.ts';
-import type { Relation } from '../postgres/relation.ts';
+import type { Column, Oid, Relation, RelationKind } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
 import type { SchemaReader } from './schema-reader.ts';
 import type { LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
@@ -47,6 +47,8 @@ export interface SourceCatalog {
   readonly tables: readonly SourceTable[];
   /** Partitioned tables above the chosen ones. */
   readonly parents?: readonly SourceParent[];
+  /** What the file chooses by, as text: equal texts choose by the same patterns. */
+  readonly choice?: string;
   /** User tables that the file leaves out. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
   /** Foreign tables that the file's patterns choose; none of their rows is copied. */
@@ -178,16 +180,28 @@ export interface IdleSlot {
   readonly retainedBytes: number;
 }
 
-/** A table of the source now, and what the publication has of it. */
+/** A table of the source now: its columns, its place among partitions and inheriting tables, and what the publication has of it. */
 export interface TablePresence {
-  readonly oid: number;
+  readonly oid: Oid;
   readonly schema: string;
   readonly name: string;
+  readonly kind: RelationKind;
+  /** The file's patterns choose it, or a table above it. */
+  readonly chosen: boolean;
+  /** UPDATE and DELETE of it could be published. */
+  readonly keyed: boolean;
   readonly published: boolean;
   /** It cannot be in a publication. */
   readonly unlogged: boolean;
-  /** Names of all of the table's columns where the publication has a list of columns for it, so that the stream does not tell of new ones. */
-  readonly listed: readonly string[] | null;
+  /** The publication has a list of columns for it, so that the stream does not tell of new ones. */
+  readonly listed: boolean;
+  readonly columns: readonly Required<Pick<Column, 'name' | 'type' | 'typmod' | 'attnum' | 'collation'>>[];
+  /** What it is a partition of, or inherits from, in order. */
+  readonly parents: readonly Oid[];
+  /** As in `FOR VALUES …`; null where it is no partition. */
+  readonly bound: string | null;
+  /** `RANGE (at)`; null where it is not partitioned. */
+  readonly partitionBy: string | null;
 }
 
 /** A table, or columns of it, that a target shall not have as they are. */
@@ -242,7 +256,7 @@ export interface SourceControl {
   largeObjects?(signal: AbortSignal): Promise<LargeObjectDigest>;
   /** What has been committed in published tables beyond a position, without taking it from the slot, which nobody may read meanwhile. */
   changesBeyond?(at: bigint): Promise<readonly ChangesBeyond[]>;
-  /** All user tables, to find those that were dropped, made anew, or taken out of the publication. */
+  /** All user tables, to find what the stream does not tell: tables that come and go, move in their trees, or get other columns. */
   tables?(): Promise<readonly TablePresence[]>;
   /** Views, policies and the like that could not be without these tables and columns. */
   dependents?(going: readonly Going[]): Promise<readonly Dependent[]>;

@@ -7,15 +7,7 @@ import type { SinkStatus, StatusReport, TableProgressState, TableStatus } from '
 
 /** Tables shown to people one by one; `--json` has all. */
 const shownTables = 50;
-const order: readonly TableProgressState[] = [
-  'copying',
-  'indexing',
-  'copied',
-  'pending',
-  'left-out',
-  'followed',
-  'finished',
-];
+const order: readonly TableProgressState[] = ['copying', 'indexing', 'copied', 'pending', 'followed', 'finished'];
 const stateWords: Readonly<Record<TableProgressState, string>> = {
   copying: 'copying',
   indexing: 'indexes',
@@ -23,7 +15,6 @@ const stateWords: Readonly<Record<TableProgressState, string>> = {
   pending: 'to copy',
   finished: 'finished',
   followed: 'followed',
-  'left-out': 'left out',
 };
 
 /** The report for people. */
@@ -115,12 +106,11 @@ function sinkLines(sink: SinkStatus): string[] {
   return lines;
 }
 
-function tableWords({ total, copied, finished, followed, leftOut }: SinkStatus['tables']): string {
-  const out = leftOut === 0 ? '' : `, ${leftOut} left out as the transforms do not fit`;
+function tableWords({ total, copied, finished, followed }: SinkStatus['tables']): string {
   // A way back, for one, follows tables that it never copied.
-  if (copied === 0 && followed > 0) return `${followed} tables followed, none of them copied by this pipeline${out}`;
+  if (copied === 0 && followed > 0) return `${followed} tables followed, none of them copied by this pipeline`;
   const more = followed === 0 ? '' : `, ${followed} followed without a copy`;
-  return `${finished} of ${total - followed - leftOut} tables finished, ${copied} copied${more}${out}`;
+  return `${finished} of ${total - followed} tables finished, ${copied} copied${more}`;
 }
 
 function tableLines(tables: readonly TableStatus[]): string[] {
@@ -137,7 +127,7 @@ function tableLines(tables: readonly TableStatus[]): string[] {
 function tableLine({ table, state, rows, bytes, estimatedBytes }: TableStatus, width: number): string {
   const name = fitName(printable(table), width);
   const start = `  ${name}  ${stateWords[state].padEnd(8)}`;
-  if (state === 'followed' || state === 'left-out') return start.trimEnd();
+  if (state === 'followed') return start.trimEnd();
   if (state === 'pending')
     return estimatedBytes === null ? start.trimEnd() : `${start}  about ${formatBytes(estimatedBytes)}`;
   if (state === 'copying' && estimatedBytes !== null) {

@@ -4,7 +4,6 @@ import { compilePattern } from '../api/pattern.ts';
 import type { SlotStatus } from '../api/source.ts';
 import type { Uncovered } from '../operations/coverage/uncovered.ts';
 import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
-import { leftOutKey } from '../pipeline/ddl/left-out.ts';
 import { pendingTables } from '../pipeline/state/known-tables.ts';
 import type { TablePhase } from '../pipeline/progress/run-view.ts';
 
@@ -47,7 +46,6 @@ export interface SinkStatus {
     readonly copied: number;
     readonly finished: number;
     readonly followed: number;
-    readonly leftOut: number;
   };
   readonly durable: string | null;
   readonly lagBytes: number | null;
@@ -61,9 +59,9 @@ export interface SinkStatus {
 
 /**
  * `followed`: never copied by this pipeline, its changes come with the stream (made on the source under `ddl: follow`, or
- * `snapshot.mode: never`). `left-out`: made there too, but the file's transforms do not fit it.
+ * `snapshot.mode: never`).
  */
-export type TableProgressState = TablePhase | 'followed' | 'left-out';
+export type TableProgressState = TablePhase | 'followed';
 
 export interface TableStatus {
   readonly sink: string;
@@ -143,12 +141,11 @@ function sinkStatus(
   const total = Math.max(known.length, chosenTables(input.state, sink).length);
   const uncopied = [...uncopiedTables(input.state, sink).values()];
   const followed = uncopied.filter((state) => state === 'followed').length;
-  const leftOut = uncopied.filter((state) => state === 'left-out').length;
   const noted = list(run?.['sinks']).find((one) => one['name'] === sink.name) ?? null;
   const lag = running ? notedLag(noted) : restingLag(input, sink, noted, run);
   return {
     name: sink.name,
-    tables: { total, copied: known.length, finished, followed, leftOut },
+    tables: { total, copied: known.length, finished, followed },
     durable: text(noted?.['durable']) ?? lsnText(input.state.position(sink.name)),
     ...lag,
     queuedBytes: running ? number(noted?.['queuedBytes']) : null,
@@ -242,7 +239,7 @@ function uncopiedTables(state: PipelineState, sink: SinkInput): ReadonlyMap<stri
   for (const table of chosenTables(state, sink)) {
     if (copied.has(table)) continue;
     if (!isFollowing(state) || pending.has(table)) found.set(table, 'pending');
-    else found.set(table, state.get(leftOutKey(sink.name, table)) === null ? 'followed' : 'left-out');
+    else found.set(table, 'followed');
   }
   return found;
 }

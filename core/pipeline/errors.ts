@@ -140,6 +140,22 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS6081: {
+    title: 'New table cannot be taken along',
+    cause:
+      'A table that the file chooses was made on the source, or came into one of its trees, and cannot be replicated as it is.',
+    remedy: 'Do what the message says, or leave the table out with tables.exclude; then run again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS6082: {
+    title: 'Tree of the target cannot follow',
+    cause:
+      'A partition or an inheriting table was attached, detached or bounded otherwise on the source, and the target refuses the same, or has no such parent.',
+    remedy: 'Make the same change in the target, then run again.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const runtimeError = errorFactory(runtimeErrors);

@@ -49,12 +49,17 @@ export function typeFacts(row: readonly (string | null)[]): TypeFacts {
   };
 }
 
+/** Of a column `a` of a type `t`. */
+export const collationSql = `CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN
+  (SELECT format('%I.%I', cn.nspname, co.collname) FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
+   WHERE co.oid = a.attcollation) END`;
+
 const query = `${baseTypes('SELECT atttypid FROM pg_attribute WHERE attrelid = ANY($1::oid[]) AND attnum > 0')}
   SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
          a.attnotnull, a.attgenerated, a.attidentity,
          (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
           WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''),
-         ${typeFactsSql}
+         ${collationSql}, ${typeFactsSql}
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN resolved r ON r.oid = a.atttypid
@@ -82,11 +87,13 @@ export async function readColumns(client: pg.Client, tables: readonly Oid[]): Pr
 }
 
 function toColumn(row: readonly (string | null)[]): Column {
-  const [, , name, type, typmod, typeName, notNull, generated, identity, expression, ...facts] = row;
+  const [, attnum, name, type, typmod, typeName, notNull, generated, identity, expression, collation, ...facts] = row;
   return {
     name: name!,
     type: Number(type),
     typmod: Number(typmod),
+    attnum: Number(attnum),
+    collation: collation ?? null,
     typeName: typeName!,
     ...typeFacts(facts),
     ...columnTraits({ notNull, generated, identity, expression }),

@@ -7,6 +7,10 @@ export interface Column {
   /** pg_type.oid on the source. A domain has its own oid here; see {@link Column.baseType}. */
   readonly type: Oid;
   readonly typmod: number;
+  /** pg_attribute.attnum on the source: stays with the column through renames, and is never given again. Not known of what a transform makes. */
+  readonly attnum?: number;
+  /** Qualified name of a collation that is not its type's; null: its type's, or none. */
+  readonly collation?: string | null;
   /** As format_type prints it, schema-qualified where the type is not in pg_catalog: `numeric(10,2)`, `"Shop".mood`. */
   readonly typeName: string;
   /** What the type is made of, decides how values compare and whether binary COPY is safe. */

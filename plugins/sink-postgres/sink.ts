@@ -4,7 +4,15 @@ import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { SchemaReader } from '../../core/api/schema-reader.ts';
-import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
+import type {
+  CutoverSink,
+  RepairSink,
+  Sink,
+  SinkTraits,
+  SnapshotSink,
+  StreamSink,
+  TreeSink,
+} from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { checkTarget } from './checks/check.ts';
@@ -12,6 +20,7 @@ import { readTarget, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
+import { PostgresTrees } from './ddl/tree.ts';
 import type { PostgresSinkOptions } from './options.ts';
 import { PostgresRepair } from './repair.ts';
 import { schemaReader } from './schema/manifest.ts';
@@ -30,6 +39,7 @@ export class PostgresSink implements Sink {
   readonly schema: SchemaReader;
   readonly cutover: CutoverSink;
   readonly repair: RepairSink;
+  readonly tree: TreeSink;
   readonly #sessions: Sessions;
   readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
@@ -46,6 +56,7 @@ export class PostgresSink implements Sink {
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
     this.schema = schemaReader(this.#sessions, { pipeline: context.pipeline, sink: context.name }, options);
+    this.tree = new PostgresTrees(this.#sessions, { dependents: options.dependents ?? 'error' });
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
       context.name,

@@ -8,9 +8,14 @@ import { type SourceAccess, open } from './session.ts';
 import { type ColumnDetails, relationFrom } from './stream/relation-of.ts';
 import type { WireColumn, WireRelation } from './stream/wire.ts';
 
+interface NowColumn {
+  readonly attnum: number;
+  readonly traits: ReturnType<typeof columnTraits>;
+}
+
 interface CatalogNow {
   readonly kind: RelationKind;
-  readonly columns: ReadonlyMap<string, ReturnType<typeof columnTraits>>;
+  readonly columns: ReadonlyMap<string, NowColumn>;
   readonly primaryKey: readonly string[];
   readonly deferrableKey: boolean;
 }
@@ -34,12 +39,22 @@ export class Describer implements AsyncDisposable {
     this.#held.connected().catch(() => {});
   }
 
-  async describe(wire: WireRelation): Promise<Relation> {
+  /**
+   * A message that says what one before it said may come after DDL all the same: a column that was dropped and added again is
+   * another, and only its number tells. `before` is returned where nothing is another.
+   */
+  async describe(wire: WireRelation, before: Relation | null): Promise<Relation> {
     try {
       const client = await this.#held.connected();
       const now = await readNow(client, wire);
+      const attnums = attnumsOf(wire, now);
+      if (before !== null && (attnums === null || before.columns.every((column, i) => column.attnum === attnums[i])))
+        return before;
       const types = await readTypes(client, wire.columns);
-      const columns = wire.columns.map((column, i) => detailsOf(column, types[i]!, now));
+      const columns = wire.columns.map((column, i) => ({
+        ...detailsOf(column, types[i]!, now),
+        ...(attnums === null ? {} : { attnum: attnums[i]! }),
+      }));
       return relationFrom(wire, { ...now, columns });
     } catch (error) {
       this.#held.drop();
@@ -52,8 +67,17 @@ export class Describer implements AsyncDisposable {
   }
 }
 
+/**
+ * Numbers of a message's columns by today's catalog. Columns come in the order of their numbers, so where today's are in another
+ * order, or some are gone, the message is older than DDL that the catalog shows: null.
+ */
+function attnumsOf(wire: WireRelation, now: CatalogNow): readonly number[] | null {
+  const attnums = wire.columns.map(({ name }) => now.columns.get(name)?.attnum ?? 0);
+  return attnums.every((attnum, i) => attnum > (attnums[i - 1] ?? 0)) ? attnums : null;
+}
+
 function detailsOf(column: WireColumn, type: NamedType | null, now: CatalogNow): ColumnDetails {
-  const known = now.columns.get(column.name) ?? { notNull: false, generated: 'never', identity: 'never' };
+  const known = now.columns.get(column.name)?.traits ?? { notNull: false, generated: 'never', identity: 'never' };
   if (type !== null) return { ...known, ...type };
   return {
     ...known,
@@ -69,7 +93,7 @@ async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNo
     text: `SELECT a.attname, a.attnotnull, a.attgenerated, a.attidentity, coalesce(array_position(i.key, a.attnum), 0),
                   c.relkind, c.relispartition, i.indimmediate,
                   (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
-                   WHERE d.adrelid = c.oid AND d.adnum = a.attnum AND a.attgenerated = '')
+                   WHERE d.adrelid = c.oid AND d.adnum = a.attnum AND a.attgenerated = ''), a.attnum
            FROM pg_class c
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            LEFT JOIN LATERAL (SELECT (string_to_array(indkey::text, ' ')::int2[])[1:indnkeyatts] AS key, indimmediate FROM pg_index
@@ -81,9 +105,10 @@ async function readNow(client: pg.Client, wire: WireRelation): Promise<CatalogNo
   const first = rows[0];
   const kind =
     first === undefined ? 'table' : first[5] === 'p' ? 'partitioned' : first[6] === 't' ? 'partition' : 'table';
-  const columns = new Map<string, ReturnType<typeof columnTraits>>();
-  for (const [name, notNull, generated, identity, , , , , expression] of rows as [string, ...string[]][]) {
-    columns.set(name, columnTraits({ notNull, generated, identity, expression }));
+  const columns = new Map<string, NowColumn>();
+  for (const row of rows as [string, ...string[]][]) {
+    const [name, notNull, generated, identity, , , , , expression, attnum] = row;
+    columns.set(name, { attnum: Number(attnum), traits: columnTraits({ notNull, generated, identity, expression }) });
   }
   const keyed = rows.filter((row) => row[4] !== '0').sort((a, b) => Number(a[4]) - Number(b[4]));
   return { kind, columns, primaryKey: keyed.map((row) => row[0]!), deferrableKey: first?.[7] === 'f' };

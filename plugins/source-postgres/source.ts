@@ -78,7 +78,7 @@ export class PostgresSource implements Source {
     };
     this.#describer = new Describer(this.#access);
     this.#fetcher = new RowFetcher(this.#access);
-    this.control = new PostgresControl(this.#access);
+    this.control = new PostgresControl(this.#access, options.tables ?? {});
     this.digests = new PostgresDigests(() => open(this.#access), context.name);
     this.schema = schemaReader(this.#access);
     this.#heartbeat =
@@ -199,7 +199,7 @@ export class PostgresSource implements Source {
         slot,
         publications: [publication],
         start: { ...start, binary: start.binary === true && this.#options.binary },
-        describe: (wire) => this.#describer.describe(wire),
+        describe: (wire, before) => this.#describer.describe(wire, before),
         batchBytes,
         bufferBytes,
         statusInterval: 10_000,

@@ -93,7 +93,7 @@ test('relations: a connection that failed ahead of one stretch is not what the n
   await sleep(200);
   connection.url = db.url;
   describer.connect();
-  const relation = await describer.describe(await wireOf(db));
+  const relation = await describer.describe(await wireOf(db), null);
   assert.deepEqual(relation.primaryKey, [0]);
 });
 
@@ -102,11 +102,11 @@ test('relations: a held connection that the server ended is made anew', async ()
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
   await using describer = new Describer(access(db.url));
   const wire = await wireOf(db);
-  await describer.describe(wire);
+  await describer.describe(wire, null);
   await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice kept'`);
   await until(async () => (await sessions(db)) === 0);
   await sleep(50);
-  assert.deepEqual((await describer.describe(wire)).primaryKey, [0]);
+  assert.deepEqual((await describer.describe(wire, null)).primaryKey, [0]);
 });
 
 async function wireOf(db: TestDatabase): Promise<WireRelation> {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { causes, isThere, type Refused } from '../../plugins/sink-postgres/schema/refused.ts';
 
-const refused = (ordinal: number, type: string, name: string, sqlstate: string, message: string): Refused => ({
+type Row = readonly [ordinal: number, type: string, name: string, sqlstate: string, message: string];
+const refused = (...[ordinal, type, name, sqlstate, message]: Row): Refused => ({
   object: { ordinal, type, name, sql: '' },
   sqlstate,
   message,

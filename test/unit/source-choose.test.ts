@@ -10,7 +10,15 @@ import { parseDump, withoutOurs } from '../../plugins/source-postgres/schema/par
 let oid = 1;
 function table(name: string, more: Partial<CatalogTable> = {}): CatalogTable {
   const [schema, own] = name.split('.') as [string, string];
-  const base = { isPartition: false, unlogged: false, replicaIdentity: 'd', bytes: 0, rows: 0, parent: null };
+  const base = {
+    isPartition: false,
+    unlogged: false,
+    replicaIdentity: 'd',
+    bytes: 0,
+    rows: 0,
+    parent: null,
+    inherits: [],
+  };
   return { oid: oid++, schema, name: own, relkind: 'r', ...base, ...more };
 }
 const root = table('public.event', { relkind: 'p' });

@@ -12,7 +12,13 @@ function verdict(table: string, keys: readonly string[], more = false): TableVer
   return { sink: 's', table, target: table, keyNames: ['id'], comparison, skipped: null, ...now };
 }
 function report(...tables: readonly TableVerdict[]): VerifyReport {
-  return { equal: tables.every((each) => each.comparison?.equal === true), tables, seconds: 1, wentOn: null };
+  return {
+    equal: tables.every((each) => each.comparison?.equal === true),
+    tables,
+    trees: [],
+    seconds: 1,
+    wentOn: null,
+  };
 }
 const keysOf = ({ tables }: VerifyReport) =>
   tables.map(({ table, comparison }) => [table, ...(comparison?.differences ?? []).map((row) => row.key)].join(' '));

@@ -8,6 +8,7 @@ import { runtimeError } from '../../pipeline/errors.ts';
 import { knownNames, knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
+import { forgottenShapes } from '../../pipeline/ddl/book.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../../operations/resync/resync.ts';
 import { checkFile } from '../../operations/run/run.ts';
@@ -75,8 +76,9 @@ async function copyHere({ context, instances, config }: OpenPipeline, asked: Ask
     state,
     asked.tables,
     instances.sinks.map(({ name }) => name),
+    ...forgottenShapes(state, asked.tables),
   );
-  const known = knownTables(state, asked.catalog, context.log);
+  const known = knownTables(state, asked.catalog);
   await using watching = watchSource(context, { lookEvery: 2000, logEvery: 10_000 });
   void watching;
   const added = config.ddl === 'follow';

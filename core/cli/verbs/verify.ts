@@ -9,6 +9,7 @@ import { VerifyProgress } from '../../operations/verify/progress.ts';
 import { compareSchemas } from '../../operations/verify/schema/compare-schemas.ts';
 import { printSchemas } from '../../operations/verify/schema/print.ts';
 import { mostRepaired } from '../../operations/verify/repair.ts';
+import { awaitTaken } from '../../operations/verify/verify-trees.ts';
 import { planKnown, verifyPipeline } from '../../operations/verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
 import { openLocked } from '../open-locked.ts';
@@ -58,7 +59,8 @@ async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortS
 
 async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
   await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
-  const { pipeline, locked } = opened;
+  const { locked } = opened;
+  const pipeline = await awaitTaken(opened.pipeline, locked);
   const { state, log } = pipeline.context;
   const only = flags.table ?? null;
   const planning = await planKnown(pipeline);

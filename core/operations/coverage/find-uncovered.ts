@@ -2,7 +2,6 @@ import { relationName } from '../../postgres/relation.ts';
 import { deadLetterWords } from '../../base/format.ts';
 import type { TablePlan } from '../../api/plan.ts';
 import type { SourceCatalog } from '../../api/source.ts';
-import { leftOutKey } from '../../pipeline/ddl/left-out.ts';
 import { knownNames, pendingTables } from '../../pipeline/state/known-tables.ts';
 import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
@@ -51,7 +50,7 @@ function tablesOf(input: CoverageInput, catalog: SourceCatalog): Uncovered[] {
   const there = new Set(catalog.tables.map((table) => relationName(table.relation)));
   const found: Uncovered[] = [];
   for (const name of there) {
-    const reason = known.has(name) ? reasonOf(input, name) : unknownTable(name);
+    const reason = known.has(name) ? reasonOf(input, name) : unknownTable();
     if (reason !== null) found.push({ name, ...reason });
   }
   for (const name of known) {
@@ -70,16 +69,18 @@ function missing(kind: string, why: string, remedy: string | null = null): Reaso
   return { kind, why, remedy, blocks: true };
 }
 
-function unknownTable(name: string): Reason {
-  return missing('table', 'it came after the start and is not replicated', `pgsluice resync FILE ${name}`);
+function unknownTable(): Reason {
+  return missing(
+    'table',
+    'it came after the start and is not replicated yet',
+    'a run takes it along: pgsluice run FILE',
+  );
 }
 
 /** What keeps a table of the pipeline from being replicated and compared; null: nothing. */
 function reasonOf({ context, planning, moment }: CoverageInput, name: string): Reason | null {
   const { state } = context;
   if (pendingTables(state).has(name)) return missing('table', 'it waits for its copy', 'pgsluice run FILE');
-  if (planning.sinks.some((sink) => state.get(leftOutKey(sink.name, name)) !== null))
-    return missing('table', 'the transforms do not fit it, so it is left out');
   const takers = planning.sinks.filter((sink) => plansOf(sink, name).length > 0);
   if (takers.length === 0) return missing('table', 'no sink takes it');
   if (takers.every(({ sink }) => sink.digests === null))

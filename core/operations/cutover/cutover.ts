@@ -8,6 +8,7 @@ import { takeOver } from '../../pipeline/open/take-over.ts';
 import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { verifyError } from '../verify/errors.ts';
 import { compareDefaults, type VerifyReport } from '../verify/run-verify.ts';
+import { awaitTaken } from '../verify/verify-trees.ts';
 import { planKnown, verifyPipeline } from '../verify/verify-pipeline.ts';
 import type { CutoverOptions, CutoverReport } from './options.ts';
 import { checkReady, waitForLag } from './preconditions.ts';
@@ -32,7 +33,8 @@ const sample = { sample: 10, rangeRows: 50_000 };
  * The switch-over. Until the go the pipeline is intact: an abort or an error undoes what was put up. After the go it only
  * gets finished, also when it was killed.
  */
-export async function cutover(options: CutoverOptions): Promise<CutoverReport> {
+export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
+  const options = { ...given, pipeline: await awaitTaken(given.pipeline, given.locked) };
   const { pipeline, say } = options;
   const { context, instances } = pipeline;
   const { head } = context.state;

@@ -39,6 +39,6 @@ export async function finishUnlogged(of: Followed, planning: Planning): Promise<
 }
 
 async function copyRequested({ context, config, instances }: Followed): Promise<void> {
-  const catalog = knownTables(context.state, await context.source.catalog(context.stop), context.log);
+  const catalog = knownTables(context.state, await context.source.catalog(context.stop));
   await copyPending(context, { config, instances, catalog });
 }

@@ -17,13 +17,12 @@ import { pendingTables, refuseUnchosen } from '../../pipeline/state/known-tables
 import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
 import { publish, snapshotPhase } from '../../pipeline/snapshot/phase.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
+import { copyAnew } from '../../pipeline/ddl/take-along.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
 import { runStream } from '../../pipeline/stream/run-stream.ts';
 
 /** What the checkpoint holds of a side copy, apart from what it holds of the pipeline. */
 const prefix = 'side:';
-/** Noted with a request for copies: what was copied beside the stream until then is not what is asked for now. */
-export const copyAnew = [`${prefix}again`, true] as const;
 /** Behind by less than this, in milliseconds, the tables may join the stream of the others. */
 const closeMs = 1000;
 const againMs = 30_000;

@@ -1,21 +1,24 @@
 import { formatLsn, type HandoffLsn, parseLsn } from '../../postgres/lsn.ts';
 import { derived, PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
-import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
+import type { SourceCatalog, SourceIdentity, TablePresence } from '../../api/source.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import type { Head, PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import { fileKey, isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
-import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
+import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { readCatalog, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
 import { Shapes } from '../../pipeline/ddl/shapes.ts';
+import { forgottenShapes } from '../../pipeline/ddl/book.ts';
+import { placeTables } from '../../pipeline/ddl/place-tables.ts';
+import { copyAnew, takeAlong } from '../../pipeline/ddl/take-along.ts';
 import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
 import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../resync/resync.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
-import { canCopyBeside, copyAnew, dropSide, SideCopy } from '../resync/side-copy.ts';
+import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
 import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
 import type { FollowEnd } from '../../pipeline/stream/follow.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
@@ -55,15 +58,17 @@ async function phases(context: RunContext, options: RunOptions, catalog: SourceC
   const { state } = context;
   const { config } = options;
   const streaming = config.snapshot.mode !== 'initial_only';
-  const known = knownTables(state, catalog, context.log);
-  if (state.head?.phase !== 'stream') {
+  const known = knownTables(state, catalog);
+  const copied = state.head?.phase !== 'stream';
+  if (copied) {
     const planning = await planSinks(options.instances.sinks, known, streaming, context.stop);
     const input = { config, instances: options.instances, catalog, planning };
     if (state.head?.phase === 'snapshot') await snapshotPhase(context, input);
     else await firstStart(context, input);
   }
   if (!streaming) return 'copied';
-  return streamPhase(context, options, known);
+  // Tables may have come while others were copied.
+  return streamPhase(context, options, copied ? await readCatalog(context) : catalog);
 }
 
 function copiedBefore(context: RunContext): RunEnd {
@@ -71,31 +76,68 @@ function copiedBefore(context: RunContext): RunEnd {
   return 'copied';
 }
 
-/** Follows until told otherwise; each round is one set of tables: those that were copied beside it join for the next. */
-async function streamPhase(context: RunContext, options: RunOptions, known: SourceCatalog): Promise<RunEnd> {
+/**
+ * Follows until told otherwise; each round is one set of tables. Those that came on the source are taken along at its start, those
+ * that were copied beside it join at its end, and those that stand elsewhere in their trees are placed while nothing is in flight.
+ */
+async function streamPhase(context: RunContext, options: RunOptions, first: SourceCatalog): Promise<RunEnd> {
   const { state, view, source } = context;
   const { config, instances } = options;
   const { identity, handoff } = state.head!;
   if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of a slot');
   if ((await source.control.slot()) === null)
     throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
-  const input = { config, instances, catalog: known };
-  // Up to a position that was asked for all tables count: none is still on its way then.
-  const beside = options.stopAt === null && canCopyBeside(source, input);
-  if (pendingTables(state).size === 0) await dropSide(context);
-  else if (!beside) await copyPending(context, input);
-  view.enter('catch-up');
-  const until = await stopPosition(context, options.stopAt);
-  for (;;) {
+  const seen = (await source.control.tables?.()) ?? [];
+  // Under `ddl: follow` the source publishes a new table before its first row, and its message is in the stream.
+  let told = new Set(config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : []);
+  const placing = new Placing(context);
+  let until: bigint | null | undefined;
+  for (let catalog = first; ; catalog = await readCatalog(context)) {
+    const known = await takeAlong(context, instances.sinks, catalog, told);
+    const input = { config, instances, catalog: known };
+    // Up to a position that was asked for all tables count: none is still on its way then.
+    const beside = options.stopAt === null && canCopyBeside(source, input);
+    if (pendingTables(state).size === 0) await dropSide(context);
+    else if (!beside) await copyPending(context, input);
+    if (view.phase !== 'follow') view.enter('catch-up');
+    until ??= await stopPosition(context, options.stopAt);
     await using copy = pendingTables(state).size > 0 ? await SideCopy.start(context, input) : null;
     const shapes = await shapesUnderWay(context, known);
     const pending = pendingTables(state);
     const tables = shapes.tables.filter(({ relation }) => !pending.has(relationName(relation)));
     const planning = await planSinks(instances.sinks, { ...shapes, tables }, true, context.stop);
     const end = await followRound(context, options, { planning, until, copy, identity, handoff });
-    if (end !== 'join') return end;
-    const { bySink } = await findPositions(planning.sinks, state, handoff, context.stop);
-    await copy!.join([...bySink.values()].reduce((most: bigint, at) => (at > most ? at : most), 0n));
+    if (end === 'join') {
+      const { bySink } = await findPositions(planning.sinks, state, handoff, context.stop);
+      await copy!.join([...bySink.values()].reduce((most: bigint, at) => (at > most ? at : most), 0n));
+    } else if (typeof end === 'object') {
+      await placing.place(planning.sinks, end.seen);
+      // Whatever the stream had to tell of them lies before.
+      told = new Set();
+    } else {
+      if (end === 'ended') await placeTables(context, planning.sinks, seen);
+      return end;
+    }
+  }
+}
+
+/** What changed since a look may stand in the way of placing what it saw: the next look sees that, too. */
+class Placing {
+  readonly #context: RunContext;
+  #failures = 0;
+
+  constructor(context: RunContext) {
+    this.#context = context;
+  }
+
+  async place(sinks: readonly PlannedSink[], seen: readonly TablePresence[]): Promise<void> {
+    try {
+      await placeTables(this.#context, sinks, seen);
+      this.#failures = 0;
+    } catch (error) {
+      if (!(error instanceof PgsluiceError) || error.cause === undefined || ++this.#failures > 2) throw error;
+      this.#context.log.log('info', 'placing-again', error.message, { code: error.code });
+    }
   }
 }
 
@@ -107,39 +149,52 @@ interface Round {
   readonly handoff: HandoffLsn;
 }
 
-/** `join`: the stream has ended after the transaction in hand, for the tables that were copied beside it. */
-async function followRound(context: RunContext, options: RunOptions, round: Round): Promise<RunEnd | 'join'> {
+/**
+ * `join`: the stream has ended after the transaction in hand, for the tables that were copied beside it; `seen`: for tables that a
+ * look at the source found elsewhere than they are in the targets, which are durable beyond it.
+ */
+async function followRound(
+  context: RunContext,
+  options: RunOptions,
+  round: Round,
+): Promise<RunEnd | 'join' | { readonly seen: readonly TablePresence[] }> {
   const { state, view } = context;
   const { planning, copy } = round;
   const follow = options.config.ddl === 'follow';
   if (follow) await tellDdl(context);
   const shapes = await Shapes.open(context, planning, follow);
-  await using watch = new TableWatch({ context, sinks: planning.sinks, book: shapes.book, follow, every: 3000 });
-  const pauseFor = new AbortController();
+  const trees = copy === null && options.stopAt === null;
+  const { sinks } = planning;
+  await using watch = new TableWatch({ context, sinks, book: shapes.book, follow, trees, every: 3000 });
+  const joins = new AbortController();
   const failed = new AbortController();
   copy?.ready.then(
-    () => pauseFor.abort(),
+    () => joins.abort(),
     (error: unknown) => failed.abort(final(error)),
   );
   let reload = false;
   const end = await runStream(
-    { ...context, stop: AbortSignal.any([context.stop, pauseFor.signal]) },
+    { ...context, stop: AbortSignal.any([context.stop, joins.signal, watch.due]) },
     {
-      sinks: planning.sinks,
+      sinks,
       mapperAt: (sink, position) => shapes.mapper(sink, position),
       ...(follow ? { beforeBatch: (batch) => shapes.see(batch) } : {}),
       fatal: AbortSignal.any([watch.fatal, failed.signal]),
       identity: round.identity,
       handoff: round.handoff,
       until: round.until,
+      onBarrier: (id) => watch.reached(id),
       onReload: async (tables) => {
-        const sinks = options.instances.sinks.map(({ name }) => name);
-        if (tables.length > 0) await requestCopy(state, tables, sinks, copyAnew);
+        const names = options.instances.sinks.map(({ name }) => name);
+        if (tables.length > 0) await requestCopy(state, tables, names, ...forgottenShapes(state, tables), copyAnew);
         reload = true;
       },
     },
   );
-  if (end === 'stopped' && pauseFor.signal.aborted && !context.stop.aborted) return 'join';
+  if (end === 'stopped' && !context.stop.aborted) {
+    if (joins.signal.aborted) return 'join';
+    if (watch.due.aborted) return { seen: watch.seen };
+  }
   view.enter('stopping');
   if (end === 'ended') await watch.look(true);
   return end === 'barrier' && reload ? 'reload' : end;

@@ -9,13 +9,16 @@ export function printVerify(report: VerifyReport): string {
   const width = Math.max(...report.tables.map(({ table }) => table.length), 5);
   for (const verdict of report.tables) lines.push(tableLine(verdict, width));
   for (const verdict of report.tables) if (verdict.comparison?.equal === false) lines.push('', ...rowLines(verdict));
+  if (report.trees.length > 0) lines.push('', ...treeLines(report));
   const compared = report.tables.filter(({ comparison }) => comparison !== null);
   const differing = compared.filter(({ comparison }) => comparison?.equal === false).length;
   const skipped = report.tables.length - compared.length;
   const tail = skipped === 0 ? '' : `, ${skipped} not compared`;
   const repaired = report.tables.reduce((sum, table) => sum + table.repaired, 0);
   const again = repaired === 0 ? '' : `; ${repaired} rows copied again, verify once more`;
-  const verdict = differing === 0 ? 'all agree' : `${differing} differ${again}`;
+  const apart = report.trees.length === 0 ? '' : `${report.trees.length} of their trees differ`;
+  const rows = differing === 0 ? 'all agree' : `${differing} differ${again}`;
+  const verdict = apart === '' ? rows : differing === 0 ? apart : `${rows}, ${apart}`;
   const earlier = report.wentOn?.tables ?? 0;
   const taken = earlier === 0 ? '' : ` and ${earlier} before the interruption`;
   const count = compared.length - earlier;
@@ -43,6 +46,13 @@ function whenOf({ at, before, differed }: TableVerdict): string {
   if (before.ranges !== null)
     return `, ${before.ranges} ranges since ${place(before.since)}, the others at ${place(at)}`;
   return before.since.time === at.time ? `, at ${place(at)}` : `, from ${place(before.since)} to ${place(at)}`;
+}
+
+function treeLines({ trees }: VerifyReport): string[] {
+  return trees.flatMap(({ sink, table, what, remedy }) => [
+    `  TREE     ${table} ${what}${sink === '' ? '' : ` (sink ${sink})`}`,
+    `           ${remedy}`,
+  ]);
 }
 
 function tableLine(of: TableVerdict, width: number): string {

@@ -8,6 +8,7 @@ import type { CompareOptions, TableComparison } from './compare.ts';
 import { verifyError } from './errors.ts';
 import type { VerifyProgress } from './progress.ts';
 import type { Before, Moment } from './table-progress.ts';
+import type { TreeVerdict } from './verify-trees.ts';
 import { verifyTable } from './verify-table.ts';
 import { openViews, type Sides } from './views.ts';
 
@@ -33,6 +34,8 @@ export interface TableVerdict {
 export interface VerifyReport {
   readonly equal: boolean;
   readonly tables: readonly TableVerdict[];
+  /** What stands elsewhere in the targets' trees than on the source. */
+  readonly trees: readonly TreeVerdict[];
   readonly seconds: number;
   /** The interrupted verification that this one went on with, and how much of it was not compared again. */
   readonly wentOn: { readonly begun: string; readonly tables: number; readonly ranges: number } | null;
@@ -99,7 +102,13 @@ export async function verifyAll(
   if (failure.signal.aborted) throw failure.signal.reason;
   const tables = settled.map((result) => (result as PromiseFulfilledResult<TableVerdict>).value);
   const equal = tables.every((verdict) => verdict.comparison === null || verdict.comparison.equal);
-  return { equal, tables, seconds: (performance.now() - started) / 1000, wentOn: wentOnOf(tables, options.progress) };
+  return {
+    equal,
+    tables,
+    trees: [],
+    seconds: (performance.now() - started) / 1000,
+    wentOn: wentOnOf(tables, options.progress),
+  };
 }
 
 function identities({ source, target }: Sides, signal: AbortSignal): Promise<readonly (string | null)[]> {

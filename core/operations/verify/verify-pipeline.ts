@@ -7,6 +7,7 @@ import type { CompareOptions } from './compare.ts';
 import { verifyError } from './errors.ts';
 import type { VerifyProgress } from './progress.ts';
 import { lookAgain } from './look-again.ts';
+import { verifyTrees } from './verify-trees.ts';
 import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
 
 export interface VerifyPipelineOptions {
@@ -26,7 +27,7 @@ export interface VerifyPipelineOptions {
 /** Plans the tables that the pipeline has, as a run would. */
 export async function planKnown({ context, instances }: Followed): Promise<Planning> {
   const catalog = await context.source.catalog(context.stop);
-  const known = knownTables(context.state, catalog, context.log);
+  const known = knownTables(context.state, catalog);
   return planSinks(instances.sinks, known, true, context.stop);
 }
 
@@ -46,7 +47,10 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
   const look = (only: readonly string[] | null, progress: VerifyProgress | null = null) =>
     verifyAll(context.source, planning.sinks, () => alignFor(options), { ...more, only, progress });
   const report = await look(more.only, options.progress);
-  return more.repair ? report : lookAgain(report, fetching(planning), (only) => look(only));
+  const compared = more.repair ? report : await lookAgain(report, fetching(planning), (only) => look(only));
+  if (more.only !== null) return compared;
+  const trees = await verifyTrees(options.pipeline, planning.sinks, options.locked);
+  return { ...compared, trees, equal: compared.equal && trees.length === 0 };
 }
 
 function fetching({ sinks }: Planning): ReadonlySet<string> {

@@ -4,7 +4,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import { type Column, type Relation, relationName } from '../../postgres/relation.ts';
-import { diffShapes, type Drift, driftOf, withDrift } from '../plan/drift.ts';
+import { diffShapes, type Drift, driftOf, numbersOf, withDrift } from '../plan/drift.ts';
 import { planError } from '../plan/errors.ts';
 import { mapFailure, type PlannedMapper, withFailure } from '../plan/mapper.ts';
 import type { Book } from './book.ts';
@@ -69,10 +69,11 @@ export class AcceptingMapper implements ChangeMapper {
     const { source } = drift;
     if (describe === null) {
       if (!(error instanceof PgsluiceError) || error.code !== 'PGS4012') return error;
-      if (await book.tell(source.oid, change.lsn)) return withoutTables(error, drift);
+      const told = drift.replaced === true ? numbersOf(source) : change.lsn;
+      if (await book.tell(source.oid, told)) return withoutTables(error, drift);
     } else {
       const [now = null, old = null] = await describe([drift.is, drift.was]);
-      if (now === null || !fits(drift, now, old)) return error;
+      if (drift.replaced === true || now === null || !fits(drift, now, old)) return error;
     }
     // What the user converted in the target did not hold these rows: they would go in unconverted.
     if (describe !== null && begun && diffShapes(drift.was, drift.is).retyped.length > 0) {

@@ -70,6 +70,12 @@ export class Book {
     await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
   }
 
+  /** The table is copied anew: what it was before concerns nobody. */
+  async renew(relation: Relation): Promise<void> {
+    this.#tables.set(relation.oid, [{ ...start, relation }]);
+    await this.#state.put(`${prefix}${relation.oid}`, this.#tables.get(relation.oid)!.map(write));
+  }
+
   /** The table is gone on both sides: whatever comes of it concerns nobody. */
   async leave(oid: Oid): Promise<void> {
     this.#tables.set(oid, [{ ...start, relation: null }]);
@@ -101,6 +107,15 @@ export class Book {
   byName(name: string): Relation | null {
     return this.newest().find(({ relation }) => relationName(relation) === name)?.relation ?? null;
   }
+}
+
+/** Entries of the state that take tables of these names out of the book: their copy will say what shape they have. */
+export function forgottenShapes(state: PipelineState, names: readonly string[]): readonly (readonly [string, Json])[] {
+  const gone = new Set(names);
+  return [...state.entries(prefix)].flatMap(([oid, value]) => {
+    const relation = read(value).findLast((entry) => entry.relation !== null)?.relation ?? null;
+    return relation !== null && gone.has(relationName(relation)) ? [[`${prefix}${oid}`, null] as const] : [];
+  });
 }
 
 function asTable(relation: Relation): SourceTable {

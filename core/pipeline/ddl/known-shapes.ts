@@ -2,6 +2,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import type { RunContext } from '../open/instances.ts';
+import { pendingTables } from '../state/known-tables.ts';
 import { Book } from './book.ts';
 
 /** The source's catalog; in a stream that is under way, tables that are gone by now do not keep it from going on. */
@@ -26,7 +27,12 @@ export async function shapesUnderWay(context: RunContext, known: SourceCatalog):
   if (context.state.head?.phase !== 'stream' || book.empty) return known;
   const presence = (await context.source.control.tables?.()) ?? [];
   const there = new Map(presence.map((table) => [table.oid, table]));
+  const pending = pendingTables(context.state);
   for (const { relation } of known.tables) {
+    if (pending.has(relationName(relation))) {
+      await book.renew(relation);
+      continue;
+    }
     if (book.has(relation.oid) || there.get(relation.oid)?.published !== true) continue;
     const namesake = book.byName(relationName(relation));
     if (namesake !== null && there.has(namesake.oid)) continue;

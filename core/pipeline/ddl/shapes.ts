@@ -9,7 +9,7 @@ import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { allOf, type Planning } from '../open/planning.ts';
 import { AcceptingMapper } from './accepting-mapper.ts';
 import { Book } from './book.ts';
-import { leftOutKey } from './left-out.ts';
+import { runtimeError } from '../errors.ts';
 
 /** The shapes of the source's tables along the stream, and the mappers made from them. */
 export class Shapes {
@@ -60,11 +60,11 @@ export class Shapes {
     log.log('info', 'ddl', `${message.tag} of ${table} on the source`, { table, tag: message.tag });
     if (shape.kind === 'partitioned') return;
     if (message.op === 'create' && !message.published) {
-      const text = `${table} has no key, or had rows before it had one: not replicated; give it a key, then: pgsluice resync FILE ${table}`;
-      log.log('warn', 'table-not-included', text, { table });
+      const text = `${table} has rows already, or no key: it is copied by itself, or the run stops`;
+      log.log('info', 'table-waits', text, { table });
       return;
     }
-    if (message.op === 'create') await this.#tellMisfits(relationOf(shape), table);
+    if (message.op === 'create') this.#refuseMisfit(relationOf(shape), table);
     if (message.op === 'shape' && !this.book.has(shape.oid)) return;
     await this.book.note(shape.oid, at, message.op === 'drop' ? null : relationOf(shape));
     await this.#context.state.put(
@@ -73,17 +73,14 @@ export class Shapes {
     );
   }
 
-  /** A new table that the file's transforms do not fit is left out, loudly. */
-  async #tellMisfits(relation: Relation, table: string): Promise<void> {
-    const { state } = this.#context;
-    for (const [sink, input] of this.#planning.inputs) {
+  /** A new table that the file's transforms do not fit. */
+  #refuseMisfit(relation: Relation, table: string): void {
+    for (const input of this.#planning.inputs.values()) {
       const [problem] = planTable(relation, input).problems;
-      const key = leftOutKey(sink, table);
-      const code = problem?.code ?? null;
-      if (state.get(key) !== code) await state.put(key, code);
       if (problem === undefined) continue;
-      const text = `${table} is new on the source and not replicated: ${problem.message}`;
-      this.#context.log.log('error', 'table-not-included', text, { table, sink, code: problem.code });
+      const remedy = `${problem.remedy} Or leave the table out with tables.exclude.`;
+      const more = { where: { table }, remedy, cause: problem };
+      throw runtimeError('PGS6081', `${table} is new on the source: ${problem.message}`, more);
     }
   }
 

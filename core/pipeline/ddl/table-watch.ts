@@ -1,42 +1,66 @@
+import { randomUUID } from 'node:crypto';
 import { PgsluiceError } from '../../base/error.ts';
-import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import type { TablePresence } from '../../api/source.ts';
-import { planError } from '../plan/errors.ts';
-import { qualified } from '../../postgres/quote.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
+import { encodeControl } from '../control/control-message.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import type { Book } from './book.ts';
+import { driftOf, numbersOf } from '../plan/drift.ts';
+import { isDroppedInTargets, Look, type Taken, takenTables } from './losses.ts';
+import { misplacedTables, ofSource } from './place-tables.ts';
+import { freshTables } from './take-along.ts';
 
 export interface TableWatchOptions {
   readonly context: RunContext;
   readonly sinks: readonly PlannedSink[];
   readonly book: Book;
-  /** The stream tells of dropped tables, too. */
+  /** The stream tells of DDL, too. */
   readonly follow: boolean;
+  /** New tables, and tables that stand elsewhere in their trees, are looked for: {@link TableWatch.due}. */
+  readonly trees: boolean;
   /** Milliseconds between two looks. */
   readonly every: number;
 }
 
-interface Finding {
-  readonly error: PgsluiceError;
-  /** The source's position after it was seen: everything of the table lies before. */
-  readonly at: bigint;
+/** A point of the stream behind what a look saw. */
+interface Mark {
+  readonly id: string;
+  /** Null: its message is being written. */
+  at: bigint | null;
+  reached: boolean;
 }
 
+/** A new table without a key may be about to get one by the next statement; milliseconds. */
+const untilKeyed = 10_000;
+
 /**
- * Looks at the source for what the stream does not tell: tables that were dropped, dropped and created again, or taken out
- * of the publication. The run ends with the statement that mends it once everything before is durable.
+ * Looks at the source for what the stream does not tell: tables that come, go or move in their trees, that were taken out of the
+ * publication, or whose columns are others. What a look sees was committed before the message that is written after it (a barrier);
+ * so it is acted on when every sink is durable up to there, and no change from before it is left.
  */
 export class TableWatch implements AsyncDisposable {
   readonly #options: TableWatchOptions;
   readonly #stop = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly #findings = new Map<Oid, Finding>();
+  readonly #due = new AbortController();
+  readonly #losses = new Map<Oid, Mark>();
+  /** Those that are not reached yet. */
+  readonly #marks = new Map<string, Mark>();
+  /** Tables whose columns are others, told in this run. */
+  readonly #told = new Set<Oid>();
+  readonly #keyless = new Map<Oid, number>();
+  #moves: { readonly seen: readonly TablePresence[]; readonly misplaced: boolean; readonly mark: Mark } | null = null;
+  readonly #taken: ReadonlyMap<Oid, Taken>;
+  #last = new Look([]);
+  /** The trees of the source with which the targets were found equal. */
+  #inOrder: string | null = null;
+  #timer: NodeJS.Timeout;
   #looking: Promise<void> | null = null;
+  #ended = false;
 
   constructor(options: TableWatchOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.look().catch(() => {}), options.every);
-    this.#timer.unref();
+    this.#taken = takenTables(options.sinks);
+    this.#timer = this.#next(Math.min(options.every, 300));
   }
 
   /** Aborts with the error that ends the run. */
@@ -44,112 +68,168 @@ export class TableWatch implements AsyncDisposable {
     return this.#stop.signal;
   }
 
+  /** Aborts when there are tables to be taken along or to be placed, as {@link seen} has them. */
+  get due(): AbortSignal {
+    return this.#due.signal;
+  }
+
+  get seen(): readonly TablePresence[] {
+    return this.#moves?.seen ?? this.#last.tables;
+  }
+
+  /** A barrier is durable in every sink. Returns whether it is one of ours. */
+  reached(id: string): boolean {
+    const mark = this.#marks.get(id);
+    if (mark === undefined) return false;
+    this.#marks.delete(id);
+    mark.reached = true;
+    this.#judge(false);
+    return true;
+  }
+
   /** One look; the last one, after the stream has ended, throws what was found. */
   async look(last = false): Promise<void> {
     await this.#looking;
-    this.#looking = this.#look().finally(() => (this.#looking = null));
+    this.#looking = this.#look(last).finally(() => (this.#looking = null));
     await this.#looking;
-    // DDL that was followed in the meantime is no finding any more.
-    const newest = new Set(this.#options.book.newest().map(({ relation }) => relation.oid));
-    for (const oid of this.#findings.keys()) if (!newest.has(oid)) this.#findings.delete(oid);
-    const [due] = [...this.#findings.values()].filter((finding) => last || this.#passed(finding.at));
-    if (due === undefined) return;
-    if (last) throw due.error;
-    this.#stop.abort(due.error);
+    this.#judge(last);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#ended = true;
+    clearTimeout(this.#timer);
     await this.#looking?.catch(() => {});
   }
 
-  async #look(): Promise<void> {
-    const { context, book } = this.#options;
-    const presence = await context.source.control.tables?.();
-    if (presence === undefined) return;
-    const byOid = new Map(presence.map((table) => [table.oid, table]));
-    const taken = this.#taken();
-    const fresh: [Oid, PgsluiceError][] = [];
-    for (const { relation } of book.newest()) {
-      if (!taken.has(relation.oid) || this.#findings.has(relation.oid)) continue;
-      const error = this.#problem(relation, byOid.get(relation.oid), presence);
-      if (error === null) continue;
-      if (error.code === 'PGS4016' && (await this.#goneInTargets(relation))) continue;
-      fresh.push([relation.oid, error]);
-    }
-    if (fresh.length === 0) return;
-    const at = await context.source.control.position();
-    for (const [oid, error] of fresh) {
-      this.#findings.set(oid, { error, at });
-      const table = error.where.table ?? '';
-      context.log.log(this.#options.follow ? 'debug' : 'warn', 'table-lost', `${table}: ${error.message}`, {
-        table,
-        code: error.code,
-      });
-    }
-    // An idle source would not tell soon that the stream is beyond: something of our own behind it does.
-    await context.source.control.emit('{"kind":"heartbeat"}').catch(() => {});
+  /** A look that takes long (thousands of tables) is followed by a longer pause. */
+  #next(wait: number): NodeJS.Timeout {
+    const turn = async () => {
+      const started = performance.now();
+      await this.look().catch(() => {});
+      const took = performance.now() - started;
+      if (!this.#ended) this.#timer = this.#next(Math.max(this.#options.every, Math.min(took * 3, 10_000)));
+    };
+    return setTimeout(() => void turn(), wait).unref();
   }
 
-  #passed(at: bigint): boolean {
+  async #look(last: boolean): Promise<void> {
+    const { context, follow, trees } = this.#options;
+    const presence = await context.source.control.tables?.();
+    if (presence === undefined) return;
+    this.#last = new Look(presence);
+    const before = new Set(this.#losses.keys());
+    const lost = await this.#lost();
+    const moved = trees && !last ? await this.#moved(presence) : null;
+    for (const oid of before) if (!lost.has(oid)) this.#losses.delete(oid);
+    const fresh = [...lost].filter(([oid]) => !before.has(oid));
+    if (moved === null) this.#moves = null;
+    if (fresh.length === 0 && (moved === null || this.#moves !== null) && !this.#isOverdue()) return;
+    const mark = await this.#mark();
+    for (const [oid, error] of fresh) {
+      this.#losses.set(oid, mark);
+      const { table = '' } = error.where;
+      const fields = { table, code: error.code };
+      context.log.log(follow ? 'debug' : 'warn', 'table-lost', `${table}: ${error.message}`, fields);
+    }
+    // What a look saw goes on being what is acted on: the sinks are durable up to its mark, not up to a later one.
+    if (moved !== null) this.#moves = { seen: presence, misplaced: moved === 'misplaced', mark };
+  }
+
+  /** A mark may get lost with a connection. */
+  #isOverdue(): boolean {
+    const { mark } = this.#moves ?? {};
+    return mark !== undefined && !mark.reached && Date.now() - Number(mark.id.split('@')[1]) > 30_000;
+  }
+
+  async #mark(): Promise<Mark> {
+    const { source, pipeline } = this.#options.context;
+    const id = `${randomUUID()}@${Date.now()}`;
+    const message = encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' });
+    // A source that takes no message (a standby) has a position all the same.
+    const mark: Mark = { id, at: null, reached: false };
+    // The stream may bring it before the one who wrote it hears that it is written.
+    this.#marks.set(id, mark);
+    mark.at = await source.control.emit(message).catch(() => source.control.position());
+    return mark;
+  }
+
+  async #lost(): Promise<ReadonlyMap<Oid, PgsluiceError>> {
+    const { book, context } = this.#options;
+    const lost = new Map<Oid, PgsluiceError>();
+    for (const { relation } of book.newest()) {
+      const taken = this.#taken.get(relation.oid);
+      const error = taken === undefined ? null : this.#last.lossOf(relation, taken);
+      if (error === null || taken === undefined) continue;
+      if (error.code === 'PGS4016' && (await isDroppedInTargets(taken, this.#stop.signal))) {
+        await book.leave(relation.oid);
+        const table = relationName(relation);
+        context.log.log('info', 'table-left', `${table} is dropped on both sides`, { table });
+        continue;
+      }
+      if (taken.tables.length === 0 && (await this.#isAgreed(relation, error))) continue;
+      lost.set(relation.oid, error);
+    }
+    return lost;
+  }
+
+  /** Where there are no tables to be changed, as in Kafka, whoever starts again after the stop has agreed. */
+  async #isAgreed(relation: Relation, error: PgsluiceError): Promise<boolean> {
+    const { book } = this.#options;
+    const drift = driftOf(error);
+    if (drift === null || this.#told.has(relation.oid)) return false;
+    if (await book.tell(relation.oid, numbersOf(drift.source))) {
+      this.#told.add(relation.oid);
+      return false;
+    }
+    await book.renew(drift.source);
+    return true;
+  }
+
+  async #moved(presence: readonly TablePresence[]): Promise<'fresh' | 'misplaced' | null> {
+    const { context, book, sinks } = this.#options;
+    const fresh = freshTables(context.state, book, presence);
+    for (const { oid } of fresh) if (!this.#keyless.has(oid)) this.#keyless.set(oid, Date.now());
+    if (
+      fresh.some(({ oid, keyed, unlogged }) => keyed || unlogged || Date.now() - this.#keyless.get(oid)! > untilKeyed)
+    )
+      return 'fresh';
+    const trees = treesOf(presence);
+    if (trees === this.#inOrder) return null;
+    const misplaced = ofSource(await misplacedTables(sinks, presence, this.#stop.signal));
+    if (misplaced.length > 0) return 'misplaced';
+    this.#inOrder = trees;
+    return null;
+  }
+
+  #judge(last: boolean): void {
+    const newest = new Map(this.#options.book.newest().map(({ relation }) => [relation.oid, relation]));
+    for (const [oid, mark] of this.#losses) {
+      // DDL that was followed in the meantime is no finding any more.
+      const relation = newest.get(oid);
+      const taken = this.#taken.get(oid);
+      const error = relation === undefined || taken === undefined ? null : this.#last.lossOf(relation, taken);
+      if (error === null) this.#losses.delete(oid);
+      else if (last) throw error;
+      else if (this.#passed(mark)) return this.#stop.abort(error);
+    }
+    if (this.#moves === null || !this.#passed(this.#moves.mark)) return;
+    const { context, book } = this.#options;
+    const { seen, misplaced } = this.#moves;
+    if (misplaced || freshTables(context.state, book, seen).length > 0) this.#due.abort();
+    else this.#moves = null;
+  }
+
+  #passed({ reached, at }: Mark): boolean {
     const { view } = this.#options.context;
+    if (reached) return true;
+    if (at === null) return false;
     if ((view.confirmed ?? 0n) >= at) return true;
     return this.#options.sinks.every((sink) => (view.sink(sink.name).durable ?? 0n) >= at);
   }
+}
 
-  /** Tables that some sink gets. */
-  #taken(): ReadonlySet<Oid> {
-    return new Set(this.#options.sinks.flatMap((sink) => sink.plans.map((plan) => plan.source.oid)));
-  }
-
-  #problem(relation: Relation, now: TablePresence | undefined, all: readonly TablePresence[]): PgsluiceError | null {
-    const table = relationName(relation);
-    const where = { where: { table } };
-    const resync = `Copy the table anew: pgsluice resync FILE ${table}`;
-    if (now === undefined) {
-      if (all.some((other) => relationName(other) === table)) {
-        const message = 'the table was dropped and created again on the source; the new one is not replicated';
-        return planError('PGS4017', message, { ...where, remedy: resync });
-      }
-      const remedy = `Run on the target, then run again: ${this.#drops(relation).join(' ')}`;
-      return planError('PGS4016', 'the table was dropped on the source', { ...where, remedy });
-    }
-    if (!now.published && !now.unlogged) {
-      const message = 'the table was taken out of the publication; its changes since then are not replicated';
-      return planError('PGS4017', message, { ...where, remedy: resync });
-    }
-    const known = new Set(relation.columns.map((column) => column.name));
-    const added = (now.listed ?? []).filter((name) => !known.has(name));
-    if (added.length === 0 || !this.#takes(relation, added)) return null;
-    const message = `new column ${added.join(', ')}, which the publication's list of columns leaves out`;
-    return planError('PGS4012', message, { ...where, remedy: resync });
-  }
-
-  /** Whether a new column would be put out: it is not where the file keeps named columns only. */
-  #takes(relation: Relation, added: readonly string[]): boolean {
-    const plans = this.#options.sinks.flatMap((sink) => sink.plans.filter((plan) => plan.source.oid === relation.oid));
-    return added.length > 0 && plans.some((plan) => plan.takesNewColumns === true);
-  }
-
-  #drops(relation: Relation): readonly string[] {
-    return this.#options.sinks
-      .filter(({ sink }) => sink.describe !== undefined)
-      .flatMap(({ plans }) => plans.filter((plan) => plan.source.oid === relation.oid))
-      .map((plan) => `DROP TABLE ${qualified(plan.output)};`);
-  }
-
-  /** The user dropped it there, too: then it is no longer of this pipeline. */
-  async #goneInTargets(relation: Relation): Promise<boolean> {
-    const { sinks, book, context } = this.#options;
-    for (const { sink, plans } of sinks) {
-      const outputs = plans.filter((plan) => plan.source.oid === relation.oid).map((plan) => plan.output);
-      if (sink.describe === undefined || outputs.length === 0) continue;
-      const found = await sink.describe(outputs, this.#stop.signal);
-      if (found.some((columns) => columns !== null)) return false;
-    }
-    await book.leave(relation.oid);
-    const table = relationName(relation);
-    context.log.log('info', 'table-left', `${table} is dropped on both sides`, { table });
-    return true;
-  }
+/** What decides where tables stand, as text. */
+function treesOf(presence: readonly TablePresence[]): string {
+  const members = presence.filter((table) => table.parents.length > 0 || table.partitionBy !== null);
+  return JSON.stringify(members.map(({ oid, schema, name, parents, bound }) => [oid, schema, name, parents, bound]));
 }

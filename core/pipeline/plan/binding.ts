@@ -2,7 +2,17 @@ import type { Projection, TablePlan } from '../../api/plan.ts';
 import { type Column, type Identity, type Relation, relationName } from '../../postgres/relation.ts';
 import { columnsOf } from '../../expr/tree.ts';
 import { type ChangeMap, compileChangeMap } from './change-map.ts';
-import { diffShapes, driftError, isEmpty, sameColumnType, widens, withDrift } from './drift.ts';
+import {
+  diffShapes,
+  driftError,
+  isEmpty,
+  otherColumns,
+  replacedError,
+  sameColumnType,
+  widens,
+  withDrift,
+} from './drift.ts';
+import type { PgsluiceError } from '../../base/error.ts';
 import { planError } from './errors.ts';
 import { planTable } from './plan-table.ts';
 import type { PlanInput } from './types.ts';
@@ -44,6 +54,9 @@ export function bindRelation(question: BindingQuestion): Binding | null {
   const { relation, source, plan, input, fetches } = question;
   if (plan === null) return stillLeftOut(question);
   const read = columnsRead(plan.projection);
+  // Under `ddl: follow` the stream tells of such a change in its place, and the catalog of today may be ahead of it.
+  const moved = input.followDdl === undefined ? otherColumns(relation, source, read) : [];
+  if (moved.length > 0) throw otherColumnsError(question, plan, { moved, shape: newShape(relation, source, read) });
   if (fits(relation, source, read)) {
     return bind(relation, replan(withIdentity(source, relation), source, plan, input), fetches);
   }
@@ -67,6 +80,21 @@ function stillLeftOut({ relation, source, input, historic }: BindingQuestion): n
       where: { table: relationName(relation) },
     })
   );
+}
+
+function otherColumnsError(
+  { source, input }: BindingQuestion,
+  plan: TablePlan,
+  { moved, shape }: { readonly moved: readonly string[]; readonly shape: Relation },
+): PgsluiceError {
+  const again = planTable(shape, input).plan;
+  const is = again?.output ?? plan.output;
+  return withDrift(replacedError(source, { was: plan.output, is, moved }), {
+    source: shape,
+    was: plan.output,
+    is,
+    replaced: true,
+  });
 }
 
 /** The projection can be used as it is: it finds what it reads, of the same types, and there is no column it does not know. */
@@ -148,8 +176,10 @@ function newShape(relation: Relation, source: Relation, read: ReadonlySet<string
   const now = byName(relation);
   const streamed = relation.columns.map((column): Column => {
     const told = then.get(column.name);
+    if (told === undefined || !sameColumnType(told, column)) return column;
     // Whether it is generated is the newer word: 18 sends generated columns, older majors only what is none any more.
-    return told !== undefined && sameColumnType(told, column) ? { ...told, generated: column.generated } : column;
+    const attnum = column.attnum === undefined ? {} : { attnum: column.attnum };
+    return { ...told, generated: column.generated, ...attnum };
   });
   const others = source.columns.filter((column) => !now.has(column.name) && !read.has(column.name));
   return reshaped({ ...source, schema: relation.schema, name: relation.name }, [...streamed, ...others], relation);
@@ -165,7 +195,7 @@ function reshaped(of: Relation, columns: readonly Column[], relation: Relation):
   };
 }
 
-function columnsRead(projection: Projection): ReadonlySet<string> {
+export function columnsRead(projection: Projection): ReadonlySet<string> {
   const read = new Set(projection.where === null ? [] : columnsOf(projection.where));
   for (const column of projection.columns) for (const name of columnsOf(column.expr)) read.add(name);
   return read;

@@ -38,6 +38,8 @@ export interface Drift {
   readonly source: Relation;
   readonly was: Relation;
   readonly is: Relation;
+  /** Columns of the same names are others, which no look at the target's columns can show. */
+  readonly replaced?: boolean;
 }
 
 const drifts = new WeakMap<object, Drift>();
@@ -54,6 +56,51 @@ export function driftOf(error: unknown): Drift | null {
 export function withDrift(error: PgsluiceError, drift: Drift): PgsluiceError {
   drifts.set(error, drift);
   return error;
+}
+
+/** What the columns of a table are at a moment, as one number: the same for the same columns in the same order. */
+export function numbersOf({ columns }: { readonly columns: readonly Numbered[] }): bigint {
+  return columns.reduce((sum, { attnum }) => (sum * 1601n + BigInt(attnum ?? 0)) % (1n << 62n), 0n);
+}
+
+/** What tells columns apart. */
+type Numbered = Pick<Column, 'name'> & { readonly attnum?: number };
+
+/**
+ * Of these names, those that now call another column than they did: one was dropped and another added under its name, or two
+ * exchanged theirs. Numbers tell (pg_attribute.attnum). Where they are not known, the order does, as columns come in the order of
+ * their numbers.
+ */
+export function otherColumns(
+  now: { readonly columns: readonly Numbered[] },
+  then: { readonly columns: readonly Numbered[] },
+  names: ReadonlySet<string>,
+): readonly string[] {
+  const before = new Map(then.columns.map((column) => [column.name, column]));
+  const common = now.columns.filter(({ name }) => names.has(name) && before.has(name));
+  const numbered = common.every(({ name, attnum }) => attnum !== undefined && before.get(name)!.attnum !== undefined);
+  if (numbered) return common.filter(({ name, attnum }) => before.get(name)!.attnum !== attnum).map(({ name }) => name);
+  const here = new Set(common.map(({ name }) => name));
+  const order = then.columns.filter(({ name }) => here.has(name));
+  return common.filter(({ name }, i) => order[i]!.name !== name).map(({ name }) => name);
+}
+
+/** Values of these columns are no longer those of the target's columns of the same names; a copy of the table is right whatever was done. */
+export function replacedError(
+  source: Pick<Relation, 'schema' | 'name'>,
+  { was, is, moved }: { readonly was: Relation; readonly is: Relation; readonly moved: readonly string[] },
+): PgsluiceError {
+  const diff = diffShapes(was, is);
+  const first = isEmpty(diff) ? '' : `Run on the target: ${mendingStatements(was, is, diff).join(' ')} Then copy`;
+  const what = moved.length === 1 ? `column ${moved[0]} is another one` : `columns ${moved.join(', ')} are others`;
+  return planError(
+    'PGS4012',
+    `the table changed on the source: ${what} of the same name (dropped and added again, or names were exchanged)`,
+    {
+      where: { table: `${was.schema}.${was.name}` },
+      remedy: `${first === '' ? 'Copy' : first} the table anew: pgsluice resync FILE ${source.schema}.${source.name}`,
+    },
+  );
 }
 
 /** New DDL on the source: what it did, and the statements that do the same in the target. */

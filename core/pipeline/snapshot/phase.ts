@@ -5,10 +5,12 @@ import type { SourceCatalog } from '../../api/source.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { publishedTables } from '../plan/publication.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
+import { Book } from '../ddl/book.ts';
 import { tellDdl } from '../ddl/tell-ddl.ts';
 import { fileKey, fingerprint } from '../open/fingerprint.ts';
 import type { Instances, RunContext } from '../open/instances.ts';
 import { ensureOwner } from '../open/ownership.ts';
+import { choiceKey } from '../state/known-tables.ts';
 import type { Planning } from '../open/planning.ts';
 import { RateLimit } from './rate-limit.ts';
 import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
@@ -85,6 +87,10 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
       'tables',
       tables.map((table) => relationName(table.relation)),
     );
+    // What the stream will find of them is judged by what they are now.
+    const book = new Book(state);
+    await Promise.all(tables.map(({ relation }) => book.renew(relation)));
+    if (input.catalog.choice !== undefined) await state.put(choiceKey, input.catalog.choice);
     if (mode !== 'initial_only') await publish(context, input);
   }
   if (mode === 'never') {

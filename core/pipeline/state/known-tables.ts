@@ -1,27 +1,29 @@
 import type { Json } from '../../api/checkpoint.ts';
-import type { Logger } from '../../base/logger.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import type { PipelineState } from './pipeline-state.ts';
 import { runtimeError } from '../errors.ts';
 
+/** Under which the state keeps the patterns by which {@link knownNames} were chosen. */
+export const choiceKey = 'choice';
+
 /**
- * The tables that the pipeline has, of those that the file chooses now. One that came later is not silently half of the
- * pipeline: it is left out, with a warning, until it is copied. One that the file no longer chooses is refused: its changes
- * would still come, and nobody could say what its rows in the target are.
+ * The tables that the pipeline has, of those that the file chooses now. One that came later belongs to it once a run has taken it
+ * along. One that a changed file no longer chooses is refused: its changes would still come, and nobody could say what its rows in
+ * the target are. Under the same file it has left the tree that the file chooses, and a run lets it go.
  */
-export function knownTables(state: PipelineState, catalog: SourceCatalog, log: Logger): SourceCatalog {
+export function knownTables(state: PipelineState, catalog: SourceCatalog): SourceCatalog {
   const known = knownNames(state);
   if (known === null) return catalog;
   const gone = catalog.excluded.map(relationName).filter((name) => known.has(name));
-  if (gone.length > 0) throw runtimeError('PGS6008', `the file no longer chooses ${gone.join(', ')}`);
-  for (const { relation } of catalog.tables) {
-    const table = relationName(relation);
-    if (known.has(table)) continue;
-    const message = `${table} came after the start and is not replicated; add it with: pgsluice resync FILE ${table}`;
-    log.log('warn', 'table-not-included', message, { table });
-  }
+  if (gone.length > 0 && !sameChoice(state, catalog))
+    throw runtimeError('PGS6008', `the file no longer chooses ${gone.join(', ')}`);
   return { ...catalog, tables: catalog.tables.filter((table) => known.has(relationName(table.relation))) };
+}
+
+/** Whether the file chooses by the patterns that it had when it last chose tables of the pipeline. */
+export function sameChoice(state: PipelineState, { choice }: SourceCatalog): boolean {
+  return choice !== undefined && state.get(choiceKey) === choice;
 }
 
 /** Names of the tables that the pipeline was started with, and those added since; null before its start. */
@@ -56,7 +58,10 @@ export function requestCopy(
   return state.forgetTables(tables, sinks, entries);
 }
 
-/** Throws PGS6008 where a table that waits for its copy is not chosen by the file; one that is gone from the source is left out. */
+/**
+ * Throws PGS6008 where a table that waits for its copy is not chosen by the file any more; one that is gone from the source is left
+ * out.
+ */
 export function refuseUnchosen(state: PipelineState, catalog: SourceCatalog): void {
   const pending = pendingTables(state);
   const left = catalog.excluded.map(relationName).filter((name) => pending.has(name));

@@ -31,8 +31,8 @@ export interface StreamRunOptions {
   readonly handoff: HandoffLsn;
   /** End after the last transaction at or below; null: follow. */
   readonly until: bigint | null;
-  /** Every sink is durable up to this barrier; for whoever wrote it in this process. */
-  readonly onBarrier?: (id: string, at: CommitLsn) => void;
+  /** Every sink is durable up to this barrier; for whoever wrote it in this process. True: nobody else waits for it. */
+  readonly onBarrier?: (id: string, at: CommitLsn) => boolean | void;
   /** It was asked to begin anew, with these tables copied; resolves when that is noted. Whoever leaves it out is not asked. */
   readonly onReload?: (copy: readonly string[]) => Promise<void>;
 }
@@ -135,8 +135,7 @@ async function stretch(
           if (options.onReload === undefined) return;
           await options.onReload(message.copy);
         }
-        await recordBarrier(context, message, at);
-        options.onBarrier?.(message.id, at);
+        if (options.onBarrier?.(message.id, at) !== true) await recordBarrier(context, message, at);
       },
       onBatch: (batch) => {
         context.view.received(batch.boundary, batch.transactions);

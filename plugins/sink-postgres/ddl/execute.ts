@@ -12,6 +12,8 @@ export interface ExecuteOptions {
 interface Standing {
   /** The table of the inheritance tree on which columns are changed: partitions get theirs from it. */
   readonly root: string;
+  /** The root is partitioned. */
+  readonly partitions: boolean;
   readonly columns: ReadonlyMap<string, { readonly type: string; readonly nullable: boolean }>;
 }
 
@@ -41,11 +43,22 @@ async function statementsOf(client: pg.Client, step: SchemaStep, options: Execut
       return table === null ? [] : [`DROP TABLE ${qualified(step.table)}${behaviour}`];
     case 'attach':
       return attach(client, step);
+    case 'detach':
+      return detach(client, step);
+    case 'inherit':
+    case 'no-inherit': {
+      if ((await isBelow(client, step.table, step.parent)) === (step.kind === 'inherit')) return [];
+      const verb = step.kind === 'inherit' ? 'INHERIT' : 'NO INHERIT';
+      return [`ALTER TABLE ${qualified(step.table)} ${verb} ${qualified(step.parent)}`];
+    }
     case 'add-column':
       return table?.columns.has(step.column.name) === true ? [] : addColumn(table?.root ?? qualified(step.table), step);
     case 'drop-column':
       if (table !== null && !table.columns.has(step.column)) return [];
-      return [`ALTER TABLE ${table?.root ?? qualified(step.table)} DROP COLUMN ${quoteIdent(step.column)}${behaviour}`];
+      // What inherits it may have kept it on the source (ALTER TABLE ONLY), and is told for itself where it has not.
+      return [
+        `ALTER TABLE ${table?.partitions === false ? 'ONLY ' : ''}${table?.root ?? qualified(step.table)} DROP COLUMN ${quoteIdent(step.column)}${behaviour}`,
+      ];
     case 'rename-column':
       if (table !== null && !table.columns.has(step.from) && table.columns.has(step.to)) return [];
       return [
@@ -145,6 +158,27 @@ async function attach(
   return [`ALTER TABLE ${await parentOf(client, to)} ATTACH PARTITION ${qualified(table)} ${to.bound}`];
 }
 
+async function detach(
+  client: pg.Client,
+  { table, from }: Extract<SchemaStep, { kind: 'detach' }>,
+): Promise<readonly string[]> {
+  const { rows } = await client.query<{ parent: string }>(
+    `SELECT format('%I.%I', n.nspname, p.relname) AS parent FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+     JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
+     WHERE c.oid = to_regclass($1) AND ($2::text IS NULL OR p.oid = to_regclass($2::text))`,
+    [qualified(table), from === null ? null : qualified(from)],
+  );
+  return rows.map(({ parent }) => `ALTER TABLE ${parent} DETACH PARTITION ${qualified(table)}`);
+}
+
+async function isBelow(client: pg.Client, table: TableName, parent: TableName): Promise<boolean> {
+  const { rows } = await client.query(
+    'SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhparent = to_regclass($2)',
+    [qualified(table), qualified(parent)],
+  );
+  return rows.length > 0;
+}
+
 /** The table that a sibling is a partition of; without one, by name. */
 async function parentOf(client: pg.Client, { parent, sibling }: PartitionOf): Promise<string> {
   if (sibling === null) return qualified(parent);
@@ -157,8 +191,8 @@ async function parentOf(client: pg.Client, { parent, sibling }: PartitionOf): Pr
 }
 
 async function standing(client: pg.Client, table: TableName): Promise<Standing | null> {
-  const { rows } = await client.query<{ root: string; columns: string | null }>(
-    `SELECT format('%I.%I', n.nspname, r.relname) AS root,
+  const { rows } = await client.query<{ root: string; kind: string; columns: string | null }>(
+    `SELECT format('%I.%I', n.nspname, r.relname) AS root, r.relkind AS kind,
        (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull))::text
         FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
      FROM pg_class c
@@ -173,5 +207,9 @@ async function standing(client: pg.Client, table: TableName): Promise<Standing |
   const [row] = rows;
   if (row === undefined) return null;
   const columns = JSON.parse(row.columns ?? '[]') as [string, string, boolean][];
-  return { root: row.root, columns: new Map(columns.map(([name, type, nullable]) => [name, { type, nullable }])) };
+  return {
+    root: row.root,
+    partitions: row.kind === 'p',
+    columns: new Map(columns.map(([name, type, nullable]) => [name, { type, nullable }])),
+  };
 }

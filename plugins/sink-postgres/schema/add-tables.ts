@@ -1,9 +1,10 @@
-import type { TablePlan } from '../../../core/api/plan.ts';
+import type pg from 'pg';
+import type { ParentPlan, TablePlan } from '../../../core/api/plan.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
-import { addTables, readTables } from '../state.ts';
+import { type Owner, addTables, readTables } from '../state.ts';
 import { alterTables } from './alter.ts';
 import { fitted } from './dump.ts';
 import { noteLeftOut, tellLeftOut } from './left-out.ts';
@@ -14,28 +15,20 @@ import { objectsOfTables } from './table-objects.ts';
 import { resolveTables } from './tree.ts';
 
 /**
- * Tables that were added to the file after the schema was made: created as the source has them now, then renamed and altered
- * as the plan says. Types and functions that they need must be there; what was made since is told by the server's refusal.
+ * Tables that were added to the file, or came on the source, after the schema was made: created as the source has them now, then
+ * renamed and altered as the plan says. Types and functions that they need must be there; what was made since is told by the
+ * server's refusal. A partition of a table that is there stands alone until its rows are in: it is attached later (TreeSink), so that
+ * no reader of the target sees half of it, and with indexes of its own, which the parent's then take.
  */
 export async function addMissingTables(more: PrepareMore, preparation: SinkPreparation): Promise<void> {
   const { sessions, owner, options, context } = more;
   const { log } = context;
-  const missing = await sessions.query(async (client) => {
-    const known = await readTables(client, owner);
-    const there = await resolveTables(
-      client,
-      preparation.plans.map((plan) => plan.output),
-    );
-    return preparation.plans.filter(
-      (plan) => !known.has(relationName(plan.source)) && !there.has(relationName(plan.output)),
-    );
-  });
-  if (missing.length > 0) {
+  const missing = await sessions.query((client) => findMissing(client, owner, preparation));
+  const { plans, parents } = missing;
+  if (plans.length > 0) {
     const dump = await preparation.dumpSchema();
-    const found = objectsOfTables(
-      dump.objects,
-      missing.map((plan) => plan.source),
-    );
+    const tables = [...plans, ...parents].map(({ source }) => source);
+    const found = objectsOfTables(dump.objects, tables);
     await sessions.transaction(async (client) => {
       const here = rolesHere(await readTargetRoles(client), options);
       const { objects, left } = fitted(found, here);
@@ -45,32 +38,100 @@ export async function addMissingTables(more: PrepareMore, preparation: SinkPrepa
         context.name,
       );
       await noteLeftOut(client, owner, tellLeftOut(left, log));
+      const standing = await standingNames(client, owner);
       await client.query(`SET LOCAL search_path = ''`);
-      for (const schema of new Set(missing.map((plan) => plan.source.schema)))
+      for (const schema of new Set(tables.map((table) => table.schema)))
         await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(schema)}`);
+      await forgetGone(client, owner, missing.gone);
       for (const [ordinal, object] of objects.entries()) {
-        const { type, sql } = object;
+        const { type } = object;
+        const sql = inheritingFrom(object.sql, standing);
         const onError = options.on_restore_error;
         const name = `${object.schema}.${object.name}`;
         await noteLeftOut(client, owner, await makeOne(client, { ordinal, type, name, sql }, { log, onError }));
       }
-      const made = await resolveTables(
-        client,
-        missing.map((plan) => plan.source),
-      );
-      await addTables(
-        client,
-        owner,
-        missing.map((plan) => ({ source: relationName(plan.source), relid: relidOf(plan, made), phase: 'new' })),
-      );
+      const made = await resolveTables(client, tables);
+      const entries = (of: readonly Pick<ParentPlan, 'source'>[], phase: 'new' | 'parent') =>
+        of.map(({ source }) => ({ source: relationName(source), relid: relidOf(source, made), phase }));
+      await addTables(client, owner, [...entries(plans, 'new'), ...entries(parents, 'parent')]);
     });
-    log.log('info', 'tables-created', `${missing.length} added tables are created in the target`, { by: dump.by });
+    log.log('info', 'tables-created', `${plans.length} added tables are created in the target`, { by: dump.by });
   }
   await alterTables(sessions, owner, preparation, { dependents: options.dependents, log });
 }
 
-function relidOf(plan: TablePlan, made: ReadonlyMap<string, number>): number {
-  const table = relationName(plan.source);
+interface Missing {
+  readonly plans: readonly TablePlan[];
+  /** Partitioned tables above them. */
+  readonly parents: readonly ParentPlan[];
+  /** Of those that the state knows, by name on the source: they were dropped in the target since. */
+  readonly gone: readonly string[];
+}
+
+async function findMissing(client: pg.Client, owner: Owner, preparation: SinkPreparation): Promise<Missing> {
+  const known = await readTables(client, owner);
+  const { parents = [] } = preparation;
+  const there = await resolveTables(
+    client,
+    [...preparation.plans, ...parents].map((plan) => plan.output),
+  );
+  const { rows } = await client.query<{ oid: string }>('SELECT oid FROM pg_class WHERE oid = ANY($1::oid[])', [
+    [...known.values()].map(({ relid }) => relid),
+  ]);
+  const alive = new Set(rows.map(({ oid }) => Number(oid)));
+  const isMissing = ({ source, output }: Pick<ParentPlan, 'source' | 'output'>): boolean => {
+    const before = known.get(relationName(source));
+    // One that is there under another name is about to be renamed.
+    return !there.has(relationName(output)) && (before === undefined || !alive.has(before.relid));
+  };
+  const plans = preparation.plans.filter(isMissing);
+  const above = parents.filter(isMissing);
+  const names = [...plans, ...above].map(({ source }) => relationName(source));
+  return { plans, parents: above, gone: names.filter((name) => known.has(name)) };
+}
+
+async function forgetGone(client: pg.Client, owner: Owner, sources: readonly string[]): Promise<void> {
+  const key = [owner.pipeline, owner.sink, sources];
+  await client.query(
+    `DELETE FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND relid IN (
+       SELECT relid FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[]))`,
+    key,
+  );
+  for (const table of ['chunk', 'bulk_table'])
+    await client.query(
+      `DELETE FROM pgsluice.${table} WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])`,
+      key,
+    );
+}
+
+/** Tables that are there, by name on the source, as SQL. */
+async function standingNames(client: pg.Client, owner: Owner): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await client.query<{ source: string; sql: string }>(
+    `SELECT t.source, format('%I.%I', n.nspname, c.relname) AS sql FROM pgsluice.bulk_table t
+     JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.pipeline = $1 AND t.sink = $2`,
+    [owner.pipeline, owner.sink],
+  );
+  return new Map(rows.map(({ source, sql }) => [source, sql]));
+}
+
+/** What a table inherits from may have another name in the target. */
+function inheritingFrom(sql: string, standing: ReadonlyMap<string, string>): string {
+  return sql.replace(/^INHERITS \((.*)\)/m, (whole, list: string) => {
+    const names = [...list.matchAll(/("(?:[^"]|"")+"|[^",.\s]+)\.("(?:[^"]|"")+"|[^",.\s]+)/g)];
+    const parents = names.map(([name, schema, table]) => standing.get(`${bare(schema!)}.${bare(table!)}`) ?? name);
+    return parents.length === 0 ? whole : `INHERITS (${parents.join(', ')})`;
+  });
+}
+
+function bare(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+}
+
+function relidOf(
+  source: { readonly schema: string; readonly name: string },
+  made: ReadonlyMap<string, number>,
+): number {
+  const table = relationName(source);
   const relid = made.get(table);
   if (relid === undefined)
     throw bulkError('PGS3006', `the dump of the source has no table ${table}`, { where: { table } });

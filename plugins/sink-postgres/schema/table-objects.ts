@@ -20,23 +20,42 @@ interface Table {
   readonly name: string;
 }
 
-/** What of a dump belongs to these tables alone: columns' sequences, indexes, constraints, comments, grants. In its order. */
+/**
+ * What of a dump belongs to these tables alone: columns' sequences, indexes, constraints, comments, grants. In its order. Partitions
+ * and their indexes are attached to parents among these tables only: those that are there already have indexes and constraints,
+ * with which a partition that is empty gets its own twice.
+ */
 export function objectsOfTables(objects: readonly SchemaObject[], tables: readonly Table[]): readonly SchemaObject[] {
   const matchers = tables.map(matcher);
   const taken = new Set<SchemaObject>();
   for (const object of objects) if (matchers.some((belongs) => belongs(object))) taken.add(object);
   // Sequences come before the statement that says whose they are; attached indexes after the index.
   const names = new Set([...taken].map((object) => `${object.schema}.${object.name}`));
-  return objects.filter(
-    (object) =>
-      taken.has(object) ||
-      ((object.type === 'SEQUENCE' || object.type === 'INDEX ATTACH') && names.has(`${object.schema}.${object.name}`)),
-  );
+  const indexes = new Set([...taken].flatMap((object) => indexNames(object, tables)));
+  const parents = tables.flatMap(spellings);
+  const attaches = (sql: string) => parents.some((name) => sql.includes(`ALTER TABLE ONLY ${name} ATTACH PARTITION `));
+  return objects.filter((object) => {
+    if (object.type === 'TABLE ATTACH') return taken.has(object) && attaches(object.sql);
+    if (object.type === 'INDEX ATTACH') {
+      const [, parent, child] = /^ALTER INDEX (.+) ATTACH PARTITION (.+);$/m.exec(object.sql) ?? [];
+      return parent !== undefined && indexes.has(parent) && indexes.has(child!);
+    }
+    return taken.has(object) || (object.type === 'SEQUENCE' && names.has(`${object.schema}.${object.name}`));
+  });
+}
+
+/** Of the index that an object makes, as the dump may write it. */
+function indexNames({ type, schema, name }: SchemaObject, tables: readonly Table[]): readonly string[] {
+  if (schema === null || (type !== 'INDEX' && type !== 'CONSTRAINT')) return [];
+  if (type === 'INDEX') return spellings({ schema, name });
+  // A constraint is called by its table and its own name.
+  const of = tables.filter((table) => table.schema === schema && name.startsWith(`${table.name} `));
+  return of.flatMap((table) => spellings({ schema, name: name.slice(table.name.length + 1) }));
 }
 
 function matcher(table: Table): (object: SchemaObject) => boolean {
   const { schema, name } = table;
-  const sql = [qualifiedBare(table), `${quoteIdent(schema)}.${quoteIdent(name)}`];
+  const sql = spellings(table);
   const mentions = (text: string, before: string, after: string) =>
     sql.some((each) => text.includes(`${before}${each}${after}`));
   return (object) => {
@@ -55,8 +74,8 @@ function matcher(table: Table): (object: SchemaObject) => boolean {
   };
 }
 
-/** As pg_dump writes a name that needs no quotes. */
-function qualifiedBare({ schema, name }: Table): string {
-  const bare = (word: string) => (/^[a-z_][a-z0-9_]*$/.test(word) ? word : quoteIdent(word));
-  return `${bare(schema)}.${bare(name)}`;
+/** A name as pg_dump may write it: quoted where it has to be, part by part. */
+function spellings({ schema, name }: Table): readonly string[] {
+  const bare = (word: string) => (/^[a-z_][a-z0-9_]*$/.test(word) ? [word, quoteIdent(word)] : [quoteIdent(word)]);
+  return bare(schema).flatMap((first) => bare(name).map((second) => `${first}.${second}`));
 }

@@ -26,6 +26,7 @@ export async function readCatalog(
     tables: await withShapes(client, chosen),
     parents,
     foreignTables: foreign.map(({ schema, name }) => ({ schema, name })),
+    choice: JSON.stringify([patterns.include ?? null, patterns.exclude ?? null]),
     excluded: excluded.map(({ schema, name }) => ({ schema, name })),
     unfilledViews: await unfilledViews(client),
   };

@@ -17,35 +17,58 @@ export interface Choice {
   readonly parents: readonly SourceParent[];
 }
 
+/** What choosing needs to know of a table. */
+export type Choosable = Pick<CatalogTable, 'oid' | 'schema' | 'name' | 'parent' | 'inherits'>;
+
 /**
- * Applies the file's globs. A pattern that matches a partitioned table takes all its leaves (include and exclude alike);
- * a child by inheritance is a table of its own. Every pattern that matches nothing is in one error (PGS2101).
+ * Applies the file's globs. A pattern that matches a partitioned table takes all its leaves (include and exclude alike); one that
+ * matches a table takes what inherits from it, too, unless that is excluded by itself. Every pattern that matches nothing is in one
+ * error (PGS2101).
  */
 export function chooseTables(tables: readonly CatalogTable[], patterns: TablesOption): Choice {
-  const lines = ancestry(tables);
-  const include = (patterns.include ?? ['*.*']).map((text) => ({ text, test: compilePattern(text) }));
-  const exclude = (patterns.exclude ?? []).map((text) => ({ text, test: compilePattern(text) }));
+  const { include, exclude } = globsOf(patterns);
   refuseUnmatched(
     tables,
     [...(patterns.include === undefined ? [] : include), ...exclude].filter(({ test }) => !tables.some(test)),
   );
-  const matches = (table: CatalogTable): boolean => {
-    const line = lines.get(table.oid)!;
-    return (
-      line.some((at) => include.some(({ test }) => test(at))) &&
-      !line.some((at) => exclude.some(({ test }) => test(at)))
-    );
-  };
-  const kept = new Set<Oid>();
-  for (const table of tables) {
-    if (!matches(table)) continue;
-    // Parents of a chosen leaf stay in a created schema, as the leaf cannot be made without them.
-    for (const at of lines.get(table.oid)!) kept.add(at.oid);
-  }
+  const kept = chosenOids(tables, patterns);
   const chosen = tables.filter((table) => table.relkind === 'r' && kept.has(table.oid));
+  const lines = ancestry(tables);
   const foreign = tables.filter((table) => table.relkind === 'f' && kept.has(table.oid));
   const excluded = tables.filter((table) => !kept.has(table.oid));
   return { chosen, foreign, parents: parentsOf(chosen, lines), excluded };
+}
+
+/** Tables that the patterns choose, with the partitioned tables above them: a leaf cannot be made without those. */
+export function chosenOids(tables: readonly Choosable[], patterns: TablesOption): ReadonlySet<Oid> {
+  const { include, exclude } = globsOf(patterns);
+  const byOid = new Map(tables.map((table) => [table.oid, table]));
+  const lines = ancestry(tables);
+  const included = new Map<Oid, boolean>();
+  const isIncluded = (table: Choosable): boolean => {
+    const known = included.get(table.oid);
+    if (known !== undefined) return known;
+    const found =
+      include.some(({ test }) => test(table)) ||
+      [...(table.parent === null ? [] : [table.parent]), ...table.inherits].some((oid) => {
+        const parent = byOid.get(oid);
+        return parent !== undefined && isIncluded(parent);
+      });
+    included.set(table.oid, found);
+    return found;
+  };
+  const kept = new Set<Oid>();
+  for (const table of tables) {
+    const line = lines.get(table.oid)!;
+    if (!isIncluded(table) || line.some((at) => exclude.some(({ test }) => test(at)))) continue;
+    for (const at of line) kept.add(at.oid);
+  }
+  return kept;
+}
+
+function globsOf(patterns: TablesOption) {
+  const glob = (text: string) => ({ text, test: compilePattern(text) });
+  return { include: (patterns.include ?? ['*.*']).map(glob), exclude: (patterns.exclude ?? []).map(glob) };
 }
 
 function parentsOf(
@@ -64,9 +87,9 @@ function parentsOf(
 }
 
 /** Each table with its partitioned parents, itself first. */
-function ancestry(tables: readonly CatalogTable[]): ReadonlyMap<Oid, readonly CatalogTable[]> {
+function ancestry<T extends Choosable>(tables: readonly T[]): ReadonlyMap<Oid, readonly T[]> {
   const byOid = new Map(tables.map((table) => [table.oid, table]));
-  const lines = new Map<Oid, CatalogTable[]>();
+  const lines = new Map<Oid, T[]>();
   for (const table of tables) {
     const line = [table];
     for (let at = byOid.get(table.parent ?? 0); at !== undefined; at = byOid.get(at.parent ?? 0)) line.push(at);

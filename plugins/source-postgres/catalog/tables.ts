@@ -16,6 +16,8 @@ export interface CatalogTable {
   readonly rows: number;
   /** Direct parent of a partition, else null. */
   readonly parent: Oid | null;
+  /** What it inherits from without being a partition. */
+  readonly inherits: readonly Oid[];
 }
 
 /**
@@ -24,7 +26,8 @@ export interface CatalogTable {
  */
 const query = `
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistence = 'u', c.relreplident,
-         CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) ELSE 0 END, c.reltuples, i.inhparent
+         CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) ELSE 0 END, c.reltuples, i.inhparent,
+         (SELECT string_agg(h.inhparent::text, ',') FROM pg_inherits h WHERE h.inhrelid = c.oid AND NOT c.relispartition)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_inherits i ON c.relispartition AND i.inhrelid = c.oid
@@ -51,5 +54,6 @@ export async function readTables(client: pg.Client): Promise<readonly CatalogTab
     bytes: Number(row[7] ?? 0),
     rows: Number(row[8]),
     parent: row[9] === null || row[9] === undefined ? null : Number(row[9]),
+    inherits: (row[10] ?? '').split(',').filter(Boolean).map(Number),
   }));
 }

@@ -18,6 +18,7 @@ import type {
   TablePresence,
   WriteFence,
 } from '../../../core/api/source.ts';
+import type { TablesOption } from '../../../core/api/schemas.ts';
 import { readDependents } from '../ddl/dependents.ts';
 import { cleanSource, foreignObjects } from '../ownership/cleanup.ts';
 import { readPublished } from '../ddl/published.ts';
@@ -35,9 +36,12 @@ export class PostgresControl implements SourceControl {
   readonly #access: SourceAccess;
   readonly #watch: PublicationWatch;
 
-  constructor(access: SourceAccess) {
+  readonly #patterns: TablesOption;
+
+  constructor(access: SourceAccess, patterns: TablesOption) {
     this.#access = access;
     this.#watch = new PublicationWatch(access);
+    this.#patterns = patterns;
     this.fence = new PostgresFence(access);
   }
 
@@ -81,7 +85,7 @@ export class PostgresControl implements SourceControl {
   }
 
   tables(): Promise<readonly TablePresence[]> {
-    return ask(this.#access, null, (client) => readPublished(client, this.#access.publication));
+    return ask(this.#access, null, (client) => readPublished(client, this.#access.publication, this.#patterns));
   }
 
   publication(): Promise<Json> {

@@ -86,6 +86,9 @@ function describeSql(name: string): string {
           WHERE inhparent = p.oid AND inhrelid <> c.oid ORDER BY inhrelid LIMIT 20) s))
       FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
       WHERE c.relispartition AND i.inhrelid = c.oid),
+    'inherits', (SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname) ORDER BY i.inhseqno)
+      FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+      WHERE NOT c.relispartition AND i.inhrelid = c.oid),
     'primaryKey', coalesce((SELECT jsonb_agg(k.attnum ORDER BY k.o) FROM pg_index x,
         unnest(x.indkey::int2[]) WITH ORDINALITY k (attnum, o)
       WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate AND x.indisvalid AND k.o <= x.indnkeyatts), '[]'),
@@ -165,9 +168,10 @@ function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
   FOR rel IN WITH RECURSIVE told AS (
       SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
       WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
-    ), below AS (SELECT objid AS oid FROM told UNION SELECT i.inhrelid FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
+    ), below AS (SELECT objid AS oid, 0 AS depth FROM told
+      UNION SELECT i.inhrelid, depth + 1 FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
     SELECT c.oid FROM below JOIN pg_class c USING (oid)
-    WHERE c.relkind IN ('r', 'p') ORDER BY c.relkind, c.oid
+    WHERE c.relkind IN ('r', 'p') GROUP BY c.oid, c.relkind ORDER BY c.relkind, max(depth), c.oid
   LOOP
     now := ${describe}(rel);
     SELECT shape INTO before FROM ${memory} m WHERE m.oid = rel;

@@ -136,7 +136,7 @@ export class Decoder {
         return;
       case 'R': {
         const wire = readRelation(body, (oid) => this.#relations.typeName(oid));
-        if (!this.#relations.known(wire)) this.#target.relation(wire);
+        this.#target.relation(wire);
         return;
       }
       case 'Y': {

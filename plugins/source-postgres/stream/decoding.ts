@@ -12,7 +12,8 @@ import { RelationCache } from './relation-cache.ts';
 import type { WireRelation } from './wire.ts';
 
 export interface DecodingOptions extends DecoderOptions, AssemblyOptions {
-  readonly describe: (wire: WireRelation) => Promise<Relation>;
+  /** See `Describer.describe`. */
+  readonly describe: (wire: WireRelation, before: Relation | null) => Promise<Relation>;
 }
 
 export interface DecodingEvents {
@@ -167,6 +168,6 @@ export class Decoding implements DecodeTarget {
   };
 
   async #describe(wire: WireRelation): Promise<void> {
-    this.#relations.put(wire, await this.#options.describe(wire));
+    this.#relations.put(wire, await this.#options.describe(wire, this.#relations.known(wire)));
   }
 }

@@ -23,7 +23,7 @@ export interface OpenStreamInput {
   readonly publications: readonly string[];
   readonly start: StreamStart;
   /** Joins a Relation message with the catalog; asked once per shape, decoding waits for it. */
-  readonly describe: (wire: WireRelation) => Promise<Relation>;
+  readonly describe: (wire: WireRelation, before: Relation | null) => Promise<Relation>;
   /** Wire bytes after which a batch is cut, inside a transaction if need be. */
   readonly batchBytes: number;
   /** Wire bytes that are received ahead of the reader. */

@@ -10,8 +10,8 @@ interface Entry {
 }
 
 /**
- * What each table looks like from here on in the stream. Every Relation message passes through {@link known}; an equal
- * shape keeps its object, so plans that hang on the object stay valid, and any other makes a new one.
+ * What each table looks like from here on in the stream. The server repeats a Relation message for reasons of its own, and after
+ * DDL; an equal shape of the same columns keeps its object, so plans that hang on the object stay valid, and any other makes a new one.
  */
 export class RelationCache {
   readonly #entries = new Map<Oid, Entry>();
@@ -26,10 +26,10 @@ export class RelationCache {
     return this.#typeNames.get(oid) ?? null;
   }
 
-  /** True when the table is known in exactly this shape. */
-  known(wire: WireRelation): boolean {
+  /** The table as it is known, where the message says the same; else null. */
+  known(wire: WireRelation): Relation | null {
     const entry = this.#entries.get(wire.oid);
-    return entry !== undefined && sameWire(entry.wire, wire);
+    return entry !== undefined && sameWire(entry.wire, wire) ? entry.relation : null;
   }
 
   /** Refuses a description whose columns are not the message's: rows would shift (PGS2163). */

@@ -116,12 +116,28 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
     throw cannotFollow(`a filter or a computed column reads ${retyped}, whose type changes`, { message, was, is });
   }
   const attach = before.kind === 'table' && after.kind === 'partition' ? partitionOf(question, after, relation) : null;
+  // A member that leaves its tree does so before its columns change: those of the others stay as they are.
   const steps: SchemaStep[] = [
+    ...leaving(question, message, was),
     ...alterSteps({ message, was, is }),
     ...(attach === null ? [] : [{ kind: 'attach', table: nameOf(is.output), to: attach } as const]),
   ];
   question.redefine(after.oid, relation);
   return steps.length === 0 ? null : { table, steps };
+}
+
+function leaving(
+  question: CarryOut,
+  { before, after }: Extract<DdlMessage, { op: 'shape' }>,
+  { output }: TablePlan,
+): readonly SchemaStep[] {
+  const table = nameOf(output);
+  if (before.kind === 'partition' && after.kind === 'table') return [{ kind: 'detach', table, from: null }];
+  const still = new Set((after.inherits ?? []).map(({ oid }) => oid));
+  return (before.inherits ?? []).flatMap(({ oid }) => {
+    const plan = question.known(oid)?.plan ?? null;
+    return still.has(oid) || plan === null ? [] : [{ kind: 'no-inherit', table, parent: nameOf(plan.output) } as const];
+  });
 }
 
 function planned(relation: Relation, input: PlanInput): TablePlan | null {
@@ -142,7 +158,8 @@ function sameShape(source: Relation, shape: ToldShape): boolean {
     source.columns.length === told.size &&
     source.columns.every((column) => {
       const other = told.get(column.name);
-      return other !== undefined && sameColumnType(column, { ...other, binarySafe: false });
+      const same = column.attnum === undefined || column.attnum === other?.attnum;
+      return other !== undefined && same && sameColumnType(column, { ...other, binarySafe: false });
     })
   );
 }

@@ -30,6 +30,8 @@ export interface ToldShape {
     /** Oids of other partitions of it. */
     readonly siblings: readonly number[] | null;
   } | null;
+  /** What it inherits from without being a partition. Older messages lack it. */
+  readonly inherits?: readonly { readonly oid: number; readonly schema: string; readonly name: string }[] | null;
   readonly columns: readonly ToldColumn[];
 }
 
@@ -68,7 +70,7 @@ export function relationOf(shape: ToldShape): Relation {
   const at = (attnums: readonly number[]) =>
     attnums.map((attnum) => shape.columns.findIndex((column) => column.attnum === attnum));
   const columns = shape.columns.map(
-    ({ attnum: _, fallback: __, missing: ___, ...column }): Column => ({ ...column, binarySafe: false }),
+    ({ fallback: _, missing: __, ...column }): Column => ({ ...column, binarySafe: false }),
   );
   return { oid, schema, name, kind, columns, identity: identityOf(shape, at), primaryKey: at(shape.primaryKey) };
 }

@@ -1,0 +1,99 @@
+import type { PgsluiceError } from '../../base/error.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import type { TablePresence } from '../../api/source.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
+import type { PlannedSink } from '../open/instances.ts';
+import { columnsRead } from '../plan/binding.ts';
+import { otherColumns, replacedError, withDrift } from '../plan/drift.ts';
+import { planError } from '../plan/errors.ts';
+import { qualified } from '../../postgres/quote.ts';
+
+/** What the sinks make of one table of the source. */
+export interface Taken {
+  readonly plans: readonly TablePlan[];
+  /** Names of columns that some sink reads. */
+  readonly read: ReadonlySet<string>;
+  /** Of the plans, those of sinks with tables of their own: whether a user has changed one can be looked up there. */
+  readonly tables: readonly { readonly sink: PlannedSink; readonly plan: TablePlan }[];
+}
+
+/** Of each table that some sink gets. */
+export function takenTables(sinks: readonly PlannedSink[]): ReadonlyMap<Oid, Taken> {
+  const all = sinks.flatMap((sink) => sink.plans.map((plan) => ({ sink, plan })));
+  const taken = new Map<Oid, Taken>();
+  for (const [oid, of] of Map.groupBy(all, ({ plan }) => plan.source.oid)) {
+    taken.set(oid, {
+      plans: of.map(({ plan }) => plan),
+      read: new Set(of.flatMap(({ plan }) => [...columnsRead(plan.projection)])),
+      tables: of.filter(({ sink }) => sink.sink.describe !== undefined),
+    });
+  }
+  return taken;
+}
+
+/** One look at the source's tables. */
+export class Look {
+  readonly tables: readonly TablePresence[];
+  readonly #byOid: ReadonlyMap<Oid, TablePresence>;
+  readonly #names: ReadonlySet<string>;
+
+  constructor(tables: readonly TablePresence[]) {
+    this.tables = tables;
+    this.#byOid = new Map(tables.map((table) => [table.oid, table]));
+    this.#names = new Set(tables.map(relationName));
+  }
+
+  /** What the stream cannot go on with in a table of the pipeline; null: nothing. */
+  lossOf(relation: Relation, { plans, read, tables }: Taken): PgsluiceError | null {
+    const table = relationName(relation);
+    const where = { where: { table } };
+    const resync = `Copy the table anew: pgsluice resync FILE ${table}`;
+    const now = this.#byOid.get(relation.oid);
+    if (now === undefined) {
+      if (this.#names.has(table)) {
+        const message = 'the table was dropped and created again on the source; the new one is not replicated';
+        return planError('PGS4017', message, { ...where, remedy: resync });
+      }
+      const drops = tables.map(({ plan }) => `DROP TABLE ${qualified(plan.output)};`);
+      const remedy = `Run on the target, then run again: ${drops.join(' ')}`;
+      return planError('PGS4016', 'the table was dropped on the source', { ...where, remedy });
+    }
+    if (!now.published && !now.unlogged) {
+      const message = 'the table was taken out of the publication; its changes since then are not replicated';
+      return planError('PGS4017', message, { ...where, remedy: resync });
+    }
+    const moved = otherColumns(now, relation, read);
+    if (moved.length > 0) {
+      const { output } = plans[0]!;
+      const drift = { source: renumbered(relation, now), was: output, is: output, replaced: true };
+      return withDrift(replacedError(relation, { was: output, is: output, moved }), drift);
+    }
+    if (!now.listed || !plans.some((plan) => plan.takesNewColumns === true)) return null;
+    const known = new Set(relation.columns.map((column) => column.name));
+    const added = now.columns.map(({ name }) => name).filter((name) => !known.has(name));
+    if (added.length === 0) return null;
+    const message = `new column ${added.join(', ')}, which the publication's list of columns leaves out`;
+    return planError('PGS4012', message, { ...where, remedy: resync });
+  }
+}
+
+/** The same shape, with the numbers that its names have now. */
+function renumbered(relation: Relation, now: TablePresence): Relation {
+  const attnums = new Map(now.columns.map(({ name, attnum }) => [name, attnum]));
+  return {
+    ...relation,
+    columns: relation.columns.map(({ attnum, ...column }) => {
+      const number = attnums.get(column.name) ?? attnum;
+      return { ...column, ...(number === undefined ? {} : { attnum: number }) };
+    }),
+  };
+}
+
+/** The user dropped it there, too: then it is no longer of this pipeline. */
+export async function isDroppedInTargets({ tables }: Taken, signal: AbortSignal): Promise<boolean> {
+  for (const { sink, plan } of tables) {
+    const [found] = await sink.sink.describe!([plan.output], signal);
+    if (found !== null && found !== undefined) return false;
+  }
+  return true;
+}

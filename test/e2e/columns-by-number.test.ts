@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { live } from '../support/live.ts';
+import { server } from '../support/servers.ts';
+
+await Promise.all([14, 18].map((major) => server(major)));
+
+/** Changes after which every name and type is what it was. */
+const changes: readonly (readonly [string, string])[] = [
+  ['last', 'ALTER TABLE last DROP COLUMN c; ALTER TABLE last ADD COLUMN c text'],
+  ['two', 'ALTER TABLE two DROP COLUMN b, DROP COLUMN c; ALTER TABLE two ADD COLUMN b text, ADD COLUMN c text'],
+  ['middle', `ALTER TABLE middle DROP COLUMN a; ALTER TABLE middle ADD COLUMN a text DEFAULT 'new'`],
+  [
+    'swap',
+    'BEGIN; ALTER TABLE swap RENAME a TO x; ALTER TABLE swap RENAME b TO a; ALTER TABLE swap RENAME x TO b; COMMIT',
+  ],
+];
+
+const made = (name: string) => `CREATE TABLE ${name} (id int PRIMARY KEY, a text, b text, c text);
+  INSERT INTO ${name} SELECT g, 'a' || g, 'b' || g, 'c' || g FROM generate_series(1, 20) g;`;
+
+test('columns of the same names that are others stop before their first row, and a copy mends it', {
+  timeout: 900_000,
+}, async () => {
+  const pipeline = await live({ from: 14, to: 18, source: changes.map(([name]) => made(name)).join('') });
+  const { source, target } = pipeline;
+  await pipeline.settle();
+  for (const [name, sql] of [changes[0]!, changes[3]!]) {
+    await source.query(`UPDATE ${name} SET a = 'before' WHERE id = 1`);
+    await source.query(sql);
+    await source.query(
+      `UPDATE ${name} SET a = 'A', b = 'B', c = 'C' WHERE id = 2; INSERT INTO ${name} (id, a, b) VALUES (99, 'A', 'B')`,
+    );
+    const stopped = await pipeline.toNow();
+    assert.equal(stopped.code, 1, stopped.stderr);
+    assert.match(stopped.stderr, new RegExp(`^PGS4012 .*of the same name.*pgsluice resync FILE public\\.${name}`));
+    const rows = await target.query(`SELECT id, a, b, c FROM ${name} WHERE id IN (2, 99)`);
+    assert.deepEqual(rows, [{ id: 2, a: 'a2', b: 'b2', c: 'c2' }], 'no value under a wrong column');
+    const copied = await pipeline.verb('resync', `public.${name}`);
+    assert.equal(copied.code, 0, copied.stderr);
+    await source.query(`UPDATE ${name} SET b = 'later' WHERE id = 3`);
+  }
+  await pipeline.settle();
+  for (const [name] of changes) await pipeline.same(`SELECT * FROM ${name}`, `SELECT * FROM ${name}`);
+});
+
+test('a look at the catalog tells of it where no row comes', { timeout: 900_000 }, async () => {
+  const pipeline = await live({ from: 18, to: 14, source: made('last') });
+  const run = pipeline.start();
+  await run.until('caught-up');
+  await pipeline.source.query(changes[1]![1].replaceAll(' two ', ' last '));
+  const ended = await run.ended;
+  assert.equal(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /^PGS4012 .*columns b, c are others of the same name/);
+  assert.match((await pipeline.toNow()).stderr, /^PGS4012 /);
+});
+
+test('columns that exchange names under follow take their values along', { timeout: 900_000 }, async () => {
+  const pipeline = await live({
+    from: 18,
+    to: 14,
+    source: changes.map(([name]) => made(name)).join(''),
+    yaml: 'ddl: follow',
+  });
+  const { source } = pipeline;
+  await pipeline.settle();
+  for (const [name, sql] of changes) {
+    await source.query(`UPDATE ${name} SET a = 'before' WHERE id = 1`);
+    await source.query(sql);
+    await source.query(`UPDATE ${name} SET a = 'A', b = 'B', c = 'C' WHERE id = 2`);
+  }
+  await pipeline.settle();
+  for (const [name] of changes)
+    await pipeline.same(`SELECT id, a, b, c FROM ${name}`, `SELECT id, a, b, c FROM ${name}`);
+});
