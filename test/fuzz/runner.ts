@@ -39,7 +39,7 @@ export async function runScript(script: Script, servers: Servers): Promise<Outco
   }
   const file = join(directory, 'pipeline.yaml');
   await writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }));
-  const drive = new Drive(file);
+  const drive = new Drive(file, script.settings);
   const sessions = new Sessions(source, script);
   made.defer(() => sessions.end());
   made.defer(() => drive.end());
