@@ -3,6 +3,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { Choice, type StaticOf, Text, Type } from '../base/options.ts';
 import { BulkSocket } from './bulk-socket.ts';
 import { fromPg } from './pg-error.ts';
+import { sessionSettings } from './session-settings.ts';
 import { BindingWatch } from './channel-binding.ts';
 import { channelBindings, type Target, readTarget } from './target.ts';
 import { sslModes } from './tls.ts';
@@ -26,28 +27,6 @@ export const connectionOptions = {
   ),
 };
 export type ConnectionOptions = StaticOf<typeof connectionOptions>;
-
-/** What every session of ours is set to, so that text output is exact and the same on all servers. */
-const settings: Readonly<Record<string, string>> = {
-  DateStyle: 'ISO, YMD',
-  IntervalStyle: 'postgres',
-  TimeZone: 'UTC',
-  extra_float_digits: '3',
-  bytea_output: 'hex',
-  // The text of money depends on it.
-  lc_monetary: 'C',
-  xmloption: 'content',
-  statement_timeout: '0',
-  lock_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
-  idle_session_timeout: '0',
-  // Under row level security a query would silently leave rows out; this makes it an error (manual: row_security).
-  row_security: 'off',
-  // A database that a cut-over has fenced off, or that is not open yet, is read-only by default, but not for us.
-  default_transaction_read_only: 'off',
-  // Also of a walsender: the text of regclass, regtype and the like has a schema where the path does not reach.
-  search_path: 'pg_catalog',
-};
 
 export interface ConnectMore {
   /** Name of the connection in errors. */
@@ -106,7 +85,7 @@ function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): 
 }
 
 function setup(): string {
-  const pairs = Object.entries(settings);
+  const pairs = Object.entries(sessionSettings);
   // transaction_timeout is of 17 and later.
   const newer = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`;
   return [...pairs.map(([name, value]) => `SET ${name} = '${value}'`), newer].join('; ');

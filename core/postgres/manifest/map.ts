@@ -263,8 +263,8 @@ function addedColumns({ to, add }: MappedTable): ManifestObject[] {
   return add.map(({ name, type }) => ({
     kind: 'column',
     name: [...to, name],
-    props: { type, 'not null': 'f', local: 't' },
-    facts: {},
+    props: { type, 'not null': 'f' },
+    facts: { local: 't' },
     needs: [],
   }));
 }

@@ -38,14 +38,14 @@ const columns = (major: number): KindQuery => ({
     CASE c.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END AS _kind, a.attnum AS _attnum, pg_get_userbyid(c.relowner) AS _owner,
     a.attacl AS acl, format_type(a.atttypid, a.atttypmod) AS type,
     CASE WHEN a.attcollation <> t.typcollation THEN ${nameOf('pg_collation', 'coll', 'a.attcollation')} END AS collation,
-    CASE WHEN a.attstorage <> t.typstorage AND c.relkind NOT IN ('v', 'c') THEN a.attstorage END AS storage,
+    CASE WHEN a.attstorage <> t.typstorage AND c.relkind NOT IN ('v', 'c') THEN a.attstorage END AS storage, t.typstorage AS _storage,
     CASE WHEN c.relkind NOT IN ('v', 'c') THEN nullif(a.attcompression::text, '') END AS compression,
     CASE WHEN a.atthasdef THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
     nullif(a.attgenerated::text, '') AS generated, nullif(a.attidentity::text, '') AS identity,
     CASE WHEN c.relkind <> 'c' THEN a.attnotnull END AS "not null",
     ${major >= 18 ? notNullConstraint : ''}
     nullif(a.attstattarget, -1) AS "statistics target", ${attributeOptions} AS options, ${sortedList('a.attfdwoptions')} AS "foreign options",
-    CASE WHEN NOT c.relispartition THEN a.attislocal END AS local, a.attinhcount > 0 AS _inherited
+    CASE WHEN NOT c.relispartition THEN a.attislocal END AS _local, a.attinhcount > 0 AS _inherited
     FROM rel c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') ORDER BY c.oid, a.attnum`,

@@ -9,7 +9,7 @@ export const tablePartQueries: readonly KindQuery[] = [
     sql: `SELECT k.oid, c.nspname AS n1, c.relname AS n2, k.conname AS n3, k.contype AS _type,
       regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '') AS definition, k.convalidated AS valid,
       (SELECT json_build_array(rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE r.oid = k.confrelid)::text AS _references,
-      CASE WHEN NOT c.relispartition THEN k.conislocal END AS local, k.coninhcount > 0 AS _inherited, c.relispartition AS _partition, c.relkind AS _relkind
+      CASE WHEN NOT c.relispartition THEN k.conislocal END AS _local, k.coninhcount > 0 AS _inherited, c.relispartition AS _partition, c.relkind AS _relkind
       FROM rel c JOIN pg_constraint k ON k.conrelid = c.oid
       WHERE k.contype IN ('c', 'p', 'u', 'x') OR (k.contype = 'f' AND k.conparentid = 0)`,
   },

@@ -91,6 +91,12 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
       if (extra.has(dependent) || again.has(dependent) || swapped.has(dependent) || keeps.has(object.kind)) continue;
       if (retyped && carried.has(object.kind) && (object.props['generated'] ?? null) === null) continue;
       if (object.kind === 'column' && (object.props['generated'] ?? null) === null) {
+        // Its column is turned over to the new type.
+        if (swapped.has(key)) {
+          causes.set(dependent, key);
+          queue.push({ key: dependent, retyped: true });
+          continue;
+        }
         const steps = withoutDefault(object, key, writing);
         if (steps.length === 0 || defaults.has(dependent)) continue;
         before.set(dependent, [...(before.get(dependent) ?? []), ...steps]);

@@ -86,7 +86,7 @@ export function columnRest(there: ManifestObject | null, wanted: ManifestObject,
   const steps: Step[] = [];
   if (changed('storage')) {
     const storage = to['storage'] ?? null;
-    steps.push(safe(`${only} SET STORAGE ${storage === null ? 'DEFAULT' : storages[storage]}`));
+    steps.push(safe(`${only} SET STORAGE ${storages[storage ?? wanted.facts['storage'] ?? 'x']}`));
   }
   if (changed('compression')) {
     const compression = to['compression'] ?? null;
@@ -211,11 +211,8 @@ function nullability(
   if (from['not null'] === to['not null'] && (from['not null more'] ?? null) === more) {
     const old = from['not null name'] ?? null;
     if (to['not null name'] === undefined || old === name || to['not null'] !== 't' || kept === null) return [];
-    return [
-      safe(
-        `ALTER TABLE ${of.table} RENAME CONSTRAINT ${bare(kept)} TO ${bare(name ?? wanted.facts['notnull'] ?? `${wanted.name[1]}_${wanted.name[2]}_not_null`)}`,
-      ),
-    ];
+    const named = name ?? wanted.facts['notnull'] ?? `${wanted.name[1]}_${wanted.name[2]}_not_null`;
+    return kept === named ? [] : [safe(`ALTER TABLE ${of.table} RENAME CONSTRAINT ${bare(kept)} TO ${bare(named)}`)];
   }
   const drop = from['not null'] === 't' ? [safe(`${of.all} DROP NOT NULL`)] : [];
   if (to['not null'] !== 't') return drop;

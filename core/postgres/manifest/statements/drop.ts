@@ -108,7 +108,7 @@ export function goesAlong(there: ManifestObject, writing: Writing, going: Readon
       if (relationOf(manifest, name)?.kind.endsWith('view') === true) return true;
       return (
         facts['inherited'] === 't' &&
-        props['local'] !== 't' &&
+        facts['local'] !== 't' &&
         parents().some(([schema, table]) => going.has(`column\0${schema}\0${table}\0${name[2]}`))
       );
     case 'constraint': {
@@ -116,7 +116,7 @@ export function goesAlong(there: ManifestObject, writing: Writing, going: Readon
       if (parent.length > 0 && going.has(`index\0${parent.join('\0')}`)) return true;
       return (
         facts['inherited'] === 't' &&
-        props['local'] !== 't' &&
+        facts['local'] !== 't' &&
         parents().some(([schema, table]) => going.has(`constraint\0${schema}\0${table}\0${name[2]}`))
       );
     }

@@ -4,11 +4,11 @@ import { sequenceOptions } from './column.ts';
 import { type Step, type Writing, bare, list, locks, relationOf, safe, sqlName } from './step.ts';
 
 export function createConstraint(wanted: ManifestObject, writing: Writing): Step[] {
-  const { name, props, facts } = wanted;
+  const { name, facts } = wanted;
   const relation = relationOf(writing.wanted, name);
   const isNew = relationOf(writing.there, name) === null;
   // A check of the parent comes with it, or was there before the table was attached.
-  if (facts['type'] === 'c' && facts['inherited'] === 't' && (facts['partition'] === 't' || props['local'] === 'f'))
+  if (facts['type'] === 'c' && facts['inherited'] === 't' && (facts['partition'] === 't' || facts['local'] === 'f'))
     return isNew || fromParent(wanted, writing) ? commonSteps(null, wanted, writing) : [addition(wanted, '', relation)];
   const alone = ['p', 'u', 'x'].includes(facts['type'] ?? '') ? 'ONLY ' : '';
   return [addition(wanted, alone, relation), ...commonSteps(null, wanted, writing)];
@@ -284,7 +284,7 @@ export function ownSequence(there: ManifestObject | null, wanted: ManifestObject
 }
 
 export function alterSequence(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
-  if (there.facts['identity'] !== wanted.facts['identity']) return [];
+  if ((there.facts['identity'] === 't') !== (wanted.facts['identity'] === 't')) return [];
   const definition = ['type', 'start', 'increment', 'minimum', 'maximum', 'cache', 'cycle'];
   const alter = `ALTER SEQUENCE ${sqlName(...wanted.name)}`;
   const changed = definition.some((name) => there.props[name] !== wanted.props[name]);

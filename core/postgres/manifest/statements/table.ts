@@ -11,7 +11,7 @@ export function createTable(wanted: ManifestObject, writing: Writing): Step[] {
   const partition = isPartition(wanted);
   const parents = partition ? [] : list<[string, string]>(props['parents']);
   const ofType = props['of type'] ?? null;
-  const own = ofType !== null ? [] : columns.filter((column) => partition || column.props['local'] !== 'f');
+  const own = ofType !== null ? [] : columns.filter((column) => partition || column.facts['local'] !== 'f');
   const lines = [
     ...own.map((column) => columnDefinition(column, writing, kind === 'foreign table')),
     ...inheritedChecks(wanted, writing),
@@ -66,7 +66,7 @@ function afterCreation(column: ManifestObject, defined: boolean, writing: Writin
       ? bareColumn
       : {
           ...column,
-          props: { ...given.props, comment: null, acl: null, 'statistics target': null, options: null, local: 'f' },
+          props: { ...given.props, comment: null, acl: null, 'statistics target': null, options: null },
         };
   return alterColumn(start, column, writing) ?? [];
 }

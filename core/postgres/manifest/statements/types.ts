@@ -2,7 +2,7 @@ import type { ManifestObject } from '../types.ts';
 import { collate } from './column.ts';
 import { commonSteps } from './common.ts';
 import { literalOrNull } from './refs.ts';
-import { type Step, type Writing, bare, list, locks, loses, objectOf, safe, sqlName } from './step.ts';
+import { type Step, type Writing, bare, list, locks, loses, objectOf, relationOf, safe, sqlName } from './step.ts';
 
 export function createType(wanted: ManifestObject, writing: Writing): Step[] {
   return [safe(typeSql(wanted, writing)), ...attributesRest(wanted, writing), ...commonSteps(null, wanted, writing)];
@@ -148,11 +148,14 @@ export function asideName(name: readonly string[]): string {
 /** A type that no ALTER can make what it should be: its columns are turned over to a new one, value by value as text. */
 export function swapType(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] {
   const columns = [...writing.there.objects.values()].filter(
-    (one) => one.kind === 'column' && usesType(one.props['type'] ?? '', there.name),
+    ({ kind, name, props }) =>
+      kind === 'column' &&
+      usesType(props['type'] ?? '', there.name) &&
+      relationOf(writing.there, name)?.kind.endsWith('table') === true,
   );
   const moves = columns.flatMap((column) => {
     const now = objectOf(writing.wanted, 'column', column.name);
-    if (now === null || (column.facts['inherited'] === 't' && column.props['local'] !== 't')) return [];
+    if (now === null || (column.facts['inherited'] === 't' && column.facts['local'] !== 't')) return [];
     const alter = `ALTER TABLE ${sqlName(column.name[0], column.name[1])} ALTER COLUMN ${bare(column.name[2]!)}`;
     const type = now.props['type']!;
     const text = type.endsWith('[]') ? 'text[]' : 'text';
