@@ -67,6 +67,8 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
       queue.push({ key, retyped: true });
     }
     if (wanted.kind === 'sequence' && movesWithLoss(there, wanted)) again.add(key);
+    if (wanted.kind === 'sequence' && !again.has(key) && leavesItsTable(there, wanted))
+      before.set(key, [safe(`ALTER SEQUENCE ${sqlName(...there.name)} OWNED BY NONE`)]);
     const plain = wanted.kind === 'column' ? sequenceAfterIdentity(there, wanted, writing) : null;
     if (plain !== null) {
       again.add(plain);
@@ -118,6 +120,11 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
 function movesWithLoss(there: ManifestObject, wanted: ManifestObject): boolean {
   const identity = there.facts['identity'] === 't' || wanted.facts['identity'] === 't';
   return identity && there.props['owned by'] !== wanted.props['owned by'];
+}
+
+/** Its table may go, and must not take it along. */
+function leavesItsTable(there: ManifestObject, wanted: ManifestObject): boolean {
+  return (there.props['owned by'] ?? null) !== null && there.props['owned by'] !== wanted.props['owned by'];
 }
 
 /** A sequence of the same name that the source has beside a column that is no identity there. */
