@@ -1,32 +1,65 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { bringBack, keptOff, statementsBack } from './definitions/kept-off.ts';
+
+/** What pgsluice keeps in its schema. Whatever else is there, a user made. */
+const kept: readonly string[] = [
+  'position',
+  'checkpoint',
+  'bulk',
+  'bulk_object',
+  'bulk_table',
+  'left_out',
+  'definition',
+  'chunk',
+  'large_object',
+];
 
 /**
  * Removes this pipeline's rows from every table of the state schema (the change plane's and the checkpoint's too), and the
- * schema when nothing of any pipeline is left in it. What was kept off is put back; definitions
- * that were set aside and not built again are told as SQL, as nothing else knows them then (I10). Never a user's table.
+ * tables when nothing of any pipeline is left in them; the schema goes with the last. What was kept off is put back;
+ * definitions that were set aside and not built again are told as SQL, as nothing else knows them then (I10). Never an object
+ * of a user's, in the schema or built on what is in it.
  */
 export async function cleanupState(client: pg.Client, pipeline: string): Promise<readonly string[]> {
-  const { rows: tables } = await client.query<{ name: string; keyed: string }>(
-    `SELECT c.oid::regclass::text AS name,
-            EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'pipeline')::text AS keyed
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'pgsluice' AND c.relkind = 'r' ORDER BY 1`,
+  const { rows: tables } = await client.query<{ name: string }>(
+    `SELECT c.oid::regclass::text AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'pgsluice' AND c.relkind = 'r' AND c.relname = ANY ($1::text[])
+       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'pipeline') ORDER BY 1`,
+    [kept],
   );
   if (tables.length === 0) return [];
   const done = [...(await broughtBack(client, pipeline)), ...(await openStatements(client, pipeline))];
   let removed = 0;
-  let left = tables.some((table) => table.keyed !== 'true');
+  let left = false;
   await client.query('BEGIN');
-  for (const table of tables.filter((t) => t.keyed === 'true')) {
-    removed += (await client.query(`DELETE FROM ${table.name} WHERE pipeline = $1`, [pipeline])).rowCount ?? 0;
-    const { rows } = await client.query(`SELECT 1 FROM ${table.name} LIMIT 1`);
+  for (const { name } of tables) {
+    removed += (await client.query(`DELETE FROM ${name} WHERE pipeline = $1`, [pipeline])).rowCount ?? 0;
+    const { rows } = await client.query(`SELECT 1 FROM ${name} LIMIT 1`);
     left ||= rows.length > 0;
   }
-  if (!left) await client.query('DROP SCHEMA pgsluice CASCADE');
+  const gone =
+    !left &&
+    (await dropped(client, `DROP TABLE ${tables.map(({ name }) => name).join(', ')}`)) &&
+    (await dropped(client, 'DROP SCHEMA pgsluice'));
   await client.query('COMMIT');
   if (removed > 0) done.push(`state of pipeline ${pipeline} in schema pgsluice of the target`);
-  if (!left) done.push('schema pgsluice of the target');
+  if (gone) done.push('schema pgsluice of the target');
   return done;
+}
+
+/** False where something of a user's needs it, or is in it (2BP01), or it is not the role's to drop (42501). */
+async function dropped(client: pg.Client, sql: string): Promise<boolean> {
+  await client.query('SAVEPOINT drops');
+  try {
+    await client.query(sql);
+    return true;
+  } catch (error) {
+    const state = error instanceof pg.DatabaseError ? error.code : '';
+    if (state !== '2BP01' && state !== '42501') throw error;
+    await client.query('ROLLBACK TO drops');
+    return false;
+  }
 }
 
 async function definitionsExist(client: pg.Client): Promise<boolean> {

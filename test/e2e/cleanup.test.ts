@@ -90,3 +90,16 @@ test('without a target that can be reached the source alone is cleaned', { timeo
   assert.equal(done.code, 0, done.stdout + done.stderr);
   assert.deepEqual(await leftovers(source), []);
 });
+
+test("what a user made in the target's schema pgsluice, or on what is in it, stays", { timeout: 120_000 }, async () => {
+  const { target, file } = await pair();
+  const run = await cli(['run', file, '--stop-at', 'now']);
+  assert.equal(run.code, 0, run.stderr);
+  await target.query(`CREATE TABLE pgsluice.theirs (pipeline text); INSERT INTO pgsluice.theirs SELECT current_database();
+    INSERT INTO pgsluice.theirs SELECT pipeline FROM pgsluice.position;
+    CREATE VIEW lag AS SELECT lsn FROM pgsluice.position`);
+  const done = await cli(['cleanup', file, '--yes']);
+  assert.equal(done.code, 0, done.stdout + done.stderr);
+  assert.equal((await target.query('SELECT FROM pgsluice.theirs')).length, 2);
+  assert.deepEqual(await target.query('SELECT * FROM lag'), []);
+});

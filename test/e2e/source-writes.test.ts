@@ -98,8 +98,8 @@ for (const { what, majors, table, after, yaml, said } of cases) {
       assert.equal(copied.code, 0, copied.stderr);
       await source.query('UPDATE t SET v = v + 100 WHERE id = 3');
       await pipeline.settle();
-      const filtered = yaml?.includes('drop') ? 'SELECT id, v FROM t' : 'SELECT * FROM t';
-      await pipeline.same(filtered, filtered);
+      // A column that is generated on the source since is the user's to add.
+      await pipeline.same('SELECT id, v FROM t', 'SELECT id, v FROM t');
     });
   }
 }
