@@ -118,15 +118,18 @@ function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promi
   let said = '';
   let running: Promise<void> = Promise.resolve();
   const look = async (): Promise<void> => {
+    // Pid 0 stands for a prepared transaction (manual: pg_blocking_pids).
     const pids = await withClient(access, null, async (client) => {
       const { rows } = await client.query<{ pids: string }>(
-        `SELECT array_to_string(pg_blocking_pids(${pid}), ', ') AS pids`,
+        `SELECT concat_ws(', ', (SELECT string_agg(DISTINCT 'pid ' || b, ', ') FROM unnest(of) AS b WHERE b <> 0),
+                CASE WHEN 0 = ANY (of) THEN (SELECT 'prepared: ' || string_agg(quote_literal(gid), ', ' ORDER BY prepared) FROM pg_prepared_xacts) END) AS pids
+         FROM pg_blocking_pids(${pid}) AS of`,
       );
       return rows[0]!.pids;
     });
     if (pids === '' || pids === said) return;
     said = pids;
-    access.log.log('warn', 'slot-waits', `the new slot waits for transactions that are running: pid ${pids}`, { pids });
+    access.log.log('warn', 'slot-waits', `the new slot waits for transactions that are running: ${pids}`, { pids });
   };
   // Not knowing whom it waits for does not stop it.
   const timer = setInterval(() => (running = running.then(look).catch(() => {})), 2000);

@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import pg from 'pg';
 import { cli } from '../support/cli.ts';
 import { migration } from '../support/migration.ts';
-import { server } from '../support/servers.ts';
+import { dropDatabase, server } from '../support/servers.ts';
 
 const kinds = ['triggers', 'read_only', 'revoke', 'terminate'] as const;
 /** What a new session of the application gets while the fence is up. */
@@ -13,10 +13,14 @@ test('each fence keeps writers away as it says, and an abort or a failure takes 
   timeout: 300_000,
 }, async () => {
   const from = await server(16);
-  const { source, target, file, run } = await migration({ from, to: await server(17) });
+  const to = await server(17);
+  const { source, target, file, run } = await migration({ from, to });
   const app = `app_${source.name}`;
-  await from.query(`CREATE ROLE ${app} LOGIN PASSWORD 'p'`);
-  after(() => from.query(`DROP ROLE ${app}`));
+  for (const side of [from, to]) await side.query(`CREATE ROLE ${app} LOGIN PASSWORD 'p'`);
+  after(async () => {
+    await dropDatabase(target);
+    for (const side of [from, to]) await side.query(`DROP ROLE ${app}`);
+  });
   await source.query(`CREATE TABLE item (id int PRIMARY KEY, word text);
     GRANT INSERT, SELECT ON item TO ${app} WITH GRANT OPTION; GRANT UPDATE (word) ON item TO ${app}`);
   await run();

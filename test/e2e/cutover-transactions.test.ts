@@ -27,7 +27,7 @@ test('a prepared transaction is waited for and named under every kind of fence, 
   }
   const cut = new CliProcess(['cutover', m.file, '--quiet', '10ms', '--wait', '60s']);
   while (!cut.stdout.includes('waiting for')) {
-    assert.equal(cut.process.exitCode, null, cut.stdout + cut.stderr);
+    assert.equal(cut.process.exitCode ?? cut.process.signalCode, null, cut.stdout + cut.stderr);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await m.source.query(`COMMIT PREPARED 'it''s left'`);

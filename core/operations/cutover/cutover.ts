@@ -18,7 +18,7 @@ import { type Switched, switchOver } from './switch-over.ts';
 import { writeWayBack } from './way-back.ts';
 import { differingTables } from '../verify/differing.ts';
 import { coveredBefore } from './covered.ts';
-import { fencedTables, refuseUnfenced } from './fence.ts';
+import { fencedTables, refuseUnfenced, waitForWriters } from './fence.ts';
 import { lookBehind, openTargets } from './after-go.ts';
 import { pendingTables } from '../../pipeline/state/known-tables.ts';
 import { relationName } from '../../postgres/relation.ts';
@@ -49,7 +49,7 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
     return { ...nothing, done: true };
   }
   // A cut-over that was killed while it copied unlogged tables again.
-  if (options.locked && head?.phase === 'stream' && pendingTables(context.state).size > 0 && readRecord(context.state))
+  if (options.locked && head?.phase === 'stream' && pendingTables(context.state).size > 0)
     await finishUnlogged(pipeline, await planKnown(pipeline));
   await checkReady(context, instances);
   await checkPublication(context, pipeline.config.ddl === 'follow');
@@ -58,6 +58,8 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
   await refuseUnfenced({ options, context, planning });
   for (const line of await leftOutLines(context, planning)) say(line);
+  // The snapshot of a verification waits for them, too, and without end.
+  if (options.verify === 'full' || options.verify === 'sampled') await waitForWriters({ options, context, planning });
   const verify = await verifyBefore(options, planning);
   const before = await coveredBefore({ options, context, planning }, differingTables(verify?.tables ?? []));
   if (before.blocked.length > 0) return { ...nothing, verify, blocked: before.blocked };
