@@ -71,7 +71,10 @@ const notValid = `
   FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
   WHERE k.contype IN ('c', 'n') AND NOT k.convalidated AND k.coninhcount = 0 AND k.conrelid = ANY($3::oid[])`;
 
-/** `stay`: tables whose indexes are left where they are. */
+/**
+ * `stay`: tables whose indexes are left where they are. What another session drops in this moment, after it has saved it, has
+ * no definition any more (pg_get_constraintdef reads the catalog as it is now), and must not be saved over.
+ */
 export async function saveDefinitions(
   client: pg.Client,
   owner: Owner,
@@ -83,7 +86,8 @@ export async function saveDefinitions(
     await client.query(
       `INSERT INTO pgsluice.definition (pipeline, sink, relid, kind, name, create_sql, constraint_sql, after_sql, top, partitioned,
          index_name, parent_index, ref_relid, status)
-       SELECT $1, $2, d.*, 'aside' FROM (${select}) AS d
+       SELECT $1, $2, d.*, 'aside' FROM (${select} OFFSET 0) AS d (relid, kind, name, create_sql, constraint_sql)
+       WHERE coalesce(d.create_sql, d.constraint_sql) IS NOT NULL
        ON CONFLICT (pipeline, sink, relid, kind, name) DO UPDATE SET (create_sql, constraint_sql, after_sql, top, partitioned, index_name,
          parent_index, ref_relid, status) = (excluded.create_sql, excluded.constraint_sql, excluded.after_sql, excluded.top,
          excluded.partitioned, excluded.index_name, excluded.parent_index, excluded.ref_relid, 'aside')`,
