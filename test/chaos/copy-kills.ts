@@ -78,7 +78,7 @@ export function definitionsOf(db: TestDatabase) {
       JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = 'public'::regnamespace
     UNION ALL SELECT 'constraint', conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) || convalidated
       FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
-    UNION ALL SELECT 'trigger', tgrelid::regclass || ' ' || tgname, tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT 'trigger', tgrelid::regclass || ' ' || tgname, tgenabled::text FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE 'pgsluice_fence_%'
     ORDER BY 1, 2`);
 }
 
