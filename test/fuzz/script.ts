@@ -67,7 +67,7 @@ export type Transform =
       readonly plugin: 'rename';
       readonly table: string;
       readonly to?: readonly [schema: string, name: string];
-      readonly columns: Readonly<Record<string, string>>;
+      readonly columns?: Readonly<Record<string, string>>;
     }
   | { readonly plugin: 'columns'; readonly table: string; readonly drop: readonly string[] }
   | {

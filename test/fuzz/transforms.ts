@@ -99,7 +99,12 @@ function rename(random: Random, table: Table, columns: Current[]): Transform {
     random.pick([table.schema, 'moved']),
     random.pick([plain ? table.name : 'odd', `to_${table.id}`]),
   ];
-  return { plugin: 'rename', table: table.id, to: [schema, name], columns: Object.fromEntries(names) };
+  return {
+    plugin: 'rename',
+    table: table.id,
+    to: [schema, name],
+    ...(names.length > 0 ? { columns: Object.fromEntries(names) } : {}),
+  };
 }
 
 function drop(random: Random, table: Table, columns: Current[]): Transform | null {
@@ -173,7 +178,7 @@ export function expectedOf(script: Script, table: Table, columns: readonly { nam
         break;
       case 'rename':
         if (transform.to !== undefined) target = transform.to.map(ident).join('.');
-        wrap(names.map((name) => [transform.columns[name] ?? name, ident(name)]));
+        wrap(names.map((name) => [transform.columns?.[name] ?? name, ident(name)]));
         break;
       case 'columns':
         wrap(names.filter((name) => !transform.drop.includes(name)).map((name) => [name, ident(name)]));

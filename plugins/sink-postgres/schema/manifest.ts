@@ -16,7 +16,8 @@ export function schemaReader(sessions: Sessions, owner: Owner, options: Postgres
         // What waits is read first: what is built meanwhile then counts as waiting, never as missing.
         pending: await pendingKeys(client, owner),
         manifest: await readManifestOf(client, { except: [stateSchema] }),
-        owners: options.owners !== 'skip',
+        // Whoever made the schema by hand chose its owners, unless the file says otherwise.
+        owners: options.owners === undefined ? schemaMode(options) === 'create' : options.owners !== 'skip',
         scope: schemaMode(options) === 'existing' ? ('tables' as const) : ('database' as const),
         exclude: schemaExclude(options),
         roles: roleMap(options),

@@ -71,15 +71,22 @@ function clean(sql: string): string {
 /** What is left out: our own publication and schema, and every subscription (it would start to pull on the target). */
 export function withoutOurs(objects: readonly SchemaObject[], publication: string): readonly SchemaObject[] {
   const ours = new Set([publication, `PUBLICATION ${publication}`, `PUBLICATION ${quoteIfNeeded(publication)}`]);
+  const triggers = objects.filter(isOurEventTrigger).map(({ name }) => name);
+  // What is said of an object (COMMENT, ACL) has the object's kind before its name.
+  const said = new Set(triggers.flatMap((name) => [`EVENT TRIGGER ${name}`, `EVENT TRIGGER ${quoteIfNeeded(name)}`]));
   return objects.filter((object) => {
     if (object.type.startsWith('SUBSCRIPTION') || object.schema === 'pgsluice') return false;
+    if (isOurEventTrigger(object) || said.has(object.name) || object.name === 'SCHEMA pgsluice') return false;
     if (object.type === 'SCHEMA' && object.name === 'pgsluice') return false;
-    if (object.type === 'EVENT TRIGGER' && object.sql.includes('EXECUTE FUNCTION pgsluice.')) return false;
     if (object.type === 'PUBLICATION' || object.name.startsWith('PUBLICATION ')) return !ours.has(object.name);
     if (!object.type.startsWith('PUBLICATION ')) return true;
     // "<publication> <table>" or "<publication> <schema>" in the header; the statement tells the publication exactly.
     return !object.sql.startsWith(`ALTER PUBLICATION ${quoteIfNeeded(publication)} ADD `);
   });
+}
+
+function isOurEventTrigger({ type, sql }: SchemaObject): boolean {
+  return type === 'EVENT TRIGGER' && sql.includes('EXECUTE FUNCTION pgsluice.');
 }
 
 /** As pg_dump quotes a name that is no reserved word. */
