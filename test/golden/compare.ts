@@ -126,7 +126,10 @@ class Twins {
   align(a: string | null, b: string | null, problems: string[]): readonly [string | null, string | null] {
     if (a === null || b === null) return [a, b];
     let [left, right] = [withoutUnits(a), withoutUnits(b)];
-    for (const [kind, pattern] of numbers) {
+    // A logical message has the position of its end (logicalmsg_decode), which is that of the next change where nothing comes between.
+    const message = a.includes('"op":"m"');
+    for (const [of, pattern] of numbers) {
+      const kind = message && of === 'lsn' ? 'lsn of a message' : of;
       const [mine, theirs] = [[...left.matchAll(pattern)], [...right.matchAll(pattern)]];
       if (mine.length !== theirs.length) continue;
       mine.forEach(([number], i) => {

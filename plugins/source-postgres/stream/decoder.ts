@@ -219,7 +219,8 @@ export class Decoder {
       return this.#target.change({ kind: 'message', transactional, prefix, content, tx, lsn }, bytes);
     }
     if (this.#tx !== null) throw malformed('a message that is not transactional inside a transaction');
-    this.#previousEnd = lsn;
+    // The pipeline's own control messages are nothing to whoever reads the records: there is none of them before it.
+    if (prefix !== 'pgsluice') this.#previousEnd = lsn;
     const tx = loneTransaction(lsn, sent);
     this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, lsn as CommitLsn, bytes);
   }
