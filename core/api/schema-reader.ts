@@ -3,8 +3,11 @@ import type { Manifest } from '../postgres/manifest/types.ts';
 /** The schema of one side, without what pgsluice made there for itself. */
 export interface SchemaView {
   readonly manifest: Manifest;
-  /** Keys of objects that the sink keeps aside until the cut-over, or puts on only then: they may differ before it. */
-  readonly pending: ReadonlySet<string>;
+  /**
+   * Keys of objects that the sink keeps aside until the cut-over, or puts on only then: until then they may differ, in the
+   * properties named, or (null) altogether.
+   */
+  readonly pending: ReadonlyMap<string, readonly string[] | null>;
   /** Owners and grants of the source are wanted here. */
   readonly owners: boolean;
   /** `database`: all of it is the source's copy. `tables`: only the tables of the plans, whose schema somebody else made. */

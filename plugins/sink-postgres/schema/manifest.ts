@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { SchemaReader } from '../../../core/api/schema-reader.ts';
+import type { SchemaReader, SchemaView } from '../../../core/api/schema-reader.ts';
 import { readManifestOf } from '../../../core/postgres/manifest/read-client.ts';
 import { objectKey } from '../../../core/postgres/manifest/types.ts';
 import { stateSchema } from '../../../core/postgres/state-schema.ts';
@@ -27,8 +27,8 @@ export function schemaReader(sessions: Sessions, owner: Owner, options: Postgres
 }
 
 /** Definitions that are set aside, and objects of the dump that are made last. */
-async function pendingKeys(client: pg.Client, owner: Owner): Promise<ReadonlySet<string>> {
-  const keys = new Set<string>();
+async function pendingKeys(client: pg.Client, owner: Owner): Promise<SchemaView['pending']> {
+  const keys = new Map<string, readonly string[] | null>();
   if (!(await bulkStateExists(client))) return keys;
   const { rows } = await client.query<{ kind: string; schema: string; table: string; name: string }>(
     `SELECT d.kind, n.nspname AS schema, c.relname AS table, d.name FROM ${stateSchema}.definition d
@@ -37,11 +37,12 @@ async function pendingKeys(client: pg.Client, owner: Owner): Promise<ReadonlySet
     [owner.pipeline, owner.sink],
   );
   for (const { kind, schema, table, name } of rows) {
-    if (kind === 'trigger' || kind === 'rule') keys.add(objectKey(kind, [schema, table, name]));
-    else if (kind === 'row security') keys.add(objectKey('table', [schema, table]));
+    if (kind === 'trigger' || kind === 'rule') keys.set(objectKey(kind, [schema, table, name]), ['enabled']);
+    else if (kind === 'row security')
+      keys.set(objectKey('table', [schema, table]), ['row security', 'forced row security']);
     else {
-      keys.add(objectKey('constraint', [schema, table, name]));
-      keys.add(objectKey('index', [schema, name]));
+      keys.set(objectKey('constraint', [schema, table, name]), null);
+      keys.set(objectKey('index', [schema, name]), null);
     }
   }
   const { rows: late } = await client.query<{ name: string }>(
@@ -49,6 +50,6 @@ async function pendingKeys(client: pg.Client, owner: Owner): Promise<ReadonlySet
      WHERE o.pipeline = $1 AND o.sink = $2 AND o.late AND o.type = 'EVENT TRIGGER' AND b.phase <> 'finished'`,
     [owner.pipeline, owner.sink],
   );
-  for (const { name } of late) keys.add(objectKey('event trigger', [name]));
+  for (const { name } of late) keys.set(objectKey('event trigger', [name]), null);
   return keys;
 }

@@ -13,7 +13,7 @@ export function schemaReader(access: SourceAccess): SchemaReader {
     read: (signal) =>
       withClient(access, signal, async (client) => ({
         manifest: await readManifestOf(client, { except: [stateSchema], exceptNames }),
-        pending: new Set<string>(),
+        pending: new Map<string, null>(),
         owners: true,
         scope: 'database' as const,
       })),

@@ -38,20 +38,22 @@ export interface SchemaComparison {
 /** The target against what the plan makes of the source. Pure. */
 export function compareViews(source: SchemaView, target: SchemaView, mapping: Mapping): SchemaComparison {
   const { manifest, renames } = mapManifest(asTarget(source.manifest, target), mapping);
-  const wanted = target.scope === 'tables' ? ofTables(manifest, mapping) : settled(manifest, target);
+  const final = target.scope === 'tables' ? ofTables(manifest, mapping) : settled(manifest, target);
   const there = target.scope === 'tables' ? ofTables(target.manifest, mapping) : target.manifest;
+  const { wanted, kept } = asKept(final, there, target.pending);
   const all = difference(there, wanted, { owners: target.owners, same: sameSql(renames) });
   const changes = all.filter((change) => target.scope === 'database' || change.change !== 'extra');
-  const open = changes.filter(({ key }) => !target.pending.has(key));
+  const aside = (key: string): boolean => target.pending.get(key) === null;
+  const open = changes.filter(({ key }) => !aside(key));
   const mending = mend(open, { there, wanted }, { owners: target.owners });
   const byAbout = Map.groupBy(mending.statements, ({ about }) => about);
   const roles = missingRoles(open, target.manifest);
   const findings = open
     .filter(({ key }) => mending.about(key) === key)
     .map((change) => finding(change, byAbout.get(change.key) ?? [], mending.unmended.has(change.key)));
-  const pending = changes
-    .filter(({ key }) => target.pending.has(key))
-    .map((change) => finding(change, [], false, 'pending'));
+  const pending = [...changes.filter(({ key }) => aside(key)), ...kept].map((change) =>
+    finding(change, [], false, 'pending'),
+  );
   const list = [...roles, ...findings, ...pending];
   return {
     findings: list,
@@ -62,6 +64,26 @@ export function compareViews(source: SchemaView, target: SchemaView, mapping: Ma
     compared: wanted.objects.size,
     equal: list.every((one) => passing.has(one.class)),
   };
+}
+
+/** What is kept off there is wanted off until the cut-over, so that only what else differs is a difference. */
+function asKept(
+  wanted: Manifest,
+  there: Manifest,
+  pending: SchemaView['pending'],
+): { readonly wanted: Manifest; readonly kept: readonly Change[] } {
+  const objects = new Map(wanted.objects);
+  const kept: Change[] = [];
+  for (const [key, names] of pending) {
+    const [now, then] = [there.objects.get(key), objects.get(key)];
+    if (names === null || now === undefined || then === undefined) continue;
+    const props = names.filter((name) => (now.props[name] ?? null) !== (then.props[name] ?? null));
+    if (props.length === 0) continue;
+    kept.push({ change: 'changed', key, there: now, wanted: then, props });
+    const off = Object.fromEntries(props.map((name) => [name, now.props[name] ?? null]));
+    objects.set(key, { ...then, props: { ...then.props, ...off } });
+  }
+  return { wanted: { ...wanted, objects }, kept };
 }
 
 /** What leaves nothing of the source behind. */
