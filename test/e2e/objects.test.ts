@@ -180,7 +180,7 @@ for (const [from, to] of [
     await sameRows(run);
     await run.source.query(changes);
     await run.run();
-    const cut = await run.verb('cutover');
+    const cut = await run.verb('cutover', '--fence', 'none', '--accept', 'app.remote');
     assert.equal(cut.code, 0, `${cut.stdout}${cut.stderr}`);
     // Triggers that fire for replicas are on again from here on.
     await assertSameObjects(run.target, reference);

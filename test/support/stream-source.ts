@@ -9,7 +9,8 @@ import type { WireRelation } from '../../plugins/source-postgres/stream/wire.ts'
 import { database, type TestDatabase, type TestServer } from './servers.ts';
 
 /** A description that needs no catalog: good enough where only the stream is looked at. */
-export function describeBare(wire: WireRelation): Promise<Relation> {
+export function describeBare(wire: WireRelation, before: Relation | null): Promise<Relation> {
+  if (before !== null) return Promise.resolve(before);
   const column = {
     typeName: 'text',
     typeKind: 'base',
