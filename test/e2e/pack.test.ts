@@ -134,13 +134,13 @@ test('a Node that is too old is told so in one line', async (t) => {
     t.diagnostic('no Node older than 22.22 on PATH or in the usual places: the message is checked in a simulation');
     const launcher = `Object.defineProperty(process.versions, 'node', { value: '20.1.0' }); require(${JSON.stringify(join(root, 'bin/pgsluice.js'))});`;
     const ran = await run(process.execPath, ['-e', launcher]);
-    assert.match(`${ran.code} ${ran.stderr}`, /^2 pgsluice needs Node\.js 22\.18 or newer/);
+    assert.match(`${ran.code} ${ran.stderr}`, /^2 pgsluice needs Node\.js 22\.22 or newer/);
     return;
   }
   const ran = await run(old, [join(folder, 'node_modules', 'pgsluice', 'bin', 'pgsluice.js'), '--version']);
   assert.equal(ran.code, 2);
   assert.equal(ran.stdout, '');
-  assert.match(ran.stderr, /^pgsluice needs Node\.js 22\.18 or newer; this is v\d+\.\d+\.\d+\n$/);
+  assert.match(ran.stderr, /^pgsluice needs Node\.js 22\.22 or newer; this is v\d+\.\d+\.\d+\n$/);
 });
 
 function oldNode(): string | null {
