@@ -27,7 +27,7 @@ export function makeTransforms(random: Random, tables: readonly Made[]): readonl
     // Rows that others refer to stay: PGS3022 otherwise, with reason.
     const referred = tables.some((other) => other.table.references?.table === table.id);
     return Array.from({ length: random.int(1, 3) }, () => one(random, table, columns)).filter(
-      (found) => found !== null && !(referred && found.plugin === 'filter'),
+      (found): found is Transform => found !== null && !(referred && found.plugin === 'filter'),
     );
   });
 }
