@@ -79,17 +79,11 @@ test('a type of the target that refuses the value, in the copy', async () => {
   await fails(at, /PGS30\d\d/);
 });
 
-test('a duplicate, a check, a number out of range and a raised exception, in the stream', async () => {
+test('a duplicate, a check and a number out of range, in the stream', async () => {
   for (const [prefix, prepare, sql] of [
     ['dup', 'CREATE UNIQUE INDEX one ON t (v)', `INSERT INTO t VALUES (3, '${value}', 1), (4, '${value}', 1)`],
     ['con', `ALTER TABLE t ADD CONSTRAINT short CHECK (length(v) < 5)`, `INSERT INTO t VALUES (3, '${value}', 1)`],
     ['num', 'ALTER TABLE t ALTER n TYPE smallint', `INSERT INTO t VALUES (3, 'a', 9876543219)`],
-    [
-      'raise',
-      `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not %', NEW.v; END $$;
-       CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE t ENABLE ALWAYS TRIGGER no`,
-      `INSERT INTO t VALUES (3, '${value}', 1)`,
-    ],
   ] as const) {
     const { source, target } = await both(prefix);
     await source.query(`CREATE TABLE t (id int PRIMARY KEY, v text, n bigint); INSERT INTO t VALUES (1, 'a', 1)`);
