@@ -128,8 +128,9 @@ export class Recorder implements DecodeTarget {
     this.out.push({ kind: 'lone', change, end });
   }
   relation(wire: WireRelation): void {
-    this.wires.push(wire);
-    this.relations.put(wire, bareRelation(wire));
+    const before = this.relations.known(wire);
+    if (before === null) this.wires.push(wire);
+    this.relations.put(wire, before ?? bareRelation(wire));
   }
   readonly streamed = {
     start: (xid: number) => this.inProgress.start(xid),

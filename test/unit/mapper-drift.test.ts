@@ -41,16 +41,34 @@ const one = (changes: unknown) => {
   return change;
 };
 
+/** With the numbers that pg_attribute has for these names. */
+const numbered = (table: Relation, attnums: Readonly<Record<string, number>>): Relation => ({
+  ...table,
+  columns: table.columns.map((column) => ({ ...column, attnum: attnums[column.name]! })),
+});
+
 test('columns are bound by name: another order shifts no value', () => {
-  const table = relation('public.t', 'id integer key, a text, b text');
+  const attnums = { id: 1, a: 2, b: 3 };
+  const table = numbered(relation('public.t', 'id integer key, a text, b text'), attnums);
   const map = planned(table, [step(filter({ where: "b = 'y'" }))]);
-  const other = as(table, 'b text, id integer key, a text');
+  const other = numbered(as(table, 'b text, id integer key, a text'), attnums);
   const change = one(map.map([inserted(other, ['y', '1', 'x'])]));
   assert.equal(brief(change), 'insert (1,x,y)');
   assert.deepEqual(
     change.relation.columns.map((column) => column.name),
     ['id', 'a', 'b'],
   );
+});
+
+test('a column of the same name and type that is another one stops the pipeline: by its number, or by the order where that is not known', () => {
+  const table = numbered(relation('public.t', 'id integer key, a text, b text'), { id: 1, a: 2, b: 3 });
+  const again = numbered(as(table, 'id integer key, a text, b text'), { id: 1, a: 2, b: 4 });
+  const stops = (other: Relation, what: RegExp) =>
+    assert.throws(() => planned(table, []).map([inserted(other, ['1', 'x', 'y'])]), drift('PGS4012', what, /resync/));
+  stops(again, /column b is another one of the same name/);
+  stops(as(table, 'id integer key, b text, a text'), /columns b, a are others of the same name/);
+  const keeps = planned(table, [step(columns({ keep: ['id', 'a'] }))]);
+  assert.equal(brief(one(keeps.map([inserted(again, ['1', 'x', 'y'])]))), 'insert (1,x)');
 });
 
 test('a column added on the source that goes on to the target stops the pipeline, with the statement', () => {

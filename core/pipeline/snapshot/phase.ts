@@ -1,7 +1,7 @@
 import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
-import type { SourceCatalog } from '../../api/source.ts';
+import type { PublishedTable, SourceCatalog } from '../../api/source.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { publishedTables } from '../plan/publication.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
@@ -108,11 +108,31 @@ export async function publish(context: RunContext, { config, planning, catalog }
   const plans = planning.sinks.map((sink) => sink.plans.filter((plan) => plan.unlogged !== true));
   const follow = config.ddl === 'follow';
   // Columns in a publication's filters and lists cannot be dropped or altered: with `ddl: follow` there are none.
-  const tables = publishedTables(plans, follow ? 0 : catalog.identity.version);
+  const planned = publishedTables(plans, follow ? 0 : catalog.identity.version);
+  const tables = follow ? [...planned, ...(await publishedSince(context, planned))] : planned;
   // What others did to it must not be lost sight of when it is set right for the tables that are copied again.
   if (context.state.get('publication') !== null) await checkPublication(context, follow);
   await alterPublication(context, () => context.source.publish(tables, context.stop));
   if (follow) await tellDdl(context);
+}
+
+/**
+ * Under `ddl: follow` the source puts a new table into the publication before its first row. One that the stream has not come to yet
+ * is in no plan, and must stay there: what was written to it since would be lost.
+ */
+async function publishedSince(
+  { source }: RunContext,
+  planned: readonly PublishedTable[],
+): Promise<readonly PublishedTable[]> {
+  const known = new Set(planned.map(({ relation }) => relation.oid));
+  const presence = (await source.control.tables?.()) ?? [];
+  return presence
+    .filter(({ oid, kind, chosen, published }) => published && chosen && kind !== 'partitioned' && !known.has(oid))
+    .map(({ oid, schema, name, kind }) => ({
+      relation: { oid, schema, name, kind, columns: [], identity: { kind: 'full' }, primaryKey: [] },
+      where: null,
+      columns: null,
+    }));
 }
 
 /** The stream starts where the slot is made; one that the user made starts where it stands. */
