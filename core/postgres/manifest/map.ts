@@ -36,7 +36,7 @@ export function mapManifest(source: Manifest, given: Mapping): Mapped {
   const moved = mapping.tables.filter(({ from, to }) => from.join('\0') !== to.join('\0'));
   const relations = new Map(moved.map(({ from, to }) => [from.join('\0'), [to[0], to[1]] as const]));
   const columns = new Set(mapping.tables.flatMap(({ rename }) => [...rename].map(([from, to]) => `${from}\0${to}`)));
-  const context: Context = { source, tables, relations };
+  const context: Context = { source, tables, relations, sequences: movedSequences(source, moved) };
   const kept = [...source.objects].filter(([key]) => !gone.has(key));
   const objects = kept.map(([, object]) => mapObject(object, context));
   const newKeys = new Map(kept.map(([key], i) => [key, keyOf(objects[i]!)]));
@@ -83,6 +83,25 @@ interface Context {
   readonly source: Manifest;
   readonly tables: ReadonlyMap<string, MappedTable>;
   readonly relations: Renames['relations'];
+  /** `nextval('…'::regclass)` before and after. */
+  readonly sequences: ReadonlyMap<string, string>;
+}
+
+/** SET SCHEMA takes a table's own sequences along, and the defaults that name them. */
+function movedSequences(source: Manifest, moved: readonly MappedTable[]): ReadonlyMap<string, string> {
+  const tables = new Map(moved.map((table) => [table.from.join('\0'), table]));
+  const found = new Map<string, string>();
+  for (const object of source.objects.values()) {
+    if (object.kind !== 'sequence') continue;
+    const table = tables.get((tableOf(object) ?? []).join('\0'));
+    if (table === undefined || object.name[0] !== table.from[0] || table.to[0] === table.from[0]) continue;
+    found.set(nextval(object.name), nextval([table.to[0], object.name[1]!]));
+  }
+  return found;
+}
+
+function nextval(name: readonly string[]): string {
+  return `nextval('${name.map(bare).join('.').replaceAll("'", "''")}'::regclass)`;
 }
 
 /** Excluded tables and dropped columns, their parts, and whatever cannot be without them. */
@@ -217,9 +236,14 @@ function mappedProp(
     default: {
       if (!texts.has(key) && !(key === 'result' || key === 'arguments')) return value;
       const own = object.kind === 'view' || object.kind === 'materialized view' ? undefined : table?.rename;
-      return renameInText(value, context.relations, own ?? new Map(), bare);
+      return renameInText(withSequences(value, context), context.relations, own ?? new Map(), bare);
     }
   }
+}
+
+function withSequences(text: string, { sequences }: Context): string {
+  if (!text.includes('nextval(')) return text;
+  return [...sequences].reduce((now, [from, to]) => now.replaceAll(from, () => to), text);
 }
 
 /** As the server's json_build_array prints it. */

@@ -33,7 +33,10 @@ async function pendingKeys(client: pg.Client, owner: Owner): Promise<SchemaView[
   const { rows } = await client.query<{ kind: string; schema: string; table: string; name: string }>(
     `SELECT d.kind, n.nspname AS schema, c.relname AS table, d.name FROM ${stateSchema}.definition d
      JOIN pg_class c ON c.oid = d.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE d.pipeline = $1 AND d.sink = $2 AND d.status <> 'built'`,
+     WHERE d.pipeline = $1 AND d.sink = $2 AND d.status <> 'built'
+       -- What is kept off is there; one that somebody dropped does not come back by itself.
+       AND (d.kind <> 'trigger' OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = d.relid AND g.tgname = d.name))
+       AND (d.kind <> 'rule' OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = d.relid AND r.rulename = d.name))`,
     [owner.pipeline, owner.sink],
   );
   for (const { kind, schema, table, name } of rows) {

@@ -30,6 +30,7 @@ const tables: KindQuery = {
 /** Servers from 15.19 on keep pg_attver in attoptions; it is theirs, and others refuse it. */
 const attributeOptions = `(SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) AS o WHERE o NOT LIKE 'pg_attver=%')::text`;
 
+/** The identity of a partition is its parent's; from 17 on the catalog says so of both. */
 const columns = (major: number): KindQuery => ({
   kind: 'column',
   catalog: 'pg_class',
@@ -41,7 +42,7 @@ const columns = (major: number): KindQuery => ({
     CASE WHEN a.attstorage <> t.typstorage AND c.relkind NOT IN ('v', 'c') THEN a.attstorage END AS storage, t.typstorage AS _storage,
     CASE WHEN c.relkind NOT IN ('v', 'c') THEN nullif(a.attcompression::text, '') END AS compression,
     CASE WHEN a.atthasdef THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
-    nullif(a.attgenerated::text, '') AS generated, nullif(a.attidentity::text, '') AS identity,
+    nullif(a.attgenerated::text, '') AS generated, CASE WHEN NOT c.relispartition THEN nullif(a.attidentity::text, '') END AS identity,
     CASE WHEN c.relkind <> 'c' THEN a.attnotnull END AS "not null",
     ${major >= 18 ? notNullConstraint : ''}
     nullif(a.attstattarget, -1) AS "statistics target", ${attributeOptions} AS options, ${sortedList('a.attfdwoptions')} AS "foreign options",
