@@ -133,7 +133,7 @@ test('a row that a filter may have kept out, with a value that was not sent, sto
     source: `CREATE TABLE doc (id int PRIMARY KEY, state text, body text);
       ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
       INSERT INTO doc VALUES (1, 'draft', repeat('x', 9000)), (2, 'open', repeat('y', 9000))`,
-    yaml: `transforms: [{ plugin: filter, where: "state = 'open'" }]`,
+    yaml: `transforms: [{ plugin: filter, where: "state = 'open'", refetch: false }]`,
   });
   const plan = await pipeline.verb('plan');
   assert.match(plan.stdout, /REPLICA IDENTITY FULL/);
