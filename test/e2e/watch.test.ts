@@ -137,7 +137,7 @@ test('a first start begins with the checks: findings are lines of errors, exit 3
   run.process.kill('SIGTERM');
   assert.equal((await run.ended).code, 0);
   // A pipeline that is under way is not held up by what was fine when it began.
-  await source.query('CREATE TABLE late (v int)');
+  await source.query('CREATE TABLE late (v int PRIMARY KEY)');
   const again = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
   assert.equal(again.code, 0, again.stderr);
 });
