@@ -1,4 +1,7 @@
-/** Debezium releases (307 for 3.7) since which its records have a form: what it wrote was read from runs of 2.7.4, 3.0.8, 3.6.1 and 3.7.0. */
+/**
+ * Debezium releases (307 for 3.7) since which its records have a form. Seen in whole runs of 3.6.1 and 3.7.0 and in parts of runs of
+ * 2.7.4 and 3.0.8; the releases 302 and 305 lie between those and are assumed.
+ */
 export const releases = {
   /** `transaction` in the records of logical messages. */
   messageTransaction: 300,
