@@ -18,9 +18,6 @@ export interface Connection {
   deleteTopic(name: string): Promise<void>;
 }
 
-/** Which client where the file names none: see docs/kafka.md for the figures. */
-export const defaultClient = 'platformatic';
-
 export async function connection(
   options: KafkaOptions,
   settings: Settings,
@@ -30,11 +27,11 @@ export async function connection(
     brokers: options.brokers,
     clientId: `pgsluice.${context.pipeline}`,
     security: await security(options.ssl ?? false, options.sasl ?? null, context.directory),
-    requestTimeout: options.request_timeout ?? 30_000,
-    connectTimeout: options.connect_timeout ?? 10_000,
+    requestTimeout: options.request_timeout,
+    connectTimeout: options.connect_timeout,
     log: context.log,
   };
-  const client = (options.client ?? defaultClient) === 'kafkajs' ? kafkajsClient(cluster) : wireClient(cluster);
+  const client = options.client === 'kafkajs' ? kafkajsClient(cluster) : wireClient(cluster);
   const { compression, transactionTimeout } = settings;
   return {
     producer: (transactionalId) => client.producer({ transactionalId, compression, transactionTimeout }),

@@ -56,29 +56,29 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
   const names: SourceNames = {
     server: pipeline,
     database: options.database ?? pipeline,
-    version: options.source_version ?? '3.7.0.Final',
+    version: options.source_version,
   };
-  const template = options.topic ?? '{pipeline}.{schema}.{table}';
+  const template = options.topic;
   return {
     pipeline,
     names,
     exactlyOnce,
     transactionalId: options.transactional_id ?? `pgsluice.${pipeline}.${context.name}`,
     positionTopic: options.position_topic ?? topicName(`pgsluice.${pipeline}.position`),
-    transactionTimeout: options.transaction_timeout ?? 900_000,
-    compression: options.compression ?? 'none',
-    batchBytes: options.batch_size ?? 512 << 10,
-    tombstones: options.tombstones ?? true,
-    truncate: options.truncate ?? 'emit',
-    messages: options.messages ?? false,
-    transactionMetadata: options.transaction_metadata ?? false,
+    transactionTimeout: options.transaction_timeout,
+    compression: options.compression,
+    batchBytes: options.batch_size,
+    tombstones: options.tombstones,
+    truncate: options.truncate,
+    messages: options.messages,
+    transactionMetadata: options.transaction_metadata,
     headers: fixedHeaders(options, names),
-    bareHeaders: options.headers ?? null,
-    binary: options.binary ?? 'bytes',
-    createTopics: options.create_topics ?? true,
+    bareHeaders: Object.keys(options.headers).length === 0 ? null : options.headers,
+    binary: options.binary,
+    createTopics: options.create_topics,
     partitions: options.partitions ?? null,
     replicationFactor: options.replication_factor ?? null,
-    topicConfig: Object.fromEntries(Object.entries(options.topic_config ?? {}).map(([k, v]) => [k, String(v)])),
+    topicConfig: Object.fromEntries(Object.entries(options.topic_config).map(([k, v]) => [k, String(v)])),
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
     topicOf: ({ schema, name }) =>
@@ -94,8 +94,7 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
 
 /** Those that Debezium puts on records of tables since 3.2 (`extended.headers.enabled`), then those of the file. */
 function fixedHeaders(options: KafkaOptions, names: SourceNames): Readonly<Record<string, string>> | null {
-  const likeDebezium =
-    (options.format ?? 'debezium') !== 'flat' && releaseNumber(names.version) >= releases.contextHeaders;
+  const likeDebezium = options.format !== 'flat' && releaseNumber(names.version) >= releases.contextHeaders;
   const context = {
     '__debezium.context.connectorLogicalName': names.server,
     '__debezium.context.taskId': '0',
@@ -106,25 +105,25 @@ function fixedHeaders(options: KafkaOptions, names: SourceNames): Readonly<Recor
 }
 
 function formats(options: KafkaOptions, names: SourceNames): (relation: Relation, phase: Phase) => RelationFormat {
-  const form = options.format ?? 'debezium';
-  const keys = Object.entries(options.key ?? {}).map(([pattern, columns]) => ({
+  const form = options.format;
+  const keys = Object.entries(options.key).map(([pattern, columns]) => ({
     matches: compilePattern(pattern),
     columns,
   }));
   const encoding: Omit<RowEncoderOptions, 'keyColumns' | 'phase'> = {
     decimal: options.decimal ?? (form === 'flat' ? 'string' : 'precise'),
-    time: options.time ?? 'adaptive',
-    binary: options.binary ?? 'bytes',
-    interval: options.interval ?? 'numeric',
-    hstore: options.hstore ?? 'json',
-    unknown: options.unknown_types ?? 'text',
-    unavailable: options.unavailable_value ?? '__debezium_unavailable_value',
+    time: options.time,
+    binary: options.binary,
+    interval: options.interval,
+    hstore: options.hstore,
+    unknown: options.unknown_types,
+    unavailable: options.unavailable_value,
     notFinite: options.not_finite ?? (form === 'flat' ? 'error' : 'null'),
     javaNames: form !== 'flat',
     version: releaseNumber(names.version),
-    deleteBefore: options.delete_before ?? 'debezium',
+    deleteBefore: options.delete_before,
   };
-  const flat = { fields: options.fields ?? [], deletes: options.deletes ?? 'tombstone' } as const;
+  const flat = { fields: options.fields, deletes: options.deletes } as const;
   return (relation, phase) => {
     const keyColumns = keys.find((key) => key.matches(relation))?.columns ?? null;
     const rows = rowEncoder(relation, { ...encoding, keyColumns, phase });

@@ -4,7 +4,7 @@ import { kafkaVersions } from '../../scripts/kafka/resolve.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import { ownBroker, ownBrokersAvailable, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
-import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
+import { batch, context, insert, kafkaOptionsOf, never, notes, transaction } from '../support/kafka-batches.ts';
 
 if (await ownBrokersAvailable()) {
   test('Kafka 3.9: written exactly once, read by its own console consumer', async () => {
@@ -12,7 +12,7 @@ if (await ownBrokersAvailable()) {
     const pipeline = unique();
     const table = notes();
     await using sink = await KafkaSink.create(
-      { brokers: [broker.address], delivery: 'exactly_once', partitions: 1 },
+      kafkaOptionsOf({ brokers: [broker.address], delivery: 'exactly_once', partitions: 1 }),
       context(pipeline),
     );
     await sink.stream.resume(never);

@@ -7,7 +7,7 @@ import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import type { LocalBroker } from '../../scripts/kafka/broker.ts';
 import { brokers, kafkaAvailable, localBroker, unique } from '../support/kafka.ts';
-import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
+import { batch, context, insert, kafkaOptionsOf, never, notes, transaction } from '../support/kafka-batches.ts';
 import { readAll } from '../support/kafka-read.ts';
 
 /** What others read of what was written: kafkajs, the broker's console consumer, kcat. */
@@ -15,7 +15,7 @@ const clients = ['kafkajs', 'platformatic'] as const;
 const table = notes();
 
 async function sinkOf(pipeline: string, options: Partial<KafkaOptions> = {}): Promise<KafkaSink> {
-  return KafkaSink.create({ brokers: await brokers(), ...options }, context(pipeline));
+  return KafkaSink.create(kafkaOptionsOf({ brokers: await brokers(), ...options }), context(pipeline));
 }
 
 /** Lines of the broker's own console consumer: headers, key and value of everything in the pipeline's topics. */

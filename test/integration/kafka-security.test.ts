@@ -9,7 +9,7 @@ import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import { cli, pipelineFile } from '../support/cli.ts';
 import { allow, ownBroker, ownBrokersAvailable, testAdmin, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
-import { batch, context, insert, never, notes, transaction } from '../support/kafka-batches.ts';
+import { batch, context, insert, kafkaOptionsOf, never, notes, transaction } from '../support/kafka-batches.ts';
 import { database, server } from '../support/servers.ts';
 
 const clients = ['kafkajs', 'platformatic'] as const;
@@ -137,7 +137,7 @@ sinks:
   async function write(options: Partial<KafkaOptions>): Promise<void> {
     const timeouts = { connect_timeout: 3000, request_timeout: 5000 };
     const all = { brokers: [], partitions: 1, ...timeouts, ...options };
-    await using sink = await KafkaSink.create(all, context(unique()));
+    await using sink = await KafkaSink.create(kafkaOptionsOf(all), context(unique()));
     await sink.stream.resume(never);
     await sink.stream.write(batch([insert(table, transaction(1), ['1', 'a'])]), never);
   }

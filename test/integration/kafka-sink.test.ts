@@ -14,6 +14,7 @@ import {
   column,
   context,
   insert,
+  kafkaOptionsOf,
   never,
   notes,
   plan,
@@ -31,7 +32,7 @@ async function sinkOf(
   deadLetters?: DeadLetters,
 ): Promise<KafkaSink> {
   const more = deadLetters === undefined ? {} : { deadLetters };
-  return KafkaSink.create({ brokers: await brokers(), ...options }, { ...context(pipeline), ...more });
+  return KafkaSink.create(kafkaOptionsOf({ brokers: await brokers(), ...options }), { ...context(pipeline), ...more });
 }
 const preparation = {
   plans: [plan(table)],

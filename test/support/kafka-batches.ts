@@ -4,7 +4,14 @@ import type { CommitLsn, RecordLsn, SnapshotLsn } from '../../core/postgres/lsn.
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column, Identity, Relation } from '../../core/postgres/relation.ts';
 import type { RowCopy } from '../../core/api/snapshot.ts';
+import { withDefaults } from '../../core/base/options.ts';
 import type { Tuple } from '../../core/postgres/tuple.ts';
+import { type KafkaOptions, kafkaOptions } from '../../plugins/sink-kafka/options.ts';
+
+/** The sink's options as the file's parser gives them. */
+export function kafkaOptionsOf(given: Partial<KafkaOptions>): KafkaOptions {
+  return withDefaults(kafkaOptions, { brokers: ['x'], ...given });
+}
 
 /** Hand-made relations, batches and plans, for sinks that are driven without a source. */
 export function column(name: string, type: number, more: Partial<Column> & { typeName?: string } = {}): Column {

@@ -1,5 +1,6 @@
+import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
-import { batch, context, insert, never, notes, transaction } from './kafka-batches.ts';
+import { batch, context, insert, kafkaOptionsOf, never, notes, transaction } from './kafka-batches.ts';
 
 /**
  * Child process of the fault tests: writes transactions `from` to `to`, two rows each, going on from what the sink holds (or
@@ -7,15 +8,15 @@ import { batch, context, insert, never, notes, transaction } from './kafka-batch
  */
 const [pipeline = '', brokers = '', client = 'platformatic', delivery = 'at_least_once', last = '100', from = '0'] =
   process.argv.slice(2);
-const options = {
+const options: Partial<KafkaOptions> = {
   brokers: brokers.split(','),
-  client,
-  delivery,
+  client: client as KafkaOptions['client'],
+  delivery: delivery as KafkaOptions['delivery'],
   partitions: 3,
   request_timeout: 5000,
   connect_timeout: 2000,
 };
-const sink = await KafkaSink.create(options as ConstructorParameters<typeof Object>[0], context(pipeline));
+const sink = await KafkaSink.create(kafkaOptionsOf(options), context(pipeline));
 const table = notes();
 let durable = Number(from);
 for (;;) {

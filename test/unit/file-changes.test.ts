@@ -53,3 +53,21 @@ test('what differs is told by key, with what becomes of it', async () => {
 test('no secret is among the facts that are kept', async () => {
   assert.doesNotMatch(JSON.stringify(await facts(file)), /very-secret/);
 });
+
+test('the Kafka sink’s names of the position are kept, its form may change', async () => {
+  const kafka = (options: string) =>
+    file.replace(/sinks: .*/, `sinks: [{ plugin: kafka, brokers: [b], delivery: exactly_once, ${options} }]`);
+  const rules = changeRules(await config(kafka('format: flat')));
+  const before = await facts(kafka('format: flat, ssl: { cert: c, passphrase: "${PW}" }'));
+  const now = await facts(kafka('format: debezium, transactional_id: t, position_topic: p, request_timeout: 31s'));
+  assert.deepEqual(
+    fileChanges(before, now, rules).map(({ key, from, effect }) => [key, from, effect]),
+    [
+      ['sinks.kafka.format', 'flat', 'now'],
+      ['sinks.kafka.position_topic', null, 'refused'],
+      ['sinks.kafka.request_timeout', '30000', 'now'],
+      ['sinks.kafka.ssl.cert', 'c', 'now'],
+      ['sinks.kafka.transactional_id', null, 'refused'],
+    ],
+  );
+});

@@ -11,7 +11,7 @@ import { processedAt, snapshotMoment, transactionMoment } from '../../plugins/si
 import { newRowOf, RowRecords } from '../../plugins/sink-kafka/records/row-records.ts';
 import { templateOf } from '../../plugins/sink-kafka/records/template.ts';
 import { settings } from '../../plugins/sink-kafka/settings.ts';
-import { column, context, notes, relation, transaction } from '../support/kafka-batches.ts';
+import { column, context, kafkaOptionsOf, notes, relation, transaction } from '../support/kafka-batches.ts';
 
 /** Records made from bytes are those made from text, byte for byte: whatever the values, the format and the way in. */
 const numeric = (precision: number, scale: number) => (precision << 16) + (scale & 0x7ff) + 4;
@@ -115,7 +115,7 @@ const options: readonly Partial<KafkaOptions>[] = [
   { format: 'flat', deletes: 'rewrite' },
 ];
 const formatOf = (more: Partial<KafkaOptions>, of = everything): RelationFormat =>
-  settings({ brokers: ['x'], database: 'Läden', ...more }, context('app')).formatOf(of, 'stream');
+  settings(kafkaOptionsOf({ database: 'Läden', ...more }), context('app')).formatOf(of, 'stream');
 
 for (const more of options) {
   test(`the stream's rows from bytes, ${JSON.stringify(more)}`, () => {

@@ -11,7 +11,7 @@ import { readValue } from '../../plugins/sink-kafka/records/format.ts';
 import { processedAt, snapshotMoment, transactionMoment } from '../../plugins/sink-kafka/records/moment.ts';
 import { TransactionLog } from '../../plugins/sink-kafka/records/transactions.ts';
 import { settings, topicName } from '../../plugins/sink-kafka/settings.ts';
-import { column, context, relation } from '../support/kafka-batches.ts';
+import { column, context, kafkaOptionsOf, relation } from '../support/kafka-batches.ts';
 
 /** Golden records: byte for byte by the facts on Debezium 3.7's JSON, written down by hand. */
 const customers = relation('customers', [
@@ -50,7 +50,7 @@ interface Emitted {
   readonly headers: Headers | null;
 }
 function records(change: RowChange, options: Partial<KafkaOptions> = {}): Emitted[] {
-  const chosen = settings({ brokers: ['x'], database: 'shop', ...options }, context('app'));
+  const chosen = settings(kafkaOptionsOf({ database: 'shop', ...options }), context('app'));
   const out: Emitted[] = [];
   changeRecords(chosen.formatOf(change.relation, 'stream'), change, {
     place: () => ({ at: transactionMoment(tx, processed), lsn: String(change.lsn), transaction: 'null' }),
@@ -174,7 +174,7 @@ test('the key of a multi-column primary key is in key order, also where the iden
 });
 
 test('truncate and snapshot rows', () => {
-  const format = settings({ brokers: ['x'], database: 'shop' }, context('app')).formatOf(customers, 'snapshot');
+  const format = settings(kafkaOptionsOf({ database: 'shop' }), context('app')).formatOf(customers, 'snapshot');
   const at = transactionMoment(tx, processed);
   assert.equal(format.truncate({ at, lsn: '24023128', transaction: 'null' }), envelope('t', 'null', 'null'));
   const read = readValue(format, row, {
@@ -245,18 +245,18 @@ test('transaction metadata counts per transaction and per table', () => {
 });
 
 test('topic names', () => {
-  const { topicOf } = settings({ brokers: ['x'] }, context('app'));
+  const { topicOf } = settings(kafkaOptionsOf({}), context('app'));
   assert.equal(topicOf({ schema: 'My Schema', name: 'tä$&ble' }), 'app.My_Schema.t___ble');
   assert.throws(() => topicName('x'.repeat(250)), { code: 'PGS5006' });
 });
 
 test('options that contradict each other are refused', () => {
-  const make = (options: Partial<KafkaOptions>) => () => settings({ brokers: ['x'], ...options }, context('app'));
+  const make = (options: Partial<KafkaOptions>) => () => settings(kafkaOptionsOf(options), context('app'));
   assert.throws(make({ oversize: 'dead_letter' }), { code: 'PGS5018' });
 });
 
 test('headers of every record: Debezium’s from 3.0 on in its format, and those of the file', () => {
-  const headers = (options: Partial<KafkaOptions>) => settings({ brokers: ['x'], ...options }, context('app')).headers;
+  const headers = (options: Partial<KafkaOptions>) => settings(kafkaOptionsOf(options), context('app')).headers;
   const extended = {
     '__debezium.context.connectorLogicalName': 'app',
     '__debezium.context.taskId': '0',

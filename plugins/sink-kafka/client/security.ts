@@ -2,29 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { kafkaError } from '../errors.ts';
-
-export interface SslOptions {
-  /** PEM files; relative paths start at the pipeline file. */
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly passphrase?: string;
-  /** Name that the certificate must bear, where it is not the host's. */
-  readonly servername?: string;
-}
-
-export interface SaslOptions {
-  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer';
-  readonly username?: string;
-  readonly password?: string;
-  readonly token?: string;
-  /** A file that holds the token, read for each connection. */
-  readonly token_file?: string;
-  readonly token_url?: string;
-  readonly client_id?: string;
-  readonly client_secret?: string;
-  readonly scope?: string;
-}
+import type { SaslOptions, SslOptions } from '../options.ts';
 
 export interface Security {
   /** Null: no TLS. Certificates are always verified. */
