@@ -1,4 +1,5 @@
 import type { DeadLetters } from './dead-letter.ts';
+import type { RowExpressions } from './expressions.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Metrics } from '../base/metrics.ts';
 
@@ -15,4 +16,6 @@ export interface PluginContext {
   readonly debugValues: boolean;
   /** For sinks, and only where the file has `dead_letter`; without it a change that fails is an error (I9). */
   readonly deadLetters?: DeadLetters;
+  /** For sinks: loads the SQL parser. Rows of the snapshot and of the stream are evaluated here, by the same function. */
+  readonly expressions?: () => Promise<RowExpressions>;
 }

@@ -11,6 +11,7 @@ export * from './context.ts';
 export * from './dead-letter.ts';
 export * from '../postgres/digest-query.ts';
 export * from '../base/error.ts';
+export * from './expressions.ts';
 export * from '../expr/expr.ts';
 export * from '../postgres/lsn.ts';
 export * from './ownership.ts';

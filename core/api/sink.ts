@@ -177,6 +177,8 @@ export interface Sink extends AsyncDisposable {
   readonly cutover: CutoverSink | null;
   readonly repair?: RepairSink;
   readonly tree?: TreeSink;
+  /** Lines for `pgsluice plan`: where rows of the table go, where its name does not say so. Pure. */
+  destination?(plan: TablePlan): readonly string[];
   /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */
   deadLetterTopic?(name: string): Promise<DeadLetterStore>;
   /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */

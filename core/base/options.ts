@@ -17,6 +17,8 @@ declare module 'typebox' {
   interface TSchemaOptions {
     /** The value is a password, or leads to one: it is never printed, logged or kept (I11). Every value inside is secret, too. */
     secret?: true;
+    /** The text is a SQL expression: `validate` looks at it. */
+    expression?: true;
     /** Default: `now`. */
     change?: OptionChange;
   }
@@ -68,6 +70,9 @@ export const Mapping = <S extends TSchema>(value: S, about: TSchemaOptions & { m
 /** Text that is not empty. */
 export const Text = (about: TSchemaOptions & { pattern?: string; maxLength?: number }) =>
   Type.String({ minLength: 1, ...about });
+
+/** A SQL expression in the language of the transforms. */
+export const Expression = (about: TSchemaOptions) => Text({ expression: true, ...about });
 
 /** Keys that have a default may be left out; a part's own keys, too. */
 export type Given<T> = T extends readonly unknown[] | string

@@ -59,10 +59,7 @@ async function transformUses(value: unknown, pointer: string, context: BuildCont
       ...rest,
       label: `${use.label} ${use.plugin.name}`,
       tables: tableList(envelope['tables']),
-      locate: (option, line, column) => {
-        const path = option.startsWith('/') ? option : `/${escapePointer(option)}`;
-        return context.tree.within(at + path, line, column);
-      },
+      locate: locator(at, context),
     });
   }
   return uses;
@@ -87,9 +84,17 @@ async function sinkUses(value: unknown, context: BuildContext): Promise<SinkUse[
     }
     names.set(name, first ?? index);
     const buffer = envelope['buffer'] as number;
-    uses.push({ ...rest, name, tables: tableList(envelope['tables']), transforms: inner, buffer });
+    const tables = tableList(envelope['tables']);
+    uses.push({ ...rest, name, tables, transforms: inner, buffer, locate: locator(pointer, context) });
   }
   return uses;
+}
+
+function locator(at: string, { tree }: BuildContext): TransformUse['locate'] {
+  return (option, line, column) => {
+    const path = option.startsWith('/') ? option : `/${escapePointer(option)}`;
+    return tree.within(at + path, line, column);
+  };
 }
 
 /** A plugin's name made fit for state keys. */

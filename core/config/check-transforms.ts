@@ -4,9 +4,11 @@ import type { Transform } from '../api/transform.ts';
 import { silentLogger } from '../base/log.ts';
 import { callPlugin, isPgsluiceError } from '../registry/call.ts';
 import { nameCollisions } from './dry-names.ts';
-import { dryPlan } from './dry-plan.ts';
+import { dryParse, dryPlan } from './dry-plan.ts';
+import { expressionsIn } from './expressions-in.ts';
 import type { PipelineConfig, TransformUse } from './pipeline-config.ts';
 import { type Problem, sortProblems } from './problem.ts';
+import { useSchema } from './use-schema.ts';
 
 /**
  * Makes every transform, as a run would, and looks at its expressions: finds what a schema cannot and a server need not,
@@ -36,7 +38,20 @@ export async function checkTransforms(pipeline: PipelineConfig, debugValues = fa
       problems.push(transformProblem(error, use, pipeline, null));
     }
   }
+  problems.push(...(await sinkExpressions(pipeline)));
   return sortProblems([...problems, ...collisions(pipeline, made)]);
+}
+
+/** Expressions in the options of sinks, as far as they can be looked at without columns. */
+async function sinkExpressions(pipeline: PipelineConfig): Promise<readonly Problem[]> {
+  const found: Problem[] = [];
+  for (const use of pipeline.sinks) {
+    for (const { option, sql } of expressionsIn(useSchema(use.plugin).options, use.options)) {
+      const error = await dryParse(sql);
+      if (error !== null) found.push(transformProblem(error, use, pipeline, option));
+    }
+  }
+  return found;
 }
 
 /** Each pair once, though several sinks have it. */
@@ -60,7 +75,7 @@ function collisions(pipeline: PipelineConfig, made: ReadonlyMap<TransformUse, Tr
  */
 export function transformProblem(
   error: unknown,
-  use: TransformUse,
+  use: Pick<TransformUse, 'label' | 'line' | 'col' | 'locate'>,
   pipeline: PipelineConfig,
   option: string | null,
 ): Problem {

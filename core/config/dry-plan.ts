@@ -80,6 +80,12 @@ export async function dryPlan(transform: Transform): Promise<readonly Expression
   return problems;
 }
 
+/** What is wrong with an expression over columns of which nothing is known. */
+export async function dryParse(sql: string): Promise<PgsluiceError | null> {
+  await loadParser();
+  return columnFreeError(sql);
+}
+
 function columnFreeError(sql: string): PgsluiceError | null {
   try {
     parseExpression(sql, []);

@@ -11,17 +11,21 @@ export interface PluginUse<P> extends Position {
   readonly label: string;
 }
 
-export interface TransformUse extends PluginUse<TransformPlugin> {
-  /** Globs on the source's `schema.table`; null: all. */
-  readonly tables: readonly string[] | null;
+/** A use whose options hold expressions. */
+export interface Located {
   /**
    * Place in the file of a line and column within the text of an option (its key, or a JSON pointer); the start of the
-   * transform where that is not known.
+   * use where that is not known.
    */
   readonly locate: (option: string, line: number, column: number) => Position;
 }
 
-export interface SinkUse extends PluginUse<SinkPlugin> {
+export interface TransformUse extends PluginUse<TransformPlugin>, Located {
+  /** Globs on the source's `schema.table`; null: all. */
+  readonly tables: readonly string[] | null;
+}
+
+export interface SinkUse extends PluginUse<SinkPlugin>, Located {
   readonly name: string;
   /** Globs on the source's `schema.table`; null: all. */
   readonly tables: readonly string[] | null;

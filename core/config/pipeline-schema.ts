@@ -98,7 +98,7 @@ function editable(schema: JsonSchema): JsonSchema {
       result[key] = typeof value === 'object' ? editable(value as JsonSchema) : value;
     } else if (key === 'anyOf' || key === 'oneOf') {
       result[key] = (value as JsonSchema[]).map(editable);
-    } else if (key === 'secret' || key === 'change') {
+    } else if (key === 'secret' || key === 'change' || key === 'expression') {
       // For a run, not for editors.
     } else if (key === 'format' && units[String(value)] !== undefined) {
       result['pattern'] = `${units[String(value)]}|\\$\\{[^}]+\\}`;

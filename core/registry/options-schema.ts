@@ -23,6 +23,7 @@ export function assertSchema({ $id: _, ...schema }: JsonSchema): void {
 function withFormats(ajv: Ajv2020): Ajv2020 {
   // What they mean: core/base/options.ts.
   ajv.addKeyword({ keyword: 'secret', schemaType: 'boolean' });
+  ajv.addKeyword({ keyword: 'expression', schemaType: 'boolean' });
   ajv.addKeyword({ keyword: 'change', schemaType: 'object' });
   ajv.removeKeyword('format');
   ajv.addKeyword({

@@ -1,6 +1,7 @@
 import type { CheckReport, Finding } from '../../core/api/check.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
+import { qualified } from '../../core/postgres/quote.ts';
 import { relationName } from '../../core/postgres/relation.ts';
 import type { TopicAdmin } from './client/producer.ts';
 import type { Settings } from './settings.ts';
@@ -36,39 +37,55 @@ export async function checkKafka(
 
 function checkTables(settings: Settings, plans: readonly TablePlan[], report: CheckReport): void {
   const owners = new Map<string, string>();
-  for (const { output } of plans) {
-    const table = relationName(output);
+  for (const plan of plans) {
     try {
-      const format = settings.formatOf(output, 'stream');
-      const topic = settings.topicOf(output);
-      const other = owners.get(topic);
-      if (other !== undefined) {
-        report.add(
-          warning(
-            'kafka-topic-shared',
-            table,
-            `goes to ${topic}, as ${other} does`,
-            'Use {schema} and {table} in `topic` unless this is meant.',
-          ),
-        );
-      }
-      owners.set(topic, table);
-      if (format.rows.key.length > 0) continue;
-      report.add(
-        warning(
-          'kafka-key',
-          table,
-          'its records have no key and go to one partition, in order',
-          `key: { ${table}: [column] }`,
-        ),
-      );
+      checkTable(settings, plan, { report, owners });
     } catch (error) {
-      const finding = findingOf(error, 'kafka-table', table);
-      const passed = settings.deadLetters !== null && (error as PgsluiceError).code === 'PGS5009';
-      const message = `${finding.message}: all its rows go to the dead letters`;
-      report.add(passed ? { ...finding, level: 'warning', message } : finding);
+      report.add(tableFinding(error, settings, plan));
     }
   }
+}
+
+function checkTable(
+  settings: Settings,
+  { output }: TablePlan,
+  { report, owners }: { readonly report: CheckReport; readonly owners: Map<string, string> },
+): void {
+  const table = relationName(output);
+  const format = settings.formatOf(output, 'stream');
+  const rule = settings.topicRule(output);
+  settings.byRow(output);
+  if (rule.kind === 'expr') {
+    report.add(ok('kafka-topic', table, `its topics are chosen by row: ${rule.sql}`));
+    if (settings.truncate !== 'skip') {
+      const message = 'a TRUNCATE ends the run: its rows are in topics that are chosen by row';
+      report.add(warning('kafka-truncate', table, message, 'truncate: skip'));
+    }
+  } else {
+    const other = owners.get(rule.name);
+    if (other !== undefined && rule.keyMember === null) {
+      const remedy =
+        'Use {schema} and {table} in `topic`, or `logical_tables`, which tells their keys apart, unless this is meant.';
+      report.add(warning('kafka-topic-shared', table, `goes to ${rule.name}, as ${other} does`, remedy));
+    }
+    owners.set(rule.name, table);
+  }
+  if (format.rows.key.length > 0) return;
+  const message = 'its records have no key and go to one partition, in order';
+  report.add(warning('kafka-key', table, message, `key: { ${table}: [column] }`));
+}
+
+/** With the statement that mends it, where there is one. */
+function tableFinding(error: unknown, settings: Settings, plan: TablePlan): Finding {
+  const finding = findingOf(error, 'kafka-table', relationName(plan.output));
+  const { code } = error as PgsluiceError;
+  if (code === 'PGS5060') {
+    const remedy = `ALTER TABLE ${qualified(plan.source)} REPLICA IDENTITY FULL`;
+    return { ...finding, remedy, code, exit: 3 };
+  }
+  const passed = settings.deadLetters !== null && code === 'PGS5009';
+  const message = `${finding.message}: all its rows go to the dead letters`;
+  return passed ? { ...finding, level: 'warning', message } : finding;
 }
 
 async function checkTopics(
@@ -78,7 +95,7 @@ async function checkTopics(
   report: CheckReport,
 ): Promise<void> {
   try {
-    const names = [...new Set(plans.map((plan) => settings.topicOf(plan.output)))];
+    const names = [...new Set(plans.flatMap((plan) => settings.topicOf(plan.output) ?? []))];
     const found = await admin.describe(names);
     for (const name of names) {
       const info = found.get(name);

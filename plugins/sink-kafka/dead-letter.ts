@@ -1,13 +1,14 @@
 import type { Json } from '../../core/api/checkpoint.ts';
 import type { DeadLetter, DeadLetterStore, Refused } from '../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
-import type { Producer, TopicInfo } from './client/producer.ts';
+import type { Producer } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import type { Outbox } from './outbox.ts';
-import type { Emit, Headers } from './records/events.ts';
+import type { Emit, Headers, Side } from './records/events.ts';
+import type { Places } from './places.ts';
 
 /** What a change may be refused for: its own values and the types of its table; not the broker, nor the options. */
-const ofTheChange: ReadonlySet<string> = new Set(['PGS5007', 'PGS5008', 'PGS5009']);
+const ofTheChange: ReadonlySet<string> = new Set(['PGS5007', 'PGS5008', 'PGS5009', 'PGS5061', 'PGS5062']);
 
 /** The error as one that a letter may tell of; whatever else it is, is thrown on. */
 export function refusal(error: unknown): PgsluiceError {
@@ -20,6 +21,7 @@ export function refusal(error: unknown): PgsluiceError {
 }
 
 interface Held {
+  readonly of: Side;
   readonly key: string | null;
   readonly value: string | null;
   readonly headers: Headers | null;
@@ -38,19 +40,20 @@ export interface Undelivered {
  */
 export function putWhole(
   outbox: Outbox,
-  to: { readonly topic: TopicInfo; readonly oversize: boolean },
+  to: { readonly places: Places; readonly oversize: boolean },
   encode: (emit: Emit) => void,
 ): Undelivered | null {
-  const { topic, oversize } = to;
+  const { places, oversize } = to;
   const held: Held[] = [];
   try {
-    encode((key, value, headers) => held.push({ key, value, headers }));
+    encode((key, value, headers, of) => held.push({ of, key, value, headers: places.headers(of, headers) }));
   } catch (error) {
     return { refused: { error: refusal(error) }, missing: null };
   }
   const unsent: Held[] = [];
   for (const record of held) {
     const { key, value, headers } = record;
+    const topic = places.target(record.of);
     if (!oversize) outbox.add(topic, key, value, headers);
     else if (!outbox.offer(topic, key, value, headers)) unsent.push(record);
   }
@@ -58,14 +61,15 @@ export function putWhole(
   if (first === undefined) return null;
   return {
     refused: {
-      error: outbox.tooLarge(topic, first.key, first.value),
-      record: unsent.map((record) => recordOf(outbox, topic, record)),
+      error: outbox.tooLarge(places.target(first.of), first.key, first.value),
+      record: unsent.map((record) => recordOf(outbox, places, record)),
     },
     missing: unsent.filter(({ value }) => value !== null).length,
   };
 }
 
-function recordOf(outbox: Outbox, topic: TopicInfo, { key, value, headers }: Held): Json {
+function recordOf(outbox: Outbox, places: Places, { of, key, value, headers }: Held): Json {
+  const topic = places.target(of);
   return {
     topic: topic.name,
     partition: outbox.partition(topic, key),

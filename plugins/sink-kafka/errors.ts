@@ -135,6 +135,37 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS5060: {
+    title: 'Routing reads what old rows do not tell',
+    cause:
+      'The topic, the partition or the key depends on a column that the server does not send of an old row, so the place that a deleted or moved row had is not known.',
+    remedy: 'Read only columns of the replica identity, or set REPLICA IDENTITY FULL on the table.',
+    exit: 3,
+    retry: 'never',
+  },
+  PGS5061: {
+    title: 'No topic for a row',
+    cause: 'The expression of `topic` gives NULL, or a text that is no name of a topic for rows.',
+    remedy:
+      'Mend the expression (coalesce), or let such rows go to the dead letters: `dead_letter` at the top of the file.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5062: {
+    title: 'Routing expression fails for a row',
+    cause: 'An expression of the sink raises an error for the values of a row, or reads a value that was not sent.',
+    remedy: 'Mend the expression, or let such rows go to the dead letters: `dead_letter` at the top of the file.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5063: {
+    title: 'Routing option does not fit',
+    cause:
+      'An option of the routing names a column that the table has not, or holds a regular expression that is none.',
+    remedy: 'See the message; names are those after the transforms.',
+    exit: 2,
+    retry: 'never',
+  },
 } as const;
 
 export const kafkaError = errorFactory(kafkaErrors);

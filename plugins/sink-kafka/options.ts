@@ -1,4 +1,15 @@
-import { Choice, Duration, List, Mapping, Options, Size, type Static, Text, Type } from '../../core/base/options.ts';
+import {
+  Choice,
+  Duration,
+  Expression,
+  List,
+  Mapping,
+  Options,
+  Size,
+  type Static,
+  Text,
+  Type,
+} from '../../core/base/options.ts';
 
 const kept = {
   effect: 'refused',
@@ -70,11 +81,47 @@ const connectionOptions = {
   sasl: Type.Optional(sasl),
 };
 
+const byExpression = Options({
+  expr: Expression({ description: 'A SQL expression over the columns of the table.' }),
+});
+const oneTopic = Type.Union([Text({}), byExpression]);
+const columns = List(Text({}), { minItems: 1 });
+const headerTables = {
+  tables: Type.Optional(Type.Union([Text({}), columns], { description: 'Table patterns; default: all tables.' })),
+};
+
+/** Named after the options of Debezium's ByLogicalTableRouter. */
+const logicalTable = Options({
+  topic_regex: Text({ description: 'Matched against the whole name of a table’s topic.' }),
+  topic_replacement: Text({ description: 'The topic instead; $1 or ${name} stand for groups of the expression.' }),
+  key_enforce_uniqueness: flag('Add a member to the key that tells the tables apart.', true),
+  key_field_name: Text({ default: '__dbz__physicalTableIdentifier', description: 'Name of that member.' }),
+  key_field_regex: Type.Optional(
+    Text({ description: 'Matched against the name of the table’s own topic, for the value of that member.' }),
+  ),
+  key_field_replacement: Type.Optional(Text({ description: 'The value; default: the name of the table’s own topic.' })),
+});
+
 const topicOptions = {
-  topic: Text({
-    default: '{pipeline}.{schema}.{table}',
-    description: 'Topic per table; {pipeline}, {schema} and {table} are replaced.',
+  topic: Type.Union(
+    [Text({}), byExpression, Mapping(oneTopic, { minProperties: 1, propertyNames: { pattern: '[.*?]' } })],
+    {
+      default: '{pipeline}.{schema}.{table}',
+      description:
+        'Topic per table; {pipeline}, {schema} and {table} are replaced. { expr: SQL } chooses it by row. Either may be given by table pattern, of which the first that matches counts: { public.orders: { expr: "..." } }. Patterns name the schema, too.',
+    },
+  ),
+  logical_tables: List(logicalTable, {
+    default: [],
+    description:
+      'Topics that stand for several tables, as Debezium’s ByLogicalTableRouter makes them; the first that matches counts. Not for topics by expression.',
   }),
+  partition_by: Type.Optional(
+    Type.Union([columns, Mapping(columns, { minProperties: 1 })], {
+      description:
+        'Columns that choose the partition in the place of the key, for all tables or by table pattern: the partition is that of a record whose key they are.',
+    }),
+  ),
   create_topics: flag('Make topics that are missing.', true),
   partitions: count('Partitions of topics that are made; default: the broker’s.'),
   replication_factor: count('Replication factor of topics that are made; default: the broker’s.'),
@@ -160,9 +207,10 @@ const recordOptions = {
     default: 'tombstone',
     description: 'format: flat: a delete is a record without value, or the old row with "__deleted":"true".',
   }),
-  key: Mapping(List(Text({}), { minItems: 1 }), {
+  key: Mapping(Type.Union([columns, byExpression]), {
     default: {},
-    description: 'Key columns by table pattern, in place of the replica identity’s: { public.orders: [customer_id] }.',
+    description:
+      'Key by table pattern, in place of the replica identity’s columns: { public.orders: [customer_id] }, or { public.orders: { expr: SQL } } for a single value.',
   }),
   extended_headers: Type.Optional(
     Type.Boolean({
@@ -170,7 +218,21 @@ const recordOptions = {
         'Headers __debezium.context.connectorLogicalName, taskId and connectorName on every record of a table; default: but with format: flat, and from a source_version of 3.2 on, as Debezium does.',
     }),
   ),
-  headers: Mapping(Type.String(), { default: {}, description: 'Headers for every record.' }),
+  headers: Mapping(
+    Type.Union([
+      Type.String(),
+      Options({ column: Text({ description: 'A column; NULL: no header.' }), ...headerTables }),
+      Options({
+        expr: Expression({ description: 'A SQL expression over the row; NULL: no header.' }),
+        ...headerTables,
+      }),
+    ]),
+    {
+      default: {},
+      description:
+        'Headers: text for every record; { column: name } or { expr: SQL } for the records of rows, with `tables` for those of some tables.',
+    },
+  ),
 };
 
 /** Keys of a `plugin: kafka` of `sinks:` in the pipeline file. */

@@ -1,5 +1,5 @@
 import type { PgsluiceError } from '../../core/base/error.ts';
-import type { Packer, TopicInfo } from './client/producer.ts';
+import type { Packer, Target } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';
 import type { Headers } from './records/events.ts';
@@ -29,22 +29,22 @@ export class Outbox {
   sentBytes = 0;
 
   /** Adds a record; the caller looks at {@link full} and calls {@link ship} then. PGS5010 where it is too large. */
-  add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): void {
+  add(topic: Target, key: string | null, value: string | null, headers: Headers | null): void {
     if (!this.offer(topic, key, value, headers)) throw this.tooLarge(topic, key, value);
   }
 
   /** A record that is not a table's: a message, or one of a transaction. */
-  addBare(topic: TopicInfo, key: string, value: string): void {
+  addBare(topic: Target, key: string, value: string): void {
     if (!this.#packer.add(topic, key, value, this.#options.bareHeaders)) throw this.tooLarge(topic, key, value);
   }
 
   /** {@link add}; false: too large for its topic, and not added. */
-  offer(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
+  offer(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean {
     return this.#packer.add(topic, key, value, this.allHeaders(headers));
   }
 
   /** {@link add} of a record in bytes. */
-  addEncoded(topic: TopicInfo, record: EncodedRecord): void {
+  addEncoded(topic: Target, record: EncodedRecord): void {
     if (this.#packer.addEncoded(topic, record, this.#options.headers)) return;
     const { bytes, keyLength, end } = record;
     const from = Math.max(keyLength, 0);
@@ -55,7 +55,7 @@ export class Outbox {
     );
   }
 
-  tooLarge(topic: TopicInfo, key: string | null, value: string | null): PgsluiceError {
+  tooLarge(topic: Target, key: string | null, value: string | null): PgsluiceError {
     const size = Buffer.byteLength(key ?? '') + Buffer.byteLength(value ?? '');
     return kafkaError('PGS5010', `a record of ${size} bytes for ${topic.name}, which takes ${topic.maxBytes}`, {
       where: { object: `topic ${topic.name}` },
@@ -63,8 +63,8 @@ export class Outbox {
   }
 
   /** Where a record of this key goes. Tables without a key keep their order in one partition. */
-  partition(topic: TopicInfo, key: string | null): number {
-    return key === null ? 0 : partitionOf(Buffer.from(key), topic.partitions);
+  partition(topic: Target, key: string | null): number {
+    return topic.partition ?? (key === null ? 0 : partitionOf(Buffer.from(key), topic.partitions));
   }
 
   get full(): boolean {

@@ -1,13 +1,19 @@
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
-import type { TopicAdmin, TopicInfo, TopicSpec } from './client/producer.ts';
+import type { PartialTuple, Tuple } from '../../core/postgres/tuple.ts';
+import type { Target, TopicAdmin, TopicInfo, TopicSpec } from './client/producer.ts';
 import { refusal } from './dead-letter.ts';
 import { kafkaError } from './errors.ts';
+import { partitionOf } from './murmur2.ts';
 import type { RelationFormat } from './records/format.ts';
+import type { ByRow } from './routing/by-row.ts';
 import type { Settings } from './settings.ts';
 
 /** Where the rows of a relation go and how they are written. */
 export interface Route {
-  readonly topic: TopicInfo;
+  /** Null: by row. */
+  readonly topic: TopicInfo | null;
+  /** Null: all rows go to the topic, to the partition of their key. */
+  readonly byRow: ByRow | null;
   readonly format: RelationFormat;
   /** Of rows of the snapshot. */
   readonly reading: RelationFormat;
@@ -21,6 +27,8 @@ export class Router {
   readonly #settings: Settings;
   readonly #admin: TopicAdmin;
   readonly #topics = new Map<string, TopicInfo>();
+  /** By topic, then by partition: each is one object. */
+  readonly #targets = new Map<string, Target[]>();
   /** Keyed on the relation object: a changed shape is another object. */
   readonly #routes = new WeakMap<Relation, Route>();
 
@@ -41,17 +49,41 @@ export class Router {
     const format = this.#settings.formatOf(relation, 'stream');
     const reading = this.#settings.formatOf(relation, 'snapshot');
     const name = this.#settings.topicOf(relation);
-    const topic = this.#topics.get(name) ?? (await this.#ensure([this.#spec(name)], relationName(relation))).get(name);
-    if (topic === undefined) throw kafkaError('PGS5006', `${name} does not appear after it was made`);
-    const route = { topic, format, reading };
+    const byRow = this.#settings.byRow(relation);
+    const topic = name === null ? null : await this.#topic(name, relationName(relation));
+    const route = { topic, byRow, format, reading };
     this.#routes.set(relation, route);
     return route;
   }
 
+  /** Where a row goes; its topic is found or made. A promise only where that has to be asked for. */
+  target({ topic, byRow, format }: Route, row: PartialTuple): Target | Promise<Target> {
+    const name = byRow?.topic?.(row) ?? null;
+    const info =
+      name === null ? topic : (this.#topics.get(name) ?? this.#topic(name, relationName(format.rows.relation)));
+    if (info === null) throw new Error('a table has neither a topic nor an expression for one');
+    const json = byRow?.partitionBy?.(row as Tuple) ?? null;
+    if (json === null) return info;
+    return info instanceof Promise ? info.then((found) => this.#partition(found, json)) : this.#partition(info, json);
+  }
+
+  #partition(topic: TopicInfo, json: string): Target {
+    const partition = partitionOf(Buffer.from(json), topic.partitions);
+    let targets = this.#targets.get(topic.name);
+    if (targets === undefined) this.#targets.set(topic.name, (targets = []));
+    return (targets[partition] ??= { ...topic, partition });
+  }
+
+  async #topic(name: string, table: string): Promise<TopicInfo> {
+    const found = this.#topics.get(name) ?? (await this.#ensure([this.#spec(name)], table)).get(name);
+    if (found === undefined) throw kafkaError('PGS5006', `${name} does not appear after it was made`);
+    return found;
+  }
+
   /** Topics of many relations in one go. */
   async prepare(relations: readonly Relation[]): Promise<void> {
-    const names = [...new Set(relations.map((relation) => this.#settings.topicOf(relation)))];
-    const missing = names.filter((name) => !this.#topics.has(name));
+    const names = new Set(relations.flatMap((relation) => this.#settings.topicOf(relation) ?? []));
+    const missing = [...names].filter((name) => !this.#topics.has(name));
     await this.#ensure(
       missing.map((name) => this.#spec(name)),
       null,

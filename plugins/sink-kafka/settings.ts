@@ -1,4 +1,5 @@
 import type { PluginContext } from '../../core/api/context.ts';
+import type { RowExpressions } from '../../core/api/expressions.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { compilePattern } from '../../core/api/pattern.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
@@ -10,7 +11,19 @@ import { envelopeFormat, flatFormat, type RelationFormat } from './records/forma
 import { releaseNumber, releases } from './records/releases.ts';
 import { type RowEncoderOptions, rowEncoder } from './records/row.ts';
 import type { BinaryMode } from './records/special.ts';
+import type { Headers } from './records/events.ts';
 import type { Phase } from './records/time.ts';
+import { type ColumnType, columnType } from './records/types.ts';
+import { type ByRow, byRow, inOldRow, parsed } from './routing/by-row.ts';
+import { keyedBy } from './routing/key.ts';
+import {
+  escapePointer,
+  isExpression,
+  type TopicRule,
+  type TopicRules,
+  topicName,
+  topicRules,
+} from './routing/topics.ts';
 
 /** The options with defaults filled in and what follows from them. */
 export interface Settings {
@@ -40,31 +53,40 @@ export interface Settings {
   readonly deadLetters: DeadLetters | null;
   /** A record too large for its topic may go to the dead letters. */
   readonly oversize: boolean;
-  /** Topic of a relation; PGS5006 where the name is too long. */
-  topicOf(relation: { readonly schema: string; readonly name: string }): string;
+  topicRule(relation: { readonly schema: string; readonly name: string }): TopicRule;
+  /** Topic of a relation, null where it is chosen by row; PGS5006 where the name is too long. */
+  topicOf(relation: { readonly schema: string; readonly name: string }): string | null;
+  /** What the rows of a relation choose themselves. Throws PGS5060, PGS5063 and what the parser of expressions says. */
+  byRow(relation: Relation): ByRow | null;
   /** Pure: the same relation gives the same form. Throws PGS5008 and PGS5009. */
   formatOf(relation: Relation, phase: Phase): RelationFormat;
 }
 
-export function settings(options: KafkaOptions, context: PluginContext): Settings {
+export function settings(
+  options: KafkaOptions,
+  context: PluginContext,
+  expressions: RowExpressions | null = null,
+): Settings {
   const { pipeline } = context;
   const exactlyOnce = options.delivery === 'exactly_once';
   const deadLetters = context.deadLetters ?? null;
   if (options.oversize === 'dead_letter' && deadLetters === null) {
     throw kafkaError('PGS5018', '`oversize: dead_letter` needs `dead_letter` at the top of the pipeline file');
   }
+  const positionTopic = options.position_topic ?? topicName(`pgsluice.${pipeline}.position`);
+  const fixed = fixedTexts(options.headers);
+  const rules = topicRules(options, pipeline);
   const names: SourceNames = {
     server: pipeline,
     database: options.database ?? pipeline,
     version: options.source_version,
   };
-  const template = options.topic;
   return {
     pipeline,
     names,
     exactlyOnce,
     transactionalId: options.transactional_id ?? `pgsluice.${pipeline}.${context.name}`,
-    positionTopic: options.position_topic ?? topicName(`pgsluice.${pipeline}.position`),
+    positionTopic,
     transactionTimeout: options.transaction_timeout,
     compression: options.compression,
     batchBytes: options.batch_size,
@@ -72,8 +94,8 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
     truncate: options.truncate,
     messages: options.messages,
     transactionMetadata: options.transaction_metadata,
-    headers: fixedHeaders(options, names),
-    bareHeaders: Object.keys(options.headers).length === 0 ? null : options.headers,
+    headers: fixedHeaders(options, { names, fixed }),
+    bareHeaders: Object.keys(fixed).length === 0 ? null : fixed,
     binary: options.binary,
     createTopics: options.create_topics,
     partitions: options.partitions ?? null,
@@ -81,36 +103,62 @@ export function settings(options: KafkaOptions, context: PluginContext): Setting
     topicConfig: Object.fromEntries(Object.entries(options.topic_config).map(([k, v]) => [k, String(v)])),
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
-    topicOf: ({ schema, name }) =>
-      topicName(
-        template
-          .replaceAll('{pipeline}', pipeline)
-          .replaceAll('{schema}', () => schema)
-          .replaceAll('{table}', () => name),
-      ),
-    formatOf: formats(options, names),
+    ...routing({ options, rules, pipeline, positionTopic, expressions }),
+    formatOf: formats(options, { names, rules, expressions }),
   };
 }
 
+function routing(of: {
+  readonly options: KafkaOptions;
+  readonly rules: TopicRules;
+  readonly pipeline: string;
+  readonly positionTopic: string;
+  readonly expressions: RowExpressions | null;
+}): Pick<Settings, 'topicRule' | 'topicOf' | 'byRow'> {
+  const { options, rules, pipeline, positionTopic, expressions } = of;
+  const encoding = encodingOf(options);
+  const parts = {
+    options,
+    expressions,
+    reserved: new Set([positionTopic, topicName(`${pipeline}.transaction`)]),
+    topicName,
+    jsonOf: (relation: Relation, keyColumns: readonly string[]) =>
+      rowEncoder(relation, { ...encoding, keyColumns, keyMember: null, phase: 'stream' }).keyOf,
+  };
+  return {
+    topicRule: rules,
+    topicOf: (relation) => {
+      const rule = rules(relation);
+      return rule.kind === 'name' ? rule.name : null;
+    },
+    byRow: (relation) => byRow(relation, rules(relation), parts),
+  };
+}
+
+/** Headers of every record; the others come from rows. */
+function fixedTexts(headers: KafkaOptions['headers']): Headers {
+  const texts = Object.entries(headers).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  return Object.fromEntries(texts);
+}
+
 /** Those that Debezium puts on records of tables since 3.2 (`extended.headers.enabled`), then those of the file. */
-function fixedHeaders(options: KafkaOptions, names: SourceNames): Readonly<Record<string, string>> | null {
+function fixedHeaders(
+  options: KafkaOptions,
+  { names, fixed }: { readonly names: SourceNames; readonly fixed: Headers },
+): Headers | null {
   const likeDebezium = options.format !== 'flat' && releaseNumber(names.version) >= releases.contextHeaders;
   const context = {
     '__debezium.context.connectorLogicalName': names.server,
     '__debezium.context.taskId': '0',
     '__debezium.context.connectorName': 'postgresql',
   };
-  const all = { ...((options.extended_headers ?? likeDebezium) ? context : {}), ...options.headers };
+  const all = { ...((options.extended_headers ?? likeDebezium) ? context : {}), ...fixed };
   return Object.keys(all).length === 0 ? null : all;
 }
 
-function formats(options: KafkaOptions, names: SourceNames): (relation: Relation, phase: Phase) => RelationFormat {
-  const form = options.format;
-  const keys = Object.entries(options.key).map(([pattern, columns]) => ({
-    matches: compilePattern(pattern),
-    columns,
-  }));
-  const encoding: Omit<RowEncoderOptions, 'keyColumns' | 'phase'> = {
+function encodingOf(options: KafkaOptions): Omit<RowEncoderOptions, 'keyColumns' | 'keyMember' | 'phase'> {
+  const { format: form } = options;
+  return {
     decimal: options.decimal ?? (form === 'flat' ? 'string' : 'precise'),
     time: options.time,
     binary: options.binary,
@@ -120,26 +168,36 @@ function formats(options: KafkaOptions, names: SourceNames): (relation: Relation
     unavailable: options.unavailable_value,
     notFinite: options.not_finite ?? (form === 'flat' ? 'error' : 'null'),
     javaNames: form !== 'flat',
-    version: releaseNumber(names.version),
+    version: releaseNumber(options.source_version),
     deleteBefore: options.delete_before,
-  };
-  const flat = { fields: options.fields, deletes: options.deletes } as const;
-  return (relation, phase) => {
-    const keyColumns = keys.find((key) => key.matches(relation))?.columns ?? null;
-    const rows = rowEncoder(relation, { ...encoding, keyColumns, phase });
-    if (form === 'flat') return flatFormat(rows, flat);
-    return envelopeFormat(
-      rows,
-      form === 'cloudevents' ? cloudEventsWrap(relation, names) : debeziumWrap(relation, names),
-    );
   };
 }
 
-/** Kafka takes letters, digits, `.`, `_` and `-`, 249 characters at most; others become `_`, as in Debezium. */
-export function topicName(name: string): string {
-  const clean = name.replace(/[^A-Za-z0-9._-]/g, '_');
-  if (clean.length > 249 || clean === '' || clean === '.' || clean === '..') {
-    throw kafkaError('PGS5006', `${clean.slice(0, 60)}… cannot be the name of a topic (249 characters at most)`);
-  }
-  return clean;
+interface FormatParts {
+  readonly names: SourceNames;
+  readonly rules: TopicRules;
+  readonly expressions: RowExpressions | null;
+}
+
+function formats(options: KafkaOptions, parts: FormatParts): (relation: Relation, phase: Phase) => RelationFormat {
+  const { names, rules } = parts;
+  const form = options.format;
+  const keys = Object.entries(options.key).map(([pattern, by]) => ({ matches: compilePattern(pattern), pattern, by }));
+  const encoding = encodingOf(options);
+  const flat = { fields: options.fields, deletes: options.deletes } as const;
+  return (relation, phase) => {
+    const key = keys.find(({ matches }) => matches(relation));
+    const columns = key === undefined || isExpression(key.by) ? null : key.by;
+    const rule = rules(relation);
+    const keyMember = rule.kind === 'name' ? rule.keyMember : null;
+    const rows = rowEncoder(relation, { ...encoding, keyColumns: columns, keyMember, phase });
+    const wrap = form === 'cloudevents' ? cloudEventsWrap : debeziumWrap;
+    const format = form === 'flat' ? flatFormat(rows, flat) : envelopeFormat(rows, wrap(relation, names));
+    if (key === undefined || !isExpression(key.by)) return format;
+    const option = `/key/${escapePointer(key.pattern)}/expr`;
+    const by = parsed(key.by.expr, relation, { option, parts });
+    inOldRow(relation, by.reads, 'key');
+    const { encode } = columnType(by.column, { ...encoding, unknown: 'text', phase }) as ColumnType;
+    return keyedBy(format, by, { sql: key.by.expr, encode });
+  };
 }

@@ -10,6 +10,7 @@ import { TopicLetters } from './dead-letter.ts';
 import type { KafkaOptions } from './options.ts';
 import { positionTopic } from './position.ts';
 import { Router } from './router.ts';
+import { needsExpressions } from './routing/topics.ts';
 import { type Settings, settings as settingsOf } from './settings.ts';
 import { KafkaSnapshot } from './snapshot.ts';
 import { KafkaStream } from './stream.ts';
@@ -44,7 +45,8 @@ export class KafkaSink implements Sink {
   }
 
   static async create(options: KafkaOptions, context: PluginContext): Promise<KafkaSink> {
-    const settings = settingsOf(options, context);
+    const expressions = needsExpressions(options) ? ((await context.expressions?.()) ?? null) : null;
+    const settings = settingsOf(options, context, expressions);
     return new KafkaSink(options, { settings, connection: await connection(options, settings, context) });
   }
 
@@ -67,6 +69,15 @@ export class KafkaSink implements Sink {
     } finally {
       await admin.close();
     }
+  }
+
+  destination({ output }: TablePlan): readonly string[] {
+    const rule = this.#settings.topicRule(output);
+    const byRow = this.#settings.byRow(output);
+    const topic = rule.kind === 'name' ? [`topic: ${rule.name}`] : [];
+    const member = rule.kind === 'name' && rule.keyMember !== null ? rule.keyMember : null;
+    const key = member === null ? [] : [`record key: with ${member.name} = ${member.value}`];
+    return [...topic, ...(byRow?.words ?? []), ...key];
   }
 
   /** Not in the transactions of the records: a letter is there before them, or they are not. */

@@ -1,11 +1,11 @@
 import type { Tuple } from '../../core/postgres/tuple.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
-import type { PgsluiceError } from '../../core/base/error.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { relationName } from '../../core/postgres/relation.ts';
 import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
-import type { Producer } from './client/producer.ts';
+import type { Producer, TopicInfo } from './client/producer.ts';
 import { putWhole, refusal } from './dead-letter.ts';
 import { kafkaError } from './errors.ts';
 import { positionRecord, positionTopic } from './position.ts';
@@ -17,6 +17,7 @@ import type { RowBytes } from './records/row-bytes.ts';
 import { RowRecords } from './records/row-records.ts';
 import { type Template, templateOf } from './records/template.ts';
 import type { Outbox } from './outbox.ts';
+import { readPlaces } from './places.ts';
 import type { Route, Router } from './router.ts';
 import { type ChunkMarks, SnapshotMarks, withLast } from './snapshot-marks.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
@@ -141,7 +142,7 @@ export class KafkaSnapshot implements SnapshotSink {
         for await (const { item, last } of withLast(copy.rows)) {
           by.signal.throwIfAborted();
           if (settings.deadLetters !== null) await this.#carefully(item, outbox, { ...rows, last });
-          else await sendRows(item, outbox, { ...rows, route: route as Route, last });
+          else await sendRows(item, outbox, { ...rows, route: route as Route, router: this.#router, last });
         }
       }
       marks.end();
@@ -177,12 +178,13 @@ export class KafkaSnapshot implements SnapshotSink {
     const relation = plan.output;
     for (const [i, row] of rows.entries()) {
       const place = places(marks.next(last && i === rows.length - 1));
+      const to = 'reading' in route ? await readPlaces(row, route, this.#router).catch(refusal) : route;
       const failed =
-        'reading' in route
-          ? putWhole(outbox, { topic: route.topic, oversize }, (emit) =>
-              emit(route.reading.rows.keyOf(row), readValue(route.reading, row, place), null),
-            )?.refused
-          : { error: route };
+        to instanceof PgsluiceError || !('reading' in route)
+          ? { error: to as PgsluiceError }
+          : putWhole(outbox, { places: to, oversize }, (emit) =>
+              emit(route.reading.rows.keyOf(row), readValue(route.reading, row, place), null, 'new'),
+            )?.refused;
       if (failed === undefined) letters.passed(1);
       else await letters.refuse([{ change: { kind: 'read', relation, after: row }, ...failed }]);
       if (outbox.full) await outbox.ship();
@@ -214,20 +216,28 @@ function placesOf(copy: RowCopy): (mark: SnapshotMark) => Place {
 async function sendRows(
   rows: readonly Tuple[],
   outbox: Outbox,
-  by: RowsOf & { readonly route: Route; readonly last: boolean },
+  by: RowsOf & { readonly route: Route; readonly router: Router; readonly last: boolean },
 ): Promise<void> {
-  const { topic, reading } = by.route;
+  const { topic, byRow, reading } = by.route;
   for (const [i, row] of rows.entries()) {
     const place = by.places(by.marks.next(by.last && i === rows.length - 1));
-    outbox.add(topic, reading.rows.keyOf(row), readValue(reading, row, place), null);
+    if (byRow === null) outbox.add(topic as TopicInfo, reading.rows.keyOf(row), readValue(reading, row, place), null);
+    else {
+      const places = await readPlaces(row, by.route, by.router);
+      const headers = places.headers('new', null);
+      outbox.add(places.target('new'), reading.rows.keyOf(row), readValue(reading, row, place), headers);
+    }
     if (outbox.full) await outbox.ship();
   }
 }
 
-type BytesRoute = Route & { readonly reading: { readonly rows: { readonly bytes: RowBytes } } };
+type BytesRoute = Route & {
+  readonly topic: TopicInfo;
+  readonly reading: { readonly rows: { readonly bytes: RowBytes } };
+};
 
 function hasColumns(route: Route | PgsluiceError): route is BytesRoute {
-  return 'reading' in route && route.reading.rows.bytes !== null;
+  return 'reading' in route && route.byRow === null && route.reading.rows.bytes !== null;
 }
 
 /** Rows as they came from COPY, without a string on the way. */

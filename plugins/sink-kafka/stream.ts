@@ -7,6 +7,7 @@ import type {
   TruncateChange,
 } from '../../core/api/change.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
+import { PgsluiceError } from '../../core/base/error.ts';
 import { type CommitLsn, formatLsn } from '../../core/postgres/lsn.ts';
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { Receipt, StreamSink } from '../../core/api/sink.ts';
@@ -22,7 +23,9 @@ import { newRowOf, RowRecords } from './records/row-records.ts';
 import { binaryText } from './records/special.ts';
 import { TransactionLog } from './records/transactions.ts';
 import type { Route, Router } from './router.ts';
-import { type Settings, topicName } from './settings.ts';
+import { fixedPlaces, type Places, placesOf } from './places.ts';
+import { topicName } from './routing/topics.ts';
+import type { Settings } from './settings.ts';
 import type { Writer } from './writer.ts';
 
 /** Before the first transaction of a batch. */
@@ -98,6 +101,7 @@ export class KafkaStream implements StreamSink {
     const processed = processedAt(now());
     let relation: Relation | null = null;
     let route: Route | null = null;
+    let places: Places | null = null;
     const place: { at: Moment; lsn: string; transaction: string } = { at: nowhere, lsn: '', transaction: 'null' };
     const metadata = this.#settings.transactionMetadata;
     let lsn = 0n;
@@ -105,7 +109,10 @@ export class KafkaStream implements StreamSink {
       if (metadata && relation !== null) place.transaction = this.#log.next(relation, lsn);
       return place;
     };
-    const emit: Emit = (key, value, headers) => outbox.add((route as Route).topic, key, value, headers);
+    const emit: Emit = (key, value, headers, of) => {
+      const { target, headers: all } = places as Places;
+      outbox.add(target(of), key, value, all(of, headers));
+    };
     const more = { place: nextPlace, tombstones: this.#settings.tombstones, emit };
     const { deadLetters } = this.#settings;
     // With dead letters a change is encoded whole before any of it is sent; the transaction block differs by change.
@@ -122,6 +129,7 @@ export class KafkaStream implements StreamSink {
             relation = change.relation;
             route = null;
             route = this.#router.known(relation) ?? (await this.#router.route(relation));
+            places = route.topic === null ? null : fixedPlaces(route.topic);
           }
           const encoded = direct && this.#addBytes(change, route, at, outbox);
           if (!encoded) {
@@ -129,7 +137,9 @@ export class KafkaStream implements StreamSink {
             lsn = change.lsn;
             place.lsn = lsn.toString();
           }
-          if (!encoded && deadLetters === null) changeRecords(route.format, change, more);
+          const plain = !encoded && deadLetters === null;
+          if (plain && route.byRow !== null) places = await placesOf(change, route, this.#router);
+          if (plain) changeRecords(route.format, change, places?.moved === true ? { ...more, moved: true } : more);
           else if (!encoded && (await this.#deliver(change, outbox, { route, ...more }))) refused++;
         } catch (error) {
           if (deadLetters === null || route !== null) throw placed(error, change);
@@ -150,7 +160,7 @@ export class KafkaStream implements StreamSink {
   #addBytes(change: RowChange, route: Route, at: Moment, outbox: Outbox): boolean {
     const row = newRowOf(change);
     const { bytes } = route.format.rows;
-    if (row === null || bytes === null) return false;
+    if (row === null || bytes === null || route.byRow !== null || route.topic === null) return false;
     const op = change.kind === 'insert' ? 'c' : 'u';
     this.#records.change(route.format, bytes, { op, row, at, lsn: change.lsn });
     outbox.addEncoded(route.topic, this.#records);
@@ -163,15 +173,20 @@ export class KafkaStream implements StreamSink {
     outbox: Outbox,
     by: { readonly route: Route; readonly place: () => Place; readonly tombstones: boolean },
   ): Promise<boolean> {
-    const { topic, format } = by.route;
+    const { format } = by.route;
     let placed = 0;
     const place = () => {
       placed++;
       return by.place();
     };
-    const encode = (emit: Emit) => changeRecords(format, change, { place, tombstones: by.tombstones, emit });
     const { deadLetters, oversize, transactionMetadata } = this.#settings;
-    const failed = putWhole(outbox, { topic, oversize }, encode);
+    const places = await placesOf(change, by.route, this.#router).catch(refusal);
+    const failed =
+      places instanceof PgsluiceError
+        ? { refused: { error: places }, missing: null }
+        : putWhole(outbox, { places, oversize }, (emit) =>
+            changeRecords(format, change, { place, tombstones: by.tombstones, emit, moved: places.moved }),
+          );
     if (failed === null) return false;
     await (deadLetters as DeadLetters).refuse([{ change, ...failed.refused }]);
     if (transactionMetadata) this.#log.missed(change.relation, failed.missing ?? placed);
@@ -209,6 +224,7 @@ export class KafkaStream implements StreamSink {
     if (truncate === 'skip') return;
     for (const relation of change.relations) {
       const { topic, format } = await this.#router.route(relation);
+      if (topic === null) throw unplacedTruncate(change, relation);
       const transaction = transactionMetadata ? this.#log.next(relation, change.lsn) : 'null';
       const value = truncate === 'error' ? null : format.truncate({ at, lsn: change.lsn.toString(), transaction });
       if (value === null) {
@@ -230,4 +246,11 @@ export class KafkaStream implements StreamSink {
     const transaction = transactionMetadata && change.transactional ? this.#log.next(null, lsn) : 'null';
     outbox.addBare(topic, key, messageValue(names, { prefix, content }, { at, lsn: lsn.toString(), transaction }));
   }
+}
+
+function unplacedTruncate(change: TruncateChange, relation: Relation): PgsluiceError {
+  return kafkaError('PGS5019', 'the table was truncated, and its rows are in topics that are chosen by row', {
+    where: { table: relationName(relation), lsn: formatLsn(change.lsn) },
+    remedy: 'Set `truncate: skip` and clear the readers of the topics yourself.',
+  });
 }

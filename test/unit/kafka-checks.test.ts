@@ -19,6 +19,8 @@ const settings = {
   replicationFactor: null,
   createTopics: true,
   topicOf: () => 'all',
+  topicRule: () => ({ kind: 'name', name: 'all', keyMember: null }),
+  byRow: () => null,
   formatOf: () => ({ rows: { key: [0] } }),
 } as unknown as Settings;
 

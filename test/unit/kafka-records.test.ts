@@ -10,7 +10,8 @@ import { changeRecords, type Headers } from '../../plugins/sink-kafka/records/ev
 import { readValue } from '../../plugins/sink-kafka/records/format.ts';
 import { processedAt, snapshotMoment, transactionMoment } from '../../plugins/sink-kafka/records/moment.ts';
 import { TransactionLog } from '../../plugins/sink-kafka/records/transactions.ts';
-import { settings, topicName } from '../../plugins/sink-kafka/settings.ts';
+import { topicName } from '../../plugins/sink-kafka/routing/topics.ts';
+import { settings } from '../../plugins/sink-kafka/settings.ts';
 import { column, context, kafkaOptionsOf, relation } from '../support/kafka-batches.ts';
 
 /** Golden records: byte for byte by the facts on Debezium 3.7's JSON, written down by hand. */

@@ -24,7 +24,7 @@ export function register(program: Command, cli: Cli): void {
           config.ddl === 'follow' ? 0 : catalog.identity.version,
         );
         for (const sink of planning.sinks) {
-          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published)}\n`);
+          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published, sink.sink)}\n`);
           if (sink.sink.cutover !== null) cli.stdout.write(printParents(sink.parents));
           cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog)));
         }

@@ -9,6 +9,7 @@ import { labelled } from '../../base/no-metrics.ts';
 import { callPlugin, guarded, isPgsluiceError } from '../../registry/call.ts';
 import { PipelineDeadLetters } from '../dead-letters/dead-letters.ts';
 import { runtimeError } from '../errors.ts';
+import { rowExpressions } from '../plan/row-expressions.ts';
 import { placeError } from './place-error.ts';
 import type { Instances, SinkInstance, TransformStep } from './instances.ts';
 
@@ -35,7 +36,13 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
     for (const use of config.sinks) {
       const letters = deadLetters === null ? {} : { deadLetters: deadLetters.of(use.name) };
       const sink = made.use(
-        await create(use, () => use.plugin.create(use.options as never, { ...context(options, use.name), ...letters })),
+        await create(use, () =>
+          use.plugin.create(use.options as never, {
+            ...context(options, use.name),
+            ...letters,
+            expressions: rowExpressions,
+          }),
+        ),
       );
       const own = await steps(options, use.transforms);
       const { name, tables, buffer } = use;

@@ -1,6 +1,7 @@
 import type { Expr } from '../../expr/expr.ts';
 import type { ParentPlan, Projection, TablePlan } from '../../api/plan.ts';
 import { type Column, relationName } from '../../postgres/relation.ts';
+import type { Sink } from '../../api/sink.ts';
 import type { PublishedTable } from '../../api/source.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
 import { qualified, quoteIdent } from '../../postgres/quote.ts';
@@ -9,9 +10,15 @@ import { qualified, quoteIdent } from '../../postgres/quote.ts';
  * The text of `pgsluice plan`: what is shown is what is run, except that secrets of masks are hidden. Tables in order of
  * the plans; the same plans give the same text.
  */
-export function printPlan(plans: readonly TablePlan[], published: readonly PublishedTable[] = []): string {
+export function printPlan(
+  plans: readonly TablePlan[],
+  published: readonly PublishedTable[] = [],
+  sink: Pick<Sink, 'destination'> = {},
+): string {
   const byName = new Map(published.map((table) => [relationName(table.relation), table]));
-  return plans.map((plan) => printTable(plan, byName.get(relationName(plan.source)))).join('\n');
+  return plans
+    .map((plan) => printTable(plan, byName.get(relationName(plan.source)), sink.destination?.(plan) ?? []))
+    .join('\n');
 }
 
 /** Partitioned tables that move, and why. */
@@ -24,12 +31,13 @@ export function printParents(parents: readonly ParentPlan[]): string {
     .join('');
 }
 
-function printTable(plan: TablePlan, published: PublishedTable | undefined): string {
+function printTable(plan: TablePlan, published: PublishedTable | undefined, destination: readonly string[]): string {
   const { source, output, route } = plan;
   const names = [relationName(source), relationName(output)];
   const lines = [
     names[0] === names[1] ? `${names[0]}` : `${names[0]} -> ${names[1]}`,
     `  route: ${route.kind === 'raw' ? `raw ${route.format} copy` : 'rows'} (${route.because})`,
+    ...destination.map((line) => `  ${line}`),
     ...selectLines(plan),
     ...columnLines(plan),
     `  key: ${keyText(plan)}`,

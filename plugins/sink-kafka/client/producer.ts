@@ -20,9 +20,9 @@ export interface Shipment {
 /** Collects records in the form in which a client sends them. */
 export interface Packer {
   /** False: larger than the topic takes, and not added. */
-  add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean;
+  add(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean;
   /** The same; the record's bytes are copied. */
-  addEncoded(topic: TopicInfo, record: EncodedRecord, headers: Headers | null): boolean;
+  addEncoded(topic: Target, record: EncodedRecord, headers: Headers | null): boolean;
   /** It is time to take what is there. */
   readonly full: boolean;
   /** Null: nothing was added. The packer is empty afterwards. */
@@ -71,6 +71,11 @@ export interface TopicInfo {
   readonly partitions: number;
   /** max.message.bytes: largest record batch after compression, in bytes. */
   readonly maxBytes: number;
+}
+
+/** A topic, and the partition where that is chosen already; else it is that of the key. */
+export interface Target extends TopicInfo {
+  readonly partition?: number;
 }
 
 /** Topics of the cluster. */

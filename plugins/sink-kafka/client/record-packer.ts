@@ -1,7 +1,7 @@
 import { partitionOf } from '../murmur2.ts';
 import type { Headers } from '../records/events.ts';
 import type { EncodedRecord } from '../records/row-records.ts';
-import type { KafkaRecord, Packer, Shipment, TopicInfo } from './producer.ts';
+import type { KafkaRecord, Packer, Shipment, Target } from './producer.ts';
 
 /** Bytes that a record takes beside key and value, at most: lengths, deltas, attributes. */
 const recordOverhead = 40;
@@ -25,22 +25,22 @@ export class RecordPacker implements Packer {
     this.#send = send;
   }
 
-  add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
+  add(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean {
     const keyBytes = key === null ? null : this.#arena.write(key);
     const valueBytes = value === null ? null : this.#arena.write(value);
     return this.#put(topic, keyBytes, valueBytes, headers);
   }
 
-  addEncoded(topic: TopicInfo, { bytes, keyLength, end }: EncodedRecord, headers: Headers | null): boolean {
+  addEncoded(topic: Target, { bytes, keyLength, end }: EncodedRecord, headers: Headers | null): boolean {
     const key = keyLength < 0 ? null : this.#arena.copy(bytes, 0, keyLength);
     return this.#put(topic, key, this.#arena.copy(bytes, Math.max(keyLength, 0), end), headers);
   }
 
-  #put(topic: TopicInfo, keyBytes: Buffer | null, valueBytes: Buffer | null, headers: Headers | null): boolean {
+  #put(topic: Target, keyBytes: Buffer | null, valueBytes: Buffer | null, headers: Headers | null): boolean {
     const size = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0) + headerBytes(headers) + recordOverhead;
     if (size + batchOverhead > topic.maxBytes) return false;
     // Tables without a key keep their order in one partition.
-    const partition = keyBytes === null ? 0 : partitionOf(keyBytes, topic.partitions);
+    const partition = topic.partition ?? (keyBytes === null ? 0 : partitionOf(keyBytes, topic.partitions));
     const slot = topic.partitions === 1 ? topic.name : `${topic.name} ${partition}`;
     let filled = (this.#perPartition.get(slot) ?? batchOverhead) + size;
     if (filled > topic.maxBytes) {

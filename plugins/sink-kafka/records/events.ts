@@ -1,5 +1,5 @@
 import type { DeleteChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
-import { UNCHANGED } from '../../../core/postgres/tuple.ts';
+import { type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
@@ -9,18 +9,16 @@ import { completed } from './row.ts';
 
 /** Record headers, as Connect's SimpleHeaderConverter writes them. */
 export type Headers = Readonly<Record<string, string>>;
+/** Whose place a record goes to: the old row's or the new one's. */
+export type Side = 'old' | 'new';
 /** Takes a record of the relation in hand. */
-export type Emit = (key: string | null, value: string | null, headers: Headers | null) => void;
+export type Emit = (key: string | null, value: string | null, headers: Headers | null, of: Side) => void;
 
 /** Turns one row change into one to three records. */
-export function changeRecords(
-  format: RelationFormat,
-  change: RowChange,
-  more: { readonly place: () => Place; readonly tombstones: boolean; readonly emit: Emit },
-): void {
+export function changeRecords(format: RelationFormat, change: RowChange, more: More): void {
   switch (change.kind) {
     case 'insert':
-      more.emit(format.rows.keyOf(change.after), format.put('c', null, change.after, more.place()), null);
+      more.emit(format.rows.keyOf(change.after), format.put('c', null, change.after, more.place()), null, 'new');
       return;
     case 'update':
       return updateRecords(format, change, more);
@@ -31,7 +29,13 @@ export function changeRecords(
   }
 }
 
-type More = { readonly place: () => Place; readonly tombstones: boolean; readonly emit: Emit };
+interface More {
+  readonly place: () => Place;
+  readonly tombstones: boolean;
+  readonly emit: Emit;
+  /** The new row goes to another place than the old one: told as a key change is. */
+  readonly moved?: boolean;
+}
 
 /** A key that changes is a delete of the old key and a create of the new one, each with a header that names the other. */
 function updateRecords(format: RelationFormat, change: UpdateChange, more: More): void {
@@ -44,7 +48,8 @@ function updateRecords(format: RelationFormat, change: UpdateChange, more: More)
   }
   const key = rows.keyOf(after as readonly (string | null)[]);
   const oldKey = change.before === null ? key : rows.keyOf(change.before.tuple);
-  if (key !== oldKey && change.before !== null && oldKey !== null && key !== null) {
+  const rekeyed = key !== oldKey && oldKey !== null && key !== null;
+  if ((rekeyed || more.moved === true) && change.before !== null) {
     const remove: DeleteChange = {
       kind: 'delete',
       relation: change.relation,
@@ -52,13 +57,15 @@ function updateRecords(format: RelationFormat, change: UpdateChange, more: More)
       tx: change.tx,
       lsn: change.lsn,
     };
-    const newKey = rows.keyHeader(after as readonly (string | null)[]);
-    deleteRecords(format, remove, { ...more, headers: { '__debezium.newkey': newKey } });
-    const oldKeyHeader = rows.keyHeader(change.before.tuple);
-    more.emit(key, format.put('c', null, after, more.place()), { '__debezium.oldkey': oldKeyHeader });
+    // A row that only moves has no other key to tell of.
+    const header = (name: string, tuple: Tuple) => (rekeyed ? { [name]: rows.keyHeader(tuple) } : null);
+    const headers = header('__debezium.newkey', after as Tuple);
+    deleteRecords(format, remove, { ...more, headers });
+    const oldKeyHeader = header('__debezium.oldkey', change.before.tuple);
+    more.emit(key, format.put('c', null, after, more.place()), oldKeyHeader, 'new');
     return;
   }
-  more.emit(key, format.put('u', change.before, after, more.place()), null);
+  more.emit(key, format.put('u', change.before, after, more.place()), null, 'new');
 }
 
 function deleteRecords(
@@ -68,10 +75,10 @@ function deleteRecords(
 ): void {
   const key = format.rows.keyOf(change.before.tuple);
   const value = format.remove(change.before, more.place());
-  if (value !== null) more.emit(key, value, more.headers);
+  if (value !== null) more.emit(key, value, more.headers, 'old');
   // Debezium writes one without a key, too, where old rows come whole.
   const tombstone = value === null ? key !== null : more.tombstones && (key !== null || change.before.image === 'full');
-  if (tombstone) more.emit(key, null, more.headers);
+  if (tombstone) more.emit(key, null, more.headers, 'old');
   if (key === null && value === null) {
     throw kafkaError('PGS5008', 'a delete of a table without a key has no form here', {
       where: { table: relationName(change.relation), lsn: formatLsn(change.lsn) },

@@ -14,7 +14,6 @@ export interface Fields {
 /** In `stops`: NULL. */
 export const nullCell = -1;
 const nothing = wordsOf('null');
-const close = 0x7d;
 
 /** Where the values of one row are: text of the server in UTF-8. */
 export interface Cells extends Source {
@@ -28,11 +27,13 @@ export interface Cells extends Source {
 export class RowBytes {
   readonly #row: Prepared;
   readonly #key: Prepared;
+  readonly #keyEnd: Words;
   readonly #cells: { -readonly [K in keyof Cells]: Cells[K] };
 
-  constructor(columns: number, row: Fields, key: Fields) {
+  constructor(columns: number, row: Fields, key: Fields & { readonly end: string }) {
     this.#row = prepared(row);
     this.#key = prepared(key);
+    this.#keyEnd = wordsOf(key.end);
     const [starts, stops] = [new Int32Array(columns), new Int32Array(columns)];
     const bytes = Buffer.alloc(0);
     this.#cells = { bytes, view: viewOf(bytes), starts, stops, valid: true };
@@ -64,7 +65,7 @@ export class RowBytes {
   key(to: ByteWriter, cells: Cells): boolean {
     if (this.#key.positions.length === 0) return false;
     write(to, cells, this.#key);
-    to.byte(close);
+    to.putWords(this.#keyEnd);
     return true;
   }
 

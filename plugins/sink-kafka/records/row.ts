@@ -30,6 +30,8 @@ export interface RowEncoder {
 export interface RowEncoderOptions extends TypeModes {
   /** Key columns by name, in place of the replica identity's; null: the identity's. */
   readonly keyColumns: readonly string[] | null;
+  /** A text that is the last member of the key, where there is a key. */
+  readonly keyMember: { readonly name: string; readonly value: string } | null;
   /** `debezium`: NOT NULL columns outside the key get their default, or a value of the type; `nulls`: null. */
   readonly deleteBefore: 'debezium' | 'nulls';
 }
@@ -50,6 +52,8 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
     (p) => columnType(relation.columns[p] as Column, { ...options, unknown: 'text' }) as ColumnType,
   );
   const keyPrefixes = key.map((p, i) => `${i === 0 ? '{' : ','}${jsonString(relation.columns[p]?.name ?? '')}:`);
+  const { keyMember } = options;
+  const keyEnd = keyMember === null ? '}' : `,${jsonString(keyMember.name)}:${jsonString(keyMember.value)}}`;
   const sent = relation.identity.kind === 'key' ? new Set(relation.identity.positions) : new Set(key);
 
   function open(tuple: PartialTuple): string {
@@ -71,7 +75,7 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
       out += keyPrefixes[i];
       out += cell === null || cell === undefined ? 'null' : (keyTypes[i] as ColumnType).encode(cell);
     }
-    return `${out}}`;
+    return `${out}${keyEnd}`;
   }
   function keyHeader(tuple: Tuple): string {
     const members = key.map((p, i) => {
@@ -104,7 +108,12 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
   const bytes =
     positions.length === 0
       ? null
-      : new RowBytes(relation.columns.length, row, { positions: key, prefixes: keyPrefixes, types: keyTypes });
+      : new RowBytes(relation.columns.length, row, {
+          positions: key,
+          prefixes: keyPrefixes,
+          types: keyTypes,
+          end: keyEnd,
+        });
   return { relation, key, open, keyOf, keyHeader, keyImage, row: (tuple) => `${open(tuple)}}`, bytes };
 }
 

@@ -1,4 +1,4 @@
-import type { Packer, Shipment, TopicInfo } from '../client/producer.ts';
+import type { Packer, Shipment, Target } from '../client/producer.ts';
 import { murmur2 } from '../murmur2.ts';
 import type { Headers } from '../records/events.ts';
 import type { EncodedRecord } from '../records/row-records.ts';
@@ -22,7 +22,7 @@ export class BatchPacker implements Packer {
   readonly #send: (requests: readonly (readonly PartitionBatch[])[]) => Promise<void>;
   #requests: PartitionBatch[][] = [[]];
   /** Batches of the request in hand, by topic and partition. */
-  #open = new Map<TopicInfo, (RecordBatch | undefined)[]>();
+  #open = new Map<string, (RecordBatch | undefined)[]>();
   #fullest = 0;
   #bytes = 0;
   #count = 0;
@@ -36,7 +36,7 @@ export class BatchPacker implements Packer {
     this.#send = send;
   }
 
-  add(topic: TopicInfo, key: string | null, value: string | null, headers: Headers | null): boolean {
+  add(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean {
     const keyLength = key === null ? -1 : this.#writeKey(key);
     const bytes = keyLength < 0 ? noKey : this.#key;
     const partition = partitionOf(topic, bytes, keyLength);
@@ -44,13 +44,13 @@ export class BatchPacker implements Packer {
     return this.#put(topic, partition, (batch) => batch.append(bytes, keyLength, value, more));
   }
 
-  addEncoded(topic: TopicInfo, record: EncodedRecord, headers: Headers | null): boolean {
+  addEncoded(topic: Target, record: EncodedRecord, headers: Headers | null): boolean {
     const partition = partitionOf(topic, record.bytes, record.keyLength);
     const more = this.#headerBytes(headers);
     return this.#put(topic, partition, (batch) => batch.appendEncoded(record, more));
   }
 
-  #put(topic: TopicInfo, partition: number, append: (batch: RecordBatch) => number): boolean {
+  #put(topic: Target, partition: number, append: (batch: RecordBatch) => number): boolean {
     let batch = this.#batchOf(topic, partition);
     let size = append(batch);
     if (batch.size > topic.maxBytes) {
@@ -91,11 +91,11 @@ export class BatchPacker implements Packer {
     };
   }
 
-  #batchOf(topic: TopicInfo, partition: number): RecordBatch {
-    let batches = this.#open.get(topic);
+  #batchOf(topic: Target, partition: number): RecordBatch {
+    let batches = this.#open.get(topic.name);
     if (batches === undefined) {
       batches = [];
-      this.#open.set(topic, batches);
+      this.#open.set(topic.name, batches);
     }
     let batch = batches[partition];
     if (batch === undefined) {
@@ -126,7 +126,8 @@ export class BatchPacker implements Packer {
   }
 }
 
-/** Tables without a key keep their order in one partition. */
-function partitionOf({ partitions }: TopicInfo, key: Uint8Array, keyLength: number): number {
+/** The target's own, else the key's; tables without a key keep their order in one partition. */
+function partitionOf({ partitions, partition }: Target, key: Uint8Array, keyLength: number): number {
+  if (partition !== undefined) return partition;
   return keyLength < 0 || partitions === 1 ? 0 : (murmur2(key, keyLength) & 0x7fff_ffff) % partitions;
 }
