@@ -160,6 +160,8 @@ export interface RepairSink {
 
 /** Of sinks whose tables stand in trees. */
 export interface TreeSink {
+  /** How often the sink itself took a table out of its place; whoever compared before looks again. */
+  readonly disturbed: number;
   /** All tables of the target. */
   places(signal: AbortSignal): Promise<readonly PlacedTable[]>;
   /** Carries all of it out in one transaction, durably; what is so already is left. Returns what it ran, for the log. */

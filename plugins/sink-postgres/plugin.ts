@@ -14,13 +14,14 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
   options: postgresSinkOptions,
   errors: { ...bulkErrors, ...applyErrors },
   create: async (options, context) => {
-    const streamNamed = (name: string) =>
+    const streamNamed = (name: string, onApart?: () => void) =>
       createStreamSink({
         connection: options,
         pipeline: context.pipeline,
         name,
         options: { onMissing: options.on_missing, dependents: options.dependents },
         context,
+        onApart,
       });
     return new PostgresSink(options, context, streamNamed);
   },

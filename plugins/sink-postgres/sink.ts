@@ -4,15 +4,7 @@ import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { SchemaReader } from '../../core/api/schema-reader.ts';
-import type {
-  CutoverSink,
-  RepairSink,
-  Sink,
-  SinkTraits,
-  SnapshotSink,
-  StreamSink,
-  TreeSink,
-} from '../../core/api/sink.ts';
+import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { checkTarget } from './checks/check.ts';
@@ -21,7 +13,7 @@ import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
 import { PostgresTrees } from './ddl/tree.ts';
-import type { PostgresSinkOptions } from './options.ts';
+import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import { PostgresRepair } from './repair.ts';
 import { schemaReader } from './schema/manifest.ts';
 import { Sessions } from './sessions.ts';
@@ -29,7 +21,7 @@ import { PostgresSnapshotSink } from './snapshot-sink.ts';
 import { readTraits } from './traits.ts';
 
 /** A stream that keeps its position under this name. */
-export type StreamNamed = (name: string) => StreamSink & AsyncDisposable;
+export type StreamNamed = (name: string, onApart?: () => void) => StreamSink & AsyncDisposable;
 
 /** The Postgres sink: the bulk plane of this folder and the change plane that it is given. */
 export class PostgresSink implements Sink {
@@ -39,7 +31,7 @@ export class PostgresSink implements Sink {
   readonly schema: SchemaReader;
   readonly cutover: CutoverSink;
   readonly repair: RepairSink;
-  readonly tree: TreeSink;
+  readonly tree: PostgresTrees;
   readonly #sessions: Sessions;
   readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
@@ -52,11 +44,13 @@ export class PostgresSink implements Sink {
     this.#options = options;
     this.#context = context;
     this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
-    this.stream = streamNamed(context.name);
+    this.tree = new PostgresTrees(this.#sessions, { dependents: options.dependents ?? 'error' });
+    // The trees of a schema that was there before are not ours to change.
+    const apart = schemaMode(options) === 'existing' ? undefined : () => this.tree.disturb();
+    this.stream = streamNamed(context.name, apart);
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
     this.schema = schemaReader(this.#sessions, { pipeline: context.pipeline, sink: context.name }, options);
-    this.tree = new PostgresTrees(this.#sessions, { dependents: options.dependents ?? 'error' });
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
       context.name,

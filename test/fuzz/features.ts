@@ -21,6 +21,7 @@ export const features = {
   kills: 'SIGKILL of a run',
   cuts: 'connections that are cut',
   ddl: 'ALTER TABLE and the like with ddl: follow',
+  members: 'partitions, children and tables that come and go, in both modes',
   existing: 'schema: existing',
   file: 'checkpoint in a file',
   verify: 'the verdict of verify on equal sides',

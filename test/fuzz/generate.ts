@@ -1,5 +1,6 @@
 import { Random } from '../support/chaos/random.ts';
 import type { Feature } from './features.ts';
+import { Members } from './members.ts';
 import { makeTables, needsOf } from './schema.ts';
 import type { Ending, Script, Settings, Step } from './script.ts';
 import { makeTransforms } from './transforms.ts';
@@ -25,7 +26,10 @@ export function generate(
   const settings = settingsOf(random.fork(), on);
   const transforms =
     on('transforms') && settings.ddl === 'stop' && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
-  const work = new Work(random.fork(), tables, { on, ddl: settings.ddl === 'follow' ? { major: from } : null });
+  const members =
+    on('members') && transforms.length === 0 && !settings.existing ? new Members(new Random(seed + 0x6d656d)) : null;
+  const ddl = settings.ddl === 'follow' ? { major: from } : null;
+  const work = new Work(random.fork(), tables, { on, ddl, members });
   const steps = course(random.fork(), work, { on, size });
   return {
     seed,

@@ -100,7 +100,7 @@ async function take(step: Step, { drive, sessions, source, target }: Scene): Pro
       if (sessions.busy) await sessions.end();
       return drive.stop();
     case 'catch up':
-      if (drive.runs === 0) await sessions.end();
+      if (drive.runs === 0 || sessions.locking) await sessions.end();
       return drive.catchUp();
     case 'cut': {
       const { server, database } = step.side === 'source' ? source : target;

@@ -13,6 +13,8 @@ interface Session {
   readonly client: pg.Client;
   open: boolean;
   guarded: boolean;
+  /** The open transaction holds a table for itself: whoever reads the catalog waits for it. */
+  locking: boolean;
 }
 
 /** The connections that write on the source, one statement at a time, so that a script always does the same. */
@@ -25,6 +27,7 @@ export class Sessions {
   readonly #script: Script;
   readonly #sessions = new Map<number, Session>();
   readonly #prepared = new Set<string>();
+  #locked = false;
 
   constructor(source: Side, script: Script) {
     this.#source = source;
@@ -36,12 +39,17 @@ export class Sessions {
     return this.#prepared.size > 0 || [...this.#sessions.values()].some(({ open }) => open);
   }
 
+  /** A transaction that is open or prepared holds a table for itself. */
+  get locking(): boolean {
+    return this.#locked || [...this.#sessions.values()].some(({ open, locking }) => open && locking);
+  }
+
   async step(step: SessionStep): Promise<void> {
     const session = await this.#session(step.on);
     const { client } = session;
     switch (step.op) {
       case 'begin':
-        Object.assign(session, { open: true, guarded: step.guarded });
+        Object.assign(session, { open: true, guarded: step.guarded, locking: false });
         return this.#try(session, 'BEGIN');
       case 'commit':
       case 'rollback':
@@ -54,8 +62,10 @@ export class Sessions {
         const gid = this.#gid(step.name);
         const { command } = await client.query(`PREPARE TRANSACTION ${gid}`).catch(() => ({ command: '' }));
         // A failed transaction is rolled back instead.
-        if (command === 'PREPARE') this.#prepared.add(gid);
-        else await client.query('ROLLBACK');
+        if (command === 'PREPARE') {
+          this.#prepared.add(gid);
+          this.#locked ||= session.locking;
+        } else await client.query('ROLLBACK');
         return;
       }
       case 'commit prepared':
@@ -77,6 +87,7 @@ export class Sessions {
     for (const { client } of this.#sessions.values()) await client.end().catch(() => {});
     this.#sessions.clear();
     for (const gid of this.#prepared) await this.#second('commit prepared', gid);
+    this.#locked = false;
     for (const { client } of this.#sessions.values()) await client.end().catch(() => {});
     this.#sessions.clear();
   }
@@ -96,7 +107,7 @@ export class Sessions {
     if (session === undefined) {
       const client = await connect(this.#source, `writer ${on}`);
       await client.query(`SET lock_timeout = '60ms'; SET statement_timeout = '60s'; SET TimeZone = 'UTC'`);
-      session = { client, open: false, guarded: false };
+      session = { client, open: false, guarded: false, locking: false };
       this.#sessions.set(on, session);
     }
     return session;
@@ -106,6 +117,7 @@ export class Sessions {
     const sql = statementSql(statement, this.#script);
     if (sql === null) return;
     const guarded = session.open && session.guarded;
+    session.locking ||= statement.op === 'ddl' || statement.op === 'truncate';
     if (guarded) await this.#try(session, 'SAVEPOINT guard');
     const before = this.failed;
     // The copy of the first run reads the table; that it is altered is what the script is about.

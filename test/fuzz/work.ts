@@ -1,9 +1,16 @@
 import type { Random } from '../support/chaos/random.ts';
 import { alter } from './ddl.ts';
 import type { Feature } from './features.ts';
+import type { Members } from './members.ts';
 import type { Made } from './schema.ts';
 import type { Row, Statement, Step, Value, Where } from './script.ts';
 import { valueOf } from './values.ts';
+
+interface WorkOptions {
+  readonly on: (feature: Feature) => boolean;
+  readonly ddl: { readonly major: number } | null;
+  readonly members: Members | null;
+}
 
 /** Statements of several connections, their transactions interleaved. */
 export class Work {
@@ -11,21 +18,19 @@ export class Work {
   readonly #random: Random;
   readonly #tables: Made[];
   readonly #ddl: { readonly major: number } | null;
+  readonly #members: Members | null;
   readonly #on: (feature: Feature) => boolean;
   readonly #open: (number | null)[] = [null, null, null];
   readonly #prepared = new Set<string>();
   #names = 0;
 
-  /** `ddl`: tables may change their shape; null where the file does not follow that. */
-  constructor(
-    random: Random,
-    tables: readonly Made[],
-    { on, ddl }: { on: (feature: Feature) => boolean; ddl: { readonly major: number } | null },
-  ) {
+  /** `ddl`: tables may change their shape; null where the file does not follow that. `members`: trees may change theirs. */
+  constructor(random: Random, tables: readonly Made[], { on, ddl, members }: WorkOptions) {
     this.#random = random;
     this.#tables = [...tables];
     this.#on = on;
     this.#ddl = ddl;
+    this.#members = members;
   }
 
   /** Rows that are there before the first run. */
@@ -41,7 +46,10 @@ export class Work {
 
   /** About so many steps; transactions may be left open for the next call. */
   some(count: number): void {
-    for (let i = 0; i < count; i++) this.#next();
+    for (let i = 0; i < count; i++) {
+      this.#next();
+      if (this.#members?.due() === true) this.#move(this.#members);
+    }
   }
 
   endAll(): void {
@@ -92,6 +100,15 @@ export class Work {
     const kept = random.chance(0.85);
     this.steps.push({ op: kept ? 'commit' : 'rollback', on: 0 });
     if (!kept) this.#tables[at] = before;
+  }
+
+  /** Whatever is open ends first, so that nothing waits. */
+  #move(members: Members): void {
+    this.endAll();
+    const moved = members.change(this.#tables);
+    if (moved === null) return;
+    for (const statement of moved.statements) this.#do(0, statement);
+    this.#tables[this.#tables.findIndex(({ table }) => table.id === moved.made.table.id)] = moved.made;
   }
 
   #end(on: number): void {

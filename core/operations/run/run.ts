@@ -11,7 +11,7 @@ import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/kn
 import { readCatalog, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
 import { Shapes } from '../../pipeline/ddl/shapes.ts';
 import { forgottenShapes } from '../../pipeline/ddl/book.ts';
-import { placeTables } from '../../pipeline/ddl/place-tables.ts';
+import { leaveTrees, placeTables } from '../../pipeline/ddl/place-tables.ts';
 import { copyAnew, takeAlong } from '../../pipeline/ddl/take-along.ts';
 import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
@@ -106,6 +106,8 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     const pending = pendingTables(state);
     const tables = shapes.tables.filter(({ relation }) => !pending.has(relationName(relation)));
     const planning = await planSinks(instances.sinks, { ...shapes, tables }, true, context.stop);
+    // Under `ddl: follow` the stream says where they leave.
+    if (catalog === first && config.ddl !== 'follow') await leaveTrees(context, planning.sinks, seen);
     const end = await followRound(context, options, { planning, until, copy, identity, handoff });
     if (end === 'join') {
       const { bySink } = await findPositions(planning.sinks, state, handoff, context.stop);

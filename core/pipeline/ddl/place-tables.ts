@@ -65,11 +65,38 @@ export async function placeTables(
   }
 }
 
+/**
+ * Takes out of the trees of the targets what the source took out of its own. That may come before the rows of that time: a row never
+ * fails because some table is in no tree, but may because it is in one still (a default partition refuses what belongs there). What
+ * does not go now is told when it has to.
+ */
+export async function leaveTrees(
+  { log, stop }: Pick<RunContext, 'log' | 'stop'>,
+  sinks: readonly PlannedSink[],
+  seen: readonly TablePresence[],
+): Promise<void> {
+  for (const { sink, differences } of ofSource(await misplacedTables(sinks, seen, stop))) {
+    for (const { table, what, steps } of differences) {
+      if (steps.length === 0 || !steps.every(leaves)) continue;
+      try {
+        await sink.sink.tree!.place(steps, stop);
+        log.log('info', 'table-placed', `${table} ${what}: so it is in ${sink.name} now`, { table, sink: sink.name });
+      } catch (error) {
+        if (stop.aborted || !isPgsluiceError(error)) throw error;
+        log.log('debug', 'placed-later', error.message, { table, sink: sink.name });
+      }
+    }
+  }
+}
+
 /** First what leaves a place, so that another may take it. */
 function ordered(differences: readonly TreeDifference[]): readonly SchemaStep[] {
   const steps = differences.flatMap((difference) => difference.steps);
-  const leaves = (step: SchemaStep) => step.kind === 'detach' || step.kind === 'no-inherit';
   return [...steps.filter(leaves), ...steps.filter((step) => !leaves(step))];
+}
+
+function leaves(step: SchemaStep): boolean {
+  return step.kind === 'detach' || step.kind === 'no-inherit';
 }
 
 function cannotPlace(sink: PlannedSink, { table, what, remedy }: TreeDifference, cause?: Error): Error {

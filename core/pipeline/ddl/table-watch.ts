@@ -51,7 +51,7 @@ export class TableWatch implements AsyncDisposable {
   #moves: { readonly seen: readonly TablePresence[]; readonly misplaced: boolean; readonly mark: Mark } | null = null;
   readonly #taken: ReadonlyMap<Oid, Taken>;
   #last = new Look([]);
-  /** The trees of the source with which the targets were found equal. */
+  /** The trees of the source with which the targets were found equal, and how often those had been disturbed by then. */
   #inOrder: string | null = null;
   #timer: NodeJS.Timeout;
   #looking: Promise<void> | null = null;
@@ -193,7 +193,8 @@ export class TableWatch implements AsyncDisposable {
       fresh.some(({ oid, keyed, unlogged }) => keyed || unlogged || Date.now() - this.#keyless.get(oid)! > untilKeyed)
     )
       return 'fresh';
-    const trees = treesOf(presence);
+    const disturbed = sinks.map(({ sink }) => sink.tree?.disturbed ?? 0);
+    const trees = `${disturbed.join()} ${treesOf(presence)}`;
     if (trees === this.#inOrder) return null;
     const misplaced = ofSource(await misplacedTables(sinks, presence, this.#stop.signal));
     if (misplaced.length > 0) return 'misplaced';

@@ -120,6 +120,15 @@ export const applyErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS3122: {
+    title: 'Partition set apart',
+    cause:
+      'A row of the stream comes from a time when the partitions of the source had other bounds than those of the target have now.',
+    remedy:
+      'Nothing: the partition stands alone until the target is past the look at the source that puts it back in its place.',
+    exit: 1,
+    retry: 'backoff',
+  },
 } as const satisfies ErrorTable;
 
 export const applyError = errorFactory(applyErrors);

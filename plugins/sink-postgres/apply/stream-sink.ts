@@ -7,6 +7,7 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { Applier } from './applier.ts';
 import { Durability } from './durability.ts';
 import { applyError } from './errors.ts';
+import { setApart } from './set-apart.ts';
 import { type ApplySession, openSession, type SessionInput, syncCommit } from './session.ts';
 
 export interface ApplyOptions {
@@ -23,6 +24,8 @@ export interface StreamSinkInput {
   readonly name: string;
   readonly options: ApplyOptions;
   readonly context: PluginContext;
+  /** Told of each partition that was detached for a row which its bound refused. Without it none is: the trees are the user's. */
+  readonly onApart?: (() => void) | undefined;
 }
 
 /** Milliseconds between positions that are written for batches without changes. */
@@ -161,10 +164,30 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
       this.#applier = null;
       destroy(session);
       signal.throwIfAborted();
+      await this.#setApart(error);
       throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
     } finally {
       signal.removeEventListener('abort', abort);
     }
+  }
+
+  /** Throws PGS3122, after which everything from the last position on is written again. */
+  async #setApart(error: unknown): Promise<void> {
+    const { onApart, context, name } = this.#input;
+    const apart = onApart === undefined ? null : await setApart(error, this.#input);
+    if (apart === null) return;
+    onApart?.();
+    const { partition, parent } = apart;
+    context.log.log(
+      'info',
+      'partition-apart',
+      `${partition} is detached from ${parent} until rows of the past are in`,
+      {
+        table: partition,
+      },
+    );
+    const message = `the bound of ${partition} refused a row of the past; it is detached from ${parent} for now`;
+    throw applyError('PGS3122', message, { where: { connection: name, table: partition }, cause: error });
   }
 
   #receipt(): Receipt {

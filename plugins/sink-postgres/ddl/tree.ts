@@ -9,10 +9,19 @@ import { type ExecuteOptions, executeStep } from './execute.ts';
 export class PostgresTrees implements TreeSink {
   readonly #sessions: Sessions;
   readonly #options: ExecuteOptions;
+  #disturbed = 0;
 
   constructor(sessions: Sessions, options: ExecuteOptions) {
     this.#sessions = sessions;
     this.#options = options;
+  }
+
+  get disturbed(): number {
+    return this.#disturbed;
+  }
+
+  disturb(): void {
+    this.#disturbed++;
   }
 
   places(signal: AbortSignal): Promise<readonly PlacedTable[]> {
