@@ -27,6 +27,8 @@ export const features = {
   verify: 'the verdict of verify on equal sides',
   spoil: 'the verdict of verify on sides that differ',
   cutover: 'the verdict of cutover, and sequences after it',
+  late: 'objects made on the source just before a cutover, which must not be passed over',
+  owners: 'an owner with REPLICATION on the source, one with CREATEDB and CREATEROLE on the target, no superuser',
 } as const;
 export type Feature = keyof typeof features;
 

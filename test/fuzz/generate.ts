@@ -1,5 +1,6 @@
 import { Random } from '../support/chaos/random.ts';
 import type { Feature } from './features.ts';
+import { lateObject } from './late.ts';
 import { Members } from './members.ts';
 import { makeTables, needsOf } from './schema.ts';
 import type { Ending, Script, Settings, Step } from './script.ts';
@@ -23,7 +24,7 @@ export function generate(
   const random = new Random(seed);
   const [from, to] = among[seed % among.length]!;
   const tables = makeTables({ random: random.fork(), major: from, on }, size);
-  const settings = settingsOf(random.fork(), on);
+  const settings = ownersOf(settingsOf(random.fork(), on), seed, on);
   const transforms =
     on('transforms') && settings.ddl === 'stop' && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
   const members =
@@ -40,7 +41,12 @@ export function generate(
     tables: tables.map(({ table }) => table),
     transforms,
     steps,
-    ending: endingOf(random, on),
+    ending: lateOf(endingOf(random, on), {
+      on,
+      plain: transforms.length === 0,
+      tables,
+      random: new Random(seed + 0x6c617465),
+    }),
   };
 }
 
@@ -55,7 +61,14 @@ function settingsOf(random: Random, on: (feature: Feature) => boolean): Settings
     ddl: on('ddl') && random.chance(0.15) ? 'follow' : 'stop',
     rate: random.chance(0.1) ? '1MB/s' : null,
     smallMemory: random.chance(0.4),
+    owners: false,
   };
+}
+
+/** Event triggers are a superuser's. */
+function ownersOf(settings: Settings, seed: number, on: (feature: Feature) => boolean): Settings {
+  const owners = on('owners') && !settings.existing && new Random(seed + 0x6f776e).chance(0.2);
+  return owners ? { ...settings, owners, ddl: 'stop' } : settings;
 }
 
 /** Rows, then runs and work in turn. */
@@ -97,8 +110,22 @@ function course(
   return steps;
 }
 
+interface LateGround {
+  readonly on: (feature: Feature) => boolean;
+  readonly plain: boolean;
+  readonly tables: ReturnType<typeof makeTables>;
+  readonly random: Random;
+}
+
+/** Draws from numbers of its own, so that older seeds stay what they were. */
+function lateOf(ending: Ending, { on, plain, tables, random }: LateGround): Ending {
+  if (!on('late') || !ending.cutover || !plain || !random.chance(0.6)) return ending;
+  const { table } = random.pick(tables);
+  return { ...ending, late: lateObject(random, table) };
+}
+
 function endingOf(random: Random, on: (feature: Feature) => boolean): Ending {
   const cutover = on('cutover') && random.chance(0.2);
   const spoil = !cutover && on('spoil') && random.chance(0.2) ? random.int(0, 1000) : null;
-  return { verify: on('verify') && random.chance(0.5), spoil, cutover };
+  return { verify: on('verify') && random.chance(0.5), spoil, cutover, late: null };
 }

@@ -1,5 +1,5 @@
 import type { Script, Table } from './script.ts';
-import type { Side } from './sides.ts';
+import { type Side, urlOf } from './sides.ts';
 import { secret } from './transforms.ts';
 
 export interface Ends {
@@ -9,19 +9,19 @@ export interface Ends {
 
 /** The pipeline file of a script. */
 export function pipelineYaml(script: Script, pipeline: string, { source, target }: Ends): string {
-  const { workers, chunkSize, streaming, binary, checkpointFile, existing, ddl, rate } = script.settings;
+  const { workers, chunkSize, streaming, binary, checkpointFile, existing, ddl, rate, owners } = script.settings;
   return `pipeline: ${pipeline}
 source:
   plugin: postgres
-  url: ${source.server.url(source.database)}
+  url: ${urlOf(source)}
   streaming: ${streaming}
   binary: ${binary}
   snapshot: { workers: ${workers}, chunk_size: ${chunkSize} }
 ${transformsYaml(script)}sinks:
   - plugin: postgres
-    url: ${target.server.url(target.database)}
+    url: ${urlOf(target)}
     schema: ${existing ? 'existing' : 'create'}
-${ddl === 'stop' ? '' : 'ddl: follow\n'}${rate === null ? '' : `limit: { rate: ${rate} }\n`}${checkpointFile ? 'checkpoint: { plugin: file, path: state.json }\n' : ''}`;
+${owners ? '    owners: skip\n' : ''}${ddl === 'stop' ? '' : 'ddl: follow\n'}${rate === null ? '' : `limit: { rate: ${rate} }\n`}${checkpointFile ? 'checkpoint: { plugin: file, path: state.json }\n' : ''}`;
 }
 
 /** YAML below `transforms:`. JSON is YAML. */

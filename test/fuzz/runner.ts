@@ -8,7 +8,7 @@ import { pipelineYaml } from './pipeline.ts';
 import { schemaStatements } from './print.ts';
 import type { Script, Step } from './script.ts';
 import { Sessions } from './sessions.ts';
-import { drop, type Servers, type Side } from './sides.ts';
+import { ask, drop, own, type Servers, type Side } from './sides.ts';
 import { spoil } from './spoil.ts';
 
 export interface Outcome {
@@ -28,14 +28,20 @@ export async function runScript(script: Script, servers: Servers): Promise<Outco
   const started = performance.now();
   const number = `${script.seed}_${process.pid}_${++numbered}`;
   const [from, to] = await Promise.all([servers.get(script.from), servers.get(script.to)]);
-  const source: Side = { server: from, database: `fuzz_src_${number}` };
-  const target: Side = { server: to, database: `fuzz_dst_${number}` };
+  const side = (server: Side['server'], database: string): Side =>
+    script.settings.owners ? { server, database, role: `owner_${database}` } : { server, database };
+  const source = side(from, `fuzz_src_${number}`);
+  const target = side(to, `fuzz_dst_${number}`);
   await using made = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), `pgsluice-fuzz-${script.seed}-`));
   made.defer(() => rm(directory, { recursive: true, force: true }));
   for (const side of [source, target]) {
     await side.server.query(`CREATE DATABASE ${side.database} TEMPLATE template0`);
     made.defer(() => drop(side));
+  }
+  if (script.settings.owners) {
+    made.defer(await own(source, 'REPLICATION'));
+    made.defer(await own(target, 'CREATEDB CREATEROLE'));
   }
   const file = join(directory, 'pipeline.yaml');
   await writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }));
@@ -61,7 +67,7 @@ async function create(script: Script, source: Side, target: Side): Promise<void>
   if (smallMemory)
     await source.server.query(`ALTER DATABASE ${source.database} SET logical_decoding_work_mem = '64kB'`);
   const sql = schemaStatements(script).join(';\n');
-  await source.server.query(sql, source.database);
+  await ask(source, [sql]);
   if (existing) await target.server.query(sql, target.database);
 }
 
@@ -114,6 +120,16 @@ async function take(step: Step, { drive, sessions, source, target }: Scene): Pro
   }
 }
 
+/** The source has no room for it: a name is taken, a kind of table has no such thing. */
+async function refuses(source: Side, sql: string): Promise<boolean> {
+  try {
+    await ask(source, [sql]);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Compares, then asks the product for its own verdict. */
 async function ending({ script, drive, source, target }: Scene): Promise<void> {
   const differences = await compare(script, source, target);
@@ -138,6 +154,14 @@ async function verdict(drive: Drive, equal: boolean, what: string): Promise<void
 }
 
 async function cutover({ script, drive, source, target }: Omit<Scene, 'sessions'>): Promise<void> {
+  const { late } = script.ending;
+  if (late !== null && (await refuses(source, late))) return;
+  if (late !== null) {
+    const { code, stdout, stderr } = await drive.command('cutover', '--wait', '60s');
+    if (code !== 4 || /^GO\b/m.test(stdout))
+      return drive.fault('cutover:late', `${late}\ncutover ended with ${code}: ${stdout.slice(-1500)}${stderr}`);
+    await ask(target, [late]);
+  }
   const { code, stdout, stderr } = await drive.command('cutover', '--wait', '60s');
   const said = `cutover ended with ${code}: ${stdout.slice(-1500)}${stderr}`;
   if (code !== 0 || !stdout.includes('GO')) return drive.fault(`cutover:${codeIn(stderr)}`, said);

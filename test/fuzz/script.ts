@@ -132,6 +132,8 @@ export interface Settings {
   readonly existing: boolean;
   readonly ddl: 'stop' | 'follow';
   readonly rate: string | null;
+  /** Neither side is used as a superuser. */
+  readonly owners: boolean;
   /** Even small transactions spill, or are streamed, before their commit. */
   readonly smallMemory: boolean;
 }
@@ -142,6 +144,8 @@ export interface Ending {
   /** A change of the target that verify must find; the number chooses table and row. */
   readonly spoil: number | null;
   readonly cutover: boolean;
+  /** An object that is made on the source after everything was copied: cutover must name it, not say GO. */
+  readonly late: string | null;
 }
 
 export interface Script {

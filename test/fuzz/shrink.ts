@@ -55,6 +55,7 @@ function* plainer(script: Script): Iterable<Script> {
     ddl: 'stop',
     rate: null,
     smallMemory: false,
+    owners: false,
   } as const;
   if (JSON.stringify(script.settings) !== JSON.stringify(plain)) yield { ...script, settings: plain };
   for (const name of Object.keys(plain) as (keyof typeof plain)[])
@@ -116,7 +117,8 @@ function* withoutParts(script: Script): Iterable<Script> {
       yield put({ ...table, split: { ...table.split!, members: members.toSpliced(j, 1) } });
   }
   const { verify, spoil, cutover } = script.ending;
-  if (verify || spoil !== null || cutover) yield { ...script, ending: { verify: false, spoil: null, cutover: false } };
+  if (verify || spoil !== null || cutover)
+    yield { ...script, ending: { verify: false, spoil: null, cutover: false, late: null } };
   if (script.needs.length > 0) yield { ...script, needs: [] };
   for (const i of script.needs.keys()) yield { ...script, needs: script.needs.toSpliced(i, 1) };
 }

@@ -29,10 +29,23 @@ export class Servers implements AsyncDisposable {
 export interface Side {
   readonly server: TestServer;
   readonly database: string;
+  /** Who owns it and connects; default the superuser. */
+  readonly role?: string;
+}
+
+export const urlOf = ({ server, database, role }: Side): string =>
+  role === undefined ? server.url(database) : server.url(database, role);
+
+/** Gives the database to a role of its own that is no superuser. Returns what removes the role, once the database is gone. */
+export async function own({ server, database, role }: Side, attributes: string): Promise<() => Promise<void>> {
+  await server.query(`CREATE ROLE ${role} LOGIN ${attributes} PASSWORD 'local-only'`);
+  await server.query(`ALTER DATABASE ${database} OWNER TO ${role}`);
+  await server.query(`GRANT ALL ON SCHEMA public TO ${role}`, database);
+  return async () => void (await server.query(`DROP ROLE IF EXISTS ${role}`));
 }
 
 export async function connect(side: Side, name = 'fuzz'): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: side.server.url(side.database), application_name: name });
+  const client = new pg.Client({ connectionString: urlOf(side), application_name: name });
   client.on('error', () => {});
   await client.connect();
   return client;

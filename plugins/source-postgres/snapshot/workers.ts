@@ -121,8 +121,8 @@ export class SnapshotWorkers implements AsyncDisposable {
     }
     if (last instanceof Error && !(last instanceof PgsluiceError) && names.length > 0) {
       const known = fromPg(last, { connection: this.#access.name });
-      // 22023: the transaction that exported it has ended.
-      if (known.where.sqlstate !== '22023') throw known;
+      // The transaction that exported it has ended.
+      if (!gone.has(known.where.sqlstate ?? '')) throw known;
     }
     throw this.#lost(last);
   }
@@ -150,6 +150,9 @@ export class SnapshotWorkers implements AsyncDisposable {
     });
   }
 }
+
+/** SQLSTATEs of SET TRANSACTION SNAPSHOT for a snapshot that is no longer there: up to 16, since 17 (snapmgr.c, ImportSnapshot). */
+const gone: ReadonlySet<string> = new Set(['22023', '42704']);
 
 async function joinSnapshot(client: pg.Client, name: string): Promise<Worker> {
   const results = (await client.query(
