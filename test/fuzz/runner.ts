@@ -35,13 +35,17 @@ export async function runScript(script: Script, servers: Servers): Promise<Outco
   await using made = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), `pgsluice-fuzz-${script.seed}-`));
   made.defer(() => rm(directory, { recursive: true, force: true }));
-  for (const side of [source, target]) {
+  for (const [side, attributes] of [
+    [source, 'REPLICATION'],
+    [target, 'CREATEDB CREATEROLE'],
+  ] as const) {
+    if (side.role !== undefined) {
+      await side.server.query(`CREATE ROLE ${side.role} LOGIN ${attributes} PASSWORD 'local-only'`);
+      made.defer(async () => void (await side.server.query(`DROP ROLE ${side.role}`)));
+    }
     await side.server.query(`CREATE DATABASE ${side.database} TEMPLATE template0`);
     made.defer(() => drop(side));
-  }
-  if (script.settings.owners) {
-    made.defer(await own(source, 'REPLICATION'));
-    made.defer(await own(target, 'CREATEDB CREATEROLE'));
+    if (side.role !== undefined) await own(side);
   }
   const file = join(directory, 'pipeline.yaml');
   await writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }));

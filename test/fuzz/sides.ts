@@ -36,12 +36,10 @@ export interface Side {
 export const urlOf = ({ server, database, role }: Side): string =>
   role === undefined ? server.url(database) : server.url(database, role);
 
-/** Gives the database to a role of its own that is no superuser. Returns what removes the role, once the database is gone. */
-export async function own({ server, database, role }: Side, attributes: string): Promise<() => Promise<void>> {
-  await server.query(`CREATE ROLE ${role} LOGIN ${attributes} PASSWORD 'local-only'`);
+/** Gives the database to its role, which is no superuser. */
+export async function own({ server, database, role }: Side): Promise<void> {
   await server.query(`ALTER DATABASE ${database} OWNER TO ${role}`);
   await server.query(`GRANT ALL ON SCHEMA public TO ${role}`, database);
-  return async () => void (await server.query(`DROP ROLE IF EXISTS ${role}`));
 }
 
 export async function connect(side: Side, name = 'fuzz'): Promise<pg.Client> {

@@ -30,8 +30,9 @@ export async function addMissingTables(more: PrepareMore, preparation: SinkPrepa
     const tables = [...plans, ...parents].map(({ source }) => source);
     const found = objectsOfTables(dump.objects, tables);
     await sessions.transaction(async (client) => {
-      const here = rolesHere(await readTargetRoles(client), options);
-      const { objects, left } = fitted(found, here);
+      const roles = await readTargetRoles(client);
+      const here = rolesHere(roles, options);
+      const { objects, left } = fitted(found, here, roles.version);
       refuseLeftOut(
         left.map(({ role }) => role),
         options,

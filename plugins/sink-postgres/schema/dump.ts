@@ -7,6 +7,7 @@ import { type PostgresSinkOptions, schemaExclude } from '../options.ts';
 import type { Owner } from '../state.ts';
 import { type LeftOut, type RolesHere, fitRoles, isGrant } from './fit-roles.ts';
 import { noteLeftOut, tellLeftOut } from './left-out.ts';
+import { notNullApart } from './not-null.ts';
 import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
 import { nameOf, tokensOf } from './statements.ts';
 
@@ -24,10 +25,11 @@ export interface StoreMore {
  * happened on the source since. Called in the transaction that notes the phase.
  */
 export async function storeDump(client: pg.Client, owner: Owner, dump: SchemaDump, more: StoreMore): Promise<void> {
-  const here = rolesHere(await readTargetRoles(client), more.options);
+  const roles = await readTargetRoles(client);
+  const here = rolesHere(roles, more.options);
   const exclude = schemaExclude(more.options);
   const wanted = dump.objects.filter((object) => isOurs(object) && !isExcluded(object, exclude));
-  const { objects, left } = fitted(wanted, here);
+  const { objects, left } = fitted(wanted, here, roles.version);
   refuseLeftOut(
     left.map(({ role }) => role),
     more.options,
@@ -55,12 +57,14 @@ export async function storeDump(client: pg.Client, owner: Owner, dump: SchemaDum
 export function fitted(
   wanted: readonly SchemaObject[],
   here: RolesHere,
+  version: number,
 ): { readonly objects: readonly SchemaObject[]; readonly left: readonly LeftOut[] } {
   const objects: SchemaObject[] = [];
   const grants: SchemaObject[] = [];
   const owners: SchemaObject[] = [];
   const left: LeftOut[] = [];
-  for (const object of wanted) {
+  for (const one of wanted) {
+    const object = version < 180_000 ? notNullApart(one) : one;
     const fit = fitRoles(object, here);
     left.push(...fit.left);
     if (fit.owner !== null && !here.superuser) owners.push(ownerObject(object, fit.owner));
