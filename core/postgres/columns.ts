@@ -24,19 +24,23 @@ export const baseTypes = (select: string): string => `
   ), resolved AS (
     SELECT b.oid, b.under, u.typtype AS under_kind, b.typmod AS under_typmod, format_type(b.under, b.typmod) AS under_name,
            CASE WHEN u.typsubscript = 'array_subscript_handler'::regproc THEN u.typelem ELSE 0 END AS element,
-           (SELECT e.typtype FROM pg_type e WHERE e.oid = u.typelem) AS element_kind
+           (SELECT e.typtype FROM pg_type e WHERE e.oid = u.typelem) AS element_kind,
+           (SELECT json_agg(l.enumlabel ORDER BY l.enumsortorder)::text FROM pg_enum l WHERE l.enumtypid IN (u.oid, u.typelem)) AS labels
     FROM base b JOIN pg_type u ON u.oid = b.under WHERE b.typtype <> 'd'
   )`;
 
 /** Columns of `resolved` (as r), beside which t is the type itself; read by {@link typeFacts}. */
 export const typeFactsSql = `t.typtype, t.typsubscript = 'array_subscript_handler'::regproc, r.under, r.under_kind, r.under_typmod,
-         r.under_name, r.element, r.element_kind`;
+         r.under_name, r.element, r.element_kind, r.labels`;
 
 /** What pg_type says of a column's type. */
-export type TypeFacts = Pick<Column, 'typeKind' | 'baseType' | 'binarySafe' | 'under' | 'elementKind'>;
+export type TypeFacts = Pick<Column, 'typeKind' | 'baseType' | 'binarySafe' | 'under' | 'elementKind' | 'labels'>;
 
 export function typeFacts(row: readonly (string | null)[]): TypeFacts {
-  const [kind, isArray, under, underKind, underTypmod, underName, element, elementKind] = row as [string, ...string[]];
+  const [kind, isArray, under, underKind, underTypmod, underName, element, elementKind, labels] = row as [
+    string,
+    ...string[],
+  ];
   const overArray = element !== '0';
   return {
     typeKind: typeKind(kind, isArray === 't'),
@@ -46,6 +50,7 @@ export function typeFacts(row: readonly (string | null)[]): TypeFacts {
       ? { under: { typmod: Number(underTypmod), typeName: underName!, typeKind: typeKind(underKind!, overArray) } }
       : {}),
     ...(overArray ? { elementKind: typeKind(elementKind!, false) } : {}),
+    ...(labels === null || labels === undefined ? {} : { labels: JSON.parse(labels) as string[] }),
   };
 }
 

@@ -180,6 +180,15 @@ const valueOptions = {
 
 const recordOptions = {
   format: Choice(['debezium', 'flat', 'cloudevents'], { default: 'debezium', description: 'Form of the records.' }),
+  key_format: Choice(['json', 'json_schema'], {
+    default: 'json',
+    description: 'Serialization of keys; see `value_format`.',
+  }),
+  value_format: Choice(['json', 'json_schema'], {
+    default: 'json',
+    description:
+      'Serialization of values: JSON; json_schema, JSON with `schema` and `payload` as Kafka Connect’s JsonConverter writes it with schemas.enable=true.',
+  }),
   database: Type.Optional(
     Text({ description: 'Name of the source database in the source block; default: the pipeline’s name.' }),
   ),

@@ -2,6 +2,7 @@ import type { PgsluiceError } from '../../core/base/error.ts';
 import type { Packer, Target } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';
+import type { Source } from './records/byte-writer.ts';
 import type { Headers } from './records/events.ts';
 import type { EncodedRecord } from './records/row-records.ts';
 
@@ -35,16 +36,17 @@ export class Outbox {
 
   /** A record that is not a table's: a message, or one of a transaction. */
   addBare(topic: Target, key: string, value: string): void {
-    if (!this.#packer.add(topic, key, value, this.#options.bareHeaders)) throw this.tooLarge(topic, key, value);
+    if (!this.#pack(topic, key, value, this.#options.bareHeaders)) throw this.tooLarge(topic, key, value);
   }
 
   /** {@link add}; false: too large for its topic, and not added. */
   offer(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean {
-    return this.#packer.add(topic, key, value, this.allHeaders(headers));
+    return this.#pack(topic, key, value, this.allHeaders(headers));
   }
 
   /** {@link add} of a record in bytes. */
-  addEncoded(topic: Target, record: EncodedRecord): void {
+  addEncoded(topic: Target, json: EncodedRecord & Source): void {
+    const record = topic.codec === undefined ? json : topic.codec.record(json);
     if (this.#packer.addEncoded(topic, record, this.#options.headers)) return;
     const { bytes, keyLength, end } = record;
     const from = Math.max(keyLength, 0);
@@ -64,7 +66,16 @@ export class Outbox {
 
   /** Where a record of this key goes. Tables without a key keep their order in one partition. */
   partition(topic: Target, key: string | null): number {
-    return topic.partition ?? (key === null ? 0 : partitionOf(Buffer.from(key), topic.partitions));
+    if (topic.partition !== undefined || key === null) return topic.partition ?? 0;
+    const coded = topic.codec?.text(key, null);
+    const bytes = coded === undefined ? Buffer.from(key) : coded.bytes.subarray(0, coded.keyLength);
+    return partitionOf(bytes, topic.partitions);
+  }
+
+  #pack(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean {
+    const { codec } = topic;
+    if (codec === undefined) return this.#packer.add(topic, key, value, headers);
+    return this.#packer.addEncoded(topic, codec.text(key, value), headers);
   }
 
   get full(): boolean {

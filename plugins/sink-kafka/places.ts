@@ -28,8 +28,8 @@ export async function placesOf(change: RowChange, route: Route, router: Router):
   if (byRow === null) return fixedPlaces(topic as Target);
   const before = change.kind === 'insert' ? null : change.before;
   const after = change.kind === 'delete' ? null : afterOf(change, identityOf(change.relation));
-  const old = before === null ? null : await router.target(route, before.tuple);
-  const now = after === null ? null : await router.target(route, after);
+  const old = before === null ? null : await router.target(route, before.tuple, route.format);
+  const now = after === null ? null : await router.target(route, after, route.format);
   if (old === null && change.kind === 'update' && change.relation.identity.kind !== 'key') {
     throw kafkaError('PGS5060', 'an UPDATE came without the old row', {
       where: { table: relationName(change.relation), lsn: formatLsn(change.lsn) },
@@ -51,8 +51,8 @@ export async function placesOf(change: RowChange, route: Route, router: Router):
 
 /** Of a row of the snapshot. */
 export async function readPlaces(row: Tuple, route: Route, router: Router): Promise<Places> {
-  if (route.byRow === null) return fixedPlaces(route.topic as Target);
-  const target = await router.target(route, row);
+  if (route.byRow === null) return fixedPlaces(route.readingTopic as Target);
+  const target = await router.target(route, row, route.reading);
   const headers = route.byRow.headers?.(row, null) ?? null;
   return { target: () => target, headers: (_, own) => (headers === null ? own : { ...headers, ...own }), moved: false };
 }

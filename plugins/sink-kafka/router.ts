@@ -6,17 +6,32 @@ import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';
 import type { RelationFormat } from './records/format.ts';
 import type { ByRow } from './routing/by-row.ts';
+import type { RecordSchemas } from './schemas/record-schemas.ts';
 import type { Settings } from './settings.ts';
 
 /** Where the rows of a relation go and how they are written. */
 export interface Route {
   /** Null: by row. */
-  readonly topic: TopicInfo | null;
+  readonly topic: Target | null;
+  /** The same for rows of the snapshot. */
+  readonly readingTopic: Target | null;
   /** Null: all rows go to the topic, to the partition of their key. */
   readonly byRow: ByRow | null;
   readonly format: RelationFormat;
   /** Of rows of the snapshot. */
   readonly reading: RelationFormat;
+}
+
+interface Place {
+  readonly topic: Target;
+  readonly partitions: Target[];
+}
+
+/** `json`: what the partition is chosen by; null: the key. */
+function partitionIn({ topic, partitions }: Place, json: string | null): Target {
+  if (json === null) return topic;
+  const partition = partitionOf(Buffer.from(json), topic.partitions);
+  return (partitions[partition] ??= { ...topic, partition });
 }
 
 /**
@@ -27,8 +42,8 @@ export class Router {
   readonly #settings: Settings;
   readonly #admin: TopicAdmin;
   readonly #topics = new Map<string, TopicInfo>();
-  /** By topic, then by partition: each is one object. */
-  readonly #targets = new Map<string, Target[]>();
+  /** By the form of a relation's rows, then by topic: each is one object. */
+  readonly #targets = new WeakMap<RelationFormat, Map<string, Place>>();
   /** Keyed on the relation object: a changed shape is another object. */
   readonly #routes = new WeakMap<Relation, Route>();
 
@@ -50,28 +65,33 @@ export class Router {
     const reading = this.#settings.formatOf(relation, 'snapshot');
     const name = this.#settings.topicOf(relation);
     const byRow = this.#settings.byRow(relation);
-    const topic = name === null ? null : await this.#topic(name, relationName(relation));
-    const route = { topic, byRow, format, reading };
+    const topic = name === null ? null : (await this.#place(name, format)).topic;
+    const readingTopic = name === null ? null : (await this.#place(name, reading)).topic;
+    const route = { topic, readingTopic, byRow, format, reading };
     this.#routes.set(relation, route);
     return route;
   }
 
-  /** Where a row goes; its topic is found or made. A promise only where that has to be asked for. */
-  target({ topic, byRow, format }: Route, row: PartialTuple): Target | Promise<Target> {
-    const name = byRow?.topic?.(row) ?? null;
-    const info =
-      name === null ? topic : (this.#topics.get(name) ?? this.#topic(name, relationName(format.rows.relation)));
-    if (info === null) throw new Error('a table has neither a topic nor an expression for one');
-    const json = byRow?.partitionBy?.(row as Tuple) ?? null;
-    if (json === null) return info;
-    return info instanceof Promise ? info.then((found) => this.#partition(found, json)) : this.#partition(info, json);
+  /** Where a row goes in the form of its route; its topic is found or made. A promise only where that has to be asked for. */
+  target(by: Route, row: PartialTuple, form: RelationFormat): Target | Promise<Target> {
+    const name = by.byRow?.topic?.(row) ?? by.topic?.name;
+    if (name === undefined) throw new Error('a table has neither a topic nor an expression for one');
+    const place = this.#targets.get(form)?.get(name) ?? this.#place(name, form);
+    const json = by.byRow?.partitionBy?.(row as Tuple) ?? null;
+    return place instanceof Promise ? place.then((found) => partitionIn(found, json)) : partitionIn(place, json);
   }
 
-  #partition(topic: TopicInfo, json: string): Target {
-    const partition = partitionOf(Buffer.from(json), topic.partitions);
-    let targets = this.#targets.get(topic.name);
-    if (targets === undefined) this.#targets.set(topic.name, (targets = []));
-    return (targets[partition] ??= { ...topic, partition });
+  async #place(name: string, form: RelationFormat): Promise<Place> {
+    const topic = await this.#topic(name, relationName(form.rows.relation));
+    const place = { topic: await this.#coded(topic, form.schemas), partitions: [] };
+    const places = this.#targets.get(form) ?? new Map<string, Place>();
+    this.#targets.set(form, places.set(name, place));
+    return place;
+  }
+
+  async #coded(topic: TopicInfo, schemas: RecordSchemas | null): Promise<Target> {
+    const codec = schemas === null ? null : await this.#settings.codecs.of(topic.name, schemas);
+    return codec === null ? topic : { ...topic, codec };
   }
 
   async #topic(name: string, table: string): Promise<TopicInfo> {
@@ -98,7 +118,14 @@ export class Router {
   }
 
   /** A topic that is not a table's: transactions, messages, dead letters. */
-  async named(spec: Partial<TopicSpec> & { readonly name: string }): Promise<TopicInfo> {
+  async named(
+    spec: Partial<TopicSpec> & { readonly name: string },
+    schemas: RecordSchemas | null = null,
+  ): Promise<Target> {
+    return this.#coded(await this.#named(spec), schemas);
+  }
+
+  async #named(spec: Partial<TopicSpec> & { readonly name: string }): Promise<TopicInfo> {
     const known = this.#topics.get(spec.name);
     if (known !== undefined) return known;
     const found = (await this.#ensure([{ ...this.#spec(spec.name), ...spec }], null)).get(spec.name);

@@ -2,20 +2,22 @@ import type { PluginContext } from '../../core/api/context.ts';
 import type { RowExpressions } from '../../core/api/expressions.ts';
 import type { DeadLetters } from '../../core/api/dead-letter.ts';
 import { compilePattern } from '../../core/api/pattern.ts';
-import type { Relation } from '../../core/postgres/relation.ts';
+import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { Compression } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import type { KafkaOptions } from './options.ts';
 import { cloudEventsWrap, debeziumWrap, type SourceNames } from './records/envelope.ts';
 import { envelopeFormat, flatFormat, type RelationFormat } from './records/format.ts';
 import { releaseNumber, releases } from './records/releases.ts';
-import { type RowEncoderOptions, rowEncoder } from './records/row.ts';
+import { type RowEncoder, type RowEncoderOptions, rowEncoder } from './records/row.ts';
 import type { BinaryMode } from './records/special.ts';
 import type { Headers } from './records/events.ts';
 import type { Phase } from './records/time.ts';
 import { type ColumnType, columnType } from './records/types.ts';
 import { type ByRow, byRow, inOldRow, parsed } from './routing/by-row.ts';
 import { keyedBy } from './routing/key.ts';
+import { Codecs } from './schemas/codecs.ts';
+import { envelopeSchema, keySchema, type RowSchemas, rowSchema } from './schemas/record-schemas.ts';
 import {
   escapePointer,
   isExpression,
@@ -58,6 +60,7 @@ export interface Settings {
   topicOf(relation: { readonly schema: string; readonly name: string }): string | null;
   /** What the rows of a relation choose themselves. Throws PGS5060, PGS5063 and what the parser of expressions says. */
   byRow(relation: Relation): ByRow | null;
+  readonly codecs: Codecs;
   /** Pure: the same relation gives the same form. Throws PGS5008 and PGS5009. */
   formatOf(relation: Relation, phase: Phase): RelationFormat;
 }
@@ -72,6 +75,11 @@ export function settings(
   const deadLetters = context.deadLetters ?? null;
   if (options.oversize === 'dead_letter' && deadLetters === null) {
     throw kafkaError('PGS5018', '`oversize: dead_letter` needs `dead_letter` at the top of the pipeline file');
+  }
+  if (options.format === 'cloudevents' && !(options.key_format === 'json' && options.value_format === 'json')) {
+    throw kafkaError('PGS5018', '`format: cloudevents` is written as JSON without schemas only', {
+      remedy: 'Leave out `key_format` and `value_format`, or use `format: debezium` or `flat`.',
+    });
   }
   const positionTopic = options.position_topic ?? topicName(`pgsluice.${pipeline}.position`);
   const fixed = fixedTexts(options.headers);
@@ -104,6 +112,7 @@ export function settings(
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
     ...routing({ options, rules, pipeline, positionTopic, expressions }),
+    codecs: new Codecs({ key: options.key_format, value: options.value_format }),
     formatOf: formats(options, { names, rules, expressions }),
   };
 }
@@ -191,13 +200,27 @@ function formats(options: KafkaOptions, parts: FormatParts): (relation: Relation
     const rule = rules(relation);
     const keyMember = rule.kind === 'name' ? rule.keyMember : null;
     const rows = rowEncoder(relation, { ...encoding, keyColumns: columns, keyMember, phase });
-    const wrap = form === 'cloudevents' ? cloudEventsWrap : debeziumWrap;
-    const format = form === 'flat' ? flatFormat(rows, flat) : envelopeFormat(rows, wrap(relation, names));
+    // Not of the topic, which may be any, unless several tables are one: consumers know their classes by these.
+    const prefix =
+      rule.kind === 'name' && rule.logical ? rule.name : topicName(`${names.server}.${relationName(relation)}`);
+    const schemas = { key: keySchema(prefix, rows.keyColumns, keyMember), value: rowSchema(prefix, rows.columns) };
+    const format = form === 'flat' ? flatFormat(rows, flat, schemas) : enveloped(form, { rows, schemas, names });
     if (key === undefined || !isExpression(key.by)) return format;
     const option = `/key/${escapePointer(key.pattern)}/expr`;
     const by = parsed(key.by.expr, relation, { option, parts });
     inOldRow(relation, by.reads, 'key');
-    const { encode } = columnType(by.column, { ...encoding, unknown: 'text', phase }) as ColumnType;
-    return keyedBy(format, by, { sql: key.by.expr, encode });
+    const type = columnType(by.column, { ...encoding, unknown: 'text', phase }) as ColumnType;
+    return keyedBy(format, by, { sql: key.by.expr, type });
   };
+}
+
+function enveloped(
+  form: 'debezium' | 'cloudevents',
+  by: { readonly rows: RowEncoder; readonly schemas: RowSchemas; readonly names: SourceNames },
+): RelationFormat {
+  const { rows, names } = by;
+  if (form === 'cloudevents') return envelopeFormat(rows, cloudEventsWrap(rows.relation, names), null);
+  const { name = '' } = by.schemas.value;
+  const value = envelopeSchema(name.replace(/Value$/, 'Envelope'), by.schemas.value, names.version);
+  return envelopeFormat(rows, debeziumWrap(rows.relation, names), { key: by.schemas.key, value });
 }

@@ -5,7 +5,7 @@ import type { TablePlan } from '../../core/api/plan.ts';
 import { relationName } from '../../core/postgres/relation.ts';
 import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
-import type { Producer, TopicInfo } from './client/producer.ts';
+import type { Producer, Target } from './client/producer.ts';
 import { putWhole, refusal } from './dead-letter.ts';
 import { kafkaError } from './errors.ts';
 import { positionRecord, positionTopic } from './position.ts';
@@ -218,10 +218,11 @@ async function sendRows(
   outbox: Outbox,
   by: RowsOf & { readonly route: Route; readonly router: Router; readonly last: boolean },
 ): Promise<void> {
-  const { topic, byRow, reading } = by.route;
+  const { readingTopic, byRow, reading } = by.route;
   for (const [i, row] of rows.entries()) {
     const place = by.places(by.marks.next(by.last && i === rows.length - 1));
-    if (byRow === null) outbox.add(topic as TopicInfo, reading.rows.keyOf(row), readValue(reading, row, place), null);
+    if (byRow === null)
+      outbox.add(readingTopic as Target, reading.rows.keyOf(row), readValue(reading, row, place), null);
     else {
       const places = await readPlaces(row, by.route, by.router);
       const headers = places.headers('new', null);
@@ -232,7 +233,7 @@ async function sendRows(
 }
 
 type BytesRoute = Route & {
-  readonly topic: TopicInfo;
+  readonly readingTopic: Target;
   readonly reading: { readonly rows: { readonly bytes: RowBytes } };
 };
 
@@ -246,7 +247,7 @@ async function sendLines(
   outbox: Outbox,
   by: RowsOf & { readonly route: BytesRoute; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { topic, reading } = by.route;
+  const { readingTopic, reading } = by.route;
   const { bytes, relation } = reading.rows;
   const templates = new Map<SnapshotMark, Template>();
   const templateFor = (mark: SnapshotMark): Template => {
@@ -264,7 +265,7 @@ async function sendLines(
     rows.load(item);
     while (rows.next()) {
       record.row(bytes, rows, templateFor(by.marks.next(last && rows.atEnd)), 0n);
-      outbox.addEncoded(topic, record);
+      outbox.addEncoded(readingTopic, record);
       if (outbox.full) await outbox.ship();
     }
   }

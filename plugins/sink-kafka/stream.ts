@@ -11,7 +11,7 @@ import { PgsluiceError } from '../../core/base/error.ts';
 import { type CommitLsn, formatLsn } from '../../core/postgres/lsn.ts';
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { Receipt, StreamSink } from '../../core/api/sink.ts';
-import type { TopicInfo } from './client/producer.ts';
+import type { Target } from './client/producer.ts';
 import { putWhole, refusal } from './dead-letter.ts';
 import { kafkaError, placed } from './errors.ts';
 import type { Outbox } from './outbox.ts';
@@ -23,6 +23,7 @@ import { newRowOf, RowRecords } from './records/row-records.ts';
 import { binaryText } from './records/special.ts';
 import { TransactionLog } from './records/transactions.ts';
 import type { Route, Router } from './router.ts';
+import { messageSchemas, transactionSchemas } from './schemas/record-schemas.ts';
 import { fixedPlaces, type Places, placesOf } from './places.ts';
 import { topicName } from './routing/topics.ts';
 import type { Settings } from './settings.ts';
@@ -45,7 +46,8 @@ export class KafkaStream implements StreamSink {
   #moment: Moment | null = null;
   readonly #log = new TransactionLog();
   readonly #records = new RowRecords();
-  #topic: TopicInfo | null = null;
+  #transactions: Target | null = null;
+  #messages: Target | null = null;
 
   constructor(settings: Settings, router: Router, open: () => Promise<Writer>) {
     this.#settings = settings;
@@ -213,9 +215,10 @@ export class KafkaStream implements StreamSink {
     outbox.addBare(await this.#transactionTopic(), this.#log.key, this.#log.endValue(this.#moment.ms));
   }
 
-  async #transactionTopic(): Promise<TopicInfo> {
-    this.#topic ??= await this.#router.named({ name: topicName(`${this.#settings.pipeline}.transaction`) });
-    return this.#topic;
+  async #transactionTopic(): Promise<Target> {
+    const name = topicName(`${this.#settings.pipeline}.transaction`);
+    this.#transactions ??= await this.#router.named({ name }, transactionSchemas);
+    return this.#transactions;
   }
 
   /** One record per table, without a key. */
@@ -239,12 +242,17 @@ export class KafkaStream implements StreamSink {
   async #message(change: MessageChange, outbox: Outbox, at: Moment): Promise<void> {
     const { messages, pipeline, names, binary, transactionMetadata } = this.#settings;
     if (!messages || change.prefix === 'pgsluice') return;
-    const topic = await this.#router.named({ name: topicName(`${pipeline}.message`) });
+    const schemas = messageSchemas(names.version, binary === 'bytes' ? 'bytes' : 'string');
+    this.#messages ??= await this.#router.named({ name: topicName(`${pipeline}.message`) }, schemas);
     const key = `{"prefix":${jsonString(change.prefix)}}`;
     const { prefix, lsn } = change;
     const content = binaryText(binary, Buffer.from(change.content));
     const transaction = transactionMetadata && change.transactional ? this.#log.next(null, lsn) : 'null';
-    outbox.addBare(topic, key, messageValue(names, { prefix, content }, { at, lsn: lsn.toString(), transaction }));
+    outbox.addBare(
+      this.#messages,
+      key,
+      messageValue(names, { prefix, content }, { at, lsn: lsn.toString(), transaction }),
+    );
   }
 }
 

@@ -23,7 +23,7 @@ export async function goldenRecords(setting: string): Promise<readonly GoldenRec
   });
 }
 
-const nan = {
+export const nan = {
   before: `create table zoo_nan (id int primary key, n numeric, n2 numeric(10,2), na numeric[]);
     insert into zoo_nan values (1, 'NaN', 'NaN', '{NaN,1}'), (2, 'Infinity', 1.5, '{Infinity,-Infinity}'), (3, '-Infinity', null, null), (4, 1.50, 1.50, '{1.50}');`,
   after: `insert into zoo_nan select id + 10, n, n2, na from zoo_nan; delete from zoo_nan where id = 1;`,

@@ -112,7 +112,7 @@ test('a packer cuts requests where a topic takes no larger batch, refuses what n
 function encoded(key: string | null, value: string): EncodedRecord {
   const keyLength = key === null ? -1 : Buffer.byteLength(key);
   const record = Buffer.from(`${key ?? ''}${value}`);
-  return { bytes: Buffer.concat([record, Buffer.from('…')]), keyLength, end: record.length };
+  return { bytes: Buffer.concat([record, Buffer.from('…')]), keyLength, end: record.length, hasValue: true };
 }
 
 test('records that are bytes already go out as those that are text', async () => {

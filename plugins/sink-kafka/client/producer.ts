@@ -1,5 +1,6 @@
 import type { Headers } from '../records/events.ts';
 import type { EncodedRecord } from '../records/row-records.ts';
+import type { RecordCodec } from '../schemas/record-codec.ts';
 
 /** A record as it goes out: topic and partition chosen, key and value serialized. */
 export interface KafkaRecord {
@@ -76,6 +77,8 @@ export interface TopicInfo {
 /** A topic, and the partition where that is chosen already; else it is that of the key. */
 export interface Target extends TopicInfo {
   readonly partition?: number;
+  /** How keys and values are serialized; absent: as JSON. */
+  readonly codec?: RecordCodec;
 }
 
 /** Topics of the cluster. */

@@ -31,9 +31,11 @@ export class RecordPacker implements Packer {
     return this.#put(topic, keyBytes, valueBytes, headers);
   }
 
-  addEncoded(topic: Target, { bytes, keyLength, end }: EncodedRecord, headers: Headers | null): boolean {
+  addEncoded(topic: Target, record: EncodedRecord, headers: Headers | null): boolean {
+    const { bytes, keyLength, end, hasValue } = record;
     const key = keyLength < 0 ? null : this.#arena.copy(bytes, 0, keyLength);
-    return this.#put(topic, key, this.#arena.copy(bytes, Math.max(keyLength, 0), end), headers);
+    const value = hasValue ? this.#arena.copy(bytes, Math.max(keyLength, 0), end) : null;
+    return this.#put(topic, key, value, headers);
   }
 
   #put(topic: Target, keyBytes: Buffer | null, valueBytes: Buffer | null, headers: Headers | null): boolean {

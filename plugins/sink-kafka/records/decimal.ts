@@ -109,6 +109,11 @@ export function scaleOf(typmod: number): number | null {
   return (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
 }
 
+/** Precision of a numeric's typmod that has one. */
+export function precisionOf(typmod: number): number {
+  return ((typmod - 4) >> 16) & 0xffff;
+}
+
 /** money in the text of any locale with two fraction digits: only digits and the sign count. */
 export function moneyEncoder(options: DecimalOptions): (text: string) => string {
   const encode = decimalEncoder(options, 2, 'money');

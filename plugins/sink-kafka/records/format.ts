@@ -2,12 +2,15 @@ import type { OldImage } from '../../../core/api/change.ts';
 import type { PartialTuple, Tuple } from '../../../core/postgres/tuple.ts';
 import type { Op, Place, Wrap } from './envelope.ts';
 import { jsonString } from './json.ts';
+import { flatSchema, type RecordSchemas, type RowSchemas } from '../schemas/record-schemas.ts';
 import type { RowEncoder } from './row.ts';
 import { rowMark } from './template.ts';
 
 /** Values of the records of one relation, JSON text; null is a record without value (a tombstone). */
 export interface RelationFormat {
   readonly rows: RowEncoder;
+  /** Null: the format has none. */
+  readonly schemas: RecordSchemas | null;
   put(op: 'r' | 'c' | 'u', before: OldImage | null, after: PartialTuple, place: Place): string;
   /** What {@link put} gives for a new row alone, with {@link rowMark} in the place of {@link RowEncoder.open}. */
   template(op: 'r' | 'c' | 'u', place: Place): string;
@@ -22,9 +25,10 @@ function oldRow(rows: RowEncoder, before: OldImage): string {
 }
 
 /** Formats with `before` and `after` in an envelope. */
-export function envelopeFormat(rows: RowEncoder, wrap: Wrap): RelationFormat {
+export function envelopeFormat(rows: RowEncoder, wrap: Wrap, schemas: RecordSchemas | null): RelationFormat {
   return {
     rows,
+    schemas,
     put: (op, before, after, place) =>
       wrap(
         op,
@@ -46,11 +50,13 @@ export type FlatField = 'op' | 'schema' | 'table' | 'lsn' | 'source_ts_ms' | 'tx
 export function flatFormat(
   rows: RowEncoder,
   options: { readonly fields: readonly FlatField[]; readonly deletes: 'tombstone' | 'rewrite' },
+  row: RowSchemas,
 ): RelationFormat {
   const { schema, name } = rows.relation;
   const rewrite = options.deletes === 'rewrite';
   const fields = options.fields.filter((field) => field !== 'deleted');
   const marked = rewrite || options.fields.includes('deleted');
+  const schemas = { key: row.key, value: flatSchema(row.value, fields, marked) };
   function value(row: string, op: Op, place: Place): string {
     let out = row;
     if (marked) out += `,"__deleted":"${op === 'd'}"`;
@@ -69,6 +75,7 @@ export function flatFormat(
   const old = (before: OldImage): string => oldRow(rows, before).slice(0, -1);
   return {
     rows,
+    schemas,
     put: (op, _before, after, place) => value(rows.open(after), op, place),
     template: (op, place) => value(rowMark, op, place),
     remove: (before, place) => (rewrite ? value(old(before), 'd', place) : null),

@@ -1,6 +1,6 @@
 import type { RowChange } from '../../../core/api/change.ts';
 import type { WireRow } from '../../../core/postgres/wire-row.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { ByteWriter, type Source } from './byte-writer.ts';
 import type { RelationFormat } from './format.ts';
 import type { Moment } from './moment.ts';
 import type { Cells, RowBytes } from './row-bytes.ts';
@@ -13,6 +13,8 @@ export interface EncodedRecord {
   readonly keyLength: number;
   /** Where the value ends. */
   readonly end: number;
+  /** False: a tombstone. */
+  readonly hasValue: boolean;
 }
 
 /** The new row of an insert, or of an update that tells nothing of the old one, as it came; else null. */
@@ -34,12 +36,16 @@ interface Made {
  * Makes the records of new rows without a string on the way: what all rows of a transaction have in common is written once,
  * and the values go from the bytes of the source into those of the record. The memory is the same for all records.
  */
-export class RowRecords implements EncodedRecord {
+export class RowRecords implements EncodedRecord, Source {
   readonly #to = new ByteWriter();
   /** By the format of a relation: of the last transaction, for its inserts and updates. */
   readonly #made = new WeakMap<RelationFormat, { c: Made | null; u: Made | null }>();
   keyLength = -1;
+  readonly hasValue = true;
 
+  get view(): DataView {
+    return this.#to.view;
+  }
   get bytes(): Buffer {
     return this.#to.bytes;
   }

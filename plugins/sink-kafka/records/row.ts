@@ -5,12 +5,16 @@ import { kafkaError } from '../errors.ts';
 import { defaultText } from './defaults.ts';
 import { headerString, headerText } from './header.ts';
 import { jsonString } from './json.ts';
-import { RowBytes } from './row-bytes.ts';
+import { type Fields, RowBytes } from './row-bytes.ts';
+import type { WrittenColumn } from '../schemas/record-schemas.ts';
 import { type ColumnType, columnType, type TypeModes } from './types.ts';
 
 /** Writes rows of one relation as JSON text; made once per relation, so names and mappings are not looked up per row. */
 export interface RowEncoder {
   readonly relation: Relation;
+  /** The columns that rows have, and those of the key, as they are written. */
+  readonly columns: readonly WrittenColumn[];
+  readonly keyColumns: readonly WrittenColumn[];
   /** Positions of the key's columns in key order; empty: records have a null key. */
   readonly key: readonly number[];
   /** `{"id":1,…}`. */
@@ -87,15 +91,36 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
     });
     return `{${members.join(',')}}`;
   }
-  const missing = positions.map((position, i) => {
-    const column = relation.columns[position] as Column;
-    if (options.deleteBefore !== 'debezium' || !column.notNull) return `${prefixes[i]}null`;
-    const { encode, fallback } = types[i] as ColumnType;
-    const otherwise = defaultText(column);
-    return prefixes[i] + (otherwise === null ? fallback : encode(otherwise));
-  });
-  function keyImage(tuple: Tuple): string {
-    let out = '{';
+  const row = { positions, types, prefixes: prefixes.map((prefix, i) => (i === 0 ? `{${prefix}` : prefix)) };
+  const columns = written(relation, positions, types);
+  const missing = columns.map((one, i) => missingMember(one, row.prefixes[i] as string, options));
+  const keyFields = { positions: key, prefixes: keyPrefixes, types: keyTypes, end: keyEnd };
+  return {
+    relation,
+    columns,
+    keyColumns: written(relation, key, keyTypes),
+    key,
+    open,
+    keyOf,
+    keyHeader,
+    keyImage: keyImageOf(row, missing, sent),
+    row: (tuple) => `${open(tuple)}}`,
+    bytes: positions.length === 0 ? null : new RowBytes(relation.columns.length, row, keyFields),
+  };
+}
+
+function written({ columns }: Relation, at: readonly number[], types: readonly ColumnType[]): readonly WrittenColumn[] {
+  return at.map((position, i) => ({ column: columns[position] as Column, type: types[i] as ColumnType }));
+}
+
+/** `missing`: members of columns that are not in `sent`. */
+function keyImageOf(
+  { positions, prefixes, types }: Fields,
+  missing: readonly string[],
+  sent: ReadonlySet<number>,
+): (tuple: Tuple) => string {
+  return (tuple) => {
+    let out = positions.length === 0 ? '{' : '';
     for (let i = 0; i < positions.length; i++) {
       const position = positions[i] as number;
       const cell = tuple[position];
@@ -103,18 +128,14 @@ export function rowEncoder(relation: Relation, options: RowEncoderOptions): RowE
       else out += prefixes[i] + (cell === null || cell === undefined ? 'null' : (types[i] as ColumnType).encode(cell));
     }
     return `${out}}`;
-  }
-  const row = { positions, types, prefixes: prefixes.map((prefix, i) => (i === 0 ? `{${prefix}` : prefix)) };
-  const bytes =
-    positions.length === 0
-      ? null
-      : new RowBytes(relation.columns.length, row, {
-          positions: key,
-          prefixes: keyPrefixes,
-          types: keyTypes,
-          end: keyEnd,
-        });
-  return { relation, key, open, keyOf, keyHeader, keyImage, row: (tuple) => `${open(tuple)}}`, bytes };
+  };
+}
+
+/** In a delete's `before`, of a column that was not sent. */
+function missingMember({ column, type }: WrittenColumn, prefix: string, { deleteBefore }: RowEncoderOptions): string {
+  if (deleteBefore !== 'debezium' || !column.notNull) return `${prefix}null`;
+  const otherwise = defaultText(column);
+  return prefix + (otherwise === null ? type.fallback : type.encode(otherwise));
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Typed {
   readonly kind: TypeKind;
   readonly column: string;
   readonly array: boolean;
+  /** Of an enum, in its order. */
+  readonly labels: readonly string[];
 }
 
 // biome-ignore format: pairs read better in rows
@@ -39,6 +41,7 @@ export function typedOf(column: Column): Typed {
     kind: array ? (column.elementKind ?? (elements.has(type) ? 'base' : 'pseudo')) : kind === 'domain' ? 'base' : kind,
     column: column.name,
     array,
+    labels: column.labels ?? [],
   };
 }
 

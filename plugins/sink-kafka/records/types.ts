@@ -1,5 +1,7 @@
 import type { Column } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
+import { type ConnectSchema, optional } from '../schemas/connect-schema.ts';
+import * as schemas from '../schemas/debezium-types.ts';
 import { arrayEncoder } from './array.ts';
 import {
   type CellWriter,
@@ -12,7 +14,15 @@ import {
   writeQuoted,
   writeString,
 } from './cell-writer.ts';
-import { bigDecimal, type DecimalMode, decimalEncoder, type DecimalOptions, moneyEncoder, scaleOf } from './decimal.ts';
+import {
+  bigDecimal,
+  type DecimalMode,
+  decimalEncoder,
+  type DecimalOptions,
+  moneyEncoder,
+  precisionOf,
+  scaleOf,
+} from './decimal.ts';
 import { circle, emptyEwkb, geometryEncoder, line, point, shape, type Shape, shapeFallbacks } from './geometry.ts';
 import { instantHeader } from './header.ts';
 import { hstoreEncoder } from './hstore.ts';
@@ -51,8 +61,10 @@ export interface TypeModes {
   readonly phase: Phase;
 }
 
-/** How the values of one column become JSON text. All members are JSON. */
+/** How the values of one column become JSON text. All members but the schema and the functions are JSON. */
 export interface ColumnType {
+  /** Of the values, as if the column were NOT NULL and had no default. */
+  readonly schema: ConnectSchema;
   readonly encode: (text: string) => string;
   /** The same, from bytes to bytes. */
   readonly write: CellWriter;
@@ -91,7 +103,7 @@ export function columnType(column: Column, modes: TypeModes): ColumnType | null 
 /** Null: none. */
 function mapping(typed: Typed, modes: TypeModes): ColumnType | null {
   const { type, kind, name } = typed;
-  if (kind === 'enum') return text(modes);
+  if (kind === 'enum') return text(modes, schemas.enumOf(typed.labels));
   const builtIn = scalar(typed, modes) ?? temporal(typed, modes) ?? special(typed, modes);
   if (builtIn !== null) return builtIn;
   if (modes.unknown === 'omit') return null;
@@ -104,12 +116,16 @@ function unknown(column: Column, modes: TypeModes): ColumnType | null {
   throw kafkaError('PGS5009', `column ${column.name} has type ${column.typeName}, which has no mapping`);
 }
 
-function text(modes: TypeModes): ColumnType {
-  return { encode: jsonString, write: writeString, unavailable: jsonString(modes.unavailable), fallback: '""' };
+function text(modes: TypeModes, schema: ConnectSchema = schemas.plain.string): ColumnType {
+  return { schema, encode: jsonString, write: writeString, unavailable: jsonString(modes.unavailable), fallback: '""' };
 }
 
-function of(encode: (text: string) => string, fallback: string, unavailable = 'null'): ColumnType {
-  return { encode, write: viaText(encode), fallback, unavailable };
+function of(
+  schema: ConnectSchema,
+  encode: (text: string) => string,
+  { fallback, unavailable = 'null' }: { readonly fallback: string; readonly unavailable?: string },
+): ColumnType {
+  return { schema, encode, write: viaText(encode), fallback, unavailable };
 }
 
 /** With a way of its own from bytes to bytes. */
@@ -122,34 +138,48 @@ const bool = (value: string) => (value === 't' ? 'true' : 'false');
 
 function scalar(typed: Typed, modes: TypeModes): ColumnType | null {
   const { type, typmod } = typed;
+  const { plain } = schemas;
   switch (type) {
     case 16:
-      return direct(of(bool, 'false'), writeBool);
+      return direct(of(plain.boolean, bool, { fallback: 'false' }), writeBool);
     case 20:
-    case 21:
-    case 23:
     case 26:
-      return direct(of(asIs, '0'), writeAsIs);
+      return direct(of(plain.int64, asIs, { fallback: '0' }), writeAsIs);
+    case 21:
+      return direct(of(plain.int16, asIs, { fallback: '0' }), writeAsIs);
+    case 23:
+      return direct(of(plain.int32, asIs, { fallback: '0' }), writeAsIs);
     case 700:
-      return { ...of(javaFloat, '0.0'), header: bare(javaFloat) };
+      return { ...of(plain.float, javaFloat, { fallback: '0.0' }), header: bare(javaFloat) };
     case 701:
-      return { ...of(javaDouble, '0.0'), header: bare(javaDouble) };
+      return { ...of(plain.double, javaDouble, { fallback: '0.0' }), header: bare(javaDouble) };
     case 1700:
       return numeric(typed, modes);
     case 790: {
       const encode = moneyEncoder(decimalOptions(modes));
-      return { ...of(encode, encode('0.00')), ...(modes.decimal === 'precise' ? { header: moneyHeader } : {}) };
+      const money = of(ofMode(modes, schemas.decimalOf(2, null)), encode, { fallback: encode('0.00') });
+      return { ...money, ...(modes.decimal === 'precise' ? { header: moneyHeader } : {}) };
     }
     case 17: {
-      const encode = binaryEncoder(modes.binary);
-      return of(encode, '""', binaryPlaceholder(modes));
+      const schema = modes.binary === 'bytes' ? plain.bytes : plain.string;
+      return of(schema, binaryEncoder(modes.binary), { fallback: '""', unavailable: binaryPlaceholder(modes) });
     }
     case 1560:
     case 1562:
-      return typmod === 1 ? of(oneBit, 'false') : of(bits, '""');
+      if (typmod === 1) return of(plain.boolean, oneBit, { fallback: 'false' });
+      return of(schemas.bitsOf(typmod < 0 ? unlimited : typmod), bits, { fallback: '""' });
     default:
       return null;
   }
+}
+
+/** The length of a varbit without one: Java's largest int. */
+const unlimited = 2 ** 31 - 1;
+
+/** Schema of a number of exact digits. */
+function ofMode({ decimal }: TypeModes, precise: ConnectSchema): ConnectSchema {
+  if (decimal === 'precise') return precise;
+  return decimal === 'double' ? schemas.plain.double : schemas.plain.string;
 }
 
 /** Numbers that are no JSON numbers are strings there, and themselves in a header. */
@@ -170,12 +200,14 @@ function numeric({ typmod, column }: Typed, modes: TypeModes): ColumnType {
   const scale = scaleOf(typmod);
   const encode = decimalEncoder(decimalOptions(modes), scale, column);
   const zero = scale !== null && scale > 0 ? `0.${'0'.repeat(scale)}` : '0';
-  if (modes.decimal === 'double') return { ...of(encode, '0.0'), header: bare(encode) };
+  const precise = scale === null ? schemas.variableScaleDecimal : schemas.decimalOf(scale, precisionOf(typmod));
+  const schema = ofMode(modes, precise);
+  if (modes.decimal === 'double') return { ...of(schema, encode, { fallback: '0.0' }), header: bare(encode) };
   if (modes.decimal === 'string') {
-    const written = of(encode, encode(zero), jsonString(modes.unavailable));
+    const written = of(schema, encode, { fallback: encode(zero), unavailable: jsonString(modes.unavailable) });
     return direct(written, modes.javaNames ? decimalTextWriter(encode) : writeQuoted);
   }
-  const decimal = of(encode, encode(zero));
+  const decimal = of(schema, encode, { fallback: encode(zero) });
   if (scale === null) return decimal;
   return { ...(scale >= 0 ? direct(decimal, decimalWriter(scale, encode)) : decimal), header: bigDecimal };
 }
@@ -187,21 +219,32 @@ function temporal({ type, typmod, array }: Typed, modes: TypeModes): ColumnType 
   const dated = (type: ColumnType, kind: 'date' | 'ms'): ColumnType =>
     header === null ? type : { ...type, header: (value) => header(type.encode(value), kind) };
   switch (type) {
-    case 1082:
+    case 1082: {
       // An array comes from the JDBC driver, in the stream, too.
-      return dated(of(dateEncoder(time, array ? 'snapshot' : modes.phase), iso ? '"1970-01-01Z"' : '0'), 'date');
-    case 1083:
-      return dated(of(timeEncoder(time, typmod), iso ? '"00:00:00Z"' : '0'), 'ms');
-    case 1114:
-      return dated(of(timestampEncoder(time, typmod, version), iso ? '"1970-01-01T00:00:00Z"' : '0'), 'ms');
+      const encode = dateEncoder(time, array ? 'snapshot' : modes.phase);
+      return dated(of(schemas.dateOf(time), encode, { fallback: iso ? '"1970-01-01Z"' : '0' }), 'date');
+    }
+    case 1083: {
+      const fallback = iso ? '"00:00:00Z"' : '0';
+      return dated(of(schemas.timeOf(time, typmod), timeEncoder(time, typmod), { fallback }), 'ms');
+    }
+    case 1114: {
+      const encode = timestampEncoder(time, typmod, version);
+      const fallback = iso ? '"1970-01-01T00:00:00Z"' : '0';
+      return dated(of(schemas.timestampOf(time, typmod), encode, { fallback }), 'ms');
+    }
     case 1184: {
       const encode = timestamptzEncoder(typmod);
-      return direct(of(encode, '"1970-01-01T00:00:00Z"'), timestamptzWriter(typmod, encode));
+      const zoned = of(schemas.zonedTimestamp, encode, { fallback: '"1970-01-01T00:00:00Z"' });
+      return direct(zoned, timestamptzWriter(typmod, encode));
     }
     case 1266:
-      return of(timetzEncoder(version), '"00:00:00Z"');
-    case 1186:
-      return of(intervalEncoder(modes.interval), modes.interval === 'numeric' ? '0' : '"P0Y0M0DT0H0M0S"');
+      return of(schemas.zonedTime, timetzEncoder(version), { fallback: '"00:00:00Z"' });
+    case 1186: {
+      const numeric = modes.interval === 'numeric';
+      const fallback = numeric ? '0' : '"P0Y0M0DT0H0M0S"';
+      return of(numeric ? schemas.microDuration : schemas.isoInterval, intervalEncoder(modes.interval), { fallback });
+    }
     default:
       return null;
   }
@@ -214,38 +257,58 @@ const shapes: ReadonlyMap<number, Shape> = new Map([
   [604, 'polygon'],
 ]);
 
+/** Textual types with a name in schemas. */
+const namedTexts: ReadonlyMap<number, ConnectSchema> = new Map([
+  [114, schemas.json],
+  [142, schemas.xml],
+  [2950, schemas.uuid],
+  [3802, schemas.json],
+]);
+
 function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
-  const { unavailable, version } = modes;
-  if (textual.has(type) || (textualNames.has(name) && type >= firstUserOid) || (type === 0 && textualNames.has(name))) {
-    return text(modes);
+  const { version } = modes;
+  if (textual.has(type)) return text(modes, namedTexts.get(type));
+  if (textualNames.has(name) && (type >= firstUserOid || type === 0)) {
+    return text(modes, name === 'ltree' ? schemas.ltree : undefined);
   }
-  if (type === tsvector && version >= releases.tsvector) return text(modes);
-  if (type === 600) return of(point, point('(0,0)'));
+  if (type === tsvector && version >= releases.tsvector) return text(modes, schemas.tsvector);
+  if (type === 600) return of(schemas.point, point, { fallback: point('(0,0)') });
   if (version >= releases.shapes) {
     const named = shapes.get(type);
-    if (named !== undefined) return of(shape(named), shapeFallbacks[named]);
-    if (type === 628) return of(line, line('{0,1,0}'));
-    if (type === 718) return of(circle, circle('<(0,0),0>'));
+    if (named !== undefined) {
+      // Of a column like any other, while those of PostGIS are always optional.
+      const schema = { ...schemas.geometryOf('Geometry', version), optional: false };
+      return of(schema, shape(named), { fallback: shapeFallbacks[named] });
+    }
+    if (type === 628) return of(schemas.line, line, { fallback: line('{0,1,0}') });
+    if (type === 718) return of(schemas.circle, circle, { fallback: circle('<(0,0),0>') });
   }
-  if (type !== 0 && type < firstUserOid) return null;
+  return type !== 0 && type < firstUserOid ? null : ofExtension(name, modes);
+}
+
+function ofExtension(name: string, modes: TypeModes): ColumnType | null {
+  const { unavailable, version } = modes;
   switch (name) {
     case 'geometry':
     case 'geography': {
       const encode = geometryEncoder(version >= releases.shapes);
-      return of(encode, encode(emptyEwkb));
+      const schema = schemas.geometryOf(name === 'geometry' ? 'Geometry' : 'Geography', version);
+      return of(schema, encode, { fallback: encode(emptyEwkb) });
     }
     case 'hstore': {
       const encode = hstoreEncoder(modes.hstore);
       const quoted = jsonString(unavailable);
       const map = `{${quoted}:${quoted}}`;
-      return of(encode, encode(''), modes.hstore === 'map' ? map : jsonString(map));
+      const asMap = modes.hstore === 'map';
+      const more = { fallback: encode(''), unavailable: asMap ? map : jsonString(map) };
+      return of(asMap ? schemas.hstoreMap : schemas.json, encode, more);
     }
     case 'vector':
-      return of(vectorEncoder(javaDouble), '[]');
+      return of(schemas.doubleVector, vectorEncoder(javaDouble), { fallback: '[]' });
     case 'halfvec':
-      return of(vectorEncoder(javaFloat), '[]');
+      return of(schemas.floatVector, vectorEncoder(javaFloat), { fallback: '[]' });
     case 'sparsevec':
-      return of(sparseVector, '{"dimensions":0,"vector":[]}');
+      return of(schemas.sparseVector, sparseVector, { fallback: '{"dimensions":0,"vector":[]}' });
     default:
       return null;
   }
@@ -256,10 +319,13 @@ const firstUserOid = 16384;
 
 function arrayOf(element: ColumnType, typed: Typed, modes: TypeModes): ColumnType {
   const encode = arrayEncoder(element.encode);
-  const placeholder = arrayPlaceholder(typed, modes);
+  // Debezium says of labels alone that they are never null.
+  const items = typed.kind === 'enum' ? element.schema : optional(element.schema);
+  const more = { fallback: '[]', unavailable: arrayPlaceholder(typed, modes) };
   // PostgreSQL's JDBC driver cannot read such an array, and Debezium makes it null as a whole.
   const lost = typed.type === 1700 && modes.notFinite === 'null';
-  return of(lost ? (value) => (notFinite.test(value) ? 'null' : encode(value)) : encode, '[]', placeholder);
+  const whole = lost ? (value: string) => (notFinite.test(value) ? 'null' : encode(value)) : encode;
+  return of({ type: 'array', items }, whole, more);
 }
 
 const notFinite = /NaN|Infinity/;

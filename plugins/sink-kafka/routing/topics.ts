@@ -12,6 +12,8 @@ export type TopicRule =
       readonly name: string;
       /** Added to the key, as several tables share the topic; null: the key stays. */
       readonly keyMember: { readonly name: string; readonly value: string } | null;
+      /** Of `logical_tables`. */
+      readonly logical: boolean;
     }
   /** `option`: JSON pointer of the expression. */
   | { readonly kind: 'expr'; readonly sql: string; readonly option: string };
@@ -31,7 +33,7 @@ export function topicRules(options: Pick<KafkaOptions, 'topic' | 'logical_tables
         .replaceAll('{schema}', () => table.schema)
         .replaceAll('{table}', () => table.name),
     );
-    return logical(physical) ?? { kind: 'name', name: physical, keyMember: null };
+    return logical(physical) ?? { kind: 'name', name: physical, keyMember: null, logical: false };
   };
 }
 
@@ -92,7 +94,7 @@ function logicalTables(rules: KafkaOptions['logical_tables']): (physical: string
       if (name === null || name === '') continue;
       const value = key(physical);
       const member = { name: field, value: value === null || value === '' ? physical : value };
-      return { kind: 'name', name: topicName(name), keyMember: unique ? member : null };
+      return { kind: 'name', name: topicName(name), keyMember: unique ? member : null, logical: true };
     }
     return null;
   };

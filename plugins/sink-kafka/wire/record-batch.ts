@@ -95,10 +95,11 @@ export class RecordBatch {
   }
 
   /** Writes a record whose key and value are bytes, one behind the other. Returns its size. */
-  appendEncoded({ bytes: from, keyLength, end }: EncodedRecord, headers: Uint8Array): number {
+  appendEncoded({ bytes: from, keyLength, end, hasValue }: EncodedRecord, headers: Uint8Array): number {
     const valueAt = Math.max(keyLength, 0);
-    const valueLength = end - valueAt;
-    const body = this.#fixedSize(keyLength, headers.length) + lengthSize(valueLength) + valueLength;
+    const size = end - valueAt;
+    const valueLength = hasValue ? size : nothing;
+    const body = this.#fixedSize(keyLength, headers.length) + lengthSize(valueLength) + size;
     this.#reserve(body + 5);
     const bytes = this.#bytes;
     const start = this.#end;
@@ -110,7 +111,7 @@ export class RecordBatch {
     for (let i = 0; i < keyLength; i++) bytes[p++] = from[i] as number;
     p = putVarint(bytes, p, valueLength);
     bytes.set(from.subarray(valueAt, end), p);
-    p += valueLength;
+    p += size;
     bytes.set(headers, p);
     this.#end = p + headers.length;
     this.count++;
