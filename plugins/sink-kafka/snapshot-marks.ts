@@ -63,6 +63,17 @@ export class SnapshotMarks {
   }
 }
 
+/** {@link withLast} of runs of bytes, whose memory the reader uses again as soon as it is asked for the next one. */
+export function runsWithLast(
+  runs: AsyncIterable<Buffer>,
+): AsyncGenerator<{ readonly item: Buffer; readonly last: boolean }> {
+  return withLast(copied(runs));
+}
+
+async function* copied(runs: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const run of runs) yield Buffer.from(run);
+}
+
 /** The items, each with whether it is the last one: it is given when the next one is there. */
 export async function* withLast<T>(
   items: AsyncIterable<T>,

@@ -19,7 +19,7 @@ import { type Template, templateOf } from './records/template.ts';
 import type { Outbox } from './outbox.ts';
 import { readPlaces } from './places.ts';
 import type { Route, Router } from './router.ts';
-import { type ChunkMarks, SnapshotMarks, withLast } from './snapshot-marks.ts';
+import { type ChunkMarks, SnapshotMarks, runsWithLast, withLast } from './snapshot-marks.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
 
 /** Transactional ids of loads that a killed run may have left open; more workers than this wait for a timeout. */
@@ -260,7 +260,7 @@ async function sendLines(
   };
   const rows = new CopyLines(relation.columns.length);
   const record = new RowRecords();
-  for await (const { item, last } of withLast(lines)) {
+  for await (const { item, last } of runsWithLast(lines)) {
     by.signal.throwIfAborted();
     rows.load(item);
     while (rows.next()) {

@@ -10,6 +10,7 @@ import { type RelationFormat, readValue } from '../../plugins/sink-kafka/records
 import { processedAt, snapshotMoment, transactionMoment } from '../../plugins/sink-kafka/records/moment.ts';
 import { newRowOf, RowRecords } from '../../plugins/sink-kafka/records/row-records.ts';
 import { templateOf } from '../../plugins/sink-kafka/records/template.ts';
+import { runsWithLast } from '../../plugins/sink-kafka/snapshot-marks.ts';
 import { settings } from '../../plugins/sink-kafka/settings.ts';
 import { column, context, kafkaOptionsOf, notes, relation, transaction } from '../support/kafka-batches.ts';
 
@@ -201,4 +202,18 @@ test('only a new row that came whole, of an insert or of an update without an ol
   assert.equal(newRowOf({ kind: 'insert', ...of, after: ['1', 'a'] }), null);
   assert.equal(newRowOf({ kind: 'delete', ...of, before: { image: 'key', tuple: ['1', null] } }), null);
   assert.equal(newRowOf(new WireUpdate({ ...place, whole: false }, table, { tx, before: null })), null);
+});
+
+test('runs of COPY lines stay what they are while the reader uses their memory for the next ones', async () => {
+  const memory = Buffer.alloc(8);
+  async function* runs(): AsyncGenerator<Buffer> {
+    for (const line of ['1\tone\n', '2\ttwo\n', '3\tsix\n']) yield memory.subarray(0, memory.write(line));
+  }
+  const found: (readonly [string, boolean])[] = [];
+  for await (const { item, last } of runsWithLast(runs())) found.push([item.toString(), last]);
+  assert.deepEqual(found, [
+    ['1\tone\n', false],
+    ['2\ttwo\n', false],
+    ['3\tsix\n', true],
+  ]);
 });
