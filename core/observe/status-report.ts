@@ -1,7 +1,7 @@
 import type { Json } from '../api/checkpoint.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { compilePattern } from '../api/pattern.ts';
-import type { SlotStatus } from '../api/source.ts';
+import type { SlotStatus } from '../api/source-control.ts';
 import type { Uncovered } from '../operations/coverage/uncovered.ts';
 import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
 import { pendingTables } from '../pipeline/state/known-tables.ts';

@@ -148,6 +148,13 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS7050: {
+    title: 'The source cannot do this',
+    cause: 'What was asked for needs a capability that the plugin of the source does not have (docs/plugins.md).',
+    remedy: 'Use another source plugin, or do without: the message names what is needed.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS6082: {
     title: 'Tree of the target cannot follow',
     cause:

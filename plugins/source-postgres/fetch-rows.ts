@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Tuple } from '../../core/postgres/tuple.ts';
 import { type Column, type Relation, relationName } from '../../core/postgres/relation.ts';
-import type { RowsAsked } from '../../core/api/source.ts';
+import type { RowsAsked } from '../../core/api/source-database.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
 import { quoteIdent } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';

@@ -1,43 +1,26 @@
+import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
-import type { Ownership } from '../../core/api/ownership.ts';
-import type { DigestReader } from '../../core/postgres/digest-query.ts';
-import type { CheckReport, Surroundings } from '../../core/api/check.ts';
-import type { HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
-import type { SchemaReader } from '../../core/api/schema-reader.ts';
-import type { SchemaDump, SnapshotSession } from '../../core/api/snapshot.ts';
-import type {
-  ChangeStream,
-  PublishedTable,
-  RowsAsked,
-  SnapshotStart,
-  Source,
-  SourceCatalog,
-  SourceControl,
-  StreamStart,
-} from '../../core/api/source.ts';
-import type { Tuple } from '../../core/postgres/tuple.ts';
-import { PgsluiceError } from '../../core/base/error.ts';
+import type { SourceControl, WriteFence } from '../../core/api/source-control.ts';
+import type { DdlSource, DigestSource, SchemaSource, SnapshotSource } from '../../core/api/source-database.ts';
+import type { ChangeStream, Source, SourceOpening, SourceRelations, StreamStart } from '../../core/api/source.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
+import { digestLargeObjects } from '../../core/postgres/large-object-digest.ts';
+import { parseLsn } from '../../core/postgres/lsn.ts';
 import { readCatalog, readIdentity } from './catalog/catalog.ts';
-import { eventTriggers } from './checks/privileges.ts';
 import { runChecks } from './checks/run.ts';
-import { PostgresControl } from './control/control.ts';
+import { postgresControl } from './control/control.ts';
+import { PostgresFence } from './control/fence.ts';
 import { flushBeyond } from './control/flush-beyond.ts';
 import { Heartbeat } from './control/heartbeat.ts';
-import { installDdl } from './ddl/install.ts';
+import { ddlSource } from './ddl/source.ts';
 import { Describer } from './describe.ts';
 import { RowFetcher } from './fetch-rows.ts';
 import { KeptClient } from './kept-client.ts';
 import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { publish } from './publication/publish.ts';
-import { dumpSchema } from './schema/dump.ts';
-import { schemaReader } from './schema/manifest.ts';
+import { schemaSource } from './schema/source.ts';
 import { type SourceAccess, ask, open, withClient } from './session.ts';
-import { createOwnSlot, createSlot, dropSlot, temporaryName } from './slot.ts';
-import { exportSnapshot } from './snapshot/export.ts';
-import { PostgresSnapshot, type SessionPositions } from './snapshot/session.ts';
-import { readSurroundings } from './surroundings.ts';
+import { PostgresSnapshots } from './snapshot/source.ts';
 import { openStream } from './stream/open.ts';
 
 /**
@@ -48,18 +31,19 @@ import { openStream } from './stream/open.ts';
 const batchBytes = 1 << 20;
 const bufferBytes = 8 << 20;
 
-type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
-
 export class PostgresSource implements Source {
+  readonly snapshot: SnapshotSource;
+  readonly schema: SchemaSource;
+  readonly ddl: DdlSource;
+  readonly fence: WriteFence;
+  readonly digests: DigestSource;
+  readonly rows: RowFetcher;
   readonly control: SourceControl;
-  readonly digests: DigestReader;
-  readonly schema: SchemaReader;
   readonly #access: SourceAccess;
   readonly #options: PostgresSourceOptions;
   readonly #context: PluginContext;
   readonly #describer: Describer;
   readonly #heartbeat: Heartbeat | null;
-  readonly #fetcher: RowFetcher;
 
   constructor(options: PostgresSourceOptions, context: PluginContext, beside = false) {
     const name = defaultName(context.pipeline);
@@ -77,30 +61,42 @@ export class PostgresSource implements Source {
       kept: new KeptClient(),
     };
     this.#describer = new Describer(this.#access);
-    this.#fetcher = new RowFetcher(this.#access);
-    this.control = new PostgresControl(this.#access, options.tables ?? {});
-    this.digests = new PostgresDigests(() => open(this.#access), context.name);
-    this.schema = schemaReader(this.#access);
+    this.snapshot = new PostgresSnapshots(this.#access, options.snapshot.workers);
+    this.rows = new RowFetcher(this.#access);
+    this.control = postgresControl(this.#access, {
+      given: options.snapshot.mode === 'never',
+      beside: () => this.#beside(),
+    });
+    this.fence = new PostgresFence(this.#access);
+    this.ddl = ddlSource(this.#access, options.tables);
+    const digests = new PostgresDigests(() => open(this.#access), context.name);
+    this.digests = {
+      open: (signal, snapshot) => digests.open(signal, snapshot),
+      largeObjects: (signal) => withClient(this.#access, signal, (client) => digestLargeObjects(client, signal)),
+    };
+    this.schema = schemaSource(this.#access, options.tables);
     this.#heartbeat =
-      options.heartbeat === undefined ? null : new Heartbeat(this.control, options.heartbeat, context.log);
+      options.heartbeat === undefined ? null : new Heartbeat(this.#access, options.heartbeat, context.log);
   }
 
-  claim(ownership: Ownership): void {
-    this.#access.owner.ownership = ownership;
+  open(signal: AbortSignal): Promise<SourceOpening> {
+    return ask(this.#access, signal, async (client) => {
+      const identity = await readIdentity(client);
+      // Flushed, not inserted: what is not flushed is not decoded yet, and a crash could still take it back.
+      const { rows } = await client.query<{ at: string }>(
+        `SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_flush_lsn() END AS at`,
+      );
+      return { identity, begin: null, end: parseLsn(rows[0]!.at) };
+    });
   }
 
-  catalog(signal: AbortSignal): Promise<SourceCatalog> {
+  relations(signal: AbortSignal): Promise<SourceRelations> {
     return ask(this.#access, signal, async (client) =>
       readCatalog(client, await readIdentity(client), this.#options.tables),
     );
   }
 
-  publish(tables: readonly PublishedTable[], signal: AbortSignal): Promise<void> {
-    const given = this.#options.snapshot?.mode === 'never';
-    return withClient(this.#access, signal, (client) => publish(client, this.#access, tables, given));
-  }
-
-  beside(): Source {
+  #beside(): Source {
     const { slot, publication } = besideOf(this.#access);
     const { heartbeat: _, ...options } = this.#options;
     const beside = new PostgresSource(
@@ -110,82 +106,6 @@ export class PostgresSource implements Source {
     );
     beside.#access.owner.ownership = this.#access.owner.ownership;
     return beside;
-  }
-
-  tellDdl(signal: AbortSignal): Promise<void> {
-    const { pipeline } = this.#context;
-    const tables = this.#options.tables;
-    return withClient(this.#access, signal, (client) => installDdl(client, this.#access, { pipeline, tables }));
-  }
-
-  async snapshot(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
-    if (from.kind === 'new') return this.#firstSnapshot(signal);
-    if (from.kind === 'only') return this.#onlySnapshot(from.before, signal);
-    return this.#laterSnapshot(from.handoff, signal);
-  }
-
-  async #firstSnapshot(signal: AbortSignal): Promise<SnapshotSession> {
-    const { slot } = this.#access;
-    const made = await createOwnSlot(this.#access, { exportSnapshot: true }, signal);
-    const at = made.consistentPoint;
-    try {
-      const session = await this.#import(
-        made.snapshot,
-        { handoff: at as HandoffLsn, exactAt: at as SnapshotLsn },
-        signal,
-      );
-      await made.close();
-      return session;
-    } catch (error) {
-      await made.close();
-      await withClient(this.#access, null, (client) => dropSlot(client, this.#access, this.#access)).catch(
-        (failure: unknown) => {
-          const said = failure instanceof Error ? failure.message : String(failure);
-          this.#context.log.log('error', 'slot-left', `slot ${slot} could not be dropped: ${said}`, { slot });
-        },
-      );
-      throw error;
-    }
-  }
-
-  async #laterSnapshot(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession> {
-    const made = await createSlot(
-      this.#access,
-      { name: temporaryName(this.#access), temporary: true, exportSnapshot: true },
-      signal,
-    );
-    try {
-      return await this.#import(made.snapshot, { handoff, exactAt: made.consistentPoint as SnapshotLsn }, signal);
-    } finally {
-      await made.close();
-    }
-  }
-
-  #onlySnapshot(before: OnlyBefore, signal: AbortSignal): Promise<SnapshotSession> {
-    return withClient(this.#access, signal, async (client) => {
-      const { name, sees, at } = await exportSnapshot(client);
-      const exactAt = before?.sees === sees ? before.exactAt : (at as SnapshotLsn);
-      return this.#import(name, { handoff: null, exactAt, sees }, signal);
-    });
-  }
-
-  async #import(name: string, positions: SessionPositions, signal: AbortSignal): Promise<SnapshotSession> {
-    const workers = this.#options.snapshot.workers;
-    const session = await PostgresSnapshot.start(this.#access, { name, workers }, positions);
-    if (!signal.aborted) return session;
-    await session[Symbol.asyncDispose]();
-    throw signal.reason;
-  }
-
-  async ensureSlot(signal: AbortSignal): Promise<HandoffLsn | null> {
-    try {
-      const made = await createOwnSlot(this.#access, { exportSnapshot: false }, signal);
-      await made.close();
-      return made.consistentPoint as HandoffLsn;
-    } catch (error) {
-      if (error instanceof PgsluiceError && error.code === 'PGS2113') return null;
-      throw error;
-    }
   }
 
   async stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
@@ -222,24 +142,6 @@ export class PostgresSource implements Source {
     this.#context.log.log('debug', 'not-flushed', `the stop position may be reached late: ${said}`);
   }
 
-  fetchRows(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
-    return this.#fetcher.fetch(asked, signal);
-  }
-
-  dumpSchema(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump> {
-    return dumpSchema(this.#access, session?.name ?? null, signal);
-  }
-
-  surroundings(signal: AbortSignal): Promise<Surroundings> {
-    return withClient(this.#access, signal, async (client) =>
-      readSurroundings(client, await readCatalog(client, await readIdentity(client), this.#options.tables)),
-    );
-  }
-
-  checkDdl(report: CheckReport, signal: AbortSignal): Promise<void> {
-    return withClient(this.#access, signal, (client) => eventTriggers(client, report));
-  }
-
   async check(report: CheckReport, signal: AbortSignal): Promise<void> {
     await runChecks(this.#access, this.#options, report, signal);
   }
@@ -247,7 +149,7 @@ export class PostgresSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#heartbeat?.stop();
     await this.#describer[Symbol.asyncDispose]();
-    await this.#fetcher[Symbol.asyncDispose]();
+    await this.rows[Symbol.asyncDispose]();
     await this.#access.kept[Symbol.asyncDispose]();
   }
 }

@@ -76,7 +76,7 @@ const changes = `
 
 async function dump(url: string): Promise<SchemaDump> {
   await using source = postgresSource({ url }, 'compare');
-  return await source.dumpSchema(null, calm);
+  return await source.schema.dump(null, calm);
 }
 
 /** Objects as text, in no order. */

@@ -55,7 +55,7 @@ test('event triggers that the role may not make', async () => {
   await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'local-only'`);
   await using source = postgresSource({ url: db.server.url(db.name, role) }, db.name);
   const found: Finding[] = [];
-  await source.checkDdl!({ add: (finding) => void found.push(finding) }, calm);
+  await source.ddl.check({ add: (finding) => void found.push(finding) }, calm);
   await db.query(`DROP ROLE ${role}`);
   assert.deepEqual(names(found), ['event-triggers warning']);
 });

@@ -73,7 +73,7 @@ test('a source column altered between plan and snapshot: bytes are refused, text
   const { source, run, plan } = at;
   assert.deepEqual(plan.route.kind === 'raw' && plan.route.format, 'binary');
   await source.query(toReal);
-  const session = await run.source.snapshot(only, calm);
+  const session = await run.source.snapshot.open(only, calm);
   const chunk = await wholeTable(session, plan);
   await assert.rejects(session.openRaw(chunk, plan.query, 'binary', calm), {
     code: 'PGS2121',
@@ -96,7 +96,7 @@ test('a source column made anew under the snapshot, without a new file: refused,
   for (const queryOf of [(plan: TablePlan) => plan.query, () => computed]) {
     await using at = await setting();
     const { source, run, plan } = at;
-    const session = await run.source.snapshot(only, calm);
+    const session = await run.source.snapshot.open(only, calm);
     const chunk = await wholeTable(session, plan);
     const open = () => session.openRaw(chunk, queryOf(plan), 'binary', calm);
     const expected = { code: 'PGS2121', message: /other types/ };
@@ -111,7 +111,7 @@ test('a source column made anew under the snapshot, without a new file: refused,
 test('a source column that the plan does not read may go, and one may come', async () => {
   await using at = await setting();
   const { source, run, plan } = at;
-  const session = await run.source.snapshot(only, calm);
+  const session = await run.source.snapshot.open(only, calm);
   const chunk = await wholeTable(session, plan);
   await source.query('ALTER TABLE t DROP COLUMN v; ALTER TABLE t ADD COLUMN more real DEFAULT 1.5');
   const query = { select: ['"id"', 'upper("w")'], where: null, plain: null };
@@ -130,7 +130,7 @@ for (const { name, chunks, bytes } of ways) {
   test(`a target column altered since it was compared with the plan: ${name}`, async () => {
     await using at = await setting();
     const { source, target, run, plan } = at;
-    const session = await run.source.snapshot(only, calm);
+    const session = await run.source.snapshot.open(only, calm);
     await run.prepare();
     const chunk = { ...(await wholeTable(session, plan)), bytes };
     await run.sink.snapshot.begin(plan, chunks, calm);
@@ -164,7 +164,7 @@ test('a domain in the target is its own type, and one over another type is notic
     'CREATE DOMAIN whole AS int; CREATE DOMAIN broken AS real; CREATE TABLE t (id int PRIMARY KEY, v whole, w text)',
   );
   await using existing = await openCopy({ source: source.url, target: { url: target.url, schema: 'existing' } });
-  const session = await run.source.snapshot(only, calm);
+  const session = await run.source.snapshot.open(only, calm);
   await existing.prepare();
   await existing.sink.snapshot.begin(plan, 1, calm);
   const chunk = await wholeTable(session, plan);

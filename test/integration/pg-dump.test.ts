@@ -6,6 +6,7 @@ import { findNative } from '../../plugins/source-postgres/schema/native.ts';
 import { richRoles, richSchema } from '../support/rich-schema.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 const before = process.env['PGSLUICE_PG_DUMP'];
 after(() => {
@@ -26,7 +27,7 @@ async function rich(major: number): Promise<TestDatabase> {
 async function dump(url: string, by: string): Promise<SchemaDump> {
   process.env['PGSLUICE_PG_DUMP'] = by;
   await using source = postgresSource({ url }, 'dumped');
-  return await source.dumpSchema(null, calm);
+  return await source.schema.dump(null, calm);
 }
 
 /** Restores object by object; returns the errors, with the object's name. */
@@ -97,24 +98,24 @@ test('the dump reads the snapshot, and leaves our schema and publication out', a
   process.env['PGSLUICE_PG_DUMP'] = 'wasm';
   const pipeline = db.name;
   await using source = postgresSource({ url: db.url, snapshot: { workers: 1 } }, pipeline);
-  const { tables } = await source.catalog(calm);
+  const { tables } = await readCatalog(source, calm);
   assert.deepEqual(
     tables.map(({ relation }) => relation.name),
     ['kept'],
   );
-  await source.publish(
+  await source.control.publication.publish(
     tables.map(({ relation }) => ({ relation, where: null, columns: null })),
     calm,
   );
-  const session = await source.snapshot({ kind: 'new' }, calm);
+  const session = await source.snapshot.open({ kind: 'new' }, calm);
   await db.query('CREATE TABLE later (id int PRIMARY KEY)');
-  const { objects } = await source.dumpSchema(session, calm);
+  const { objects } = await source.schema.dump(session, calm);
   await session[Symbol.asyncDispose]();
   assert.deepEqual(
     objects.map(({ type, name }) => `${type} ${name}`),
     ['TABLE kept', 'CONSTRAINT kept kept_pkey'],
   );
-  await source.control.cleanup();
+  await source.control.cleanup(calm);
 });
 
 test('a pg_dump that is not there or too old is refused', async () => {

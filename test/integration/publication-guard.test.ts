@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import type { PublishedTable, Source } from '../../core/api/source.ts';
+import type { Source } from '../../core/api/source.ts';
+import type { PublishedTable } from '../../core/api/source-control.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 const majors = [14, 15, 16, 17, 18];
 for (const major of majors) await server(major);
@@ -108,7 +110,7 @@ const traps: Readonly<Record<string, Trap>> = {
 };
 
 async function published(source: Source, more: Pick<Trap, 'where' | 'columns'>): Promise<readonly PublishedTable[]> {
-  const { tables } = await source.catalog(calm);
+  const { tables } = await readCatalog(source, calm);
   return tables.map(({ relation }) => {
     const trapped = relation.name === 't';
     const where = trapped ? (more.where ?? null) : null;
@@ -140,13 +142,13 @@ for (const major of majors) {
       await db.query(`${trap.table}; CREATE TABLE other (id int PRIMARY KEY);
         INSERT INTO t (id, v, w) SELECT i, i, i FROM generate_series(1, 9) i`);
       await using source = postgresSource({ url: db.url, publication: { name: 'mine' } }, db.name);
-      await source.publish(await published(source, trap), calm);
-      const noted = (await source.control.publication?.()) ?? null;
+      await source.control.publication.publish(await published(source, trap), calm);
+      const noted = (await source.control.publication.read(calm)) ?? null;
       assert.equal(await writes(db), 'written', `${what}: as it is made`);
-      assert.deepEqual(await source.control.watchPublication?.(noted, false), [], what);
+      assert.deepEqual(await source.control.publication.watch(noted, false, calm), [], what);
       await db.query(trap.after);
       assert.equal(await writes(db), 'refused', `${what}: the trap`);
-      const [found, ...more] = (await source.control.watchPublication?.(noted, false)) ?? [];
+      const [found, ...more] = (await source.control.publication.watch(noted, false, calm)) ?? [];
       assert.equal(found?.kind, 'freed', what);
       assert.deepEqual(more, [], what);
       assert.match(found.error.message, trap.said, what);
@@ -154,7 +156,7 @@ for (const major of majors) {
       const left = (await tablesOf(db)).map((row) => row['tablename']);
       assert.ok(left.includes('other') && !left.includes('t'), `${what}: ${left.join(' ')}`);
       // It stays told, also after the cause was mended: what was written meanwhile is missing.
-      const [gone] = (await source.control.watchPublication?.(noted, false)) ?? [];
+      const [gone] = (await source.control.publication.watch(noted, false, calm)) ?? [];
       assert.equal(gone?.kind, 'changed', what);
     }
   });
@@ -164,13 +166,13 @@ test('a table that something holds a lock on: the publication as a whole stops p
   const db = await database(await server(17), 'free');
   await db.query(`${keyed}; INSERT INTO t VALUES (1, 1, 1), (2, 2, 2)`);
   await using source = postgresSource({ url: db.url, publication: { name: 'mine' } }, db.name);
-  await source.publish(await published(source, {}), calm);
+  await source.control.publication.publish(await published(source, {}), calm);
   await db.query('ALTER TABLE t REPLICA IDENTITY NOTHING');
   const holder = new pg.Client({ connectionString: db.url });
   await holder.connect();
   // As a VACUUM or CREATE INDEX CONCURRENTLY does.
   await holder.query('BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE');
-  const [found] = (await source.control.watchPublication?.(null, false)) ?? [];
+  const [found] = (await source.control.publication.watch(null, false, calm)) ?? [];
   assert.match(found?.error.message ?? '', /no longer publishes UPDATE and DELETE/);
   assert.equal(await writes(db), 'written');
   await holder.end();
@@ -257,14 +259,14 @@ for (const major of [14, 18]) {
       const db = await database(await server(major), 'differ');
       await db.query(`${keyed}; CREATE TABLE other (id int PRIMARY KEY)`);
       await using source = postgresSource({ url: db.url, publication: { name: 'mine' } }, db.name);
-      await source.publish(await published(source, {}), calm);
-      const noted = (await source.control.publication?.()) ?? null;
+      await source.control.publication.publish(await published(source, {}), calm);
+      const noted = (await source.control.publication.read(calm)) ?? null;
       // What harms nothing is no difference: another comment, a renamed table or column.
       await db.query(`ALTER TABLE other RENAME TO o2; ALTER TABLE t RENAME w TO w2; ALTER TABLE t RENAME w2 TO w;
         ALTER TABLE o2 RENAME TO other; COMMENT ON PUBLICATION mine IS NULL`);
-      assert.deepEqual(await source.control.watchPublication?.(noted, false), [], sql);
+      assert.deepEqual(await source.control.publication.watch(noted, false, calm), [], sql);
       await db.query(sql);
-      const [found] = (await source.control.watchPublication?.(noted, false)) ?? [];
+      const [found] = (await source.control.publication.watch(noted, false, calm)) ?? [];
       assert.match(found?.error.message ?? 'nothing', said, sql);
       assert.match(found?.error.remedy ?? '', mend, sql);
     }

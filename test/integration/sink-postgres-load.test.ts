@@ -47,7 +47,7 @@ function altered(
 test('binary and text frames, of one chunk and of many, and the rows route give the same rows', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   assert.deepEqual(run.plans[0]!.route.kind, 'raw');
   const routes = [
@@ -70,7 +70,7 @@ test('binary and text frames, of one chunk and of many, and the rows route give 
 test('a chunk that is loaded again after its commit is not doubled', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   const plan = run.plans[0]!;
   const { snapshot } = run.sink;
@@ -92,7 +92,7 @@ test('a chunk that is loaded again after its commit is not doubled', async () =>
 test('a source that breaks off ends the copy with its error and leaves no row (I6)', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   const plan = run.plans[0]!;
   const [chunk] = await session.chunks(plan.source, 1 << 28);
@@ -143,7 +143,7 @@ test('a source that breaks off ends the copy with its error and leaves no row (I
 test('a row that the target refuses names table, chunk and SQLSTATE, and no value', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   await target.query(`ALTER TABLE thing ADD CONSTRAINT small CHECK (id < 3000)`);
   const plan = run.plans[0]!;
@@ -169,7 +169,7 @@ test('a row that the target refuses names table, chunk and SQLSTATE, and no valu
 test('a backend of the target that is killed in the middle of a chunk: the same chunk again is exact', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   const plan = run.plans[0]!;
   const chunks = await session.chunks(plan.source, 200 * 1024);
@@ -197,7 +197,7 @@ test('a backend of the target that is killed in the middle of a chunk: the same 
 test('an abort stops a load in the middle', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   const plan = run.plans[0]!;
   const [chunk] = await session.chunks(plan.source, 1 << 28);

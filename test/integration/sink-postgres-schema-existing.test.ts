@@ -49,10 +49,10 @@ test('tables that are there are filled, and keep what they had', async () => {
   );
 
   // Copied anew in a pipeline that lives: foreign keys to the table are set aside and come back.
-  const session = await run.source.snapshot({ kind: 'new' }, calm).catch(() => null);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm).catch(() => null);
   assert.equal(session, null, 'the slot is there already');
-  await run.source.control.cleanup();
-  const again = await run.source.snapshot({ kind: 'new' }, calm);
+  await run.source.control.cleanup(calm);
+  const again = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   for (const plan of run.plans) await copyTable(run.sink, again, plan, 1 << 28);
   await again[Symbol.asyncDispose]();
@@ -115,7 +115,7 @@ async function check(run: CopyRun): Promise<Finding[]> {
 test('tables that are exact at different positions: the foreign key waits for the cut-over', async () => {
   const target = await database(on);
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   for (const plan of run.plans) {
     const exactAt = plan.source.name === 'child' ? ((session.exactAt + 8n) as SnapshotLsn) : session.exactAt;

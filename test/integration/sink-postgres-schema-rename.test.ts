@@ -81,7 +81,7 @@ test('renames of schema, tables and columns carry views, keys, indexes and seque
     `SELECT count(*) FILTER (WHERE NOT indisvalid)::int AS broken, count(*)::int AS n FROM pg_index WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'archive'::regnamespace)`,
   );
   assert.deepEqual(valid, { broken: 0, n: 6 });
-  const words = await run.sink.cutover!.setSequences(await run.source.control.sequences(), run.plans, calm);
+  const words = await run.sink.cutover!.setSequences(await run.source.schema.sequences(calm), run.plans, calm);
   assert.deepEqual([...words].sort(), ['sequence crm.customer_id_seq = 20', 'sequence crm.orders_id_seq = 100']);
   const [next] = await target.query(`INSERT INTO crm.account (mail) VALUES ('new') RETURNING id`);
   assert.deepEqual(next, { id: 21 });

@@ -75,7 +75,7 @@ async function attempt(source: TestDatabase, target: TestDatabase, done: Map<str
     chunkBytes: 8192,
     steps: [{ transform: rename({ to: 'public.kept' }), tables: ['public.parent'], label: 'rename' }],
   });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   try {
     await run.prepare();
     for (const plan of run.plans) {

@@ -17,7 +17,7 @@ after(() => {
 
 async function dump(url: string): Promise<SchemaDump> {
   await using source = postgresSource({ url }, 'compare');
-  return await source.dumpSchema(null, calm);
+  return await source.schema.dump(null, calm);
 }
 
 /** Objects as text, in no order. */

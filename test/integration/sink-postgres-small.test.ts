@@ -49,7 +49,7 @@ test('indexes of a small table stay in place, those of others and of partitions 
     await target.query(`SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE contype = 'f'`),
     [],
   );
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.copy(session);
   await session[Symbol.asyncDispose]();
   await run.sink.snapshot.finish(run.plans, calm);
@@ -64,7 +64,7 @@ test('indexes of a small table stay in place, those of others and of partitions 
 test('a small table that is loaded again after its commit is not doubled, by either route', async () => {
   const target = await database(await server(17));
   await using run = await openCopy({ source: source.url, target: { url: target.url }, sizes: true });
-  const session = await run.source.snapshot({ kind: 'new' }, calm);
+  const session = await run.source.snapshot.open({ kind: 'new' }, calm);
   await run.prepare();
   const plan = run.plans.find(({ source: table }) => relationName(table) === 'public.little')!;
   for (const route of [plan.route, { kind: 'rows', because: 'test' }] as const) {

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
-import type { Source } from '../../core/api/source.ts';
+import type { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
 import { richRoles, richSchema, richUnpublishable } from '../support/rich-schema.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 const majors = [14, 18];
 for (const major of majors) await server(major);
 
-async function catalogOf(source: Source): Promise<Map<string, Relation>> {
-  const { tables } = await source.catalog(calm);
+async function catalogOf(source: PostgresSource): Promise<Map<string, Relation>> {
+  const { tables } = await readCatalog(source, calm);
   return new Map(tables.map(({ relation }) => [relationName(relation), relation]));
 }
 
@@ -46,17 +47,20 @@ for (const major of majors) {
     assert.equal(tables.get(`We"ird; DROP TABLE x.Ta"ble; x`)!.columns[0]!.name, 'Co"l');
     if (major >= 18) assert.equal(tables.get('app.virtual_column')!.columns[1]!.generated, 'virtual');
 
-    await assert.rejects(source.publish(published(tables.values()), calm), (error: PgsluiceError) => {
-      assert.equal(error.code, 'PGS2103');
-      for (const name of richUnpublishable) assert.ok(error.message.includes(name), name);
-      assert.match(error.message, /"app"."scratch" SET LOGGED/);
-      return true;
-    });
+    await assert.rejects(
+      source.control.publication.publish(published(tables.values()), calm),
+      (error: PgsluiceError) => {
+        assert.equal(error.code, 'PGS2103');
+        for (const name of richUnpublishable) assert.ok(error.message.includes(name), name);
+        assert.match(error.message, /"app"."scratch" SET LOGGED/);
+        return true;
+      },
+    );
     assert.deepEqual(await publication(db), []);
     const good = [...tables].filter(([name]) => !richUnpublishable.includes(name));
-    await source.publish(published(good.map(([, relation]) => relation)), calm);
+    await source.control.publication.publish(published(good.map(([, relation]) => relation)), calm);
     assert.deepEqual(await publication(db), good.map(([name]) => name).sort());
-    await source.publish(published(good.slice(0, 3).map(([, relation]) => relation)), calm);
+    await source.control.publication.publish(published(good.slice(0, 3).map(([, relation]) => relation)), calm);
     assert.deepEqual(
       await publication(db),
       good
@@ -64,11 +68,11 @@ for (const major of majors) {
         .map(([name]) => name)
         .sort(),
     );
-    await source.publish([], calm);
+    await source.control.publication.publish([], calm);
     assert.deepEqual(await publication(db), []);
     // Writes on published tables go on.
     await db.query(`INSERT INTO app.parent VALUES (5); UPDATE app.parent SET note = 'x'; DELETE FROM app.parent`);
-    assert.deepEqual(await source.control.cleanup(), [`publication pgsluice_${db.name}`]);
+    assert.deepEqual(await source.control.cleanup(calm), [`publication pgsluice_${db.name}`]);
   });
 }
 
@@ -80,8 +84,8 @@ test('the remedy names the statement, a unique index that would do, and filters 
     CREATE TABLE good (id int, state text, PRIMARY KEY (id) INCLUDE (state))`);
   await using source = postgresSource({ url: db.url }, db.name);
   const tables = await catalogOf(source);
-  const refusal = async (...args: Parameters<Source['publish']>) =>
-    await source.publish(...args).then(
+  const refusal = async (...args: Parameters<PostgresSource['control']['publication']['publish']>) =>
+    await source.control.publication.publish(...args).then(
       () => assert.fail('published'),
       (error: PgsluiceError) => error,
     );
@@ -100,19 +104,19 @@ test('the remedy names the statement, a unique index that would do, and filters 
   const nothing = await refusal([{ relation: tables.get('public.nothing')!, where: null, columns: null }], calm);
   assert.equal(nothing.message, 'public.nothing has REPLICA IDENTITY NOTHING');
   assert.equal(nothing.remedy, 'ALTER TABLE "public"."nothing" REPLICA IDENTITY DEFAULT;');
-  await source.publish([{ relation: good, where: 'id > 1', columns: ['id', 'state'] }], calm);
+  await source.control.publication.publish([{ relation: good, where: 'id > 1', columns: ['id', 'state'] }], calm);
   await db.query(`INSERT INTO good VALUES (1, 'x'), (2, 'y'); UPDATE good SET state = 'z'`);
   const other = postgresSource({ url: db.url, publication: { name: 'everything' } }, db.name);
   await db.query('CREATE PUBLICATION everything FOR ALL TABLES');
-  await assert.rejects(other.publish(published([good]), calm), { code: 'PGS2180' });
+  await assert.rejects(other.control.publication.publish(published([good]), calm), { code: 'PGS2180' });
 });
 
 test('an empty database, and a pattern that matches nothing', async () => {
   const db = await database(await server(18), 'cat');
-  await assert.rejects(postgresSource({ url: db.url }, 'p').catalog(calm), { code: 'PGS2102' });
+  await assert.rejects(readCatalog(postgresSource({ url: db.url }, 'p'), calm), { code: 'PGS2102' });
   await db.query('CREATE TABLE orders (id int PRIMARY KEY)');
   await assert.rejects(
-    postgresSource({ url: db.url, tables: { include: ['order'] } }, 'p').catalog(calm),
+    readCatalog(postgresSource({ url: db.url, tables: { include: ['order'] } }, 'p'), calm),
     /did you mean "public.orders"/,
   );
 });
@@ -122,7 +126,7 @@ test('sequences with their state and owners; position, messages', async () => {
   await db.query(`CREATE TABLE t (id serial PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY); CREATE SEQUENCE free START 7;
     CREATE SEQUENCE down INCREMENT -1; SELECT nextval('down'); SELECT setval('t_id_seq', 42, false); INSERT INTO t DEFAULT VALUES`);
   await using source = postgresSource({ url: db.url }, db.name);
-  const state = (await source.control.sequences()).map(
+  const state = (await source.schema.sequences(calm)).map(
     (s) => `${relationName(s)} ${s.lastValue} ${s.isCalled} ${s.ownedBy?.column ?? '-'}`,
   );
   assert.deepEqual(state, [
@@ -131,14 +135,14 @@ test('sequences with their state and owners; position, messages', async () => {
     'public.t_id_seq 42 true id',
     'public.t_n_seq 1 true n',
   ]);
-  const before = await source.control.position();
-  const at = await source.control.emit('hello');
+  const before = (await source.open(calm)).end;
+  const at = await source.control.emit('hello', calm);
   assert.ok(at > before);
-  assert.ok((await source.control.position()) >= at);
-  assert.equal(await source.control.slot(), null);
-  await source.ensureSlot(calm);
-  const slot = (await source.control.slot())!;
+  assert.ok((await source.open(calm)).end >= at);
+  assert.equal(await source.control.slot.status(calm), null);
+  await source.control.slot.make(calm);
+  const slot = (await source.control.slot.status(calm))!;
   assert.equal(slot.active, false);
   assert.ok(slot.confirmed > before && slot.walStatus === 'reserved' && slot.retainedBytes >= 0);
-  await source.control.cleanup();
+  await source.control.cleanup(calm);
 });

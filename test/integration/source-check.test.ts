@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Finding } from '../../core/api/check.ts';
-import type { Source } from '../../core/api/source.ts';
+import type { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import { database, ownServer, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 const shared = await server(17);
 const poor = await ownServer(14, {
@@ -16,7 +17,7 @@ const poor = await ownServer(14, {
   max_slot_wal_keep_size: '1MB',
 });
 
-async function findings(source: Source): Promise<Finding[]> {
+async function findings(source: PostgresSource): Promise<Finding[]> {
   const found: Finding[] = [];
   await source.check({ add: (finding) => void found.push(finding) }, calm);
   await source[Symbol.asyncDispose]();
@@ -86,12 +87,12 @@ test('the stream describes its tables; cleanup ends a reader of ours', async () 
   const db = await database(shared, 'clean');
   await db.query('CREATE TABLE t (id int, beside text, PRIMARY KEY (id) INCLUDE (beside))');
   await using source = postgresSource({ url: db.url }, db.name);
-  const { tables, identity } = await source.catalog(calm);
-  await source.publish(
+  const { tables, identity } = await readCatalog(source, calm);
+  await source.control.publication.publish(
     tables.map(({ relation }) => ({ relation, where: null, columns: null })),
     calm,
   );
-  const from = (await source.ensureSlot(calm))!;
+  const from = (await source.control.slot.make(calm))!;
   const stream = await source.stream({ from, identity, until: null, acknowledged: null }, calm);
   await db.query('INSERT INTO t VALUES (1)');
   for await (const item of stream) {
@@ -103,10 +104,10 @@ test('the stream describes its tables; cleanup ends a reader of ours', async () 
     assert.equal(insert.relation.columns[0]!.binarySafe, true);
     break;
   }
-  assert.deepEqual(await source.control.cleanup(), [
+  assert.deepEqual(await source.control.cleanup(calm), [
     `replication slot pgsluice_${db.name}`,
     `publication pgsluice_${db.name}`,
   ]);
   await stream[Symbol.asyncDispose]();
-  assert.deepEqual(await source.control.cleanup(), []);
+  assert.deepEqual(await source.control.cleanup(calm), []);
 });

@@ -7,6 +7,7 @@ import type { PgsluiceError } from '../../core/base/error.ts';
 import { type ConnectionOptions, connect, disconnect } from '../../core/postgres/connect.ts';
 import { database, ownServer, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 const shared = await server(17);
 const tlsServer = await ownServer(17);
@@ -202,7 +203,7 @@ test('a source that is killed, or that goes away, is a retryable error', async (
   await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice kill'`);
   assert.match(String(await sleeping), /terminat/);
   await disconnect(client);
-  await assert.rejects(postgresSource({ url: 'postgres://localhost:1/x' }, 'p').catalog(calm), {
+  await assert.rejects(readCatalog(postgresSource({ url: 'postgres://localhost:1/x' }, 'p'), calm), {
     code: 'PGS2001',
     retry: 'backoff',
   });

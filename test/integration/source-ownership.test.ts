@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Finding } from '../../core/api/check.ts';
 import type { Ownership } from '../../core/api/ownership.ts';
-import type { Source } from '../../core/api/source.ts';
 import { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 import { calm, ownershipInMemory, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 /** What a pipeline did not make stays as it is, whatever it is called. Each test is two owners of one name. */
 const majors = [14, 18];
@@ -20,20 +20,20 @@ async function source(db: TestDatabase, ownership: Ownership, options: { slot?: 
     },
     'shop',
   ) as PostgresSource;
-  made.claim(ownership);
+  made.control.claim(ownership);
   return made;
 }
 
-async function start(of: Source): Promise<void> {
-  const { tables } = await of.catalog(calm);
-  await of.publish(
+async function start(of: PostgresSource): Promise<void> {
+  const { tables } = await readCatalog(of, calm);
+  await of.control.publication.publish(
     tables.map(({ relation }) => ({ relation, where: null, columns: null })),
     calm,
   );
-  await (await of.snapshot({ kind: 'new' }, calm))[Symbol.asyncDispose]();
+  await (await of.snapshot.open({ kind: 'new' }, calm))[Symbol.asyncDispose]();
 }
 
-async function errors(of: Source): Promise<string[]> {
+async function errors(of: PostgresSource): Promise<string[]> {
   const found: Finding[] = [];
   await of.check({ add: (finding) => void found.push(finding) }, calm);
   return found.filter(({ level }) => level === 'error').map(({ check }) => check);
@@ -69,20 +69,23 @@ for (const major of majors) {
     assert.deepEqual(await errors(second), ['slot-owner', 'publication-owner']);
     await assert.rejects(start(second), { code: 'PGS2180' });
     await assert.rejects(
-      second.ensureSlot(calm).then((at) => assert.equal(at, null) ?? start(second)),
+      second.control.slot.make(calm).then((at) => assert.equal(at, null) ?? start(second)),
       { code: 'PGS2180' },
     );
-    assert.deepEqual(await second.control.cleanup(), []);
-    assert.match(((await second.control.foreign?.()) ?? []).join('\n'), /pg_drop_replication_slot[^]*DROP PUBLICATION/);
+    assert.deepEqual(await second.control.cleanup(calm), []);
+    assert.match(
+      ((await second.control.foreign(calm)) ?? []).join('\n'),
+      /pg_drop_replication_slot[^]*DROP PUBLICATION/,
+    );
     assert.deepEqual(await there(db), before);
     // One of a pipeline that never ran has no id at all.
     const never = await source(db, ownershipInMemory({ id: null, store: 'two', named: 'elsewhere' }), named(db));
-    assert.deepEqual(await never.control.cleanup(), []);
+    assert.deepEqual(await never.control.cleanup(calm), []);
     assert.deepEqual(await there(db), before);
     // With the place of its state, what a lost state had made is known; also by that place's name, once it cannot be reached.
-    assert.equal((await first.control.cleanup()).length, 2);
+    assert.equal((await first.control.cleanup(calm)).length, 2);
     assert.deepEqual(await there(db), []);
-    assert.deepEqual(await first.control.cleanup(), []);
+    assert.deepEqual(await first.control.cleanup(calm), []);
   });
 
   test(`a lost state: known by its place, or by the name of the place, on ${major}`, async () => {
@@ -95,9 +98,9 @@ for (const major of majors) {
       await start(await source(db, ownershipInMemory({ store: 'one', named: 'target' }), named(db)));
       const other = { id: null, store: lost.store === null ? null : 'two', named: 'elsewhere' };
       const stranger = await source(db, ownershipInMemory(other), named(db));
-      assert.deepEqual(await stranger.control.cleanup(), []);
+      assert.deepEqual(await stranger.control.cleanup(calm), []);
       const heir = await source(db, ownershipInMemory(lost), named(db));
-      assert.equal((await heir.control.cleanup()).length, 2, JSON.stringify(lost));
+      assert.equal((await heir.control.cleanup(calm)).length, 2, JSON.stringify(lost));
       assert.deepEqual(await there(db), []);
     }
   });
@@ -113,7 +116,7 @@ for (const major of majors) {
     });
     assert.deepEqual(await errors(other), ['slot-owner']);
     await assert.rejects(start(other), { code: 'PGS2113' });
-    assert.deepEqual(await other.control.cleanup(), ['publication p']);
+    assert.deepEqual(await other.control.cleanup(calm), ['publication p']);
     assert.deepEqual(await there(db), before);
     await db.query(`SELECT pg_create_logical_replication_slot('d_${db.name}', 'test_decoding')`);
     await db.query(`SELECT pg_create_physical_replication_slot('f_${db.name}')`);
@@ -121,10 +124,10 @@ for (const major of majors) {
       const third = await source(db, ownershipInMemory({ store: 'three' }), { slot, publication: `p_${slot}` });
       assert.deepEqual(await errors(third), ['slot-owner']);
       await assert.rejects(start(third), { code: 'PGS2113' });
-      assert.deepEqual(await third.control.cleanup(), [`publication p_${slot}`]);
+      assert.deepEqual(await third.control.cleanup(calm), [`publication p_${slot}`]);
       // Not even where its notes say that it made one of the name.
-      await third.claim(ownershipInMemory({ noted: () => ({ system: '1', from: '0/1' }) }));
-      assert.deepEqual(await third.control.cleanup(), []);
+      await third.control.claim(ownershipInMemory({ noted: () => ({ system: '1', from: '0/1' }) }));
+      assert.deepEqual(await third.control.cleanup(calm), []);
     }
     assert.equal((await there(db)).length, before.length + 2);
     await db.query(`SELECT pg_drop_replication_slot('f_${db.name}')`);
@@ -141,7 +144,7 @@ for (const major of majors) {
       const of = await source(db, ownershipInMemory(), { slot: `s_${db.name}`, publication });
       assert.deepEqual(await errors(of), ['publication-owner']);
       await assert.rejects(start(of), { code: 'PGS2180' });
-      assert.deepEqual(await of.control.cleanup(), []);
+      assert.deepEqual(await of.control.cleanup(calm), []);
     }
     assert.deepEqual(await db.query(state), before);
   });
@@ -152,12 +155,12 @@ for (const major of majors) {
     const ownership = ownershipInMemory({ store: 'one', reached: async () => reached });
     const of = await source(db, ownership, named(db));
     await start(of);
-    reached = await of.control.position();
+    reached = (await of.open(calm)).end;
     await db.query(
       `SELECT pg_drop_replication_slot('s_${db.name}'); SELECT pg_create_logical_replication_slot('s_${db.name}', 'pgoutput')`,
     );
     await db.query(`DROP PUBLICATION p_${db.name}; CREATE PUBLICATION p_${db.name} FOR TABLE t`);
-    assert.deepEqual(await of.control.cleanup(), []);
+    assert.deepEqual(await of.control.cleanup(calm), []);
     assert.equal((await there(db)).length, 2);
   });
 
@@ -168,17 +171,17 @@ for (const major of majors) {
     await start(of);
     await db.query(`CREATE FUNCTION theirs() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
       CREATE EVENT TRIGGER s_${db.name}_ddl ON ddl_command_end EXECUTE FUNCTION theirs()`);
-    await assert.rejects(of.tellDdl(calm), { code: 'PGS2183' });
-    assert.deepEqual(await of.control.cleanup(), [`replication slot s_${db.name}`, 'publication p']);
+    await assert.rejects(of.ddl.follow(calm), { code: 'PGS2183' });
+    assert.deepEqual(await of.control.cleanup(calm), [`replication slot s_${db.name}`, 'publication p']);
     assert.deepEqual(await there(db), [`trigger s_${db.name}_ddl`]);
     await db.query(`DROP EVENT TRIGGER s_${db.name}_ddl; CREATE SCHEMA pgsluice`);
     await start(of);
-    await of.tellDdl(calm);
-    await of.tellDdl(calm);
+    await of.ddl.follow(calm);
+    await of.ddl.follow(calm);
     const stranger = await source(db, ownershipInMemory(), options);
-    await assert.rejects(stranger.tellDdl(calm), { code: 'PGS2183' });
-    assert.deepEqual(await stranger.control.cleanup(), []);
-    assert.equal((await of.control.cleanup()).length, 5);
+    await assert.rejects(stranger.ddl.follow(calm), { code: 'PGS2183' });
+    assert.deepEqual(await stranger.control.cleanup(calm), []);
+    assert.equal((await of.control.cleanup(calm)).length, 5);
     // The user's schema stays, though it is empty.
     assert.deepEqual(await there(db), ['schema pgsluice']);
   });

@@ -4,10 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SnapshotQuery } from '../../core/api/plan.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
-import type { Source } from '../../core/api/source.ts';
+import type { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
 import { type TestDatabase, database, ownServer, server } from '../support/servers.ts';
 import { calm, keepingLog, postgresSource } from '../support/source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 const shared = await server(17);
 const crowded = await ownServer(17, {
@@ -19,7 +20,7 @@ const notLogical = await ownServer(16, { wal_level: 'replica', max_replication_s
 
 interface Setting extends AsyncDisposable {
   readonly db: TestDatabase;
-  readonly source: Source;
+  readonly source: PostgresSource;
   relation(name: string): Promise<Relation>;
 }
 
@@ -30,9 +31,9 @@ async function setting(sql: string, workers = 2): Promise<Setting> {
   return {
     db,
     source,
-    relation: async (name) => (await source.catalog(calm)).tables.find((t) => t.relation.name === name)!.relation,
+    relation: async (name) => (await readCatalog(source, calm)).tables.find((t) => t.relation.name === name)!.relation,
     [Symbol.asyncDispose]: async () => {
-      await source.control.cleanup();
+      await source.control.cleanup(calm);
       await source[Symbol.asyncDispose]();
     },
   };
@@ -69,7 +70,7 @@ async function nobodyLeft(db: TestDatabase): Promise<void> {
 test('all chunks together are the table as it was, whatever is written meanwhile', async () => {
   await using at = await setting(rowsTable);
   const relation = await at.relation('big');
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   assert.equal(session.handoff as bigint, session.exactAt as bigint);
   assert.ok((await session.chunks(relation, 1 << 20)).length >= 4);
   await at.db.query(
@@ -88,10 +89,10 @@ test('all chunks together are the table as it was, whatever is written meanwhile
 test('a later snapshot is exact at a later position, and its slot goes', async () => {
   await using at = await setting(rowsTable);
   const relation = await at.relation('big');
-  const first = await at.source.snapshot({ kind: 'new' }, calm);
+  const first = await at.source.snapshot.open({ kind: 'new' }, calm);
   await first[Symbol.asyncDispose]();
   await at.db.query('DELETE FROM big WHERE id > 10');
-  const again = await at.source.snapshot({ kind: 'again', handoff: first.handoff! }, calm);
+  const again = await at.source.snapshot.open({ kind: 'again', handoff: first.handoff! }, calm);
   assert.equal(again.handoff, first.handoff);
   assert.ok(again.exactAt > first.exactAt);
   assert.deepEqual(await ids(again, relation), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
@@ -110,7 +111,7 @@ test('raw binary frames are what COPY takes: signature, rows, trailer', async ()
     "CREATE TABLE t (id int PRIMARY KEY, b bytea); INSERT INTO t VALUES (1, NULL), (2, decode(repeat('00ff', 100000), 'hex'))",
   );
   const relation = await at.relation('t');
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   const [chunk] = await session.chunks(relation, 1 << 30);
   const query = { select: ['id', 'b'], where: null, plain: ['id', 'b'] };
   const raw = await session.openRaw(chunk!, query, 'binary', calm);
@@ -127,7 +128,7 @@ test('raw binary frames are what COPY takes: signature, rows, trailer', async ()
 test('a killed worker fails its chunk as retryable, and the chunk can be read again under the same snapshot', async () => {
   await using at = await setting(rowsTable.replaceAll('20000', '60000'), 1);
   const relation = await at.relation('big');
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   await at.db.query('DELETE FROM big');
   const [chunk] = await session.chunks(relation, 1 << 30);
   const { frames } = await session.openRaw(chunk!, all, 'text', calm);
@@ -154,7 +155,7 @@ test('a killed worker fails its chunk as retryable, and the chunk can be read ag
 test('leaving a COPY early, or aborting it, cuts its connection and no other', async () => {
   await using at = await setting(rowsTable.replaceAll('20000', '60000'), 1);
   const relation = await at.relation('big');
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   const [chunk] = await session.chunks(relation, 1 << 30);
   const left = await session.openRaw(chunk!, all, 'binary', calm);
   for await (const _ of left.frames) break;
@@ -173,7 +174,7 @@ test('leaving a COPY early, or aborting it, cuts its connection and no other', a
 test('a table that was rewritten or dropped after the snapshot is an error, never an empty table', async () => {
   await using at = await setting(`${rowsTable} CREATE TABLE gone (id int PRIMARY KEY)`);
   const [relation, gone] = [await at.relation('big'), await at.relation('gone')];
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   await at.db.query('ALTER TABLE big ALTER COLUMN id TYPE bigint; DROP TABLE gone');
   await assert.rejects(ids(session, relation), { code: 'PGS2122', retry: 'backoff' });
   await assert.rejects(ids(session, gone, { select: ['id'], where: null, plain: null }), { code: 'PGS2121' });
@@ -184,7 +185,7 @@ test('a value that a filter cannot read is an error without the value', async ()
   await using at = await setting(
     `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, '1'), (2, 'top-secret')`,
   );
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   const query = { select: ['id'], where: 'v::int > 0', plain: null };
   await assert.rejects(ids(session, await at.relation('t'), query), (error: PgsluiceError) => {
     assert.equal(error.code, 'PGS2121');
@@ -199,7 +200,7 @@ test('inheritance children, generated columns, no columns, row security', async 
   await using at = await setting(`CREATE TABLE p (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
     CREATE TABLE c () INHERITS (p); CREATE TABLE n (); INSERT INTO p VALUES (1); INSERT INTO c VALUES (2), (3);
     INSERT INTO n DEFAULT VALUES; ALTER TABLE p ENABLE ROW LEVEL SECURITY`);
-  const session = await at.source.snapshot({ kind: 'new' }, calm);
+  const session = await at.source.snapshot.open({ kind: 'new' }, calm);
   const both = { select: ['id', 'twice'], where: null, plain: ['id', 'twice'] };
   assert.deepEqual(await ids(session, await at.relation('p'), both), [1]);
   assert.deepEqual(await ids(session, await at.relation('c'), both), [2, 3]);
@@ -212,7 +213,7 @@ test('the slot is dropped again when the snapshot cannot be imported', async () 
   const db = await database(own, 'few');
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
   const source = postgresSource({ url: db.url, snapshot: { workers: 30 } }, 'few');
-  await assert.rejects(source.snapshot({ kind: 'new' }, calm), { code: 'PGS2006' });
+  await assert.rejects(source.snapshot.open({ kind: 'new' }, calm), { code: 'PGS2006' });
   assert.deepEqual(await own.query('SELECT slot_name FROM pg_replication_slots'), []);
   await nobodyLeft(db);
 });
@@ -222,21 +223,21 @@ test('what keeps a slot from being made is told with its remedy', async () => {
   const db = await database(own, 'level');
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
   const source = postgresSource({ url: db.url, snapshot: { workers: 1 } }, 'level');
-  await assert.rejects(source.snapshot({ kind: 'new' }, calm), { code: 'PGS2110', exit: 3 });
+  await assert.rejects(source.snapshot.open({ kind: 'new' }, calm), { code: 'PGS2110', exit: 3 });
   await own.query(`ALTER SYSTEM SET wal_level = 'logical'`);
   await own.restart();
-  const session = await source.snapshot({ kind: 'new' }, calm);
+  const session = await source.snapshot.open({ kind: 'new' }, calm);
   await session[Symbol.asyncDispose]();
-  await assert.rejects(source.snapshot({ kind: 'new' }, calm), { code: 'PGS2113' });
-  assert.equal(await source.ensureSlot(calm), null);
+  await assert.rejects(source.snapshot.open({ kind: 'new' }, calm), { code: 'PGS2113' });
+  assert.equal(await source.control.slot.make(calm), null);
   const second = postgresSource({ url: db.url, snapshot: { workers: 1 } }, 'second');
-  await assert.rejects(second.snapshot({ kind: 'new' }, calm), { code: 'PGS2111' });
-  assert.deepEqual(await source.control.cleanup(), ['replication slot pgsluice_level']);
-  assert.deepEqual(await source.control.cleanup(), []);
-  assert.equal(typeof (await second.ensureSlot(calm)), 'bigint');
+  await assert.rejects(second.snapshot.open({ kind: 'new' }, calm), { code: 'PGS2111' });
+  assert.deepEqual(await source.control.cleanup(calm), ['replication slot pgsluice_level']);
+  assert.deepEqual(await source.control.cleanup(calm), []);
+  assert.equal(typeof (await second.control.slot.make(calm)), 'bigint');
   await own.query(`CREATE ROLE plain LOGIN PASSWORD 'local-only'; GRANT ALL ON DATABASE ${db.name} TO plain`);
   const plain = postgresSource({ url: own.url(db.name, 'plain'), snapshot: { workers: 1 } }, 'plain');
-  await assert.rejects(plain.snapshot({ kind: 'new' }, calm), { code: 'PGS2114' });
+  await assert.rejects(plain.snapshot.open({ kind: 'new' }, calm), { code: 'PGS2114' });
 });
 
 test('a slot that waits for a transaction says for which, and abort ends the wait', async () => {
@@ -250,7 +251,7 @@ test('a slot that waits for a transaction says for which, and abort ends the wai
   )
     await sleep(50);
   const controller = new AbortController();
-  const made = source.snapshot({ kind: 'new' }, controller.signal);
+  const made = source.snapshot.open({ kind: 'new' }, controller.signal);
   made.catch(() => {});
   while (!log.lines.some(({ event }) => event === 'slot-waits')) await sleep(100);
   assert.match(log.lines.find(({ event }) => event === 'slot-waits')!.message, /pid \d+/);
@@ -261,5 +262,5 @@ test('a slot that waits for a transaction says for which, and abort ends the wai
   );
   await open;
   await nobodyLeft(at.db);
-  assert.equal(await source.control.slot(), null);
+  assert.equal(await source.control.slot.status(calm), null);
 });

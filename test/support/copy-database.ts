@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { LoadResult, Sink } from '../../core/api/sink.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
-import type { Source } from '../../core/api/source.ts';
+import type { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { type PlanStep, planTables } from '../../core/pipeline/plan/planner.ts';
 import { type Asked, withDefaults } from '../../core/base/options.ts';
 import { type PostgresSinkOptions, postgresSinkOptions } from '../../plugins/sink-postgres/options.ts';
 import { sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
 import { calm, keepingLog, postgresSource, sourceContext } from './source-context.ts';
+import { readCatalog } from '../../core/api/source.ts';
 
 /** A copy by hand, source to sink without the runtime: the bulk plane alone. */
 export interface CopyInput {
@@ -22,7 +23,7 @@ export interface CopyInput {
 }
 
 export interface CopyRun extends AsyncDisposable {
-  readonly source: Source;
+  readonly source: PostgresSource;
   readonly sink: Sink;
   readonly plans: readonly TablePlan[];
   readonly log: ReturnType<typeof keepingLog>;
@@ -60,7 +61,7 @@ export async function openCopy(input: CopyInput): Promise<CopyRun> {
 
 async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink' | 'log'>): Promise<CopyRun> {
   const { source, sink, log } = parts;
-  const catalog = await source.catalog(calm);
+  const catalog = await readCatalog(source, calm);
   const result = planTables({
     tables: catalog.tables,
     parents: catalog.parents ?? [],
@@ -77,7 +78,7 @@ async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink'
         plans,
         parents,
         excluded: catalog.excluded,
-        dumpSchema: () => source.dumpSchema(null, calm),
+        dumpSchema: () => source.schema.dump(null, calm),
         sourceVersion: catalog.identity.version,
         ...(input.sizes === true && { sizes: new Map(catalog.tables.map((t) => [t.relation.oid, t.bytes])) }),
       },
@@ -101,7 +102,7 @@ async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink'
     },
     [Symbol.asyncDispose]: async () => {
       await sink[Symbol.asyncDispose]();
-      await source.control.cleanup();
+      await source.control.cleanup(calm);
       await source[Symbol.asyncDispose]();
     },
   };
@@ -135,7 +136,7 @@ export async function copyTable(
 export async function copyDatabase(input: CopyInput): Promise<CopyRun> {
   const run = await openCopy(input);
   try {
-    const session = await run.source.snapshot({ kind: 'new' }, calm);
+    const session = await run.source.snapshot.open({ kind: 'new' }, calm);
     try {
       await run.prepare();
       await run.copy(session);

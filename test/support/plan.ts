@@ -8,7 +8,7 @@ import type { Transform } from '../../core/api/transform.ts';
 import { typeFromName } from '../../core/expr/cast.ts';
 import { typeInfo } from '../../core/expr/types.ts';
 import type { PlanInput, PlanStep } from '../../core/pipeline/plan/types.ts';
-import { formatType } from '../../core/pipeline/plan/typing.ts';
+import { formatType } from '../../core/expr/typing.ts';
 
 /** A column from its SQL type; `mood` is an enum of the user, `loose` a domain over text. */
 export function column(name: string, type: string, more: Partial<Column> = {}): Column {

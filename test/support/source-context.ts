@@ -3,7 +3,6 @@ import type { Json } from '../../core/api/checkpoint.ts';
 import type { Ownership } from '../../core/api/ownership.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { LogFields, LogLevel, Logger } from '../../core/base/logger.ts';
-import type { Source } from '../../core/api/source.ts';
 import { type Asked, withDefaults } from '../../core/base/options.ts';
 import { type PostgresSourceOptions, postgresSourceOptions } from '../../plugins/source-postgres/options.ts';
 import { PostgresSource } from '../../plugins/source-postgres/source.ts';
@@ -30,9 +29,13 @@ export function sourceContext(pipeline: string, log: Logger = keepingLog()): Plu
 }
 
 /** The PostgreSQL source as a pipeline would make it, with the notes of a state of its own. */
-export function postgresSource(options: Asked<PostgresSourceOptions, 'url'>, pipeline: string, log?: Logger): Source {
+export function postgresSource(
+  options: Asked<PostgresSourceOptions, 'url'>,
+  pipeline: string,
+  log?: Logger,
+): PostgresSource {
   const source = new PostgresSource(withDefaults(postgresSourceOptions, options), sourceContext(pipeline, log));
-  source.claim(ownershipInMemory());
+  source.control.claim(ownershipInMemory());
   return source;
 }
 

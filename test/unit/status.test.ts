@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CheckpointStore, Json } from '../../core/api/checkpoint.ts';
 import type { CommitLsn, HandoffLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
-import type { SlotStatus } from '../../core/api/source.ts';
+import type { SlotStatus } from '../../core/api/source-control.ts';
 import { printStatus } from '../../core/observe/print-status.ts';
 import { RunView } from '../../core/pipeline/progress/run-view.ts';
 import { statusRecord } from '../../core/pipeline/progress/status-record.ts';

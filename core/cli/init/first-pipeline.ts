@@ -4,6 +4,7 @@ import { relationName } from '../../postgres/relation.ts';
 import type { Source, SourceCatalog, SourceTable } from '../../api/source.ts';
 import { formatBytes } from '../../base/format.ts';
 import type { Cli } from '../cli.ts';
+import { readCatalog } from '../../api/source.ts';
 
 export interface FirstPipelineOptions {
   readonly url: string;
@@ -14,7 +15,7 @@ export interface FirstPipelineOptions {
 /** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
 export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Promise<string> {
   await using source = await openSource(cli, options);
-  return pipelineText(options.pipeline, await source.catalog(options.signal));
+  return pipelineText(options.pipeline, await readCatalog(source, options.signal));
 }
 
 export async function openSource(cli: Cli, options: Omit<FirstPipelineOptions, 'signal'>): Promise<Source> {

@@ -1,6 +1,7 @@
 import { createStatements, grantStatements } from '../../postgres/roles.ts';
 import type { Cli } from '../cli.ts';
 import { type FirstPipelineOptions, openSource } from './first-pipeline.ts';
+import { needed } from '../../pipeline/open/capability.ts';
 
 /**
  * The roles that the database needs, as SQL for a new server: those that it names, the roles above them and their members, with
@@ -8,8 +9,9 @@ import { type FirstPipelineOptions, openSource } from './first-pipeline.ts';
  */
 export async function rolesScript(cli: Cli, options: FirstPipelineOptions): Promise<string> {
   await using source = await openSource(cli, options);
-  const { identity } = await source.catalog(options.signal);
-  const { roles, memberships, version } = await source.surroundings!(options.signal);
+  const { identity } = await source.open(options.signal);
+  const schema = needed(source, 'schema', 'a script of roles');
+  const { roles, memberships, version } = await schema.surroundings(options.signal);
   const target = { version, superuser: true };
   const lines = roles.flatMap((role) => [
     ...(role.named.length === 0 ? [] : [`-- ${role.name.replace(/\s/g, ' ')} ${role.named.join(', ')}`]),

@@ -35,18 +35,18 @@ async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: Abor
   if (flags.sourceOnly === true) {
     const log = await cli.logger('stderr');
     await using instances = await assemble({ config, log, metrics: noMetrics, debugValues: false });
-    instances.source.claim?.(ownershipByName(instances.store));
-    await refuseActive(instances.source);
-    for (const words of await instances.source.control.cleanup()) say(`removed ${words}`);
-    await tellForeign(instances.source, say);
-    await tellIdle(instances.source, say);
+    instances.source.control?.claim(ownershipByName(instances.store));
+    await refuseActive(instances.source, signal);
+    for (const words of (await instances.source.control?.cleanup(signal)) ?? []) say(`removed ${words}`);
+    await tellForeign(instances.source, say, signal);
+    await tellIdle(instances.source, say, signal);
     return;
   }
   await using pipeline = await openFor(cli, { file, config, lock: 'hold', logTo: 'stderr', signal });
   for (const words of await removeAll(pipeline)) say(`removed ${words}`);
   say("The target's tables and rows were left as they are.");
-  await tellForeign(pipeline.context.source, say);
-  await tellIdle(pipeline.context.source, say);
+  await tellForeign(pipeline.context.source, say, signal);
+  await tellIdle(pipeline.context.source, say, signal);
 }
 
 /**
@@ -58,7 +58,7 @@ async function removeAll({ context, instances, config }: OpenPipeline): Promise<
   const before = context.state.head !== null;
   // A fence would outlive the only record of how to take it down.
   done.push(...(await lowerFence({ context })));
-  done.push(...(await context.source.control.cleanup()));
+  done.push(...((await context.source.control?.cleanup(context.stop)) ?? []));
   for (const { sink } of instances.sinks) done.push(...(await sink.cleanup()));
   await instances.store.remove();
   if (before) done.push(`state of pipeline ${config.pipeline}`);
@@ -66,21 +66,21 @@ async function removeAll({ context, instances, config }: OpenPipeline): Promise<
 }
 
 /** Without the checkpoint nobody can tell whether a run is under way, but a slot that is read can. */
-async function refuseActive({ control }: Source): Promise<void> {
-  const slot = await control.slot();
+async function refuseActive({ control }: Source, signal: AbortSignal): Promise<void> {
+  const slot = (await control?.slot.status(signal)) ?? null;
   if (slot?.active !== true) return;
   throw runtimeError('PGS6016', `slot ${slot.name} is being read: a run of this pipeline is under way`);
 }
 
 /** What has the names of the pipeline's objects and is not provably its own. */
-async function tellForeign({ control }: Source, say: (line: string) => void): Promise<void> {
-  for (const words of (await control.foreign?.()) ?? []) say(`left ${words}`);
+async function tellForeign({ control }: Source, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+  for (const words of (await control?.foreign(signal)) ?? []) say(`left ${words}`);
 }
 
 /** Slots that nobody reads keep WAL until the disk is full; whose they are, only their owner knows. */
-async function tellIdle({ control }: Source, say: (line: string) => void): Promise<void> {
+async function tellIdle({ control }: Source, say: (line: string) => void, signal: AbortSignal): Promise<void> {
   try {
-    for (const { name, retainedBytes } of (await control.idleSlots?.()) ?? []) {
+    for (const { name, retainedBytes } of (await control?.slot.idle(signal)) ?? []) {
       say(`note: slot ${name} is read by nobody and keeps ${formatBytes(retainedBytes)} of WAL on the source;`);
       say(`      if it is of no use: SELECT pg_drop_replication_slot('${name}');`);
     }

@@ -5,6 +5,7 @@ import { cannotStay, printCannotStay } from '../../pipeline/ddl/survivors.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
+import { readCatalog } from '../../api/source.ts';
 
 /** `pgsluice plan FILE`: what `run` would do, from the same planner. */
 export function register(program: Command, cli: Cli): void {
@@ -16,7 +17,7 @@ export function register(program: Command, cli: Cli): void {
       cli.withSignals(async (signal) => {
         await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
         const { config, context, instances } = pipeline;
-        const catalog = await context.source.catalog(signal);
+        const catalog = await readCatalog(context.source, signal);
         const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', signal);
         const published = publishedTables(
           planning.sinks.map((sink) => sink.plans.filter((plan) => plan.unlogged !== true)),
@@ -26,7 +27,7 @@ export function register(program: Command, cli: Cli): void {
         for (const sink of planning.sinks) {
           cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published, sink.sink)}\n`);
           if (sink.sink.cutover !== null) cli.stdout.write(printParents(sink.parents));
-          cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog)));
+          cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog, signal)));
         }
       }),
     );

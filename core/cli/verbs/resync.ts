@@ -19,6 +19,8 @@ import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { verifyError } from '../../operations/verify/errors.ts';
 import type { Cli } from '../cli.ts';
 import { openLocked } from '../open-locked.ts';
+import { readCatalog } from '../../api/source.ts';
+import { needed } from '../../pipeline/open/capability.ts';
 
 /** `pgsluice resync FILE [TABLE…]`: a run elsewhere copies them while it goes on with the others; without one they are copied here. */
 export function register(program: Command, cli: Cli): void {
@@ -44,7 +46,7 @@ async function resync(cli: Cli, file: string, patterns: readonly string[], signa
     });
   }
   checkFile(state, config);
-  const catalog = await context.source.catalog(signal);
+  const catalog = await readCatalog(context.source, signal);
   const tables = chosen(catalog, patterns, state);
   if (tables.length === 0) {
     say(
@@ -100,7 +102,10 @@ async function copyThere(
   const id = randomUUID();
   const until = Date.now() + patience;
   const message = { kind: 'barrier', id, after: 'reload', copy: tables, until } as const;
-  await context.source.control.emit(encodeControl(config.pipeline, message));
+  await needed(context.source, 'control', 'resync beside a run').emit(
+    encodeControl(config.pipeline, message),
+    context.stop,
+  );
   for (let asked = false; ; ) {
     await pause(300, context.stop);
     const state = await PipelineState.load(instances.store);

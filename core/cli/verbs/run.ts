@@ -98,20 +98,20 @@ function isFollowing(view: RunView | null): boolean {
 
 /** Returns the file to go on with in this process: as it was, or as it is after it was changed. */
 async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> {
-  const { file, config, flags, live, log } = of;
-  const metrics = await metricsOf(config);
+  const { file, flags, live, log } = of;
+  const metrics = await metricsOf(of.config);
   const again = new AbortController();
   const signal = AbortSignal.any([of.signal, again.signal]);
   await using pipeline = await openFor(cli, {
     file,
-    config,
+    config: of.config,
     lock: 'hold',
     logTo: 'stdout',
     signal,
     ...(log && { log }),
     ...(metrics && { metrics }),
   });
-  const { context, instances } = pipeline;
+  const { config, context, instances } = pipeline;
   let next: PipelineConfig | null = null;
   using _hangup = onHangup(async () => {
     next = await readAgain(cli, { file, running: pipeline, signal: of.signal });

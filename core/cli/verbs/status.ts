@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
-import type { SlotStatus, Source } from '../../api/source.ts';
+import type { Source } from '../../api/source.ts';
+import type { SlotStatus } from '../../api/source-control.ts';
 import { findUncovered } from '../../operations/coverage/find-uncovered.ts';
 import type { Uncovered } from '../../operations/coverage/uncovered.ts';
 import { planKnown } from '../../operations/verify/verify-pipeline.ts';
@@ -26,7 +27,7 @@ export function register(program: Command, cli: Cli): void {
       cli.withSignals(async (signal) => {
         await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
         const { context, config, instances } = pipeline;
-        const { slot, error } = await askSlot(context.source);
+        const { slot, error } = await askSlot(context.source, signal);
         const uncovered = error === null ? await askUncovered(pipeline) : null;
         const now = Date.now();
         const report = statusReport({
@@ -47,9 +48,12 @@ export function register(program: Command, cli: Cli): void {
     );
 }
 
-async function askSlot(source: Source): Promise<{ readonly slot: SlotStatus | null; readonly error: unknown }> {
+async function askSlot(
+  source: Source,
+  signal: AbortSignal,
+): Promise<{ readonly slot: SlotStatus | null; readonly error: unknown }> {
   try {
-    return { slot: await source.control.slot(), error: null };
+    return { slot: (await source.control?.slot.status(signal)) ?? null, error: null };
   } catch (error) {
     if (!isPgsluiceError(error)) throw error;
     return { slot: null, error };

@@ -6,6 +6,7 @@ import { unsentValues } from './unsent-values.ts';
 import { cannotStay, cannotStayFinding } from '../../pipeline/ddl/survivors.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { allOf, planSinks } from '../../pipeline/open/planning.ts';
+import { readCatalog } from '../../api/source.ts';
 
 /** Asks source and sinks for their findings; what keeps one of them from being asked is a finding, too. */
 export async function runChecks(
@@ -68,25 +69,26 @@ async function ask(
   const ofSinks: Finding[] = [];
   const both = await Promise.allSettled([
     asked('source', ofSource, async () => {
-      await source.check(reportTo(ofSource), stop);
-      if (config.ddl === 'follow') await source.checkDdl?.(reportTo(ofSource), stop);
+      await source.check?.(reportTo(ofSource), stop);
+      if (config.ddl === 'follow') await source.ddl?.check(reportTo(ofSource), stop);
     }),
     asked('plan', ofSinks, async () => {
       const copies = config.snapshot.mode !== 'never';
-      const catalog = await source.catalog(stop);
+      const catalog = await readCatalog(source, stop);
       const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', stop);
       const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
       for (const sink of planning.sinks) {
         await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop, copies));
         if (config.snapshot.mode !== 'initial_only') ofSinks.push(...unsentValues(sink.name, sink.plans));
         if (!fresh) continue;
-        if (sink.sink.checkSurroundings !== undefined && source.surroundings !== undefined) {
+        const { schema } = source;
+        if (sink.sink.checkSurroundings !== undefined && schema !== undefined) {
           await asked(`sink ${sink.name}`, ofSinks, async () =>
-            sink.sink.checkSurroundings!(await source.surroundings!(stop), reportTo(ofSinks), stop),
+            sink.sink.checkSurroundings!(await schema.surroundings(stop), reportTo(ofSinks), stop),
           );
         }
         await asked(`sink ${sink.name}`, ofSinks, async () => {
-          for (const lost of await cannotStay(source, sink, catalog)) ofSinks.push(cannotStayFinding(sink, lost));
+          for (const lost of await cannotStay(source, sink, catalog, stop)) ofSinks.push(cannotStayFinding(sink, lost));
         });
       }
     }),

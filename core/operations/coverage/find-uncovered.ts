@@ -6,6 +6,7 @@ import { knownNames, pendingTables } from '../../pipeline/state/known-tables.ts'
 import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
 import type { Uncovered } from './uncovered.ts';
+import { readCatalog } from '../../api/source.ts';
 
 export interface CoverageInput {
   readonly context: RunContext;
@@ -25,7 +26,7 @@ export interface CoverageInput {
  */
 export async function findUncovered(input: CoverageInput): Promise<readonly Uncovered[]> {
   const { context } = input;
-  const catalog = await context.source.catalog(context.stop);
+  const catalog = await readCatalog(context.source, context.stop);
   const found = [
     ...tablesOf(input, catalog),
     ...(await unpublished(input)),
@@ -100,7 +101,7 @@ function plansOf(sink: PlannedSink, name: string): readonly TablePlan[] {
 /** A table of the pipeline whose changes do not come any more. */
 async function unpublished({ context }: CoverageInput): Promise<Uncovered[]> {
   if (context.state.head?.phase !== 'stream') return [];
-  const presence = (await context.source.control.tables?.()) ?? [];
+  const presence = (await context.source.ddl?.tables(context.stop)) ?? [];
   const known = knownNames(context.state) ?? new Set<string>();
   return presence
     .filter((table) => !table.published && !table.unlogged && known.has(relationName(table)))
@@ -117,7 +118,7 @@ async function sequencesOf({ context, planning, moment }: CoverageInput, catalog
   const fresh = new Set(
     catalog.tables.map(({ relation }) => relationName(relation)).filter((name) => !known.has(name)),
   );
-  const states = (await context.source.control.sequences()).filter(
+  const states = ((await context.source.schema?.sequences(context.stop)) ?? []).filter(
     ({ ownedBy }) => ownedBy === null || !fresh.has(`${ownedBy.schema}.${ownedBy.table}`),
   );
   const found: Uncovered[] = [];
@@ -140,7 +141,7 @@ async function largeObjectsOf({ context, planning, deep }: CoverageInput): Promi
   const found: Uncovered[] = [];
   for (const { sink } of planning.sinks) {
     const there = (await sink.cutover?.largeObjects?.(context.stop)) ?? null;
-    const here = there === null ? null : ((await context.source.control.largeObjects?.(context.stop)) ?? null);
+    const here = there === null ? null : ((await context.source.digests?.largeObjects?.(context.stop)) ?? null);
     if (here === null || there === null || here.digest === there.digest) continue;
     const why = `they are not the same: ${here.count} on the source, ${there.count} in the target, and no stream carries changes to them`;
     found.push({ name: 'large-objects', ...missing('large objects', why) });

@@ -15,11 +15,11 @@ export async function lookBehind(
   record: CutoverRecord | null,
 ): Promise<void> {
   const goAt = record?.goAt ?? null;
-  if (goAt === null || source.control.changesBeyond === undefined) return;
+  if (goAt === null || source.fence === undefined) return;
   // Without a fence somebody may still be about to write.
   if (record?.fence === null) await pause(quiet, stop);
   try {
-    const behind = await source.control.changesBeyond(goAt);
+    const behind = await source.fence.changesBeyond(goAt, stop);
     const words = behind.map(({ table, changes }) => `${changes} changes in ${table}`);
     if (behind.some(({ table }) => !accept.has(table)))
       throw cutoverError('PGS7045', `committed on the source after the GO, and not in the target: ${words.join(', ')}`);

@@ -25,6 +25,7 @@ import { relationName } from '../../postgres/relation.ts';
 import { finishUnlogged, unloggedTables } from './unlogged.ts';
 import { endingSql, transactionWords } from './open-transactions.ts';
 import type { Uncovered } from '../coverage/uncovered.ts';
+import { afterStop } from '../../pipeline/open/capability.ts';
 
 /** Ranges that a sample takes of a large table, and rows in each. */
 const sample = { sample: 10, rangeRows: 50_000 };
@@ -89,7 +90,7 @@ const nothing: CutoverReport = { done: false, verify: null, blocked: [], writeSt
 
 /** Whom the writers' stop will have to wait for: told while there is time. */
 async function tellOpen({ pipeline: { context }, say }: CutoverOptions, planning: Planning): Promise<void> {
-  const open = (await context.source.control.transactions?.(fencedTables(planning))) ?? [];
+  const open = (await context.source.fence?.transactions(fencedTables(planning), context.stop)) ?? [];
   const old = open.filter(({ pid, seconds }) => pid === null || (seconds ?? 0) >= 10);
   for (const each of old) {
     const sql = endingSql(each);
@@ -105,7 +106,7 @@ async function hold({ pipeline, locked, patience, say }: CutoverOptions): Promis
   const there = await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: patience });
   say(there ? 'the run in the other process has ended at a barrier; this process goes on' : 'this process goes on');
   const state = await PipelineState.load(instances.store);
-  context.source.claim?.(ownershipOf(state, instances));
+  context.source.control?.claim(ownershipOf(state, instances));
   return { ...context, state };
 }
 
@@ -139,7 +140,7 @@ async function dryRun(
     await writeWayBack({ pipeline, planning, file: options.wayBack });
     say(`the way back can be made; its file is ${options.wayBack}`);
   }
-  const slot = await context.source.control.slot();
+  const slot = await context.source.control?.slot.status(context.stop);
   say(`dry run: nothing was stopped; slot ${slot?.name ?? '(none)'} and its publication stay`);
   return { ...nothing, verify };
 }
@@ -159,7 +160,7 @@ async function finish(options: CutoverOptions, context: RunContext): Promise<voi
   const record = readRecord(state);
   await lookBehind(options, context, record);
   await openTargets(options.pipeline.instances, { say, signal: context.stop });
-  for (const words of await source.control.cleanup()) say(`dropped ${words}`);
+  for (const words of (await source.control?.cleanup(context.stop)) ?? []) say(`dropped ${words}`);
   failpoint('cutover-cleaned');
   await state.setHead({ ...state.head!, phase: 'done' });
   if ((record?.fence ?? null) !== null) say('the fence on the source stays up, so that no write gets lost there');
@@ -183,5 +184,5 @@ export async function lowerFence({
   context: { state, source },
 }: Pick<CutoverOptions['pipeline'], 'context'>): Promise<readonly string[]> {
   const fence = readRecord(state)?.fence ?? null;
-  return fence === null ? [] : ((await source.control.fence?.down(fence)) ?? []);
+  return fence === null ? [] : ((await source.fence?.down(fence, afterStop())) ?? []);
 }

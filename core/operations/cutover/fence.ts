@@ -1,4 +1,4 @@
-import type { FenceTable, WriteFence } from '../../api/source.ts';
+import type { FenceTable, WriteFence } from '../../api/source-control.ts';
 import { failpoint } from '../../base/failpoint.ts';
 import { formatSeconds } from '../../base/format.ts';
 import { pause } from '../../base/backoff.ts';
@@ -33,7 +33,7 @@ export async function refuseUnfenced({ options, context, planning }: FenceInput)
   if (options.fence === 'none') return;
   const fence = fenceOf(context);
   const kind = options.fence === 'auto' ? 'triggers' : options.fence;
-  const lacks = await fence.obstacles(kind, fencedTables(planning));
+  const lacks = await fence.obstacles(kind, fencedTables(planning), context.stop);
   if (lacks.length === 0) return;
   throw cutoverError('PGS7041', `the role of the source lacks rights for the fence: ${lacks.join(' ')}`);
 }
@@ -47,7 +47,8 @@ export async function planFence(
   if (record.fence !== null) return record;
   const { options, context, planning } = input;
   const kind = options.fence === 'auto' || options.fence === 'none' ? 'triggers' : options.fence;
-  const saved = { ...record, fence: await fenceOf(context).plan(kind, fencedTables(planning), admits) };
+  const fence = await fenceOf(context).plan({ kind, tables: fencedTables(planning), admits }, context.stop);
+  const saved = { ...record, fence };
   await writeRecord(context.state, saved);
   return saved;
 }
@@ -92,7 +93,7 @@ async function closeAll(
 /** Everybody who has written in the database and not ended: with a fence nobody comes after them. */
 export async function waitForWriters({ options, context, planning }: FenceInput): Promise<void> {
   const deadline = performance.now() + options.patience;
-  await waitForTransactions(context.source.control, fencedTables(planning), {
+  await waitForTransactions(context.source.fence, fencedTables(planning), {
     deadline,
     signal: context.stop,
     say: options.say,
@@ -101,20 +102,19 @@ export async function waitForWriters({ options, context, planning }: FenceInput)
 
 /** Without a fence: those that hold a lock to write on our tables just now. */
 export async function writersNow({ context, planning }: FenceInput): Promise<number> {
-  const open = (await context.source.control.transactions?.(fencedTables(planning))) ?? [];
+  const open = (await context.source.fence?.transactions(fencedTables(planning), context.stop)) ?? [];
   return open.filter(({ tables }) => tables.length > 0).length;
 }
 
 /** Throws PGS7042 unless nobody can write behind it. */
 export async function proveFence({ options, context }: FenceInput, record: CutoverRecord): Promise<void> {
   if (record.fence === null) return;
-  const { open, roles } = await fenceOf(context).prove(record.fence);
+  const { open, roles } = await fenceOf(context).prove(record.fence, context.stop);
   if (open.length > 0) throw cutoverError('PGS7042', open.join(' · '));
   options.say(`the fence holds: tried to write as ${roles.join(', ')}`);
 }
 
 function fenceOf({ source }: RunContext): WriteFence {
-  const { fence } = source.control;
-  if (fence === undefined) throw verifyError('PGS7010', 'this source has no write fence');
-  return fence;
+  if (source.fence === undefined) throw verifyError('PGS7010', 'this source has no write fence');
+  return source.fence;
 }

@@ -6,6 +6,7 @@ import type { CommitLsn } from '../../postgres/lsn.ts';
 import { verifyError } from '../verify/errors.ts';
 import type { ChangeCount } from '../verify/count-changes.ts';
 import { type Followed, streamOptions } from '../verify/stream-options.ts';
+import { needed } from '../../pipeline/open/capability.ts';
 
 /** A barrier may get lost with a connection that broke while it was settled: then another one is written. */
 const again = 5000;
@@ -47,11 +48,12 @@ export class Follower {
    */
   async barrier(): Promise<CommitLsn> {
     const { source, pipeline, stop } = this.#context;
+    const control = needed(source, 'control', 'a cutover');
     for (;;) {
       stop.throwIfAborted();
       const id = randomUUID();
       const reached = new Promise<CommitLsn>((resolve) => this.#waiting.set(id, resolve));
-      await source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }));
+      await control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }), stop);
       const timer = timeout(again);
       const ended = this.#running.then(() => 'ended' as const);
       const first = await Promise.race([reached, ended, timer.elapsed]);

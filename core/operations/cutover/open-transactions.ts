@@ -1,4 +1,4 @@
-import type { FenceTable, OpenTransaction, SourceControl } from '../../api/source.ts';
+import type { FenceTable, OpenTransaction, WriteFence } from '../../api/source-control.ts';
 import { pause } from '../../base/backoff.ts';
 import { formatSeconds } from '../../base/format.ts';
 import { cutoverError } from './errors.ts';
@@ -45,15 +45,15 @@ export function stillOpen(open: readonly OpenTransaction[], waited: string): Err
  * each of them can still commit rows. Those that begin later are kept out by the fence. Throws PGS7040 with those that are left.
  */
 export async function waitForTransactions(
-  control: SourceControl,
+  fence: WriteFence | undefined,
   tables: readonly FenceTable[],
   patience: Patience,
 ): Promise<void> {
-  if (control.transactions === undefined) return;
-  const first = new Set((await control.transactions(tables)).map(({ id }) => id));
+  if (fence === undefined) return;
+  const first = new Set((await fence.transactions(tables, patience.signal)).map(({ id }) => id));
   await waitUntilNone(async () => {
     if (first.size === 0) return [];
-    return (await control.transactions!(tables)).filter(({ id }) => first.has(id));
+    return (await fence.transactions(tables, patience.signal)).filter(({ id }) => first.has(id));
   }, patience);
 }
 

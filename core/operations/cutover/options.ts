@@ -1,4 +1,4 @@
-import type { FenceKind } from '../../api/source.ts';
+import type { FenceKind } from '../../api/source-control.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Uncovered } from '../coverage/uncovered.ts';
 import type { VerifyReport } from '../verify/run-verify.ts';

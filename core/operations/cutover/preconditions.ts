@@ -3,6 +3,7 @@ import { pause } from '../../base/backoff.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { knownNames } from '../../pipeline/state/known-tables.ts';
 import { verifyError } from '../verify/errors.ts';
+import { needed } from '../../pipeline/open/capability.ts';
 
 /** Throws PGS7004 unless the stream can be followed and every table is finished in every sink that takes it. */
 export async function checkReady(context: RunContext, instances: Instances): Promise<void> {
@@ -17,7 +18,7 @@ export async function checkReady(context: RunContext, instances: Instances): Pro
     const open = [...state.tables(name)].filter(([, table]) => table.state !== 'finished').map(([table]) => table);
     if (open.length > 0) throw verifyError('PGS7004', `not finished in ${name}: ${open.join(', ')}`);
   }
-  const slot = await source.control.slot();
+  const slot = await needed(source, 'control', 'a cutover').slot.status(context.stop);
   if (slot === null) throw verifyError('PGS7004', 'the replication slot of this pipeline does not exist on the source');
   if (slot.walStatus === 'lost')
     throw verifyError('PGS7004', `the source has dropped WAL that slot ${slot.name} needs`);
@@ -35,7 +36,7 @@ export interface LagBound {
 export async function waitForLag(context: RunContext, bound: LagBound): Promise<void> {
   const deadline = Date.now() + bound.patience;
   for (let said = 0; ; ) {
-    const slot = await context.source.control.slot();
+    const slot = await needed(context.source, 'control', 'a cutover').slot.status(context.stop);
     if (slot === null) throw verifyError('PGS7004', 'the replication slot is gone');
     const lag = Number(slot.current - slot.confirmed);
     if (lag <= bound.bytes) return;

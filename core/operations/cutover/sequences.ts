@@ -16,7 +16,7 @@ export async function carrySequences(
   planning: Planning,
   say: (words: string) => void,
 ): Promise<readonly SequenceFinding[]> {
-  const states = await context.source.control.sequences();
+  const states = (await context.source.schema?.sequences(context.stop)) ?? [];
   const findings: SequenceFinding[] = [];
   for (const { sink, plans, name } of planning.sinks) {
     if (sink.cutover === null) continue;

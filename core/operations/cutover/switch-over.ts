@@ -17,6 +17,7 @@ import { WriteStop } from './write-stop.ts';
 import type { Uncovered } from '../coverage/uncovered.ts';
 import type { Followed } from '../verify/stream-options.ts';
 import { WayBack } from './way-back.ts';
+import { afterStop } from '../../pipeline/open/capability.ts';
 
 export interface Switch {
   readonly options: CutoverOptions;
@@ -135,7 +136,7 @@ async function verifyStill(
   options.say(
     `compared ${report.tables.length} tables in ${report.seconds.toFixed(1)} s while the writers stand still`,
   );
-  const late = await catchUp(pipeline, await context.source.control.position());
+  const late = await catchUp(pipeline, (await context.source.open(context.stop)).end);
   context.stop.throwIfAborted();
   return { report, late };
 }
@@ -145,7 +146,7 @@ async function takeDown({ options, context }: Switch, record: CutoverRecord): Pr
   const { log, source, state } = context;
   try {
     if (record.fence !== null) {
-      for (const words of (await source.control.fence?.down(record.fence)) ?? []) options.say(`undone: ${words}`);
+      for (const words of (await source.fence?.down(record.fence, afterStop())) ?? []) options.say(`undone: ${words}`);
     }
     await writeRecord(state, null);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Planning } from '../../pipeline/open/planning.ts';
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { copyPending } from '../resync/resync.ts';
 import type { Followed } from '../verify/stream-options.ts';
+import { readCatalog } from '../../api/source.ts';
 
 /** Names of the tables that no stream carries. */
 export function unloggedTables({ sinks }: Planning): readonly string[] {
@@ -39,6 +40,6 @@ export async function finishUnlogged(of: Followed, planning: Planning): Promise<
 }
 
 async function copyRequested({ context, config, instances }: Followed): Promise<void> {
-  const catalog = knownTables(context.state, await context.source.catalog(context.stop));
+  const catalog = knownTables(context.state, await readCatalog(context.source, context.stop));
   await copyPending(context, { config, instances, catalog });
 }

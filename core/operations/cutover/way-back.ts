@@ -8,6 +8,8 @@ import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import { verifyError } from '../verify/errors.ts';
 import { wayBackFile } from './way-back-file.ts';
+import { readCatalog } from '../../api/source.ts';
+import { afterStop } from '../../pipeline/open/capability.ts';
 
 export interface WayBackOptions {
   /** The pipeline that is cut over. */
@@ -46,7 +48,7 @@ export class WayBack implements AsyncDisposable {
     const pipeline = await options.open(options.file);
     try {
       const { context, instances } = pipeline;
-      const catalog = await context.source.catalog(context.stop);
+      const catalog = await readCatalog(context.source, context.stop);
       const planning = await planSinks(instances.sinks, catalog, true, context.stop);
       await refuseUnready(pipeline);
       const back = new WayBack(pipeline, catalog, planning);
@@ -67,14 +69,14 @@ export class WayBack implements AsyncDisposable {
   async make(): Promise<void> {
     const { config, instances } = this.#pipeline;
     const context = { ...this.#pipeline.context, state: await PipelineState.load(instances.store) };
-    context.source.claim?.(ownershipOf(context.state, instances));
+    context.source.control?.claim(ownershipOf(context.state, instances));
     await ensureOwner(context.state);
     await snapshotPhase(context, { config, instances, catalog: this.#catalog, planning: this.#planning });
   }
 
   async remove(): Promise<void> {
     const { context, instances } = this.#pipeline;
-    await context.source.control.cleanup();
+    await context.source.control?.cleanup(afterStop());
     await instances.store.remove();
   }
 
@@ -89,6 +91,6 @@ async function refuseUnready({ context }: OpenPipeline): Promise<void> {
   const add = ({ level, message, remedy }: Finding) => {
     if (level === 'error') errors.push(remedy === null ? message : `${message}: ${remedy}`);
   };
-  await context.source.check({ add }, context.stop);
+  await context.source.check?.({ add }, context.stop);
   if (errors.length > 0) throw verifyError('PGS7009', `the target is not ready to be a source: ${errors.join(' · ')}`);
 }

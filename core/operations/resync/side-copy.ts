@@ -4,7 +4,8 @@ import { failpoint } from '../../base/failpoint.ts';
 import type { SnapshotLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { Sink, StreamSink } from '../../api/sink.ts';
-import type { RowsAsked, Source, SourceCatalog } from '../../api/source.ts';
+import type { Source, SourceCatalog } from '../../api/source.ts';
+import type { RowsAsked } from '../../api/source-database.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { noMetrics } from '../../base/no-metrics.ts';
 import { RunView } from '../../pipeline/progress/run-view.ts';
@@ -42,7 +43,7 @@ export function canCopyBeside(
   { config, instances }: Pick<SideCopyInput, 'config' | 'instances'>,
 ): boolean {
   // DDL is carried out in its place in one stream: two of them would meet it twice.
-  if (config.ddl === 'follow' || source.beside === undefined) return false;
+  if (config.ddl === 'follow' || source.control?.beside === undefined) return false;
   // Dead letters are counted and kept by the position of one stream.
   if (config.deadLetter !== null) return false;
   return instances.sinks.every(({ sink }) => sink.beside !== undefined);
@@ -78,7 +79,7 @@ export class SideCopy implements AsyncDisposable {
   /** The tables are in the pipeline's publication before their snapshot is taken, so its stream has every later change of theirs. */
   static async start(main: RunContext, input: SideCopyInput): Promise<SideCopy> {
     refuseUnchosen(main.state, input.catalog);
-    const source = main.source.beside!();
+    const source = main.source.control!.beside!();
     const given = { ...input, source };
     const all = await planSinks(given.instances.sinks, given.catalog, true, main.stop);
     await publish(main, { ...given, planning: all });
@@ -86,7 +87,7 @@ export class SideCopy implements AsyncDisposable {
     const parts = await open(main, given);
     const { head } = parts.context.state;
     const anew = head === null || head.phase === 'starting' || main.state.get(copyAnew[0]) !== null;
-    const begun = !anew && (await source.control.slot()) !== null;
+    const begun = !anew && (await source.control!.slot.status(main.stop)) !== null;
     if (!begun) await reset(main, source, parts);
     main.log.log('info', 'resync-started', `copying ${[...pendingTables(main.state)].join(', ')}, the others go on`, {
       tables: parts.planning.sinks.reduce((sum, { plans }) => sum + plans.length, 0),
@@ -116,7 +117,7 @@ export class SideCopy implements AsyncDisposable {
   async #behind({ pipeline, source, stop }: RunContext): Promise<number> {
     const id = randomUUID();
     const since = performance.now();
-    await source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }));
+    await source.control!.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }), stop);
     while (!this.#reached.has(id)) {
       await pause(20, stop);
       // One that got lost with a connection is written again.
@@ -130,8 +131,9 @@ export class SideCopy implements AsyncDisposable {
     if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of the copy');
     const { sinks } = this.#planning;
     const onBarrier = (id: string) => void this.#reached.add(id);
-    const { source, stop } = context;
-    const fetch = source.fetchRows && ((asked: RowsAsked) => source.fetchRows!(asked, stop));
+    const { stop } = context;
+    const { rows } = context.source;
+    const fetch = rows && ((asked: RowsAsked) => rows.fetch(asked, stop));
     const { inputs } = this.#planning;
     const mapperAt = ({ name, plans }: PlannedSink) => createMapper(inputs.get(name)!, plans, fetch);
     await runStream(context, { sinks, mapperAt, identity, handoff, until, onBarrier });
@@ -243,7 +245,7 @@ function sideState(state: PipelineState): Promise<PipelineState> {
 }
 
 async function reset(main: RunContext, source: Source, { context }: Parts): Promise<void> {
-  await source.control.cleanup();
+  await source.control!.cleanup(main.stop);
   await forget(main.state);
   context.state.forget();
 }
@@ -255,9 +257,9 @@ function forget(state: PipelineState): Promise<void> {
 /** Removes slot, publication and notes of a side copy, whether it came to its end or not: what it had is copied anew then. */
 export async function dropSide(main: RunContext): Promise<void> {
   if (main.state.entries(prefix).size === 0) return;
-  const source = main.source.beside?.();
+  const source = main.source.control?.beside?.();
   if (source !== undefined) {
-    await source.control.cleanup();
+    await source.control!.cleanup(main.stop);
     await source[Symbol.asyncDispose]();
   }
   await forget(main.state);

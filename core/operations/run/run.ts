@@ -1,14 +1,15 @@
 import { formatLsn, type HandoffLsn, parseLsn } from '../../postgres/lsn.ts';
 import { derived, PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
-import type { SourceCatalog, SourceIdentity, TablePresence } from '../../api/source.ts';
+import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
+import type { TablePresence } from '../../api/source-database.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import type { Head, PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import { fileKey, isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
 import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
-import { readCatalog, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
+import { catalogNow, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
 import { Shapes } from '../../pipeline/ddl/shapes.ts';
 import { forgottenShapes } from '../../pipeline/ddl/book.ts';
 import { leaveTrees, placeTables } from '../../pipeline/ddl/place-tables.ts';
@@ -41,7 +42,7 @@ export type RunEnd = FollowEnd | 'copied' | 'reload';
 export async function runPipeline(context: RunContext, options: RunOptions): Promise<RunEnd> {
   const { state } = context;
   const { config } = options;
-  const catalog = await readCatalog(context);
+  const catalog = await catalogNow(context);
   checkIdentity(state.head, catalog.identity);
   checkFile(state, config);
   if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
@@ -68,7 +69,7 @@ async function phases(context: RunContext, options: RunOptions, catalog: SourceC
   }
   if (!streaming) return 'copied';
   // Tables may have come while others were copied.
-  return streamPhase(context, options, copied ? await readCatalog(context) : catalog);
+  return streamPhase(context, options, copied ? await catalogNow(context) : catalog);
 }
 
 function copiedBefore(context: RunContext): RunEnd {
@@ -85,14 +86,14 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
   const { config, instances } = options;
   const { identity, handoff } = state.head!;
   if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of a slot');
-  if ((await source.control.slot()) === null)
+  if (source.control !== undefined && (await source.control.slot.status(context.stop)) === null)
     throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
-  const seen = (await source.control.tables?.()) ?? [];
+  const seen = (await source.ddl?.tables(context.stop)) ?? [];
   // Under `ddl: follow` the source publishes a new table before its first row, and its message is in the stream.
   let told = new Set(config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : []);
   const placing = new Placing(context);
   let until: bigint | null | undefined;
-  for (let catalog = first; ; catalog = await readCatalog(context)) {
+  for (let catalog = first; ; catalog = await catalogNow(context)) {
     const known = await takeAlong(context, instances.sinks, catalog, told);
     const input = { config, instances, catalog: known };
     // Up to a position that was asked for all tables count: none is still on its way then.
@@ -210,7 +211,7 @@ function final(error: unknown): unknown {
 
 async function stopPosition(context: RunContext, stopAt: string | null): Promise<bigint | null> {
   if (stopAt === null) return null;
-  const until = stopAt === 'now' ? await context.source.control.position() : readStop(stopAt);
+  const until = stopAt === 'now' ? (await context.source.open(context.stop)).end : readStop(stopAt);
   context.log.log('info', 'stop-position', `will stop at ${formatLsn(until)}`, { lsn: formatLsn(until) });
   return until;
 }

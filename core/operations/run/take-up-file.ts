@@ -16,6 +16,7 @@ import { knownNames, requestCopy } from '../../pipeline/state/known-tables.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { checkIdentity } from './run.ts';
+import { readCatalog } from '../../api/source.ts';
 
 /** What a changed file would need of a pipeline that is under way. */
 export interface FileVerdict {
@@ -39,7 +40,7 @@ export async function judgeFile(
   const refused = changes.filter(({ effect }) => effect === 'refused').map(describeChange);
   if (refused.length > 0) return { changes, added: [], refused };
   try {
-    const catalog = await next.context.source.catalog(next.context.stop);
+    const catalog = await readCatalog(next.context.source, next.context.stop);
     checkIdentity(state.head, catalog.identity);
     const { added, gone } = tableChanges(knownNames(state), catalog);
     if (gone.length > 0)
@@ -91,7 +92,7 @@ async function addTables({
   context,
 }: Pick<OpenPipeline, 'config' | 'instances' | 'context'>): Promise<void> {
   const { state, log, source, stop } = context;
-  const catalog = await source.catalog(stop);
+  const catalog = await readCatalog(source, stop);
   const { added, gone } = tableChanges(knownNames(state), catalog);
   // What is wrong with them is said before anything is noted.
   if (added.length === 0 || gone.length > 0) return;

@@ -36,6 +36,7 @@ export function watchSource(context: RunContext, options: WatchOptions): AsyncDi
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      watch.stopLooking();
       await running;
       await watch.end().catch(() => {});
     },
@@ -47,6 +48,7 @@ class Watch {
   readonly #logEvery: number;
   readonly #meter = new RateMeter();
   readonly #retained = new Growth();
+  readonly #ending = new AbortController();
   #logged = Date.now();
 
   constructor(context: RunContext, options: WatchOptions) {
@@ -74,6 +76,11 @@ class Watch {
     await note(this.#context);
   }
 
+  /** What is asked of the source is not waited for. */
+  stopLooking(): void {
+    this.#ending.abort();
+  }
+
   async end(): Promise<void> {
     this.#context.view.ended = true;
     await note(this.#context);
@@ -82,18 +89,21 @@ class Watch {
   async #look(): Promise<void> {
     const { view, log, source } = this.#context;
     try {
-      const slot = await source.control.slot();
+      const slot = (await source.control?.slot.status(this.#ending.signal)) ?? null;
+      const current = source.control === undefined ? (await source.open(this.#ending.signal)).end : slot?.current;
       view.sourceError = null;
-      if (slot === null) return;
+      if (current === undefined) return;
       const now = Date.now();
-      view.sawSource(slot.current);
-      view.clock.note(slot.current, now);
+      view.sawSource(current);
+      view.clock.note(current, now);
+      if (slot === null) return;
       view.retainedBytes = slot.retainedBytes;
       view.safeBytes = slot.safeBytes;
       view.walStatus = slot.walStatus;
       this.#retained.note(slot.retainedBytes, now);
       view.retainedGrowth = this.#retained.perSecond();
     } catch (error) {
+      if (this.#ending.signal.aborted) return;
       view.sourceError = error instanceof PgsluiceError ? error.code : 'unknown';
       log.log('debug', 'watch-failed', error instanceof Error ? error.message : String(error));
     }

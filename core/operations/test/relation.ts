@@ -2,7 +2,7 @@ import type { Cell } from '../../postgres/tuple.ts';
 import type { Column, Identity, Relation } from '../../postgres/relation.ts';
 import { castTo, literal } from '../../expr/cast.ts';
 import { compileValue } from '../../expr/compile.ts';
-import { computedColumn } from '../../pipeline/plan/typing.ts';
+import { computedColumn } from '../../expr/typing.ts';
 
 export interface TableText {
   readonly schema: string;

@@ -9,6 +9,7 @@ import type { Followed } from './stream-options.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
 import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { verifyError } from './errors.ts';
+import { afterStop, needed } from '../../pipeline/open/capability.ts';
 
 /** A view of the source, and what lets the sinks go on once they have been opened at the same position. */
 export interface Aligned extends AsyncDisposable {
@@ -38,7 +39,7 @@ function handoffOf(context: RunContext): HandoffLsn {
  */
 export async function alignHere(of: Followed): Promise<Aligned> {
   const { context } = of;
-  const session = await context.source.snapshot({ kind: 'again', handoff: handoffOf(context) }, context.stop);
+  const session = await openSource(context, handoffOf(context));
   try {
     await catchUp(of, session.exactAt);
     context.stop.throwIfAborted();
@@ -52,6 +53,10 @@ export async function alignHere(of: Followed): Promise<Aligned> {
     release: async () => {},
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
+}
+
+function openSource({ source, stop }: RunContext, handoff: HandoffLsn): Promise<SnapshotSession> {
+  return needed(source, 'snapshot', 'verification').open({ kind: 'again', handoff }, stop);
 }
 
 /** After the cut-over there is no slot to align by: both sides are read as they are, so the writers must have moved. */
@@ -70,8 +75,9 @@ const holdPatience = 25_000;
 export async function alignThere(context: RunContext, store: CheckpointStore, patience: number): Promise<Aligned> {
   const handoff = handoffOf(context);
   const id = randomUUID();
-  const emit = (message: Parameters<typeof encodeControl>[1]) =>
-    context.source.control.emit(encodeControl(context.pipeline, message));
+  const control = needed(context.source, 'control', 'verification beside a run');
+  const emit = (message: Parameters<typeof encodeControl>[1], signal = context.stop) =>
+    control.emit(encodeControl(context.pipeline, message), signal);
   const come: Wait = { context, store, key: 'barrier', id, patience };
   await emit({ kind: 'barrier', id, after: 'go-on' });
   await reported(come, 'did not come as far as now');
@@ -79,11 +85,11 @@ export async function alignThere(context: RunContext, store: CheckpointStore, pa
   const hold: Wait = { context, store, key: 'held', id, patience: holdPatience };
   let session: SnapshotSession | null = null;
   try {
-    session = await context.source.snapshot({ kind: 'again', handoff }, context.stop);
+    session = await openSource(context, handoff);
     await emit({ kind: 'hold-at', id, at: session.exactAt });
     await reported(hold, 'did not report that its sinks stand still');
   } catch (error) {
-    await emit({ kind: 'release', id }).catch(() => {});
+    await emit({ kind: 'release', id }, afterStop()).catch(() => {});
     await session?.[Symbol.asyncDispose]();
     throw error;
   }
@@ -93,7 +99,7 @@ export async function alignThere(context: RunContext, store: CheckpointStore, pa
     at: view.exactAt,
     release: async () => {
       const still = await isReported(hold);
-      await emit({ kind: 'release', id });
+      await emit({ kind: 'release', id }, afterStop());
       if (!still) throw verifyError('PGS7003', 'the run went on before the views of the targets were open');
     },
     [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),

@@ -11,6 +11,7 @@ import type { Before, Moment } from './table-progress.ts';
 import type { TreeVerdict } from './verify-trees.ts';
 import { verifyTable } from './verify-table.ts';
 import { openViews, type Sides } from './views.ts';
+import { needed } from '../../pipeline/open/capability.ts';
 
 export interface TableVerdict {
   readonly sink: string;
@@ -78,7 +79,8 @@ export async function verifyAll(
   if (readable.length === 0) throw verifyError('PGS7002', 'no sink of this pipeline can be read back');
   refuseUnknown(readable, options.only);
   const { signal, workers } = options;
-  await using views = await openViews(align, { source: source.digests, sinks: readable, workers, signal });
+  const digests = needed(source, 'digests', 'verification');
+  await using views = await openViews(align, { source: digests, sinks: readable, workers, signal });
   const databasesOf = new Map<PlannedSink, readonly (string | null)[]>();
   if (options.progress !== null) {
     for (const [sink, pool] of views.bySink)

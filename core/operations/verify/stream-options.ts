@@ -1,4 +1,4 @@
-import { readCatalog, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
+import { catalogNow, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
 import { Shapes } from '../../pipeline/ddl/shapes.ts';
 import { knownTables } from '../../pipeline/state/known-tables.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
@@ -17,7 +17,7 @@ export async function streamOptions(
   const { config, instances, context } = of;
   const { head } = context.state;
   if (head === null || head.handoff === null) throw verifyError('PGS7004', 'this pipeline has no slot yet');
-  const known = knownTables(context.state, await readCatalog(context));
+  const known = knownTables(context.state, await catalogNow(context));
   const planning = await planSinks(instances.sinks, await shapesUnderWay(context, known), true, context.stop);
   const follow = config.ddl === 'follow';
   const shapes = await Shapes.open(context, planning, follow);

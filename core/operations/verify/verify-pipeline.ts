@@ -9,6 +9,7 @@ import type { VerifyProgress } from './progress.ts';
 import { lookAgain } from './look-again.ts';
 import { verifyTrees } from './verify-trees.ts';
 import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
+import { readCatalog } from '../../api/source.ts';
 
 export interface VerifyPipelineOptions {
   readonly pipeline: Followed;
@@ -26,7 +27,7 @@ export interface VerifyPipelineOptions {
 
 /** Plans the tables that the pipeline has, as a run would. */
 export async function planKnown({ context, instances }: Followed): Promise<Planning> {
-  const catalog = await context.source.catalog(context.stop);
+  const catalog = await readCatalog(context.source, context.stop);
   const known = knownTables(context.state, catalog);
   return planSinks(instances.sinks, known, true, context.stop);
 }

@@ -30,7 +30,7 @@ export async function awaitTaken<T extends Followed>(of: T, locked: boolean): Pr
   if (locked || context.state.head?.phase !== 'stream') return of;
   for (const until = Date.now() + patienceMs; ; await pause(500, context.stop)) {
     const state = await PipelineState.load(instances.store);
-    const presence = (await context.source.control.tables?.()) ?? [];
+    const presence = (await context.source.ddl?.tables(context.stop)) ?? [];
     const settled = pendingTables(state).size === 0 && freshTables(state, new Book(state), presence).length === 0;
     if (settled || Date.now() > until || hasEnded(state)) return { ...of, context: { ...context, state } };
   }
@@ -52,7 +52,7 @@ export async function verifyTrees(
 ): Promise<readonly TreeVerdict[]> {
   const { source, stop } = context;
   for (const until = Date.now() + (locked ? 0 : placesMs); ; await pause(1000, stop)) {
-    const presence = await source.control.tables?.();
+    const presence = await source.ddl?.tables(stop);
     if (presence === undefined) return [];
     const misplaced = await misplacedTables(sinks, presence, stop);
     const found = misplaced.flatMap(({ sink, differences }) =>

@@ -4,11 +4,12 @@ import type { SourceCatalog } from '../../api/source.ts';
 import type { RunContext } from '../open/instances.ts';
 import { pendingTables } from '../state/known-tables.ts';
 import { Book } from './book.ts';
+import { readCatalog } from '../../api/source.ts';
 
 /** The source's catalog; in a stream that is under way, tables that are gone by now do not keep it from going on. */
-export async function readCatalog(context: RunContext): Promise<SourceCatalog> {
+export async function catalogNow(context: RunContext): Promise<SourceCatalog> {
   try {
-    return await context.source.catalog(context.stop);
+    return await readCatalog(context.source, context.stop);
   } catch (error) {
     const { head } = context.state;
     // Tables may have gone since the start.
@@ -25,7 +26,7 @@ export async function readCatalog(context: RunContext): Promise<SourceCatalog> {
 export async function shapesUnderWay(context: RunContext, known: SourceCatalog): Promise<SourceCatalog> {
   const book = new Book(context.state);
   if (context.state.head?.phase !== 'stream' || book.empty) return known;
-  const presence = (await context.source.control.tables?.()) ?? [];
+  const presence = (await context.source.ddl?.tables(context.stop)) ?? [];
   const there = new Map(presence.map((table) => [table.oid, table]));
   const pending = pendingTables(context.state);
   for (const { relation } of known.tables) {

@@ -1,6 +1,6 @@
 import type { PgsluiceError } from '../../base/error.ts';
 import type { TablePlan } from '../../api/plan.ts';
-import type { TablePresence } from '../../api/source.ts';
+import type { TablePresence } from '../../api/source-database.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import type { PlannedSink } from '../open/instances.ts';
 import { columnsRead } from '../plan/binding.ts';

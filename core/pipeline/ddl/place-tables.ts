@@ -1,5 +1,5 @@
 import type { SchemaStep } from '../../api/schema-change.ts';
-import type { TablePresence } from '../../api/source.ts';
+import type { TablePresence } from '../../api/source-database.ts';
 import { isPgsluiceError } from '../../registry/call.ts';
 import { runtimeError } from '../errors.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';

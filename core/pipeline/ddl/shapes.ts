@@ -93,9 +93,10 @@ export class Shapes {
     // A pattern whose table is gone by now was right when the pipeline was started.
     const serious = problems.filter((problem) => problem.code !== 'PGS4007');
     if (serious.length > 0) throw allOf(serious);
-    const { source, stop } = this.#context;
+    const { stop } = this.#context;
+    const { rows } = this.#context.source;
     // An abrupt end of the stretch is not told here; what is asked for is short.
-    const mapper = createMapper(input, plans, source.fetchRows && ((asked) => source.fetchRows!(asked, stop)));
+    const mapper = createMapper(input, plans, rows && ((asked) => rows.fetch(asked, stop)));
     for (const oid of this.book.left(position)) mapper.redefine(oid, null);
     const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
     return new AcceptingMapper({

@@ -1,6 +1,7 @@
 import type { Finding } from '../../api/check.ts';
 import type { TablePlan } from '../../api/plan.ts';
-import type { Dependent, Going, Source, SourceCatalog } from '../../api/source.ts';
+import type { Source, SourceCatalog } from '../../api/source.ts';
+import type { Dependent, Going } from '../../api/source-database.ts';
 import type { PlannedSink } from '../open/instances.ts';
 
 /** What of the source's schema cannot come along to a sink that creates it, and why. */
@@ -8,13 +9,15 @@ export async function cannotStay(
   source: Source,
   sink: PlannedSink,
   catalog: SourceCatalog,
+  signal: AbortSignal,
 ): Promise<readonly Dependent[]> {
   const creates = sink.traits.schemaChanges === true && sink.traits.existing === null;
-  if (!creates || source.control.dependents === undefined) return [];
-  return source.control.dependents([
+  if (!creates || source.schema === undefined) return [];
+  const going = [
     ...sink.plans.flatMap((plan) => goingOf(plan)),
     ...catalog.excluded.map(({ schema, name }) => ({ schema, name, columns: null })),
-  ]);
+  ];
+  return source.schema.dependents(going, signal);
 }
 
 /** Columns that the target shall not have, or with another type. */

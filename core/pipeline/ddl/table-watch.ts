@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { PgsluiceError } from '../../base/error.ts';
-import type { TablePresence } from '../../api/source.ts';
+import type { TablePresence } from '../../api/source-database.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { encodeControl } from '../control/control-message.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
@@ -42,6 +42,7 @@ export class TableWatch implements AsyncDisposable {
   readonly #options: TableWatchOptions;
   readonly #stop = new AbortController();
   readonly #due = new AbortController();
+  readonly #ending = new AbortController();
   readonly #losses = new Map<Oid, Mark>();
   /** Those that are not reached yet. */
   readonly #marks = new Map<string, Mark>();
@@ -97,6 +98,7 @@ export class TableWatch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
+    this.#ending.abort();
     clearTimeout(this.#timer);
     await this.#looking?.catch(() => {});
   }
@@ -114,7 +116,7 @@ export class TableWatch implements AsyncDisposable {
 
   async #look(last: boolean): Promise<void> {
     const { context, follow, trees } = this.#options;
-    const presence = await context.source.control.tables?.();
+    const presence = await context.source.ddl?.tables(this.#ending.signal);
     if (presence === undefined) return;
     this.#last = new Look(presence);
     const before = new Set(this.#losses.keys());
@@ -149,7 +151,9 @@ export class TableWatch implements AsyncDisposable {
     const mark: Mark = { id, at: null, reached: false };
     // The stream may bring it before the one who wrote it hears that it is written.
     this.#marks.set(id, mark);
-    mark.at = await source.control.emit(message).catch(() => source.control.position());
+    const { signal } = this.#ending;
+    const position = async () => (await source.open(signal)).end;
+    mark.at = (await source.control?.emit(message, signal).catch(position)) ?? (await position());
     return mark;
   }
 

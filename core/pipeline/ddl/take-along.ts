@@ -1,5 +1,6 @@
 import { PgsluiceError } from '../../base/error.ts';
-import type { SourceCatalog, SourceTable, TablePresence } from '../../api/source.ts';
+import type { SourceCatalog, SourceTable } from '../../api/source.ts';
+import type { TablePresence } from '../../api/source-database.ts';
 import { type Oid, relationName } from '../../postgres/relation.ts';
 import { runtimeError } from '../errors.ts';
 import type { RunContext, SinkInstance } from '../open/instances.ts';

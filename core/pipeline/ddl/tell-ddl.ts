@@ -4,6 +4,6 @@ import type { RunContext } from '../open/instances.ts';
 /** `ddl: follow`: has the source tell of its DDL from now on; repeatable. */
 export async function tellDdl(context: RunContext): Promise<void> {
   const { source, stop } = context;
-  if (source.tellDdl === undefined) throw runtimeError('PGS6020', 'the source plugin does not tell of DDL');
-  await source.tellDdl(stop);
+  if (source.ddl === undefined) throw runtimeError('PGS6020', 'the source plugin does not tell of DDL');
+  await source.ddl.follow(stop);
 }

@@ -1,6 +1,6 @@
 import type { ParentPlan, TablePlan } from '../../api/plan.ts';
 import type { PlacedTable, SchemaStep, TableName } from '../../api/schema-change.ts';
-import type { TablePresence } from '../../api/source.ts';
+import type { TablePresence } from '../../api/source-database.ts';
 import { type Oid, relationName } from '../../postgres/relation.ts';
 import { qualified } from '../../postgres/quote.ts';
 

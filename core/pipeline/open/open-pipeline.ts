@@ -7,6 +7,7 @@ import { assemble } from './assemble.ts';
 import type { Instances, RunContext } from './instances.ts';
 import { ownershipOf } from './ownership.ts';
 import { takeOver } from './take-over.ts';
+import type { Source } from '../../api/source.ts';
 
 export interface OpenOptions {
   readonly config: PipelineConfig;
@@ -29,15 +30,16 @@ export interface OpenPipeline extends AsyncDisposable {
 }
 
 export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> {
-  const { config, log, metrics, stop } = options;
+  const { log, metrics, stop } = options;
   const instances = await assemble(options);
+  const config = followedOnly(options.config, instances.source);
   try {
     // The state is loaded under the lock: what another process saved until it ended is in it.
     if (options.lock === 'hold') await instances.store.lock(stop);
     if (options.lock === 'take-over')
       await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: 60_000 });
     const state = await PipelineState.load(instances.store);
-    instances.source.claim?.(ownershipOf(state, instances));
+    instances.source.control?.claim(ownershipOf(state, instances));
     const view = new RunView(config.pipeline);
     countDeadLetters(instances, state, view);
     const context: RunContext = {
@@ -54,6 +56,11 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
     await instances[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The stream of a source without snapshots holds everything: nothing is copied first. */
+function followedOnly(config: PipelineConfig, { snapshot }: Source): PipelineConfig {
+  return snapshot === undefined ? { ...config, snapshot: { ...config.snapshot, mode: 'never' } } : config;
 }
 
 /** Counts outlive a process, so that `status` can tell how many there are in all. */

@@ -1,5 +1,5 @@
 import type { PgsluiceError } from '../../base/error.ts';
-import type { PublicationTrouble } from '../../api/source.ts';
+import type { PublicationTrouble } from '../../api/source-control.ts';
 import { knownNames, pendingTables } from '../state/known-tables.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import type { RunContext } from './instances.ts';
@@ -12,36 +12,36 @@ const altering = 'publication-altering';
 const every = 1000;
 const share = 20;
 
-type Guarded = Pick<RunContext, 'source' | 'state'>;
+type Guarded = Pick<RunContext, 'source' | 'state' | 'stop'>;
 
 /** Whatever makes or alters the pipeline's publication; what it is then like is noted. A kill in between is no change of others. */
-export async function alterPublication({ source, state }: Guarded, alter: () => Promise<void>): Promise<void> {
+export async function alterPublication({ source, state, stop }: Guarded, alter: () => Promise<void>): Promise<void> {
   await state.put(altering, true);
   await alter();
   await state.putAll([
-    [key, (await source.control.publication?.()) ?? null],
+    [key, (await source.control?.publication.read(stop)) ?? null],
     [altering, null],
   ]);
 }
 
 /** It was dropped by the pipeline itself. */
-export async function forgetPublication({ state }: Guarded): Promise<void> {
+export async function forgetPublication({ state }: Pick<Guarded, 'state'>): Promise<void> {
   if (state.get(key) !== null) await state.put(key, null);
 }
 
 /**
  * One look. Throws where writes on the source had to be freed of the publication (I10), or where somebody changed it: what
- * was written since was not sent. `added`: see {@link SourceControl.watchPublication}.
+ * was written since was not sent. `added`: see {@link PublicationControl.watch}.
  */
 export async function checkPublication(context: Guarded, added: boolean): Promise<void> {
   const error = await lookAtPublication(context, added);
   if (error !== null) throw error;
 }
 
-async function lookAtPublication({ source, state }: Guarded, added: boolean): Promise<PgsluiceError | null> {
+async function lookAtPublication({ source, state, stop }: Guarded, added: boolean): Promise<PgsluiceError | null> {
   const note = () => (state.get(altering) === null ? state.get(key) : null);
   const before = note();
-  const found = (await source.control.watchPublication?.(before, added)) ?? [];
+  const found = (await source.control?.publication.watch(before, added, stop)) ?? [];
   const stands = note() === before;
   const [first] = found.filter((trouble) => trouble.kind === 'freed' || (stands && counts(trouble, state)));
   return first?.error ?? null;
@@ -57,7 +57,7 @@ function counts({ kind, tables }: PublicationTrouble, state: PipelineState): boo
 }
 
 export interface GuardOptions {
-  /** See {@link SourceControl.watchPublication}. */
+  /** See {@link PublicationControl.watch}. */
   readonly added: boolean;
   /** Default true; false: the work looks itself, before what it decides. */
   readonly lastLook?: boolean;

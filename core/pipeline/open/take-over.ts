@@ -5,6 +5,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { runtimeError } from '../errors.ts';
 import type { Instances } from './instances.ts';
 import { encodeControl } from '../control/control-message.ts';
+import { needed } from './capability.ts';
 
 export interface TakeOverOptions {
   readonly pipeline: string;
@@ -23,7 +24,8 @@ export async function takeOver(options: TakeOverOptions): Promise<boolean> {
   if (await tryLock(instances, stop)) return false;
   const id = randomUUID();
   const deadline = Date.now() + options.timeoutMs;
-  await instances.source.control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'stop', until: deadline }));
+  const control = needed(instances.source, 'control', 'ending a run in another process');
+  await control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'stop', until: deadline }), stop);
   log.log('info', 'barrier-sent', 'asked the run in the other process to end at a barrier in the stream', {
     barrier: id,
   });

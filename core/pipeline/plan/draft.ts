@@ -6,7 +6,7 @@ import type { TransformPlan } from '../../api/transform.ts';
 import { typeOfColumn } from '../../expr/scope.ts';
 import { columnsOf, substitute } from '../../expr/tree.ts';
 import { planError } from './errors.ts';
-import { computedColumn, conjunction } from './typing.ts';
+import { computedColumn, conjunction } from '../../expr/typing.ts';
 
 /** A column while transforms are being composed. */
 export interface DraftColumn {

@@ -2,7 +2,7 @@ import type { Expr } from '../../expr/expr.ts';
 import type { ParentPlan, Projection, TablePlan } from '../../api/plan.ts';
 import { type Column, relationName } from '../../postgres/relation.ts';
 import type { Sink } from '../../api/sink.ts';
-import type { PublishedTable } from '../../api/source.ts';
+import type { PublishedTable } from '../../api/source-control.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
 import { qualified, quoteIdent } from '../../postgres/quote.ts';
 

@@ -1,7 +1,7 @@
 import type { Expr } from '../../expr/expr.ts';
 import type { TablePlan } from '../../api/plan.ts';
 import { type Column, relationName, type Relation } from '../../postgres/relation.ts';
-import type { PublishedTable } from '../../api/source.ts';
+import type { PublishedTable } from '../../api/source-control.ts';
 import { exprToSql } from '../../expr/to-sql.ts';
 import { columnsOf, rowFilterObstacle } from '../../expr/tree.ts';
 import { quoteIdent } from '../../postgres/quote.ts';

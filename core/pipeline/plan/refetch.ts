@@ -3,7 +3,7 @@ import type { Cell, PartialTuple, Tuple } from '../../postgres/tuple.ts';
 import { UNCHANGED } from '../../postgres/tuple.ts';
 import type { MapperPace } from '../../api/plan.ts';
 import { type Relation, relationName } from '../../postgres/relation.ts';
-import type { RowsAsked } from '../../api/source.ts';
+import type { RowsAsked } from '../../api/source-database.ts';
 import type { Binding } from './binding.ts';
 import type { Fetched } from './change-map.ts';
 import { planError } from './errors.ts';

@@ -5,7 +5,7 @@ import { hint } from '../../base/suggest.ts';
 import { call, castTo, literal } from '../../expr/cast.ts';
 import { parseExpression, parsePredicate } from '../../expr/parse.ts';
 import { columnExpr } from './draft.ts';
-import { computedColumn } from './typing.ts';
+import { computedColumn } from '../../expr/typing.ts';
 import { planError } from './errors.ts';
 
 /** What transforms build their expressions with. `loadParser()` must have resolved before a `parse`. */

@@ -4,6 +4,7 @@ import type { RunContext } from '../open/instances.ts';
 import type { CutoverSink } from '../../api/sink.ts';
 import type { Planning } from '../open/planning.ts';
 import type { PhaseInput } from './phase.ts';
+import { needed } from '../open/capability.ts';
 
 /** What the last session told of itself; `again`: tables were copied a second time. */
 const key = 'only';
@@ -16,7 +17,7 @@ export async function openOnly(context: RunContext, { planning, catalog }: Phase
   const { state } = context;
   const noted = state.get(key) as { sees: string; exactAt: string; again?: boolean } | null;
   const before = noted && { sees: noted.sees, exactAt: parseLsn(noted.exactAt) as SnapshotLsn };
-  const session = await context.source.snapshot({ kind: 'only', before }, context.stop);
+  const session = await needed(context.source, 'snapshot', 'a copy').open({ kind: 'only', before }, context.stop);
   try {
     const stale = await dropStale(context, planning, session.exactAt);
     const again = stale || noted?.again === true;
@@ -50,7 +51,7 @@ async function dropStale(context: RunContext, planning: Planning, exactAt: Snaps
 
 /** Without a cut-over, what it would do for the target's sequences and views is done at the end of the copy. */
 export async function finishOnly(context: RunContext, planning: Planning): Promise<void> {
-  const sequences = await context.source.control.sequences();
+  const sequences = (await context.source.schema?.sequences(context.stop)) ?? [];
   const { again } = (context.state.get(key) ?? {}) as { again?: boolean };
   for (const { name, sink, plans } of planning.sinks) {
     if (sink.cutover === null) continue;

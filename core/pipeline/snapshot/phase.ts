@@ -1,7 +1,8 @@
 import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
-import type { PublishedTable, SourceCatalog } from '../../api/source.ts';
+import type { SourceCatalog } from '../../api/source.ts';
+import type { PublishedTable } from '../../api/source-control.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { publishedTables } from '../plan/publication.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
@@ -16,6 +17,7 @@ import { RateLimit } from './rate-limit.ts';
 import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
 import { finishOnly, openOnly } from './only.ts';
 import { runSnapshot } from './run-snapshot.ts';
+import { afterStop, needed } from '../open/capability.ts';
 
 /** What the phase needs beside the context. */
 export interface PhaseInput {
@@ -47,7 +49,7 @@ export async function firstStart(context: RunContext, input: PhaseInput): Promis
 async function undo(context: RunContext, instances: Instances): Promise<void> {
   try {
     await context.state.settled().catch(() => {});
-    if (context.state.get(foreignSlot) === null) await context.source.control.cleanup();
+    if (context.state.get(foreignSlot) === null) await context.source.control?.cleanup(afterStop());
     for (const { sink } of instances.sinks) {
       // I10: what the preparation took away from the target is put back before it is forgotten.
       if ((await sink.snapshot.abandon?.()) !== false) await sink.cleanup();
@@ -67,7 +69,7 @@ async function undo(context: RunContext, instances: Instances): Promise<void> {
 /** A killed first start may have left slot and publication, of which nothing was used yet. */
 export async function startOver(context: RunContext): Promise<void> {
   if (context.state.get(foreignSlot) !== null) return;
-  const dropped = await context.source.control.cleanup();
+  const dropped = (await context.source.control?.cleanup(context.stop)) ?? [];
   await forgetPublication(context);
   context.log.log('info', 'start-over', 'an earlier start did not get as far as a snapshot', {
     dropped: dropped.join(', '),
@@ -112,7 +114,8 @@ export async function publish(context: RunContext, { config, planning, catalog }
   const tables = follow ? [...planned, ...(await publishedSince(context, planned))] : planned;
   // What others did to it must not be lost sight of when it is set right for the tables that are copied again.
   if (context.state.get('publication') !== null) await checkPublication(context, follow);
-  await alterPublication(context, () => context.source.publish(tables, context.stop));
+  const { control } = context.source;
+  if (control !== undefined) await alterPublication(context, () => control.publication.publish(tables, context.stop));
   if (follow) await tellDdl(context);
 }
 
@@ -121,11 +124,11 @@ export async function publish(context: RunContext, { config, planning, catalog }
  * is in no plan, and must stay there: what was written to it since would be lost.
  */
 async function publishedSince(
-  { source }: RunContext,
+  { source, stop }: RunContext,
   planned: readonly PublishedTable[],
 ): Promise<readonly PublishedTable[]> {
   const known = new Set(planned.map(({ relation }) => relation.oid));
-  const presence = (await source.control.tables?.()) ?? [];
+  const presence = (await source.ddl?.tables(stop)) ?? [];
   return presence
     .filter(({ oid, kind, chosen, published }) => published && chosen && kind !== 'partitioned' && !known.has(oid))
     .map(({ oid, schema, name, kind }) => ({
@@ -137,9 +140,11 @@ async function publishedSince(
 
 /** The stream starts where the slot is made; one that the user made starts where it stands. */
 async function slotForStream(context: RunContext): Promise<HandoffLsn | null> {
-  const before = await context.source.control.slot();
+  const { control } = context.source;
+  if (control === undefined) return (await context.source.open(context.stop)).begin;
+  const before = await control.slot.status(context.stop);
   if (before !== null) await context.state.put(foreignSlot, true);
-  const made = await context.source.ensureSlot(context.stop);
+  const made = await control.slot.make(context.stop);
   // Its consistent point, or what its user confirmed since: a slot never starts before either.
   return made ?? ((before?.confirmed ?? null) as HandoffLsn | null);
 }
@@ -195,8 +200,9 @@ async function open(context: RunContext, input: PhaseInput): Promise<SnapshotSes
   const { identity } = input.catalog;
   if (input.config.snapshot.mode === 'initial_only') return openOnly(context, input);
   const handoff = state.head?.handoff ?? null;
-  if (handoff !== null) return source.snapshot({ kind: 'again', handoff }, context.stop);
-  const session = await source.snapshot({ kind: 'new' }, context.stop);
+  const snapshot = needed(source, 'snapshot', 'a copy');
+  if (handoff !== null) return snapshot.open({ kind: 'again', handoff }, context.stop);
+  const session = await snapshot.open({ kind: 'new' }, context.stop);
   await state.setHead({ phase: 'snapshot', identity, handoff: session.handoff });
   const lsn = formatLsn(session.exactAt satisfies SnapshotLsn);
   log.log('info', 'slot-created', `slot created at ${lsn}`, { lsn });

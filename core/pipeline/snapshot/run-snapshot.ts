@@ -9,6 +9,7 @@ import type { PlannedSink, RunContext } from '../open/instances.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { CopyJob, openChunk } from './copy-job.ts';
 import { copyLargeObjects } from './large-objects.ts';
+import { needed } from '../open/capability.ts';
 
 export interface SnapshotRunOptions {
   readonly catalog: SourceCatalog;
@@ -79,7 +80,7 @@ async function prepare(
         parents,
         excluded: options.catalog.excluded,
         unfilledViews: options.catalog.unfilledViews ?? [],
-        dumpSchema: () => context.source.dumpSchema(session, signal),
+        dumpSchema: () => needed(context.source, 'schema', 'a created schema').dump(session, signal),
         sourceVersion: options.catalog.identity.version,
         sizes: sizesOf(options.catalog),
       },

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { ChangesBeyond } from '../../../core/api/source.ts';
+import type { ChangesBeyond } from '../../../core/api/source-control.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 
 /** Changes that are looked at; the function ends at the next commit. */

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { OpenTransaction } from '../../../core/api/source.ts';
+import type { OpenTransaction } from '../../../core/api/source-control.ts';
 import { type ClosingNote, isLockTimeout } from '../../../core/postgres/open-tables.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { type ClosingNames, closedFunction, closeTable, closingNames } from './closing-sql.ts';

@@ -1,9 +1,18 @@
 import type pg from 'pg';
 import type { Json } from '../../../core/api/checkpoint.ts';
-import type { FenceKind, FenceTable, OpenTransaction, WriteFence } from '../../../core/api/source.ts';
+import type {
+  ChangesBeyond,
+  FenceGiven,
+  FenceKind,
+  FenceTable,
+  OpenTransaction,
+  WriteFence,
+} from '../../../core/api/source-control.ts';
 import { openTables } from '../../../core/postgres/open-tables.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
-import { type SourceAccess, withClient } from '../session.ts';
+import { type SourceAccess, ask, withClient } from '../session.ts';
+import { changesBeyond } from './changes-beyond.ts';
+import { openTransactions } from './transactions.ts';
 import { type Closing, type ClosedTable, close, closingObstacles, tablesToClose } from './closing.ts';
 import { closingNames } from './closing-sql.ts';
 import { type Grant, grantSql, readGrants, revokeSql } from './grants.ts';
@@ -40,14 +49,14 @@ export class PostgresFence implements WriteFence {
     this.#pipeline = access.application.replace(/^pgsluice /, '');
   }
 
-  obstacles(_kind: FenceKind, tables: readonly FenceTable[]): Promise<readonly string[]> {
-    return withClient(this.#access, null, async (client) =>
+  obstacles(_kind: FenceKind, tables: readonly FenceTable[], signal: AbortSignal): Promise<readonly string[]> {
+    return withClient(this.#access, signal, async (client) =>
       closingObstacles(client, await tablesToClose(client, tables.map(qualified))),
     );
   }
 
-  plan(kind: FenceKind, tables: readonly FenceTable[], admits: string | null): Promise<Json> {
-    return withClient(this.#access, null, async (client): Promise<Json> => {
+  plan({ kind, tables, admits }: FenceGiven, signal: AbortSignal): Promise<Json> {
+    return withClient(this.#access, signal, async (client): Promise<Json> => {
       const closed = await tablesToClose(client, tables.map(qualified));
       const plain = closed.map(({ schema, name, hasRows }) => ({ schema, name, hasRows }));
       const extra = await extraOf(client, kind, plain);
@@ -79,14 +88,17 @@ export class PostgresFence implements WriteFence {
     });
   }
 
-  prove(saved: Json): Promise<{ readonly open: readonly string[]; readonly roles: readonly string[] }> {
+  prove(
+    saved: Json,
+    signal: AbortSignal,
+  ): Promise<{ readonly open: readonly string[]; readonly roles: readonly string[] }> {
     const { tables, admits } = saved as unknown as Plan;
-    return withClient(this.#access, null, (client) => proveClosed(client, this.#closing(tables, admits)));
+    return withClient(this.#access, signal, (client) => proveClosed(client, this.#closing(tables, admits)));
   }
 
-  down(saved: Json): Promise<readonly string[]> {
+  down(saved: Json, signal: AbortSignal): Promise<readonly string[]> {
     const { extra } = saved as unknown as Plan;
-    return withClient(this.#access, null, async (client) => {
+    return withClient(this.#access, signal, async (client) => {
       const done: string[] = [];
       const opened = await openTables(client, closingNames(this.#access.slot).function);
       if (opened > 0) done.push(`${opened} tables opened to writes again`);
@@ -102,6 +114,14 @@ export class PostgresFence implements WriteFence {
       }
       return done;
     });
+  }
+
+  transactions(tables: readonly FenceTable[], signal: AbortSignal): Promise<readonly OpenTransaction[]> {
+    return ask(this.#access, signal, (client) => openTransactions(client, tables, this.#access.application));
+  }
+
+  changesBeyond(at: bigint, signal: AbortSignal): Promise<readonly ChangesBeyond[]> {
+    return withClient(this.#access, signal, (client) => changesBeyond(client, this.#access, at));
   }
 
   #closing(tables: readonly ClosedTable[], admits: string | null): Closing {

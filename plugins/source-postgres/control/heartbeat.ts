@@ -1,5 +1,6 @@
 import type { Logger } from '../../../core/base/logger.ts';
-import type { SourceControl } from '../../../core/api/source.ts';
+import type { SourceAccess } from '../session.ts';
+import { emit } from './control.ts';
 
 /** Content of a heartbeat's logical message. */
 export const heartbeatContent = '{"kind":"heartbeat"}';
@@ -9,15 +10,16 @@ export const heartbeatContent = '{"kind":"heartbeat"}';
  * moves on while other databases of the server write. A failure is logged: the stream itself tells of a lost server.
  */
 export class Heartbeat {
-  readonly #control: SourceControl;
+  readonly #access: SourceAccess;
   readonly #every: number;
   readonly #log: Logger;
   #timer: NodeJS.Timeout | null = null;
   #busy = false;
+  readonly #ending = new AbortController();
 
   /** `every` in milliseconds. */
-  constructor(control: SourceControl, every: number, log: Logger) {
-    this.#control = control;
+  constructor(access: SourceAccess, every: number, log: Logger) {
+    this.#access = access;
     this.#every = every;
     this.#log = log;
   }
@@ -29,14 +31,16 @@ export class Heartbeat {
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+    this.#ending.abort();
   }
 
   async #beat(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      await this.#control.emit(heartbeatContent);
+      await emit(this.#access, heartbeatContent, this.#ending.signal);
     } catch (error) {
+      if (this.#ending.signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
       this.#log.log('warn', 'heartbeat-failed', `heartbeat not written: ${message}`);
     } finally {

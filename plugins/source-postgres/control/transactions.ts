@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { qualified } from '../../../core/postgres/quote.ts';
-import type { FenceTable, OpenTransaction } from '../../../core/api/source.ts';
+import type { FenceTable, OpenTransaction } from '../../../core/api/source-control.ts';
 
 /** Locks that INSERT, UPDATE, DELETE, TRUNCATE and ALTER TABLE take (manual: "Table-Level Locks"). */
 const writing = `('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Dependent, Going } from '../../../core/api/source.ts';
+import type { Dependent, Going } from '../../../core/api/source-database.ts';
 
 /**
  * Objects that stand in the way of a DROP with RESTRICT (manual: pg_depend, deptype n), those of the target alike, as its

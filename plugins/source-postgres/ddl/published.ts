@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { TablesOption } from '../../../core/api/schemas.ts';
-import type { TablePresence } from '../../../core/api/source.ts';
+import type { TablePresence } from '../../../core/api/source-database.ts';
 import { collationSql } from '../../../core/postgres/columns.ts';
 import { chosenOids } from '../catalog/choose.ts';
 

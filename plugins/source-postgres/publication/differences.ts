@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Json } from '../../../core/api/checkpoint.ts';
-import type { PublicationTrouble } from '../../../core/api/source.ts';
+import type { PublicationTrouble } from '../../../core/api/source-control.ts';
 import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { sourceError } from '../errors.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { PublicationTrouble } from '../../../core/api/source.ts';
+import type { PublicationTrouble } from '../../../core/api/source-control.ts';
 import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { sourceError } from '../errors.ts';
 import { isOurPublication } from '../ownership/publication-proof.ts';

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { PublishedTable } from '../../../core/api/source.ts';
+import type { PublishedTable } from '../../../core/api/source-control.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import type { PgsluiceError } from '../../../core/base/error.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { PublishedTable } from '../../../core/api/source.ts';
+import type { PublishedTable } from '../../../core/api/source-control.ts';
 import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { type TableKeys, readKeys } from '../catalog/identity.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Json } from '../../../core/api/checkpoint.ts';
-import type { PublicationTrouble } from '../../../core/api/source.ts';
+import type { PublicationTrouble } from '../../../core/api/source-control.ts';
 import { besideOf } from '../names.ts';
 import type { SourceAccess } from '../session.ts';
 import { readDefinition } from './definition.ts';

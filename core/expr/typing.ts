@@ -1,6 +1,6 @@
-import type { Expr, SqlType } from '../../expr/expr.ts';
-import type { Column } from '../../postgres/relation.ts';
-import { elementInfo, labelOf, plainType, typeInfo } from '../../expr/types.ts';
+import type { Expr, SqlType } from './expr.ts';
+import type { Column } from '../postgres/relation.ts';
+import { elementInfo, labelOf, plainType, typeInfo } from './types.ts';
 
 /** Types of expressions whose binary form is the same on every supported major and holds no oid of a user's type. */
 const binaryUnsafe: ReadonlySet<string> = new Set(['name', 'oid']);

@@ -1,0 +1,106 @@
+import type { DigestReader } from '../postgres/digest-query.ts';
+import type { HandoffLsn, SnapshotLsn } from '../postgres/lsn.ts';
+import type { Column, Oid, Relation, RelationKind } from '../postgres/relation.ts';
+import type { SequenceState } from '../postgres/sequence.ts';
+import type { Tuple } from '../postgres/tuple.ts';
+import type { CheckReport, Surroundings } from './check.ts';
+import type { SchemaReader } from './schema-reader.ts';
+import type { LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
+
+export interface SnapshotSource {
+  /**
+   * `new`: makes the slot and exports its snapshot; on failure the slot is dropped again. `again`: the slot exists; a temporary slot gives
+   * a new snapshot with an exact position (I5). `only`: neither slot nor publication, nothing is left on the source; where
+   * `before` saw the same rows, its position is the new session's, too.
+   */
+  open(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession>;
+}
+
+/** `only`: a copy without a stream. `before`: what an earlier session told of itself, so that an unchanged source is known again. */
+export type SnapshotStart =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'again'; readonly handoff: HandoffLsn }
+  | { readonly kind: 'only'; readonly before: { readonly sees: string; readonly exactAt: SnapshotLsn } | null };
+
+export interface SchemaSource extends SchemaReader {
+  dump(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump>;
+  /** What the schema needs of a server beside itself. */
+  surroundings(signal: AbortSignal): Promise<Surroundings>;
+  /** Views, policies and the like that could not be without these tables and columns. */
+  dependents(going: readonly Going[], signal: AbortSignal): Promise<readonly Dependent[]>;
+  sequences(signal: AbortSignal): Promise<readonly SequenceState[]>;
+}
+
+/** A table, or columns of it, that a target shall not have as they are. */
+export interface Going {
+  readonly schema: string;
+  readonly name: string;
+  /** Null: the table itself. */
+  readonly columns: readonly string[] | null;
+}
+/** An object of the schema that needs what is going. */
+export interface Dependent {
+  /** As pg_describe_object says it. */
+  readonly object: string;
+  /** `schema.table` or `schema.table.column` that it needs. */
+  readonly needs: string;
+}
+
+export interface DdlSource {
+  /** All user tables, to find what the stream does not tell: tables that come and go, move in their trees, or get other columns. */
+  tables(signal: AbortSignal): Promise<readonly TablePresence[]>;
+  /**
+   * From now on DDL of the chosen tables, and of new ones that the file's patterns choose, comes through the stream as
+   * messages (core/pipeline/plan/ddl/message.ts). Repeatable. Throws where it cannot.
+   */
+  follow(signal: AbortSignal): Promise<void>;
+  /** Whether {@link follow} would work, for a file that says `ddl: follow`. */
+  check(report: CheckReport, signal: AbortSignal): Promise<void>;
+}
+
+/** A table of the source now: its columns, its place among partitions and inheriting tables, and what the publication has of it. */
+export interface TablePresence {
+  readonly oid: Oid;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: RelationKind;
+  /** The file's patterns choose it, or a table above it. */
+  readonly chosen: boolean;
+  /** UPDATE and DELETE of it could be published. */
+  readonly keyed: boolean;
+  readonly published: boolean;
+  /** It cannot be in a publication. */
+  readonly unlogged: boolean;
+  /** The publication has a list of columns for it, so that the stream does not tell of new ones. */
+  readonly listed: boolean;
+  readonly columns: readonly Required<Pick<Column, 'name' | 'type' | 'typmod' | 'attnum' | 'collation'>>[];
+  /** What it is a partition of, or inherits from, in order. */
+  readonly parents: readonly Oid[];
+  /** As in `FOR VALUES …`; null where it is no partition. */
+  readonly bound: string | null;
+  /** `RANGE (at)`; null where it is not partitioned. */
+  readonly partitionBy: string | null;
+}
+
+export interface DigestSource extends DigestReader {
+  /** Of all large objects; reads them to the last byte. */
+  largeObjects?(signal: AbortSignal): Promise<LargeObjectDigest>;
+}
+
+export interface RowSource {
+  /** The rows as they are now, in the order asked; null where no row has this key any more. */
+  fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]>;
+}
+
+/** Rows that are wanted by their keys, and no more of them than some columns. */
+export interface RowsAsked {
+  readonly relation: Relation;
+  /** Positions of the columns that identify a row. */
+  readonly key: readonly number[];
+  /** Cells at these positions, of each row. */
+  readonly keys: readonly Tuple[];
+  /** Positions of the columns that are wanted. */
+  readonly columns: readonly number[];
+  /** Transactions whose writes must be visible to whoever reads: the stream may tell of a commit a moment before that. */
+  readonly after: readonly number[];
+}

@@ -1,0 +1,19 @@
+import type { Source } from '../../api/source.ts';
+import { runtimeError } from '../errors.ts';
+
+type Capability = 'snapshot' | 'schema' | 'fence' | 'digests' | 'control';
+
+/** A capability that `what` cannot do without. Throws PGS7050 where the source does not have it. */
+export function needed<K extends Capability>(source: Source, name: K, what: string): NonNullable<Source[K]> {
+  const capability = source[name];
+  if (capability === undefined)
+    throw runtimeError('PGS7050', `${what} needs \`${name}\`, which this source does not have`);
+  return capability;
+}
+
+/** For what has to be done although a stop was asked for: it may take this long, in milliseconds. */
+const afterStopMs = 60_000;
+
+export function afterStop(): AbortSignal {
+  return AbortSignal.timeout(afterStopMs);
+}

@@ -1,0 +1,34 @@
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import type { SchemaSource } from '../../../core/api/source-database.ts';
+import { readManifestOf } from '../../../core/postgres/manifest/read-client.ts';
+import { readSequences } from '../../../core/postgres/sequences.ts';
+import { stateSchema } from '../../../core/postgres/state-schema.ts';
+import { readCatalog, readIdentity } from '../catalog/catalog.ts';
+import { readDependents } from '../ddl/dependents.ts';
+import { objectNames } from '../ddl/install-sql.ts';
+import { besideOf } from '../names.ts';
+import { type SourceAccess, ask, withClient } from '../session.ts';
+import { readSurroundings } from '../surroundings.ts';
+import { dumpSchema } from './dump.ts';
+
+/** The source's schema, without publications and event triggers of ours. */
+export function schemaSource(access: SourceAccess, tables: TablesOption): SchemaSource {
+  const { slot, publication } = access;
+  const exceptNames = [publication, besideOf(access).publication, ...objectNames(slot).triggers];
+  return {
+    read: (signal) =>
+      withClient(access, signal, async (client) => ({
+        manifest: await readManifestOf(client, { except: [stateSchema], exceptNames }),
+        pending: new Map<string, null>(),
+        owners: true,
+        scope: 'database' as const,
+      })),
+    dump: (session, signal) => dumpSchema(access, session?.name ?? null, signal),
+    surroundings: (signal) =>
+      withClient(access, signal, async (client) =>
+        readSurroundings(client, await readCatalog(client, await readIdentity(client), tables)),
+      ),
+    dependents: (going, signal) => ask(access, signal, (client) => readDependents(client, going)),
+    sequences: (signal) => ask(access, signal, readSequences),
+  };
+}

@@ -1,0 +1,77 @@
+import type { SnapshotSession } from '../../../core/api/snapshot.ts';
+import type { SnapshotSource, SnapshotStart } from '../../../core/api/source-database.ts';
+import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
+import { type SourceAccess, withClient } from '../session.ts';
+import { createOwnSlot, createSlot, dropSlot, temporaryName } from '../slot.ts';
+import { exportSnapshot } from './export.ts';
+import { PostgresSnapshot, type SessionPositions } from './session.ts';
+
+type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
+
+export class PostgresSnapshots implements SnapshotSource {
+  readonly #access: SourceAccess;
+  readonly #workers: number;
+
+  constructor(access: SourceAccess, workers: number) {
+    this.#access = access;
+    this.#workers = workers;
+  }
+
+  async open(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
+    if (from.kind === 'new') return this.#firstSnapshot(signal);
+    if (from.kind === 'only') return this.#onlySnapshot(from.before, signal);
+    return this.#laterSnapshot(from.handoff, signal);
+  }
+
+  async #firstSnapshot(signal: AbortSignal): Promise<SnapshotSession> {
+    const { slot } = this.#access;
+    const made = await createOwnSlot(this.#access, { exportSnapshot: true }, signal);
+    const at = made.consistentPoint;
+    try {
+      const session = await this.#import(
+        made.snapshot,
+        { handoff: at as HandoffLsn, exactAt: at as SnapshotLsn },
+        signal,
+      );
+      await made.close();
+      return session;
+    } catch (error) {
+      await made.close();
+      await withClient(this.#access, null, (client) => dropSlot(client, this.#access, this.#access)).catch(
+        (failure: unknown) => {
+          const said = failure instanceof Error ? failure.message : String(failure);
+          this.#access.log.log('error', 'slot-left', `slot ${slot} could not be dropped: ${said}`, { slot });
+        },
+      );
+      throw error;
+    }
+  }
+
+  async #laterSnapshot(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession> {
+    const made = await createSlot(
+      this.#access,
+      { name: temporaryName(this.#access), temporary: true, exportSnapshot: true },
+      signal,
+    );
+    try {
+      return await this.#import(made.snapshot, { handoff, exactAt: made.consistentPoint as SnapshotLsn }, signal);
+    } finally {
+      await made.close();
+    }
+  }
+
+  #onlySnapshot(before: OnlyBefore, signal: AbortSignal): Promise<SnapshotSession> {
+    return withClient(this.#access, signal, async (client) => {
+      const { name, sees, at } = await exportSnapshot(client);
+      const exactAt = before?.sees === sees ? before.exactAt : (at as SnapshotLsn);
+      return this.#import(name, { handoff: null, exactAt, sees }, signal);
+    });
+  }
+
+  async #import(name: string, positions: SessionPositions, signal: AbortSignal): Promise<SnapshotSession> {
+    const session = await PostgresSnapshot.start(this.#access, { name, workers: this.#workers }, positions);
+    if (!signal.aborted) return session;
+    await session[Symbol.asyncDispose]();
+    throw signal.reason;
+  }
+}
