@@ -39,19 +39,9 @@ type Line = { readonly [key: string]: unknown };
 function jsonl({ file }: JsonlOptions, context: PluginContext): Sink {
   const log = new JsonLines(resolve(context.directory, file));
   return {
-    traits: async () => ({
-      rawFormats: [],
-      needsKey: false,
-      existing: null,
-      messages: false,
-      keepsPosition: true,
-      replaysOverlap: true,
-    }),
+    traits: async () => ({ keepsPosition: true, replaysOverlap: true }),
     snapshot: snapshotSink(log),
     stream: streamSink(log),
-    digests: null,
-    cutover: null,
-    check: async () => {},
     cleanup: async () => ((await log.remove()) ? [`position of ${file}`] : []),
     [Symbol.asyncDispose]: async () => {},
   };
@@ -59,7 +49,6 @@ function jsonl({ file }: JsonlOptions, context: PluginContext): Sink {
 
 function snapshotSink(log: JsonLines): SnapshotSink {
   return {
-    prepare: async () => {},
     // A copy that starts again cannot take lines back out of the file, so it says where the good ones begin.
     begin: async (plan: TablePlan) => {
       await log.append([{ op: 'begin', table: nameOf(plan.output) }]);
@@ -77,7 +66,6 @@ function snapshotSink(log: JsonLines): SnapshotSink {
       return { rows: BigInt(lines.length), bytes };
     },
     loaded: async () => log.sync(),
-    finishTable: async () => {},
     // From here on the copied rows are what a restart of the stream goes back to.
     finish: async () => log.commit(null),
   };

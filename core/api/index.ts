@@ -31,4 +31,5 @@ export * from './snapshot.ts';
 export * from './source.ts';
 export * from './source-control.ts';
 export * from './source-database.ts';
+export * from './transaction.ts';
 export * from './transform.ts';

@@ -60,6 +60,9 @@ export interface SinkTraits {
   readonly replaysOverlap?: boolean;
 }
 
+/** Rows as text, tables that the sink makes, rows that it need not find again. */
+export const plainTraits: SinkTraits = { rawFormats: [], needsKey: false, existing: null, messages: false };
+
 export interface LargeObjectSink {
   /** The oid after which to go on; null: they are all there, or the file wants none. */
   from(signal: AbortSignal): Promise<Oid | null>;
@@ -80,9 +83,9 @@ export interface LoadResult {
  */
 export interface SnapshotSink {
   /** Once per run, before any copy; finds what a killed run left behind and goes on from there. */
-  prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void>;
+  prepare?(preparation: SinkPreparation, signal: AbortSignal): Promise<void>;
   /** A table's copy starts (again): what a broken one left is removed. `chunks` is how many loads will follow. */
-  begin(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void>;
+  begin?(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void>;
   /** Resolves when the chunk is in the target, all of it or nothing of it. May be called again for the same chunk after a failure. */
   readonly load: (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal) => Promise<LoadResult>;
   /** Makes the rows of all loads of this table durable; the checkpoint then says that the table is copied. */
@@ -90,9 +93,9 @@ export interface SnapshotSink {
   /** For sinks that take large objects. They are not in the stream: what is copied is the state of the snapshot. */
   readonly largeObjects?: LargeObjectSink;
   /** All chunks are in: indexes and constraints of this table, statistics. Repeatable. */
-  finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
+  finishTable?(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
   /** All tables are finished: foreign keys, triggers, materialized views. Repeatable. */
-  finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void>;
+  finish?(plans: readonly TablePlan[], signal: AbortSignal): Promise<void>;
   /**
    * The first start failed before a row was copied: puts back what {@link prepare} took away. False: something that was made
    * stays, and its state with it, so that the next run goes on from there.
@@ -168,15 +171,17 @@ export interface TreeSink {
   place(steps: readonly SchemaStep[], signal: AbortSignal): Promise<readonly string[]>;
 }
 
+/** Where rows and changes go. Required: {@link snapshot} with `load` and `loaded`, and {@link stream}. */
 export interface Sink extends AsyncDisposable {
-  traits(signal: AbortSignal): Promise<SinkTraits>;
+  /** What is not said is as in {@link plainTraits}. */
+  traits?(signal: AbortSignal): Promise<Partial<SinkTraits>>;
   readonly snapshot: SnapshotSink;
   readonly stream: StreamSink;
   /** A second stream into the same tables, with a position of its own; both may write at the same time, never to one table. */
   beside?(): StreamSink & AsyncDisposable;
-  readonly digests: DigestReader | null;
+  readonly digests?: DigestReader;
   readonly schema?: SchemaReader;
-  readonly cutover: CutoverSink | null;
+  readonly cutover?: CutoverSink;
   readonly repair?: RepairSink;
   readonly tree?: TreeSink;
   /** Lines for `pgsluice plan`: where rows of the table go, where its name does not say so. Pure. */
@@ -189,9 +194,9 @@ export interface Sink extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<readonly (readonly Column[] | null)[]>;
   /** Looks only. `copies`: rows will be copied into its tables; not with `snapshot.mode: never`, where they may hold some. */
-  check(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void>;
+  check?(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void>;
   /** The target against what the source's schema needs. Looks only. */
   checkSurroundings?(source: Surroundings, report: CheckReport, signal: AbortSignal): Promise<void>;
   /** Removes the state that this pipeline keeps in the target (never a user's table). Returns what it removed, in words. */
-  cleanup(): Promise<readonly string[]>;
+  cleanup?(): Promise<readonly string[]>;
 }

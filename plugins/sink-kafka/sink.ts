@@ -20,8 +20,6 @@ import { openWriter } from './writer.ts';
 const deadLetterBytes = 64 << 20;
 
 export class KafkaSink implements Sink {
-  readonly digests = null;
-  readonly cutover = null;
   readonly snapshot: KafkaSnapshot;
   readonly stream: KafkaStream;
   readonly #settings: Settings;

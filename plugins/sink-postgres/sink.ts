@@ -4,7 +4,7 @@ import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { SchemaReader } from '../../core/api/schema-reader.ts';
-import type { CutoverSink, RepairSink, Sink, SinkTraits, SnapshotSink, StreamSink } from '../../core/api/sink.ts';
+import type { CutoverSink, RepairSink, Sink, SinkTraits, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { checkTarget } from './checks/check.ts';
@@ -25,7 +25,7 @@ export type StreamNamed = (name: string, onApart?: () => void) => StreamSink & A
 
 /** The Postgres sink: the bulk plane of this folder and the change plane that it is given. */
 export class PostgresSink implements Sink {
-  readonly snapshot: SnapshotSink;
+  readonly snapshot: PostgresSnapshotSink;
   readonly stream: StreamSink;
   readonly digests: DigestReader;
   readonly schema: SchemaReader;

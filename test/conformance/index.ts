@@ -4,4 +4,5 @@
  */
 export { checkpointConformance } from './checkpoint.ts';
 export { sinkConformance, type SinkConformanceOptions, type SinkSubject } from './sink.ts';
+export { sourceConformance, type SourceConformanceOptions, type SourceSubject } from './source.ts';
 export { transformConformance, type TransformSubject } from './transform.ts';

@@ -65,7 +65,7 @@ export function sinkConformance<O>(plugin: SinkPlugin<O>, how: SinkConformanceOp
     await using sink = await create();
     const plan = samplePlan(relation);
     await prepare(sink, relation, never);
-    await sink.snapshot.begin(plan, 1, never);
+    await sink.snapshot.begin?.(plan, 1, never);
     const broken = rowCopy(relation, 0, []);
     const rowsThenError = (async function* () {
       yield await Promise.resolve([['9', 'never', 'there']]);
@@ -101,7 +101,7 @@ export function sinkConformance<O>(plugin: SinkPlugin<O>, how: SinkConformanceOp
 
   test(`${name}: a sink that keeps its position knows it in a new process`, async () => {
     await using sink = await create();
-    const traits = await sink.traits(never);
+    const traits = (await sink.traits?.(never)) ?? {};
     const position = await sink.stream.resume(never);
     if (traits.keepsPosition === true) assert.ok(position !== null && position > 0n);
     else assert.equal(position, null);
@@ -140,8 +140,8 @@ export function sinkConformance<O>(plugin: SinkPlugin<O>, how: SinkConformanceOp
 
   test(`${name}: cleanup removes its state, not the data, and may be repeated`, async () => {
     await using sink = await create();
-    await sink.cleanup();
-    await sink.cleanup();
+    await sink.cleanup?.();
+    await sink.cleanup?.();
     assert.deepEqual(await rows(), [['7', 'seven', null]]);
     assert.equal(await sink.stream.resume(never), null);
   });
@@ -150,13 +150,13 @@ export function sinkConformance<O>(plugin: SinkPlugin<O>, how: SinkConformanceOp
 async function prepare(sink: Sink, relation: Relation, signal: AbortSignal): Promise<void> {
   const plans = [samplePlan(relation)];
   const dumpSchema = () => Promise.resolve({ objects: [], by: 'the conformance suite' });
-  await sink.snapshot.prepare({ plans, excluded: [], dumpSchema, sourceVersion: 170_000 }, signal);
+  await sink.snapshot.prepare?.({ plans, excluded: [], dumpSchema, sourceVersion: 170_000 }, signal);
 }
 
 async function copy(sink: Sink, relation: Relation, signal: AbortSignal): Promise<void> {
   const plan = samplePlan(relation);
   await prepare(sink, relation, signal);
-  await sink.snapshot.begin(plan, 2, signal);
+  await sink.snapshot.begin?.(plan, 2, signal);
   const first = await sink.snapshot.load(
     plan,
     rowCopy(relation, 0, [
@@ -168,6 +168,6 @@ async function copy(sink: Sink, relation: Relation, signal: AbortSignal): Promis
   const second = await sink.snapshot.load(plan, rowCopy(relation, 1, [['3', 'three', 'ü – 漢']]), signal);
   assert.deepEqual([first.rows, second.rows], [2n, 1n]);
   await sink.snapshot.loaded(plan, signal);
-  await sink.snapshot.finishTable(plan, 0x900n as SnapshotLsn, signal);
-  await sink.snapshot.finish([plan], signal);
+  await sink.snapshot.finishTable?.(plan, 0x900n as SnapshotLsn, signal);
+  await sink.snapshot.finish?.([plan], signal);
 }

@@ -1,10 +1,12 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import type { LoadResult, Sink } from '../../core/api/sink.ts';
+import type { LoadResult } from '../../core/api/sink.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { type PlanStep, planTables } from '../../core/pipeline/plan/planner.ts';
 import { type Asked, withDefaults } from '../../core/base/options.ts';
+import { PostgresSink } from '../../plugins/sink-postgres/sink.ts';
 import { type PostgresSinkOptions, postgresSinkOptions } from '../../plugins/sink-postgres/options.ts';
 import { sinkPostgres } from '../../plugins/sink-postgres/plugin.ts';
 import { calm, keepingLog, postgresSource, sourceContext } from './source-context.ts';
@@ -24,7 +26,7 @@ export interface CopyInput {
 
 export interface CopyRun extends AsyncDisposable {
   readonly source: PostgresSource;
-  readonly sink: Sink;
+  readonly sink: PostgresSink;
   readonly plans: readonly TablePlan[];
   readonly log: ReturnType<typeof keepingLog>;
   prepare(): Promise<void>;
@@ -36,11 +38,13 @@ export async function newSink(
   options: Asked<PostgresSinkOptions, 'url'>,
   pipeline: string,
   log = keepingLog(),
-): Promise<Sink> {
-  return sinkPostgres.create(withDefaults(postgresSinkOptions, options), {
+): Promise<PostgresSink> {
+  const sink = await sinkPostgres.create(withDefaults(postgresSinkOptions, options), {
     ...sourceContext(pipeline, log),
     name: 'target',
   });
+  assert.ok(sink instanceof PostgresSink);
+  return sink;
 }
 
 export async function openCopy(input: CopyInput): Promise<CopyRun> {
@@ -109,7 +113,7 @@ async function planCopy(input: CopyInput, parts: Pick<CopyRun, 'source' | 'sink'
 }
 
 export async function copyTable(
-  sink: Sink,
+  sink: PostgresSink,
   session: SnapshotSession,
   plan: TablePlan,
   chunkBytes: number,

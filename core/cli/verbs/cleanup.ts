@@ -59,7 +59,7 @@ async function removeAll({ context, instances, config }: OpenPipeline): Promise<
   // A fence would outlive the only record of how to take it down.
   done.push(...(await lowerFence({ context })));
   done.push(...((await context.source.control?.cleanup(context.stop)) ?? []));
-  for (const { sink } of instances.sinks) done.push(...(await sink.cleanup()));
+  for (const { sink } of instances.sinks) done.push(...((await sink.cleanup?.()) ?? []));
   await instances.store.remove();
   if (before) done.push(`state of pipeline ${config.pipeline}`);
   return done.length === 0 ? ['nothing: there was nothing of this pipeline'] : done;

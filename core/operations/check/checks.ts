@@ -78,7 +78,9 @@ async function ask(
       const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', stop);
       const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
       for (const sink of planning.sinks) {
-        await asked(`sink ${sink.name}`, ofSinks, () => sink.sink.check(sink.plans, reportTo(ofSinks), stop, copies));
+        await asked(`sink ${sink.name}`, ofSinks, async () =>
+          sink.sink.check?.(sink.plans, reportTo(ofSinks), stop, copies),
+        );
         if (config.snapshot.mode !== 'initial_only') ofSinks.push(...unsentValues(sink.name, sink.plans));
         if (!fresh) continue;
         const { schema } = source;

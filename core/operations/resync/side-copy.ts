@@ -206,15 +206,9 @@ async function open(main: RunContext, given: Given): Promise<Parts> {
   const sinks = planning.sinks.map((planned): PlannedSink => {
     const stream = planned.sink.beside!();
     streams.push(stream);
-    const { snapshot, traits, check, cleanup } = planned.sink;
     const sink: Sink = {
-      snapshot,
+      snapshot: planned.sink.snapshot,
       stream,
-      traits,
-      check,
-      cleanup,
-      digests: null,
-      cutover: null,
       [Symbol.asyncDispose]: async () => {},
     };
     // Messages of others pass on in the stream of the pipeline, once.

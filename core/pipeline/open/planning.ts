@@ -5,6 +5,7 @@ import { loadParser } from '../../expr/parse.ts';
 import { createMapper } from '../plan/mapper.ts';
 import { type PlanInput, planTables } from '../plan/planner.ts';
 import type { PlannedSink, SinkInstance } from './instances.ts';
+import { plainTraits } from '../../api/sink.ts';
 
 /** Plans of all sinks, and what the mappers of the stream are made from. */
 export interface Planning {
@@ -29,7 +30,7 @@ export async function planSinks(
   const problems: PgsluiceError[] = [];
   if (sinks.some(({ steps }) => steps.length > 0)) await loadParser();
   for (const instance of sinks) {
-    const traits = await instance.sink.traits(signal);
+    const traits = { ...plainTraits, ...(await instance.sink.traits?.(signal)) };
     const input: PlanInput = {
       tables: catalog.tables,
       ...(catalog.parents === undefined ? {} : { parents: catalog.parents }),

@@ -4,7 +4,7 @@ import { columnsOf } from '../../expr/tree.ts';
 import { loadParser } from '../../expr/parse.ts';
 import { planError } from './errors.ts';
 import { transformTools } from './tools.ts';
-import { computedColumn } from './typing.ts';
+import { computedColumn } from '../../expr/typing.ts';
 
 /** The expressions of sinks, over what the transforms put out. */
 export async function rowExpressions(): Promise<RowExpressions> {

@@ -31,7 +31,7 @@ export class CopyJob {
 
   /** Removes what a broken copy left, once, before the first chunk. */
   begin(signal: AbortSignal): Promise<void> {
-    this.#begun ??= this.sink.sink.snapshot.begin(this.plan, this.chunks.length, signal);
+    this.#begun ??= this.sink.sink.snapshot.begin?.(this.plan, this.chunks.length, signal) ?? Promise.resolve();
     return this.#begun;
   }
 

@@ -54,7 +54,7 @@ export async function finishOnly(context: RunContext, planning: Planning): Promi
   const sequences = (await context.source.schema?.sequences(context.stop)) ?? [];
   const { again } = (context.state.get(key) ?? {}) as { again?: boolean };
   for (const { name, sink, plans } of planning.sinks) {
-    if (sink.cutover === null) continue;
+    if (sink.cutover === undefined) continue;
     const set = await sink.cutover.setSequences(sequences, plans, context.stop);
     // Views that were filled from the first copy.
     const refreshed =

@@ -49,10 +49,12 @@ export async function firstStart(context: RunContext, input: PhaseInput): Promis
 async function undo(context: RunContext, instances: Instances): Promise<void> {
   try {
     await context.state.settled().catch(() => {});
+    // A look at the publication that is under way must not take the pipeline's own end of it for somebody else's.
+    await forgetPublication(context);
     if (context.state.get(foreignSlot) === null) await context.source.control?.cleanup(afterStop());
     for (const { sink } of instances.sinks) {
       // I10: what the preparation took away from the target is put back before it is forgotten.
-      if ((await sink.snapshot.abandon?.()) !== false) await sink.cleanup();
+      if ((await sink.snapshot.abandon?.()) !== false) await sink.cleanup?.();
     }
     await instances.store.remove();
     context.state.forget();

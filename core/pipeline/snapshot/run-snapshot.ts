@@ -63,7 +63,7 @@ export async function runSnapshot(
   context.view.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
-  for (const { sink, plans } of options.sinks) await sink.snapshot.finish(plans, signal);
+  for (const { sink, plans } of options.sinks) await sink.snapshot.finish?.(plans, signal);
 }
 
 async function prepare(
@@ -74,7 +74,7 @@ async function prepare(
 ): Promise<void> {
   context.view.enter('schema');
   for (const { sink, plans, parents } of options.sinks) {
-    await sink.snapshot.prepare(
+    await sink.snapshot.prepare?.(
       {
         plans,
         parents,
@@ -240,7 +240,7 @@ class Finishing {
     const name = relationName(plan.source);
     const table = view.table(sink.name, plan, 0);
     table.phase = 'indexing';
-    await sink.sink.snapshot.finishTable(plan, exactAt, this.#signal);
+    await sink.sink.snapshot.finishTable?.(plan, exactAt, this.#signal);
     const before = state.table(sink.name, name);
     if (before === null) throw runtimeError('PGS6002', `the state of ${name} vanished while it was finished`);
     await state.setTable(sink.name, name, { ...before, state: 'finished' });
