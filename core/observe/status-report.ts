@@ -6,9 +6,9 @@ import type { Uncovered } from '../operations/coverage/uncovered.ts';
 import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
 import { pendingTables } from '../pipeline/state/known-tables.ts';
 import type { TablePhase } from '../pipeline/progress/run-view.ts';
+import type { RunRecord } from '../pipeline/state/entries.ts';
 
 /** What a run noted of itself: see statusRecord. */
-export type RunRecord = { readonly [key: string]: Json };
 
 /** What `status --json` prints. Documented in docs/watching.md: keys are added, never renamed. */
 export interface StatusReport {
@@ -90,7 +90,7 @@ export interface ReportInput {
 /** Everything that the checkpoint, the source and the last note of a run know together. Pure. */
 export function statusReport(input: ReportInput): StatusReport {
   const { state, slot } = input;
-  const run = state.get('status') as RunRecord | null;
+  const run = state.get('status');
   const running = isRunning(run, input);
   return {
     pipeline: input.pipeline,
@@ -180,9 +180,7 @@ function restingLag(input: ReportInput, sink: SinkInput, noted: RunRecord | null
 
 /** Tables of the pipeline that this sink takes, as far as the file says. */
 function chosenTables(state: PipelineState, { tables }: SinkInput): readonly string[] {
-  const all = state.get('tables');
-  if (!Array.isArray(all)) return [];
-  const names = all as readonly string[];
+  const names = state.get('tables') ?? [];
   if (tables === null) return names;
   const patterns = tables.map((pattern) => compilePattern(pattern));
   return names.filter((full) => {
@@ -225,8 +223,8 @@ function knownStates(state: PipelineState, sink: SinkInput): ReadonlyMap<string,
   const all = state.tables(sink.name);
   if (!isFollowing(state)) return all;
   const names = state.get('tables');
-  if (!Array.isArray(names)) return all;
-  const still = new Set(names as readonly string[]);
+  if (names === null) return all;
+  const still = new Set(names);
   return new Map([...all].filter(([table]) => still.has(table)));
 }
 

@@ -26,7 +26,7 @@ export function register(program: Command, cli: Cli): void {
         );
         for (const sink of planning.sinks) {
           cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published, sink.sink)}\n`);
-          if (sink.sink.cutover !== undefined) cli.stdout.write(printParents(sink.parents));
+          if (sink.sink.cutover) cli.stdout.write(printParents(sink.parents));
           cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog, signal)));
         }
       }),

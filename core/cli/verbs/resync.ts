@@ -109,7 +109,7 @@ async function copyThere(
   for (let asked = false; ; ) {
     await pause(300, context.stop);
     const state = await PipelineState.load(instances.store);
-    const barrier = state.get('barrier') as { readonly id?: string } | null;
+    const barrier = state.get('barrier');
     if (!asked && barrier?.id === id) {
       asked = true;
       say(`the run copies ${tables.join(', ')} and goes on with the others; Ctrl-C here does not stop it`);
@@ -123,7 +123,7 @@ async function copyThere(
 
 /** For longer than a run takes to begin anew. */
 function hasEnded(state: PipelineState): boolean {
-  const status = state.get('status') as { readonly ended?: boolean; readonly at?: number } | null;
+  const status = state.get('status');
   return status?.ended === true && Date.now() - (status.at ?? 0) > 15_000;
 }
 

@@ -84,7 +84,7 @@ function reasonOf({ context, planning, moment }: CoverageInput, name: string): R
   if (pendingTables(state).has(name)) return missing('table', 'it waits for its copy', 'pgsluice run FILE');
   const takers = planning.sinks.filter((sink) => plansOf(sink, name).length > 0);
   if (takers.length === 0) return missing('table', 'no sink takes it');
-  if (takers.every(({ sink }) => sink.digests === undefined))
+  if (takers.every(({ sink }) => !sink.digests))
     return missing('table', 'no sink that takes it can be read back, so it is not compared');
   const tail = takers.flatMap((sink) => plansOf(sink, name)).find((plan) => plan.tail !== null)?.tail;
   if (tail !== undefined && tail !== null)

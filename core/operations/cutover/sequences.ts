@@ -19,7 +19,7 @@ export async function carrySequences(
   const states = (await context.source.schema?.sequences(context.stop)) ?? [];
   const findings: SequenceFinding[] = [];
   for (const { sink, plans, name } of planning.sinks) {
-    if (sink.cutover === undefined) continue;
+    if (!sink.cutover) continue;
     const set = await sink.cutover.setSequences(states, plans, context.stop);
     const not = set.filter((words) => words.includes('nothing set'));
     say(`${name}: ${set.length - not.length} sequences set`);

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Json } from '../../api/checkpoint.ts';
 import { failpoint } from '../../base/failpoint.ts';
 import type { SnapshotLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
@@ -18,12 +17,10 @@ import { pendingTables, refuseUnchosen } from '../../pipeline/state/known-tables
 import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
 import { publish, snapshotPhase } from '../../pipeline/snapshot/phase.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
-import { copyAnew } from '../../pipeline/ddl/take-along.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
 import { runStream } from '../../pipeline/stream/run-stream.ts';
+import { entry, member } from '../../pipeline/state/entries.ts';
 
-/** What the checkpoint holds of a side copy, apart from what it holds of the pipeline. */
-const prefix = 'side:';
 /** Behind by less than this, in milliseconds, the tables may join the stream of the others. */
 const closeMs = 1000;
 const againMs = 30_000;
@@ -86,7 +83,7 @@ export class SideCopy implements AsyncDisposable {
     failpoint('resync-published');
     const parts = await open(main, given);
     const { head } = parts.context.state;
-    const anew = head === null || head.phase === 'starting' || main.state.get(copyAnew[0]) !== null;
+    const anew = head === null || head.phase === 'starting' || main.state.get('side:again') !== null;
     const begun = !anew && (await source.control!.slot.status(main.stop)) !== null;
     if (!begun) await reset(main, source, parts);
     main.log.log('info', 'resync-started', `copying ${[...pendingTables(main.state)].join(', ')}, the others go on`, {
@@ -161,7 +158,7 @@ export class SideCopy implements AsyncDisposable {
         return [name, table, this.#joined({ sink: name, table }, [reached.get(name)!, at])] as const;
       }),
     );
-    await this.#main.state.setTables(joined, [['resync', null]]);
+    await this.#main.state.setTables(joined, [entry('resync', null)]);
     failpoint('resync-joined');
     await dropSide(this.#main);
     this.#main.log.log('info', 'resync-finished', 'the tables are copied and followed with the others', {
@@ -231,8 +228,8 @@ async function open(main: RunContext, given: Given): Promise<Parts> {
 function sideState(state: PipelineState): Promise<PipelineState> {
   return PipelineState.load({
     lock: async () => {},
-    load: async () => state.entries(prefix),
-    save: (entries) => state.putAll([...entries].map(([key, value]): [string, Json] => [`${prefix}${key}`, value])),
+    load: async () => state.all('side'),
+    save: (entries) => state.putAll([...entries].map(([key, value]) => member('side', key, value))),
     remove: async () => {},
     [Symbol.asyncDispose]: async () => {},
   });
@@ -245,12 +242,12 @@ async function reset(main: RunContext, source: Source, { context }: Parts): Prom
 }
 
 function forget(state: PipelineState): Promise<void> {
-  return state.putAll([...state.entries(prefix).keys()].map((key): [string, Json] => [`${prefix}${key}`, null]));
+  return state.putAll([...state.all('side').keys()].map((key) => member('side', key, null)));
 }
 
 /** Removes slot, publication and notes of a side copy, whether it came to its end or not: what it had is copied anew then. */
 export async function dropSide(main: RunContext): Promise<void> {
-  if (main.state.entries(prefix).size === 0) return;
+  if (main.state.all('side').size === 0) return;
   const source = main.source.control?.beside?.();
   if (source !== undefined) {
     await source.control!.cleanup(main.stop);

@@ -6,7 +6,7 @@ import type { TablePresence } from '../../api/source-database.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import type { Head, PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
-import { fileKey, isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
+import { isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
 import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { catalogNow, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
@@ -229,7 +229,7 @@ function readStop(text: string): bigint {
  * wider filter would keep were never sent. So a changed chain is refused, not applied from here on.
  */
 export function checkFile(state: PipelineState, config: PipelineConfig): void {
-  const then = state.get(fileKey);
+  const then = state.get('file');
   if (state.head === null || state.head.phase === 'starting' || then === null || isFingerprintOf(config, then)) return;
   throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
 }

@@ -125,6 +125,5 @@ async function reported(wait: Wait, otherwise: string): Promise<void> {
 }
 
 async function isReported({ store, key, id }: Wait): Promise<boolean> {
-  const value = (await PipelineState.load(store)).get(key);
-  return value !== null && typeof value === 'object' && 'id' in value && value.id === id;
+  return (await PipelineState.load(store)).get(key)?.id === id;
 }

@@ -75,7 +75,7 @@ export async function verifyAll(
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const started = performance.now();
-  const readable = sinks.filter((sink) => sink.sink.digests !== undefined);
+  const readable = sinks.filter((sink) => sink.sink.digests);
   if (readable.length === 0) throw verifyError('PGS7002', 'no sink of this pipeline can be read back');
   refuseUnknown(readable, options.only);
   const { signal, workers } = options;

@@ -37,8 +37,7 @@ export async function awaitTaken<T extends Followed>(of: T, locked: boolean): Pr
 }
 
 function hasEnded(state: PipelineState): boolean {
-  const run = state.get('status') as { readonly ended?: boolean } | null;
-  return run?.ended === true;
+  return state.get('status')?.ended === true;
 }
 
 /**

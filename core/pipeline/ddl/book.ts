@@ -1,21 +1,11 @@
-import type { Json } from '../../api/checkpoint.ts';
-import { formatLsn, parseLsn } from '../../postgres/lsn.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import type { SourceTable } from '../../api/source.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
+import { type Member, member, type StateEntry } from '../state/entries.ts';
 
-/** A table's shape from the commit that brought it; null: dropped. */
-export interface BookEntry {
-  /** Start of the commit record of the transaction with the DDL; 0 for the shape at the start. */
-  readonly since: bigint;
-  /** Where in the source's WAL it was met: a transaction may change a table several times. */
-  readonly lsn: bigint;
-  readonly relation: Relation | null;
-}
+/** A table's shape from the commit that brought it: see the state's entries. */
+export type BookEntry = Member<'shape'>[number];
 
-const prefix = 'shape:';
-/** Where DDL was met that the user was told of. */
-const told = 'told:';
 const start = { since: 0n, lsn: 0n };
 
 /**
@@ -30,7 +20,7 @@ export class Book {
 
   constructor(state: PipelineState) {
     this.#state = state;
-    for (const [key, value] of state.entries(prefix)) this.#tables.set(Number(key), read(value));
+    for (const [oid, entries] of state.all('shape')) this.#tables.set(Number(oid), entries);
   }
 
   get empty(): boolean {
@@ -61,7 +51,7 @@ export class Book {
     const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
     const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
     this.#tables.set(oid, entries);
-    await this.#state.put(`${prefix}${oid}`, entries.map(write));
+    await this.#state.putAll([member('shape', oid, entries)]);
   }
 
   /** Takes what is not in the book yet as it is. */
@@ -73,19 +63,19 @@ export class Book {
   /** The table is copied anew: what it was before concerns nobody. */
   async renew(relation: Relation): Promise<void> {
     this.#tables.set(relation.oid, [{ ...start, relation }]);
-    await this.#state.put(`${prefix}${relation.oid}`, this.#tables.get(relation.oid)!.map(write));
+    await this.#state.putAll([member('shape', relation.oid, this.#tables.get(relation.oid)!)]);
   }
 
   /** The table is gone on both sides: whatever comes of it concerns nobody. */
   async leave(oid: Oid): Promise<void> {
     this.#tables.set(oid, [{ ...start, relation: null }]);
-    await this.#state.put(`${prefix}${oid}`, this.#tables.get(oid)!.map(write));
+    await this.#state.putAll([member('shape', oid, this.#tables.get(oid)!)]);
   }
 
   /** The table is no longer of this pipeline, at any position. */
   async forget(oid: Oid): Promise<void> {
     this.#tables.delete(oid);
-    await this.#state.put(`${prefix}${oid}`, null);
+    await this.#state.putAll([member('shape', oid, null)]);
   }
 
   /** Tables that are no longer of this pipeline for a sink at this position. */
@@ -98,9 +88,8 @@ export class Book {
 
   /** Notes that a run ended with word of this DDL. False: an earlier one had done so. */
   async tell(oid: Oid, lsn: bigint): Promise<boolean> {
-    const key = `${told}${oid}`;
-    if (this.#state.get(key) === formatLsn(lsn)) return false;
-    await this.#state.put(key, formatLsn(lsn));
+    if (this.#state.of('told', oid) === lsn) return false;
+    await this.#state.putAll([member('told', oid, lsn)]);
     return true;
   }
 
@@ -110,27 +99,14 @@ export class Book {
 }
 
 /** Entries of the state that take tables of these names out of the book: their copy will say what shape they have. */
-export function forgottenShapes(state: PipelineState, names: readonly string[]): readonly (readonly [string, Json])[] {
+export function forgottenShapes(state: PipelineState, names: readonly string[]): readonly StateEntry[] {
   const gone = new Set(names);
-  return [...state.entries(prefix)].flatMap(([oid, value]) => {
-    const relation = read(value).findLast((entry) => entry.relation !== null)?.relation ?? null;
-    return relation !== null && gone.has(relationName(relation)) ? [[`${prefix}${oid}`, null] as const] : [];
+  return [...state.all('shape')].flatMap(([oid, entries]) => {
+    const relation = entries.findLast((entry) => entry.relation !== null)?.relation ?? null;
+    return relation !== null && gone.has(relationName(relation)) ? [member('shape', oid, null)] : [];
   });
 }
 
 function asTable(relation: Relation): SourceTable {
   return { relation, bytes: 0, rows: -1, persistence: 'permanent' };
-}
-
-function write({ since, lsn, relation }: BookEntry): Json {
-  return { since: formatLsn(since), lsn: formatLsn(lsn), relation: relation as unknown as Json };
-}
-
-function read(value: Json): readonly BookEntry[] {
-  if (!Array.isArray(value)) return [];
-  return (value as readonly { since: string; lsn: string; relation: unknown }[]).map((entry) => ({
-    since: parseLsn(entry.since),
-    lsn: parseLsn(entry.lsn),
-    relation: entry.relation as Relation | null,
-  }));
 }

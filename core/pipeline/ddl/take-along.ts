@@ -6,12 +6,13 @@ import { runtimeError } from '../errors.ts';
 import type { RunContext, SinkInstance } from '../open/instances.ts';
 import { planSinks } from '../open/planning.ts';
 import { qualified } from '../../postgres/quote.ts';
-import { choiceKey, knownNames, knownTables, pendingTables, requestCopy, sameChoice } from '../state/known-tables.ts';
+import { knownNames, knownTables, pendingTables, requestCopy, sameChoice } from '../state/known-tables.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import { Book, forgottenShapes } from './book.ts';
+import { entry } from '../state/entries.ts';
 
 /** Noted with a request for copies: what was copied beside the stream until then is not what is asked for now. */
-export const copyAnew = ['side:again', true] as const;
+export const copyAnew = entry('side:again', true);
 
 /** Tables with rows of their own that the file chooses and the pipeline does not have: made, attached or renamed into its patterns since. */
 export function freshTables(
@@ -40,7 +41,7 @@ export async function takeAlong(
   const { state, log } = context;
   if (sameChoice(state, catalog)) await letGo(context, sinks, catalog);
   const known = knownTables(state, catalog);
-  if (catalog.choice !== undefined && !sameChoice(state, catalog)) await state.put(choiceKey, catalog.choice);
+  if (catalog.choice !== undefined && !sameChoice(state, catalog)) await state.put('choice', catalog.choice);
   const book = new Book(state);
   const names = knownNames(state) ?? new Set<string>();
   const fresh = catalog.tables.filter(

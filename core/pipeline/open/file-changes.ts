@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Json } from '../../api/checkpoint.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { AnyPlugin } from '../../api/plugin.ts';
 import type { JsonSchema } from '../../base/json-schema.ts';
@@ -23,8 +22,6 @@ export interface FileChange {
   readonly remedy: string | null;
 }
 
-/** Under which the state keeps the facts of the file that the last run had. */
-const factsKey = 'file-facts';
 export function fileFacts(config: PipelineConfig): FileFacts {
   const facts: Record<string, string> = {
     pipeline: config.pipeline,
@@ -153,26 +150,22 @@ export function tellChanges(log: Logger, changes: readonly FileChange[]): void {
   }
 }
 
-/** The form of what is kept: 1 had the facts alone, with hashes of most texts and without declared defaults. */
-const factsVersion = 2;
-
 /**
  * What the file says otherwise than at the last run, which kept its facts; null: none were kept. Of version 1 only what is not
  * taken up by itself is compared.
  */
 export function changesSince(state: PipelineState, config: PipelineConfig): readonly FileChange[] | null {
-  const value = state.get(factsKey);
-  if (state.head === null || value === null || typeof value !== 'object' || Array.isArray(value)) return null;
-  const kept = value as { readonly [key: string]: Json };
+  const kept = state.get('file-facts');
+  if (state.head === null || kept === null) return null;
   const rules = changeRules(config);
-  if (kept['version'] === factsVersion) return fileChanges(kept['facts'] as FileFacts, fileFacts(config), rules);
+  if (kept.version === 2) return fileChanges(kept.facts, fileFacts(config), rules);
   const decisive = (facts: FileFacts) =>
     Object.fromEntries(Object.entries(facts).filter(([key]) => rules(key).effect !== 'now'));
-  return fileChanges(decisive(kept as FileFacts), decisive(fileFacts(config)), rules);
+  return fileChanges(decisive(kept.facts), decisive(fileFacts(config)), rules);
 }
 
 /** Keeps the facts of the file for the next run. */
 export async function noteFacts(state: PipelineState, config: PipelineConfig): Promise<void> {
-  const noted = { version: factsVersion, facts: fileFacts(config) as { readonly [key: string]: Json } };
-  if (JSON.stringify(state.get(factsKey)) !== JSON.stringify(noted)) await state.put(factsKey, noted);
+  const noted = { version: 2, facts: fileFacts(config) } as const;
+  if (JSON.stringify(state.get('file-facts')) !== JSON.stringify(noted)) await state.put('file-facts', noted);
 }

@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PipelineConfig, TransformUse } from '../../config/pipeline-config.ts';
 
-/** Under which the state keeps {@link fingerprint}. */
-export const fileKey = 'file';
-
 /** Of what decides which rows go where: the transforms, and each sink's own transforms and choice of tables. */
 export function fingerprint(config: PipelineConfig): string {
   const chain = (uses: readonly TransformUse[]) =>

@@ -1,17 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { CheckpointStore, Json } from '../../api/checkpoint.ts';
+import type { CheckpointStore } from '../../api/checkpoint.ts';
 import type { Ownership } from '../../api/ownership.ts';
-import { parseLsn } from '../../postgres/lsn.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import { namedPlace } from '../state/place.ts';
 import type { Instances } from './instances.ts';
-
-const key = 'owner';
-const notes = 'made:';
+import { member } from '../state/entries.ts';
 
 /** Durable before the first object is made. A state keeps its id for as long as it lives. */
 export async function ensureOwner(state: PipelineState): Promise<void> {
-  if (state.get(key) === null) await state.put(key, randomUUID());
+  if (state.get('owner') === null) await state.put('owner', randomUUID());
 }
 
 /**
@@ -19,15 +16,14 @@ export async function ensureOwner(state: PipelineState): Promise<void> {
  * that themselves.
  */
 export function ownershipOf(state: PipelineState, { sinks }: Pick<Instances, 'sinks'>): Ownership {
-  const id = () => state.get(key) as string | null;
   return {
     get id() {
-      return id();
+      return state.get('owner');
     },
     store: state.place.store,
     named: state.place.named,
-    noted: (object) => state.get(`${notes}${object}`),
-    note: (object, value) => state.put(`${notes}${object}`, value),
+    noted: (object) => state.of('made', object),
+    note: (object, value) => state.putAll([member('made', object, value)]),
     reached: async () => {
       const known = knownPositions(state);
       for (const { sink } of sinks) {
@@ -52,12 +48,7 @@ export function ownershipByName(store: CheckpointStore): Ownership {
 }
 
 function knownPositions(state: PipelineState): bigint[] {
-  const found: bigint[] = [];
-  const add = (value: Json | undefined) => {
-    if (typeof value === 'string') found.push(parseLsn(value));
-  };
-  add((state.get('idle') as { readonly at?: string } | null)?.at);
-  for (const at of state.entries('position:').values()) add(at);
-  if (state.head?.handoff) found.push(state.head.handoff);
-  return found;
+  const idle = state.get('idle')?.at ?? null;
+  const handoff = state.head?.handoff ?? null;
+  return [idle, handoff, ...state.all('position').values()].filter((at) => at !== null);
 }

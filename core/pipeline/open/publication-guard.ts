@@ -3,10 +3,11 @@ import type { PublicationTrouble } from '../../api/source-control.ts';
 import { knownNames, pendingTables } from '../state/known-tables.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import type { RunContext } from './instances.ts';
+import { entry } from '../state/entries.ts';
 
-const key = 'publication';
+const key = 'publication' as const;
 /** The pipeline alters it itself: it is not as noted. */
-const altering = 'publication-altering';
+const altering = 'publication-altering' as const;
 
 /** Milliseconds from the end of a look to the next; a look that takes long leaves the source alone for longer. */
 const every = 1000;
@@ -18,10 +19,7 @@ type Guarded = Pick<RunContext, 'source' | 'state' | 'stop'>;
 export async function alterPublication({ source, state, stop }: Guarded, alter: () => Promise<void>): Promise<void> {
   await state.put(altering, true);
   await alter();
-  await state.putAll([
-    [key, (await source.control?.publication.read(stop)) ?? null],
-    [altering, null],
-  ]);
+  await state.putAll([entry(key, (await source.control?.publication.read(stop)) ?? null), entry(altering, null)]);
 }
 
 /** It was dropped by the pipeline itself. */

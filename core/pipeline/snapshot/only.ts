@@ -1,4 +1,4 @@
-import { formatLsn, parseLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
+import type { SnapshotLsn } from '../../postgres/lsn.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
 import type { RunContext } from '../open/instances.ts';
 import type { CutoverSink } from '../../api/sink.ts';
@@ -7,7 +7,6 @@ import type { PhaseInput } from './phase.ts';
 import { needed } from '../open/capability.ts';
 
 /** What the last session told of itself; `again`: tables were copied a second time. */
-const key = 'only';
 
 /**
  * A session for a copy without a stream. Nothing would bring tables of two snapshots to one state, so tables that an
@@ -15,13 +14,12 @@ const key = 'only';
  */
 export async function openOnly(context: RunContext, { planning, catalog }: PhaseInput): Promise<SnapshotSession> {
   const { state } = context;
-  const noted = state.get(key) as { sees: string; exactAt: string; again?: boolean } | null;
-  const before = noted && { sees: noted.sees, exactAt: parseLsn(noted.exactAt) as SnapshotLsn };
+  const before = state.get('only');
   const session = await needed(context.source, 'snapshot', 'a copy').open({ kind: 'only', before }, context.stop);
   try {
     const stale = await dropStale(context, planning, session.exactAt);
-    const again = stale || noted?.again === true;
-    await state.put(key, { sees: session.sees ?? '', exactAt: formatLsn(session.exactAt), again });
+    const again = stale || before?.again === true;
+    await state.put('only', { sees: session.sees ?? '', exactAt: session.exactAt, again });
     await state.setHead({ phase: 'snapshot', identity: catalog.identity, handoff: null });
     return session;
   } catch (error) {
@@ -52,9 +50,9 @@ async function dropStale(context: RunContext, planning: Planning, exactAt: Snaps
 /** Without a cut-over, what it would do for the target's sequences and views is done at the end of the copy. */
 export async function finishOnly(context: RunContext, planning: Planning): Promise<void> {
   const sequences = (await context.source.schema?.sequences(context.stop)) ?? [];
-  const { again } = (context.state.get(key) ?? {}) as { again?: boolean };
+  const again = context.state.get('only')?.again;
   for (const { name, sink, plans } of planning.sinks) {
-    if (sink.cutover === undefined) continue;
+    if (!sink.cutover) continue;
     const set = await sink.cutover.setSequences(sequences, plans, context.stop);
     // Views that were filled from the first copy.
     const refreshed =

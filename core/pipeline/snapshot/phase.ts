@@ -8,10 +8,9 @@ import { publishedTables } from '../plan/publication.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
 import { Book } from '../ddl/book.ts';
 import { tellDdl } from '../ddl/tell-ddl.ts';
-import { fileKey, fingerprint } from '../open/fingerprint.ts';
+import { fingerprint } from '../open/fingerprint.ts';
 import type { Instances, RunContext } from '../open/instances.ts';
 import { ensureOwner } from '../open/ownership.ts';
-import { choiceKey } from '../state/known-tables.ts';
 import type { Planning } from '../open/planning.ts';
 import { RateLimit } from './rate-limit.ts';
 import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
@@ -31,7 +30,7 @@ export interface PhaseInput {
 const tries = 8;
 
 /** A slot that was there before us is not ours to drop (`snapshot.mode: never` on a slot that the user made). */
-const foreignSlot = 'slot-was-there';
+const foreignSlot = 'slot-was-there' as const;
 
 /** A first start that fails before a row was copied leaves nothing behind: no slot that keeps WAL, no publication, no state. */
 export async function firstStart(context: RunContext, input: PhaseInput): Promise<void> {
@@ -86,7 +85,7 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
   const fresh = state.head === null || state.head.phase === 'starting';
   if (fresh) {
     await state.setHead({ phase: 'starting', identity, handoff: null });
-    await state.put(fileKey, fingerprint(input.config));
+    await state.put('file', fingerprint(input.config));
     await state.put(
       'tables',
       tables.map((table) => relationName(table.relation)),
@@ -94,7 +93,7 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
     // What the stream will find of them is judged by what they are now.
     const book = new Book(state);
     await Promise.all(tables.map(({ relation }) => book.renew(relation)));
-    if (input.catalog.choice !== undefined) await state.put(choiceKey, input.catalog.choice);
+    if (input.catalog.choice !== undefined) await state.put('choice', input.catalog.choice);
     if (mode !== 'initial_only') await publish(context, input);
   }
   if (mode === 'never') {

@@ -1,11 +1,8 @@
-import type { Json } from '../../api/checkpoint.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import type { PipelineState } from './pipeline-state.ts';
 import { runtimeError } from '../errors.ts';
-
-/** Under which the state keeps the patterns by which {@link knownNames} were chosen. */
-export const choiceKey = 'choice';
+import { entry, type StateEntry } from './entries.ts';
 
 /**
  * The tables that the pipeline has, of those that the file chooses now. One that came later belongs to it once a run has taken it
@@ -23,20 +20,19 @@ export function knownTables(state: PipelineState, catalog: SourceCatalog): Sourc
 
 /** Whether the file chooses by the patterns that it had when it last chose tables of the pipeline. */
 export function sameChoice(state: PipelineState, { choice }: SourceCatalog): boolean {
-  return choice !== undefined && state.get(choiceKey) === choice;
+  return choice !== undefined && state.get('choice') === choice;
 }
 
 /** Names of the tables that the pipeline was started with, and those added since; null before its start. */
 export function knownNames(state: PipelineState): ReadonlySet<string> | null {
   const chosen = state.get('tables');
-  if (state.head === null || state.head.phase === 'starting' || !Array.isArray(chosen)) return null;
-  return new Set(chosen as readonly string[]);
+  if (state.head === null || state.head.phase === 'starting' || chosen === null) return null;
+  return new Set(chosen);
 }
 
 /** Tables that are to be copied (again) before the stream goes on. */
 export function pendingTables(state: PipelineState): ReadonlySet<string> {
-  const pending = state.get('resync');
-  return new Set(Array.isArray(pending) ? (pending as readonly string[]) : []);
+  return new Set(state.get('resync') ?? []);
 }
 
 /**
@@ -47,15 +43,12 @@ export function requestCopy(
   state: PipelineState,
   tables: readonly string[],
   sinks: readonly string[],
-  ...more: readonly (readonly [string, Json])[]
+  ...more: readonly StateEntry[]
 ): Promise<void> {
   const all = (before: ReadonlySet<string>) => [...new Set([...before, ...tables])];
-  const entries: (readonly [string, Json])[] = [
-    ['resync', all(pendingTables(state))],
-    ['tables', all(knownNames(state) ?? new Set())],
-    ...more,
-  ];
-  return state.forgetTables(tables, sinks, entries);
+  const resync = entry('resync', all(pendingTables(state)));
+  const known = entry('tables', all(knownNames(state) ?? new Set()));
+  return state.forgetTables(tables, sinks, [resync, known, ...more]);
 }
 
 /**

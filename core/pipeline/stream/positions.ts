@@ -1,5 +1,4 @@
-import type { Json } from '../../api/checkpoint.ts';
-import { type CommitLsn, formatLsn, type HandoffLsn, parseLsn, type ResumePoint } from '../../postgres/lsn.ts';
+import type { CommitLsn, HandoffLsn, ResumePoint } from '../../postgres/lsn.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import type { PlannedSink } from '../open/instances.ts';
 
@@ -10,8 +9,6 @@ export interface Positions {
   /** See StreamStart.acknowledged. */
   readonly acknowledged: bigint | null;
 }
-
-const key = 'idle';
 
 /**
  * Asks every sink for its position (its own, else the checkpoint's, else the slot's consistent point). The noted idle
@@ -38,16 +35,15 @@ export async function findPositions(
 
 /** Notes an idle position with where every sink stood, before it is confirmed (I3). */
 export function noteIdle(state: PipelineState, at: bigint, durable: ReadonlyMap<string, bigint>): Promise<void> {
-  const sinks = Object.fromEntries([...durable].map(([name, lsn]) => [name, formatLsn(lsn)]));
-  return state.put(key, { at: formatLsn(at), sinks });
+  return state.put('idle', { at, sinks: Object.fromEntries(durable) });
 }
 
 function idleNote(state: PipelineState, bySink: ReadonlyMap<string, bigint>): bigint | null {
-  const note = state.get(key) as { readonly at: string; readonly sinks: { readonly [name: string]: Json } } | null;
+  const note = state.get('idle');
   if (note === null) return null;
   for (const [name, at] of bySink) {
     const then = note.sinks[name];
-    if (typeof then !== 'string' || parseLsn(then) > at) return null;
+    if (then === undefined || then > at) return null;
   }
-  return parseLsn(note.at);
+  return note.at;
 }

@@ -127,7 +127,7 @@ async function stretch(
       },
       onHeld: async (id, at) => {
         context.log.log('info', 'held', `sinks stand at ${formatLsn(at)}`, { hold: id, lsn: formatLsn(at) });
-        await context.state.put('held', { id, lsn: formatLsn(at) });
+        await context.state.put('held', { id, lsn: at });
       },
       onReleased: () => context.state.put('held', null),
       onBarrier: async (message, at) => {
@@ -226,5 +226,5 @@ async function savePositions(context: RunContext, sinks: readonly PlannedSink[],
 async function recordBarrier(context: RunContext, message: Barrier, at: CommitLsn): Promise<void> {
   const { id } = message;
   context.log.log('info', 'barrier', `everything up to barrier ${id} is durable`, { barrier: id, lsn: formatLsn(at) });
-  await context.state.put('barrier', { id, lsn: formatLsn(at), at: Date.now() });
+  await context.state.put('barrier', { id, lsn: at, at: Date.now() });
 }

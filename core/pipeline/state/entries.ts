@@ -1,0 +1,142 @@
+import type { Json } from '../../api/checkpoint.ts';
+import type { CommitLsn, HandoffLsn, SnapshotLsn } from '../../postgres/lsn.ts';
+import type { Relation } from '../../postgres/relation.ts';
+import {
+  type Codec,
+  count,
+  type Decoded,
+  fields,
+  flag,
+  type JsonObject,
+  listOf,
+  lsn,
+  nullable,
+  number,
+  objectOf,
+  oneOf,
+  opaque,
+  recordOf,
+  text,
+} from './codec.ts';
+
+/**
+ * Everything that a pipeline's checkpoint holds. An entry has a type and a version; a reader gets the newest form, whatever form is
+ * there. Entries are added, and keep their key and meaning for as long as a checkpoint may have them; a new form of one is a new
+ * version that still reads the one before. (Apart from this, `verify` keeps notes in the store's second map.)
+ */
+export const phases = ['starting', 'snapshot', 'stream', 'cutover', 'done'] as const;
+
+const identity = fields({ systemId: text, timeline: number, database: text, version: number });
+
+/** Version 1, noted in the entry since the first release. */
+const headVersion = 1;
+const headFields = fields({ phase: oneOf(...phases), identity, handoff: nullable(lsn<HandoffLsn>()) });
+const head: Codec<Decoded<typeof headFields>> = {
+  read: (value) => {
+    const { version } = objectOf(value);
+    if (version !== headVersion) throw new Error(`of version ${String(version)}`);
+    return headFields.read(value);
+  },
+  write: (value) => ({ version: headVersion, ...(headFields.write(value) as JsonObject) }),
+};
+
+/** `version`: of the form of the facts. 1 had no version, and hashes of most texts in place of the texts. */
+interface FileFactsNote {
+  readonly version: 1 | 2;
+  readonly facts: Readonly<Record<string, string>>;
+}
+const facts = recordOf(text);
+const fileFacts: Codec<FileFactsNote> = {
+  read: (value) => {
+    const { version, facts: kept } = objectOf(value);
+    return version === 2 ? { version, facts: facts.read(kept ?? null) } : { version: 1, facts: facts.read(value) };
+  },
+  write: ({ facts: kept }) => ({ version: 2, facts: facts.write(kept) }),
+};
+
+/** What a run last noted of itself (docs/watching.md): a record for people and scripts, whose keys are added and never renamed. */
+export type RunRecord = JsonObject & { readonly ended?: boolean; readonly at?: number };
+const runRecord: Codec<RunRecord> = { read: (value) => objectOf(value) as RunRecord, write: (value) => value };
+
+/** As the source had it. Columns of older entries have no attnum, no collation and no default. */
+const relation: Codec<Relation> = {
+  read: (value) => {
+    const found = objectOf(value);
+    if (typeof found['oid'] !== 'number' || !Array.isArray(found['columns'])) throw new Error('not a table');
+    return value as unknown as Relation;
+  },
+  write: (value) => value as unknown as Json,
+};
+/** `since`: start of the commit that brought it, 0 for the start; `lsn`: where it was met; null: dropped. */
+const shape = fields({ since: lsn<bigint>(), lsn: lsn<bigint>(), relation: nullable(relation) });
+
+/** Entries that there is one of. */
+export const single = {
+  head,
+  /** Fingerprint of what decides which rows go where; of 0.1.0 also by the order of keys. */
+  file: text,
+  'file-facts': fileFacts,
+  /** The tables that the pipeline has, `schema.table` on the source. */
+  tables: listOf(text),
+  /** The patterns by which they were chosen. Absent before 0.1.0. */
+  choice: text,
+  /** Tables that wait for their copy. */
+  resync: listOf(text),
+  /** The publication as the pipeline left it, in the source's words. */
+  publication: opaque,
+  'publication-altering': flag,
+  /** The slot is the user's. */
+  'slot-was-there': flag,
+  /** By which objects on the source are known as this pipeline's. Absent before 0.1.0. */
+  owner: text,
+  /** What the snapshot of a copy without a stream saw. `again`: tables were copied twice. */
+  only: fields({ sees: text, exactAt: lsn<SnapshotLsn>(), again: flag }, { again: false }),
+  /** A confirmed idle position, and where each sink stood then (I3). */
+  idle: fields({ at: lsn<bigint>(), sinks: recordOf(lsn<bigint>()) }),
+  /** Sinks stand at a position for whoever asked. */
+  held: fields({ id: text, lsn: lsn<CommitLsn>() }),
+  /** The last barrier that became durable. `at`: milliseconds. */
+  barrier: fields({ id: text, lsn: lsn<CommitLsn>(), at: number }),
+  /** A cutover under way; the decision itself is the head's phase. */
+  cutover: fields(
+    { fence: opaque, wayBack: nullable(text), goAt: nullable(lsn<bigint>()), accepted: listOf(text), at: number },
+    { accepted: [], at: 0 },
+  ),
+  status: runRecord,
+  /** What was copied beside the stream is to be copied again. */
+  'side:again': flag,
+} as const;
+
+/** Entries that there is one of for each of something; the key is `NAME:WHICH`. */
+export const family = {
+  /** `SINK:schema.table`. `exactAt`: the copy is exact there (I5). */
+  table: fields({ state: oneOf('copied', 'finished'), exactAt: lsn<SnapshotLsn>(), rows: count, bytes: number }),
+  /** By sink that keeps no position of its own. */
+  position: lsn<CommitLsn>(),
+  /** By sink: how many it has left so far. */
+  'dead-letters': number,
+  /** By oid: the shapes that a table had. */
+  shape: listOf(shape),
+  /** By oid: DDL that the user was told of. */
+  told: lsn<bigint>(),
+  /** By object: what the source noted of what it made. */
+  made: opaque,
+  /** A copy beside the stream: a state of its own. */
+  side: opaque,
+} as const;
+
+export type SingleKey = keyof typeof single;
+export type Single<K extends SingleKey> = Decoded<(typeof single)[K]>;
+export type FamilyKey = keyof typeof family;
+export type Member<F extends FamilyKey> = Decoded<(typeof family)[F]>;
+
+/** One entry as it is written; null removes it. */
+export type StateEntry = readonly [key: string, value: Json];
+
+export function entry<K extends SingleKey>(key: K, value: Single<K> | null): StateEntry {
+  return [key, nullable(single[key] as Codec<Single<K>>).write(value)];
+}
+
+export function member<F extends FamilyKey>(of: F, which: string | number, value: Member<F> | null): StateEntry {
+  return [`${of}:${which}`, nullable(family[of] as Codec<Member<F>>).write(value)];
+}
