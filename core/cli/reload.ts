@@ -21,7 +21,7 @@ export interface ReloadRequest {
  * follows can take it up; null: the run goes on as it is, and the log says why.
  */
 export async function readAgain(cli: Cli, { file, running, signal }: ReloadRequest): Promise<PipelineConfig | null> {
-  const { log, view } = running.context;
+  const { log } = running.context;
   const keep = (level: 'info' | 'error', event: string, message: string): null => {
     log.log(level, event, message);
     return null;
@@ -33,7 +33,7 @@ export async function readAgain(cli: Cli, { file, running, signal }: ReloadReque
     if (sameFile(config, running.config)) return keep('info', 'file-unchanged', 'the file says what it said');
     await using next = await openFor(cli, { file, config, lock: 'none', logTo: 'stdout', signal, log });
     const { changes, refused } = await judgeFile(next, running.context, running.config);
-    const busy = view.phase !== 'follow' && view.phase !== 'catch-up';
+    const busy = !running.context.run.isFollowing;
     if (refused.length > 0 || busy) tellChanges(log, changes);
     if (refused.length > 0)
       return keep('error', 'file-refused', `the run goes on with the file as it was: ${refused.join('; ')}`);

@@ -2,7 +2,7 @@ import { printUncovered } from '../operations/coverage/uncovered.ts';
 import { deadLetterWords, formatBytes, formatSeconds } from '../base/format.ts';
 import { phaseWords } from './live/render.ts';
 import { fitName, printable, textWidth } from '../base/terminal-text.ts';
-import type { RunPhase } from '../pipeline/progress/run-view.ts';
+import type { RunPhase } from '../pipeline/state/run-state.ts';
 import type { SinkStatus, StatusReport, TableProgressState, TableStatus } from './status-report.ts';
 
 /** Tables shown to people one by one; `--json` has all. */

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { copyFigures } from '../pipeline/progress/copy-figures.ts';
-import type { RunPhase, RunView, SinkView } from '../pipeline/progress/run-view.ts';
+import type { RunView, SinkView } from '../pipeline/progress/run-view.ts';
+import type { RunPhase } from '../pipeline/state/run-state.ts';
 
 type Labels = Readonly<Record<string, string>>;
 /** Null: not known, and not shown. */

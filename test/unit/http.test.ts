@@ -6,6 +6,7 @@ import { reasonsAgainst } from '../../core/observe/http/readiness.ts';
 import { type HttpServer, serveHttp } from '../../core/observe/http/server.ts';
 import { PromMetrics } from '../../core/observe/metrics.ts';
 import { RunView } from '../../core/pipeline/progress/run-view.ts';
+import { RunState } from '../../core/pipeline/state/run-state.ts';
 
 async function serve(view: RunView, address = '127.0.0.1:0'): Promise<HttpServer> {
   const metrics = new PromMetrics(view.pipeline);
@@ -40,7 +41,7 @@ test('addresses are read as the file has them; only the loopback interface is lo
 });
 
 test('everything is there, is of its type, and comes from here', async () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   await using server = await serve(view);
   for (const [path, type] of [
     ['/', 'text/html'],
@@ -67,7 +68,7 @@ test('everything is there, is of its type, and comes from here', async () => {
 });
 
 test('it only reads: other methods are refused, HEAD has no body', async () => {
-  await using server = await serve(new RunView('shop'));
+  await using server = await serve(new RunView('shop', new RunState()));
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
     const response = await fetch(`${server.url}/status.json`, { method });
     assert.deepEqual([response.status, response.headers.get('allow')], [405, 'GET, HEAD'], method);
@@ -77,16 +78,16 @@ test('it only reads: other methods are refused, HEAD has no body', async () => {
 });
 
 test('a page of elsewhere that has its name point here is refused', async () => {
-  await using server = await serve(new RunView('shop'));
+  await using server = await serve(new RunView('shop', new RunState()));
   assert.equal(await statusAs(`${server.url}/status.json`, 'evil.example'), 421);
   assert.equal(await statusAs(`${server.url}/status.json`, 'localhost:8377'), 200);
-  await using open = await serve(new RunView('shop'), '0.0.0.0:0');
+  await using open = await serve(new RunView('shop', new RunState()), '0.0.0.0:0');
   const port = new URL(open.url).port;
   assert.equal(await statusAs(`http://127.0.0.1:${port}/status.json`, 'status.example'), 200, 'asked for in the file');
 });
 
 test('an address in use, one of another machine and an impossible port are one error; the end closes the port', async () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const first = await serve(view);
   const { host } = new URL(first.url);
   await assert.rejects(serve(view, host), { code: 'PGS6080', message: /in use/ });
@@ -101,10 +102,10 @@ test('an address in use, one of another machine and an impossible port are one e
 });
 
 test('ready is a run that follows and arrives; each reason against it has its code', async () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const codes = (now = Date.now()) => reasonsAgainst(view, now).map(({ code }) => code);
   assert.deepEqual(codes(), ['not-following']);
-  view.enter('follow');
+  view.run.enter('follow');
   assert.deepEqual(codes(), []);
   await using server = await serve(view);
   assert.deepEqual(await (await fetch(`${server.url}/readyz`)).json(), { ready: true, reasons: [] });
@@ -113,7 +114,7 @@ test('ready is a run that follows and arrives; each reason against it has its co
   view.walStatus = 'lost';
   const sink = view.sink('warehouse');
   sink.retrying = 'PGS2005';
-  sink.durable = 0n;
+  view.run.setDurable(sink.name, 0n);
   sink.commitTime = BigInt(Date.now() - 3_600_000) * 1000n;
   view.sourcePosition = 1n << 40n;
   assert.deepEqual(codes(), ['stream-retrying', 'source-unreachable', 'slot-lost', 'sink-retrying', 'behind']);
@@ -125,7 +126,7 @@ test('ready is a run that follows and arrives; each reason against it has its co
 });
 
 test('the past is asked for from a moment on', async () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const moment = { lagBytes: 1, lagSeconds: null, changes: 2, transactions: 1, copyBytes: 0, retainedBytes: 5 };
   for (const at of [1000, 2000, 3000]) view.history.note({ at, ...moment });
   await using server = await serve(view);

@@ -16,6 +16,7 @@ import { mergeBytesOf } from '../../core/pipeline/stream/memory.ts';
 import { RetrySink } from '../../core/pipeline/stream/retry-sink.ts';
 import { Skip } from '../../core/pipeline/stream/skip.ts';
 import { batch, insert, notes, transaction } from '../support/kafka-batches.ts';
+import { RunState } from '../../core/pipeline/state/run-state.ts';
 
 const table = notes();
 const start = 0n as CommitLsn;
@@ -46,7 +47,7 @@ function lane(of: StreamSink, more: Partial<LaneOptions> = {}): Lane {
     mergeBytes: 1,
     room: 1 << 20,
     flushAfter: 10,
-    view: new RunView('p').sink('s'),
+    view: new RunView('p', new RunState()).sink('s'),
     onDurable: () => {},
     onFailure: () => {},
     signal: never,
@@ -173,7 +174,7 @@ test('of several sinks, one with the smallest buffer whose target is durable two
     },
     flush: async () => written.at(-1) ?? null,
   };
-  const view = new RunView('p').sink('s');
+  const view = new RunView('p', new RunState()).sink('s');
   const retry = new RetrySink({
     sink: late,
     position: start,

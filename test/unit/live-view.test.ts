@@ -9,6 +9,7 @@ import { SourceClock } from '../../core/pipeline/progress/source-clock.ts';
 import { RunView, type TableView } from '../../core/pipeline/progress/run-view.ts';
 import { formatBytes, formatSeconds } from '../../core/base/format.ts';
 import { statusRecord } from '../../core/pipeline/progress/status-record.ts';
+import { RunState } from '../../core/pipeline/state/run-state.ts';
 
 function table(i: number, phase: TableView['phase']): TableView {
   const name = `public.table_${i}`;
@@ -26,8 +27,8 @@ function table(i: number, phase: TableView['phase']): TableView {
 }
 
 test('a thousand tables stay readable: the screen is neither overrun in width nor in height', () => {
-  const view = new RunView('shop');
-  view.enter('copy');
+  const view = new RunView('shop', new RunState());
+  view.run.enter('copy');
   for (let i = 0; i < 1000; i++) view.tables.set(`postgres:${i}`, table(i, i < 100 ? 'copying' : 'pending'));
   const lines = renderLive(view, { columns: 80, rows: 24, now: Date.now() });
   assert.ok(lines.length <= 16, `${lines.length} lines`);
@@ -37,10 +38,10 @@ test('a thousand tables stay readable: the screen is neither overrun in width no
 });
 
 test('while following, lag and WAL are shown per sink', () => {
-  const view = new RunView('shop');
-  view.enter('follow');
+  const view = new RunView('shop', new RunState());
+  view.run.enter('follow');
   const sink = view.sink('postgres');
-  sink.durable = 1000n;
+  view.run.setDurable(sink.name, 1000n);
   sink.written = 1000n;
   sink.commitTime = BigInt(Date.now() - 3000) * 1000n;
   view.sourcePosition = 2000n;
@@ -50,13 +51,13 @@ test('while following, lag and WAL are shown per sink', () => {
   assert.match(text, /postgres: lag 3\.0 s, 1000 B/);
   assert.match(text, /12 changes\/s/);
   assert.match(text, /keeps 5\.0 MB of WAL/);
-  sink.durable = 2000n;
+  view.run.setDurable(sink.name, 2000n);
   assert.equal(view.lagSeconds(sink), 0);
   assert.equal(view.lagBytes(sink), 0);
 });
 
 test('a status record names at most a few hundred tables, the unfinished ones', () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   for (let i = 0; i < 1000; i++) view.tables.set(String(i), table(i, i < 990 ? 'finished' : 'copying'));
   const record = statusRecord(view) as { tables: { phase: string }[]; tableCounts: Record<string, number> };
   assert.equal(record.tables.length, 10);
@@ -75,8 +76,8 @@ test('no name breaks the picture: wide and control characters, and names longer 
   assert.equal(fitName('public.orders', 7), '…orders');
   assert.equal(fitName('表表表', 4), '…表 ');
   assert.equal(printable('a\u001b[2Jb\nc\u202ed'), 'a�[2Jb�c�d');
-  const view = new RunView('shop');
-  view.enter('copy');
+  const view = new RunView('shop', new RunState());
+  view.run.enter('copy');
   for (const name of ['public.表表表表表表表表表表表表表表表表表表表表表表表', 'public.\u001b[2J', 'x'.repeat(200)]) {
     view.tables.set(name, { ...table(1, 'copying'), source: name });
   }
@@ -91,9 +92,9 @@ test('no name breaks the picture: wide and control characters, and names longer 
 });
 
 test('on a screen of any size the picture stays within two thirds of it and says the phase first', () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   for (const phase of ['copy', 'index', 'catch-up', 'follow'] as const) {
-    view.enter(phase);
+    view.run.enter(phase);
     for (let i = 0; i < 300; i++) view.tables.set(String(i), table(i, 'copying'));
     for (let i = 0; i < 20; i++) view.sink(`sink${i}`).retrying = 'PGS2005';
     view.retainedBytes = 1;
@@ -110,7 +111,7 @@ test('the picture is drawn over the last one; log lines stand above it, without 
   const written: string[] = [];
   const out = { columns: 80, rows: 24, write: (text: string) => written.push(text) > 0 };
   using live = new LiveView(out as unknown as NodeJS.WritableStream, { debug: false });
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   live.show(view);
   const log = live.logger();
   log.log('info', 'a', 'postgres://u:s3cret@h/d\u001b[2J');
@@ -128,10 +129,10 @@ test('the picture is drawn over the last one; log lines stand above it, without 
 });
 
 test('the lag in seconds: nothing is behind on an idle source, however long ago the last transaction was', () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const sink = view.sink('postgres');
   const hourAgo = Date.now() - 3_600_000;
-  sink.durable = 1000n;
+  view.run.setDurable(sink.name, 1000n);
   sink.commitTime = BigInt(hourAgo) * 1000n;
   const now = Date.now();
   view.sawSource(1000n);
@@ -140,12 +141,12 @@ test('the lag in seconds: nothing is behind on an idle source, however long ago 
   view.sawSource(1100n);
   view.clock.note(1100n, now - 2000);
   assert.equal(view.lagSeconds(sink, now), 4, 'it had everything four seconds ago');
-  view.confirmed = 1100n;
+  view.run.confirmed = 1100n;
   assert.equal(view.lagSeconds(sink, now), 0, 'a confirmed idle position counts');
   assert.equal(view.lagBytes(sink), 0);
   view.sawSource(2000n);
   sink.commitTime = BigInt(now - 1500) * 1000n;
-  sink.durable = 1500n;
+  view.run.setDurable(sink.name, 1500n);
   assert.equal(view.lagSeconds(sink, now), 1.5, 'what was written is newer than the last look');
 });
 
@@ -165,9 +166,9 @@ test('the source clock keeps an answer for old positions in bounded memory', () 
 });
 
 test('transactions behind: those that wait, and an estimate of those not read yet', () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const sink = view.sink('postgres');
-  sink.durable = 1000n;
+  view.run.setDurable(sink.name, 1000n);
   view.sawSource(3000n);
   assert.equal(view.lagTransactions(sink), null);
   view.opened(1000n);
@@ -178,7 +179,7 @@ test('transactions behind: those that wait, and an estimate of those not read ye
   assert.equal(view.lagTransactions(sink), 14);
   view.received(3000n, 10);
   assert.equal(view.lagTransactions(sink), 4);
-  sink.durable = 3000n;
+  view.run.setDurable(sink.name, 3000n);
   sink.waiting = 0;
   assert.equal(view.lagTransactions(sink), 0);
 });
@@ -190,20 +191,20 @@ test('when the limit of kept WAL is met follows from its growth over a while, no
   assert.equal(growth.perSecond(), null, 'too little was seen');
   for (let s = 4; s <= 300; s += 2) growth.note(s * 500, s * 1000);
   assert.equal(Math.round(growth.perSecond()!), 500);
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   view.safeBytes = 60_000;
   assert.equal(view.limitSeconds, null);
   view.retainedGrowth = growth.perSecond();
   assert.equal(Math.round(view.limitSeconds!), 120);
   view.retainedBytes = 5;
-  view.enter('follow');
+  view.run.enter('follow');
   assert.match(renderLive(view, { columns: 120, rows: 24, now: Date.now() }).join(), /met in about 2 min 0 s/);
   view.retainedGrowth = -5;
   assert.equal(view.limitSeconds, null);
 });
 
 test('rates rise and fall with what is done, and a chunk that starts again is not a negative rate', () => {
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const meter = new RateMeter();
   const one = table(1, 'copying');
   view.tables.set('a', one);
@@ -239,8 +240,8 @@ test('the history has the last minutes as they were and the whole run in fewer p
 });
 
 test('the copy: how far, and how long yet, once that is no guess', () => {
-  const view = new RunView('shop');
-  view.enter('copy');
+  const view = new RunView('shop', new RunState());
+  view.run.enter('copy');
   view.finishedBefore = 3;
   view.tables.set('a', { ...table(1, 'copying'), estimate: 900, bytes: 250 });
   view.tables.set('b', { ...table(2, 'indexing'), estimate: 100, bytes: 120 });

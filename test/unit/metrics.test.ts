@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { PromMetrics } from '../../core/observe/metrics.ts';
 import { labelled, noMetrics } from '../../core/base/no-metrics.ts';
 import { RunView } from '../../core/pipeline/progress/run-view.ts';
+import { RunState } from '../../core/pipeline/state/run-state.ts';
 
 /** The samples of one name, without comments and without the label of the pipeline. */
 async function samples(metrics: PromMetrics, name: string): Promise<readonly string[]> {
@@ -38,16 +39,16 @@ test('a metric that Prometheus does not take never ends a run', async () => {
 
 test('the run shows what it knows, and nothing where it does not know', async () => {
   const metrics = new PromMetrics('shop');
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   metrics.watch(view);
   assert.deepEqual(await samples(metrics, 'pgsluice_slot_retained_wal_bytes'), []);
   assert.deepEqual(await samples(metrics, 'pgsluice_sink_lag_bytes'), []);
-  view.enter('follow');
+  view.run.enter('follow');
   view.retainedBytes = 4096;
   view.streamRetries = 2;
   view.sourcePosition = 5000n;
   const sink = view.sink('warehouse');
-  sink.durable = 3000n;
+  view.run.setDurable(sink.name, 3000n);
   sink.changes = 12;
   assert.deepEqual(await samples(metrics, 'pgsluice_slot_retained_wal_bytes'), [
     'pgsluice_slot_retained_wal_bytes 4096',

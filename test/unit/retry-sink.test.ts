@@ -7,6 +7,7 @@ import type { Receipt, StreamSink } from '../../core/api/sink.ts';
 import { RunView } from '../../core/pipeline/progress/run-view.ts';
 import { RetrySink } from '../../core/pipeline/stream/retry-sink.ts';
 import { batch, insert, notes, transaction } from '../support/kafka-batches.ts';
+import { RunState } from '../../core/pipeline/state/run-state.ts';
 
 const table = notes();
 const log = { child: () => log, log: () => {} };
@@ -47,7 +48,7 @@ class Flaky implements StreamSink {
 }
 
 function made(sink: StreamSink, more: { keepBytes?: number; blocking?: boolean; stop?: AbortSignal } = {}) {
-  const view = new RunView('p').sink('s');
+  const view = new RunView('p', new RunState()).sink('s');
   const retry = new RetrySink({
     sink,
     position: 0n as CommitLsn,

@@ -8,6 +8,7 @@ import { RunView } from '../../core/pipeline/progress/run-view.ts';
 import { statusRecord } from '../../core/pipeline/progress/status-record.ts';
 import { type ReportInput, type StatusReport, statusReport } from '../../core/observe/status-report.ts';
 import { type Phase, PipelineState } from '../../core/pipeline/state/pipeline-state.ts';
+import { RunState } from '../../core/pipeline/state/run-state.ts';
 
 const now = 1_800_000_000_000;
 const store: CheckpointStore = {
@@ -71,8 +72,8 @@ test('during the copy each table stands where it is: from the checkpoint, from t
   const done = { exactAt: 5n as SnapshotLsn, rows: 10n, bytes: 100 };
   await state.setTable('postgres', 'public.a', { state: 'finished', ...done });
   await state.setTable('postgres', 'public.b', { state: 'copied', ...done });
-  const view = new RunView('shop');
-  view.enter('copy');
+  const view = new RunView('shop', new RunState());
+  view.run.enter('copy');
   const common = { sink: 'postgres', estimate: 1000, rows: 0n, startedAt: 1, finishedAt: null };
   view.tables.set('b', { ...common, source: 'public.b', target: 'public.b', phase: 'indexing', bytes: 100 });
   view.tables.set('c', { ...common, source: 'public.c', target: 'public.c', phase: 'copying', bytes: 250 });
@@ -102,7 +103,7 @@ test('during the copy each table stands where it is: from the checkpoint, from t
 
 test('whether a process has the pipeline: its end is noted, it is gone, it is silent, or the slot is in use', async () => {
   const state = await inPhase('stream');
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   const running = async (age: number, more: { [key: string]: Json }, input: Partial<ReportInput> = {}) => {
     await noted(state, view, age, more);
     return report(state, input).running;
@@ -118,10 +119,10 @@ test('whether a process has the pipeline: its end is noted, it is gone, it is si
 
 test('while a run follows its figures are shown; while nothing runs the distance from the slot, and the time', async () => {
   const state = await inPhase('stream');
-  const view = new RunView('shop');
-  view.enter('follow');
+  const view = new RunView('shop', new RunState());
+  view.run.enter('follow');
   const sink = view.sink('postgres');
-  sink.durable = 0x1000n;
+  view.run.setDurable(sink.name, 0x1000n);
   sink.waiting = 3;
   sink.commitTime = BigInt(now - 5000 - 2000) * 1000n;
   view.opened(0x1000n);
@@ -177,7 +178,7 @@ test('a way back follows tables that it never copied', async () => {
 
 test('the error that ended the last run is told; a sink takes the tables that the file gives it', async () => {
   const state = await inPhase('snapshot', ['public.a', 'audit.b']);
-  const view = new RunView('shop');
+  const view = new RunView('shop', new RunState());
   view.failure = 'PGS3010 row refused (table public.a)';
   view.ended = true;
   await noted(state, view, 60_000);

@@ -5,7 +5,7 @@ import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { LiveView } from '../../observe/live/live-view.ts';
 import type { PromMetrics } from '../../observe/metrics.ts';
 import { redact } from '../../base/redact.ts';
-import type { RunView } from '../../pipeline/progress/run-view.ts';
+import type { RunState } from '../../pipeline/state/run-state.ts';
 import { preflight } from '../../operations/check/checks.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
@@ -49,8 +49,8 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  let view: RunView | null = null;
-  using _memory = boundHeap(() => (isFollowing(view) ? whileFollowing : whileCopying));
+  let state: RunState | null = null;
+  using _memory = boundHeap(() => (state?.isFollowing === true ? whileFollowing : whileCopying));
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
   let config = withRestoreError(await cli.load(file), flags);
@@ -63,7 +63,7 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
       flags,
       signal,
       live,
-      opened: (now) => (view = now),
+      opened: (now) => (state = now),
       ...(log && { log }),
     });
     if (next === null) return;
@@ -89,11 +89,7 @@ interface RunOfFile {
   readonly signal: AbortSignal;
   readonly live: LiveView | null;
   readonly log?: Logger;
-  readonly opened: (view: RunView) => void;
-}
-
-function isFollowing(view: RunView | null): boolean {
-  return view?.phase === 'catch-up' || view?.phase === 'follow';
+  readonly opened: (state: RunState) => void;
 }
 
 /** Returns the file to go on with in this process: as it was, or as it is after it was changed. */
@@ -118,7 +114,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     if (next !== null) again.abort(new DOMException('the file has changed', 'AbortError'));
   });
   context.view.finishedBefore = finishedTables(context.state, instances);
-  of.opened(context.view);
+  of.opened(context.run);
   live?.show(context.view);
   await using _server = await serve(context, config, metrics);
   await using _watch = watchSource(context, watching);
@@ -132,7 +128,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     const end = await runPipeline(context, { config, instances, stopAt: flags.stopAt ?? null });
     if (end === 'reload') return await fileNow(cli, of, pipeline);
     if (next !== null && !of.signal.aborted) return next;
-    context.view.enter('done');
+    context.run.enter('done');
     const confirmed = context.view.confirmed;
     context.log.log('info', 'run-ended', describeEnd(end, file), {
       end,

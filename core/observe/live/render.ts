@@ -1,6 +1,7 @@
 import { copyFigures } from '../../pipeline/progress/copy-figures.ts';
 import { deadLetterWords, formatBytes, formatSeconds } from '../../base/format.ts';
-import type { RunPhase, RunView, SinkView, TableView } from '../../pipeline/progress/run-view.ts';
+import type { RunView, SinkView, TableView } from '../../pipeline/progress/run-view.ts';
+import type { RunPhase } from '../../pipeline/state/run-state.ts';
 import { clipText, fitName, printable, textWidth } from '../../base/terminal-text.ts';
 
 export interface Screen {

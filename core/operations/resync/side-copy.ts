@@ -20,6 +20,7 @@ import { encodeControl } from '../../pipeline/control/control-message.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
 import { runStream } from '../../pipeline/stream/run-stream.ts';
 import { entry, member } from '../../pipeline/state/entries.ts';
+import { RunState } from '../../pipeline/state/run-state.ts';
 
 /** Behind by less than this, in milliseconds, the tables may join the stream of the others. */
 const closeMs = 1000;
@@ -211,12 +212,14 @@ async function open(main: RunContext, given: Given): Promise<Parts> {
     // Messages of others pass on in the stream of the pipeline, once.
     return { ...planned, sink, traits: { ...planned.traits, messages: false } };
   });
+  const run = new RunState();
   const context: RunContext = {
     // Barriers and holds in the source's WAL are for the stream of the pipeline.
     pipeline: `${main.pipeline}+copy`,
     source: given.source,
     state: await sideState(main.state),
-    view: new RunView(main.pipeline, main.view.tables),
+    run,
+    view: new RunView(main.pipeline, run, main.view.tables),
     log: main.log.child({ part: 'copy beside the stream' }),
     metrics: noMetrics,
     stop: main.stop,

@@ -82,7 +82,7 @@ function copiedBefore(context: RunContext): RunEnd {
  * that were copied beside it join at its end, and those that stand elsewhere in their trees are placed while nothing is in flight.
  */
 async function streamPhase(context: RunContext, options: RunOptions, first: SourceCatalog): Promise<RunEnd> {
-  const { state, view, source } = context;
+  const { state, run, source } = context;
   const { config, instances } = options;
   const { identity, handoff } = state.head!;
   if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of a slot');
@@ -100,7 +100,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     const beside = options.stopAt === null && canCopyBeside(source, input);
     if (pendingTables(state).size === 0) await dropSide(context);
     else if (!beside) await copyPending(context, input);
-    if (view.phase !== 'follow') view.enter('catch-up');
+    if (run.phase !== 'follow') run.enter('catch-up');
     until ??= await stopPosition(context, options.stopAt);
     await using copy = pendingTables(state).size > 0 ? await SideCopy.start(context, input) : null;
     const shapes = await shapesUnderWay(context, known);
@@ -161,7 +161,7 @@ async function followRound(
   options: RunOptions,
   round: Round,
 ): Promise<RunEnd | 'join' | { readonly seen: readonly TablePresence[] }> {
-  const { state, view } = context;
+  const { state, run } = context;
   const { planning, copy } = round;
   const follow = options.config.ddl === 'follow';
   if (follow) await tellDdl(context);
@@ -198,7 +198,7 @@ async function followRound(
     if (joins.signal.aborted) return 'join';
     if (watch.due.aborted) return { seen: watch.seen };
   }
-  view.enter('stopping');
+  run.enter('stopping');
   if (end === 'ended') await watch.look(true);
   return end === 'barrier' && reload ? 'reload' : end;
 }

@@ -59,13 +59,13 @@ class Watch {
   }
 
   async turn(): Promise<void> {
-    const { view, log } = this.#context;
+    const { run, view, log } = this.#context;
     await this.#look();
     const now = Date.now();
     view.rates = this.#meter.sample(view, now);
     noteHistory(view, now);
-    if (view.phase === 'catch-up' && closest(view)) {
-      view.enter('follow');
+    if (run.phase === 'catch-up' && closest(view)) {
+      run.enter('follow');
       log.log('info', 'caught-up', 'the stream is followed', progressOf(view));
     }
     // Half a turn of grace, so that a timer that comes a little early does not halve the lines.

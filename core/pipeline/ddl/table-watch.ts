@@ -225,11 +225,15 @@ export class TableWatch implements AsyncDisposable {
   }
 
   #passed({ reached, at }: Mark): boolean {
-    const { view } = this.#options.context;
+    const { context, sinks } = this.#options;
     if (reached) return true;
-    if (at === null) return false;
-    if ((view.confirmed ?? 0n) >= at) return true;
-    return this.#options.sinks.every((sink) => (view.sink(sink.name).durable ?? 0n) >= at);
+    return (
+      at !== null &&
+      context.run.isPast(
+        at,
+        sinks.map(({ name }) => name),
+      )
+    );
   }
 }
 

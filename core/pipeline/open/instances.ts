@@ -9,6 +9,7 @@ import type { Transform } from '../../api/transform.ts';
 import type { RunView } from '../progress/run-view.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import type { PipelineDeadLetters } from '../dead-letters/dead-letters.ts';
+import type { RunState } from '../state/run-state.ts';
 
 /** A transform of the file, ready to plan. */
 export interface TransformStep {
@@ -51,6 +52,8 @@ export interface RunContext {
   readonly pipeline: string;
   readonly source: Source;
   readonly state: PipelineState;
+  /** What is decided by, and what is shown of it. */
+  readonly run: RunState;
   readonly view: RunView;
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -8,6 +8,7 @@ import type { Instances, RunContext } from './instances.ts';
 import { ownershipOf } from './ownership.ts';
 import { takeOver } from './take-over.ts';
 import type { Source } from '../../api/source.ts';
+import { RunState } from '../state/run-state.ts';
 
 export interface OpenOptions {
   readonly config: PipelineConfig;
@@ -40,12 +41,14 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
       await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: 60_000 });
     const state = await PipelineState.load(instances.store);
     instances.source.control?.claim(ownershipOf(state, instances));
-    const view = new RunView(config.pipeline);
+    const run = new RunState();
+    const view = new RunView(config.pipeline, run);
     countDeadLetters(instances, state, view);
     const context: RunContext = {
       pipeline: config.pipeline,
       source: instances.source,
       state,
+      run,
       view,
       log,
       metrics,

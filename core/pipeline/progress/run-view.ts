@@ -3,10 +3,8 @@ import { relationName } from '../../postgres/relation.ts';
 import { History } from './history.ts';
 import { noRates, type Rates } from './rates.ts';
 import { SourceClock } from './source-clock.ts';
+import type { RunPhase, RunState } from '../state/run-state.ts';
 
-/** What a run is doing now: one mutable model that the runtime writes and every display reads (terminal, log, HTTP, `status`). */
-
-export type RunPhase = 'starting' | 'schema' | 'copy' | 'index' | 'catch-up' | 'follow' | 'stopping' | 'done';
 export type TablePhase = 'pending' | 'copying' | 'copied' | 'indexing' | 'finished';
 
 export interface TableView {
@@ -27,7 +25,7 @@ export interface SinkView {
   readonly name: string;
   /** End of the last transaction written, and the last one that is durable. */
   written: bigint | null;
-  durable: bigint | null;
+  readonly durable: bigint | null;
   /** Commit time of the last transaction written, microseconds since 1970-01-01 UTC. */
   commitTime: bigint | null;
   transactions: number;
@@ -50,16 +48,14 @@ export interface ReadView {
   transactions: number;
 }
 
+/** What a run is doing now, for displays (terminal, log, HTTP, `status`). Nothing is decided by it: that is {@link RunState}. */
 export class RunView {
   readonly pipeline: string;
   readonly startedAt: number = Date.now();
-  phase: RunPhase = 'starting';
-  phaseSince: number = Date.now();
   readonly tables: Map<string, TableView>;
   readonly sinks = new Map<string, SinkView>();
   /** Last known end of the source's WAL. */
   sourcePosition: bigint | null = null;
-  confirmed: bigint | null = null;
   retainedBytes: number | null = null;
   safeBytes: number | null = null;
   /** pg_replication_slots.wal_status of the pipeline's slot. */
@@ -84,16 +80,23 @@ export class RunView {
   readonly clock = new SourceClock();
   readonly history = new History();
 
+  readonly run: RunState;
+
   /** `tables`: of another view, in which the tables of this one are shown, too. */
-  constructor(pipeline: string, tables = new Map<string, TableView>()) {
+  constructor(pipeline: string, run: RunState, tables = new Map<string, TableView>()) {
     this.pipeline = pipeline;
+    this.run = run;
     this.tables = tables;
   }
 
-  enter(phase: RunPhase): void {
-    if (this.phase === phase) return;
-    this.phase = phase;
-    this.phaseSince = Date.now();
+  get phase(): RunPhase {
+    return this.run.phase;
+  }
+  get phaseSince(): number {
+    return this.run.phaseSince;
+  }
+  get confirmed(): bigint | null {
+    return this.run.confirmed;
   }
 
   /** The view of a table in a sink, made at its first mention. */
@@ -123,10 +126,13 @@ export class RunView {
   sink(name: string): SinkView {
     let view = this.sinks.get(name);
     if (view === undefined) {
+      const { run } = this;
       view = {
         name,
         written: null,
-        durable: null,
+        get durable() {
+          return run.durable(name);
+        },
         commitTime: null,
         transactions: 0,
         changes: 0,

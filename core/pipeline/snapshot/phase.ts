@@ -38,9 +38,8 @@ export async function firstStart(context: RunContext, input: PhaseInput): Promis
     await ensureOwner(context.state);
     await snapshotPhase(context, input);
   } catch (error) {
-    const { phase } = context.view;
     const copied = input.planning.sinks.some((sink) => context.state.tables(sink.name).size > 0);
-    if ((phase === 'starting' || phase === 'schema') && !copied) await undo(context, input.instances);
+    if (context.run.beforeCopy && !copied) await undo(context, input.instances);
     throw error;
   }
 }

@@ -39,7 +39,7 @@ export async function runSnapshot(
     await prepare(context, options, session, signal);
     const jobs = await makeJobs(context, options, session);
     finishing.takeCopied(options.sinks);
-    context.view.enter('copy');
+    context.run.enter('copy');
     context.log.log('info', 'copy-started', `copying ${jobs.length} tables`, {
       tables: jobs.length,
       chunks: jobs.reduce((sum, job) => sum + job.chunks.length, 0),
@@ -60,7 +60,7 @@ export async function runSnapshot(
   } finally {
     await session[Symbol.asyncDispose]();
   }
-  context.view.enter('index');
+  context.run.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
   for (const { sink, plans } of options.sinks) await sink.snapshot.finish?.(plans, signal);
@@ -72,7 +72,7 @@ async function prepare(
   session: SnapshotSession,
   signal: AbortSignal,
 ): Promise<void> {
-  context.view.enter('schema');
+  context.run.enter('schema');
   for (const { sink, plans, parents } of options.sinks) {
     await sink.snapshot.prepare?.(
       {

@@ -76,7 +76,6 @@ export class Lane {
     this.#written = options.position;
     this.#durable = options.position;
     options.view.written = options.position;
-    options.view.durable = options.position;
     options.view.waiting = 0;
   }
 
@@ -273,7 +272,6 @@ export class Lane {
   #settle(upTo: CommitLsn): void {
     if (upTo <= this.#durable) return;
     this.#durable = upTo;
-    this.#options.view.durable = upTo;
     this.#options.onDurable(upTo);
   }
 

@@ -57,7 +57,7 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
   let connectedOnce = false;
   let binary = takesBytes(options.sinks);
   for (;;) {
-    const before = context.view.confirmed;
+    const before = context.run.confirmed;
     try {
       return await stretch(context, { ...options, binary }, barriers, () => (connectedOnce = true));
     } catch (error) {
@@ -68,7 +68,7 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
         continue;
       }
       if (!(error instanceof PgsluiceError) || error.retry !== 'backoff' || !connectedOnce) throw error;
-      failures = context.view.confirmed === before ? failures + 1 : 1;
+      failures = context.run.confirmed === before ? failures + 1 : 1;
       if (failures >= tries || context.stop.aborted) throw error;
       const wait = retryDelay(failures);
       context.view.retrying = error.code;
@@ -117,12 +117,12 @@ async function stretch(
       failure: failure.signal,
       beforeConfirm: async (upTo) => {
         await savePositions(context, options.sinks, ledger);
-        context.view.confirmed = upTo;
+        context.run.confirmed = upTo;
       },
       beforeConfirmIdle: async (at) => {
         await savePositions(context, options.sinks, ledger);
         await noteIdle(context.state, at, ledger.bySink());
-        context.view.confirmed = at;
+        context.run.confirmed = at;
         context.view.sawSource(at);
       },
       onHeld: async (id, at) => {
@@ -164,6 +164,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
   for (const [table, { exactAt }] of context.state.tables(sink.name)) exact.set(table, exactAt);
   for (const table of pendingTables(context.state)) exact.set(table, notYet);
   const view = context.view.sink(sink.name);
+  context.run.setDurable(sink.name, position);
   const room = sink.buffer / 2;
   const { stream } = sink.sink;
   // One sink alone goes the way of a crash, which keeps nothing; of several, one may fail while the others go on.
@@ -191,6 +192,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
     flushAfter,
     view,
     onDurable: (upTo) => {
+      context.run.setDurable(sink.name, upTo);
       ledger.durable(sink.name, upTo);
       note?.(upTo);
     },
