@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkCoreNames } from './lib/core-names.ts';
 import { errorsPage } from './lib/errors-page.ts';
 import { checkFiles } from './lib/file-rules.ts';
 import { optionsPage } from './lib/options-page.ts';
@@ -25,6 +26,7 @@ const parts: readonly Part[] = [
   { name: 'lint', run: () => tool('oxlint', ['--deny-warnings', '.']) },
   { name: 'format', run: () => tool('biome', ['format', '.']) },
   { name: 'import graph', run: () => checkImports(root) },
+  { name: 'core knows no plugin', run: () => checkCoreNames(root) },
   { name: 'files', run: () => checkFiles(root) },
   {
     name: 'configs/pipeline.schema.json',

@@ -19,9 +19,9 @@ export interface ErrorSpec {
 export type ErrorTreatment = Pick<ErrorSpec, 'remedy' | 'exit' | 'retry' | 'meaning'>;
 /**
  * `nothing-chosen`: the file's patterns choose no table, or one of them matches none. `value-not-sent`: a value is needed that
- * an UPDATE left untouched and the source did not send (I7).
+ * an UPDATE left untouched and the source did not send (I7). `locked`: another process holds the pipeline.
  */
-export type Meaning = 'nothing-chosen' | 'value-not-sent';
+export type Meaning = 'nothing-chosen' | 'value-not-sent' | 'locked';
 export type Retry = 'never' | 'backoff' | 'text';
 export type ErrorTable = Readonly<Record<`PGS${number}`, ErrorSpec>>;
 

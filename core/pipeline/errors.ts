@@ -63,7 +63,7 @@ export const runtimeErrors = {
   PGS6009: {
     title: 'No checkpoint',
     cause: 'Neither the file nor a sink names a checkpoint plugin.',
-    remedy: 'Add `checkpoint: { plugin: file }` to the file.',
+    remedy: 'Name one: `checkpoint: { plugin: … }`; `pgsluice plugins` lists them.',
     exit: 2,
     retry: 'never',
   },

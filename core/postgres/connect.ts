@@ -28,6 +28,11 @@ export const connectionOptions = {
 };
 export type ConnectionOptions = StaticOf<typeof connectionOptions>;
 
+/** Of a plugin's options, those that say where the database is. */
+export function connectionOf(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => key in connectionOptions));
+}
+
 export interface ConnectMore {
   /** Name of the connection in errors. */
   readonly name: string;

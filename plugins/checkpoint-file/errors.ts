@@ -8,6 +8,7 @@ export const checkpointFileErrors = {
     remedy: 'Stop the other process. If there is none (the file came from another machine), remove the lock file.',
     exit: 1,
     retry: 'never',
+    meaning: 'locked',
   },
   PGS6071: {
     title: 'Checkpoint file is damaged',

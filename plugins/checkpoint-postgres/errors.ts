@@ -8,6 +8,7 @@ export const checkpointPostgresErrors = {
     remedy: 'Stop the other process; two runs of one pipeline would disturb each other.',
     exit: 1,
     retry: 'never',
+    meaning: 'locked',
   },
   PGS6051: {
     title: 'Lock of the pipeline was lost',

@@ -1,6 +1,6 @@
 import { definePlugin, type SinkPlugin } from '../../core/api/plugin.ts';
 import { createStreamSink } from './apply/stream-sink.ts';
-import { connectionOptions } from '../../core/postgres/connect.ts';
+import { connectionOf } from '../../core/postgres/connect.ts';
 import { applyErrors } from './apply/errors.ts';
 import { bulkErrors } from './errors.ts';
 import { type PostgresSinkOptions, postgresSinkOptions } from './options.ts';
@@ -25,10 +25,7 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
       });
     return new PostgresSink(options, context, streamNamed);
   },
+  // The checkpoint connects as the sink does.
   checkpoint: (options) => ({ plugin: 'postgres', options: connectionOf(options) }),
+  asSource: (given) => ({ plugin: 'postgres', ...connectionOf(given) }),
 });
-
-/** The checkpoint connects as the sink does. */
-function connectionOf(options: PostgresSinkOptions): { readonly [key: string]: unknown } {
-  return Object.fromEntries(Object.entries(options).filter(([key]) => key in connectionOptions));
-}

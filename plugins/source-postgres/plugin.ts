@@ -4,6 +4,8 @@ import { sourceErrors } from './errors.ts';
 import { type PostgresSourceOptions, postgresSourceOptions } from './options.ts';
 import { PostgresSource } from './source.ts';
 import { streamErrors } from './stream/errors.ts';
+import { connectionOf } from '../../core/postgres/connect.ts';
+import { firstFile } from './first-file.ts';
 
 export const sourcePostgres = definePlugin<PostgresSourceOptions>({
   kind: 'source',
@@ -13,4 +15,6 @@ export const sourcePostgres = definePlugin<PostgresSourceOptions>({
   options: postgresSourceOptions,
   errors: { ...connectionErrors, ...sourceErrors, ...streamErrors },
   create: async (options, context) => new PostgresSource(options, context),
+  first: { options: (url) => ({ url }), file: firstFile },
+  asSink: (given) => ({ plugin: 'postgres', ...connectionOf(given), schema: 'existing' }),
 });

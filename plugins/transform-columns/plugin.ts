@@ -19,6 +19,7 @@ export const transformColumns = definePlugin<ColumnsOptions>({
   apiVersion: 1,
   summary: 'Keeps or drops columns',
   options: columnsOptions,
+  step: { drop: (names) => ({ drop: names }) },
   create: (options) => columns(options),
 });
 

@@ -30,6 +30,12 @@ export const transformRename = definePlugin<RenameOptions>({
   apiVersion: 1,
   summary: 'Gives schema, table and columns other names',
   options: renameOptions,
+  step: {
+    rename: (to, columns) => ({
+      ...(to === null ? {} : { to }),
+      ...(Object.keys(columns).length === 0 ? {} : { columns }),
+    }),
+  },
   create: (options) => rename(options),
 });
 

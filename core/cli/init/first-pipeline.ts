@@ -1,10 +1,9 @@
-import { withDefaults } from '../../base/options.ts';
 import type { PluginContext } from '../../api/context.ts';
-import { relationName } from '../../postgres/relation.ts';
-import type { Source, SourceCatalog, SourceTable } from '../../api/source.ts';
-import { formatBytes } from '../../base/format.ts';
+import { readCatalog, type Source } from '../../api/source.ts';
+import { withDefaults } from '../../base/options.ts';
+import { runtimeError } from '../../pipeline/errors.ts';
+import type { PluginOf } from '../../registry/registry.ts';
 import type { Cli } from '../cli.ts';
-import { readCatalog } from '../../api/source.ts';
 
 export interface FirstPipelineOptions {
   readonly url: string;
@@ -12,76 +11,33 @@ export interface FirstPipelineOptions {
   readonly signal: AbortSignal;
 }
 
-/** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
+type First = NonNullable<PluginOf<'source'>['first']>;
+
+/** A commented pipeline file for what the source has, by the plugin that knows such URLs. */
 export async function firstPipeline(cli: Cli, options: FirstPipelineOptions): Promise<string> {
-  await using source = await openSource(cli, options);
-  return pipelineText(options.pipeline, await readCatalog(source, options.signal));
+  const { source, first } = await openFirst(cli, options);
+  await using _ = source;
+  return first.file(options.pipeline, await readCatalog(source, options.signal));
 }
 
-export async function openSource(cli: Cli, options: Omit<FirstPipelineOptions, 'signal'>): Promise<Source> {
-  const plugin = await cli.registry.load('source', 'postgres', process.cwd());
-  const log = await cli.logger('stderr');
-  const context: PluginContext = {
-    pipeline: options.pipeline,
-    name: 'source',
-    directory: process.cwd(),
-    log,
-    metrics: { count: () => {}, gauge: () => {} },
-    debugValues: false,
-  };
-  return plugin.create(withDefaults(plugin.options, { url: options.url }) as never, context);
-}
-
-/** Pure: the text for a catalog. */
-export function pipelineText(pipeline: string, catalog: SourceCatalog): string {
-  const { identity, tables } = catalog;
-  const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
-  const schemas = [...new Set(tables.map(({ relation }) => relation.schema))].sort();
-  const largest = [...tables].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
-  return `# yaml-language-server: $schema=./pipeline.schema.json
-# ${oneLine(identity.database)} on PostgreSQL ${Math.floor(identity.version / 10_000)}: ${tables.length} tables, ${formatBytes(bytes)}.
-# Largest: ${largest.map((table) => `${oneLine(relationName(table.relation))} (${formatBytes(table.bytes)})`).join(', ')}.
-${keyless(tables)}pipeline: ${pipeline}
-source:
-  plugin: postgres
-  url: \${SOURCE_URL}
-  tables:
-    include: [${schemas.map((schema) => JSON.stringify(`${schema}.*`)).join(', ')}]
-    # exclude: ["public.audit_*"]
-  snapshot:
-    workers: 4
-    chunk_size: 256MB
-# transforms:
-#   - plugin: filter
-#     tables: ${largest[0] === undefined ? 'public.orders' : relationName(largest[0].relation)}
-#     where: created_at >= '2024-01-01'
-#   - plugin: rename
-#     tables: public.customer
-#     to: crm.account
-sinks:
-  - plugin: postgres
-    url: \${TARGET_URL}
-    schema: create
-`;
-}
-
-function keyless(tables: readonly SourceTable[]): string {
-  const without = tables.filter(
-    ({ relation: { identity } }) =>
-      identity.kind === 'nothing' || (identity.kind === 'key' && identity.positions.length === 0),
-  );
-  if (without.length === 0) return '';
-  const lines = without.map(
-    ({ relation }) => `#   ALTER TABLE ${quoted(relation.schema)}.${quoted(relation.name)} REPLICA IDENTITY FULL;`,
-  );
-  return `# These tables have no key to find a row by; before they are replicated they need one, or:\n${lines.join('\n')}\n`;
-}
-
-function quoted(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-/** Names may hold line ends; a comment ends at one. */
-function oneLine(name: string): string {
-  return name.replace(/\s/g, ' ');
+/** The source at the URL. */
+export async function openFirst(
+  cli: Cli,
+  options: FirstPipelineOptions,
+): Promise<{ readonly source: Source; readonly first: First }> {
+  for (const name of cli.registry.names('source')) {
+    const plugin = await cli.registry.load('source', name, process.cwd());
+    if (plugin.first === undefined) continue;
+    const context: PluginContext = {
+      pipeline: options.pipeline,
+      name: 'source',
+      directory: process.cwd(),
+      log: await cli.logger('stderr'),
+      metrics: { count: () => {}, gauge: () => {} },
+      debugValues: false,
+    };
+    const given = withDefaults(plugin.options, plugin.first.options(options.url));
+    return { source: await plugin.create(given as never, context), first: plugin.first };
+  }
+  throw runtimeError('PGS7050', 'a first pipeline file needs `first`, which no source plugin has');
 }

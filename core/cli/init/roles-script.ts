@@ -1,6 +1,6 @@
 import { createStatements, grantStatements } from '../../postgres/roles.ts';
 import type { Cli } from '../cli.ts';
-import { type FirstPipelineOptions, openSource } from './first-pipeline.ts';
+import { type FirstPipelineOptions, openFirst } from './first-pipeline.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 
 /**
@@ -8,7 +8,8 @@ import { needed } from '../../pipeline/open/capability.ts';
  * attributes, settings and memberships. Without passwords, which only a superuser could read.
  */
 export async function rolesScript(cli: Cli, options: FirstPipelineOptions): Promise<string> {
-  await using source = await openSource(cli, options);
+  const { source } = await openFirst(cli, options);
+  await using _ = source;
   const { identity } = await source.open(options.signal);
   const schema = needed(source, 'schema', 'a script of roles');
   const { roles, memberships, version } = await schema.surroundings(options.signal);

@@ -6,6 +6,7 @@ import { printVerify } from '../../operations/verify/print.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 import { openLocked } from '../open-locked.ts';
+import { wayBackSteps } from '../../operations/cutover/way-back-file.ts';
 
 interface CutoverFlags {
   readonly dryRun?: boolean;
@@ -89,6 +90,7 @@ async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSig
     verify: flags.verify === false ? 'none' : flags.verify,
     wayBack: flags.wayBack ?? null,
     openBack: (back) => openFor(cli, { file: back, lock: 'hold', logTo: 'stderr', signal }),
+    steps: wayBackSteps(flags.wayBack === undefined ? [] : await cli.registry.all()),
     maxLag: flags.maxLag,
     patience: flags.wait,
     quiet: flags.quiet,

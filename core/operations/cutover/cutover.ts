@@ -137,7 +137,7 @@ async function dryRun(
   const { context } = pipeline;
   for (const line of sequenceLines(await carrySequences(context, planning, say))) say(line);
   if (options.wayBack !== null) {
-    await writeWayBack({ pipeline, planning, file: options.wayBack });
+    await writeWayBack({ pipeline, planning, file: options.wayBack, steps: options.steps });
     say(`the way back can be made; its file is ${options.wayBack}`);
   }
   const slot = await context.source.control?.slot.status(context.stop);

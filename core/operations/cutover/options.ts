@@ -2,6 +2,7 @@ import type { FenceKind } from '../../api/source-control.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Uncovered } from '../coverage/uncovered.ts';
 import type { VerifyReport } from '../verify/run-verify.ts';
+import type { WayBackSteps } from './way-back-file.ts';
 
 /**
  * When source and target are compared. `full`: every row, before the writers stop. `final`: every row, while they stand
@@ -28,6 +29,8 @@ export interface CutoverOptions {
   /** File for the pipeline that leads back; null: none is made. */
   readonly wayBack: string | null;
   readonly openBack: (file: string) => Promise<OpenPipeline>;
+  /** What its transforms are made of. */
+  readonly steps: WayBackSteps;
   /** Bytes that a run elsewhere may be behind when it is taken over. */
   readonly maxLag: number;
   /** Milliseconds to wait for the lag, and then again for the writers to stop. */

@@ -108,7 +108,7 @@ async function openBack(
   stacks: { readonly open: AsyncDisposableStack; readonly undo: AsyncDisposableStack },
 ): Promise<WayBack> {
   const { pipeline, openBack: open } = options;
-  const back = stacks.open.use(await WayBack.prepare({ pipeline, planning, file, open }));
+  const back = stacks.open.use(await WayBack.prepare({ pipeline, planning, file, open, steps: options.steps }));
   stacks.undo.defer(() => back.remove().catch(() => {}));
   options.say(`the way back is planned: pipeline ${back.name} in ${file}`);
   return back;

@@ -2,10 +2,43 @@ import { parse, stringify } from 'yaml';
 import type { TablePlan } from '../../api/plan.ts';
 import { relationName } from '../../postgres/relation.ts';
 import { verifyError } from '../verify/errors.ts';
+import type { AnyPlugin, FileKeys } from '../../api/plugin.ts';
 
-/** Keys of a Postgres plugin that say where the database is; they change sides. */
-const connectionKeys = ['url', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding'] as const;
 const longestName = 41;
+
+/** The steps of transforms that can do one thing by themselves, by the plugin that has them; undefined: none. */
+export interface WayBackSteps {
+  readonly drop: StepPlugin | undefined;
+  readonly rename: StepPlugin | undefined;
+}
+type StepPlugin = Pick<AnyTransform, 'name' | 'step'>;
+type AnyTransform = Extract<AnyPlugin, { readonly kind: 'transform' }>;
+
+export interface WayBackPlugins {
+  /** Name of the sink in the file. */
+  readonly sink: string;
+  readonly asSource: (given: FileKeys) => FileKeys;
+  readonly asSink: (given: FileKeys) => FileKeys;
+  readonly steps: WayBackSteps;
+}
+
+/** The first plugins that have such steps. */
+export function wayBackSteps(plugins: readonly AnyPlugin[]): WayBackSteps {
+  const transforms = plugins.filter((plugin) => plugin.kind === 'transform');
+  return {
+    drop: transforms.find(({ step }) => step?.drop !== undefined),
+    rename: transforms.find(({ step }) => step?.rename !== undefined),
+  };
+}
+
+function stepOf(
+  plugin: StepPlugin | undefined,
+  tables: string,
+  options: (step: NonNullable<StepPlugin['step']>) => FileKeys,
+): object {
+  if (plugin?.step === undefined) throw verifyError('PGS7009', `no transform plugin can turn ${tables} round`);
+  return { plugin: plugin.name, tables, ...options(plugin.step) };
+}
 
 interface Parts {
   readonly pipeline: string;
@@ -17,25 +50,22 @@ interface Parts {
  * The pipeline that replicates target to source, as a file: sides changed, names turned round, no copy. Values of the
  * original stay as they are written there, `${…}` too. Pure. Throws PGS7009 with every table that cannot be turned round.
  */
-export function wayBackFile(original: string, plans: readonly TablePlan[], sink: string): string {
+export function wayBackFile(original: string, plans: readonly TablePlan[], given: WayBackPlugins): string {
+  const { asSource, asSink, sink, steps } = given;
   const { pipeline, source, sinks } = parse(original) as Parts;
   const forward = sinks.find((each) => (each['name'] ?? each['plugin']) === sink);
-  if (source['plugin'] !== 'postgres' || forward?.['plugin'] !== 'postgres') {
-    throw verifyError('PGS7009', 'only from a Postgres sink to a Postgres source is there a way back');
-  }
-  const turned = plans.map(turnRound);
+  const turned = plans.map((plan) => turnRound(plan, steps));
   const problems = turned.flatMap(({ problem }) => (problem === null ? [] : [problem]));
   if (problems.length > 0) throw verifyError('PGS7009', problems.join('; '));
   const file = {
     pipeline: backName(pipeline),
     source: {
-      plugin: 'postgres',
-      ...connectionOf(forward),
+      ...asSource(forward ?? {}),
       tables: { include: plans.map((plan) => relationName(plan.output)) },
       snapshot: { mode: 'never' },
     },
     transforms: turned.flatMap(({ transforms }) => transforms),
-    sinks: [{ plugin: 'postgres', ...connectionOf(source), schema: 'existing' }],
+    sinks: [asSink(source)],
   };
   const { transforms, ...rest } = file;
   const notes = turned.flatMap(({ notes: of }) => of).map((note) => `# - ${note}\n`);
@@ -49,17 +79,13 @@ export function backName(pipeline: string): string {
   return `${pipeline.slice(0, longestName - '_back'.length)}_back`;
 }
 
-function connectionOf(of: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(connectionKeys.filter((key) => of[key] !== undefined).map((key) => [key, of[key]]));
-}
-
 interface Turned {
   readonly transforms: readonly object[];
   readonly notes: readonly string[];
   readonly problem: string | null;
 }
 
-function turnRound(plan: TablePlan): Turned {
+function turnRound(plan: TablePlan, steps: WayBackSteps): Turned {
   const { source, output, projection } = plan;
   const name = relationName(source);
   const no = (why: string): Turned => ({ transforms: [], notes: [], problem: `${name}: ${why}` });
@@ -79,10 +105,9 @@ function turnRound(plan: TablePlan): Turned {
   if (lost.length > 0) return no(`its key ${lost.join(', ')} is not in the target as it was`);
   const from = relationName(output);
   const transforms: object[] = [];
-  if (drop.length > 0) transforms.push({ plugin: 'columns', tables: from, drop });
+  if (drop.length > 0) transforms.push(stepOf(steps.drop, from, (step) => step.drop!(drop)));
   if (from !== name || Object.keys(columns).length > 0) {
-    const names = Object.keys(columns).length > 0 ? { columns } : {};
-    transforms.push({ plugin: 'rename', tables: from, ...(from === name ? {} : { to: name }), ...names });
+    transforms.push(stepOf(steps.rename, from, (step) => step.rename!(from === name ? null : name, columns)));
   }
   return { transforms, notes: notesOf(plan, back), problem: null };
 }

@@ -7,7 +7,7 @@ import { snapshotPhase } from '../../pipeline/snapshot/phase.ts';
 import { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import { verifyError } from '../verify/errors.ts';
-import { wayBackFile } from './way-back-file.ts';
+import { wayBackFile, type WayBackSteps } from './way-back-file.ts';
 import { readCatalog } from '../../api/source.ts';
 import { afterStop } from '../../pipeline/open/capability.ts';
 
@@ -17,15 +17,22 @@ export interface WayBackOptions {
   readonly planning: Planning;
   /** Where the file of the way back goes. */
   readonly file: string;
+  readonly steps: WayBackSteps;
   readonly open: (file: string) => Promise<OpenPipeline>;
 }
 
 /** Writes the file, for which nothing has to exist on either side. Throws where there is no way back. */
 export async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promise<void> {
-  const sink = options.planning.sinks.find((each) => each.plugin === 'postgres');
-  if (sink === undefined) throw verifyError('PGS7009', 'the pipeline has no Postgres sink to come back from');
-  const original = await readFile(options.pipeline.config.file, 'utf8');
-  await writeFile(options.file, wayBackFile(original, sink.plans, sink.name));
+  const { config } = options.pipeline;
+  const { asSink } = config.source.plugin;
+  if (asSink === undefined)
+    throw verifyError('PGS7009', 'this source cannot be a target, so there is no way back to it');
+  const use = config.sinks.find(({ plugin }) => plugin.asSource !== undefined);
+  const sink = options.planning.sinks.find(({ name }) => name === use?.name);
+  if (use?.plugin.asSource === undefined || sink === undefined)
+    throw verifyError('PGS7009', 'the pipeline has no sink that can be a source to come back from');
+  const given = { sink: sink.name, asSink, asSource: use.plugin.asSource, steps: options.steps };
+  await writeFile(options.file, wayBackFile(await readFile(config.file, 'utf8'), sink.plans, given));
 }
 
 /**

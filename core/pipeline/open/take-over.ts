@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../base/logger.ts';
-import { PgsluiceError } from '../../base/error.ts';
 import { runtimeError } from '../errors.ts';
 import type { Instances } from './instances.ts';
 import { encodeControl } from '../control/control-message.ts';
 import { needed } from './capability.ts';
+import { isPgsluiceError } from '../../registry/call.ts';
 
 export interface TakeOverOptions {
   readonly pipeline: string;
@@ -52,10 +52,7 @@ async function tryLock(instances: Instances, stop: AbortSignal): Promise<boolean
   }
 }
 
-/** Codes by which checkpoint stores say that another process holds the pipeline. */
-const lockedCodes: ReadonlySet<string> = new Set(['PGS6050', 'PGS6070']);
-
 /** Whether an error says that another process holds the pipeline. */
 export function isLocked(error: unknown): boolean {
-  return error instanceof PgsluiceError && lockedCodes.has(error.code);
+  return isPgsluiceError(error) && error.meaning === 'locked';
 }

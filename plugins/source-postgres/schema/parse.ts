@@ -90,6 +90,6 @@ function isOurEventTrigger({ type, sql }: SchemaObject): boolean {
 }
 
 /** As pg_dump quotes a name that is no reserved word. */
-function quoteIfNeeded(name: string): string {
+export function quoteIfNeeded(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
