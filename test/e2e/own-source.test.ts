@@ -74,7 +74,8 @@ if (await kafkaAvailable()) {
     assert.match(verify.stderr, /^PGS7050 .*verification needs `\w+`, which this source does not have/);
     const status = await run('status');
     assert.equal(status.code, 0, status.stderr);
-    assert.match(status.stdout, /stream/);
+    for (const verb of ['check', 'plan']) assert.equal((await run(verb)).stderr, '', verb);
+    assert.match(status.stdout, /1 tables followed/);
   });
 
   test('a line that is no JSON, and a file that was cut, stop the run with their place', async () => {
