@@ -48,7 +48,7 @@ async function undo(context: RunContext, instances: Instances): Promise<void> {
   try {
     await context.state.settled().catch(() => {});
     // A look at the publication that is under way must not take the pipeline's own end of it for somebody else's.
-    await forgetPublication(context);
+    await forgetPublication(context).catch(() => {});
     if (context.state.get(foreignSlot) === null) await context.source.control?.cleanup(afterStop());
     for (const { sink } of instances.sinks) {
       // I10: what the preparation took away from the target is put back before it is forgotten.
