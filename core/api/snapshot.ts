@@ -1,6 +1,9 @@
 import type { Tuple } from '../postgres/tuple.ts';
 import type { HandoffLsn, SnapshotLsn } from '../postgres/lsn.ts';
+import type { Mapped } from '../postgres/manifest/map.ts';
 import type { CopyFormat, SnapshotQuery, TablePlan, ParentPlan } from './plan.ts';
+import type { SchemaView } from './schema-reader.ts';
+import type { SourceRelations } from './source.ts';
 import type { Oid, Relation } from '../postgres/relation.ts';
 
 /** A part of a table: the whole of it (`range` null), or pages [from, to) of its heap; `to` null: to the end. */
@@ -58,6 +61,8 @@ export interface SnapshotSession extends AsyncDisposable {
   readonly xid?: number;
   /** The name of the exported snapshot (`SET TRANSACTION SNAPSHOT`), for tools that read beside us. */
   readonly name: string;
+  /** The source's tables as the snapshot sees them: what is copied under it is planned by them. A source that cannot tell leaves it out. */
+  relations?(): Promise<SourceRelations>;
   chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]>;
   openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy>;
   openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy>;
@@ -97,11 +102,23 @@ export interface SchemaDump {
   readonly by: string;
 }
 
+/** For a sink that makes the schema, and began to with an earlier snapshot: what the source has is perhaps no longer what was made. */
+export interface SchemaAgain {
+  /** Tables that no copy is noted of, by their names of then and of now. The others stay as they are: the stream comes to their DDL. */
+  readonly waiting: ReadonlySet<string>;
+  /** The plans by which the schema was begun. */
+  readonly begun: () => Promise<Pick<SinkPreparation, 'plans' | 'parents'>>;
+  /** What the target should have now; null: the source cannot tell. */
+  readonly wanted: (target: SchemaView) => Promise<Mapped | null>;
+}
+
 /** What a sink gets to prepare for. */
 export interface SinkPreparation {
   readonly plans: readonly TablePlan[];
   /** Partitioned tables of the source; one that is not here stays where it is. */
   readonly parents?: readonly ParentPlan[];
+  /** Absent for the first snapshot. */
+  readonly again?: SchemaAgain;
   /** Tables of the source that the file leaves out; a created schema must not keep them. */
   readonly excluded: readonly { readonly schema: string; readonly name: string }[];
   /** See SourceCatalog. */

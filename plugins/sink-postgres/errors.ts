@@ -113,6 +113,14 @@ export const bulkErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS3150: {
+    title: 'Object of the target depends on a table that is to be made again',
+    cause:
+      'The table waits for a copy and has another shape on the source now, so it is dropped and made again. An object that the source does not have depends on it.',
+    remedy: 'Drop the object in the target, or make it on the source, too, then run again.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS3120: {
     title: 'Triggers, rules or row-level security of the target act on replicated rows',
     cause:

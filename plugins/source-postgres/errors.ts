@@ -104,7 +104,7 @@ export const sourceErrors = {
   PGS2121: {
     title: 'Reading a table failed',
     cause: 'The COPY of a table on the source ended with an error.',
-    remedy: 'See the SQLSTATE; a table dropped or changed after planning needs a new run.',
+    remedy: 'See the SQLSTATE, mend what it says, then run again: finished tables stay.',
     exit: 1,
     retry: 'never',
   },

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { SourceControl, WriteFence } from '../../core/api/source-control.ts';
@@ -61,7 +62,10 @@ export class PostgresSource implements Source {
       kept: new KeptClient(),
     };
     this.#describer = new Describer(this.#access);
-    this.snapshot = new PostgresSnapshots(this.#access, options.snapshot.workers);
+    this.snapshot = new PostgresSnapshots(this.#access, {
+      workers: options.snapshot.workers,
+      tables: this.#readTables,
+    });
     this.rows = new RowFetcher(this.#access);
     this.control = postgresControl(this.#access, {
       given: options.snapshot.mode === 'never',
@@ -91,10 +95,11 @@ export class PostgresSource implements Source {
   }
 
   relations(signal: AbortSignal): Promise<SourceRelations> {
-    return ask(this.#access, signal, async (client) =>
-      readCatalog(client, await readIdentity(client), this.#options.tables),
-    );
+    return ask(this.#access, signal, this.#readTables);
   }
+
+  readonly #readTables = async (client: pg.Client): Promise<SourceRelations> =>
+    readCatalog(client, await readIdentity(client), this.#options.tables);
 
   #beside(): Source {
     const { slot, publication } = besideOf(this.#access);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asTarget } from '../../core/operations/verify/schema/as-target.ts';
+import { asTarget } from '../../core/pipeline/plan/as-target.ts';
 import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from '../../core/postgres/manifest/types.ts';
 
 function manifest(objects: readonly ManifestObject[]): Manifest {

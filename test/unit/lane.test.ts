@@ -41,7 +41,7 @@ function lane(of: StreamSink, more: Partial<LaneOptions> = {}): Lane {
     name: 's',
     sink: of,
     mapper: { map: (changes) => changes },
-    skip: new Skip(start, new Map()),
+    skip: new Skip(start, null),
     position: start,
     // One batch a write.
     mergeBytes: 1,

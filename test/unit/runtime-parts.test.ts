@@ -10,6 +10,7 @@ import { raceAbort } from '../../core/base/race-abort.ts';
 import { RateLimit } from '../../core/pipeline/snapshot/rate-limit.ts';
 import { encodeControl, type ControlMessage } from '../../core/pipeline/control/control-message.ts';
 import { Hold } from '../../core/pipeline/stream/hold.ts';
+import { Contained } from '../../core/pipeline/ddl/contained.ts';
 import { Skip } from '../../core/pipeline/stream/skip.ts';
 import { GroupCommit } from '../../core/pipeline/state/group-commit.ts';
 
@@ -59,7 +60,8 @@ test('the ledger confirms the minimum over sinks, once, and never goes back (I1,
 });
 
 test("changes below a table's exact position, or below the sink's own, are skipped (I5)", () => {
-  const skip = new Skip(100n, new Map([['public.one', 200n as SnapshotLsn]]));
+  const exact = new Map([['public.one', 200n as SnapshotLsn]]);
+  const skip = new Skip(100n, new Contained({ get: () => null }, 'p', { exact, tables: [] }));
   const changes = [insert(50n, two), insert(150n, one), insert(150n, two), insert(200n, one)];
   assert.deepEqual(skip.filter(changes), [changes[2], changes[3]]);
   const later = [insert(200n, one), insert(300n, two)];

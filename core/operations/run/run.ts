@@ -9,7 +9,7 @@ import { runtimeError } from '../../pipeline/errors.ts';
 import { isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
 import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
-import { catalogNow, shapesUnderWay } from '../../pipeline/ddl/known-shapes.ts';
+import { catalogNow, shapesUnderWay, tablesBegun } from '../../pipeline/ddl/known-shapes.ts';
 import { Shapes } from '../../pipeline/ddl/shapes.ts';
 import { forgottenShapes } from '../../pipeline/ddl/book.ts';
 import { leaveTrees, placeTables } from '../../pipeline/ddl/place-tables.ts';
@@ -59,11 +59,11 @@ async function phases(context: RunContext, options: RunOptions, catalog: SourceC
   const { state } = context;
   const { config } = options;
   const streaming = config.snapshot.mode !== 'initial_only';
-  const known = knownTables(state, catalog);
+  const known = tablesBegun(state, knownTables(state, catalog));
   const copied = state.head?.phase !== 'stream';
   if (copied) {
     const planning = await planSinks(options.instances.sinks, known, streaming, context.stop);
-    const input = { config, instances: options.instances, catalog, planning };
+    const input = { config, instances: options.instances, catalog: known, planning };
     if (state.head?.phase === 'snapshot') await snapshotPhase(context, input);
     else await firstStart(context, input);
   }

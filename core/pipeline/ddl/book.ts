@@ -93,6 +93,11 @@ export class Book {
     return true;
   }
 
+  /** The newest shape of a table; itself where the book does not have it. */
+  of(relation: Relation): Relation {
+    return this.#tables.get(relation.oid)?.at(-1)?.relation ?? relation;
+  }
+
   byName(name: string): Relation | null {
     return this.newest().find(({ relation }) => relationName(relation) === name)?.relation ?? null;
   }

@@ -3,6 +3,7 @@ import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import type { RunContext } from '../open/instances.ts';
 import { pendingTables } from '../state/known-tables.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
 import { Book } from './book.ts';
 import { readCatalog } from '../../api/source.ts';
 
@@ -41,4 +42,16 @@ export async function shapesUnderWay(context: RunContext, known: SourceCatalog):
     await book.add([relation]);
   }
   return { ...known, at: 0n, tables: book.newest() };
+}
+
+/**
+ * Tables of a first copy that is under way, as they were when it was begun: with those that are gone or have another name by now. The
+ * next snapshot says what becomes of them.
+ */
+export function tablesBegun(state: PipelineState, known: SourceCatalog): SourceCatalog {
+  const book = new Book(state);
+  if (state.head?.phase !== 'snapshot' || book.empty) return known;
+  const now = new Map(known.tables.map((table) => [table.relation.oid, table]));
+  const tables = book.newest().map((table) => ({ ...table, ...now.get(table.relation.oid), relation: table.relation }));
+  return { ...known, tables };
 }

@@ -9,6 +9,7 @@ import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { allOf, type Planning } from '../open/planning.ts';
 import { AcceptingMapper } from './accepting-mapper.ts';
 import { Book } from './book.ts';
+import { type Contained, containedIn } from './contained.ts';
 import { runtimeError } from '../errors.ts';
 
 /** The shapes of the source's tables along the stream, and the mappers made from them. */
@@ -18,6 +19,7 @@ export class Shapes {
   readonly #planning: Planning;
 
   readonly #follow: boolean;
+  #contained: readonly Contained[] | null = null;
 
   private constructor(
     context: RunContext,
@@ -43,8 +45,16 @@ export class Shapes {
     for (const change of batch.changes) {
       if (change.kind !== 'message') continue;
       const message = decodeDdl(change, this.#context.pipeline);
-      if (message !== null) await this.#note(message, change);
+      if (message === null || this.#isContained(message, change.tx.finalLsn)) continue;
+      await this.#note(message, change);
     }
+  }
+
+  /** Every copy was made after it, so the book has what it led to. */
+  #isContained(message: DdlMessage, finalLsn: bigint): boolean {
+    const { sinks } = this.#planning;
+    this.#contained ??= sinks.map((sink) => containedIn(this.#context, sink));
+    return sinks.length > 0 && this.#contained.every((of) => of.hasDdl(message, finalLsn));
   }
 
   async #note(message: DdlMessage, change: MessageChange): Promise<void> {

@@ -1,7 +1,8 @@
+import { derived, PgsluiceError } from '../../base/error.ts';
 import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
-import type { SourceCatalog } from '../../api/source.ts';
+import { readCatalog, type SourceCatalog, type SourceTable } from '../../api/source.ts';
 import type { PublishedTable } from '../../api/source-control.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { publishedTables } from '../plan/publication.ts';
@@ -11,10 +12,11 @@ import { tellDdl } from '../ddl/tell-ddl.ts';
 import { fingerprint } from '../open/fingerprint.ts';
 import type { Instances, RunContext } from '../open/instances.ts';
 import { ensureOwner } from '../open/ownership.ts';
-import type { Planning } from '../open/planning.ts';
+import { planAgain, type Planning } from '../open/planning.ts';
 import { RateLimit } from './rate-limit.ts';
 import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
 import { finishOnly, openOnly } from './only.ts';
+import { changedSince, isSame, planRound, type Round, type RoundInput, tableNow } from './round.ts';
 import { runSnapshot } from './run-snapshot.ts';
 import { afterStop, needed } from '../open/capability.ts';
 
@@ -150,40 +152,81 @@ async function slotForStream(context: RunContext): Promise<HandoffLsn | null> {
 }
 
 /**
- * Copies under one snapshot, and after a failure that may pass goes on under another with the tables that are left (I5): a
- * restarted server costs the chunks under way, not the run.
+ * Copies under one snapshot, and goes on under another with the tables that are left (I5): after a failure that may pass, so that a
+ * restarted server costs the chunks under way and not the run, and where DDL came between a snapshot and the copy of a table.
  */
 export async function copyWithRetries(context: RunContext, input: PhaseInput): Promise<void> {
   const { workers, chunk_size: chunkBytes } = input.config.snapshot;
-  const { catalog, planning } = input;
-  const options = {
-    catalog,
-    sinks: planning.sinks,
-    workers,
-    chunkBytes,
-    limit: new RateLimit(input.config.limit.rate),
-  };
+  const options = { workers, chunkBytes, limit: new RateLimit(input.config.limit.rate) };
   let opened = context.state.head?.phase === 'snapshot';
+  let tables = input.catalog.tables;
+  let round: Round | null = null;
   for (let failures = 1, before = -1; ; failures++) {
+    const first = isFirst(context);
     try {
-      await runSnapshot(context, options, async () => {
+      if (context.state.head?.phase === 'snapshot') await publishChanged(context, input, tables);
+      const left = await runSnapshot(context, options, async () => {
         const session = await open(context, input);
         opened = true;
-        return session;
+        const made = await planned(context, { input, tables, first }, session);
+        if (first) tables = made.waiting;
+        round = made;
+        return { ...made, settle: async () => (tables = await made.settle()) };
       });
-      context.view.retrying = null;
-      return;
+      if (left.length === 0) {
+        context.view.retrying = null;
+        return;
+      }
+      throw left[0]!.error;
     } catch (error) {
-      const finished = finishedTables(context, planning);
+      const finished = finishedTables(context, input.planning);
       if (finished > before) failures = 1;
       before = finished;
-      if (!opened || context.stop.aborted || !retryable(error, failures, tries)) throw error;
+      if (!opened || context.stop.aborted) throw error;
+      const known = await asRetryable(context, round, error);
+      if (!retryable(known, failures, tries)) throw error;
       const waitMs = retryDelay(failures + 1);
-      context.view.retrying = error.code;
-      context.log.log('warn', 'snapshot-retry', error.message, { code: error.code, attempt: failures, waitMs });
+      context.view.retrying = known.code;
+      context.log.log('warn', 'snapshot-retry', known.message, { code: known.code, attempt: failures, waitMs });
       await pause(waitMs, context.stop);
     }
+    round = null;
   }
+}
+
+/** Nothing of an earlier snapshot is in a sink. */
+function isFirst({ state }: RunContext): boolean {
+  return state.head?.phase === 'starting' || state.head === null;
+}
+
+async function planned(context: RunContext, given: RoundInput, session: SnapshotSession): Promise<Round> {
+  try {
+    return await planRound(context, given, session);
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Whatever failed while the source's tables were changed is tried again as they are now. */
+async function asRetryable(context: RunContext, round: Round | null, error: unknown): Promise<PgsluiceError> {
+  if (!(error instanceof PgsluiceError)) throw error;
+  if (error.retry !== 'never' || round === null || !(await changedSince(context, round, null))) return error;
+  return derived(error, { retry: 'backoff' });
+}
+
+/** A table that was dropped and made again is in no publication, and a list of columns lacks one that came. */
+async function publishChanged(context: RunContext, input: PhaseInput, tables: readonly SourceTable[]): Promise<void> {
+  if (input.config.snapshot.mode !== 'initial') return;
+  const now = await readCatalog(context.source, context.stop);
+  const changed = tables.flatMap((table) => {
+    const found = tableNow(table.relation, now);
+    return found === null ? [] : [{ found, same: isSame(found.relation, table.relation) }];
+  });
+  if (changed.every(({ same }) => same)) return;
+  const catalog = { ...now, tables: changed.map(({ found }) => found) };
+  const planning = await planAgain(input.instances.sinks, catalog, true, context.stop);
+  await publish(context, { ...input, catalog, planning });
 }
 
 /** Steps that are done for good: a table copied is one, its indexes are another. */

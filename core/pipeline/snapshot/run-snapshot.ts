@@ -9,11 +9,10 @@ import type { PlannedSink, RunContext } from '../open/instances.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { CopyJob, openChunk } from './copy-job.ts';
 import { copyLargeObjects } from './large-objects.ts';
+import { changedSince, type Round } from './round.ts';
 import { needed } from '../open/capability.ts';
 
 export interface SnapshotRunOptions {
-  readonly catalog: SourceCatalog;
-  readonly sinks: readonly PlannedSink[];
   readonly workers: number;
   readonly chunkBytes: number;
   readonly limit: RateLimit;
@@ -21,34 +20,44 @@ export interface SnapshotRunOptions {
 
 const chunkTries = 6;
 
+/** A table that could not be read under this snapshot, as DDL was run on it since. */
+export interface LeftTable {
+  readonly name: string;
+  readonly error: unknown;
+}
+
 /**
- * Copies every table that is not yet copied, under one snapshot, and finishes every table that is not yet finished.
+ * Copies every table that is not yet copied, under one snapshot, and finishes every table that is not yet finished. Returns those that
+ * another snapshot is needed for.
  * Ends the session as soon as the last chunk is read: indexes are built without holding the source (issue: bulk plane).
  * Each table's state is durable on its own, so a killed run goes on with what is left (I5).
  */
 export async function runSnapshot(
   context: RunContext,
   options: SnapshotRunOptions,
-  openSession: () => Promise<SnapshotSession>,
-): Promise<void> {
+  openRound: () => Promise<Round>,
+): Promise<readonly LeftTable[]> {
   const failure = new AbortController();
   const signal = AbortSignal.any([failure.signal, context.stop]);
   const finishing = new Finishing(context, signal, (error) => failure.abort(error));
-  const session = await openSession();
+  const round = await openRound();
+  const { session, sinks } = round;
+  const left: LeftTable[] = [];
   try {
-    await prepare(context, options, session, signal);
-    const jobs = await makeJobs(context, options, session);
-    finishing.takeCopied(options.sinks);
+    await prepare(context, round, signal);
+    await round.settle();
+    const jobs = await makeJobs(context, options, round);
+    finishing.takeCopied(sinks);
     context.run.enter('copy');
     context.log.log('info', 'copy-started', `copying ${jobs.length} tables`, {
       tables: jobs.length,
       chunks: jobs.reduce((sum, job) => sum + job.chunks.length, 0),
       exactAt: formatLsn(session.exactAt),
     });
-    const objects = copyLargeObjects(context, { sinks: options.sinks, session, limit: options.limit, signal });
+    const objects = copyLargeObjects(context, { sinks, session, limit: options.limit, signal });
     objects.catch((error: unknown) => failure.abort(error));
     try {
-      await copyAll({ context, options, session, jobs, finishing, signal, failure });
+      await copyAll({ context, options, round, jobs, finishing, left, signal, failure });
     } finally {
       // Also after a failure: nothing may still write when the session is closed.
       await objects;
@@ -63,26 +72,30 @@ export async function runSnapshot(
   context.run.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
-  for (const { sink, plans } of options.sinks) await sink.snapshot.finish?.(plans, signal);
+  if (left.length > 0) return left;
+  for (const { sink, plans } of sinks) await sink.snapshot.finish?.(plans, signal);
+  return [];
 }
 
 async function prepare(
   context: RunContext,
-  options: SnapshotRunOptions,
-  session: SnapshotSession,
+  { session, sinks, catalog, again }: Round,
   signal: AbortSignal,
 ): Promise<void> {
   context.run.enter('schema');
-  for (const { sink, plans, parents } of options.sinks) {
+  for (const planned of sinks) {
+    const { sink, plans, parents } = planned;
+    const begun = again(planned);
     await sink.snapshot.prepare?.(
       {
         plans,
         parents,
-        excluded: options.catalog.excluded,
-        unfilledViews: options.catalog.unfilledViews ?? [],
+        ...(begun === undefined ? {} : { again: begun }),
+        excluded: catalog.excluded,
+        unfilledViews: catalog.unfilledViews ?? [],
         dumpSchema: () => needed(context.source, 'schema', 'a created schema').dump(session, signal),
-        sourceVersion: options.catalog.identity.version,
-        sizes: sizesOf(options.catalog),
+        sourceVersion: catalog.identity.version,
+        sizes: sizesOf(catalog),
       },
       signal,
     );
@@ -97,12 +110,12 @@ function sizesOf({ tables }: SourceCatalog): ReadonlyMap<Oid, number> {
 async function makeJobs(
   context: RunContext,
   options: SnapshotRunOptions,
-  session: SnapshotSession,
+  { session, sinks, catalog }: Round,
 ): Promise<readonly CopyJob[]> {
-  const sizes = sizesOf(options.catalog);
+  const sizes = sizesOf(catalog);
   const chunked = new Map<Relation, readonly CopyChunk[]>();
   const jobs: CopyJob[] = [];
-  for (const sink of options.sinks) {
+  for (const sink of sinks) {
     for (const plan of sink.plans) {
       const name = relationName(plan.source);
       if (context.state.table(sink.name, name) !== null) continue;
@@ -123,9 +136,10 @@ async function makeJobs(
 interface CopyRun {
   readonly context: RunContext;
   readonly options: SnapshotRunOptions;
-  readonly session: SnapshotSession;
+  readonly round: Round;
   readonly jobs: readonly CopyJob[];
   readonly finishing: Finishing;
+  readonly left: LeftTable[];
   readonly signal: AbortSignal;
   readonly failure: AbortController;
 }
@@ -136,10 +150,12 @@ async function copyAll(run: CopyRun): Promise<void> {
   const work = async (): Promise<void> => {
     while (next < queue.length && !run.signal.aborted) {
       const item = queue[next++]!;
+      if (run.left.some(({ name }) => name === item.job.name)) continue;
       try {
         await copyChunk(run, item.job, item.chunk);
       } catch (error) {
-        run.failure.abort(error);
+        if (error instanceof ChangedMeanwhile) leave(run, item.job, error.cause);
+        else run.failure.abort(error);
       }
     }
   };
@@ -147,21 +163,33 @@ async function copyAll(run: CopyRun): Promise<void> {
   run.signal.throwIfAborted();
 }
 
+/** The table's DDL came between the snapshot and its copy. */
+class ChangedMeanwhile extends Error {}
+
+/** Others go on; what this one has so far goes when it is begun again. */
+function leave({ context, left }: CopyRun, job: CopyJob, error: unknown): void {
+  left.push({ name: job.name, error });
+  const text = `${job.name} was changed on the source before its copy: it is copied under another snapshot`;
+  context.log.log('info', 'table-left-over', text, { table: job.name });
+}
+
 /** A chunk whose connection broke is copied again under the same snapshot; the sink keeps a chunk whole or not at all. */
 async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<void> {
-  const { context, signal, session } = run;
+  const { context, signal, round } = run;
   job.view.phase = 'copying';
   job.view.startedAt ??= Date.now();
   await job.begin(signal);
   for (let attempt = 1; ; attempt++) {
     const before = job.view.bytes;
     try {
-      const copy = await openChunk(session, job, chunk, { limit: run.options.limit, signal });
+      const copy = await openChunk(round.session, job, chunk, { limit: run.options.limit, signal });
       const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, signal);
       if (job.loaded(rows, bytes)) run.finishing.follow(tableCopied(run, job));
       return;
     } catch (error) {
-      if (signal.aborted || !retryable(error, attempt, chunkTries)) throw error;
+      if (signal.aborted) throw error;
+      if (await changedSince(context, round, job.plan.source.oid)) throw new ChangedMeanwhile('', { cause: error });
+      if (!retryable(error, attempt, chunkTries)) throw error;
       job.view.bytes = before;
       context.view.chunkRetries++;
       const fields = { table: job.name, chunk: chunk.id, attempt, code: error.code };
@@ -173,9 +201,9 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
 
 /** Not waited for by the worker: tables whose rows are in together are made durable together. */
 async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
-  const { context, session } = run;
+  const { context, round } = run;
   await job.sink.sink.snapshot.loaded(job.plan, run.signal);
-  const exactAt = exactFor(job.sink, session);
+  const exactAt = exactFor(job.sink, round.session);
   const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
   await context.state.setTable(job.sink.name, job.name, state);
   job.view.phase = 'copied';

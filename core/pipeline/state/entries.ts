@@ -102,6 +102,8 @@ export const single = {
     { fence: opaque, wayBack: nullable(text), goAt: nullable(lsn<bigint>()), accepted: listOf(text), at: number },
     { accepted: [], at: 0 },
   ),
+  /** Partitioned tables of the last snapshot of a first copy that needed several. */
+  parents: fields({ at: lsn<bigint>(), names: listOf(text) }),
   status: runRecord,
   /** What was copied beside the stream is to be copied again. */
   'side:again': flag,

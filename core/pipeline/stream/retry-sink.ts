@@ -117,7 +117,7 @@ export class RetrySink implements StreamSink {
       throw error;
     }
     this.#settle(at);
-    const skip = new Skip(at as CommitLsn, new Map());
+    const skip = new Skip(at as CommitLsn, null);
     const again = this.#kept.slice();
     for (const batch of again) {
       const changes = skip.filter(batch.changes);

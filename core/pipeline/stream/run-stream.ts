@@ -1,6 +1,6 @@
 import type { StreamBatch } from '../../api/change.ts';
 import { PgsluiceError } from '../../base/error.ts';
-import { type CommitLsn, formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
+import { type CommitLsn, formatLsn, type HandoffLsn } from '../../postgres/lsn.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
 import type { SourceIdentity } from '../../api/source.ts';
 import { AckLedger } from './ack-ledger.ts';
@@ -9,7 +9,7 @@ import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { type Barrier, Barriers } from './barriers.ts';
 import { Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
-import { pendingTables } from '../state/known-tables.ts';
+import { containedIn } from '../ddl/contained.ts';
 import { Lane } from './lane.ts';
 import { mergeBytesOf } from './memory.ts';
 import { checkPublication } from '../open/publication-guard.ts';
@@ -37,8 +37,6 @@ export interface StreamRunOptions {
   readonly onReload?: (copy: readonly string[]) => Promise<void>;
 }
 
-/** Tables that are copied beside this stream have changes of theirs skipped until they join it (I5). */
-const notYet = (1n << 64n) as SnapshotLsn;
 /** Tries in a row that bring nothing before the run gives up. */
 const tries = 12;
 /** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
@@ -160,9 +158,7 @@ interface LaneParts {
 function makeLane(context: RunContext, options: StreamRunOptions, parts: LaneParts): Lane {
   const { sink, positions, ledger, failure } = parts;
   const position = positions.bySink.get(sink.name)!;
-  const exact = new Map<string, SnapshotLsn>();
-  for (const [table, { exactAt }] of context.state.tables(sink.name)) exact.set(table, exactAt);
-  for (const table of pendingTables(context.state)) exact.set(table, notYet);
+  const contained = containedIn(context, sink);
   const view = context.view.sink(sink.name);
   context.run.setDurable(sink.name, position);
   const room = sink.buffer / 2;
@@ -185,7 +181,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
           log: context.log,
         }),
     mapper: options.mapperAt?.(sink, position) ?? options.mappers!.get(sink.name)!,
-    skip: new Skip(position, exact),
+    skip: new Skip(position, contained),
     position,
     mergeBytes: mergeBytesOf(room, alone),
     room,

@@ -1,23 +1,21 @@
 import type { Change } from '../../api/change.ts';
-import type { SnapshotLsn } from '../../postgres/lsn.ts';
-import { type Relation, relationName } from '../../postgres/relation.ts';
+import type { Contained } from '../ddl/contained.ts';
 
 /**
  * Leaves out what a sink already has: transactions at or below its own position (after a restart the stream begins at
- * the slowest sink's position), and changes of a table up to the position at which its copy is exact (I5). A transaction
- * is in a snapshot, or below a position, iff its commit record starts below it.
+ * the slowest sink's position), and what the copies of its tables contain (I5). A transaction is in a snapshot, or below a position, iff its commit record starts below it.
  */
 export class Skip {
   readonly #position: bigint;
-  readonly #exact: ReadonlyMap<string, SnapshotLsn>;
+  readonly #contained: Contained | null;
   readonly #highest: bigint;
 
-  constructor(position: bigint, exact: ReadonlyMap<string, SnapshotLsn>) {
+  /** `contained` null: the position alone counts. */
+  constructor(position: bigint, contained: Contained | null) {
     this.#position = position;
-    this.#exact = exact;
-    let highest = position;
-    for (const at of exact.values()) if (at > highest) highest = at;
-    this.#highest = highest;
+    this.#contained = contained;
+    const copied = contained?.highest ?? 0n;
+    this.#highest = copied > position ? copied : position;
   }
 
   /** The changes that the sink does not have; the input itself where that is all of them. */
@@ -37,15 +35,12 @@ export class Skip {
     const at = change.tx.finalLsn;
     if (at >= this.#highest) return change;
     if (at < this.#position) return null;
-    if (change.kind === 'message') return change;
-    if (change.kind !== 'truncate') return this.#has(change.relation, at) ? null : change;
-    const relations = change.relations.filter((relation) => !this.#has(relation, at));
+    const contained = this.#contained;
+    if (contained === null) return change;
+    if (change.kind === 'message') return contained.hasMessage(change) ? null : change;
+    if (change.kind !== 'truncate') return contained.hasRow(change.relation, at) ? null : change;
+    const relations = change.relations.filter((relation) => !contained.hasRow(relation, at));
     if (relations.length === 0) return null;
     return relations.length === change.relations.length ? change : { ...change, relations };
-  }
-
-  #has(relation: Relation, at: bigint): boolean {
-    const exact = this.#exact.get(relationName(relation));
-    return exact !== undefined && at < exact;
   }
 }

@@ -1,3 +1,4 @@
+import type { Property } from './difference.ts';
 /** A token of SQL as the server prints it. Whitespace is none. */
 interface Token {
   readonly text: string;
@@ -125,4 +126,11 @@ export function renameInText(
     at = token.end;
   }
   return text + sql.slice(at);
+}
+
+const sqlProps: ReadonlySet<string> = new Set(['definition', 'default', 'using', 'with check', 'result', 'arguments']);
+
+/** What a difference takes for the same, where properties hold SQL. */
+export function sameSql(renames: Renames): (property: Property, there: string, wanted: string) => boolean {
+  return ({ name }, there, wanted) => sqlProps.has(name) && sameText(there, wanted, renames);
 }

@@ -91,7 +91,7 @@ async function findMissing(client: pg.Client, owner: Owner, preparation: SinkPre
   return { plans, parents: above, gone: names.filter((name) => known.has(name)) };
 }
 
-async function forgetGone(client: pg.Client, owner: Owner, sources: readonly string[]): Promise<void> {
+export async function forgetGone(client: pg.Client, owner: Owner, sources: readonly string[]): Promise<void> {
   const key = [owner.pipeline, owner.sink, sources];
   await client.query(
     `DELETE FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND relid IN (

@@ -10,6 +10,7 @@ import type { Sessions } from '../sessions.ts';
 import { smallTables } from '../small.ts';
 import { type Owner, addTables, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
 import { addMissingTables } from './add-tables.ts';
+import { schemaAgain } from './again.ts';
 import { adoptRestored, alterTables } from './alter.ts';
 import { storeDump } from './dump.ts';
 import { refuseOccupied } from './empty.ts';
@@ -58,7 +59,10 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
   const { sessions, owner, options, context } = more;
   const { log } = context;
   const alterMore = { dependents: options.dependents, log };
+  const { again } = preparation;
   let state = await sessions.query((client) => readPhase(client, owner));
+  // What was restored is what the source was then, and is altered by the plans of then.
+  const taken = state !== null;
   if (state === null) {
     await sessions.query((client) => refuseOccupied(client, preparation.plans, context.name));
     failpoint('dump');
@@ -76,14 +80,19 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
     await restore(sessions, owner, { log, signal, onError: options.on_restore_error });
     state = { phase: 'alter', restored: 0 };
   }
-  if (state.phase !== 'alter') return addMissingTables(more, preparation);
-  failpoint('restored');
-  await dropExcluded(sessions, preparation, alterMore);
-  failpoint('excluded');
-  await adoptRestored(sessions, owner, preparation.plans);
-  await alterTables(sessions, owner, preparation, alterMore);
-  failpoint('altered');
-  await sessions.transaction((client) => writePhase(client, owner, 'ready'));
+  if (state.phase === 'alter') {
+    failpoint('restored');
+    await dropExcluded(sessions, preparation, alterMore);
+    failpoint('excluded');
+    const begun = taken ? { ...preparation, ...(await again?.begun()) } : preparation;
+    await adoptRestored(sessions, owner, begun.plans);
+    await alterTables(sessions, owner, begun, alterMore);
+    failpoint('altered');
+    await sessions.transaction((client) => writePhase(client, owner, 'ready'));
+  }
+  if (!taken) return;
+  if (again === undefined) await addMissingTables(more, preparation);
+  else await schemaAgain(more, preparation, again);
 }
 
 /**

@@ -137,7 +137,7 @@ export class CopyOut {
     const { where } = this.#input;
     const altered = answer === guardAnswers.altered;
     const what = altered
-      ? 'has columns of other types than when it was planned'
+      ? 'is another, or has other columns, than when it was planned'
       : 'was rewritten since the snapshot was taken';
     this.#fail(sourceError(altered ? 'PGS2121' : 'PGS2122', `table ${where.table ?? ''} ${what}`, { where }));
   }

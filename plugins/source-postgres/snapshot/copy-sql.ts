@@ -1,7 +1,7 @@
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import type { Column } from '../../../core/postgres/relation.ts';
 import type { CopyChunk } from '../../../core/api/snapshot.ts';
-import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { typesSql } from '../../../core/postgres/types-sql.ts';
 
 /**
@@ -39,17 +39,37 @@ export const guardAnswers = { go: 'g', rewritten: 'r', altered: 'a' } as const;
  * Goes before the COPY in one message: holds the table, and asks whether it is still the file that the snapshot knows.
  * ALTER TABLE that rewrites leaves rows that an older snapshot does not see (manual: "Caveats" of MVCC): without this
  * question they would be lost in silence. pg_class is read under the snapshot, pg_relation_filenode is now's.
- * Of a binary copy it asks for the types, too: they say what the bytes mean, and the table may have been altered since it was planned.
+ * It asks whether the names are still those of the same table and columns, as the COPY finds them by their names of now, and of a binary
+ * copy for the types, too: they say what the bytes mean.
  */
 export function guardSql(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat): string {
   const { relation } = chunk;
-  const types = format === 'binary' ? `NOT ${typesSql(relation, columnsRead(chunk, query))}` : 'false';
+  const columns = columnsRead(chunk, query);
+  const types = format === 'binary' ? ` OR NOT ${typesSql(relation, columns)}` : '';
   return (
     `LOCK TABLE ONLY ${qualified(relation)} IN ACCESS SHARE MODE; ` +
-    `SELECT CASE WHEN ${types} THEN '${guardAnswers.altered}' ` +
+    `SELECT CASE WHEN NOT ${namesSql(relation)}${types} THEN '${guardAnswers.altered}' ` +
     `WHEN (SELECT pg_catalog.pg_relation_filenode(oid) = relfilenode FROM pg_catalog.pg_class WHERE oid = ${relation.oid}) ` +
     `THEN '${guardAnswers.go}' ELSE '${guardAnswers.rewritten}' END`
   );
+}
+
+/** True while the table has its name, and its columns theirs, and no other. Functions on names look at the catalog of now. */
+function namesSql({ oid, schema, name, columns }: CopyChunk['relation']): string {
+  const conditions = [`${quoteLiteral(qualified({ schema, name }))}::regclass = ${oid}::oid`];
+  const numbered = columns.filter(({ attnum }) => attnum !== undefined);
+  if (numbered.length > 0) {
+    const names = numbered.map((column) => quoteLiteral(column.name)).join(', ');
+    const numbers = numbered.map(({ attnum }) => attnum).join(', ');
+    conditions.push(
+      `(SELECT pg_catalog.bool_and(a.objsubid = u.n) FROM unnest(ARRAY[${names}], ARRAY[${numbers}]) AS u (c, n), ` +
+        `pg_catalog.pg_get_object_address('table column', ARRAY[${quoteLiteral(schema)}, ${quoteLiteral(name)}, u.c], '{}') AS a)`,
+      // Numbers are given in order, and never again.
+      `(SELECT i.identity IS NULL FROM pg_catalog.pg_class c, ` +
+        `pg_catalog.pg_identify_object('pg_catalog.pg_class'::regclass, c.oid, c.relnatts + 1) AS i WHERE c.oid = ${oid})`,
+    );
+  }
+  return `(${conditions.join(' AND ')})`;
 }
 
 /** Columns that the expressions may read: those whose names are in them. Others may be dropped meanwhile. */

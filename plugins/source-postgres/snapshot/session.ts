@@ -3,6 +3,7 @@ import type { ErrorWhere } from '../../../core/base/error.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
+import type { SourceRelations } from '../../../core/api/source.ts';
 import type { CopyChunk, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
 import { type LockWatch, watchLocks } from '../../../core/postgres/lock-watch.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
@@ -21,6 +22,9 @@ export interface SessionPositions {
   readonly sees?: string;
 }
 
+/** Reads the source's tables on a connection that is in the snapshot. */
+export type ReadTables = (client: pg.Client) => Promise<SourceRelations>;
+
 /** Connections that all read one snapshot: `workers` for COPY, and one that holds it and answers small questions. */
 export class PostgresSnapshot implements SnapshotSession {
   readonly handoff: HandoffLsn | null;
@@ -33,17 +37,19 @@ export class PostgresSnapshot implements SnapshotSession {
   readonly #locks: LockWatch;
   readonly #workers: SnapshotWorkers;
   readonly #keeper: SnapshotWorkers;
+  readonly #tables: ReadTables;
   #sizes: Promise<ReadonlyMap<number, TableSize>> | null = null;
 
   private constructor(
     access: SourceAccess,
     positions: SessionPositions,
-    held: { keeper: SnapshotWorkers; workers: SnapshotWorkers; takenAt: bigint; xid: number },
+    held: { keeper: SnapshotWorkers; workers: SnapshotWorkers; takenAt: bigint; xid: number; tables: ReadTables },
   ) {
     this.#access = access;
     this.handoff = positions.handoff;
     this.exactAt = positions.exactAt;
     if (positions.sees !== undefined) this.sees = positions.sees;
+    this.#tables = held.tables;
     this.#keeper = held.keeper;
     this.#workers = held.workers;
     this.takenAt = held.takenAt;
@@ -54,7 +60,7 @@ export class PostgresSnapshot implements SnapshotSession {
   /** Imports the snapshot on all connections; when it resolves, its exporter may go. */
   static async start(
     access: SourceAccess,
-    snapshot: { readonly name: string; readonly workers: number },
+    snapshot: { readonly name: string; readonly workers: number; readonly tables: ReadTables },
     positions: SessionPositions,
   ): Promise<PostgresSnapshot> {
     const keeper = new SnapshotWorkers(access);
@@ -69,7 +75,7 @@ export class PostgresSnapshot implements SnapshotSession {
         );
         return { takenAt: BigInt(rows[0]!.at), xid: Number(rows[0]!.xid) };
       });
-      return new PostgresSnapshot(access, positions, { keeper, workers, ...taken });
+      return new PostgresSnapshot(access, positions, { keeper, workers, tables: snapshot.tables, ...taken });
     } catch (error) {
       await keeper[Symbol.asyncDispose]();
       await workers[Symbol.asyncDispose]();
@@ -81,6 +87,10 @@ export class PostgresSnapshot implements SnapshotSession {
     const name = this.#keeper.name ?? this.#workers.name;
     if (name === null) throw sourceError('PGS2120', 'no connection holds the snapshot any more');
     return name;
+  }
+
+  relations(): Promise<SourceRelations> {
+    return this.#ask(this.#tables);
   }
 
   async chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]> {

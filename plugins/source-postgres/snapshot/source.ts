@@ -4,17 +4,19 @@ import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { createOwnSlot, createSlot, dropSlot, temporaryName } from '../slot.ts';
 import { exportSnapshot } from './export.ts';
-import { PostgresSnapshot, type SessionPositions } from './session.ts';
+import { PostgresSnapshot, type ReadTables, type SessionPositions } from './session.ts';
 
 type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
 
 export class PostgresSnapshots implements SnapshotSource {
   readonly #access: SourceAccess;
   readonly #workers: number;
+  readonly #tables: ReadTables;
 
-  constructor(access: SourceAccess, workers: number) {
+  constructor(access: SourceAccess, given: { readonly workers: number; readonly tables: ReadTables }) {
     this.#access = access;
-    this.#workers = workers;
+    this.#workers = given.workers;
+    this.#tables = given.tables;
   }
 
   async open(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
@@ -69,7 +71,8 @@ export class PostgresSnapshots implements SnapshotSource {
   }
 
   async #import(name: string, positions: SessionPositions, signal: AbortSignal): Promise<SnapshotSession> {
-    const session = await PostgresSnapshot.start(this.#access, { name, workers: this.#workers }, positions);
+    const snapshot = { name, workers: this.#workers, tables: this.#tables };
+    const session = await PostgresSnapshot.start(this.#access, snapshot, positions);
     if (!signal.aborted) return session;
     await session[Symbol.asyncDispose]();
     throw signal.reason;

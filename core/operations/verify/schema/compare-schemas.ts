@@ -1,8 +1,6 @@
-import { columnChanges } from '../../../api/column-changes.ts';
-import type { TablePlan } from '../../../api/plan.ts';
 import type { Source, SourceCatalog } from '../../../api/source.ts';
 import type { PlannedSink } from '../../../pipeline/open/instances.ts';
-import type { MappedTable, Mapping } from '../../../postgres/manifest/map.ts';
+import { mappingOf } from '../../../pipeline/plan/mapping.ts';
 import { type SchemaComparison, compareViews } from './findings.ts';
 
 export interface SinkSchema extends SchemaComparison {
@@ -29,36 +27,4 @@ export async function compareSchemas(
     return { sink: planned.name, ...compareViews(view, target, mappingOf(planned, excluded)) };
   });
   return Promise.all(compared);
-}
-
-/** The plan as a mapping of names and columns. Pure. */
-export function mappingOf(
-  { plans, parents }: Pick<PlannedSink, 'plans' | 'parents'>,
-  excluded: SourceCatalog['excluded'],
-): Mapping {
-  const tables = plans.map(mappedTable);
-  const known = new Set(tables.map(({ from }) => from.join('\0')));
-  const moved = parents.map(({ source, output }) =>
-    unchanged([source.schema, source.name], [output.schema, output.name]),
-  );
-  return {
-    tables: [...tables, ...moved.filter(({ from }) => !known.has(from.join('\0')))],
-    excluded: excluded.map(({ schema, name }) => [schema, name] as const),
-  };
-}
-
-function unchanged(from: MappedTable['from'], to: MappedTable['to']): MappedTable {
-  return { from, to, drop: [], rename: new Map(), add: [], retype: [] };
-}
-
-function mappedTable(plan: TablePlan): MappedTable {
-  const { drop, rename, add, retype } = columnChanges(plan);
-  return {
-    from: [plan.source.schema, plan.source.name],
-    to: [plan.output.schema, plan.output.name],
-    drop,
-    rename: new Map(rename.map((one) => [one.from, one.to])),
-    add,
-    retype,
-  };
 }

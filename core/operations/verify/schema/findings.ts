@@ -1,12 +1,12 @@
 import type { SchemaView } from '../../../api/schema-reader.ts';
-import { asTarget } from './as-target.ts';
+import { asTarget } from '../../../pipeline/plan/as-target.ts';
 import { parseAcl } from '../../../postgres/manifest/acl.ts';
-import { type Change, type Property, difference } from '../../../postgres/manifest/difference.ts';
+import { type Change, difference } from '../../../postgres/manifest/difference.ts';
 import { type Mapping, mapManifest } from '../../../postgres/manifest/map.ts';
 import { type Statement, mend } from '../../../postgres/manifest/statements/plan.ts';
 import { describe } from '../../../postgres/manifest/statements/refs.ts';
 import { bare, containerOf } from '../../../postgres/manifest/statements/step.ts';
-import { type Renames, sameText } from '../../../postgres/manifest/text.ts';
+import { sameSql } from '../../../postgres/manifest/text.ts';
 import type { Manifest, ManifestObject, ObjectKind } from '../../../postgres/manifest/types.ts';
 
 /**
@@ -88,12 +88,6 @@ function asKept(
 
 /** What leaves nothing of the source behind. */
 const passing: ReadonlySet<FindingClass> = new Set(['extension', 'note', 'pending']);
-
-const sqlProps: ReadonlySet<string> = new Set(['definition', 'default', 'using', 'with check', 'result', 'arguments']);
-
-function sameSql(renames: Renames): (property: Property, there: string, wanted: string) => boolean {
-  return ({ name }, there, wanted) => sqlProps.has(name) && sameText(there, wanted, renames);
-}
 
 /** An index that the source could not build is nothing that a copy has, and pg_dump leaves it out, too. */
 function settled(manifest: Manifest, target: SchemaView): Manifest {

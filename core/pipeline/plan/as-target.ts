@@ -1,6 +1,6 @@
-import type { SchemaView } from '../../../api/schema-reader.ts';
-import { parseAcl, printAcl } from '../../../postgres/manifest/acl.ts';
-import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from '../../../postgres/manifest/types.ts';
+import type { SchemaView } from '../../api/schema-reader.ts';
+import { parseAcl, printAcl } from '../../postgres/manifest/acl.ts';
+import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from '../../postgres/manifest/types.ts';
 
 /** Kinds that are in no schema: their names begin with something else. */
 const outside: ReadonlySet<ObjectKind> = new Set<ObjectKind>([

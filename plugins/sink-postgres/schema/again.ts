@@ -1,0 +1,310 @@
+import pg from 'pg';
+import { failpoint } from '../../../core/base/failpoint.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
+import type { SinkPreparation } from '../../../core/api/snapshot.ts';
+import { type Change, difference } from '../../../core/postgres/manifest/difference.ts';
+import type { Mapped } from '../../../core/postgres/manifest/map.ts';
+import { mend } from '../../../core/postgres/manifest/statements/plan.ts';
+import { describe } from '../../../core/postgres/manifest/statements/refs.ts';
+import { containerOf } from '../../../core/postgres/manifest/statements/step.ts';
+import { sameSql } from '../../../core/postgres/manifest/text.ts';
+import {
+  type Manifest,
+  type ManifestObject,
+  type ObjectKind,
+  objectKey,
+} from '../../../core/postgres/manifest/types.ts';
+import { qualified } from '../../../core/postgres/quote.ts';
+import { fromPg } from '../../../core/postgres/pg-error.ts';
+import { type TableState, readTables } from '../state.ts';
+import { addMissingTables, forgetGone } from './add-tables.ts';
+import { dropTables, type Doomed } from './drop-stale.ts';
+import { schemaReader } from './manifest.ts';
+import type { PrepareMore } from './prepare.ts';
+import { type TreeNode, readTree } from './tree.ts';
+
+type Again = NonNullable<SinkPreparation['again']>;
+
+/** What the target has, what it should have, and where they differ. */
+interface Compared {
+  readonly there: Manifest;
+  readonly wanted: Mapped['manifest'];
+  readonly changes: readonly Change[];
+}
+
+/**
+ * Brings the schema that an earlier snapshot began to where the source is now: tables that wait for their copy and are not what they should
+ * be are dropped and made again, with the types and functions that they need before, and the views and foreign keys that went with them
+ * after. Tables that are copied stay as they are. Repeatable at any point.
+ */
+export async function schemaAgain(more: PrepareMore, preparation: SinkPreparation, again: Again): Promise<void> {
+  const compared = await compare(more, again);
+  const finished = await more.sessions.query((client) => isFinished(more, client));
+  const dropped = await dropStale(more, preparation, { again, compared, finished });
+  failpoint('dropped-stale');
+  if (compared === null) return addMissingTables(more, preparation);
+  const then = dropped.length === 0 ? compared : (await compare(more, again))!;
+  const { needed, tables } = neededFirst(then, preparation);
+  await make(more, needed);
+  await addMissingTables(more, preparation);
+  const now = tables.length === 0 && dropped.length === 0 ? then : (await compare(more, again))!;
+  const missing = lost(now, await waitingTables(more, again));
+  // What the target lacked before it was in use may have gone with a table then; later only what was there a moment ago.
+  const gone = missing.changes.filter(({ key }) => !finished || compared.there.objects.has(key));
+  await make(more, { ...missing, changes: gone });
+  await renewReferences(more, now);
+}
+
+async function compare({ sessions, owner, options }: PrepareMore, again: Again): Promise<Compared | null> {
+  const view = await schemaReader(sessions, owner, options).read(new AbortController().signal);
+  const mapped = await again.wanted(view);
+  if (mapped === null) return null;
+  const { manifest: wanted, renames } = mapped;
+  const all = difference(view.manifest, wanted, { owners: false, same: sameSql(renames) });
+  return { there: view.manifest, wanted, changes: all.filter(({ key }) => view.pending.get(key) !== null) };
+}
+
+/** Of a table, what its rows and the stream stand on. */
+const structure: ReadonlyMap<ObjectKind, readonly string[]> = new Map([
+  ['table', ['persistence', 'partition key', 'of type']],
+  ['column', ['type', 'collation', 'default', 'generated', 'identity', 'not null']],
+  ['constraint', ['definition']],
+  ['index', ['definition']],
+]);
+
+function isStructural(change: Change): boolean {
+  const object = objectOf(change);
+  const props = structure.get(object.kind);
+  if (props === undefined) return false;
+  return change.change !== 'changed' || change.props.some((name) => props.includes(name));
+}
+
+function objectOf(change: Change): ManifestObject {
+  return change.change === 'extra' ? change.there : change.wanted;
+}
+
+async function dropStale(
+  more: PrepareMore,
+  { plans }: SinkPreparation,
+  given: { readonly again: Again; readonly compared: Compared | null; readonly finished: boolean },
+): Promise<readonly string[]> {
+  const { again, compared } = given;
+  const { sessions, owner, context } = more;
+  return sessions.transaction(async (client) => {
+    const states = [...(await readTables(client, owner)).values()];
+    const tree = await readTree(
+      client,
+      states.map(({ relid }) => relid),
+    );
+    const names = new Set(plans.map(({ source }) => relationName(source)));
+    const waiting = states.filter(({ source, phase }) => phase !== 'parent' && again.waiting.has(source));
+    const stale = staleKeys(compared);
+    const gone = await withGoneDefinitions(client, more, { tree, compared });
+    const isStale = ({ source, relid }: TableState): boolean => {
+      const node = tree.get(relid);
+      if (node === undefined || !names.has(source) || gone.has(relid)) return true;
+      return withParents(tree, node).some((each) => stale.has(tableKey(each)));
+    };
+    const doomed: Doomed = { waiting, stale: waiting.filter(isStale), states, tree };
+    const dropped = await dropTables(client, doomed, given);
+    await forgetGone(client, owner, dropped);
+    for (const table of dropped)
+      context.log.log(
+        'info',
+        'table-made-again',
+        `${table} is dropped in the target, as it is another on the source now`,
+        {
+          table,
+        },
+      );
+    return dropped;
+  });
+}
+
+async function isFinished({ owner }: PrepareMore, client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ phase: string }>(
+    'SELECT phase FROM pgsluice.bulk WHERE pipeline = $1 AND sink = $2',
+    [owner.pipeline, owner.sink],
+  );
+  return rows[0]?.phase === 'finished';
+}
+
+function tableKey({ schema, name }: Pick<TreeNode, 'schema' | 'name'>): string {
+  return objectKey('table', [schema, name]);
+}
+
+/** Keys of tables of which something is not as it should be. */
+function staleKeys(compared: Compared | null): ReadonlySet<string> {
+  if (compared === null) return new Set();
+  const { there, wanted, changes } = compared;
+  const keys = changes.filter(isStructural).map((change) => {
+    const object = objectOf(change);
+    const own = object.kind === 'table' ? change.key : containerOf(object, change.change === 'extra' ? there : wanted);
+    return own ?? '';
+  });
+  return new Set(keys);
+}
+
+function withParents(tree: ReadonlyMap<number, TreeNode>, node: TreeNode): TreeNode[] {
+  const parents = node.isPartition ? node.parents.flatMap((relid) => tree.get(relid) ?? []) : [];
+  return [node, ...parents.flatMap((parent) => withParents(tree, parent))];
+}
+
+/** Tables with an index or a constraint set aside that the source does not have any more. */
+async function withGoneDefinitions(
+  client: pg.Client,
+  { owner }: PrepareMore,
+  { tree, compared }: { readonly tree: ReadonlyMap<number, TreeNode>; readonly compared: Compared | null },
+): Promise<ReadonlySet<number>> {
+  if (compared === null) return new Set();
+  const { rows } = await client.query<{ relid: string; name: string }>(
+    `SELECT relid, name FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND top
+     AND kind IN ('index', 'constraint', 'foreign key', 'check')`,
+    [owner.pipeline, owner.sink],
+  );
+  const { objects } = compared.wanted;
+  const gone = rows.filter(({ relid, name }) => {
+    const node = tree.get(Number(relid));
+    if (node === undefined) return false;
+    const { schema, name: table } = node;
+    return (
+      !objects.has(objectKey('constraint', [schema, table, name])) && !objects.has(objectKey('index', [schema, name]))
+    );
+  });
+  return new Set(gone.map(({ relid }) => Number(relid)));
+}
+
+/** Parts of tables come with them; what belongs to a database, a role or a table that another step makes is not made here. */
+const made: ReadonlySet<ObjectKind> = new Set<ObjectKind>([
+  'aggregate',
+  'attribute',
+  'base type',
+  'cast',
+  'collation',
+  'composite type',
+  'conversion',
+  'domain',
+  'domain constraint',
+  'enum',
+  'extension',
+  'function',
+  'language',
+  'materialized view',
+  'operator',
+  'operator class',
+  'operator family',
+  'procedure',
+  'range type',
+  'schema',
+  'sequence',
+  'text search configuration',
+  'text search dictionary',
+  'text search parser',
+  'text search template',
+  'view',
+]);
+
+type Missing = Pick<Compared, 'there' | 'wanted'> & { readonly changes: readonly Change[] };
+
+/** Tables of the plans that are about to be made, and what they need that the target lacks. */
+function neededFirst(
+  { there, wanted, changes }: Compared,
+  { plans }: SinkPreparation,
+): { readonly needed: Missing; readonly tables: readonly string[] } {
+  const missing = new Map(changes.filter(({ change }) => change === 'missing').map((change) => [change.key, change]));
+  const tables = plans
+    .map(({ output }) => objectKey('table', [output.schema, output.name]))
+    .filter((table) => missing.has(table));
+  const making = new Set(tables);
+  const parts = [...wanted.objects].filter(
+    ([key, object]) => making.has(key) || making.has(containerOf(object, wanted) ?? ''),
+  );
+  const queue = parts.flatMap(([key, object]) => [key, ...object.needs]);
+  const needs = new Set(queue);
+  for (const key of queue)
+    for (const need of wanted.objects.get(key)?.needs ?? []) if (!needs.has(need)) queue.push((needs.add(need), need));
+  const first = [...missing.values()].filter((change) => {
+    const object = objectOf(change);
+    const ofTable = object.kind === 'sequence' && (object.props['owned by'] ?? null) !== null;
+    return needs.has(change.key) && made.has(object.kind) && !object.kind.endsWith('view') && !ofTable;
+  });
+  return { needed: { there, wanted, changes: first }, tables };
+}
+
+async function waitingTables({ sessions, owner }: PrepareMore, again: Again): Promise<ReadonlySet<string>> {
+  return sessions.query(async (client) => {
+    const states = [...(await readTables(client, owner)).values()].filter(({ source }) => again.waiting.has(source));
+    const tree = await readTree(
+      client,
+      states.map(({ relid }) => relid),
+    );
+    return new Set(states.flatMap(({ relid }) => tree.get(relid) ?? []).map(tableKey));
+  });
+}
+
+/** What the target lacks when all tables are there: it went with one that was dropped, or came on the source since. */
+function lost({ there, wanted, changes }: Compared, waiting: ReadonlySet<string>): Missing {
+  const found = changes.filter((change) => {
+    if (change.change !== 'missing') return false;
+    const { kind, facts, props } = change.wanted;
+    const container = containerOf(change.wanted, wanted);
+    if (kind === 'constraint') return facts['type'] === 'f' && waiting.has(container ?? '');
+    if (made.has(kind)) return kind !== 'sequence' || (props['owned by'] ?? null) === null;
+    // Parts of views, and what other tables lost: a trigger or a policy that calls a function of the table's row type.
+    return (
+      container !== null && (/view\0/.test(container) || kind === 'trigger' || kind === 'rule' || kind === 'policy')
+    );
+  });
+  return { there, wanted, changes: found };
+}
+
+/** One by one, as one that the target refuses must not keep the others away: what stands on it says so. */
+async function make({ sessions, context }: PrepareMore, { there, wanted, changes }: Missing): Promise<void> {
+  if (changes.length === 0) return;
+  const { statements } = mend(changes, { there, wanted }, { owners: false });
+  await sessions.transaction(async (client) => {
+    for (const { sql } of statements) {
+      await client.query('SAVEPOINT again');
+      try {
+        await client.query(sql);
+        await client.query('RELEASE SAVEPOINT again');
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError)) throw error;
+        await client.query('ROLLBACK TO SAVEPOINT again');
+        context.log.log('warn', 'object-skipped', `not made in the target: ${fromPg(error, {}).message}: ${sql}`);
+      }
+    }
+  });
+  const names = changes.map((change) => describe(objectOf(change)));
+  context.log.log('info', 'objects-made', `made in the target, as the source has them: ${names.join(', ')}`);
+}
+
+/** Foreign keys that are set aside name tables by their names, which are perhaps others now; some went with the table that they named. */
+async function renewReferences({ sessions, owner }: PrepareMore, { wanted }: Compared): Promise<void> {
+  await sessions.transaction(async (client) => {
+    const { rows } = await client.query<{ relid: string; schema: string; table: string; name: string }>(
+      `SELECT d.relid, n.nspname AS schema, c.relname AS "table", d.name FROM pgsluice.definition d
+       JOIN pg_class c ON c.oid = d.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE d.pipeline = $1 AND d.sink = $2 AND d.kind = 'foreign key' AND d.status = 'aside'
+         AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = d.ref_relid)`,
+      [owner.pipeline, owner.sink],
+    );
+    for (const { relid, schema, table, name } of rows) {
+      const of = [owner.pipeline, owner.sink, relid, name];
+      const where = `WHERE pipeline = $1 AND sink = $2 AND relid = $3 AND kind = 'foreign key' AND name = $4`;
+      const key = wanted.objects.get(objectKey('constraint', [schema, table, name]));
+      if (key === undefined) {
+        await client.query(`DELETE FROM pgsluice.definition ${where}`, of);
+        continue;
+      }
+      const sql = `${key.props['definition']}${key.props['valid'] === 'f' ? ' NOT VALID' : ''}`;
+      const [toSchema, toName] = JSON.parse(key.facts['references'] ?? '[]') as [string, string];
+      const to = qualified({ schema: toSchema, name: toName });
+      await client.query(`UPDATE pgsluice.definition SET constraint_sql = $5, ref_relid = to_regclass($6) ${where}`, [
+        ...of,
+        sql,
+        to,
+      ]);
+    }
+  });
+}
