@@ -8,18 +8,13 @@ import { fromPg } from '../../core/postgres/pg-error.ts';
 import { readTarget } from '../../core/postgres/target.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../core/postgres/state-schema.ts';
 import { checkpointPostgresError } from './errors.ts';
+import { lockHolder } from '../../core/postgres/advisory-lock.ts';
 
 /** A killed run's session ends a moment after it; so long a new run waits for the lock. */
 const patience = 3000;
 
 const sessionSettings = `SET synchronous_commit = on; SET default_transaction_read_only = off;
   SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3`;
-
-const holderQuery = `SELECT a.pid, a.application_name, a.client_addr FROM pg_catalog.pg_locks l
-  JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-    AND l.classid = (($1::int8 >> 32) & 4294967295)::text::oid AND l.objid = ($1::int8 & 4294967295)::text::oid`;
 
 const saveQuery = `WITH gone AS (
     DELETE FROM ${stateSchema}.checkpoint WHERE pipeline = $1 AND key = ANY ($2::text[]))
@@ -178,12 +173,12 @@ export class PostgresCheckpoint implements CheckpointStore {
   }
 
   async #refused(client: pg.Client, code: 'PGS6050' | 'PGS6051'): Promise<Error> {
-    const [pid, application, address] = (await rows(client, holderQuery, [this.#key]))[0] ?? [];
-    const from = address === null || address === undefined ? 'a local connection' : address;
-    const who = pid === undefined ? 'another session' : `session ${pid} (${application}, from ${from})`;
+    const holder = await lockHolder(client, this.#key);
+    const from = holder?.address ?? 'a local connection';
+    const who = holder === null ? 'another session' : `session ${holder.pid} (${holder.application}, from ${from})`;
     return checkpointPostgresError(code, `pipeline ${this.#context.pipeline} is held by ${who}`, {
       where: { connection: 'checkpoint' },
-      ...(pid === undefined ? {} : { remedy: `Stop that run; if it hangs: SELECT pg_terminate_backend(${pid});` }),
+      ...(holder && { remedy: `Stop that run; if it hangs: SELECT pg_terminate_backend(${holder.pid});` }),
     });
   }
 }

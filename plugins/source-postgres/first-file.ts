@@ -2,10 +2,13 @@ import type { SourceCatalog, SourceTable } from '../../core/api/source.ts';
 import { formatBytes } from '../../core/base/format.ts';
 import { quoteIfNeeded } from './schema/parse.ts';
 import { relationName } from '../../core/postgres/relation.ts';
+import { type SnapshotOption, snapshotSchema } from '../../core/api/schemas.ts';
+import { withDefaults } from '../../core/base/options.ts';
 
 /** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
 export function firstFile(pipeline: string, catalog: SourceCatalog): string {
   const { identity, tables } = catalog;
+  const { workers, chunk_size: chunkBytes } = withDefaults<SnapshotOption>(snapshotSchema, {});
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
   const schemas = [...new Set(tables.map(({ relation }) => relation.schema))].sort();
   const largest = [...tables].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
@@ -20,8 +23,8 @@ source:
     include: [${schemas.map((schema) => JSON.stringify(`${schema}.*`)).join(', ')}]
     # exclude: ["public.audit_*"]
   snapshot:
-    workers: 4
-    chunk_size: 256MB
+    workers: ${workers}
+    chunk_size: ${chunkBytes / 2 ** 20}MB
 # transforms:
 #   - plugin: filter
 #     tables: ${largest[0] === undefined ? 'public.orders' : relationName(largest[0].relation)}

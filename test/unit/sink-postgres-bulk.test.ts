@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { columnsOf, standing } from '../../plugins/sink-postgres/definitions/foreign-keys.ts';
 import { copyText } from '../../plugins/sink-postgres/load/copy-text.ts';
-import { FrameWalker } from '../../plugins/sink-postgres/load/frames.ts';
+import { CopyFrames } from '../../core/postgres/copy-frames.ts';
 import { columnChanges } from '../../core/api/column-changes.ts';
 import { column } from '../support/plan.ts';
 
@@ -23,7 +23,7 @@ test('frames cut anywhere give the same payload and the same boundaries', () => 
         const all = Buffer.concat(sizes.map(message));
         const ends = new Set([0]);
         for (let i = 0, at = 0; i < sizes.length; i++) ends.add((at += sizes[i]! + 5));
-        const walker = new FrameWalker();
+        const walker = new CopyFrames();
         for (let at = 0, i = 0; at < all.length; i++) {
           const end = Math.min(all.length, at + cuts[i % cuts.length]!);
           walker.walk(all.subarray(at, end));
@@ -40,8 +40,10 @@ test('frames cut anywhere give the same payload and the same boundaries', () => 
 });
 
 test('anything but CopyData is refused', () => {
-  assert.throws(() => new FrameWalker().walk(Buffer.from([0x63, 0, 0, 0, 4])), RangeError);
-  assert.throws(() => new FrameWalker().walk(Buffer.from([0x64, 0, 0, 0, 3])), RangeError);
+  assert.equal(new CopyFrames().walk(Buffer.from([0x63, 0, 0, 0, 4])), 0);
+  assert.equal(new CopyFrames().walk(Buffer.concat([message(3), Buffer.from([0x63, 0])])), 8);
+  assert.throws(() => new CopyFrames().strip(Buffer.from([0x63, 0, 0, 0, 4])), RangeError);
+  assert.throws(() => new CopyFrames().walk(Buffer.from([0x64, 0, 0, 0, 3])), RangeError);
 });
 
 test('COPY text escapes what has a meaning', () => {

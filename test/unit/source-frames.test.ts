@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FrameWalker, PayloadStripper } from '../../plugins/source-postgres/snapshot/frames.ts';
+import { CopyFrames } from '../../core/postgres/copy-frames.ts';
+import { MessageSplitter } from '../../plugins/source-postgres/snapshot/frames.ts';
 import { copyRows, parseRows } from '../../plugins/source-postgres/snapshot/copy-rows.ts';
 
 function message(type: string, body: Buffer): Buffer {
@@ -26,18 +27,18 @@ const stream = Buffer.concat([
 
 for (let size = 1; size <= 23; size++) {
   test(`CopyData bytes come through whatever the cut: every ${size} bytes`, () => {
-    const walker = new FrameWalker();
+    const walker = new MessageSplitter();
     const data: Buffer[] = [];
     const others: string[] = [];
     const sink = {
       data: (run: Buffer) => void data.push(Buffer.from(run)),
       message: (type: number, body: Buffer) => void others.push(`${String.fromCharCode(type)}${body.length}`),
     };
-    for (let at = 0; at < stream.length; at += size) walker.walk(stream.subarray(at, at + size), sink);
+    for (let at = 0; at < stream.length; at += size) walker.split(stream.subarray(at, at + size), sink);
     assert.deepEqual(Buffer.concat(data), dataFrames);
     assert.deepEqual(others, ['H7', 'N9', 'c0', 'C7', 'Z1']);
     assert.ok(walker.atBoundary);
-    const stripper = new PayloadStripper();
+    const stripper = new CopyFrames();
     assert.deepEqual(Buffer.concat(data.map((run) => Buffer.from(stripper.strip(run)))), Buffer.concat(rows));
   });
 

@@ -13,6 +13,7 @@ import { awaitTaken } from '../../operations/verify/verify-trees.ts';
 import { planKnown, verifyPipeline } from '../../operations/verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
 import { openLocked } from '../open-locked.ts';
+import { verifyWorkers } from '../../operations/verify/run-verify.ts';
 
 interface VerifyFlags {
   readonly table?: readonly string[];
@@ -34,7 +35,7 @@ export function register(program: Command, cli: Cli): void {
     .description('compare source and target as the transforms map them; exit 4 if they differ')
     .argument('<file>', 'pipeline file')
     .option('--table <name...>', 'only these tables (schema.table on the source)')
-    .option('--workers <n>', 'connections on each side that hash at the same time', positive, 4)
+    .option('--workers <n>', 'connections on each side that hash at the same time', positive, verifyWorkers)
     .option('--limit <n>', 'differing rows that are named per table', positive, 20)
     .option('--values', 'of the rows that are named, print what differs: row values then stand in the report')
     .option('--repair', 'copy differing rows again; needs that no run is under way')

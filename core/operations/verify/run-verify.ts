@@ -42,6 +42,9 @@ export interface VerifyReport {
   readonly wentOn: { readonly begun: string; readonly tables: number; readonly ranges: number } | null;
 }
 
+/** Sessions on each side, where nobody says how many. */
+export const verifyWorkers = 4;
+
 export const compareDefaults: CompareOptions = {
   rangeRows: 1_000_000,
   drillRows: 20_000,

@@ -8,7 +8,7 @@ import { verifyError } from './errors.ts';
 import type { VerifyProgress } from './progress.ts';
 import { lookAgain } from './look-again.ts';
 import { verifyTrees } from './verify-trees.ts';
-import { compareDefaults, verifyAll, type VerifyReport } from './run-verify.ts';
+import { compareDefaults, verifyAll, type VerifyReport, verifyWorkers } from './run-verify.ts';
 import { readCatalog } from '../../api/source.ts';
 
 export interface VerifyPipelineOptions {
@@ -40,7 +40,7 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     log: context.log,
     signal: context.stop,
     only: options.only ?? null,
-    workers: options.workers ?? 4,
+    workers: options.workers ?? verifyWorkers,
     repair: options.repair ?? false,
     progress: null,
   };

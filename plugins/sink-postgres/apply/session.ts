@@ -6,6 +6,7 @@ import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../../core/postgres/state-schema.ts';
 import { applyError } from './errors.ts';
 import { Prepared } from './script.ts';
+import { lockHolder } from '../../../core/postgres/advisory-lock.ts';
 
 /** A connection that applies; while it lives no other applies for the same pipeline and sink. */
 export interface ApplySession {
@@ -104,24 +105,20 @@ async function terminate(client: pg.Client, pid: string): Promise<void> {
 }
 
 async function held(client: pg.Client, input: SessionInput, key: string): Promise<Error> {
-  const holder = await client.query({ text: lockHolder, values: [key], rowMode: 'array' });
-  const [pid, application, address] = (holder.rows[0] ?? []) as unknown as (string | null)[];
+  const { pid, application, address } = (await lockHolder(client, key)) ?? {
+    pid: null,
+    application: null,
+    address: null,
+  };
   return applyError(
     'PGS3110',
-    `session ${pid ?? '?'} (${application ?? ''}${(address ?? '') === '' ? '' : ` from ${address}`}) applies for pipeline ${input.pipeline}, sink ${input.name}`,
+    `session ${pid ?? '?'} (${application ?? ''}${address === null ? '' : ` from ${address}`}) applies for pipeline ${input.pipeline}, sink ${input.name}`,
     {
       where: { connection: input.name },
       remedy: `Stop the other run; if there is none: SELECT pg_terminate_backend(${pid ?? 'pid'});`,
     },
   );
 }
-
-/** Who holds the advisory lock of a 64-bit key (manual: "pg_locks": the halves are classid and objid, objsubid 1). */
-export const lockHolder = `SELECT a.pid, a.application_name, a.client_addr FROM pg_catalog.pg_locks l
-  JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-    AND l.classid = (($1::int8 >> 32) & 4294967295)::text::oid AND l.objid = ($1::int8 & 4294967295)::text::oid`;
 
 /** True when triggers and foreign keys are off for us. */
 async function setReplica(client: pg.Client): Promise<boolean> {

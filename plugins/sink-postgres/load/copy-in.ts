@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { destroy } from '../../../core/postgres/connect.ts';
-import { FrameWalker } from './frames.ts';
+import { CopyFrames } from '../../../core/postgres/copy-frames.ts';
 
 /** What pg's Client calls of a query object (pg/lib/client.js); only what a simple-protocol COPY FROM needs. */
 interface PgConnection {
@@ -111,7 +111,7 @@ export async function copyIn(
   signal: AbortSignal,
 ): Promise<CopyInResult | string> {
   const copy = new CopyIn(text);
-  const walker = new FrameWalker();
+  const walker = new CopyFrames();
   const onAbort = (): void => copy.wake?.();
   signal.addEventListener('abort', onAbort);
   client.query(copy as unknown as pg.Submittable);
@@ -146,7 +146,7 @@ async function started(copy: CopyIn, source: FrameSource): Promise<void> {
 
 async function writeFrames(
   copy: CopyIn,
-  walker: FrameWalker,
+  walker: CopyFrames,
   frames: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -156,7 +156,8 @@ async function writeFrames(
   for await (const frame of frames) {
     if (copy.failure !== null) throw copy.failure;
     signal.throwIfAborted();
-    walker.walk(frame);
+    const other = walker.walk(frame);
+    if (other < frame.length) throw new RangeError(`expected CopyData, got message type ${frame[other]}`);
     if (first && frame.length < smallFrame) held = Buffer.from(frame);
     else if (held !== null) {
       stream.write(held);

@@ -7,7 +7,7 @@ import { BulkSocket, type ReadBlock } from '../../../core/postgres/bulk-socket.t
 import { type TakenSocket, queryMessage, serverError, takeSocket } from '../../../core/postgres/socket.ts';
 import { sourceError } from '../errors.ts';
 import { guardAnswers } from './copy-sql.ts';
-import { FrameWalker } from './frames.ts';
+import { MessageSplitter } from './frames.ts';
 import { RunQueue } from './run-queue.ts';
 
 /** Bytes that may wait here for their reader before the socket is paused (I8), and below which it goes on. */
@@ -33,7 +33,7 @@ export interface CopyOutInput {
 export class CopyOut {
   readonly #input: CopyOutInput;
   readonly #socket: TakenSocket;
-  readonly #walker = new FrameWalker();
+  readonly #splitter = new MessageSplitter();
   /** Over TLS null: then every chunk is memory of its own. */
   readonly #bulk: BulkSocket | null;
   readonly #queue: RunQueue;
@@ -104,7 +104,7 @@ export class CopyOut {
   #onData = (chunk: Buffer, block: ReadBlock | null = null): void => {
     this.#block = block;
     try {
-      this.#walker.walk(chunk, this.#sink);
+      this.#splitter.split(chunk, this.#sink);
     } catch (error) {
       this.#fail(error);
     }

@@ -1,5 +1,5 @@
 import type { Cell, Tuple } from '../../../core/postgres/tuple.ts';
-import { PayloadStripper } from './frames.ts';
+import { CopyFrames } from '../../../core/postgres/copy-frames.ts';
 
 const newline = 0x0a;
 
@@ -8,11 +8,11 @@ const newline = 0x0a;
  * runs are cut there. The memory is the reader's until it asks for more.
  */
 export async function* copyLines(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const stripper = new PayloadStripper();
+  const copy = new CopyFrames();
   /** The start of a row, from the runs before. */
   let rest: Buffer[] = [];
   for await (const run of frames) {
-    const payload = stripper.strip(run);
+    const payload = copy.strip(run);
     const end = payload.lastIndexOf(newline) + 1;
     const begin = rest.length > 0 && end > 0 ? payload.indexOf(newline) + 1 : 0;
     if (begin > 0) {
