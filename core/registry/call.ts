@@ -29,15 +29,6 @@ export async function callPlugin<T>(callee: Callee, operation: string, run: () =
   }
 }
 
-/** As {@link callPlugin}, for a call that does not return a promise. */
-export function callPluginSync<T>(callee: Callee, operation: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw pluginFailure(callee, operation, error);
-  }
-}
-
 /** For process event `beforeExit`: the error of a call that never settled, or null. */
 export function neverSettled(): PgsluiceError | null {
   const first = pending.values().next().value;

@@ -1,5 +1,3 @@
-import { errorFactory } from '../../base/error.ts';
-
 /** PGS603x: the checks that a first start begins with. */
 export const checkErrors = {
   PGS6030: {
@@ -10,5 +8,3 @@ export const checkErrors = {
     retry: 'never',
   },
 } as const;
-
-export const checkError = errorFactory(checkErrors);

@@ -40,7 +40,7 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
   const { context, instances } = pipeline;
   const { head } = context.state;
   if (head?.phase === 'done') {
-    if (readRecord(context.state) === null) throw verifyError('PGS7004', 'this pipeline only copied: it has no stream');
+    if (readRecord(context.state) === null) throw verifyError('PGS7054', 'this pipeline only copied');
     say('already cut over: slot and publication are dropped');
     return { ...nothing, done: true };
   }
@@ -173,7 +173,7 @@ export async function abortCutover({
   const record = readRecord(context.state);
   if (record === null) return [];
   if (context.state.head?.phase !== 'stream')
-    throw verifyError('PGS7004', 'the cut-over is decided: it can only be finished');
+    throw verifyError('PGS7053', 'the cutover is decided: it can only be finished');
   const done = await lowerFence({ context });
   await writeRecord(context.state, null);
   return ['the cut-over is aborted; the pipeline can be run on', ...done];

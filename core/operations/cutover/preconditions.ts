@@ -5,7 +5,7 @@ import { knownNames } from '../../pipeline/state/known-tables.ts';
 import { verifyError } from '../verify/errors.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 
-/** Throws PGS7004 unless the stream can be followed and every table is finished in every sink that takes it. */
+/** Throws PGS7004 or PGS7051 unless the stream can be followed and every table is finished in every sink that takes it. */
 export async function checkReady(context: RunContext, instances: Instances): Promise<void> {
   const { state, source } = context;
   const phase = state.head?.phase ?? 'not started';
@@ -19,9 +19,9 @@ export async function checkReady(context: RunContext, instances: Instances): Pro
     if (open.length > 0) throw verifyError('PGS7004', `not finished in ${name}: ${open.join(', ')}`);
   }
   const slot = await needed(source, 'control', 'a cutover').slot.status(context.stop);
-  if (slot === null) throw verifyError('PGS7004', 'the replication slot of this pipeline does not exist on the source');
+  if (slot === null) throw verifyError('PGS7051', 'the replication slot of this pipeline does not exist on the source');
   if (slot.walStatus === 'lost')
-    throw verifyError('PGS7004', `the source has dropped WAL that slot ${slot.name} needs`);
+    throw verifyError('PGS7051', `the source has dropped WAL that slot ${slot.name} needs`);
   context.log.log('info', 'cutover-ready', `${known} tables are finished`, { tables: known });
 }
 
@@ -37,11 +37,11 @@ export async function waitForLag(context: RunContext, bound: LagBound): Promise<
   const deadline = Date.now() + bound.patience;
   for (let said = 0; ; ) {
     const slot = await needed(context.source, 'control', 'a cutover').slot.status(context.stop);
-    if (slot === null) throw verifyError('PGS7004', 'the replication slot is gone');
+    if (slot === null) throw verifyError('PGS7051', 'the replication slot is gone');
     const lag = Number(slot.current - slot.confirmed);
     if (lag <= bound.bytes) return;
     const words = `the run is ${formatBytes(lag)} behind, the bound is ${formatBytes(bound.bytes)}`;
-    if (Date.now() > deadline) throw verifyError('PGS7004', words);
+    if (Date.now() > deadline) throw verifyError('PGS7052', words);
     if (Date.now() - said > 10_000) {
       said = Date.now();
       bound.say(`waiting: ${words}`);

@@ -25,9 +25,38 @@ export const verifyErrors = {
   },
   PGS7004: {
     title: 'The pipeline does not follow yet',
-    cause: 'The tables are not all copied and finished, or the lag is too large.',
+    cause: 'The tables are not all copied and finished.',
     remedy:
       'Wait until `pgsluice status` says that the pipeline follows (`pgsluice run` takes it there); then try again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7051: {
+    title: 'The slot of the pipeline is gone or cut off',
+    cause: 'Somebody dropped it, or the source has dropped WAL that it needs (max_slot_wal_keep_size).',
+    remedy:
+      'What was written since is lost for this pipeline: run `pgsluice cleanup`, empty the target and start over.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7052: {
+    title: 'The run is too far behind',
+    cause: 'The lag of the run in the other process did not come below --max-lag in the time given.',
+    remedy: 'Wait until `pgsluice status` shows less lag, or give more --max-lag or --wait; then try again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7053: {
+    title: 'The cutover is decided',
+    cause: 'The target was told to be the one to write to, so the pipeline cannot be run on.',
+    remedy: 'Finish it: run `pgsluice cutover` again.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7054: {
+    title: 'The pipeline has no stream',
+    cause: '`snapshot.mode: initial_only` copies and ends: there is nothing to follow, and no slot.',
+    remedy: 'Nothing is left to do, or start a pipeline with `snapshot.mode: initial`.',
     exit: 1,
     retry: 'never',
   },

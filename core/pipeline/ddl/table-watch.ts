@@ -90,9 +90,13 @@ export class TableWatch implements AsyncDisposable {
 
   /** One look; the last one, after the stream has ended, throws what was found. */
   async look(last = false): Promise<void> {
-    await this.#looking;
-    this.#looking = this.#look(last).finally(() => (this.#looking = null));
-    await this.#looking;
+    const before = this.#looking ?? Promise.resolve();
+    // One at a time, also where two wait for the same one.
+    const looking = before.catch(() => {}).then(() => this.#look(last));
+    this.#looking = looking;
+    await looking.finally(() => {
+      if (this.#looking === looking) this.#looking = null;
+    });
     this.#judge(last);
   }
 
@@ -107,11 +111,18 @@ export class TableWatch implements AsyncDisposable {
   #next(wait: number): NodeJS.Timeout {
     const turn = async () => {
       const started = performance.now();
-      await this.look().catch(() => {});
+      await this.look().catch((error: unknown) => this.#notSeen(error));
       const took = performance.now() - started;
       if (!this.#ended) this.#timer = this.#next(Math.max(this.#options.every, Math.min(took * 3, 10_000)));
     };
     return setTimeout(() => void turn(), wait).unref();
+  }
+
+  /** Where the source is out of reach for a moment, the stream has its own patience with that; the next look is soon. */
+  #notSeen(error: unknown): void {
+    if (this.#ended) return;
+    const said = error instanceof Error ? error.message : String(error);
+    this.#options.context.log.log('debug', 'look-failed', `the tables of the source were not looked at: ${said}`);
   }
 
   async #look(last: boolean): Promise<void> {

@@ -1,8 +1,6 @@
 import { derived, PgsluiceError } from '../../base/error.ts';
-import type { ChangeMapper } from '../../api/plan.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import { loadParser } from '../../expr/parse.ts';
-import { createMapper } from '../plan/mapper.ts';
 import { type PlanInput, planTables } from '../plan/planner.ts';
 import type { PlannedSink, SinkInstance } from './instances.ts';
 import { plainTraits } from '../../api/sink.ts';
@@ -81,10 +79,6 @@ function joined(problems: readonly PgsluiceError[]): readonly PgsluiceError[] {
     const tables = `${others.length} more table${others.length === 1 ? '' : 's'}`;
     return derived(first, { message: `${first.message} (and in ${tables})`, cause: first.cause });
   });
-}
-
-export function mappersOf(planning: Planning): ReadonlyMap<string, ChangeMapper> {
-  return new Map(planning.sinks.map(({ name, plans }) => [name, createMapper(planning.inputs.get(name)!, plans)]));
 }
 
 /** One error that carries all: the first in the line, the others behind it, each on a line of its own when printed. */

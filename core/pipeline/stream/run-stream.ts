@@ -20,9 +20,8 @@ import { takesBytes } from './takes-bytes.ts';
 
 export interface StreamRunOptions {
   readonly sinks: readonly PlannedSink[];
-  /** By sink; or made anew for each connected stretch, for a sink that stands at a position. */
-  readonly mappers?: ReadonlyMap<string, ChangeMapper>;
-  readonly mapperAt?: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
+  /** Made for each connected stretch, for a sink that stands at a position. */
+  readonly mapperAt: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
   /** Awaited for every batch before a sink gets it. */
   readonly beforeBatch?: (batch: StreamBatch) => Promise<void>;
   /** Aborted with what ends the run. */
@@ -180,7 +179,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
           view,
           log: context.log,
         }),
-    mapper: options.mapperAt?.(sink, position) ?? options.mappers!.get(sink.name)!,
+    mapper: options.mapperAt(sink, position),
     skip: new Skip(position, contained),
     position,
     mergeBytes: mergeBytesOf(room, alone),
