@@ -108,13 +108,13 @@ export interface SequenceDifference {
   /** `schema.name`, in the target where it is there. */
   readonly sequence: string;
   readonly what: string;
-  /** True: in what nextval counts on by itself, and the cut-over sets. */
+  /** True: in what nextval counts on by itself, and the cutover sets. */
   readonly value: boolean;
   /** The statement for the target; null where none mends it alone. */
   readonly remedy: string | null;
 }
 
-/** What a cut-over needs of a sink that is a database. */
+/** What a cutover needs of a sink that is a database. */
 export interface CutoverSink {
   /** Sets the target's sequences; names are the source's, the sink knows its plan's renames. Returns what it set, in words. */
   setSequences(

@@ -7,7 +7,7 @@ import type { Source } from './source.ts';
 
 /** Objects on the source that outlive a process, and messages through its stream. */
 export interface SourceControl {
-  /** Whose the objects are that it makes, drops and alters; given before anything of that, and again when the state was read anew. */
+  /** Whose the objects are that it makes, drops and alters; given before anything of that, and again when the state was read again. */
   claim(ownership: Ownership): void;
   /** A message in the stream ({@link MessageChange}, prefix `pgsluice`), committed: returns its commit's position or later. */
   emit(content: string, signal: AbortSignal): Promise<bigint>;

@@ -132,7 +132,7 @@ export interface StreamStart {
 
 /**
  * Pull: the next item is a batch as soon as one commit is there, larger when the reader was busy, up to a byte budget.
- * Never reconnects by itself: a lost connection throws a PgsluiceError of class `backoff`, and the runtime starts anew from
+ * Never reconnects by itself: a lost connection throws a PgsluiceError of class `backoff`, and the runtime starts again from
  * what the sinks hold, so there is one path for a crash and for a broken connection.
  */
 export interface ChangeStream extends AsyncIterable<StreamItem>, AsyncDisposable {

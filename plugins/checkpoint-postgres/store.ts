@@ -145,7 +145,7 @@ export class PostgresCheckpoint implements CheckpointStore {
     return next;
   }
 
-  /** The connection; a broken one is made anew, and with it the lock, which must still be free. */
+  /** The connection; a broken one is made again, and with it the lock, which must still be free. */
   async #connected(): Promise<pg.Client> {
     if (this.#client !== null) return this.#client;
     const client = await connect(this.#connection, {

@@ -121,7 +121,7 @@ async function copyThere(
   }
 }
 
-/** For longer than a run takes to begin anew. */
+/** For longer than a run takes to begin again. */
 function hasEnded(state: PipelineState): boolean {
   const status = state.get('status');
   return status?.ended === true && Date.now() - (status.at ?? 0) > 15_000;

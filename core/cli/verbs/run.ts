@@ -143,7 +143,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
   }
 }
 
-/** A `resync` elsewhere asked to begin anew: with the file as it is now where that can be taken up. */
+/** A `resync` elsewhere asked the run to begin again: with the file as it is now where that can be taken up. */
 async function fileNow(cli: Cli, { file, config, signal }: RunOfFile, running: OpenPipeline): Promise<PipelineConfig> {
   return (await readAgain(cli, { file, running, signal })) ?? config;
 }

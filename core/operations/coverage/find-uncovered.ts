@@ -12,7 +12,7 @@ export interface CoverageInput {
   readonly context: RunContext;
   readonly planning: Planning;
   /**
-   * `following`: what the cut-over brings (sequences' values, unlogged tables) is only told. `final`: it has brought it, so
+   * `following`: what the cutover brings (sequences' values, unlogged tables) is only told. `final`: it has brought it, so
    * whatever is behind counts.
    */
   readonly moment: 'following' | 'final';
@@ -128,7 +128,7 @@ async function sequencesOf({ context, planning, moment }: CoverageInput, catalog
       plans,
       context.stop,
     )) ?? []) {
-      // Its values come with the cut-over.
+      // Its values come with the cutover.
       if (value && moment === 'following') continue;
       found.push({ name: sequence, kind: 'sequence', why: what, remedy, blocks: true });
     }

@@ -6,7 +6,7 @@ import type { CutoverOptions } from './options.ts';
 import type { CutoverRecord } from './record.ts';
 
 /**
- * The source's tables once more, after the go: the slot's WAL is exact, unlike the counters of pg_stat, which come late. Throws
+ * Looks at the source's tables again, after the GO: the slot's WAL is exact, unlike the counters of pg_stat, which come late. Throws
  * PGS7045 where rows were committed behind it, with slot and publication kept.
  */
 export async function lookBehind(

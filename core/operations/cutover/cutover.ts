@@ -49,7 +49,7 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
     await finish(options, await hold(options));
     return { ...nothing, done: true };
   }
-  // A cut-over that was killed while it copied unlogged tables again.
+  // A cutover that was killed while it copied unlogged tables again.
   if (options.locked && head?.phase === 'stream' && pendingTables(context.state).size > 0)
     await finishUnlogged(pipeline, await planKnown(pipeline));
   await checkReady(context, instances);
@@ -166,7 +166,7 @@ async function finish(options: CutoverOptions, context: RunContext): Promise<voi
   if ((record?.fence ?? null) !== null) say('the fence on the source stays up, so that no write gets lost there');
 }
 
-/** Takes down what a killed cut-over left, so that the pipeline can be run on. Returns whether there was something. */
+/** Takes down what a killed cutover left, so that the pipeline can be run on. Returns whether there was something. */
 export async function abortCutover({
   context,
 }: Pick<CutoverOptions['pipeline'], 'context'>): Promise<readonly string[]> {

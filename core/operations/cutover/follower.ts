@@ -12,7 +12,7 @@ import { needed } from '../../pipeline/open/capability.ts';
 const again = 5000;
 
 /**
- * Follows the stream in this process, beside what the cut-over does: everything is connected and planned before the writers
+ * Follows the stream in this process, beside what the cutover does: everything is connected and planned before the writers
  * stop, and what is left to do then is to wait for a barrier. The caller holds the pipeline's lock.
  */
 export class Follower {
@@ -29,7 +29,7 @@ export class Follower {
     this.#context = context;
     this.#count = count;
     this.#running = this.#run(options);
-    // Whoever waits for a barrier or for the end meets it.
+    // A rejection is handled where a barrier or the end is awaited.
     this.#running.catch(() => {});
   }
 

@@ -26,7 +26,7 @@ export interface Switch {
   /** Of this process, which holds the lock; its state is what was recorded until now. */
   readonly context: RunContext;
   readonly planning: Planning;
-  /** What an earlier, killed cut-over left. */
+  /** What an earlier, killed cutover left. */
   readonly before: CutoverRecord | null;
 }
 
@@ -123,7 +123,7 @@ async function carryOver(of: Switch): Promise<readonly Uncovered[]> {
 
 /**
  * What can only be compared now: with `final` everything, else the tables that were copied again. It takes its time: what came
- * meanwhile is read once more, to the source's last position.
+ * meanwhile is read again, to the source's last position.
  */
 async function verifyStill(
   of: Switch,

@@ -32,7 +32,7 @@ export async function copyUnlogged(
   say(`copied again, as they are unlogged: ${tables.join(', ')}`);
 }
 
-/** What a killed cut-over had begun to copy again, and nothing else. */
+/** What a killed cutover had begun to copy again, and nothing else. */
 export async function finishUnlogged(of: Followed, planning: Planning): Promise<void> {
   const pending = pendingTables(of.context.state);
   const unlogged = new Set(unloggedTables(planning));

@@ -48,7 +48,7 @@ export function canCopyBeside(
 }
 
 /**
- * Tables that were added, or are copied anew, while the stream of the others goes on (I5). They get a slot of their own:
+ * Tables that were added, or are copied again, while the stream of the others goes on (I5). They get a slot of their own:
  * its snapshot is copied, then its stream is followed, with rows and position in one transaction of the target (I4). The
  * stream of the others skips them meanwhile. Once close behind, that stream ends after the transaction in hand, the tables are
  * brought to where it stands, and it goes on with them.
@@ -70,7 +70,7 @@ export class SideCopy implements AsyncDisposable {
     this.#planning = parts.planning;
     this.#streams = parts.streams;
     this.ready = this.#begin(given);
-    // Whoever waits for it meets it.
+    // A rejection is handled where `ready` is awaited.
     this.ready.catch(() => {});
   }
 
@@ -99,7 +99,7 @@ export class SideCopy implements AsyncDisposable {
     const names = new Set(this.#planning.sinks.flatMap(({ plans }) => plans.map((plan) => relationName(plan.source))));
     const tables = given.catalog.tables.filter(({ relation }) => names.has(relationName(relation)));
     const { state } = context;
-    // What was noted of a copy that never had a snapshot is noted anew.
+    // What was noted of a copy that never had a snapshot is noted again.
     if (state.head?.phase !== 'stream') {
       const catalog = { ...given.catalog, tables };
       await snapshotPhase(context, { ...given, config, catalog, planning: this.#planning });
@@ -248,7 +248,7 @@ function forget(state: PipelineState): Promise<void> {
   return state.putAll([...state.all('side').keys()].map((key) => member('side', key, null)));
 }
 
-/** Removes slot, publication and notes of a side copy, whether it came to its end or not: what it had is copied anew then. */
+/** Removes slot, publication and notes of a side copy, whether it came to its end or not: what it had is copied again then. */
 export async function dropSide(main: RunContext): Promise<void> {
   if (main.state.all('side').size === 0) return;
   const source = main.source.control?.beside?.();

@@ -32,7 +32,7 @@ export interface RunOptions {
   readonly stopAt: string | null;
 }
 
-/** `copied`: `initial_only` is through; `reload`: it was asked to begin anew; the others as in {@link FollowEnd}. */
+/** `copied`: `initial_only` is through; `reload`: it was asked to begin again; the others as in {@link FollowEnd}. */
 export type RunEnd = FollowEnd | 'copied' | 'reload';
 
 /**

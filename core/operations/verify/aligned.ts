@@ -59,7 +59,7 @@ function openSource({ source, stop }: RunContext, handoff: HandoffLsn): Promise<
   return needed(source, 'snapshot', 'verification').open({ kind: 'again', handoff }, stop);
 }
 
-/** After the cut-over there is no slot to align by: both sides are read as they are, so the writers must have moved. */
+/** After the cutover there is no slot to align by: both sides are read as they are, so the writers must have moved. */
 export function alignNow(): Aligned {
   return { snapshot: undefined, at: null, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
 }

@@ -32,7 +32,7 @@ export async function planKnown({ context, instances }: Followed): Promise<Plann
   return planSinks(instances.sinks, known, true, context.stop);
 }
 
-/** Verification with a run under way elsewhere, with none, or after the cut-over. */
+/** Verification with a run under way elsewhere, with none, or after the cutover. */
 export async function verifyPipeline(options: VerifyPipelineOptions, planning: Planning): Promise<VerifyReport> {
   const { context } = options.pipeline;
   const more = {

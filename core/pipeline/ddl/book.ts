@@ -60,7 +60,7 @@ export class Book {
     await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
   }
 
-  /** The table is copied anew: what it was before concerns nobody. */
+  /** The table is copied again: its earlier shapes are forgotten. */
   async renew(relation: Relation): Promise<void> {
     this.#tables.set(relation.oid, [{ ...start, relation }]);
     await this.#state.putAll([member('shape', relation.oid, this.#tables.get(relation.oid)!)]);

@@ -22,7 +22,7 @@ export async function catalogNow(context: RunContext): Promise<SourceCatalog> {
 
 /**
  * What a stream that is under way plans with: the shapes in the book, not the catalog's of today. A table that was copied
- * anew since (after it was dropped and created again, or added) is taken from the catalog.
+ * again since (after it was dropped and created again, or added) is taken from the catalog.
  */
 export async function shapesUnderWay(context: RunContext, known: SourceCatalog): Promise<SourceCatalog> {
   const book = new Book(context.state);

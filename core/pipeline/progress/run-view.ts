@@ -70,7 +70,7 @@ export class RunView {
   failure: string | null = null;
   /** Set while the change plane waits to try again. */
   retrying: string | null = null;
-  /** Connections made anew after a failure, and chunks copied again. */
+  /** Connections made again after a failure, and chunks copied again. */
   streamRetries = 0;
   chunkRetries = 0;
   /** Tables (per sink) that an earlier run has finished: they are in the checkpoint and not in `tables`. */

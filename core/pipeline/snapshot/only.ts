@@ -47,7 +47,7 @@ async function dropStale(context: RunContext, planning: Planning, exactAt: Snaps
   return true;
 }
 
-/** Without a cut-over, what it would do for the target's sequences and views is done at the end of the copy. */
+/** Without a cutover, what it would do for the target's sequences and views is done at the end of the copy. */
 export async function finishOnly(context: RunContext, planning: Planning): Promise<void> {
   const sequences = (await context.source.schema?.sequences(context.stop)) ?? [];
   const again = context.state.get('only')?.again;

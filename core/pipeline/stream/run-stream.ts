@@ -32,7 +32,7 @@ export interface StreamRunOptions {
   readonly until: bigint | null;
   /** Every sink is durable up to this barrier; for whoever wrote it in this process. True: nobody else waits for it. */
   readonly onBarrier?: (id: string, at: CommitLsn) => boolean | void;
-  /** It was asked to begin anew, with these tables copied; resolves when that is noted. Whoever leaves it out is not asked. */
+  /** The run was asked to begin again, with these tables copied; resolves when that is noted. Where it is left out, such a request is ignored. */
   readonly onReload?: (copy: readonly string[]) => Promise<void>;
 }
 
