@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { serverCpu } from './support/processes.ts';
 import { LocalServer } from '../core/servers/local-server.ts';
 import { LocalBroker } from '../scripts/kafka/broker.ts';
+import { LocalRegistry } from '../scripts/kafka/registry.ts';
 import { kafkaVersions } from '../scripts/kafka/resolve.ts';
 
 /**
@@ -14,7 +15,7 @@ import { kafkaVersions } from '../scripts/kafka/resolve.ts';
  * a table of 200-byte rows through `pgsluice run` into a broker, all servers on this machine. First the snapshot, then as
  * many inserts (fifty a transaction) that wait behind the slot: rows a second from the start of the copy, or of the stream,
  * to everything acknowledged, with the CPU time of pgsluice, of the broker and of PostgreSQL, and the largest resident memory of
- * pgsluice. `--sink 'buffer: 16MB, batch_size: 256KB'` are more options of the sink, `--trees .,../other --rounds 3` runs several checkouts
+ * pgsluice. `--serialization json,json_schema,avro,protobuf` measures each in turn (the last two with a registry from Maven). `--sink 'buffer: 16MB, batch_size: 256KB'` are more options of the sink, `--trees .,../other --rounds 3` runs several checkouts
  * in turn. BENCH_NODE_OPTIONS goes to Node, for profiles.
  */
 const { values: options } = parseArgs({
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     major: { type: 'string', default: '17' },
     trees: { type: 'string', default: join(import.meta.dirname, '..') },
     rounds: { type: 'string', default: '1' },
+    serialization: { type: 'string', default: 'json' },
     sink: { type: 'string', default: '' },
   },
 });
@@ -91,7 +93,21 @@ const named = process.env['KAFKA_BROKERS'];
 const broker = named === undefined ? await LocalBroker.start(kafkaVersions.current) : null;
 const brokers = named ?? broker?.address ?? '';
 const directory = await mkdtemp(join(tmpdir(), 'pgsluice-bench-'));
-async function measure(tree: string, client: string): Promise<void> {
+const serializations = options.serialization.split(',');
+const registered = serializations.some((one) => one === 'avro' || one === 'protobuf');
+const registry = registered ? await LocalRegistry.start() : null;
+
+/** Options that older checkouts do not have are left out where they are the default. */
+function serializing(as: string): string {
+  if (as === 'json') return '';
+  const at = registry === null ? '' : `    registry: { url: "${registry.url}" }\n`;
+  return `    key_format: ${as}\n    value_format: ${as}\n${at}`;
+}
+
+async function measure(
+  tree: string,
+  { client, serialization }: Record<'client' | 'serialization', string>,
+): Promise<void> {
   const name = `bench_${client}_${Date.now().toString(36)}`;
   await server.query(`CREATE DATABASE ${name}`);
   await server.query(
@@ -115,14 +131,14 @@ sinks:
     compression: ${options.compression}
     partitions: ${options.partitions}
     format: ${options.format}
-${options.sink
+${serializing(serialization)}${options.sink
   .split(',')
   .filter(Boolean)
   .map((line) => `    ${line.trim()}\n`)
   .join('')}checkpoint: { plugin: file }
 `,
   );
-  const what = [client, options.delivery, options.compression, options.format].join(', ');
+  const what = [client, options.delivery, options.compression, options.format, serialization].join(', ');
   process.stdout.write(`${what}, of ${tree}\n`);
   const copied = await pgsluice(tree, file, directory);
   report('snapshot rows', seconds(copied, 'copy-started', 'table-copied'), copied);
@@ -136,13 +152,16 @@ ${options.sink
   report('changes', seconds(followed, 'stream-started', 'run-ended'), followed);
 }
 
+const runs = options.client
+  .split(',')
+  .flatMap((client) => serializations.map((serialization) => ({ client, serialization })))
+  .flatMap((how) => options.trees.split(',').map((tree) => ({ ...how, tree: resolve(tree) })));
 try {
   for (let round = 0; round < Number(options.rounds); round++) {
-    for (const client of options.client.split(',')) {
-      for (const tree of options.trees.split(',')) await measure(resolve(tree), client);
-    }
+    for (const { tree, ...how } of runs) await measure(tree, how);
   }
 } finally {
   await broker?.remove();
+  await registry?.remove();
   await rm(directory, { recursive: true, force: true });
 }

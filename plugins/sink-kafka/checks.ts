@@ -2,8 +2,9 @@ import type { CheckReport, Finding } from '../../core/api/check.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { qualified } from '../../core/postgres/quote.ts';
-import { relationName } from '../../core/postgres/relation.ts';
+import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { TopicAdmin } from './client/producer.ts';
+import type { RecordSchemas } from './schemas/record-schemas.ts';
 import type { Settings } from './settings.ts';
 
 /** Preflight of the sink: brokers, topics, keys and types. Changes nothing. */
@@ -33,6 +34,43 @@ export async function checkKafka(
   }
   checkTables(settings, plans, report);
   await checkTopics(settings, admin, plans, report);
+  await checkSchemas(settings, plans, report);
+}
+
+/** Whether the registry takes the schemas of the tables; what is wrong with the registry itself is told once. */
+async function checkSchemas(settings: Settings, plans: readonly TablePlan[], report: CheckReport): Promise<void> {
+  for (const { output } of plans) {
+    const topic = settings.topicOf(output);
+    const schemas = topic === null ? null : schemasOf(settings, output);
+    if (topic === null || schemas === null) continue;
+    try {
+      for (const needed of settings.codecs.needed(topic, schemas)) {
+        const { subject } = needed;
+        const objection = await settings.codecs.objection(needed);
+        report.add(
+          objection === null ? ok('kafka-schema', subject, 'the registry takes it') : objected(subject, objection),
+        );
+      }
+    } catch (error) {
+      report.add(findingOf(error, 'kafka-registry', 'sink kafka'));
+      return;
+    }
+  }
+}
+
+/** Null: the table has no form, which is told elsewhere. */
+function schemasOf(settings: Settings, relation: Relation): RecordSchemas | null {
+  try {
+    return settings.formatOf(relation, 'stream').schemas;
+  } catch (error) {
+    if (error instanceof PgsluiceError) return null;
+    throw error;
+  }
+}
+
+function objected(subject: string, message: string): Finding {
+  const remedy = 'Register the schema, or change the compatibility of the subject; or send the table to a new topic.';
+  return { check: 'kafka-schema', level: 'error', subject, message, remedy };
 }
 
 function checkTables(settings: Settings, plans: readonly TablePlan[], report: CheckReport): void {

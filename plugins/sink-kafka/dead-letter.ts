@@ -47,6 +47,8 @@ export function putWhole(
   const held: Held[] = [];
   try {
     encode((key, value, headers, of) => held.push({ of, key, value, headers: places.headers(of, headers) }));
+    // A serialization may have no form for what JSON can say.
+    for (const { of, key, value } of held) places.target(of).codec?.text(key, value);
   } catch (error) {
     return { refused: { error: refusal(error) }, missing: null };
   }

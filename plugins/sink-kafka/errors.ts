@@ -166,6 +166,50 @@ export const kafkaErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS5040: {
+    title: 'Schema registry unreachable',
+    cause: 'No address of `registry.url` answered, or each answered that it cannot now.',
+    remedy: 'Check `registry.url` and the registry itself: the pipeline goes on from its last durable position.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS5041: {
+    title: 'TLS to the schema registry failed',
+    cause: 'The certificate of the registry does not verify, or it wants a client certificate.',
+    remedy: 'Check `registry.ssl.ca`, `registry.ssl.cert` and `registry.ssl.key`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5042: {
+    title: 'Schema registry refuses access',
+    cause: 'The credentials are wrong, or may not do this with the subject.',
+    remedy:
+      'Check `registry.username` and `registry.password`, or `registry.token`; where schemas are registered by others, set `registry.auto_register: false`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5043: {
+    title: 'Schema not compatible',
+    cause: 'A table changed in a way that the compatibility of its subject does not allow.',
+    remedy:
+      'Change the compatibility of the subject named in the message (PUT /config/SUBJECT with {"compatibility": "NONE"}), or send the table to a new topic; the pipeline then goes on from its last durable position.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5044: {
+    title: 'Schema not registered',
+    cause: '`registry.auto_register` is false, and the subject does not have this schema.',
+    remedy: 'Register the schema, or set `registry.auto_register: true`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5045: {
+    title: 'Schema not taken by the registry',
+    cause: 'The registry does not know the format, or a rule of its own forbids the schema.',
+    remedy: 'See the message of the registry.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const kafkaError = errorFactory(kafkaErrors);

@@ -50,6 +50,28 @@ const sasl = Options(
 );
 export type SaslOptions = Static<typeof sasl>;
 
+const registry = Options(
+  {
+    url: Text({ description: 'Address of Confluent’s API, with its path if it has one; several separated by commas.' }),
+    subject_name: Choice(['TopicName', 'RecordName', 'TopicRecordName'], {
+      default: 'TopicName',
+      description: 'Strategy by which subjects are named, of keys and of values.',
+    }),
+    auto_register: flag('Register new schemas; else they must be there (PGS5044).', true),
+    username: Type.Optional(Text({ description: 'User, for basic authentication.' })),
+    password: Type.Optional(Text({ description: 'Password.', secret: true })),
+    token: Type.Optional(Text({ description: 'Bearer token.', secret: true })),
+    token_file: Type.Optional(Text({ description: 'A file that holds the bearer token, read for each request.' })),
+    ssl: Type.Optional(
+      Type.Union([Type.Boolean(), ssl], { description: 'TLS of https addresses; certificates are always verified.' }),
+    ),
+  },
+  { description: 'Schema registry with Confluent’s API, for avro and protobuf.' },
+);
+export type RegistryFileOptions = Static<typeof registry>;
+
+const serializations = ['json', 'json_schema', 'avro', 'protobuf'] as const;
+
 const connectionOptions = {
   brokers: List(Text({}), { minItems: 1, description: 'host:port of some of the brokers.' }),
   client: Choice(['platformatic', 'kafkajs'], {
@@ -180,15 +202,13 @@ const valueOptions = {
 
 const recordOptions = {
   format: Choice(['debezium', 'flat', 'cloudevents'], { default: 'debezium', description: 'Form of the records.' }),
-  key_format: Choice(['json', 'json_schema'], {
-    default: 'json',
-    description: 'Serialization of keys; see `value_format`.',
-  }),
-  value_format: Choice(['json', 'json_schema'], {
+  key_format: Choice(serializations, { default: 'json', description: 'Serialization of keys; see `value_format`.' }),
+  value_format: Choice(serializations, {
     default: 'json',
     description:
-      'Serialization of values: JSON; json_schema, JSON with `schema` and `payload` as Kafka Connect’s JsonConverter writes it with schemas.enable=true.',
+      'Serialization of values: JSON; json_schema, JSON with `schema` and `payload` as Kafka Connect’s JsonConverter writes it with schemas.enable=true; avro and protobuf, with `registry`.',
   }),
+  registry: Type.Optional(registry),
   database: Type.Optional(
     Text({ description: 'Name of the source database in the source block; default: the pipeline’s name.' }),
   ),

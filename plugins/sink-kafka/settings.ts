@@ -17,6 +17,7 @@ import { type ColumnType, columnType } from './records/types.ts';
 import { type ByRow, byRow, inOldRow, parsed } from './routing/by-row.ts';
 import { keyedBy } from './routing/key.ts';
 import { Codecs } from './schemas/codecs.ts';
+import { Registry } from './schemas/registry.ts';
 import { envelopeSchema, keySchema, type RowSchemas, rowSchema } from './schemas/record-schemas.ts';
 import {
   escapePointer,
@@ -112,9 +113,14 @@ export function settings(
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
     ...routing({ options, rules, pipeline, positionTopic, expressions }),
-    codecs: new Codecs({ key: options.key_format, value: options.value_format }),
+    codecs: codecs(options, context),
     formatOf: formats(options, { names, rules, expressions }),
   };
+}
+
+function codecs(options: KafkaOptions, { directory }: PluginContext): Codecs {
+  const { registry, request_timeout: timeout, key_format: key, value_format: value } = options;
+  return new Codecs({ key, value }, registry === undefined ? null : new Registry(registry, { directory, timeout }));
 }
 
 function routing(of: {

@@ -111,7 +111,8 @@ export class KafkaSink implements Sink {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.stream.close(), this.snapshot.close(), this.#admin.close()]);
+    const { codecs } = this.#settings;
+    await Promise.all([this.stream.close(), this.snapshot.close(), this.#admin.close(), codecs.close()]);
   }
 
   async #positionTopic(router: Router): Promise<void> {

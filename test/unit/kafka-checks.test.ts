@@ -21,7 +21,7 @@ const settings = {
   topicOf: () => 'all',
   topicRule: () => ({ kind: 'name', name: 'all', keyMember: null }),
   byRow: () => null,
-  formatOf: () => ({ rows: { key: [0] } }),
+  formatOf: () => ({ rows: { key: [0] }, schemas: null }),
 } as unknown as Settings;
 
 async function findings(of: Settings, by: TopicAdmin): Promise<readonly string[]> {
@@ -55,4 +55,38 @@ test('brokers that refuse, and topics that the ACLs do not let us see, are findi
     'kafka-topic-shared warning public.b',
     'kafka-topic error all',
   ]);
+});
+
+test('the registry is asked for each schema; what it does not take is an error, and one that does not answer is told once', async () => {
+  const needed = (topic: string) => ['key', 'value'].map((part) => ({ subject: `${topic}-${part}` }));
+  const asked = { ...settings, formatOf: () => ({ rows: { key: [0] }, schemas: {} }) };
+  const withCodecs = (objection: (of: { readonly subject: string }) => Promise<string | null>) =>
+    ({ ...asked, codecs: { needed, objection } }) as unknown as Settings;
+  const value = async ({ subject }: { readonly subject: string }) =>
+    subject === 'all-value' ? 'not compatible' : null;
+  const refused = await findings(withCodecs(value), admin);
+  assert.deepEqual(
+    refused.filter((each) => each.startsWith('kafka-schema')),
+    Array(2).fill('kafka-schema error all-value'),
+  );
+  const nobody = async () => {
+    throw kafkaError('PGS5040', 'no answer');
+  };
+  const unreached = await findings(withCodecs(nobody), admin);
+  assert.deepEqual(
+    unreached.filter((each) => each.startsWith('kafka-reg')),
+    ['kafka-registry error sink kafka'],
+  );
+});
+
+test('topics that are chosen by row have no place for a TRUNCATE: kafka-truncate', async () => {
+  const byRow = {
+    ...settings,
+    topicOf: () => null,
+    topicRule: () => ({ kind: 'expr', sql: 'region' }),
+    truncate: 'emit',
+  };
+  const found = await findings(byRow as unknown as Settings, admin);
+  assert.deepEqual(found, ['kafka-truncate warning public.a', 'kafka-truncate warning public.b']);
+  assert.deepEqual(await findings({ ...byRow, truncate: 'skip' } as unknown as Settings, admin), []);
 });

@@ -22,6 +22,11 @@ export async function security(
   return { tls: ssl === false ? null : await tls(ssl === true ? {} : ssl, path), sasl, token: () => token(sasl, path) };
 }
 
+/** Relative paths start at the directory. */
+export function tlsOf(ssl: SslOptions, directory: string): Promise<TlsOptions> {
+  return tls(ssl, (file) => (isAbsolute(file) ? file : join(directory, file)));
+}
+
 async function tls(ssl: SslOptions, path: (file: string) => string): Promise<TlsOptions> {
   const read = async (file: string) => {
     try {

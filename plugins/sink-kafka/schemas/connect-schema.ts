@@ -20,6 +20,8 @@ export interface Traits {
 export interface Field {
   readonly name: string;
   readonly schema: ConnectSchema;
+  /** A number that stays the field's own, whatever comes and goes beside it. */
+  readonly tag?: number;
 }
 
 export type ConnectSchema = Traits &

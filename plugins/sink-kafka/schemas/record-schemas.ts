@@ -38,7 +38,11 @@ function struct(name: string, fields: readonly (readonly [string, ConnectSchema]
 function fieldOf({ column, type }: WrittenColumn): Field {
   const text = defaultText(column);
   const schema = { ...type.schema, optional: !column.notNull || type.schema.optional === true };
-  return { name: column.name, schema: text === null ? schema : { ...schema, default: type.encode(text) } };
+  return {
+    name: column.name,
+    schema: text === null ? schema : { ...schema, default: type.encode(text) },
+    ...(column.attnum === undefined ? {} : { tag: column.attnum }),
+  };
 }
 
 /** `prefix`: of the names of schemas, the topic's name in Debezium. */
