@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { Session } from 'node:inspector/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { relative } from 'node:path';
+import { test } from 'node:test';
+import { loadPipeline } from '../../core/config/load.ts';
+import { noMetrics } from '../../core/base/no-metrics.ts';
+import { runPipeline } from '../../core/operations/run/run.ts';
+import { openPipeline } from '../../core/pipeline/open/open-pipeline.ts';
+import { Registry } from '../../core/registry/registry.ts';
+import { builtins } from '../../plugins/builtins.ts';
+import { pipelineFile } from '../support/cli.ts';
+import { database, server } from '../support/servers.ts';
+import { keepingLog } from '../support/source-context.ts';
+
+/**
+ * How many files of the product take part when one row goes from the source's socket to the target's, counted by V8 over a run
+ * that does nothing else. The bound is where it stands: it may be lowered, not raised.
+ */
+const most = 43;
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const v8 = new Session();
+v8.connect();
+
+async function filesUsed(): Promise<Set<string>> {
+  const { result } = await v8.post('Profiler.takePreciseCoverage');
+  const used = result.filter(({ functions }) => functions.some(({ ranges }) => ranges[0]!.count > 0));
+  const files = used.flatMap(({ url }) => (url.startsWith('file:') ? [relative(root, fileURLToPath(url))] : []));
+  return new Set(files.filter((file) => /^(core|plugins)\//.test(file)));
+}
+
+test('a row of the stream passes few files', async (t) => {
+  const on = await server(17);
+  const [source, target] = [await database(on, 'way'), await database(on, 'way')];
+  await source.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (0, NULL)');
+  const file = await pipelineFile(`pipeline: ${source.name}
+source: { plugin: postgres, url: "${source.url}" }
+sinks: [{ plugin: postgres, url: "${target.url}" }]
+checkpoint: { plugin: file }
+`);
+  const loaded = await loadPipeline(file, new Registry(builtins), {});
+  assert.ok(loaded.ok);
+  const config = loaded.pipeline;
+  const stop = new AbortController();
+  const options = { config, log: keepingLog(), metrics: noMetrics, debugValues: false, stop: stop.signal };
+  await using pipeline = await openPipeline({ ...options, lock: 'hold' });
+  const running = runPipeline(pipeline.context, { config, instances: pipeline.instances, stopAt: null });
+  const arrived = async (id: number) => {
+    while ((await target.query(`SELECT 1 FROM t WHERE id = ${id}`).catch(() => [])).length === 0) await sleep(5);
+  };
+  await arrived(0);
+  await source.query('INSERT INTO t VALUES (1, repeat($$x$$, 20))');
+  await arrived(1);
+  await v8.post('Profiler.enable');
+  await v8.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  // What looks at the source now and then is not in every window.
+  const windows: Set<string>[] = [];
+  for (let id = 2; id < 10; id++) {
+    await sleep(150);
+    await filesUsed();
+    await source.query(`INSERT INTO t VALUES (${id}, repeat($$x$$, 20))`);
+    await arrived(id);
+    windows.push(await filesUsed());
+  }
+  await v8.post('Profiler.stopPreciseCoverage');
+  stop.abort();
+  assert.equal(await running, 'stopped');
+  const files = [...windows[0]!].filter((used) => windows.every((window) => window.has(used))).toSorted();
+  t.diagnostic(`${files.length} files: ${files.join(', ')}`);
+  assert.ok(files.length > 5 && files.length <= most, `${files.length} files:\n${files.join('\n')}`);
+});
