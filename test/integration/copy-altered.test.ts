@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { SnapshotQuery, TablePlan } from '../../core/api/plan.ts';
-import type { CopyChunk, RawCopy, SnapshotSession } from '../../core/api/snapshot.ts';
+import type { CopyChunk, SnapshotSession } from '../../core/api/snapshot.ts';
 import { type CopyRun, openCopy } from '../support/copy-database.ts';
 import { type TestDatabase, database, server } from '../support/servers.ts';
 import { calm } from '../support/source-context.ts';
@@ -35,12 +35,6 @@ async function setting(): Promise<Setting> {
 
 async function wholeTable(session: SnapshotSession, plan: TablePlan): Promise<CopyChunk> {
   return (await session.chunks(plan.source, 1 << 28))[0]!;
-}
-
-async function read(copy: Pick<RawCopy, 'frames'>): Promise<number> {
-  let bytes = 0;
-  for await (const frame of copy.frames) bytes += frame.length;
-  return bytes;
 }
 
 /** Somebody's open transaction that alters the table; what we start waits for it, then it commits. */
@@ -78,7 +72,7 @@ test('a source column altered between plan and snapshot: bytes are refused, text
   await assert.rejects(session.openRaw(chunk, plan.query, 'binary', calm), {
     code: 'PGS2121',
     retry: 'never',
-    message: /public\.t has columns of other types/,
+    message: /public\.t is another, or has other columns/,
   });
   const read: (string | null)[] = [];
   const copy = await session.openRows(chunk, plan.query, calm);
@@ -99,7 +93,7 @@ test('a source column made anew under the snapshot, without a new file: refused,
     const session = await run.source.snapshot.open(only, calm);
     const chunk = await wholeTable(session, plan);
     const open = () => session.openRaw(chunk, queryOf(plan), 'binary', calm);
-    const expected = { code: 'PGS2121', message: /other types/ };
+    const expected = { code: 'PGS2121', message: /has other columns/ };
     await assert.rejects(async () => {
       throw failure(await heldBack(source, anew, open));
     }, expected);
@@ -108,15 +102,17 @@ test('a source column made anew under the snapshot, without a new file: refused,
   }
 });
 
-test('a source column that the plan does not read may go, and one may come', async () => {
-  await using at = await setting();
-  const { source, run, plan } = at;
-  const session = await run.source.snapshot.open(only, calm);
-  const chunk = await wholeTable(session, plan);
-  await source.query('ALTER TABLE t DROP COLUMN v; ALTER TABLE t ADD COLUMN more real DEFAULT 1.5');
-  const query = { select: ['"id"', 'upper("w")'], where: null, plain: null };
-  assert.ok((await read(await session.openRaw(chunk, query, 'binary', calm))) > 1000);
-  await session[Symbol.asyncDispose]();
+test('a table that lost or got a column under the snapshot is left to the next one, whether the plan reads the column or not', async () => {
+  for (const sql of ['ALTER TABLE t DROP COLUMN v', 'ALTER TABLE t ADD COLUMN more real DEFAULT 1.5']) {
+    await using at = await setting();
+    const { source, run, plan } = at;
+    const session = await run.source.snapshot.open(only, calm);
+    const chunk = await wholeTable(session, plan);
+    await source.query(sql);
+    const query = { select: ['"id"', 'upper("w")'], where: null, plain: null };
+    await assert.rejects(session.openRaw(chunk, query, 'binary', calm), { code: 'PGS2121' });
+    await session[Symbol.asyncDispose]();
+  }
 });
 
 /** The three ways in which a chunk is loaded: into a small table, into a large one with FREEZE, and as one of several. */
