@@ -90,6 +90,11 @@ function checkTable(
   { report, owners }: { readonly report: CheckReport; readonly owners: Map<string, string> },
 ): void {
   const table = relationName(output);
+  if (settings.events !== null) {
+    settings.events.check(output);
+    report.add(ok('kafka-topic', table, `its events go to ${settings.events.words}`));
+    return;
+  }
   const format = settings.formatOf(output, 'stream');
   const rule = settings.topicRule(output);
   settings.byRow(output);
@@ -133,7 +138,8 @@ async function checkTopics(
   report: CheckReport,
 ): Promise<void> {
   try {
-    const names = [...new Set(plans.flatMap((plan) => settings.topicOf(plan.output) ?? []))];
+    const names =
+      settings.events === null ? [...new Set(plans.flatMap((plan) => settings.topicOf(plan.output) ?? []))] : [];
     const found = await admin.describe(names);
     for (const name of names) {
       const info = found.get(name);

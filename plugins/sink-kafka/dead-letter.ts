@@ -8,7 +8,7 @@ import type { Emit, Headers, Side } from './records/events.ts';
 import type { Places } from './places.ts';
 
 /** What a change may be refused for: its own values and the types of its table; not the broker, nor the options. */
-const ofTheChange: ReadonlySet<string> = new Set(['PGS5007', 'PGS5008', 'PGS5009', 'PGS5061', 'PGS5062']);
+const ofTheChange: ReadonlySet<string> = new Set(['PGS5007', 'PGS5008', 'PGS5009', 'PGS5061', 'PGS5062', 'PGS5065']);
 
 /** The error as one that a letter may tell of; whatever else it is, is thrown on. */
 export function refusal(error: unknown): PgsluiceError {

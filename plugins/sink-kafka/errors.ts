@@ -210,6 +210,23 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS5064: {
+    title: 'A row of an outbox was updated',
+    cause: 'Events are what was inserted; an UPDATE of an outbox table is none.',
+    remedy:
+      'Do not update the table, or set `outbox: { table_op_invalid_behavior: warn }`; with a transform `filter` some rows can be left out.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5065: {
+    title: 'No event can be made of a row',
+    cause:
+      'A row of an outbox, or a logical message that stands for one, lacks a field, or holds one that cannot be what it should.',
+    remedy:
+      'Mend what writes the outbox, or let such rows go to the dead letters: `dead_letter` at the top of the file.',
+    exit: 1,
+    retry: 'never',
+  },
 } as const;
 
 export const kafkaError = errorFactory(kafkaErrors);

@@ -10,6 +10,7 @@ import {
   Text,
   Type,
 } from '../../core/base/options.ts';
+import { eventRouterOptions } from './event-router/options.ts';
 
 const kept = {
   effect: 'refused',
@@ -201,7 +202,10 @@ const valueOptions = {
 };
 
 const recordOptions = {
-  format: Choice(['debezium', 'flat', 'cloudevents'], { default: 'debezium', description: 'Form of the records.' }),
+  format: Choice(['debezium', 'flat', 'cloudevents', 'outbox'], {
+    default: 'debezium',
+    description: 'Form of the records; outbox: the rows of outbox tables are events (docs/kafka-outbox.md).',
+  }),
   key_format: Choice(serializations, { default: 'json', description: 'Serialization of keys; see `value_format`.' }),
   value_format: Choice(serializations, {
     default: 'json',
@@ -265,6 +269,11 @@ const recordOptions = {
 };
 
 /** Keys of a `plugin: kafka` of `sinks:` in the pipeline file. */
-export const kafkaOptions = Options({ ...connectionOptions, ...topicOptions, ...recordOptions });
+export const kafkaOptions = Options({
+  ...connectionOptions,
+  ...topicOptions,
+  ...recordOptions,
+  outbox: eventRouterOptions,
+});
 /** Sizes in bytes and durations in milliseconds. */
 export type KafkaOptions = Static<typeof kafkaOptions>;

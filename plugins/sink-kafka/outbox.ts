@@ -44,6 +44,11 @@ export class Outbox {
     return this.#pack(topic, key, value, this.allHeaders(headers));
   }
 
+  /** {@link offer} of a record in bytes. */
+  offerEncoded(topic: Target, record: EncodedRecord, headers: Headers | null): boolean {
+    return this.#packer.addEncoded(topic, record, this.allHeaders(headers));
+  }
+
   /** {@link add} of a record in bytes. */
   addEncoded(topic: Target, json: EncodedRecord & Source): void {
     const record = topic.codec === undefined ? json : topic.codec.record(json);

@@ -82,7 +82,7 @@ export class Router {
   }
 
   async #place(name: string, form: RelationFormat): Promise<Place> {
-    const topic = await this.#topic(name, relationName(form.rows.relation));
+    const topic = await this.topic(name, relationName(form.rows.relation));
     const place = { topic: await this.#coded(topic, form.schemas), partitions: [] };
     const places = this.#targets.get(form) ?? new Map<string, Place>();
     this.#targets.set(form, places.set(name, place));
@@ -94,7 +94,8 @@ export class Router {
     return codec === null ? topic : { ...topic, codec };
   }
 
-  async #topic(name: string, table: string): Promise<TopicInfo> {
+  /** A topic that rows name, found or made. */
+  async topic(name: string, table: string): Promise<TopicInfo> {
     const found = this.#topics.get(name) ?? (await this.#ensure([this.#spec(name)], table)).get(name);
     if (found === undefined) throw kafkaError('PGS5006', `${name} does not appear after it was made`);
     return found;
@@ -102,6 +103,11 @@ export class Router {
 
   /** Topics of many relations in one go. */
   async prepare(relations: readonly Relation[]): Promise<void> {
+    const { events } = this.#settings;
+    if (events !== null) {
+      for (const relation of relations) events.check(relation);
+      return;
+    }
     const names = new Set(relations.flatMap((relation) => this.#settings.topicOf(relation) ?? []));
     const missing = [...names].filter((name) => !this.#topics.has(name));
     await this.#ensure(

@@ -13,7 +13,8 @@ import { type RowEncoder, type RowEncoderOptions, rowEncoder } from './records/r
 import type { BinaryMode } from './records/special.ts';
 import type { Headers } from './records/events.ts';
 import type { Phase } from './records/time.ts';
-import { type ColumnType, columnType } from './records/types.ts';
+import { type ColumnType, columnType, type TypeModes } from './records/types.ts';
+import { EventDelivery } from './event-router/delivery.ts';
 import { type ByRow, byRow, inOldRow, parsed } from './routing/by-row.ts';
 import { keyedBy } from './routing/key.ts';
 import { Codecs } from './schemas/codecs.ts';
@@ -59,6 +60,8 @@ export interface Settings {
   topicRule(relation: { readonly schema: string; readonly name: string }): TopicRule;
   /** Topic of a relation, null where it is chosen by row; PGS5006 where the name is too long. */
   topicOf(relation: { readonly schema: string; readonly name: string }): string | null;
+  /** `format: outbox`; else null. */
+  readonly events: EventDelivery | null;
   /** What the rows of a relation choose themselves. Throws PGS5060, PGS5063 and what the parser of expressions says. */
   byRow(relation: Relation): ByRow | null;
   readonly codecs: Codecs;
@@ -77,13 +80,17 @@ export function settings(
   if (options.oversize === 'dead_letter' && deadLetters === null) {
     throw kafkaError('PGS5018', '`oversize: dead_letter` needs `dead_letter` at the top of the pipeline file');
   }
-  if (options.format === 'cloudevents' && !(options.key_format === 'json' && options.value_format === 'json')) {
-    throw kafkaError('PGS5018', '`format: cloudevents` is written as JSON without schemas only', {
+  if (
+    ['cloudevents', 'outbox'].includes(options.format) &&
+    !(options.key_format === 'json' && options.value_format === 'json')
+  ) {
+    throw kafkaError('PGS5018', `\`format: ${options.format}\` is written without schemas only`, {
       remedy: 'Leave out `key_format` and `value_format`, or use `format: debezium` or `flat`.',
     });
   }
   const positionTopic = options.position_topic ?? topicName(`pgsluice.${pipeline}.position`);
   const fixed = fixedTexts(options.headers);
+  const reserved = new Set([positionTopic, topicName(`${pipeline}.transaction`)]);
   const rules = topicRules(options, pipeline);
   const names: SourceNames = {
     server: pipeline,
@@ -112,7 +119,8 @@ export function settings(
     topicConfig: Object.fromEntries(Object.entries(options.topic_config).map(([k, v]) => [k, String(v)])),
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
-    ...routing({ options, rules, pipeline, positionTopic, expressions }),
+    events: eventsOf(options, { context, reserved, deadLetters }),
+    ...routing({ options, rules, reserved, expressions }),
     codecs: codecs(options, context),
     formatOf: formats(options, { names, rules, expressions }),
   };
@@ -123,20 +131,39 @@ function codecs(options: KafkaOptions, { directory }: PluginContext): Codecs {
   return new Codecs({ key, value }, registry === undefined ? null : new Registry(registry, { directory, timeout }));
 }
 
+function eventsOf(
+  options: KafkaOptions,
+  of: {
+    readonly context: PluginContext;
+    readonly reserved: ReadonlySet<string>;
+    readonly deadLetters: DeadLetters | null;
+  },
+): EventDelivery | null {
+  const { context, reserved, deadLetters } = of;
+  if (options.format !== 'outbox') {
+    if (options.outbox.message_prefix_include_list.length === 0) return null;
+    throw kafkaError('PGS5018', '`outbox: { message_prefix_include_list }` needs `format: outbox`');
+  }
+  if (options.transaction_metadata) {
+    throw kafkaError('PGS5018', '`transaction_metadata` has no form in `format: outbox`');
+  }
+  const modes: TypeModes = { ...encodingOf(options), phase: 'stream' };
+  const oversize = deadLetters !== null && options.oversize !== 'error';
+  return new EventDelivery({ options: options.outbox, modes, deadLetters, oversize, reserved, log: context.log });
+}
+
 function routing(of: {
   readonly options: KafkaOptions;
   readonly rules: TopicRules;
-  readonly pipeline: string;
-  readonly positionTopic: string;
+  readonly reserved: ReadonlySet<string>;
   readonly expressions: RowExpressions | null;
 }): Pick<Settings, 'topicRule' | 'topicOf' | 'byRow'> {
-  const { options, rules, pipeline, positionTopic, expressions } = of;
+  const { options, rules, reserved, expressions } = of;
   const encoding = encodingOf(options);
   const parts = {
     options,
     expressions,
-    reserved: new Set([positionTopic, topicName(`${pipeline}.transaction`)]),
-    topicName,
+    reserved,
     jsonOf: (relation: Relation, keyColumns: readonly string[]) =>
       rowEncoder(relation, { ...encoding, keyColumns, keyMember: null, phase: 'stream' }).keyOf,
   };
@@ -210,7 +237,10 @@ function formats(options: KafkaOptions, parts: FormatParts): (relation: Relation
     const prefix =
       rule.kind === 'name' && rule.logical ? rule.name : topicName(`${names.server}.${relationName(relation)}`);
     const schemas = { key: keySchema(prefix, rows.keyColumns, keyMember), value: rowSchema(prefix, rows.columns) };
-    const format = form === 'flat' ? flatFormat(rows, flat, schemas) : enveloped(form, { rows, schemas, names });
+    const format =
+      form === 'flat'
+        ? flatFormat(rows, flat, schemas)
+        : enveloped(form === 'cloudevents' ? form : 'debezium', { rows, schemas, names });
     if (key === undefined || !isExpression(key.by)) return format;
     const option = `/key/${escapePointer(key.pattern)}/expr`;
     const by = parsed(key.by.expr, relation, { option, parts });

@@ -54,7 +54,7 @@ export class KafkaSink implements Sink {
       needsKey: false,
       readsGenerated: true,
       existing: null,
-      messages: this.#settings.messages,
+      messages: this.#settings.messages || this.#settings.events?.takesMessages === true,
       keepsPosition: this.#settings.exactlyOnce,
       replaysOverlap: true,
     };
@@ -70,6 +70,8 @@ export class KafkaSink implements Sink {
   }
 
   destination({ output }: TablePlan): readonly string[] {
+    const { events } = this.#settings;
+    if (events !== null) return [`topic: by row: ${events.words}`];
     const rule = this.#settings.topicRule(output);
     const byRow = this.#settings.byRow(output);
     const topic = rule.kind === 'name' ? [`topic: ${rule.name}`] : [];

@@ -20,6 +20,7 @@ import type { Outbox } from './outbox.ts';
 import { readPlaces } from './places.ts';
 import type { Route, Router } from './router.ts';
 import { type ChunkMarks, SnapshotMarks, runsWithLast, withLast } from './snapshot-marks.ts';
+import type { EventDelivery } from './event-router/delivery.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
 
 /** Transactional ids of loads that a killed run may have left open; more workers than this wait for a timeout. */
@@ -64,7 +65,7 @@ export class KafkaSnapshot implements SnapshotSink {
   /** What a broken copy wrote stays in the log: its rows are sent again, and changes since the first handoff mend the rest. */
   async begin(plan: TablePlan, chunks: number): Promise<void> {
     this.#marks.begin(relationName(plan.source), chunks);
-    await this.#routeOf(plan);
+    if (this.#parts.settings.events === null) await this.#routeOf(plan);
   }
 
   readonly load = async (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult> => {
@@ -132,19 +133,10 @@ export class KafkaSnapshot implements SnapshotSink {
     if (settings.exactlyOnce) {
       await by.producer.begin(positionRecord(settings.positionTopic, this.#transactionalId(by.slot), null));
     }
-    const route = await this.#routeOf(plan);
     const marks = this.#marks.chunk(relationName(plan.source), copy.chunk.id);
-    const rows = { route, places: placesOf(copy), marks, plan, signal: by.signal };
     try {
-      if (settings.deadLetters === null && copy.lines !== undefined && hasColumns(route)) {
-        await sendLines(copy.lines, outbox, { ...rows, route });
-      } else {
-        for await (const { item, last } of withLast(copy.rows)) {
-          by.signal.throwIfAborted();
-          if (settings.deadLetters !== null) await this.#carefully(item, outbox, { ...rows, last });
-          else await sendRows(item, outbox, { ...rows, route: route as Route, router: this.#router, last });
-        }
-      }
+      if (settings.events !== null) await this.#events(settings.events, copy, { plan, outbox, signal: by.signal });
+      else await this.#records(plan, copy, { outbox, marks, signal: by.signal });
       marks.end();
       await outbox.drain();
       by.signal.throwIfAborted();
@@ -154,6 +146,44 @@ export class KafkaSnapshot implements SnapshotSink {
       throw error;
     }
     return { rows: BigInt(outbox.records), bytes: outbox.sentBytes };
+  }
+
+  async #records(
+    plan: TablePlan,
+    copy: RowCopy,
+    to: { readonly outbox: Outbox; readonly marks: ChunkMarks; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { outbox, marks, signal } = to;
+    const { settings } = this.#parts;
+    const route = await this.#routeOf(plan);
+    const rows = { route, places: placesOf(copy), marks, plan, signal };
+    if (settings.deadLetters === null && copy.lines !== undefined && hasColumns(route)) {
+      await sendLines(copy.lines, outbox, { ...rows, route });
+    } else {
+      for await (const { item, last } of withLast(copy.rows)) {
+        signal.throwIfAborted();
+        if (settings.deadLetters !== null) await this.#carefully(item, outbox, { ...rows, last });
+        else await sendRows(item, outbox, { ...rows, route: route as Route, router: this.#router, last });
+      }
+    }
+  }
+
+  /** `format: outbox`: what is in the table is sent as what comes later is. */
+  async #events(
+    events: EventDelivery,
+    copy: RowCopy,
+    to: { readonly plan: TablePlan; readonly outbox: Outbox; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const relation = to.plan.reading?.output ?? to.plan.output;
+    for await (const rows of copy.rows) {
+      to.signal.throwIfAborted();
+      for (const row of rows) {
+        const change = { kind: 'read', relation, after: row } as const;
+        const sent = await events.row({ change, relation, row }, to.outbox, this.#router);
+        if (sent) this.#parts.settings.deadLetters?.passed(1);
+        if (to.outbox.full) await to.outbox.ship();
+      }
+    }
   }
 
   /** An error instead, where the file has dead letters and the table has no form: for each of its rows. */

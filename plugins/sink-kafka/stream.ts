@@ -116,7 +116,7 @@ export class KafkaStream implements StreamSink {
       outbox.add(target(of), key, value, all(of, headers));
     };
     const more = { place: nextPlace, tombstones: this.#settings.tombstones, emit };
-    const { deadLetters } = this.#settings;
+    const { deadLetters, events } = this.#settings;
     // With dead letters a change is encoded whole before any of it is sent; the transaction block differs by change.
     const direct = deadLetters === null && !metadata && batch.values === 'text';
     let refused = 0;
@@ -125,7 +125,9 @@ export class KafkaStream implements StreamSink {
       const at = this.#moment as Moment;
       if (change.kind === 'truncate') await this.#truncate(change, outbox, at);
       else if (change.kind === 'message') await this.#message(change, outbox, at);
-      else {
+      else if (events !== null) {
+        if (!(await events.change(change, outbox, this.#router))) refused++;
+      } else {
         try {
           if (change.relation !== relation || route === null) {
             relation = change.relation;
@@ -224,7 +226,7 @@ export class KafkaStream implements StreamSink {
   /** One record per table, without a key. */
   async #truncate(change: TruncateChange, outbox: Outbox, at: Moment): Promise<void> {
     const { truncate, transactionMetadata } = this.#settings;
-    if (truncate === 'skip') return;
+    if (truncate === 'skip' || this.#settings.events !== null) return;
     for (const relation of change.relations) {
       const { topic, format } = await this.#router.route(relation);
       if (topic === null) throw unplacedTruncate(change, relation);
@@ -240,8 +242,10 @@ export class KafkaStream implements StreamSink {
   }
 
   async #message(change: MessageChange, outbox: Outbox, at: Moment): Promise<void> {
-    const { messages, pipeline, names, binary, transactionMetadata } = this.#settings;
-    if (!messages || change.prefix === 'pgsluice') return;
+    const { messages, events, pipeline, names, binary, transactionMetadata } = this.#settings;
+    if (change.prefix === 'pgsluice') return;
+    if (events?.takes(change.prefix) === true) return events.message(change, outbox, this.#router);
+    if (!messages) return;
     const schemas = messageSchemas(names.version, binary === 'bytes' ? 'bytes' : 'string');
     this.#messages ??= await this.#router.named({ name: topicName(`${pipeline}.message`) }, schemas);
     const key = `{"prefix":${jsonString(change.prefix)}}`;

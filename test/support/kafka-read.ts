@@ -1,4 +1,5 @@
 import { Admin, Consumer, FetchIsolationLevels, type RecordsBatch } from '@platformatic/kafka';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { unique } from './kafka.ts';
 
 export interface ReadRecord {
@@ -13,6 +14,8 @@ export interface ReadRecord {
 /** Attributes of a record batch (protocol guide: "Record Batch"). */
 const transactional = 0x10;
 const control = 0x20;
+/** Milliseconds after which a transaction without a marker counts as open. */
+const markersWithin = 5000;
 /** In the key of a marker, after its version. */
 const commit = 1;
 
@@ -56,7 +59,16 @@ async function readTopic(consumer: Consumer, topic: string): Promise<ReadRecord[
   for (let partition = 0; partition < ends.length; partition++) {
     const open = new Map<bigint, ReadRecord[]>();
     const seen: ReadRecord[] = [];
-    for (let at = starts[partition]!; at < ends[partition]!; ) {
+    let end = ends[partition]!;
+    // The broker answers that a transaction is committed before its markers are in every partition.
+    const patience = Date.now() + markersWithin;
+    for (let at = starts[partition]!; at < end || open.size > 0; ) {
+      if (at >= end) {
+        if (Date.now() > patience) break;
+        await sleep(50);
+        end = (await bounds(-1n))[partition]!;
+        continue;
+      }
       for (const batch of await fetchAt(consumer, {
         node: partitions[partition]!.leader,
         topicId: id,

@@ -6,6 +6,7 @@ import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres
 import { kafkaError } from '../errors.ts';
 import type { KafkaOptions } from '../options.ts';
 import type { Headers } from '../records/events.ts';
+import { rowTopic } from './row-topic.ts';
 import { escapePointer, type TopicRule } from './topics.ts';
 
 /** What of a record's place depends on its row. */
@@ -25,7 +26,6 @@ export interface RoutingParts {
   readonly expressions: RowExpressions | null;
   /** Topics that no row may be sent to: the pipeline's own. */
   readonly reserved: ReadonlySet<string>;
-  readonly topicName: (name: string) => string;
   /** The JSON of some columns, as a key of them would be. */
   readonly jsonOf: (relation: Relation, columns: readonly string[]) => (row: Tuple) => string | null;
 }
@@ -46,22 +46,13 @@ export function byRow(relation: Relation, rule: TopicRule, parts: RoutingParts):
 function topicByRow(relation: Relation, rule: TopicRule & { kind: 'expr' }, parts: RoutingParts): ByRow['topic'] {
   const { reads, value } = parsed(rule.sql, relation, { option: rule.option, parts });
   inOldRow(relation, reads, 'topic');
-  const wrong = (what: string) => kafkaError('PGS5061', `topic: ${rule.sql} gives ${what}`);
-  return (row) => {
-    const text = evaluated(() => value(row), `topic: ${rule.sql}`);
-    if (text === null) throw wrong('NULL');
-    if (text === '') throw wrong('an empty text');
-    let name: string;
-    try {
-      name = parts.topicName(text);
-    } catch (cause) {
-      if (!(cause instanceof PgsluiceError)) throw cause;
-      // The name is made of the row's values (I11).
-      throw kafkaError('PGS5061', `topic: ${rule.sql} gives a text of ${text.length} characters that cannot be a name`);
-    }
-    if (parts.reserved.has(name) || name.startsWith('__')) throw wrong('the name of a topic that is not for rows');
-    return name;
-  };
+  const what = `topic: ${rule.sql}`;
+  return (row) =>
+    rowTopic(
+      evaluated(() => value(row), what),
+      what,
+      parts.reserved,
+    );
 }
 
 /** The expression with what it is called in messages. */
