@@ -3,17 +3,29 @@ import { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { qualified } from '../../core/postgres/quote.ts';
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
-import type { TopicAdmin } from './client/producer.ts';
+import { checkAccess } from './access-checks.ts';
+import type { TopicAdmin, TopicSpec } from './client/producer.ts';
+import { positionTopic } from './position.ts';
+import { topicSpec } from './router.ts';
 import type { RecordSchemas } from './schemas/record-schemas.ts';
 import type { Settings } from './settings.ts';
+import type { Access } from './wire/access.ts';
 
-/** Preflight of the sink: brokers, topics, keys and types. Changes nothing. */
+export interface CheckParts {
+  readonly admin: TopicAdmin;
+  readonly access: Access;
+  /** `User:alice`; null: not known. */
+  readonly principal: string | null;
+}
+
+/** Preflight of the sink: brokers, topics, rights, keys and types. Changes nothing. */
 export async function checkKafka(
   settings: Settings,
-  admin: TopicAdmin,
+  parts: CheckParts,
   plans: readonly TablePlan[],
   report: CheckReport,
 ): Promise<void> {
+  const { admin } = parts;
   let brokers: number;
   try {
     await admin.connect();
@@ -33,7 +45,7 @@ export async function checkKafka(
     });
   }
   checkTables(settings, plans, report);
-  await checkTopics(settings, admin, plans, report);
+  await checkTopics(settings, parts, plans, report);
   await checkSchemas(settings, plans, report);
 }
 
@@ -133,19 +145,23 @@ function tableFinding(error: unknown, settings: Settings, plan: TablePlan): Find
 
 async function checkTopics(
   settings: Settings,
-  admin: TopicAdmin,
+  { admin, access, principal }: CheckParts,
   plans: readonly TablePlan[],
   report: CheckReport,
 ): Promise<void> {
   try {
     const names =
       settings.events === null ? [...new Set(plans.flatMap((plan) => settings.topicOf(plan.output) ?? []))] : [];
-    const found = await admin.describe(names);
+    const own = settings.exactlyOnce ? [settings.positionTopic] : [];
+    const found = await admin.describe([...names, ...own]);
+    const missing: TopicSpec[] = [];
     for (const name of names) {
       const info = found.get(name);
       if (info !== undefined) report.add(ok('kafka-topic', name, `${info.partitions} partitions`));
-      else if (settings.createTopics) report.add(ok('kafka-topic', name, 'will be made'));
-      else {
+      else if (settings.createTopics) {
+        report.add(ok('kafka-topic', name, 'will be made'));
+        missing.push(topicSpec(settings, name));
+      } else {
         report.add({
           check: 'kafka-topic',
           level: 'error',
@@ -155,6 +171,9 @@ async function checkTopics(
         });
       }
     }
+    for (const name of own) if (!found.has(name)) missing.push(positionTopic(name, settings.replicationFactor));
+    const wanted = { present: [...found.keys()], missing, principal };
+    await checkAccess(settings, access, { wanted, report });
   } catch (error) {
     report.add(findingOf(error, 'kafka-topic', 'sink kafka'));
   }

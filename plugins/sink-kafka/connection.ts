@@ -1,5 +1,6 @@
 import type { PluginContext } from '../../core/api/context.ts';
 import { type ClusterOptions, kafkajsClient, kafkajsCluster } from './client/kafkajs-client.ts';
+import { type Access, accessOf } from './wire/access.ts';
 import { wireClient } from './wire/wire-producer.ts';
 import { lastValue } from './client/position-reader.ts';
 import type { Producer, TopicAdmin } from './client/producer.ts';
@@ -13,6 +14,7 @@ export interface Connection {
   /** Idempotent, or with this transactional id. */
   producer(transactionalId: string | null): Producer;
   admin(): TopicAdmin;
+  access(): Access;
   /** Last committed value of a key in a topic of one partition. */
   lastValue(topic: string, key: string): Promise<string | null>;
   deleteTopic(name: string): Promise<void>;
@@ -36,6 +38,7 @@ export async function connection(
   return {
     producer: (transactionalId) => client.producer({ transactionalId, compression, transactionTimeout }),
     admin: () => topicAdmin(kafkajsCluster(cluster)),
+    access: () => accessOf(cluster),
     lastValue: (topic, key) => lastValue(cluster, topic, key),
     async deleteTopic(name) {
       const admin = kafkajsCluster(cluster).admin();

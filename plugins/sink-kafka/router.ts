@@ -140,8 +140,7 @@ export class Router {
   }
 
   #spec(name: string): TopicSpec {
-    const { partitions, replicationFactor, topicConfig } = this.#settings;
-    return { name, partitions, replicationFactor, config: topicConfig };
+    return topicSpec(this.#settings, name);
   }
 
   async #ensure(specs: readonly TopicSpec[], table: string | null): Promise<ReadonlyMap<string, TopicInfo>> {
@@ -161,4 +160,10 @@ export class Router {
     for (const [name, info] of found) this.#topics.set(name, info);
     return this.#topics;
   }
+}
+
+/** How a topic of rows is made. */
+export function topicSpec(settings: Settings, name: string): TopicSpec {
+  const { partitions, replicationFactor, topicConfig } = settings;
+  return { name, partitions, replicationFactor, config: topicConfig };
 }

@@ -62,10 +62,13 @@ export class KafkaSink implements Sink {
 
   async check(plans: readonly TablePlan[], report: CheckReport): Promise<void> {
     const admin = this.#connection.admin();
+    const access = this.#connection.access();
+    const user = this.#options.sasl?.username;
+    const principal = user === undefined ? null : `User:${user}`;
     try {
-      await checkKafka(this.#settings, admin, plans, report);
+      await checkKafka(this.#settings, { admin, access, principal }, plans, report);
     } finally {
-      await admin.close();
+      await Promise.all([admin.close(), access.close()]);
     }
   }
 

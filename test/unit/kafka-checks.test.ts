@@ -4,6 +4,7 @@ import type { Finding } from '../../core/api/check.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { checkKafka } from '../../plugins/sink-kafka/checks.ts';
 import type { TopicAdmin } from '../../plugins/sink-kafka/client/producer.ts';
+import type { Access } from '../../plugins/sink-kafka/wire/access.ts';
 import { kafkaError } from '../../plugins/sink-kafka/errors.ts';
 import type { Settings } from '../../plugins/sink-kafka/settings.ts';
 
@@ -15,8 +16,16 @@ const admin = {
   describe: async () => new Map(),
 } as unknown as TopicAdmin;
 
+const access = {
+  cannotWrite: async () => [],
+  cannotCreate: async () => [],
+  mayWriteAs: async () => true,
+} as unknown as Access;
+
 const settings = {
   replicationFactor: null,
+  exactlyOnce: false,
+  events: null,
   createTopics: true,
   topicOf: () => 'all',
   topicRule: () => ({ kind: 'name', name: 'all', keyMember: null }),
@@ -26,7 +35,9 @@ const settings = {
 
 async function findings(of: Settings, by: TopicAdmin): Promise<readonly string[]> {
   const found: Finding[] = [];
-  await checkKafka(of, by, [plan('a'), plan('b')], { add: (finding) => void found.push(finding) });
+  await checkKafka(of, { admin: by, access, principal: null }, [plan('a'), plan('b')], {
+    add: (finding) => void found.push(finding),
+  });
   return found.filter(({ level }) => level !== 'ok').map(({ check, level, subject }) => `${check} ${level} ${subject}`);
 }
 

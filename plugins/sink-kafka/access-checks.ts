@@ -1,0 +1,64 @@
+import type { CheckReport, Finding } from '../../core/api/check.ts';
+import type { TopicSpec } from './client/producer.ts';
+import type { Settings } from './settings.ts';
+import { type Access, errors } from './wire/access.ts';
+
+export interface AccessWanted {
+  /** Topics that are there. */
+  readonly present: readonly string[];
+  /** Topics that the run will make. */
+  readonly missing: readonly TopicSpec[];
+  /** `User:alice`; null: not known. */
+  readonly principal: string | null;
+}
+
+/** Tries the rights that the run needs. What Kafka has no authorizer for is allowed. */
+export async function checkAccess(
+  settings: Settings,
+  access: Access,
+  { wanted, report }: { readonly wanted: AccessWanted; readonly report: CheckReport },
+): Promise<void> {
+  const { present, missing } = wanted;
+  const allow = (what: string) =>
+    `kafka-acls.sh --bootstrap-server HOST:PORT --add --allow-principal '${wanted.principal ?? 'User:NAME'}' ${what}`;
+  const refused = (subject: string, message: string, remedy: string): Finding => ({
+    check: 'kafka-acl',
+    level: 'error',
+    subject,
+    message,
+    remedy,
+    code: 'PGS5004',
+  });
+  const topics = [...present, ...missing.map(({ name }) => name)];
+  const unwritable = new Set(await access.cannotWrite(topics));
+  for (const topic of unwritable) {
+    const remedy = allow(`--operation Write --operation Describe --topic '${topic}'`);
+    report.add(refused(topic, 'the user may not write to the topic', remedy));
+  }
+  for (const { topic, code, message } of await access.cannotCreate(missing)) {
+    if (code === errors.topicAuthorization) {
+      report.add(refused(topic, 'the user may not make the topic', allow(`--operation Create --topic '${topic}'`)));
+    } else if (code === errors.topicExists) {
+      const remedy = allow(`--operation Describe --topic '${topic}'`);
+      report.add(refused(topic, 'the topic is there, and the user may not see it', remedy));
+    } else {
+      const said = message ?? `error ${code}`;
+      report.add({
+        ...refused(topic, `the broker would not make it: ${said}`, 'Mend the topic’s options.'),
+        code: 'PGS5006',
+      });
+    }
+  }
+  if (settings.exactlyOnce) {
+    const { transactionalId } = settings;
+    const ids = [transactionalId, `${transactionalId}.snapshot.0`];
+    for (const id of ids) {
+      if (await access.mayWriteAs(id)) continue;
+      const remedy = allow(
+        `--operation Write --operation Describe --transactional-id '${transactionalId}' --resource-pattern-type prefixed`,
+      );
+      report.add(refused(`transactional id ${id}`, 'the user may not write with it', remedy));
+      break;
+    }
+  }
+}
