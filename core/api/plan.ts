@@ -65,6 +65,11 @@ export interface TablePlan {
    * there are some; absent: `query` and `output`.
    */
   readonly reading?: { readonly output: Relation; readonly query: SnapshotQuery };
+  /**
+   * What the stream is mapped by, and its shape, where generated columns belong to the key and the source sends them: they find
+   * rows and are not written. Absent: `projection` and `output`.
+   */
+  readonly streaming?: { readonly output: Relation; readonly projection: Projection };
   readonly route: Route;
   readonly tail: OpaqueTail | null;
   /** A column that is added to the source would be put out, too; false where the file keeps named columns only. */

@@ -10,6 +10,8 @@ export interface SchemaView {
   readonly pending: ReadonlyMap<string, readonly string[] | null>;
   /** Owners and grants of the source are wanted here. */
   readonly owners: boolean;
+  /** Of a target: the roles that may be made owners there, where others need not be; absent: all of them. */
+  readonly mayOwn?: ReadonlySet<string>;
   /** `database`: all of it is the source's copy. `tables`: only the tables of the plans, whose schema somebody else made. */
   readonly scope: 'database' | 'tables';
   /** Of a target: what of the source's schema the file leaves out there. */

@@ -82,7 +82,7 @@ export interface IdleSlot {
 
 /** What ends a run: writes on the source would have failed, or somebody changed the publication. */
 export interface PublicationTrouble {
-  /** `freed`: tables were taken out, as writes on them failed. `gone`: it was dropped, which no copy of tables mends. */
+  /** `freed`: writes on the source would fail or wait, so tables were taken out, or the stream has to end. `gone`: it was dropped, which no copy of tables mends. */
   readonly kind: 'freed' | 'changed' | 'gone';
   readonly error: PgsluiceError;
   /** Tables of which changes were missed; those that are copied again anyway are no trouble. Null: all. */
@@ -127,6 +127,14 @@ export interface WriteFence {
   ): Promise<{ readonly open: readonly string[]; readonly roles: readonly string[] }>;
   /** Returns what it did, in words. */
   down(plan: Json, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * For whoever has no plan any more: a fence of this pipeline that is up. `take`: it is taken down, as far as that can be done
+   * without what was noted. Else it is left. In words, with the statements that are left to the user.
+   */
+  standing?(
+    take: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly removed: readonly string[]; readonly left: readonly string[] }>;
   /** Who has written and not ended yet, prepared transactions too, our own sessions left out. `tables`: to tell whether it writes there. */
   transactions(tables: readonly FenceTable[], signal: AbortSignal): Promise<readonly OpenTransaction[]>;
   /** What has been committed in published tables beyond a position, without taking it from the slot, which nobody may read meanwhile. */

@@ -1,3 +1,4 @@
+import type { Folding } from '../postgres/letters.ts';
 import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint } from '../postgres/lsn.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { StreamBatch } from './change.ts';
@@ -80,6 +81,8 @@ export interface SourceRelations {
   readonly at?: bigint;
   /** The tables that the file chooses: leaf partitions and plain tables. Patterns that match nothing are an error. */
   readonly tables: readonly SourceTable[];
+  /** Where `tables` is a part of them: all, by which the file's patterns are judged. */
+  readonly whole?: readonly SourceTable[];
   /** Partitioned tables above the chosen ones. */
   readonly parents?: readonly SourceParent[];
   /** What the file chooses by, as text: equal texts choose by the same patterns. */
@@ -90,6 +93,8 @@ export interface SourceRelations {
   readonly foreignTables?: readonly { readonly schema: string; readonly name: string }[];
   /** Materialized views that were never filled, and stay so in a target whose schema is created. */
   readonly unfilledViews?: readonly { readonly schema: string; readonly name: string }[];
+  /** How the source folds letters, read when first asked for; null: ASCII letters only. */
+  readonly letters?: () => Promise<Folding | null>;
 }
 
 export interface SourceCatalog extends SourceRelations {

@@ -91,10 +91,15 @@ export class YamlTree {
     return result;
   }
 
+  /** As it is written in the file. */
+  #keyAt(start: number): string {
+    return /^("(?:[^"\\]|\\.)*"|'[^']*'|[^\s:]+)/.exec(this.#text.slice(start))?.[0] ?? '';
+  }
+
   #syntax(document: Document.Parsed): boolean {
     for (const error of document.errors) {
       if (error.code === 'DUPLICATE_KEY') {
-        this.#add('PGS1003', 'key given twice', error.pos[0]);
+        this.#add('PGS1003', `key ${this.#keyAt(error.pos[0])} given twice`, error.pos[0]);
         continue;
       }
       // The first one only: what a parser says after it is about its own guess.

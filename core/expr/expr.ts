@@ -1,4 +1,5 @@
 import type { Oid, TypeKind } from '../postgres/relation.ts';
+import type { Letters } from './letters.ts';
 
 /** A type as expressions see it: of the source's catalog, domains replaced by what is under them. */
 export interface SqlType {
@@ -23,4 +24,11 @@ export type Expr =
       /** A key that `plan` must not show and no publication may hold. */
       readonly secret?: true;
     }
-  | { readonly op: 'call'; readonly fn: string; readonly args: readonly Expr[]; readonly type: SqlType };
+  | {
+      readonly op: 'call';
+      readonly fn: string;
+      readonly args: readonly Expr[];
+      readonly type: SqlType;
+      /** Of a function that folds letters: how; absent: ASCII letters only. */
+      readonly letters?: Letters;
+    };

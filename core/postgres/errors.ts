@@ -47,7 +47,7 @@ export const connectionErrors = {
   PGS2007: {
     title: 'Statement failed',
     cause: 'The server refused a statement.',
-    remedy: 'See the SQLSTATE and the message of the server.',
+    remedy: 'Mend what the message of the server says, then run again: it resumes from its checkpoint.',
     exit: 1,
     retry: 'never',
   },
@@ -64,6 +64,15 @@ export const connectionErrors = {
     cause: 'The URL, or a connection setting beside it, is not one that libpq would take.',
     remedy: 'Write postgres://user:password@host:port/database?sslmode=verify-full, special characters as %XX.',
     exit: 2,
+    retry: 'never',
+  },
+  PGS2165: {
+    title: 'Value too large',
+    cause:
+      'Something has to read one value whose text is longer than a string can be here (about 512 MB; of bytea that is 256 MB). Values that are only passed on may be as large as the server takes them.',
+    remedy:
+      'Leave the column out of what reads it: expressions, scripts, a sink that takes text (`columns: { drop: [COLUMN] }`), or REPLICA IDENTITY FULL on the source. Or leave the table out.',
+    exit: 1,
     retry: 'never',
   },
 } as const;

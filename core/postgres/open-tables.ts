@@ -49,12 +49,13 @@ export async function fencesFor(client: pg.Client, pipeline: string): Promise<re
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE n.nspname = 'pgsluice' AND p.proname LIKE 'fence\\_%' ORDER BY 1`,
   );
-  return rows.filter(({ note }) => admitted(note) === pipeline).map(({ name }) => name);
+  return rows.filter(({ note }) => closingNote(note)?.admits === pipeline).map(({ name }) => name);
 }
 
-function admitted(note: string | null): string | null {
+/** Null: no comment of ours. */
+export function closingNote(comment: string | null): Partial<ClosingNote> | null {
   try {
-    return (JSON.parse(note ?? '') as Partial<ClosingNote>).admits ?? null;
+    return JSON.parse(comment ?? '') as Partial<ClosingNote>;
   } catch {
     return null;
   }

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { type ErrorMore, type ErrorWhere, PgsluiceError } from '../base/error.ts';
 import { type connectionErrors, connectionError } from './errors.ts';
 import { safeMessage } from './safe-message.ts';
+import { remedyOfState } from './state-remedy.ts';
 
 /**
  * An error of pg as ours, by SQLSTATE (manual: appendix "PostgreSQL Error Codes") or by the system's error code, never by
@@ -14,8 +15,12 @@ export function fromPg(error: unknown, where: ErrorWhere, debugValues = false): 
   const state =
     typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && known instanceof pg.DatabaseError ? code : null;
   const more: ErrorMore = { where: state === null ? where : { ...where, sqlstate: state }, cause: error };
-  if (state !== null)
-    return connectionError(classOfState(state), messageOf(known as pg.DatabaseError, debugValues), more);
+  if (state !== null) {
+    const kind = classOfState(state);
+    const remedy = kind === 'PGS2007' ? remedyOfState(state) : null;
+    const exact = remedy === null ? more : { ...more, remedy };
+    return connectionError(kind, messageOf(known as pg.DatabaseError, debugValues), exact);
+  }
   // Several addresses tried in vain are an AggregateError whose own message is empty.
   const message = known.message !== '' ? known.message : String(code ?? known.name);
   return connectionError(classOfSystem(String(code ?? ''), known), message, more);

@@ -1,3 +1,5 @@
+import { constants } from 'node:buffer';
+import { connectionError } from './errors.ts';
 import { type Cell, type PartialTuple, UNCHANGED, type Unchanged } from './tuple.ts';
 
 /** Buffer's own slices, which its type declarations leave out; toString costs an encoding lookup per cell. */
@@ -52,6 +54,22 @@ export class WireRow {
     return this.#cell(at, null);
   }
 
+  /** The bytes of a value, in the row's own memory; null: it is NULL or was not sent. */
+  raw(column: number): Buffer | null {
+    let at = this.start;
+    for (let i = 0; i < column; i++) at = this.next(at);
+    const kind = this.bytes[at];
+    if (kind === WireKind.null || kind === WireKind.unchanged) return null;
+    return this.bytes.subarray(at + 5, this.next(at));
+  }
+
+  sent(column: number): boolean {
+    if (this.whole) return true;
+    let at = this.start;
+    for (let i = 0; i < column; i++) at = this.next(at);
+    return this.bytes[at] !== WireKind.unchanged;
+  }
+
   /** Offset of the value behind the one at `at`. */
   next(at: number): number {
     const kind = this.bytes[at];
@@ -78,6 +96,8 @@ export class WireRow {
     const start = at + 5;
     const stop = start + this.view.getInt32(at + 1);
     const binary = kind === WireKind.binary;
+    if (stop - start > constants.MAX_STRING_LENGTH)
+      throw connectionError('PGS2165', `a value of ${stop - start} bytes is too large to be read as text`);
     if (row !== null && (binary || (stop - start <= shortCell && isAscii(this.view, start, stop)))) {
       return row.substring(start - this.start, stop - this.start);
     }

@@ -104,7 +104,8 @@ export const sourceErrors = {
   PGS2121: {
     title: 'Reading a table failed',
     cause: 'The COPY of a table on the source ended with an error.',
-    remedy: 'See the SQLSTATE, mend what it says, then run again: finished tables stay.',
+    remedy:
+      'Mend what the message says, then run again: tables that are copied are kept. A table that was dropped or changed after planning needs nothing but the new run.',
     exit: 1,
     retry: 'never',
   },
@@ -169,6 +170,14 @@ export const sourceErrors = {
       'An event trigger, function or table of the name that this pipeline would use is there already, and the pipeline did not make it.',
     remedy: 'Choose another slot.name, from which the names are made; or drop it, if nobody needs it.',
     exit: 3,
+    retry: 'never',
+  },
+  PGS2184: {
+    title: 'Commits on the source would wait for the pipeline',
+    cause:
+      'synchronous_standby_names of the source names the walsender that sends to the pipeline, so that each COMMIT there waits until the pipeline confirms it, and is released without a standby that has it.',
+    remedy: 'List the standbys there by their own names, without *, then run again.',
+    exit: 1,
     retry: 'never',
   },
   PGS2130: {

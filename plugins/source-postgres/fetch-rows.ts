@@ -1,10 +1,12 @@
+import { constants } from 'node:buffer';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Tuple } from '../../core/postgres/tuple.ts';
 import { type Column, type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { RowsAsked } from '../../core/api/source-database.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
-import { quoteIdent } from '../../core/postgres/quote.ts';
+import { connectionError } from '../../core/postgres/errors.ts';
+import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
@@ -58,7 +60,8 @@ export class RowFetcher implements AsyncDisposable {
       const first = rows[0];
       if (first === undefined || sees(first[0] as string, asked.after)) {
         refuseOtherTypes(asked, fields);
-        return rows.map(([, there, ...cells]) => (there === 't' ? cells : null));
+        refuseTooLarge(asked, rows);
+        return rows.map(([, there, , ...cells]) => (there === 't' ? cells : null));
       }
       if (!told && Date.now() - started > tellAfter) {
         told = true;
@@ -78,7 +81,28 @@ function part(asked: RowsAsked, from: number): RowsAsked {
   return { ...asked, keys: asked.keys.slice(from, from + rowsPerStatement) };
 }
 
-/** One row for each key, in order: what the statement sees, whether there is such a row, its values. */
+/** Bytes of a value, by type, whose text would be longer than a string can be; their number is known without reading them. */
+const mostBytes: ReadonlyMap<number, number> = new Map([
+  [17, Math.floor(constants.MAX_STRING_LENGTH / 2) - 8],
+  [25, constants.MAX_STRING_LENGTH - 8],
+  [1043, constants.MAX_STRING_LENGTH - 8],
+]);
+
+function tooLarge({ name, baseType }: Column): { readonly when: string; readonly name: string } | null {
+  const most = mostBytes.get(baseType);
+  return most === undefined
+    ? null
+    : { when: `pg_catalog.octet_length(t.${quoteIdent(name)}) > ${most}`, name: `${quoteLiteral(name)}::text` };
+}
+
+function refuseTooLarge({ relation }: RowsAsked, rows: readonly (string | null)[][]): void {
+  const name = rows.find(([, , large]) => large !== null)?.[2];
+  if (name === undefined || name === null) return;
+  const what = `the value of column ${name}, which an UPDATE left untouched, is too large to be read as text`;
+  throw connectionError('PGS2165', what, { where: { table: relationName(relation) } });
+}
+
+/** One row for each key, in order: what the statement sees, whether there is such a row, a column of it that is too large, its values. */
 function statement({ relation, key, keys, columns }: RowsAsked): { readonly text: string; readonly values: unknown[] } {
   const at = (position: number) => relation.columns[position] as Column;
   const values = keys.map((_, n) => {
@@ -86,8 +110,17 @@ function statement({ relation, key, keys, columns }: RowsAsked): { readonly text
     return `(${[n, ...cells].join(', ')})`;
   });
   const same = key.map((position, i) => `t.${quoteIdent(at(position).name)} = u.k${i}`);
-  const wanted = columns.map((position) => `, t.${quoteIdent(at(position).name)}`);
-  const text = `SELECT pg_catalog.txid_current_snapshot(), t.tableoid IS NOT NULL${wanted.join('')}
+  const limited = columns.flatMap((position) => tooLarge(at(position)) ?? []);
+  const large =
+    limited.length === 0
+      ? 'NULL'
+      : `CASE ${limited.map(({ when, name }) => `WHEN ${when} THEN ${name}`).join(' ')} END`;
+  const wanted = columns.map((position) => {
+    const value = `t.${quoteIdent(at(position).name)}`;
+    const limit = tooLarge(at(position));
+    return limit === null ? `, ${value}` : `, CASE WHEN ${limit.when} THEN NULL ELSE ${value} END`;
+  });
+  const text = `SELECT pg_catalog.txid_current_snapshot(), t.tableoid IS NOT NULL, ${large}${wanted.join('')}
     FROM (VALUES ${values.join(', ')}) AS u (n, ${key.map((_, i) => `k${i}`).join(', ')})
     LEFT JOIN ${table(relation)} AS t ON ${same.join(' AND ')} ORDER BY u.n`;
   return { text, values: keys.flat() };
@@ -120,7 +153,7 @@ function nearest(xid: bigint, to: bigint): bigint {
 function refuseOtherTypes(asked: RowsAsked, fields: readonly pg.FieldDef[]): void {
   asked.columns.forEach((position, i) => {
     const column = asked.relation.columns[position] as Column;
-    if (fields[i + 2]?.dataTypeID === column.baseType) return;
+    if (fields[i + 3]?.dataTypeID === column.baseType) return;
     throw sourceError('PGS2124', `column ${column.name} has another type by now`, {
       where: { table: relationName(asked.relation) },
     });

@@ -1,7 +1,7 @@
 import type { SourceCatalog, SourceTable } from '../../core/api/source.ts';
 import { formatBytes } from '../../core/base/format.ts';
 import { quoteIfNeeded } from './schema/parse.ts';
-import { relationName } from '../../core/postgres/relation.ts';
+import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import { type SnapshotOption, snapshotSchema } from '../../core/api/schemas.ts';
 import { withDefaults } from '../../core/base/options.ts';
 
@@ -25,18 +25,37 @@ source:
   snapshot:
     workers: ${workers}
     chunk_size: ${chunkBytes / 2 ** 20}MB
-# transforms:
-#   - plugin: filter
-#     tables: ${largest[0] === undefined ? 'public.orders' : relationName(largest[0].relation)}
-#     where: created_at >= '2024-01-01'
-#   - plugin: rename
-#     tables: public.customer
-#     to: crm.account
-sinks:
+${examples(largest.map(({ relation }) => relation))}sinks:
   - plugin: postgres
     url: \${TARGET_URL}
     schema: create
 `;
+}
+
+const times: ReadonlySet<string> = new Set(['date', 'timestamp without time zone', 'timestamp with time zone']);
+
+/** Commented transforms of tables and columns that are there, so that they work once the # is taken off. */
+function examples([first, second = first]: readonly Relation[]): string {
+  if (first === undefined || second === undefined) return '';
+  const columns = first.columns.filter((column) => column.generated === 'never');
+  const time = columns.find(({ typeName }) => times.has(typeName.replace(/\(\d+\)/, '')));
+  const name = quoteIfNeeded((time ?? columns[0])?.name ?? 'id');
+  const where = time === undefined ? `${name} IS NOT NULL` : `${name} >= '2024-01-01'`;
+  const lines = [
+    'transforms:',
+    '  - plugin: filter',
+    `    tables: ${JSON.stringify(pattern(first))}`,
+    `    where: ${JSON.stringify(where)}`,
+    '  - plugin: rename',
+    `    tables: ${JSON.stringify(pattern(second))}`,
+    '    to: "{schema}.{table}_moved"',
+  ];
+  return lines.map((line) => `# ${line}\n`).join('');
+}
+
+/** A glob that means the table alone: a star in its name is any one character. */
+function pattern(relation: Relation): string {
+  return relationName(relation).replaceAll('*', '?');
 }
 
 function keyless(tables: readonly SourceTable[]): string {

@@ -6,8 +6,10 @@ import type { DdlSource, DigestSource, SchemaSource, SnapshotSource } from '../.
 import type { ChangeStream, Source, SourceOpening, SourceRelations, StreamStart } from '../../core/api/source.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { digestLargeObjects } from '../../core/postgres/large-object-digest.ts';
+import type { Folding } from '../../core/postgres/letters.ts';
 import { parseLsn } from '../../core/postgres/lsn.ts';
 import { readCatalog, readIdentity } from './catalog/catalog.ts';
+import { readLetters } from './catalog/letters.ts';
 import { runChecks } from './checks/run.ts';
 import { postgresControl } from './control/control.ts';
 import { PostgresFence } from './control/fence.ts';
@@ -45,6 +47,8 @@ export class PostgresSource implements Source {
   readonly #context: PluginContext;
   readonly #describer: Describer;
   readonly #heartbeat: Heartbeat | null;
+  /** Asked once: collations do not change under a running server. */
+  #letters: Promise<Folding | null> | null = null;
 
   constructor(options: PostgresSourceOptions, context: PluginContext, beside = false) {
     const name = defaultName(context.pipeline);
@@ -98,8 +102,10 @@ export class PostgresSource implements Source {
     return ask(this.#access, signal, this.#readTables);
   }
 
-  readonly #readTables = async (client: pg.Client): Promise<SourceRelations> =>
-    readCatalog(client, await readIdentity(client), this.#options.tables);
+  readonly #readTables = async (client: pg.Client): Promise<SourceRelations> => ({
+    ...(await readCatalog(client, await readIdentity(client), this.#options.tables)),
+    letters: () => (this.#letters ??= ask(this.#access, null, (asked) => readLetters(asked))),
+  });
 
   #beside(): Source {
     const { slot, publication } = besideOf(this.#access);

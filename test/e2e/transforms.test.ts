@@ -105,7 +105,7 @@ test('renamed, dropped, computed and masked columns are in the stream what the S
   await pipeline.settle();
   for (const table of tables) {
     const rows = await pipeline.same(
-      `SELECT id AS "Person-Id", code, name, price, born, big AS "Large", code * 2 AS double, upper(name) || '!' AS shout,
+      `SELECT id AS "Person-Id", code, name, price, born, big AS "Large", code * 2 AS double, upper(name COLLATE "und-x-icu") || '!' AS shout,
         (price * 1.19)::numeric(12,3) AS gross, date_trunc('month', born, 'UTC') AS day, length(big) AS len
         ${table === 'person_full' ? `, left(big, 5) || coalesce(name, '-') AS mixed` : ''}
        FROM ${table} WHERE ${table === 'person_full' ? 'code <> 1013' : 'true'}`,

@@ -36,21 +36,43 @@ for (const [from, to] of [
   });
 }
 
-/** Copies, follows and compares. Returns how values travelled in the streams. */
-async function follow(run: Migration, types: readonly TypeValues[]): Promise<ReadonlySet<unknown>> {
+// Whatever has to read a row makes strings of all of its values, and what comes out is written from them.
+test('every type keeps its text through a filter, 15 to 17', async () => {
+  const run = await migration({
+    from: servers.get(15)!,
+    to: servers.get(17)!,
+    more: `transforms:
+  - { plugin: filter, tables: ["public.v*", public.wide], where: "id > -1000" }
+  - { plugin: rename, tables: "public.k*", columns: { n: m } }`,
+  });
+  await follow(run, typesOf(15), { n: 'm' });
+});
+
+/** Copies, follows and compares, with SQL of ours and with `verify`. Returns how values travelled in the streams. */
+async function follow(
+  run: Migration,
+  types: readonly TypeValues[],
+  { n = 'n', verify = true }: { readonly n?: string; readonly verify?: boolean } = {},
+): Promise<ReadonlySet<unknown>> {
   const values = new Set<unknown>();
   const note = (result: { readonly stdout: string }) => {
     for (const event of eventsOf(result, 'stream-started')) if ('values' in event) values.add(event['values']);
   };
   const keyed = await createTables(run.source, types);
   note(await run.run());
-  await compare(run, types, keyed, 'snapshot');
+  const same = async (when: string) => {
+    await compare(run, types, { keyed, n, when });
+    if (!verify) return;
+    const verified = await run.verb('verify', '--fresh');
+    assert.equal(verified.code, 0, `${when}: ${verified.stdout}${verified.stderr}`);
+  };
+  await same('snapshot');
   await run.source.query(changes(types, keyed));
   note(await run.run());
-  await compare(run, types, keyed, 'stream');
+  await same('stream');
   await run.source.query(deletions(types, keyed));
   note(await run.run());
-  await compare(run, types, keyed, 'stream after deletes');
+  await same('stream after deletes');
   const [left] = await run.target.query('SELECT count(*)::int AS n FROM wide');
   assert.deepEqual(left, { n: 0 });
   return values;
@@ -145,19 +167,18 @@ function deletions(types: readonly TypeValues[], keyed: ReadonlySet<number>): st
 async function compare(
   { source, target }: Migration,
   types: readonly TypeValues[],
-  keyed: ReadonlySet<number>,
-  when: string,
+  { keyed, n, when }: { readonly keyed: ReadonlySet<number>; readonly n: string; readonly when: string },
 ): Promise<void> {
   const wide = types.map((_, i) => `c${i}::text COLLATE "C" AS c${i}`).join(', ');
-  const queries = [
+  const queries = (m: string) => [
     ...types.map(({ type }, i) => [type, `SELECT id, v::text AS v FROM v${i} ORDER BY id`] as const),
     ...[...keyed].map(
-      (i) => [`key ${types[i]!.type}`, `SELECT v::text COLLATE "C" AS v, n FROM k${i} ORDER BY 1, 2`] as const,
+      (i) => [`key ${types[i]!.type}`, `SELECT v::text COLLATE "C" AS v, ${m} FROM k${i} ORDER BY 1, 2`] as const,
     ),
     ['wide', `SELECT id, ${wide} FROM wide ORDER BY id`] as const,
   ];
-  const [there, here] = await Promise.all([texts(target, queries), texts(source, queries)]);
-  for (const [i, [what]] of queries.entries()) assert.deepEqual(there[i], here[i], `${what}: ${when}`);
+  const [there, here] = await Promise.all([texts(target, queries(n)), texts(source, queries('n'))]);
+  for (const [i, [what]] of queries('n').entries()) assert.deepEqual(there[i], here[i], `${what}: ${when}`);
 }
 
 /** The rows of each query, in one session of plain settings. */

@@ -79,6 +79,7 @@ test('each lack of the role and of the tables is found, with what mends it', asy
   }
   assert.ok(checks.has('unlogged warning'));
   assert.equal(remedy(found, 'replication-privilege'), `ALTER ROLE "${role}" REPLICATION;`);
+  assert.equal(remedy(found, 'row-security'), `ALTER ROLE ${role} BYPASSRLS;`);
   assert.equal(remedy(found, 'replica-identity'), 'ALTER TABLE "public"."bare" REPLICA IDENTITY FULL;');
   assert.equal(found.filter(({ check }) => check === 'table-privilege').length, 4);
 });

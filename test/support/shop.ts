@@ -1,7 +1,7 @@
 import { shopRows, shopSchema } from '../../core/cli/demo/shop-sql.ts';
 import { Writers } from '../../core/cli/demo/writers.ts';
 import { pipelineFile } from './cli.ts';
-import { database, server, type TestDatabase } from './servers.ts';
+import { database, server, type TestDatabase, type TestServer } from './servers.ts';
 
 /** The demo's shop on a source, an empty target, and the file of a pipeline between them. */
 export interface Shop {
@@ -14,7 +14,8 @@ export interface Shop {
 }
 
 export interface ShopOptions {
-  readonly from: number;
+  /** A major, or a server of the test's own. */
+  readonly from: number | TestServer;
   readonly to: number;
   /** 1 is about a million rows. */
   readonly scale: number;
@@ -23,7 +24,7 @@ export interface ShopOptions {
 }
 
 export async function shop(options: ShopOptions): Promise<Shop> {
-  const source = await database(await server(options.from), 'shop');
+  const source = await database(typeof options.from === 'number' ? await server(options.from) : options.from, 'shop');
   const target = await database(await server(options.to), 'moved');
   for (const sql of [...shopSchema, ...shopRows(options.scale)]) await source.query(sql);
   const transforms = options.transforms === undefined ? '' : `transforms:\n${options.transforms}`;

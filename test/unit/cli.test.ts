@@ -48,6 +48,9 @@ test('a wrong command line is one line with a code, and 2', async () => {
     [['--debgu', 'validate', 'a.yaml'], /^PGS1102 unknown option '--debgu'; did you mean --debug\?/],
     [['validate', 'a', 'b'], /^PGS1104 too many arguments/],
     [['--log', 'xml', 'validate', 'a'], /^PGS1104 .*json, pretty/],
+    [['run', 'nowhere.yaml', '--stop-at', 'yesterday'], /^PGS6005 --stop-at "yesterday" is not an LSN/],
+    [['run', 'nowhere.yaml', '--stop-at', ''], /^PGS6005 /],
+    [['run', 'nowhere.yaml', '--stop-at', 'Now'], /^PGS6005 /],
     [['validate', 'nowhere.yaml'], /^PGS1001 cannot read nowhere\.yaml: no such file – /],
   ];
   for (const [args, message] of cases) {

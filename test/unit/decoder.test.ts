@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
 import { test } from 'node:test';
+import type { InsertChange } from '../../core/api/change.ts';
 import { UNCHANGED } from '../../core/postgres/tuple.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
 import { regionOf } from '../../plugins/source-postgres/stream/framer.ts';
@@ -177,14 +178,17 @@ test('SQL_ASCII: bytes that are not UTF-8 are an error, never replaced', () => {
   assert.throws(() => recorder.decode(f.insert(5, bytes)), code('PGS2166'));
 });
 
-test('a value larger than a string can be is a clean error', () => {
+test('a value larger than a string can be passes, and whoever reads it gets a clean error', () => {
   const recorder = new f.Recorder().all(f.begin(500n), f.relation(5, 't', [{ name: 'a' }]));
   const size = constants.MAX_STRING_LENGTH + 1;
   const head = Buffer.concat([f.u16(1), Buffer.from('t'), f.i32(size)]);
   const start = f.xlog(f.insert(5, head));
   const frame = Buffer.alloc(start.length + size);
   start.copy(frame);
-  assert.throws(() => recorder.decoder.decode(regionOf(frame, 0, frame.length), 0, frame.length), code('PGS2165'));
+  recorder.decoder.decode(regionOf(frame, 0, frame.length), 0, frame.length);
+  const change = recorder.changes.at(-1) as InsertChange;
+  assert.equal(change.wire!.raw(0)!.length, size);
+  assert.throws(() => change.after, code('PGS2165'));
 });
 
 const refused: [what: string, code: string, payloads: () => Buffer[]][] = [

@@ -219,6 +219,9 @@ test('rates rise and fall with what is done, and a chunk that starts again is no
   one.bytes = 0;
   const after = meter.sample(view, 31_000).copyBytes;
   assert.ok(after >= 0 && after < steady, String(after));
+  // It is over, not slower and slower.
+  one.phase = 'finished';
+  assert.equal(meter.sample(view, 32_000).copyBytes, 0);
 });
 
 test('the history has the last minutes as they were and the whole run in fewer points', () => {

@@ -184,6 +184,15 @@ test('all problems come at once, each with the label of its transform and its ta
   assert.match(found[3] ?? '', /^PGS4102 public\.b: transforms\[1\] filter: 1:1: /);
 });
 
+test('a pattern that matches none of the tables that are planned now, but one of the others, is no mistake', () => {
+  const [a, b] = [relation('public.a', 'id integer key'), relation('public.b', 'id integer key')];
+  const steps = [step(filter({ where: 'id > 0' }), ['public.b'], 'transforms[0] filter')];
+  assert.equal(problems([a], steps).length, 1);
+  const input = planInput([a], steps);
+  const whole = planInput([a, b], steps).tables;
+  assert.deepEqual(planTables({ ...input, whole }).problems, []);
+});
+
 test('an expression error tells its option and its place within', () => {
   const { problems: found } = planTables(
     planInput([relation('public.t', 'id integer key')], [step(set({ columns: { 'a/b': { expr: 'id +\n nope' } } }))]),

@@ -17,6 +17,7 @@ transforms:
   - { plugin: mask, tables: public.customer, columns: { mail: { hash: { secret: "a long secret", length: 16 } } } }
   - { plugin: rename, tables: public.orders, to: crm.sale, columns: { total: amount } }
   - { plugin: script, tables: public.pair, module: ./pair.mjs }
+  - { plugin: set, tables: public.word, columns: { v: "upper(v)" } }
 sinks:
   - { plugin: postgres, url: "postgres://nowhere/y" }
   - { plugin: kafka, brokers: ["localhost:1"], transforms: [{ plugin: columns, tables: public.orders, drop: [state] }] }
@@ -66,17 +67,18 @@ test('updates and deletes, another sink, a script, and a mask, from the file bes
       update: { from: { id: 1, state: open }, to: { id: 1, state: draft } }, expect: { delete: { id: 1 } } }
   - { name: gone, table: orders, columns: *o, key: id, identity: full, delete: { id: 1, state: draft }, expect: nothing }
   - { name: kafka, sink: kafka, table: orders, columns: *o, key: id, row: { id: 1, state: open, total: 1 }, expect: { id: 1, amount: 1 } }
+  - { name: letters, table: word, columns: { v: text }, row: { v: né ß }, expect: { v: NÉ SS } }
   - { name: script, table: pair, columns: { id: text }, row: { id: a }, expect: [{ id: a }, { id: a0 }] }
   - { name: mask, table: customer, columns: { id: integer, mail: text }, key: id, row: { id: 1, mail: a@b.c }, expect: { id: 1, mail: c6b48d6b2d3ce3fa } }
 `,
   );
   assert.equal(result.stderr, '');
   const lines = result.stdout.split('\n');
-  assert.equal(lines.filter((line) => line.startsWith('ok')).length, 8, result.stdout);
+  assert.equal(lines.filter((line) => line.startsWith('ok')).length, 9, result.stdout);
   // The hash is not the one written above: what came and what was expected are shown.
   assert.match(
     result.stdout,
-    /FAIL mask .*shop\.test\.yaml:11\)\n.*insert public\.customer\n.*id {4}"1"\n.*- mail {2}"c6b4.*"\n.*\+ mail {2}"[0-9a-f]{16}"/,
+    /FAIL mask .*shop\.test\.yaml:12\)\n.*insert public\.customer\n.*id {4}"1"\n.*- mail {2}"c6b4.*"\n.*\+ mail {2}"[0-9a-f]{16}"/,
   );
   assert.equal(result.code, 1);
 });

@@ -37,7 +37,13 @@ async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: Abor
     await using instances = await assemble({ config, log, metrics: noMetrics, debugValues: false });
     instances.source.control?.claim(ownershipByName(instances.store));
     await refuseActive(instances.source, signal);
-    for (const words of (await instances.source.control?.cleanup(signal)) ?? []) say(`removed ${words}`);
+    const { control, fence } = instances.source;
+    // The slot goes right after the GO. While it is there the writes have not moved, and the fence closes all that is left of them.
+    const moved = ((await control?.slot.status(signal)) ?? null) === null;
+    const standing = await fence?.standing?.(!moved, signal);
+    for (const words of [...(standing?.removed ?? []), ...((await control?.cleanup(signal)) ?? [])])
+      say(`removed ${words}`);
+    for (const words of standing?.left ?? []) say(`left ${words}`);
     await tellForeign(instances.source, say, signal);
     await tellIdle(instances.source, say, signal);
     return;

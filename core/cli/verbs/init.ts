@@ -8,7 +8,7 @@ import { rolesScript } from '../init/roles-script.ts';
 
 interface InitFlags {
   readonly source?: string;
-  readonly output: string;
+  readonly output?: string;
   readonly pipeline: string;
   readonly force?: boolean;
   readonly roles?: boolean;
@@ -19,15 +19,16 @@ export function register(program: Command, cli: Cli): void {
   program
     .command('init')
     .description('write a first pipeline file from a live source')
+    .argument('[file]', 'file to write; - for standard output', 'pipeline.yaml')
     .option('--source <url>', 'URL of the source; default: the environment variable SOURCE_URL')
-    .option('--output <file>', 'file to write; - for standard output', 'pipeline.yaml')
+    .option('--output <file>', 'the same as the argument')
     .option('--pipeline <name>', 'name of the pipeline', 'move')
     .option('--force', 'replace a file that exists')
     .option(
       '--roles',
       'print the statements that make the roles which the database needs, for a new server, instead of a file',
     )
-    .action((flags: InitFlags) =>
+    .action((argument: string, flags: InitFlags) =>
       cli.withSignals(async (signal) => {
         const url = flags.source ?? cli.env['SOURCE_URL'];
         if (url === undefined)
@@ -36,19 +37,18 @@ export function register(program: Command, cli: Cli): void {
           cli.stdout.write(await rolesScript(cli, { url, pipeline: flags.pipeline, signal }));
           return;
         }
+        const output = flags.output ?? argument;
         const text = await firstPipeline(cli, { url, pipeline: flags.pipeline, signal });
-        if (flags.output === '-') {
+        if (output === '-') {
           cli.stdout.write(text);
           return;
         }
-        const file = resolve(flags.output);
+        const file = resolve(output);
         if (flags.force !== true && (await exists(file))) {
-          throw runtimeError('PGS6013', `${flags.output} exists`);
+          throw runtimeError('PGS6013', `${output} exists`);
         }
         await writeFile(file, text);
-        cli.stdout.write(
-          `wrote ${flags.output}. Next: export SOURCE_URL and TARGET_URL, then pgsluice check ${flags.output}\n`,
-        );
+        cli.stdout.write(`wrote ${output}. Next: export SOURCE_URL and TARGET_URL, then pgsluice check ${output}\n`);
       }),
     );
 }

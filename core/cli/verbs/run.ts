@@ -9,7 +9,7 @@ import type { RunState } from '../../pipeline/state/run-state.ts';
 import { preflight } from '../../operations/check/checks.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
-import { runPipeline } from '../../operations/run/run.ts';
+import { readStop, runPipeline } from '../../operations/run/run.ts';
 import { takeUpFile } from '../../operations/run/take-up-file.ts';
 import { watchSource } from '../../operations/run/watch-source.ts';
 import { boundHeap, whileCopying, whileFollowing } from '../../operations/run/heap-bounds.ts';
@@ -20,7 +20,7 @@ import { readAgain } from '../reload.ts';
 import { errorLine } from '../render-error.ts';
 
 interface RunFlags {
-  readonly stopAt?: string;
+  readonly stopAt?: bigint | 'now';
   readonly skipCheck?: readonly string[];
   readonly onRestoreError?: 'stop' | 'skip';
 }
@@ -34,9 +34,11 @@ export function register(program: Command, cli: Cli): void {
     .command('run')
     .description('copy, build indexes, catch up and follow; started again it resumes from its checkpoint')
     .argument('<file>', 'pipeline file')
-    .option(
-      '--stop-at <lsn>',
-      'end with 0 once every sink is durable up to this source position; "now": the position at the start of the stream',
+    .addOption(
+      new Option(
+        '--stop-at <lsn>',
+        'end with 0 once every sink is durable up to this source position; "now": the position at the start of the stream',
+      ).argParser(readStop),
     )
     .addOption(
       new Option(

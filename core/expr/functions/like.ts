@@ -1,6 +1,7 @@
 import type { Expr } from '../expr.ts';
 import { dataError } from '../errors.ts';
-import { type Entry, type Evaluate, type Refusal, strict, strictWith } from '../table.ts';
+import type { Letters } from '../letters.ts';
+import { type Call, type Entry, type Evaluate, type Refusal, strict, strictWith } from '../table.ts';
 import { charsOf, lowerAscii } from '../values/text.ts';
 
 const incomplete = () => dataError('22025', 'LIKE pattern must not end with escape character');
@@ -98,19 +99,28 @@ function check([, pattern]: readonly Expr[]): Refusal | null {
     : { code: 'PGS4109', message: 'the LIKE pattern ends within an escape' };
 }
 
+function foldOf(folds: boolean, letters: Letters | undefined): (text: string) => string {
+  if (!folds) return (text) => text;
+  return letters === undefined ? lowerAscii : (text) => letters.lower(text);
+}
+
 function pair(type: 'text' | 'bpchar', name: string, folds: boolean): Entry[] {
-  const fold = folds ? lowerAscii : (text: string) => text;
   const make = (operator: string, wanted: boolean): Entry => {
     const entry = strictWith({ check }, operator, [[type, 'text'], 'bool'], () => wanted);
-    const build = ([a, b]: readonly Evaluate[]): Evaluate => {
+    const sql = (args: readonly string[], call: Call): string =>
+      call.letters === undefined
+        ? entry.sql(args, call)
+        : `((${args[0]} COLLATE ${call.letters.collation}) OPERATOR(pg_catalog.${operator}) ${args[1]})`;
+    const build = ([a, b]: readonly Evaluate[], { letters }: Call): Evaluate => {
       const match = cached();
+      const fold = foldOf(folds, letters);
       return (row) => {
         const text = (a as Evaluate)(row) as string | null;
         const pattern = (b as Evaluate)(row) as string | null;
         return text === null || pattern === null ? null : match(fold(text), fold(pattern)) === wanted;
       };
     };
-    return { ...entry, build };
+    return { ...entry, sql, build };
   };
   return [make(name, true), make(`!${name}`, false)];
 }

@@ -1,5 +1,5 @@
 import { dataError, unsupportedForm } from '../errors.ts';
-import { type Entry, strict, strictWith } from '../table.ts';
+import { type Entry, strict, strictWith, strictBuild } from '../table.ts';
 import { charLength, charsOf, lowerAscii, sliceChars, trimBlanks, upperAscii } from '../values/text.ts';
 
 const intMax = 2_147_483_647;
@@ -109,6 +109,24 @@ function chr(code: number): string {
   }
   return String.fromCodePoint(code);
 }
+/** The result is under collation "C" again, so that no two explicit collations meet. */
+function folds(name: 'lower' | 'upper', ascii: (text: string) => string): Entry {
+  const plain = strict(name, ['text'], 'text', ascii);
+  return {
+    ...plain,
+    sql: (args, call) =>
+      call.letters === undefined
+        ? plain.sql(args, call)
+        : `(pg_catalog.${name}((${args[0]} COLLATE ${call.letters.collation})) COLLATE pg_catalog."C")`,
+    build: (parts, call) => {
+      const { letters } = call;
+      return letters === undefined
+        ? plain.build(parts, call)
+        : strictBuild((text) => letters[name](text as string), parts);
+    },
+  };
+}
+
 /** Words are runs of ASCII letters and digits, as under collation "C". */
 function initcap(text: string): string {
   return text.replace(/[A-Za-z0-9]+/g, (word) => upperAscii(word[0] as string) + lowerAscii(word.slice(1)));
@@ -140,8 +158,8 @@ const substrings = (['substring', 'substr'] as const).flatMap((name) => {
 
 export const textFunctions: readonly Entry[] = [
   strict('||', ['text', 'text'], 'text', (a, b) => a + b),
-  strict('lower', ['text'], 'text', lowerAscii),
-  strict('upper', ['text'], 'text', upperAscii),
+  folds('lower', lowerAscii),
+  folds('upper', upperAscii),
   strict('initcap', ['text'], 'text', initcap),
   ...lengths,
   strict('octet_length', ['text'], 'int4', (text) => Buffer.byteLength(text)),

@@ -5,7 +5,7 @@ import type { Follower } from './follower.ts';
 export interface Quiet {
   /** Changes that had come by then: one more, and it was not quiet. */
   readonly changes: number;
-  /** When the last of them was seen, or the waiting began (performance.now). */
+  /** When the writers stopped (performance.now): the fence went up; without one, the last change was seen or the waiting began. */
   readonly since: number;
 }
 

@@ -60,8 +60,7 @@ export class WriteStop {
       const quiet = await waitForQuiet(follower, bound);
       if (options.fence === 'auto') {
         await this.#raise();
-        const now = await waitForQuiet(follower, this.#bound(0));
-        return now.changes === quiet.changes ? quiet : { ...now, since: this.#upAt! };
+        return this.#after(follower, this.#upAt!);
       }
       await waitForWriters(this.#input);
       const now = await waitForQuiet(follower, this.#bound(0));

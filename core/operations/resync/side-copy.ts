@@ -14,7 +14,7 @@ import { pause } from '../../base/backoff.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { pendingTables, refuseUnchosen } from '../../pipeline/state/known-tables.ts';
-import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
+import { type Planning, partOf, planSinks } from '../../pipeline/open/planning.ts';
 import { publish, snapshotPhase } from '../../pipeline/snapshot/phase.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
@@ -199,7 +199,7 @@ interface Parts {
 async function open(main: RunContext, given: Given): Promise<Parts> {
   const pending = pendingTables(main.state);
   const tables = given.catalog.tables.filter(({ relation }) => pending.has(relationName(relation)));
-  const planning = await planSinks(given.instances.sinks, { ...given.catalog, tables }, true, main.stop);
+  const planning = await planSinks(given.instances.sinks, partOf(given.catalog, tables), true, main.stop);
   const streams: (StreamSink & AsyncDisposable)[] = [];
   const sinks = planning.sinks.map((planned): PlannedSink => {
     const stream = planned.sink.beside!();

@@ -16,7 +16,7 @@ import { leaveTrees, placeTables } from '../../pipeline/ddl/place-tables.ts';
 import { copyAnew, takeAlong } from '../../pipeline/ddl/take-along.ts';
 import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
-import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
+import { type Planning, partOf, planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../resync/resync.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
@@ -28,8 +28,8 @@ import { runStream } from '../../pipeline/stream/run-stream.ts';
 export interface RunOptions {
   readonly config: PipelineConfig;
   readonly instances: Instances;
-  /** `--stop-at`: an LSN, `now`, or null. */
-  readonly stopAt: string | null;
+  /** `--stop-at`, or null. */
+  readonly stopAt: bigint | 'now' | null;
 }
 
 /** `copied`: `initial_only` is through; `reload`: it was asked to begin again; the others as in {@link FollowEnd}. */
@@ -106,7 +106,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     const shapes = await shapesUnderWay(context, known);
     const pending = pendingTables(state);
     const tables = shapes.tables.filter(({ relation }) => !pending.has(relationName(relation)));
-    const planning = await planSinks(instances.sinks, { ...shapes, tables }, true, context.stop);
+    const planning = await planSinks(instances.sinks, partOf(shapes, tables), true, context.stop);
     // Under `ddl: follow` the stream says where they leave.
     if (catalog === first && config.ddl !== 'follow') await leaveTrees(context, planning.sinks, seen);
     const end = await followRound(context, options, { planning, until, copy, identity, handoff });
@@ -209,14 +209,16 @@ function final(error: unknown): unknown {
   return derived(error, { retry: 'never' });
 }
 
-async function stopPosition(context: RunContext, stopAt: string | null): Promise<bigint | null> {
+async function stopPosition(context: RunContext, stopAt: RunOptions['stopAt']): Promise<bigint | null> {
   if (stopAt === null) return null;
-  const until = stopAt === 'now' ? (await context.source.open(context.stop)).end : readStop(stopAt);
+  const until = stopAt === 'now' ? (await context.source.open(context.stop)).end : stopAt;
   context.log.log('info', 'stop-position', `will stop at ${formatLsn(until)}`, { lsn: formatLsn(until) });
   return until;
 }
 
-function readStop(text: string): bigint {
+/** The text of `--stop-at`. Throws PGS6005. */
+export function readStop(text: string): bigint | 'now' {
+  if (text === 'now') return 'now';
   try {
     return parseLsn(text);
   } catch (cause) {

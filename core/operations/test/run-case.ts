@@ -1,3 +1,4 @@
+import { ownLetters } from '../../expr/letters.ts';
 import type { Change, RowChange, TransactionInfo } from '../../api/change.ts';
 import { type PartialTuple, UNCHANGED } from '../../postgres/tuple.ts';
 import type { RecordLsn } from '../../postgres/lsn.ts';
@@ -49,6 +50,7 @@ async function outcomes(of: TestCase, steps: readonly PlanStep[]): Promise<reado
     tables: [table],
     steps,
     sink: { name: of.sink ?? 'sink', tables: null, traits },
+    letters: ownLetters,
     sourceVersion: 170_000,
     streaming: true,
   };

@@ -1,5 +1,6 @@
 import { derived, PgsluiceError } from '../../base/error.ts';
 import type { SourceCatalog } from '../../api/source.ts';
+import { Letters } from '../../expr/letters.ts';
 import { loadParser } from '../../expr/parse.ts';
 import { type PlanInput, planTables } from '../plan/planner.ts';
 import type { PlannedSink, SinkInstance } from './instances.ts';
@@ -45,14 +46,19 @@ async function planEach(
   const planned: PlannedSink[] = [];
   const inputs = new Map<string, PlanInput>();
   const problems: PgsluiceError[] = [];
-  if (sinks.some(({ steps }) => steps.length > 0)) await loadParser();
+  const transformed = sinks.some(({ steps }) => steps.length > 0);
+  if (transformed) await loadParser();
+  const folding = transformed ? ((await catalog.letters?.()) ?? null) : null;
+  const letters = folding === null ? null : new Letters(folding);
   for (const instance of sinks) {
     const traits = { ...plainTraits, ...(await instance.sink.traits?.(signal)) };
     const input: PlanInput = {
       tables: catalog.tables,
+      ...(catalog.whole === undefined ? {} : { whole: catalog.whole }),
       ...(catalog.parents === undefined ? {} : { parents: catalog.parents }),
       steps: instance.steps,
       sink: { name: instance.name, tables: instance.tables, traits },
+      letters,
       sourceVersion: catalog.identity.version,
       streaming,
       catalogAt: catalog.at,
@@ -63,6 +69,11 @@ async function planEach(
     inputs.set(instance.name, input);
   }
   return { sinks: planned, inputs, excluded: catalog.excluded, problems };
+}
+
+/** Some of the tables. A pattern of the file that matches none of them, but one of the others, is no mistake. */
+export function partOf(catalog: SourceCatalog, tables: SourceCatalog['tables']): SourceCatalog {
+  return { ...catalog, tables, whole: catalog.whole ?? catalog.tables };
 }
 
 /** At its place in the file, where it is one of a transform's. */

@@ -206,7 +206,8 @@ function sameOutput(was: Relation, is: Relation): boolean {
 }
 
 function bind(relation: Relation, plan: TablePlan, fetches: boolean): Binding {
-  const { projection, tail, output } = plan;
+  const { tail } = plan;
+  const { projection, output } = plan.streaming ?? plan;
   const refetch = fetches && plan.refetch === true;
   if (tail === null) {
     const map = compileChangeMap(relation, projection, output, { refetch });
@@ -217,11 +218,12 @@ function bind(relation: Relation, plan: TablePlan, fetches: boolean): Binding {
 }
 
 /** Bytes of another type than the plan's would be read as a wrong value, without an error. */
-function passesBytes(relation: Relation, { projection, output, refetch }: TablePlan): boolean {
+function passesBytes(relation: Relation, plan: TablePlan): boolean {
+  const { projection, output } = plan.streaming ?? plan;
   const now = byName(relation);
   const out = byName(output);
   return (
-    refetch !== true &&
+    plan.refetch !== true &&
     projection.where === null &&
     projection.columns.every(({ name, from }) => {
       const column = from === null ? undefined : now.get(from);

@@ -4,6 +4,7 @@ import type { Projection } from '../../api/plan.ts';
 import type { Relation } from '../../postgres/relation.ts';
 import { WireInsert, WireUpdate } from '../../api/wire-change.ts';
 import { planError } from './errors.ts';
+import { LargeRow } from './large-row.ts';
 import { compileRowMap, type Predicate, type RowMap } from './row-map.ts';
 
 /** What a filter says of a row; `unknown`: the values it reads were not sent. */
@@ -116,6 +117,14 @@ class Mapping {
   }
 
   map(change: RowChange, fetched?: Fetched): RowChange | null {
+    const large = LargeRow.of(change);
+    if (large === null) return this.#mapped(change, fetched);
+    const { whereReads, computed, reads } = this.#rows;
+    large.refuseReads([...whereReads, ...computed.flat(), ...(this.#wantsWhole ? reads : [])]);
+    return large.written(this.#mapped(large.change, fetched));
+  }
+
+  #mapped(change: RowChange, fetched?: Fetched): RowChange | null {
     switch (change.kind) {
       case 'insert':
         return this.#insert(change);
@@ -185,7 +194,8 @@ class Mapping {
     return { kind: 'update', tx, lsn, relation: this.#output, before: image, after: row };
   }
 
-  lacks({ before, after }: UpdateChange): readonly number[] | null {
+  lacks(change: UpdateChange): readonly number[] | null {
+    const { before, after } = (LargeRow.of(change)?.change ?? change) as UpdateChange;
     if (before?.image === 'full' || !hasHoles(after)) return null;
     const { where, whereReads, reads, computed } = this.#rows;
     const missing = (at: number) => after[at] === UNCHANGED;

@@ -96,10 +96,10 @@ export interface Finished {
   readonly generated: readonly { readonly from: string; readonly name: string }[];
 }
 
-/** The draft as a projection, and the generated columns that it keeps. */
-export function finishDraft(draft: Draft): Finished {
+/** The draft of `input` as a projection, and the generated columns that it keeps. A table may have no other columns. */
+export function finishDraft(draft: Draft, input: readonly Column[]): Finished {
   const columns = draft.columns.filter((each) => each.column.generated === 'never');
-  if (columns.length === 0 && draft.columns.length > 0) {
+  if (columns.length === 0 && input.some((column) => column.generated === 'never')) {
     throw planError('PGS4008', `no column is left of ${draft.schema}.${draft.name}`);
   }
   const generated = draft.columns

@@ -53,6 +53,13 @@ export const planErrors = {
     remedy: 'Keep a column, or leave the table out with source.tables.exclude.',
     ...refused,
   },
+  PGS4030: {
+    title: 'Value too large for a transform',
+    cause: 'A transform that computes, filters or is a script reads a value that is too large to be made text.',
+    remedy: 'Take the column out of the expression or the script (pass it on untouched, or drop it with `columns`).',
+    ...refused,
+    exit: 1,
+  },
   PGS4010: {
     title: 'Whole row needed',
     cause:

@@ -3,6 +3,7 @@ import type { Projection, SnapshotQuery, TablePlan } from '../../api/plan.ts';
 import type { Column, Relation } from '../../postgres/relation.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { Shape, TransformPlan } from '../../api/transform.ts';
+import { withLetters } from '../../expr/letters.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
 import { chosen, type Draft, type Finished, finishDraft, newDraft, project } from './draft.ts';
 import { planError } from './errors.ts';
@@ -33,7 +34,7 @@ interface Chain {
 export function planTable(source: Relation, input: PlanInput): TableResult {
   if (!chosen(input.sink.tables, source)) return { plan: null, problems: [] };
   try {
-    const chain = compose(source, input.steps);
+    const chain = compose(source, input.steps, input.letters);
     return chain === null ? { plan: null, problems: [] } : finish(source, chain, input);
   } catch (error) {
     if (!(error instanceof PgsluiceError)) throw error;
@@ -42,12 +43,16 @@ export function planTable(source: Relation, input: PlanInput): TableResult {
 }
 
 /** Null: a step leaves the table out. */
-export function compose(source: Relation, steps: readonly PlanStep[]): Chain | null {
+export function compose(
+  source: Relation,
+  steps: readonly PlanStep[],
+  letters: PlanInput['letters'] = null,
+): Chain | null {
   let chain: Chain = { first: null, stages: [], draft: newDraft(source), refetch: true };
   for (const step of steps) {
     if (!chosen(step.tables, source)) continue;
     try {
-      const next = apply(chain, step, source);
+      const next = apply(chain, step, source, letters);
       if (next === null) return null;
       chain = next;
     } catch (error) {
@@ -57,10 +62,16 @@ export function compose(source: Relation, steps: readonly PlanStep[]): Chain | n
   return chain;
 }
 
-function apply(chain: Chain, step: PlanStep, source: Relation): Chain | null {
+/** Columns that the draft's first step reads: of the table, or of what the last opaque step puts out. */
+function inputOf({ stages }: Chain, source: Relation): readonly Column[] {
+  const last = stages.at(-1);
+  return last?.kind === 'opaque' ? last.plan.output.columns : source.columns;
+}
+
+function apply(chain: Chain, step: PlanStep, source: Relation, letters: PlanInput['letters']): Chain | null {
   const { draft } = chain;
   const shape: Shape = { source, schema: draft.schema, name: draft.name, columns: draft.columns.map((c) => c.column) };
-  const plan = step.transform.plan(shape, transformTools);
+  const plan = lettered(step.transform.plan(shape, transformTools), letters);
   switch (plan.kind) {
     case 'identity':
       return chain;
@@ -69,15 +80,26 @@ function apply(chain: Chain, step: PlanStep, source: Relation): Chain | null {
     case 'project':
       return { ...chain, draft: project(draft, plan), refetch: chain.refetch && plan.refetch !== false };
     case 'opaque':
-      return opaque(chain, plan, step.label);
+      return opaque(chain, plan, { label: step.label, source });
     default:
       return plan satisfies never;
   }
 }
 
+/** Expressions are told once, here, how the source folds letters. */
+function lettered(plan: TransformPlan, letters: PlanInput['letters']): TransformPlan {
+  if (letters === null || letters === undefined || plan.kind !== 'project') return plan;
+  const columns = plan.columns.map(({ name, expr }) => ({ name, expr: withLetters(expr, letters) }));
+  return { ...plan, columns, where: plan.where === null ? null : withLetters(plan.where, letters) };
+}
+
 /** Ends the projection so far; what follows is over the opaque step's output. Generated columns go round it. */
-function opaque(chain: Chain, plan: Extract<TransformPlan, { kind: 'opaque' }>, label: string): Chain {
-  const finished = finishDraft(chain.draft);
+function opaque(
+  chain: Chain,
+  plan: Extract<TransformPlan, { kind: 'opaque' }>,
+  { label, source }: { readonly label: string; readonly source: Relation },
+): Chain {
+  const finished = finishDraft(chain.draft, inputOf(chain, source));
   const stage: Stage = { kind: 'opaque', plan, label };
   const generated = chain.draft.columns.filter((each) => each.column.generated !== 'never');
   const after = newDraft(plan.output);
@@ -104,7 +126,7 @@ function projectStage(chain: Chain, finished: Finished): readonly Stage[] {
 }
 
 function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
-  const last = finishDraft(chain.draft);
+  const last = finishDraft(chain.draft, inputOf(chain, source));
   const first = chain.first ?? last;
   const stages = chain.first === null ? [] : [...chain.stages, ...projectStage(chain, last)];
   const { needsKey } = input.sink.traits;
@@ -121,13 +143,14 @@ function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
     projection,
     query: snapshotQuery(first.projection),
     ...(traits.readsGenerated === true && tail === null ? readingOf(source, chain.draft, last) : {}),
+    ...(tail === null ? streamingOf(source, chain.draft, last, input) : {}),
     route,
     tail,
     takesNewColumns: takesNewColumns(source, projection, input.steps),
     ...(chain.refetch && largeNeeded({ source, projection, tail }).length > 0 ? { refetch: true } : {}),
     notes: [],
   };
-  const lost = lostColumns(source, output, first);
+  const lost = plan.streaming === undefined ? lostColumns(source, output, first) : [];
   const problems = [...keyProblem(plan, lost, input), ...existingProblems(plan, input)];
   if (problems.length > 0) return { plan: null, problems };
   return { plan: { ...plan, notes: planNotes(plan, lost, input) }, problems };
@@ -214,6 +237,25 @@ function readingOf(source: Relation, draft: Draft, { projection, generated }: Fi
   return {
     reading: { output: outputRelation(source, { ...projection.target, columns: stored, needsKey: false }), query },
   };
+}
+
+/** From 18 on a publication of ours sends generated columns that are stored, so a key that holds some finds rows. */
+function streamingOf(
+  source: Relation,
+  draft: Draft,
+  { projection }: Finished,
+  { streaming, sourceVersion, sink }: PlanInput,
+): Pick<TablePlan, 'streaming'> {
+  const { identity } = source;
+  if (!streaming || sourceVersion < 180_000 || !sink.traits.needsKey || identity.kind !== 'key') return {};
+  const key = identity.positions.flatMap((at) => source.columns[at] ?? []);
+  const sent = key.filter((column) => column.generated === 'stored').map((column) => column.name);
+  if (sent.length === 0) return {};
+  const kept = draft.columns.filter(({ column, from }) => column.generated === 'never' || sent.includes(from ?? ''));
+  const output = outputRelation(source, { ...projection.target, columns: kept, needsKey: true });
+  if (output.identity.kind !== 'key') return {};
+  const columns = kept.map(({ column, expr, from }) => ({ name: column.name, expr, from }));
+  return { streaming: { output, projection: { ...projection, columns } } };
 }
 
 function snapshotQuery(projection: Projection): SnapshotQuery {

@@ -32,7 +32,7 @@ export function planTables(input: PlanInput): PlanResult {
 
 /** A pattern that chooses nothing is a mistake that would otherwise let rows through unfiltered. */
 function idlePatterns(input: PlanInput): readonly PgsluiceError[] {
-  const relations = input.tables.map((table) => table.relation);
+  const relations = (input.whole ?? input.tables).map((table) => table.relation);
   const check = (tables: readonly string[] | null, label: string): readonly PgsluiceError[] =>
     (tables ?? [])
       .filter((pattern) => !relations.some((relation) => chosen([pattern], relation)))

@@ -78,7 +78,8 @@ function sharedColumns(plans: readonly TablePlan[], relation: Relation): readonl
   const sets = plans.map((plan) => columnsRead(plan, relation));
   const [first] = sets as [readonly string[]];
   if (sets.some((set) => set.join('\0') !== first.join('\0'))) return null;
-  const all = relation.columns.filter((column) => column.generated === 'never');
+  const key = keyNames(relation);
+  const all = relation.columns.filter((column) => column.generated === 'never' || key.has(column.name));
   return first.length === all.length ? null : first;
 }
 

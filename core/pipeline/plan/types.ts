@@ -1,3 +1,4 @@
+import type { Letters } from '../../expr/letters.ts';
 import type { PgsluiceError } from '../../base/error.ts';
 import type { ParentPlan, TablePlan } from '../../api/plan.ts';
 import type { SinkTraits } from '../../api/sink.ts';
@@ -16,10 +17,14 @@ export interface PlanStep {
 /** Everything that planning for one sink needs to know; no connection is asked. */
 export interface PlanInput {
   readonly tables: readonly SourceTable[];
+  /** Where these are a part: all, by which the patterns are judged. */
+  readonly whole?: readonly SourceTable[];
   readonly parents?: readonly SourceParent[];
   /** In order, the file's transforms and then the sink's own. */
   readonly steps: readonly PlanStep[];
   readonly sink: { readonly name: string; readonly tables: readonly string[] | null; readonly traits: SinkTraits };
+  /** How the source folds letters; null: ASCII letters only; absent: it was not asked. */
+  readonly letters?: Letters | null;
   /** server_version_num of the source. */
   readonly sourceVersion: number;
   /** Changes follow the snapshot. */

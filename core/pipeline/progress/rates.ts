@@ -42,13 +42,19 @@ export class RateMeter {
     const part = this.#rates === noRates ? 1 : 1 - Math.exp(-seconds / memory);
     const smooth = (before: number, value: number) => before + (Math.max(0, value) - before) * part;
     this.#rates = {
-      copyBytes: smooth(this.#rates.copyBytes, (next.copy - last.copy) / seconds),
+      // A copy that has ended is no slow one.
+      copyBytes:
+        copied(view) && next.copy === last.copy ? 0 : smooth(this.#rates.copyBytes, (next.copy - last.copy) / seconds),
       changes: smooth(this.#rates.changes, (next.changes - last.changes) / seconds),
       transactions: smooth(this.#rates.transactions, (next.transactions - last.transactions) / seconds),
       walBytes: smooth(this.#rates.walBytes, wal),
     };
     return this.#rates;
   }
+}
+
+function copied(view: RunView): boolean {
+  return [...view.tables.values()].every(({ phase }) => phase !== 'pending' && phase !== 'copying');
 }
 
 function totals(view: RunView, at: number): Totals {

@@ -65,7 +65,8 @@ export async function runSnapshot(
   } catch (error) {
     failure.abort(error);
     await finishing.ended();
-    throw failure.signal.reason;
+    // What came first: what fails after a stop was asked for (it cuts connections) is the stop's own doing.
+    throw signal.reason;
   } finally {
     await session[Symbol.asyncDispose]();
   }

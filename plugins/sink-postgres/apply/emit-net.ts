@@ -1,9 +1,8 @@
 import type { InsertChange } from '../../../core/api/change.ts';
-import { type Cell, UNCHANGED } from '../../../core/postgres/tuple.ts';
 import { type ArrayOf, withArrays } from './encode.ts';
 import { inKeyOrder } from './key-order.ts';
 import { type NetChange, Remove, Write } from './net-change.ts';
-import { cellOf, cellsOf, isWhole, type Row, sizeOf } from './row.ts';
+import { isSent, isWhole, parametersOf, type Row, sizeOf } from './row.ts';
 import type { Script } from './script.ts';
 import type { Steps } from './steps.ts';
 import {
@@ -61,16 +60,11 @@ export function* emitNet(script: Script, shape: Shape, net: NetChange): Steps {
 
 const pick = (rows: readonly Row[], at: readonly number[]) => at.map((i) => rows[i] as Row);
 const keyOf = (shape: Shape) => shape.key as readonly number[];
-function cells(row: Row, positions: readonly number[]): Cell[] {
-  const all = cellsOf(row);
-  return positions.map((i) => all[i] as Cell);
-}
 
 /** Which columns an update writes; most send all, so that case costs one look. */
 function sentColumns(shape: Shape, row: Row): string {
   if (isWhole(row)) return '';
-  const all = cellsOf(row);
-  return shape.filled.filter((i) => all[i] !== UNCHANGED).join(',');
+  return shape.filled.filter((i) => isSent(row, i)).join(',');
 }
 
 function* emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted: boolean): Steps {
@@ -78,7 +72,7 @@ function* emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counte
   const table = shape.table.name;
   if (keys.length < setWiseFrom || !arraysFit(shape, key)) {
     const text = deleteRow(shape, keyFinder(shape, key, 1));
-    for (const row of keys) script.row(text, cells(row, key), counted ? 1 : 'any', { table, change: null });
+    for (const row of keys) script.row(text, parametersOf(row, key), counted ? 1 : 'any', { table, change: null });
     return;
   }
   const text = deleteSet(shape, key);
@@ -94,11 +88,11 @@ function* emitUpdates(script: Script, shape: Shape, net: NetChange, group: reado
   const key = keyOf(shape);
   const table = shape.table.name;
   const sample = net.rows[group[0] as number] as Row;
-  const set = shape.filled.filter((i) => cellOf(sample, i) !== UNCHANGED && !key.includes(i));
+  const set = shape.filled.filter((i) => isSent(sample, i) && !key.includes(i));
   if (group.length < setWiseFrom || set.length === 0 || !arraysFit(shape, [...set, ...key])) {
     const text = updateRow(shape, set, keyFinder(shape, key, set.length + 1));
     for (const i of group) {
-      const values = [...cells(net.rows[i] as Row, set), ...cells(net.keys[i] as Row, key)];
+      const values = [...parametersOf(net.rows[i] as Row, set), ...parametersOf(net.keys[i] as Row, key)];
       script.row(text, values, 1, { table, change: null });
     }
     return;
@@ -122,7 +116,7 @@ function emitUpsert(script: Script, shape: Shape, net: NetChange, i: number): vo
   const { filled } = shape;
   const key = keyOf(shape);
   const text = upsertRow(shape, keyFinder(shape, key, filled.length + 1));
-  const values = [...cells(net.rows[i] as Row, filled), ...cells(net.keys[i] as Row, key)];
+  const values = [...parametersOf(net.rows[i] as Row, filled), ...parametersOf(net.keys[i] as Row, key)];
   script.row(text, values, 'any', { table: shape.table.name, change: null });
 }
 
@@ -136,7 +130,7 @@ export function* emitInserts(script: Script, shape: Shape, rows: readonly Row[])
   const table = shape.table.name;
   if (rows.length < setWiseFrom || filled.length === 0) {
     const text = insertRow(shape);
-    for (const row of rows) script.row(text, cells(row, filled), 'any', { table, change: null });
+    for (const row of rows) script.row(text, parametersOf(row, filled), 'any', { table, change: null });
     return;
   }
   const text = copyRows(shape);

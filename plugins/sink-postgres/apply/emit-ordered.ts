@@ -1,8 +1,9 @@
 import type { DeleteChange, InsertChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
-import { type Cell, UNCHANGED } from '../../../core/postgres/tuple.ts';
+import type { Cell } from '../../../core/postgres/tuple.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { applyError } from './errors.ts';
 import { emitInserts, rowsOf, setWiseFrom } from './emit-net.ts';
+import { cellOf, isSent, isWhole, parametersOf, type Row } from './row.ts';
 import type { Script } from './script.ts';
 import type { Steps } from './steps.ts';
 import {
@@ -53,10 +54,10 @@ export function* emitOrdered(
 export function emitOne(script: Script, shape: Shape, change: RowChange, lenient: boolean): void {
   switch (change.kind) {
     case 'insert':
-      if (change.after.includes(UNCHANGED as never)) throw notSent(shape, change);
+      if (!isWhole(change.wire ?? change.after)) throw notSent(shape, change);
       script.row(
         insertRow(shape),
-        shape.filled.map((i) => change.after[i] as Cell),
+        parametersOf(change.wire ?? change.after, shape.filled),
         // Not counted: a trigger of the target may redirect the row, an insert that fails says so.
         'any',
         { table: shape.table.name, change },
@@ -82,18 +83,19 @@ function emitDelete(script: Script, shape: Shape, change: DeleteChange, lenient:
 function emitUpdate(script: Script, shape: Shape, change: UpdateChange, lenient: boolean): void {
   const { table } = shape;
   const origin = { table: table.name, change };
-  const whole = !change.after.includes(UNCHANGED);
-  const old = change.before?.tuple ?? (change.after as readonly Cell[]);
+  const after = change.wire ?? change.after;
+  const whole = isWhole(after);
+  const old: Row = change.before?.tuple ?? after;
   if (change.maybe === true && !whole) throw notSent(shape, change);
   if (whole && (lenient || change.maybe === true)) {
     const found = find(shape, change, old, shape.filled.length + 1);
-    const values = [...shape.filled.map((i) => change.after[i] as Cell), ...found.values];
+    const values = [...parametersOf(after, shape.filled), ...found.values];
     script.row(upsertRow(shape, found.finder), values, 'any', origin);
     return;
   }
-  const set = shape.filled.filter((i) => change.after[i] !== UNCHANGED && !keptKey(shape, change, i));
+  const set = shape.filled.filter((i) => isSent(after, i) && !keptKey(shape, change, i));
   const found = find(shape, change, old, set.length + 1);
-  const values = [...set.map((i) => change.after[i] as Cell), ...found.values];
+  const values = [...parametersOf(after, set), ...found.values];
   const moves = set.some((i) => column(table, i).identityAlways);
   script.row((moves ? moveRow : updateRow)(shape, set, found.finder), values, 1, origin);
 }
@@ -104,20 +106,20 @@ function keptKey(shape: Shape, change: UpdateChange, position: number): boolean 
   const inKey = shape.key?.includes(position) === true;
   if (before === null) return inKey;
   const known = inKey || before.image === 'full';
-  return known && before.tuple[position] === change.after[position];
+  return known && before.tuple[position] === cellOf(change.wire ?? change.after, position);
 }
 
 /** The finder for a change's old row and its parameters. */
 function find(
   shape: Shape,
   change: UpdateChange | DeleteChange,
-  old: readonly Cell[],
+  old: Row,
   first: number,
 ): { readonly finder: Finder; readonly values: readonly Cell[] } {
   if (shape.key !== null) {
     const { key } = shape;
-    if (key.some((i) => (old[i] as unknown) === UNCHANGED)) throw notSent(shape, change);
-    return { finder: keyFinder(shape, key, first), values: key.map((i) => old[i] as Cell) };
+    if (!key.every((i) => isSent(old, i))) throw notSent(shape, change);
+    return { finder: keyFinder(shape, key, first), values: key.map((i) => cellOf(old, i) as Cell) };
   }
   if (change.before?.image !== 'full') {
     throw applyError(
@@ -128,7 +130,7 @@ function find(
       },
     );
   }
-  const cells = shape.filled.map((i) => old[i] as Cell);
+  const cells = shape.filled.map((i) => cellOf(old, i) as Cell);
   const isNull = cells.map((cell) => cell === null);
   return { finder: rowFinder(shape, isNull, first), values: cells.filter((cell) => cell !== null) };
 }

@@ -15,14 +15,15 @@ export const applyErrors = {
     title: 'Row conflicts with one in the target',
     cause: 'A change of the source violates a unique or exclusion constraint of the target.',
     remedy:
-      'Look whether something else writes to the target table, or whether it has a constraint that the source has not; compare with `pgsluice verify`.',
+      '`pgsluice verify FILE --schema` prints the statement where the target still has a key or constraint that the source has given up (a new primary key there). Else somebody wrote to the target table: `pgsluice verify FILE` names the rows, `pgsluice resync FILE TABLE` copies it again.',
     exit: 1,
     retry: 'never',
   },
   PGS3103: {
     title: 'Value not accepted by the target',
     cause: 'The target column cannot hold a value of the source: another type, length or domain.',
-    remedy: 'Change the target column, or cast the value with the `set` transform.',
+    remedy:
+      'Where the source has got what the target lacks, a new enum value for one (ALTER TYPE … ADD VALUE), `pgsluice verify FILE --schema` prints the statement. Else change the target column, or cast the value with the `set` transform; then run again.',
     exit: 1,
     retry: 'never',
   },

@@ -38,7 +38,6 @@ const wholeRow = (because: string): RowIdentity => ({ key: null, index: null, be
 
 /** An index over nothing but columns at `positions`, under which two rows never have one key. */
 function enforcedIndex(relation: Relation, table: TargetTable, positions: readonly number[]): UniqueIndex | null {
-  if (positions.some((i) => table.columns[i] === null)) return null;
   const names = new Set(positions.map((i) => relation.columns[i]?.name));
   return table.unique.find((index) => identifies(index) && index.columns.every((name) => names.has(name))) ?? null;
 }

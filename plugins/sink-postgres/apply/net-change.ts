@@ -1,6 +1,6 @@
 import type { DeleteChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
 import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
-import { cellOf, cellsOf, integerOf, isWhole, type Row } from './row.ts';
+import { cellOf, cellsOf, integerOf, isLarge, isWhole, type Row } from './row.ts';
 
 /**
  * The net change per key of one table: what a run of changes leaves to be done with each key. First `remove` is done,
@@ -139,7 +139,9 @@ export class NetChange {
       this.rows[at] = after;
       return true;
     }
-    this.rows[at] = whole ? after : merge(cellsOf(this.rows[at] as Row), cellsOf(after));
+    const older = this.rows[at] as Row;
+    if (!whole && (isLarge(older) || isLarge(after))) return false;
+    this.rows[at] = whole ? after : merge(cellsOf(older), cellsOf(after));
     return true;
   }
 

@@ -17,6 +17,24 @@ export function isWhole(row: Row): boolean {
   return row instanceof WireRow ? row.whole : !row.includes(UNCHANGED);
 }
 
+export function isSent(row: Row, position: number): boolean {
+  return row instanceof WireRow ? row.sent(position) : row[position] !== UNCHANGED;
+}
+
+/** Beyond it values are written as their bytes: a string of one may be impossible, and always costs three times its size. */
+const largeRow = 16 << 20;
+
+export function isLarge(row: Row): boolean {
+  return row instanceof WireRow && row.end - row.start > largeRow;
+}
+
+/** The values at `positions`, all of which were sent, as parameters. */
+export function parametersOf(row: Row, positions: readonly number[]): (string | Buffer | null)[] {
+  if (row instanceof WireRow && isLarge(row)) return positions.map((i) => row.raw(i));
+  const all = cellsOf(row);
+  return positions.map((i) => all[i] as Cell);
+}
+
 /** About what it takes as text or bytes. */
 export function sizeOf(row: Row): number {
   if (row instanceof WireRow) return row.end - row.start;

@@ -101,7 +101,7 @@ export class Script {
   }
 
   /** A statement for one row, prepared once per session. */
-  row(text: string, values: readonly (string | null)[], expected: Expectation, origin: StepOrigin): void {
+  row(text: string, values: readonly (string | Buffer | null)[], expected: Expectation, origin: StepOrigin): void {
     const { name, fresh } = this.#prepared.name(text);
     if (fresh) this.#writer.parse(name, text);
     this.#writer.run(name, values, this.#binary);

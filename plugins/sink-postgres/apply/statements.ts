@@ -23,7 +23,7 @@ export function shapeOf(
   table: TargetTable,
   { enforced, binary }: { readonly enforced: boolean; readonly binary: boolean },
 ): Shape {
-  const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i] !== null);
+  const filled = relation.columns.map((_, i) => i).filter((i) => !column(table, i).generated);
   const identity = rowIdentity(relation, table);
   const { key } = identity;
   const setWise =

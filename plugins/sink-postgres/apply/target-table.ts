@@ -5,7 +5,7 @@ import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { firing, ofUsers } from '../definitions/kept-off.ts';
 import { applyError } from './errors.ts';
 
-/** A column of the target table that the stream fills. */
+/** A column of the target table that the stream has values of. */
 export interface TargetColumn {
   readonly name: string;
   /** Quoted. */
@@ -30,6 +30,8 @@ export interface TargetColumn {
   readonly coarse: boolean;
   /** GENERATED ALWAYS AS IDENTITY: an UPDATE cannot set it. */
   readonly identityAlways: boolean;
+  /** The target computes it: it finds rows and is not written. */
+  readonly generated: boolean;
 }
 
 /** A unique index of the target, also one that does not identify rows. */
@@ -57,8 +59,8 @@ export interface TargetTable {
   /** The same with ONLY where rows of inheritance children must not be touched. */
   readonly only: string;
   readonly partitioned: boolean;
-  /** By position of the relation's columns; null: filled by the target itself. */
-  readonly columns: readonly (TargetColumn | null)[];
+  /** By position of the relation's columns. */
+  readonly columns: readonly TargetColumn[];
   readonly hasIdentity: boolean;
   /** Quoted names of the columns that the stream does not fill, apart from generated ones. */
   readonly more: readonly string[];
@@ -191,8 +193,7 @@ function fit(relation: Relation, catalog: CatalogTable): TargetTable {
     const target = byName.get(column.name);
     if (target === undefined) throw missingColumn(relation, column);
     byName.delete(column.name);
-    if (target.generated === '') return toColumn(target, column.baseType);
-    if (column.generated !== 'never') return null;
+    if (target.generated === '' || column.generated !== 'never') return toColumn(target, column.baseType);
     throw applyError('PGS3105', `column ${column.name} is generated on the target but not on the source`, {
       where: { table: relationName(relation) },
       remedy: `ALTER TABLE ${qualified(relation)} ALTER COLUMN ${quoteIdent(column.name)} DROP EXPRESSION; or drop the column with the \`columns\` transform.`,
@@ -228,6 +229,7 @@ function toColumn(column: CatalogColumn, sourceBase: number): TargetColumn {
     canonical: isCanonical(column, sourceBase),
     coarse: !column.deterministic || !sameFamily(column.base, sourceBase),
     identityAlways: column.identity === 'a',
+    generated: column.generated !== '',
   };
 }
 
@@ -256,7 +258,7 @@ const firstUserOid = 16_384;
 export function refuseOtherForms(relation: Relation, table: TargetTable): void {
   for (const [i, column] of relation.columns.entries()) {
     const target = table.columns[i];
-    if (target === null || target === undefined) continue;
+    if (target === undefined) continue;
     const same =
       column.baseType < firstUserOid || target.base < firstUserOid
         ? column.baseType === target.base

@@ -6,6 +6,7 @@ import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { type PostgresSinkOptions, roleMap, schemaExclude, schemaMode } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { type Owner, bulkStateExists } from '../state.ts';
+import { readTargetRoles } from './roles.ts';
 
 /** The target's schema, and what of it waits for the cut-over. */
 export function schemaReader(sessions: Sessions, owner: Owner, options: PostgresSinkOptions): SchemaReader {
@@ -18,12 +19,20 @@ export function schemaReader(sessions: Sessions, owner: Owner, options: Postgres
         manifest: await readManifestOf(client, { except: [stateSchema] }),
         // Whoever made the schema by hand chose its owners, unless the file says otherwise.
         owners: options.owners === undefined ? schemaMode(options) === 'create' : options.owners !== 'skip',
+        ...(await ownableBy(client, options)),
         scope: schemaMode(options) === 'existing' ? ('tables' as const) : ('database' as const),
         exclude: schemaExclude(options),
         roles: roleMap(options),
       }));
     },
   };
+}
+
+/** `owners: keep` wants them whatever our role may. */
+async function ownableBy(client: pg.Client, options: PostgresSinkOptions): Promise<Pick<SchemaView, 'mayOwn'>> {
+  if (options.owners === 'keep') return {};
+  const { superuser, ownable } = await readTargetRoles(client);
+  return superuser ? {} : { mayOwn: ownable };
 }
 
 /** Definitions that are set aside, and objects of the dump that are made last. */

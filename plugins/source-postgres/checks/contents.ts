@@ -46,18 +46,20 @@ export async function sequences({ client, report }: CheckInput): Promise<void> {
 /** Under row level security a role that is subject to it would read a part of the table; COPY refuses (row_security off). */
 export async function rowSecurity({ client, catalog, report }: CheckInput): Promise<void> {
   const oids = catalog.tables.map(({ relation }) => relation.oid).join(',');
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.oid = ANY($1::oid[]) AND row_security_active(c.oid)`,
+  const { rows } = await client.query<{ name: string; sql: string; role: string; owned: string }>(
+    `SELECT n.nspname || '.' || c.relname AS name, format('%I.%I', n.nspname, c.relname) AS sql, quote_ident(current_user) AS role,
+       pg_has_role(c.relowner, 'USAGE') AS owned
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY($1::oid[]) AND row_security_active(c.oid)`,
     [`{${oids}}`],
   );
-  for (const { name } of rows) {
+  for (const { name, sql, role, owned } of rows) {
+    const whom = owned === 't' ? `is forced on the owner, and so on ${role}` : `applies to ${role}`;
     report.add({
       check: 'row-security',
       level: 'error',
       subject: name,
-      message: `row level security of ${name} applies to this role, so it cannot read the whole table`,
-      remedy: 'ALTER ROLE … BYPASSRLS; or connect as the owner of the table.',
+      message: `row level security of ${name} ${whom}, who cannot read the whole table`,
+      remedy: owned === 't' ? `ALTER TABLE ${sql} NO FORCE ROW LEVEL SECURITY;` : `ALTER ROLE ${role} BYPASSRLS;`,
     });
   }
 }

@@ -9,7 +9,7 @@ import { ownership } from './ownership.ts';
 import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
 import { replicationSlots } from './replication-slots.ts';
-import { originFilter, serverVersion, standby, walKeepSize } from './server.ts';
+import { originFilter, serverVersion, standby, synchronousStandby, walKeepSize } from './server.ts';
 import { timeouts, transactionAge } from './timing.ts';
 import { longTransactions, preparedTransactions } from './transactions.ts';
 import { walLevel } from './wal-level.ts';
@@ -25,6 +25,7 @@ const checks: readonly Check[] = [
   replicationSlots,
   ownership,
   walsenders,
+  synchronousStandby,
   connections,
   walKeepSize,
   privileges,
@@ -47,6 +48,7 @@ const forStream: ReadonlySet<Check> = new Set([
   replicationSlots,
   ownership,
   walsenders,
+  synchronousStandby,
   walKeepSize,
   replicaIdentity,
   longTransactions,

@@ -1,3 +1,4 @@
+import { standbyOfOurName } from '../synchronous-standby.ts';
 import { type CheckInput, value } from './check.ts';
 
 const oldest = 14;
@@ -39,6 +40,13 @@ export async function standby({ client, report }: CheckInput): Promise<void> {
     message: 'the source is a standby: publications and messages cannot be made there',
     remedy: 'Name the primary in the URL.',
   });
+}
+
+export async function synchronousStandby({ client, access, report }: CheckInput): Promise<void> {
+  const named = await standbyOfOurName(client, access);
+  if (named === null) return;
+  const { what: message, remedy } = named;
+  report.add({ check: 'synchronous-standby', level: 'error', subject: 'source', message, remedy, code: 'PGS2184' });
 }
 
 /** Settings that cut off a slot that lags. */

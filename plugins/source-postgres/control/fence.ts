@@ -8,7 +8,7 @@ import type {
   OpenTransaction,
   WriteFence,
 } from '../../../core/api/source-control.ts';
-import { openTables } from '../../../core/postgres/open-tables.ts';
+import { closingNote, openTables } from '../../../core/postgres/open-tables.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { changesBeyond } from './changes-beyond.ts';
@@ -124,6 +124,30 @@ export class PostgresFence implements WriteFence {
     return withClient(this.#access, signal, (client) => changesBeyond(client, this.#access, at));
   }
 
+  /** The comment on the function proves whose it is. What `revoke` took is known to the lost note alone. */
+  standing(
+    take: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly removed: readonly string[]; readonly left: readonly string[] }> {
+    return withClient(this.#access, signal, async (client) => {
+      const { function: name } = closingNames(this.#access.slot);
+      const closed = await closedBy(client, name, this.#pipeline);
+      if (closed === null) return { removed: [], left: [] };
+      if (!take) {
+        const drop = `DROP FUNCTION ${name}() CASCADE;`;
+        const why = 'the slot is gone, so the cut-over has had its GO';
+        return { removed: [], left: [`fence of ${closed} tables: ${why}; to write here again: ${drop}`] };
+      }
+      await openTables(client, name);
+      const reset = `ALTER DATABASE ${quoteIdent(await databaseName(client))} RESET ${setting};`;
+      const readOnly = (await readSetting(client)) === 'on';
+      return {
+        removed: [`fence of ${closed} tables, which can be written again`],
+        left: readOnly ? [`${setting} = on of the database; if the fence set it: ${reset}`] : [],
+      };
+    });
+  }
+
   #closing(tables: readonly ClosedTable[], admits: string | null): Closing {
     return { slot: this.#access.slot, note: { pipeline: this.#pipeline, admits }, tables };
   }
@@ -133,6 +157,18 @@ async function extraOf(client: pg.Client, kind: FenceKind, tables: readonly Clos
   if (kind === 'read_only') return { kind, previous: await readSetting(client) };
   if (kind === 'revoke') return { kind, grants: (await readGrants(client, tables.map(qualified))).grants };
   return { kind };
+}
+
+/** How many tables the function closes; null: it is not there, or not of this pipeline. */
+async function closedBy(client: pg.Client, name: string, pipeline: string): Promise<number | null> {
+  const { rows } = await client.query<{ note: string | null; tables: string }>(
+    `SELECT obj_description(p.oid, 'pg_proc') AS note,
+            (SELECT count(DISTINCT tgrelid) FROM pg_trigger WHERE tgfoid = p.oid) AS tables
+     FROM pg_proc p WHERE p.oid = to_regproc($1)`,
+    [name],
+  );
+  const [found] = rows;
+  return found !== undefined && closingNote(found.note)?.pipeline === pipeline ? Number(found.tables) : null;
 }
 
 async function databaseName(client: pg.Client): Promise<string> {

@@ -3,6 +3,7 @@ import type { Json } from '../../../core/api/checkpoint.ts';
 import type { PublicationTrouble } from '../../../core/api/source-control.ts';
 import { besideOf } from '../names.ts';
 import type { SourceAccess } from '../session.ts';
+import { refusalAsStandby } from '../synchronous-standby.ts';
 import { readDefinition } from './definition.ts';
 import { type Noted, differences } from './differences.ts';
 import { freeWrites } from './free-writes.ts';
@@ -21,6 +22,8 @@ export class PublicationWatch {
   /** First of all writes go on again (I10); then what others changed is told. `noted` null: nothing is compared. */
   async look(client: pg.Client, noted: Json, added: boolean): Promise<readonly PublicationTrouble[]> {
     const { publication } = this.#access;
+    const held = await refusalAsStandby(client, this.#access);
+    if (held !== null) return [{ kind: 'freed', error: held, tables: null }];
     const found: PublicationTrouble[] = [];
     let signature: string | null = null;
     for (const name of [publication, besideOf(this.#access).publication]) {

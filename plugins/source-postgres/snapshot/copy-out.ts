@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { ErrorWhere } from '../../../core/base/error.ts';
 import { conceal } from '../../../core/postgres/pg-error.ts';
+import { remedyOfState } from '../../../core/postgres/state-remedy.ts';
 import { connectionError } from '../../../core/postgres/errors.ts';
 import { destroy } from '../../../core/postgres/connect.ts';
 import { BulkSocket, type ReadBlock } from '../../../core/postgres/bulk-socket.ts';
@@ -160,7 +161,12 @@ export class CopyOut {
       this.#fail(
         connectionError(code.startsWith('53') ? 'PGS2008' : 'PGS2005', error.message, { where, cause: error }),
       );
-    else this.#fail(sourceError('PGS2121', conceal(error), { where, cause: error }));
+    else {
+      const remedy = remedyOfState(code);
+      this.#fail(
+        sourceError('PGS2121', conceal(error), { where, cause: error, ...(remedy === null ? {} : { remedy }) }),
+      );
+    }
   }
 
   #onClose = (): void => this.#fail(this.#lost('the server closed the connection in the middle of a COPY'));

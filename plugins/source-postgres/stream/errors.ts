@@ -109,13 +109,6 @@ export const streamErrors = {
     exit: 1,
     retry: 'never',
   },
-  PGS2165: {
-    title: 'Value too large',
-    cause: 'One value is larger than a string of this runtime can be (about 512 MB).',
-    remedy: 'Leave the column out (`columns: drop` pushed to the publication), or leave the table out.',
-    exit: 1,
-    retry: 'never',
-  },
   PGS2166: {
     title: 'Text is not UTF-8',
     cause: 'The database has encoding SQL_ASCII and a value that is not valid UTF-8.',

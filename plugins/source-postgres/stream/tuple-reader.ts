@@ -1,4 +1,4 @@
-import { constants, isUtf8 } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import type { RowPlace } from '../../../core/api/wire-change.ts';
 import { WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
 import { malformed } from './body-reader.ts';
@@ -95,8 +95,6 @@ export class TupleReader {
         const length = view.getInt32(at);
         at += 4 + length;
         if (length < 0 || at > end) throw malformed('a value ends after its message');
-        if (length > constants.MAX_STRING_LENGTH)
-          throw streamError('PGS2165', `a value of ${length} bytes is too large`);
         if (this.#checkUtf8) this.#check(at - length, at);
       } else if (kind === WireKind.unchanged) {
         if (!partial) throw streamError('PGS2164', `the value of column ${i + 1} was not sent with a new row`);

@@ -11,9 +11,9 @@ import type { Manifest, ManifestObject, ObjectKind } from '../../../postgres/man
 
 /**
  * `difference`: the target is not what the file asks for. `role`: a role that the source's schema names is not there. `extension`: only
- * its version differs. `note`: something of the target's own that takes nothing from the copy. `pending`: it comes with the cut-over.
+ * its version differs. `owner`: it is the owner that differs, as whom our role may not act. `note`: something of the target's own that takes nothing from the copy. `pending`: it comes with the cut-over.
  */
-export type FindingClass = 'difference' | 'role' | 'extension' | 'note' | 'pending';
+export type FindingClass = 'difference' | 'role' | 'extension' | 'owner' | 'note' | 'pending';
 
 export interface SchemaFinding {
   readonly class: FindingClass;
@@ -47,10 +47,21 @@ export function compareViews(source: SchemaView, target: SchemaView, mapping: Ma
   const open = changes.filter(({ key }) => !aside(key));
   const mending = mend(open, { there, wanted }, { owners: target.owners });
   const byAbout = Map.groupBy(mending.statements, ({ about }) => about);
-  const roles = missingRoles(open, target.manifest);
+  const unowned = (change: Change): boolean => isUnowned(change, target.mayOwn);
+  const roles = missingRoles(
+    open.filter((change) => !unowned(change)),
+    target,
+  );
   const findings = open
     .filter(({ key }) => mending.about(key) === key)
-    .map((change) => finding(change, byAbout.get(change.key) ?? [], mending.unmended.has(change.key)));
+    .map((change) =>
+      finding(
+        change,
+        byAbout.get(change.key) ?? [],
+        mending.unmended.has(change.key),
+        unowned(change) ? 'owner' : undefined,
+      ),
+    );
   const pending = [...changes.filter(({ key }) => aside(key)), ...kept].map((change) =>
     finding(change, [], false, 'pending'),
   );
@@ -87,7 +98,7 @@ function asKept(
 }
 
 /** What leaves nothing of the source behind. */
-const passing: ReadonlySet<FindingClass> = new Set(['extension', 'note', 'pending']);
+const passing: ReadonlySet<FindingClass> = new Set(['extension', 'owner', 'note', 'pending']);
 
 /** An index that the source could not build is nothing that a copy has, and pg_dump leaves it out, too. */
 function settled(manifest: Manifest, target: SchemaView): Manifest {
@@ -169,13 +180,26 @@ function shown(value: string | null | undefined): string {
   return line.length > 80 ? `${line.slice(0, 77)}…` : line;
 }
 
+/** Nobody can expect of a role what it may not do; who can, has the statement. */
+function isUnowned(change: Change, mayOwn: SchemaView['mayOwn']): boolean {
+  if (mayOwn === undefined || change.change === 'extra') return false;
+  if (change.change === 'missing') {
+    const { kind, name } = change.wanted;
+    return kind === 'default privileges' && !mayOwn.has(name[0]!);
+  }
+  const { owner } = change.wanted.props;
+  return change.props.every((name) => name === 'owner') && typeof owner === 'string' && !mayOwn.has(owner);
+}
+
 /** Roles that what is wanted names and the target lacks. */
-function missingRoles(changes: readonly Change[], target: Manifest): SchemaFinding[] {
+function missingRoles(changes: readonly Change[], target: SchemaView): SchemaFinding[] {
   const needed = new Map<string, string>();
   for (const change of changes) {
     if (change.change === 'extra') continue;
-    for (const role of rolesOf(change.wanted))
-      if (!target.roles.has(role) && !needed.has(role)) needed.set(role, describe(change.wanted));
+    for (const role of rolesOf(change.wanted)) {
+      if (target.manifest.roles.has(role) || needed.has(role)) continue;
+      needed.set(role, describe(change.wanted));
+    }
   }
   return [...needed].map(([role, by]) => ({
     class: 'role',

@@ -6,6 +6,7 @@ const words: Readonly<Record<FindingClass, string>> = {
   difference: 'DIFFERS',
   role: 'ROLE',
   extension: 'VERSION',
+  owner: 'OWNER',
   note: 'note',
   pending: 'pending',
 };
@@ -24,9 +25,11 @@ export function printSchemas(sinks: readonly SinkSchema[]): string {
     const pending = findings.length - told.length;
     for (const finding of told) lines.push(...findingLines(finding));
     const count = told.filter(({ class: kind }) => kind === 'difference' || kind === 'role').length;
+    const owners = told.filter(({ class: kind }) => kind === 'owner').length;
+    const unowned = owners === 0 ? '' : `; ${owners} are of owners as whom our role may not act`;
     const waiting = pending === 0 ? '' : `; ${pending} come with the cut-over`;
     lines.push(
-      `schema: ${compared} objects compared with sink ${sink}: ${equal ? 'all agree' : `${count} differ`}${waiting}`,
+      `schema: ${compared} objects compared with sink ${sink}: ${equal ? 'all agree' : `${count} differ`}${unowned}${waiting}`,
       '',
     );
   }
