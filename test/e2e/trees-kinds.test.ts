@@ -65,6 +65,9 @@ for (const [from, to, owners] of [
     assert.equal(ended.code, 0, ended.stderr);
     const verified = await pipeline.verb('verify');
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    // A partition to which rows refer by its parent, and the only one below its own.
+    const copied = await pipeline.verb('resync', 'public.h_0', 'public.b_2', 'public.l_2', 'public.s_2_a');
+    assert.equal(copied.code, 0, copied.stderr);
     await source.query(`UPDATE l SET v = 'after'; UPDATE s SET v = 'after' WHERE id > 120; UPDATE b SET v = 'after'`);
     await pipeline.settle();
     await sameTrees(source, target, [...roots, 'b_2']);

@@ -18,7 +18,8 @@ const select = `
          END AS drop
   FROM pgsluice.definition d
   WHERE d.pipeline = $1 AND d.sink = $2 AND d.status = 'aside' AND d.top
-    AND d.kind IN ('foreign key', 'check', 'constraint', 'index') AND (d.relid = ANY($3::oid[]) OR d.ref_relid = ANY($3::oid[]))
+    AND d.kind IN ('foreign key', 'check', 'constraint', 'index') AND (d.relid = ANY($3::oid[]) OR d.ref_relid = ANY($3::oid[])
+      OR d.ref_relid IN (SELECT a.relid FROM unnest($3::oid[]) r, pg_partition_ancestors(r) a))
     AND CASE d.kind
       WHEN 'index' THEN EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(d.index_name))
       ELSE EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = d.relid AND k.conname = d.name)

@@ -26,7 +26,7 @@ const afterIndex = `
  * Unique constraints and primary keys on a btree come back as index and then constraint USING INDEX, so that the build
  * holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD; so do primary keys of tables that inherit, as USING
  * INDEX would give them a NOT NULL of their own (18).
- * An index that hangs on one of a table outside of the set stays: it cannot be dropped alone. So does one below an index that is not
+ * An index that hangs, at any level, on one of a table outside of the set stays: it cannot be dropped alone. So does one below an index that is not
  * valid yet, as long as a partition has none of its own: the parent cannot be built, only made ON ONLY.
  */
 const indexes = `
@@ -47,23 +47,27 @@ const indexes = `
   JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
   LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
   LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
-  LEFT JOIN pg_inherits p ON p.inhrelid = i.indexrelid
-  LEFT JOIN pg_index pi ON pi.indexrelid = p.inhparent,
+  LEFT JOIN pg_inherits p ON p.inhrelid = i.indexrelid,
   LATERAL (SELECT format('%I.%I', ns.nspname, ic.relname) AS ix, format('%I.%I', tn.nspname, t.relname) AS tbl,
     k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p'
       AND (k.contype = 'u' OR t.relispartition OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid)) AS swap) q
-  WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid AND (p.inhparent IS NULL OR pi.indrelid = ANY($3::oid[]))
-    AND NOT EXISTS (SELECT FROM pg_partition_ancestors(i.indexrelid) a JOIN pg_index up ON up.indexrelid = a.relid WHERE NOT up.indisvalid)
+  WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid
+    AND NOT EXISTS (SELECT FROM pg_partition_ancestors(i.indexrelid) a JOIN pg_index up ON up.indexrelid = a.relid
+      WHERE NOT up.indisvalid OR up.indrelid <> ALL($3::oid[]))
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'e')`;
 
 const comment = `array_remove(ARRAY['COMMENT ON CONSTRAINT ' || quote_ident(k.conname) || ' ON ' || k.conrelid::regclass::text
   || ' IS ' || quote_literal(obj_description(k.oid, 'pg_constraint'))], NULL)`;
 
-/** Foreign keys of the tables and to them, also from tables that are not ours: a table that is referred to cannot be truncated. */
+/**
+ * Foreign keys of the tables and to them or to what they are partitions of, also from tables that are not ours: a table that is
+ * referred to cannot be truncated.
+ */
 const foreignKeys = `
   SELECT k.conrelid, 'foreign key', k.conname, NULL, pg_get_constraintdef(k.oid), ${comment}, true, t.relkind = 'p', NULL, NULL, k.confrelid
   FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
-  WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY($3::oid[]) OR k.confrelid = ANY($3::oid[]))`;
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY($3::oid[]) OR k.confrelid = ANY($3::oid[])
+      OR k.confrelid IN (SELECT a.relid FROM unnest($3::oid[]) r, pg_partition_ancestors(r) a))`;
 
 /** Checks (18: also NOT NULL) that are NOT VALID: rows of the source may break them, and COPY would refuse those rows. */
 const notValid = `

@@ -80,7 +80,10 @@ async function whyNot(
   if (parseLsn(confirmed) < from) return `it stands before ${note.from}, where this pipeline made its own`;
   if (parseLsn(confirmed) === from || note.system === null || names.beside === true) return null;
   const reached = await owner.ownership?.reached();
-  if (reached === null || reached === undefined || parseLsn(confirmed) <= reached) return null;
+  if (reached === undefined) return null;
+  // Nobody reads a slot before the copy is through: it stands where it was made.
+  if (reached === null) return `it stands at ${confirmed}, and this pipeline made its own at ${note.from}`;
+  if (parseLsn(confirmed) <= reached) return null;
   return `it stands at ${confirmed}, and this pipeline confirmed ${formatLsn(reached)} at most: somebody made it again or moved it`;
 }
 

@@ -63,7 +63,7 @@ const mapped: Variant = {
       {
         target: 'crm.account',
         select: `SELECT id, grp, note AS memo, (n * 2 + grp)::numeric(14,3) AS n, m, tags, d, at AS "Created at",
-          coalesce(upper(note), '?') || '-' || id::text AS label FROM ONLY public.acct WHERE grp <> 3`,
+          coalesce(upper(note COLLATE "und-x-icu"), '?') || '-' || id::text AS label FROM ONLY public.acct WHERE grp <> 3`,
       },
     ],
     [
