@@ -10,6 +10,8 @@ export interface DigestQuery {
   readonly only: boolean;
   /** SQL of each compared column. */
   readonly columns: readonly string[];
+  /** How many of the last columns the database computes by itself: compared, never written. Default 0. */
+  readonly computed?: number;
   readonly where: string | null;
   /** SQL of the key's columns, in key order; empty: no key. Bounds compare as a row: lower exclusive, upper inclusive. */
   readonly key: readonly string[];

@@ -27,7 +27,7 @@ export class PostgresRepair implements RepairSink {
       const insert = insertSql(query);
       for (const row of change.rows) {
         signal.throwIfAborted();
-        await client.query(insert, [...row]);
+        await client.query(insert, row.slice(0, row.length - (query.computed ?? 0)));
       }
     }, true);
   }
@@ -41,8 +41,10 @@ async function deleteSql(client: pg.Client, query: DigestQuery): Promise<string>
 }
 
 function insertSql(query: DigestQuery): string {
-  const values = query.columns.map((_, i) => `$${i + 1}`).join(', ');
-  const columns = query.columns.join(', ');
+  const written = query.columns.slice(0, query.columns.length - (query.computed ?? 0));
+  if (written.length === 0) return `INSERT INTO ${tableOf(query)} DEFAULT VALUES`;
+  const values = written.map((_, i) => `$${i + 1}`).join(', ');
+  const columns = written.join(', ');
   // An identity column that is always generated takes the source's value, too.
   return `INSERT INTO ${tableOf(query)} (${columns}) OVERRIDING SYSTEM VALUE VALUES (${values})`;
 }

@@ -11,11 +11,17 @@ export interface TableQueries {
   readonly keyNames: readonly string[];
 }
 
-/** Null where the plan cannot be compared: a step that only code understands. */
-export function queriesOf(plan: TablePlan): TableQueries | null {
+/**
+ * Null where the plan cannot be compared: a step that only code understands. `there`: columns that the target's table has; null: as the
+ * plan says.
+ */
+export function queriesOf(plan: TablePlan, there: ReadonlySet<string> | null): TableQueries | null {
   if (plan.tail !== null) return null;
   const { output, query, source } = plan;
-  const names = output.columns.map((column) => quote(column.name));
+  const generated = generatedOf(plan).filter(({ name }) => there?.has(name) !== false);
+  const computed = generated.length;
+  const named = [...output.columns, ...generated].map(({ name }) => name);
+  const names = named.map(quote);
   const key = keyPositions(plan);
   const bounds = { after: null, upTo: null };
   return {
@@ -23,7 +29,8 @@ export function queriesOf(plan: TablePlan): TableQueries | null {
       schema: source.schema,
       table: source.name,
       only: true,
-      columns: query.select,
+      columns: [...query.select, ...generated.map(({ from }) => quote(from))],
+      computed,
       where: query.where,
       key: key.map((position) => query.select[position]!),
       ...bounds,
@@ -33,13 +40,24 @@ export function queriesOf(plan: TablePlan): TableQueries | null {
       table: output.name,
       only: true,
       columns: names,
+      computed,
       where: null,
       key: key.map((position) => names[position]!),
       ...bounds,
     },
-    names: output.columns.map((column) => column.name),
+    names: named,
     keyNames: key.map((position) => output.columns[position]!.name),
   };
+}
+
+/**
+ * Generated columns are computed on each side. They must be equal where everything else passes as it is; of a column that is computed,
+ * masked or dropped on the way the target makes something else.
+ */
+function generatedOf({ source, projection, generated = [] }: TablePlan): NonNullable<TablePlan['generated']> {
+  const passing = projection.columns.filter(({ from }) => from !== null);
+  const plain = source.columns.filter((column) => column.generated === 'never');
+  return passing.length === projection.columns.length && passing.length >= plain.length ? generated : [];
 }
 
 /** The primary key where it came through, else the identity's index. */

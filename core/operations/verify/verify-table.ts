@@ -25,7 +25,8 @@ export interface TableJob {
 export async function verifyTable(job: TableJob): Promise<TableVerdict> {
   const { sink, plan, options, at } = job;
   const table = relationName(plan.source);
-  const queries = queriesOf(plan);
+  const existing = sink.traits.existing?.get(relationName(plan.output));
+  const queries = queriesOf(plan, existing === undefined ? null : new Set(existing.map(({ name }) => name)));
   const names = { sink: sink.name, table, target: relationName(plan.output) };
   const none = { repaired: 0, at: null, before: null, differed: null };
   if (queries === null) {
