@@ -59,6 +59,15 @@ if (await kafkaAvailable()) {
     assert.deepEqual(records.filter(({ value }) => value !== null).length, 5);
   });
 
+  /** The server may take the locks of a killed run for held a little longer. */
+  async function onceFree(): Promise<void> {
+    for (const until = Date.now() + 60_000; ; await sleep(200)) {
+      const { stderr } = await run('run', '--stop-at', 'now');
+      if (stderr === '') return;
+      if (!/^PGS(?:3110|6050|6051) /.test(stderr) || Date.now() > until) assert.equal(stderr, '');
+    }
+  }
+
   test('while it is followed a kill loses no line; what it lacks is named', async () => {
     const first = new CliProcess(['run', file, '--log', 'json'], env);
     await first.until('stream-started');
@@ -67,7 +76,7 @@ if (await kafkaAvailable()) {
     first.process.kill('SIGKILL');
     await first.ended;
     for (let id = 200; id < 250; id++) write({ id, at, kind: 'k', payload: id });
-    assert.equal((await run('run', '--stop-at', 'now')).stderr, '');
+    await onceFree();
     assert.deepEqual(await target.query('SELECT count(*)::int AS n FROM event WHERE id >= 100'), [{ n: 150 }]);
     const verify = await run('verify');
     assert.equal(verify.code, 1);
