@@ -1,5 +1,5 @@
 // The program in few files. Resolving and reading hundreds of modules is what a start of a verb would mostly do otherwise.
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
 /** Never in a bundle: packages with files of their own (WebAssembly, pages), with native parts, or whose inner modules are patched. */
@@ -17,6 +17,8 @@ const external = [
 ];
 /** Written by npm at each change of what is installed. */
 const packages = 'node_modules/.package-lock.json';
+/** This file, by which the bundle is what it is. */
+const bundler = 'scripts/bundle.js';
 /** `import.meta.url`, alone or as the base of a module that is named by URL. */
 const ownUrl = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url\)|import\.meta\.url/g;
 
@@ -64,12 +66,18 @@ export async function bundle({ from, to, extension }) {
     ],
   });
   const own = Object.keys(metafile.inputs).filter((path) => !path.includes('node_modules/'));
-  const inputs = [...own, packages].map((file) => {
+  const inputs = [...own, packages, bundler].map((file) => {
     const { mtimeMs, size } = statSync(join(from, file), { throwIfNoEntry: false }) ?? { mtimeMs: 0, size: 0 };
     // What changed while it was read is not what is in the bundle.
     return [file, mtimeMs < started ? mtimeMs : -1, size];
   });
-  writeFileSync(join(half, 'inputs.json'), JSON.stringify(inputs));
+  const made = JSON.stringify(inputs);
+  // The same again (`npm pack` prepares the checkout, too): a verb that starts meanwhile may have read half of the old one.
+  if (existsSync(join(to, 'inputs.json')) && readFileSync(join(to, 'inputs.json'), 'utf8') === made) {
+    rmSync(half, { recursive: true, force: true });
+    return;
+  }
+  writeFileSync(join(half, 'inputs.json'), made);
   rmSync(to, { recursive: true, force: true });
   renameSync(half, to);
 }
