@@ -1,4 +1,5 @@
 import { definePlugin, type SinkPlugin } from '../../core/api/plugin.ts';
+import type { Detach } from './apply/set-apart.ts';
 import { createStreamSink } from './apply/stream-sink.ts';
 import { connectionOf } from '../../core/postgres/connect.ts';
 import { applyErrors } from './apply/errors.ts';
@@ -14,14 +15,14 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
   options: postgresSinkOptions,
   errors: { ...bulkErrors, ...applyErrors },
   create: async (options, context) => {
-    const streamNamed = (name: string, onApart?: () => void) =>
+    const streamNamed = (name: string, detach?: Detach) =>
       createStreamSink({
         connection: options,
         pipeline: context.pipeline,
         name,
         options: { onMissing: options.on_missing, dependents: options.dependents },
         context,
-        onApart,
+        detach,
       });
     return new PostgresSink(options, context, streamNamed);
   },

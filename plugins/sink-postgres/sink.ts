@@ -7,6 +7,7 @@ import type { SchemaReader } from '../../core/api/schema-reader.ts';
 import type { CutoverSink, RepairSink, Sink, SinkTraits, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
+import type { Detach } from './apply/set-apart.ts';
 import { checkTarget } from './checks/check.ts';
 import { readTarget, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';
@@ -21,7 +22,7 @@ import { PostgresSnapshotSink } from './snapshot-sink.ts';
 import { readTraits } from './traits.ts';
 
 /** A stream that keeps its position under this name. */
-export type StreamNamed = (name: string, onApart?: () => void) => StreamSink & AsyncDisposable;
+export type StreamNamed = (name: string, detach?: Detach) => StreamSink & AsyncDisposable;
 
 /** The Postgres sink: the bulk plane of this folder and the change plane that it is given. */
 export class PostgresSink implements Sink {
@@ -46,8 +47,8 @@ export class PostgresSink implements Sink {
     this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
     this.tree = new PostgresTrees(this.#sessions, { dependents: options.dependents ?? 'error' });
     // The trees of a schema that was there before are not ours to change.
-    const apart = schemaMode(options) === 'existing' ? undefined : () => this.tree.disturb();
-    this.stream = streamNamed(context.name, apart);
+    const existing = schemaMode(options) === 'existing';
+    this.stream = streamNamed(context.name, existing ? undefined : (table, signal) => this.tree.detach(table, signal));
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
     this.schema = schemaReader(this.#sessions, { pipeline: context.pipeline, sink: context.name }, options);

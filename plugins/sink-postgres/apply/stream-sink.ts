@@ -3,11 +3,12 @@ import type { PluginContext } from '../../../core/api/context.ts';
 import { type CommitLsn, formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { Receipt, StreamSink } from '../../../core/api/sink.ts';
 import { type ConnectionOptions, connect, disconnect } from '../../../core/postgres/connect.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { Applier } from './applier.ts';
 import { Durability } from './durability.ts';
 import { applyError } from './errors.ts';
-import { setApart } from './set-apart.ts';
+import { type Detach, setApart } from './set-apart.ts';
 import { type ApplySession, openSession, type SessionInput, syncCommit } from './session.ts';
 
 export interface ApplyOptions {
@@ -24,8 +25,8 @@ export interface StreamSinkInput {
   readonly name: string;
   readonly options: ApplyOptions;
   readonly context: PluginContext;
-  /** Told of each partition that was detached for a row which its bound refused. Without it none is: the trees are the user's. */
-  readonly onApart?: (() => void) | undefined;
+  /** For a partition whose bound refuses a row. Without it none is detached: the trees are the user's. */
+  readonly detach?: Detach | undefined;
 }
 
 /** Milliseconds between positions that are written for batches without changes. */
@@ -164,7 +165,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
       this.#applier = null;
       destroy(session);
       signal.throwIfAborted();
-      await this.#setApart(error);
+      await this.#setApart(error, signal);
       throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
     } finally {
       signal.removeEventListener('abort', abort);
@@ -172,22 +173,14 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   }
 
   /** Throws PGS3122, after which everything from the last position on is written again. */
-  async #setApart(error: unknown): Promise<void> {
-    const { onApart, context, name } = this.#input;
-    const apart = onApart === undefined ? null : await setApart(error, this.#input);
-    if (apart === null) return;
-    onApart?.();
-    const { partition, parent } = apart;
-    context.log.log(
-      'info',
-      'partition-apart',
-      `${partition} is detached from ${parent} until rows of the past are in`,
-      {
-        table: partition,
-      },
-    );
-    const message = `the bound of ${partition} refused a row of the past; it is detached from ${parent} for now`;
-    throw applyError('PGS3122', message, { where: { connection: name, table: partition }, cause: error });
+  async #setApart(error: unknown, signal: AbortSignal): Promise<void> {
+    const { detach, context, name } = this.#input;
+    const partition = detach === undefined ? null : await setApart(error, detach, signal);
+    if (partition === null) return;
+    const table = relationName(partition);
+    context.log.log('info', 'partition-apart', `${table} is detached until rows of the past are in`, { table });
+    const message = `the bound of ${table} refused a row of the past; it is detached for now`;
+    throw applyError('PGS3122', message, { where: { connection: name, table }, cause: error });
   }
 
   #receipt(): Receipt {

@@ -20,8 +20,11 @@ export class PostgresTrees implements TreeSink {
     return this.#disturbed;
   }
 
-  disturb(): void {
-    this.#disturbed++;
+  /** Takes a partition out of its tree. */
+  async detach(table: TableName, signal: AbortSignal): Promise<readonly string[]> {
+    const ran = await this.place([{ kind: 'detach', table, from: null }], signal);
+    if (ran.length > 0) this.#disturbed++;
+    return ran;
   }
 
   places(signal: AbortSignal): Promise<readonly PlacedTable[]> {
