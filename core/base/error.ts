@@ -19,9 +19,10 @@ export interface ErrorSpec {
 export type ErrorTreatment = Pick<ErrorSpec, 'remedy' | 'exit' | 'retry' | 'meaning'>;
 /**
  * `nothing-chosen`: the file's patterns choose no table, or one of them matches none. `value-not-sent`: a value is needed that
- * an UPDATE left untouched and the source did not send (I7). `locked`: another process holds the pipeline.
+ * an UPDATE left untouched and the source did not send (I7). `locked`: another process holds the pipeline. `other-in-target`: the target
+ * refuses a change, as the table is another one there.
  */
-export type Meaning = 'nothing-chosen' | 'value-not-sent' | 'locked';
+export type Meaning = 'nothing-chosen' | 'value-not-sent' | 'locked' | 'other-in-target';
 export type Retry = 'never' | 'backoff' | 'text';
 export type ErrorTable = Readonly<Record<`PGS${number}`, ErrorSpec>>;
 

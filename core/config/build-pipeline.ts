@@ -43,6 +43,7 @@ export async function buildPipeline(context: BuildContext): Promise<PipelineConf
     http: httpOf(root['http']),
     limit: { rate: limit?.rate ?? null },
     ddl: root['ddl'] as 'stop' | 'follow',
+    onUnknownValues: root['on_unknown_values'] as 'resync' | 'stop',
     deadLetter,
     scrub: (text) => context.tree.scrub(text),
   };

@@ -61,6 +61,7 @@ export interface PipelineConfig {
   /** Bytes per second. */
   readonly limit: { readonly rate: number | null };
   readonly ddl: 'stop' | 'follow';
+  readonly onUnknownValues: 'resync' | 'stop';
   readonly deadLetter: DeadLetterConfig | null;
   /** Replaces what came through `${…}` by its reference, for messages of others that may quote options (I11). */
   readonly scrub: (text: string) => string;

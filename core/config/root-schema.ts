@@ -83,6 +83,11 @@ export const rootSchema = Options({
     default: 'stop',
     description: 'What happens when a table changes its shape: stop with the statement to run, or follow.',
   }),
+  on_unknown_values: Choice(['resync', 'stop'], {
+    default: 'resync',
+    description:
+      'With ddl: follow, when DDL gave rows values that only the source knows: copy the table again, or stop.',
+  }),
   dead_letter: Type.Optional(
     Options(
       {

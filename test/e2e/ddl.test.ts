@@ -105,7 +105,7 @@ test('killed around DDL again and again, it ends identical', async () => {
 });
 
 test('what cannot be followed stops with the statement, and goes on when the target was changed', async () => {
-  const pipeline = await live({ source: ddl, yaml });
+  const pipeline = await live({ source: ddl, yaml: `on_unknown_values: stop\n${yaml}` });
   const { source, target } = pipeline;
   await pipeline.settle();
   const stops: readonly (readonly [string, RegExp, string])[] = [

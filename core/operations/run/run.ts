@@ -18,6 +18,7 @@ import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
 import { type Planning, partOf, planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../resync/resync.ts';
+import { copyUnknown } from './unknown-values.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
 import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
@@ -109,7 +110,10 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     const planning = await planSinks(instances.sinks, partOf(shapes, tables), true, context.stop);
     // Under `ddl: follow` the stream says where they leave.
     if (catalog === first && config.ddl !== 'follow') await leaveTrees(context, planning.sinks, seen);
-    const end = await followRound(context, options, { planning, until, copy, identity, handoff });
+    const end = await followRound(context, options, { planning, until, copy, identity, handoff }).catch(
+      (error: unknown) => copyUnknown(context, config, planning.sinks, error),
+    );
+    if (end === undefined) continue;
     if (end === 'join') {
       const { bySink } = await findPositions(planning.sinks, state, handoff, context.stop);
       await copy!.join([...bySink.values()].reduce((most: bigint, at) => (at > most ? at : most), 0n));

@@ -40,6 +40,7 @@ export const applyErrors = {
     remedy: 'Bring the target table into the shape that the message names, then run again.',
     exit: 1,
     retry: 'never',
+    meaning: 'other-in-target',
   },
   PGS3106: {
     title: 'Value not sent by the source',
@@ -105,6 +106,7 @@ export const applyErrors = {
       'Remove what stands in the way (or set `dependents: cascade`), or make the change in the target by hand; then run again.',
     exit: 1,
     retry: 'never',
+    meaning: 'other-in-target',
   },
   PGS3115: {
     title: 'No common binary form',

@@ -107,7 +107,8 @@ function describeSql(name: string): string {
         'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' ELSE 'never' END,
         'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'default' ELSE 'never' END,
         'fallback', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
-        'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END
+        'missing', CASE WHEN a.atthasmissing THEN CASE t.typdelim WHEN ',' THEN (a.attmissingval::text::text[])[1]
+          ELSE substr(a.attmissingval::text, 2, length(a.attmissingval::text) - 2) END END
       ) ORDER BY a.attnum) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'))
@@ -176,12 +177,13 @@ function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
     now := ${describe}(rel);
     SELECT shape INTO before FROM ${memory} m WHERE m.oid = rel;
     IF before IS NOT NULL THEN
-      IF before IS DISTINCT FROM now THEN
+      retyped := coalesce(current_setting('pgsluice.retyped', true), '') LIKE '%,' || rel || ',%';
+      IF before IS DISTINCT FROM now OR retyped OR coalesce(current_setting('pgsluice.rewritten', true), '') LIKE '%,' || rel || ',%' THEN
         UPDATE ${memory} m SET shape = now WHERE m.oid = rel;
         ${emit(
           pipeline,
           `'op', 'shape', 'tag', tg_tag, 'before', before, 'after', now, 'plain', said !~* '\\m(using|do|call|select|execute|perform)\\M',
-          'rewritten', coalesce(current_setting('pgsluice.rewritten', true), '') LIKE '%,' || rel || ',%'`,
+          'rewritten', coalesce(current_setting('pgsluice.rewritten', true), '') LIKE '%,' || rel || ',%', 'retyped', retyped`,
         )}
       END IF;
     ELSIF ${chosen}(rel) THEN
@@ -204,10 +206,10 @@ function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
       ${emit(pipeline, `'op', 'create', 'tag', tg_tag, 'after', now, 'published', keyed AND NOT filled`)}
     END IF;
   END LOOP;
-  PERFORM set_config('pgsluice.rewritten', '', true);`;
+  PERFORM set_config('pgsluice.rewritten', '', true), set_config('pgsluice.retyped', '', true);`;
   return trigger(
     functions[0],
-    `DECLARE rel oid; now jsonb; before jsonb; filled boolean; keyed boolean; said text := coalesce(current_query(), 'do');
+    `DECLARE rel oid; now jsonb; before jsonb; filled boolean; keyed boolean; retyped boolean; said text := coalesce(current_query(), 'do');
 ${guarded(pipeline, body)};`,
   );
 }
@@ -225,15 +227,19 @@ function dropSql({ pipeline, prefix }: DdlObjects): string {
   return trigger(functions[1], `DECLARE gone record;\n${guarded(pipeline, body)};`);
 }
 
-/** A rewrite for a volatile default (reason 2) gives rows values that nobody else can know. */
+/**
+ * A rewrite for a volatile default (reason 2) gives rows values that nobody else can know, one for another type (reason 4) perhaps, too;
+ * and after either the catalog does not have what rows got in a new column.
+ */
 function rewriteSql({ pipeline, prefix }: DdlObjects): string {
   const { functions } = objectNames(prefix);
   const body = `
-  IF pg_event_trigger_table_rewrite_reason() & 2 <> 0 THEN
-    PERFORM set_config('pgsluice.rewritten', coalesce(nullif(current_setting('pgsluice.rewritten', true), ''), ',')
+  FOR setting, bit IN VALUES ('pgsluice.rewritten', 2), ('pgsluice.retyped', 4) LOOP
+    CONTINUE WHEN pg_event_trigger_table_rewrite_reason() & bit = 0;
+    PERFORM set_config(setting, coalesce(nullif(current_setting(setting, true), ''), ',')
       || pg_event_trigger_table_rewrite_oid() || ',', true);
-  END IF;`;
-  return trigger(functions[2], guarded(pipeline, body) + ';');
+  END LOOP;`;
+  return trigger(functions[2], `DECLARE setting text; bit int;\n${guarded(pipeline, body)};`);
 }
 
 function triggerSql({ prefix }: DdlObjects): string[] {

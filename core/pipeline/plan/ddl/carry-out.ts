@@ -1,12 +1,12 @@
 import type { TablePlan } from '../../../api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../../postgres/relation.ts';
 import type { PartitionOf, SchemaStep, SchemaSteps, TableName } from '../../../api/schema-change.ts';
-import { sameColumnType } from '../drift.ts';
+import { sameColumnType, withDrift } from '../drift.ts';
 import { planError } from '../errors.ts';
 import { planTable } from '../plan-table.ts';
 import type { PlanInput } from '../types.ts';
 import { type DdlMessage, relationOf, type ToldShape } from './message.ts';
-import { alterSteps, cannotFollow, constant, readsRetyped } from './steps.ts';
+import { alterSteps, cannotFollow, constant, readsRetyped, unknownValues } from './steps.ts';
 
 /** What the mapper knows of a table: undefined: nothing; null: it is no longer of the pipeline. */
 export type Known = { readonly source: Relation; readonly plan: TablePlan | null } | null | undefined;
@@ -44,6 +44,13 @@ function created(question: CarryOut, shape: ToldShape, published: boolean): Sche
   // A partitioned table has no changes of its own. One that the transforms do not fit is left out, as it is at a restart.
   if (shape.kind !== 'partitioned') question.redefine(shape.oid, plan === null ? null : relation);
   if (plan === null) return null;
+  // Of the message, a table is made without what only the source's own definition says.
+  if (shape.columns.some((column) => column.generated !== 'never')) {
+    const where = { table: relationName(shape) };
+    const remedy = `Copy it: pgsluice resync FILE ${relationName(shape)}`;
+    const error = planError('PGS4018', 'the new table has a generated column', { where, remedy });
+    throw withDrift(error, { source: relation, was: plan.output, is: plan.output, replaced: true });
+  }
   const changes = plan.projection.columns.some((column) => column.from !== column.name);
   // The key of a partitioned table is SQL over the source's names: where they change, the table is left to the user.
   if (shape.partitionBy !== null && changes) return null;
@@ -111,6 +118,8 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   if (!sameShape(known.source, before)) {
     throw cannotFollow('the table was changed before in a way that was not told', { message, was, is });
   }
+  const unknown = unknownValues({ message, was, is });
+  if (unknown !== null) throw unknown;
   const retyped = readsRetyped({ message, was });
   if (retyped !== null) {
     throw cannotFollow(`a filter or a computed column reads ${retyped}, whose type changes`, { message, was, is });

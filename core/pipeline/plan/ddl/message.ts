@@ -45,6 +45,8 @@ export type DdlMessage =
       readonly plain: boolean;
       /** Rows got values of a volatile default. */
       readonly rewritten: boolean;
+      /** Rows were written again by ALTER COLUMN … TYPE. Older messages lack it. */
+      readonly retyped?: boolean;
     }
   | { readonly op: 'create'; readonly tag: string; readonly after: ToldShape; readonly published: boolean }
   | { readonly op: 'drop'; readonly tag: string; readonly before: ToldShape }

@@ -41,7 +41,7 @@ export function alterSteps({ message, was, is }: StepQuestion): readonly SchemaS
   for (const [key, column] of after) {
     const old = before.get(key);
     const of = told.get(key);
-    if (old === undefined) steps.push({ table, ...addStep(column, of, message.rewritten, stop) });
+    if (old === undefined) steps.push({ table, ...addStep(column, of, message, stop) });
     else {
       if (old.type !== column.type || old.typmod !== column.typmod) {
         if (of === undefined) throw stop(`column ${column.name} is computed, and its type changes`);
@@ -60,12 +60,14 @@ export function alterSteps({ message, was, is }: StepQuestion): readonly SchemaS
 function addStep(
   column: Column,
   of: ToldColumn | undefined,
-  rewritten: boolean,
+  { rewritten, retyped }: ShapeMessage,
   stop: (why: string) => PgsluiceError,
 ): Omit<Extract<SchemaStep, { kind: 'add-column' }>, 'table'> {
   if (of === undefined) throw stop(`column ${column.name} is computed, and rows that are there lack it`);
   const { missing } = of;
-  if (rewritten && missing === null) {
+  // A rewrite leaves a default that came in the same command nowhere but in the rows.
+  const lost = rewritten || (retyped === true && of.fallback !== null);
+  if (lost && missing === null) {
     throw stop(`rows got a value of their own in the new column ${column.name}, which the stream does not carry`);
   }
   return { kind: 'add-column', column, value: missing, fallback: constant(of) };
@@ -130,6 +132,25 @@ function swapSafe(steps: readonly SchemaStep[]): readonly SchemaStep[] {
   const at = steps.findIndex((step) => step.kind === 'rename-column');
   const others = steps.filter((step) => step.kind !== 'rename-column');
   return [...others.slice(0, at), ...first, ...then, ...others.slice(at)];
+}
+
+/**
+ * What a shape does not say of the rows: USING that keeps the type, another generation expression; and columns that begin or cease to be
+ * generated. No look at the target can show that its rows have the values, so the table has to be copied.
+ */
+export function unknownValues({ message, was, is }: StepQuestion): PgsluiceError | null {
+  const before = new Map(message.before.columns.map((column) => [column.attnum, column]));
+  const pairs = message.after.columns.map((now) => ({ now, old: before.get(now.attnum) ?? null }));
+  const retyped = pairs.some(({ now, old }) => old !== null && (old.type !== now.type || old.typmod !== now.typmod));
+  const added = pairs.some(({ now, old }) => old === null && now.generated === 'never');
+  const generated = pairs.some(({ now, old }) => (old?.generated ?? 'never') !== now.generated);
+  const alike = (message.retyped === true && !retyped) || (message.rewritten && !added);
+  if (!alike && !generated) return null;
+  const why = generated ? 'a generated column came or changed' : 'rows got other values in columns of the same types';
+  const where = { table: relationName(was.source) };
+  const remedy = `Copy the table anew: pgsluice resync FILE ${relationName(message.after)}`;
+  const error = planError('PGS4018', `${message.tag}: ${why}`, { where, remedy });
+  return withDrift(error, { source: relationOf(message.after), was: was.output, is: is.output, replaced: true });
 }
 
 /** Whether the filter or a computed column reads a column whose values changed their type. */
