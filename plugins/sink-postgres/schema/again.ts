@@ -223,10 +223,16 @@ function neededFirst(
   const needs = new Set(queue);
   for (const key of queue)
     for (const need of wanted.objects.get(key)?.needs ?? []) if (!needs.has(need)) queue.push((needs.add(need), need));
-  const first = [...missing.values()].filter((change) => {
+  const isNeeded = ({ kind, props }: ManifestObject, key: string, container: string | null): boolean => {
+    const ofTable = kind === 'sequence' && (props['owned by'] ?? null) !== null;
+    return (needs.has(key) || needs.has(container ?? '')) && made.has(kind) && !kind.endsWith('view') && !ofTable;
+  };
+  const first = changes.filter((change) => {
     const object = objectOf(change);
-    const ofTable = object.kind === 'sequence' && (object.props['owned by'] ?? null) !== null;
-    return needs.has(change.key) && made.has(object.kind) && !object.kind.endsWith('view') && !ofTable;
+    // A type may be there and have got an attribute or a value since.
+    const grown = object.kind === 'attribute' || object.kind === 'enum';
+    if (change.change === 'extra' || (change.change === 'changed' && !grown)) return false;
+    return isNeeded(object, change.key, object.kind === 'attribute' ? containerOf(object, wanted) : null);
   });
   return { needed: { there, wanted, changes: first }, tables };
 }
