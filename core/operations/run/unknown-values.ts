@@ -22,12 +22,14 @@ export async function copyUnknown(
   config: PipelineConfig,
   sinks: readonly PlannedSink[],
   error: unknown,
-): Promise<void> {
+): Promise<'stopped' | undefined> {
   const { state, log, stop } = context;
   const known = error instanceof PgsluiceError && isUnknown(error) ? error : null;
   const follows = config.ddl === 'follow' && config.onUnknownValues === 'resync';
   const ours = sinks.every(({ traits }) => traits.schemaChanges === true && traits.existing === null);
-  if (known === null || !follows || !ours || stop.aborted) throw error;
+  if (known === null || !follows || !ours) throw error;
+  // The next start meets the same DDL, as no sink is past it.
+  if (stop.aborted) return 'stopped';
   const catalog = await catalogNow(context);
   const oid = driftOf(error)?.source.oid ?? planOf(sinks, known)?.source.oid;
   const named = planOf(sinks, known)?.source;
@@ -45,6 +47,7 @@ export async function copyUnknown(
     ...forgottenShapes(state, [before, table]),
     copyAnew,
   );
+  return undefined;
 }
 
 /** Or what the target refuses, as it is another table there. */
