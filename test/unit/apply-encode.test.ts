@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Cell, type PartialTuple, UNCHANGED } from '../../core/postgres/tuple.ts';
-import { WireRow } from '../../core/postgres/wire-row.ts';
-import { BufferPool } from '../../plugins/sink-postgres/apply/buffer-pool.ts';
+import { cellOf, cellsOf, isWhole, type Row, WireRow } from '../../core/postgres/wire-row.ts';
+import { BufferPool, WireWriter } from '../../plugins/sink-postgres/apply/wire.ts';
 import { type ArrayOf, copyRows, withArrays } from '../../plugins/sink-postgres/apply/encode.ts';
-import { finish } from '../../plugins/sink-postgres/apply/steps.ts';
-import { cellOf, cellsOf, isWhole, type Row } from '../../plugins/sink-postgres/apply/row.ts';
-import { WireWriter } from '../../plugins/sink-postgres/apply/wire.ts';
+import { finish } from '../../plugins/sink-postgres/apply/round-trip.ts';
 
 /** TupleData as pgoutput writes it, behind some bytes of another message. */
 function wireRow(cells: PartialTuple, kind: 't' | 'b'): WireRow {

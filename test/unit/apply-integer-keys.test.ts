@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { WireRow } from '../../core/postgres/wire-row.ts';
-import { integerOf } from '../../plugins/sink-postgres/apply/row.ts';
+import { integerOf, WireRow } from '../../core/postgres/wire-row.ts';
 
 /** Both forms in which a key comes: as it was sent, and as a cell of an old row. */
 function both(bytes: Buffer): [unknown, unknown] {

@@ -8,13 +8,11 @@ import type { ChangeStream, StreamItem } from '../../core/api/source.ts';
 import type { StreamSink } from '../../core/api/sink.ts';
 import { RunView } from '../../core/pipeline/progress/run-view.ts';
 import { AckLedger } from '../../core/pipeline/stream/ack-ledger.ts';
-import { Barriers } from '../../core/pipeline/stream/barriers.ts';
+import { Barriers, Hold } from '../../core/pipeline/stream/hold.ts';
 import { follow, type FollowOptions } from '../../core/pipeline/stream/follow.ts';
-import { Hold } from '../../core/pipeline/stream/hold.ts';
 import { Lane, type LaneOptions } from '../../core/pipeline/stream/lane.ts';
-import { mergeBytesOf } from '../../core/pipeline/stream/memory.ts';
+import { mergeBytesOf, Skip } from '../../core/pipeline/stream/batches.ts';
 import { RetrySink } from '../../core/pipeline/stream/retry-sink.ts';
-import { Skip } from '../../core/pipeline/stream/skip.ts';
 import { batch, insert, notes, transaction } from '../support/kafka-batches.ts';
 import { RunState } from '../../core/pipeline/state/run-state.ts';
 

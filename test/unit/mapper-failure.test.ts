@@ -5,7 +5,7 @@ import type { RecordLsn } from '../../core/postgres/lsn.ts';
 import { loadParser } from '../../core/expr/parse.ts';
 import { createMapper, mapFailure } from '../../core/pipeline/plan/mapper.ts';
 import { planTables } from '../../core/pipeline/plan/planner.ts';
-import { wholeFirst } from '../../core/pipeline/stream/whole-first.ts';
+import { wholeFirst } from '../../core/pipeline/stream/batches.ts';
 import { filter } from '../../plugins/transform-filter/plugin.ts';
 import { script } from '../../plugins/transform-script/plugin.ts';
 import { brief, inserted, planInput, relation, step, transaction } from '../support/plan.ts';

@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Change, StreamBatch, TransactionInfo } from '../../core/api/change.ts';
-import type { CommitLsn, IdleLsn, RecordLsn, SnapshotLsn } from '../../core/postgres/lsn.ts';
-import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
+import {
+  type CommitLsn,
+  formatLsn,
+  type IdleLsn,
+  parseLsn,
+  type RecordLsn,
+  type SnapshotLsn,
+} from '../../core/postgres/lsn.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
 import { AckLedger } from '../../core/pipeline/stream/ack-ledger.ts';
 import { retryDelay } from '../../core/base/backoff.ts';
 import { raceAbort } from '../../core/base/race-abort.ts';
 import { RateLimit } from '../../core/pipeline/snapshot/rate-limit.ts';
-import { encodeControl, type ControlMessage } from '../../core/pipeline/control/control-message.ts';
+import { type ControlMessage, encodeControl } from '../../core/pipeline/control/control-message.ts';
 import { Hold } from '../../core/pipeline/stream/hold.ts';
 import { Contained } from '../../core/pipeline/ddl/contained.ts';
-import { Skip } from '../../core/pipeline/stream/skip.ts';
+import { Skip } from '../../core/pipeline/stream/batches.ts';
 import { GroupCommit } from '../../core/pipeline/state/group-commit.ts';
 
 function tx(at: bigint): TransactionInfo {

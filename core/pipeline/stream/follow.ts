@@ -3,8 +3,7 @@ import type { CommitLsn, IdleLsn } from '../../postgres/lsn.ts';
 import type { ChangeStream, StreamItem } from '../../api/source.ts';
 import type { AckLedger } from './ack-ledger.ts';
 import { raceAbort } from '../../base/race-abort.ts';
-import type { Barrier, Barriers } from './barriers.ts';
-import type { Hold, HoldStep } from './hold.ts';
+import type { Barrier, Barriers, Hold, HoldStep } from './hold.ts';
 import type { Lane } from './lane.ts';
 
 /** What one connected stretch of the change plane needs; the lanes are made for it and end with it. */

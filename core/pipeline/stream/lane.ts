@@ -4,11 +4,7 @@ import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../progress/run-view.ts';
 import { mapFailure } from '../plan/mapper.ts';
-import { join } from './join.ts';
-import { memoryOf } from './memory.ts';
-import { paced } from './paced.ts';
-import { wholeFirst } from './whole-first.ts';
-import type { Skip } from './skip.ts';
+import { join, memoryOf, paced, type Skip, wholeFirst } from './batches.ts';
 
 export interface LaneOptions {
   readonly name: string;

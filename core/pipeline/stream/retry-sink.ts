@@ -4,8 +4,7 @@ import type { CommitLsn } from '../../postgres/lsn.ts';
 import type { Receipt, StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../progress/run-view.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
-import { memoryOf } from './memory.ts';
-import { Skip } from './skip.ts';
+import { memoryOf, Skip } from './batches.ts';
 
 export interface RetryOptions {
   readonly sink: StreamSink;

@@ -6,16 +6,14 @@ import type { SourceIdentity } from '../../api/source.ts';
 import { AckLedger } from './ack-ledger.ts';
 import { pause, retryDelay } from '../../base/backoff.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
-import { type Barrier, Barriers } from './barriers.ts';
-import { Hold } from './hold.ts';
+import { type Barrier, Barriers, Hold } from './hold.ts';
 import { follow, type FollowEnd } from './follow.ts';
 import { containedIn } from '../ddl/contained.ts';
 import { Lane } from './lane.ts';
-import { mergeBytesOf } from './memory.ts';
+import { mergeBytesOf, Skip } from './batches.ts';
 import { checkPublication } from '../open/publication-guard.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
-import { Skip } from './skip.ts';
 import { takesBytes } from './takes-bytes.ts';
 
 export interface StreamRunOptions {

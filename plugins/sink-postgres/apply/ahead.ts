@@ -1,7 +1,5 @@
 import type { Change } from '../../../core/api/change.ts';
-import { Exchange } from './exchange.ts';
-import type { Script } from './script.ts';
-import type { Steps } from './steps.ts';
+import { Exchange, type Script, type Steps } from './round-trip.ts';
 import type { Send } from './wire.ts';
 
 /** Bytes that are written before they may go out: so much keeps the target at work while the rest is written. */

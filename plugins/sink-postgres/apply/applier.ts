@@ -11,8 +11,8 @@ import { applyApart } from '../dead-letter/apart.ts';
 import { isRefusal } from '../dead-letter/refusal.ts';
 import { Ahead, type RoundTrip } from './ahead.ts';
 import { type BatchOptions, scriptBatch } from './batch-script.ts';
-import { BufferPool } from './buffer-pool.ts';
-import { Exchange, type ExchangeResult } from './exchange.ts';
+import { BufferPool, type Send } from './wire.ts';
+import { Exchange, type ExchangeResult, finish, Script, type Steps } from './round-trip.ts';
 import {
   Committed,
   failure,
@@ -22,14 +22,9 @@ import {
   tellMissing,
   wrongCount,
 } from './failure.ts';
-import { Script } from './script.ts';
-import { finish, type Steps } from './steps.ts';
-import type { Send } from './wire.ts';
 import type { ApplySession } from './session.ts';
-import { Shapes } from './shapes.ts';
+import { nextSchema, Shapes, Trust } from './shapes.ts';
 import { stillTrue } from './still-true.ts';
-import { nextSchema } from './survey.ts';
-import { Trust } from './trust.ts';
 
 export interface ApplierOptions {
   readonly pipeline: string;

@@ -1,12 +1,11 @@
 import type { Change, InsertChange, RowChange, TruncateChange } from '../../../core/api/change.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
-import { emitInserts, emitNet, rowsOf } from './emit-net.ts';
+import type { Shape } from './identity.ts';
+import { emitInserts, emitNet, rowsOf } from './statements.ts';
 import { emitOne, emitOrdered } from './emit-ordered.ts';
 import { isInteger } from './key-order.ts';
 import { NetChange } from './net-change.ts';
-import type { Script } from './script.ts';
-import type { Steps } from './steps.ts';
-import type { Shape } from './statements.ts';
+import type { Script, Steps } from './round-trip.ts';
 
 export interface BatchOptions {
   /** Triggers and foreign keys act: the order across tables counts, too. */

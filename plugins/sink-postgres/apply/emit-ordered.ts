@@ -2,22 +2,22 @@ import type { DeleteChange, InsertChange, RowChange, UpdateChange } from '../../
 import type { Cell } from '../../../core/postgres/tuple.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { applyError } from './errors.ts';
-import { emitInserts, rowsOf, setWiseFrom } from './emit-net.ts';
-import { cellOf, isSent, isWhole, parametersOf, type Row } from './row.ts';
-import type { Script } from './script.ts';
-import type { Steps } from './steps.ts';
+import { column, type Shape } from './identity.ts';
 import {
-  column,
   deleteRow,
+  emitInserts,
   type Finder,
   insertRow,
   keyFinder,
   moveRow,
   rowFinder,
-  type Shape,
+  rowsOf,
+  setWiseFrom,
   updateRow,
   upsertRow,
 } from './statements.ts';
+import { cellOf, isSent, isWhole, parametersOf, type Row } from '../../../core/postgres/wire-row.ts';
+import type { Script, Steps } from './round-trip.ts';
 
 /** How changes are written in order. */
 export interface OrderedOptions {

@@ -1,9 +1,7 @@
 import type { Cell } from '../../../core/postgres/tuple.ts';
-import { WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
-import { ByteWriter } from './byte-writer.ts';
-import type { Row } from './row.ts';
-import type { Steps } from './steps.ts';
-import type { WireWriter } from './wire.ts';
+import { type Row, WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
+import { ByteWriter, type WireWriter } from './wire.ts';
+import type { Steps } from './round-trip.ts';
 
 const backslash = 0x5c;
 const quote = 0x22;

@@ -1,11 +1,9 @@
 import type { PluginContext } from '../../../core/api/context.ts';
-import type { ErrorWhere } from '../../../core/base/error.ts';
-import { PgsluiceError } from '../../../core/base/error.ts';
+import { type ErrorWhere, PgsluiceError } from '../../../core/base/error.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { applyError, type applyErrors } from './errors.ts';
-import { ExchangeError } from './exchange.ts';
-import type { Script } from './script.ts';
+import { ExchangeError, type Script } from './round-trip.ts';
 
 /** The commit was answered, only what came behind it failed: the rows are in the target. */
 export class Committed extends Error {}

@@ -1,5 +1,5 @@
 import type { Relation } from '../../../core/postgres/relation.ts';
-import type { TargetTable, UniqueIndex } from './target-table.ts';
+import type { TargetColumn, TargetTable, UniqueIndex } from './target-table.ts';
 
 /** How the row of the target that a change of the source means is found. The one decision that all who look for rows read. */
 export interface RowIdentity {
@@ -45,4 +45,41 @@ function enforcedIndex(relation: Relation, table: TargetTable, positions: readon
 /** The rules for an index that identifies rows, each as the catalog shows it. */
 export function identifies(index: UniqueIndex): boolean {
   return index.immediate && index.usable && index.plain && index.notNull && index.comparesAsColumns;
+}
+
+/** How the stream's rows are found and written in one target table. */
+export interface Shape {
+  readonly relation: Relation;
+  readonly table: TargetTable;
+  /** Positions of the columns that are written. */
+  readonly filled: readonly number[];
+  readonly identity: RowIdentity;
+  /** {@link RowIdentity.key} */
+  readonly key: readonly number[] | null;
+  /** May be reduced to net changes and written set-wise; else in order. */
+  readonly setWise: boolean;
+  /** Cells are the bytes of the types' send functions. */
+  readonly binary: boolean;
+}
+
+/** Derives what can be done with a table. `enforced`: triggers and foreign keys act (no replica role). */
+export function shapeOf(
+  relation: Relation,
+  table: TargetTable,
+  { enforced, binary }: { readonly enforced: boolean; readonly binary: boolean },
+): Shape {
+  const filled = relation.columns.map((_, i) => i).filter((i) => !column(table, i).generated);
+  const identity = rowIdentity(relation, table);
+  const { key } = identity;
+  const setWise =
+    key !== null &&
+    !enforced &&
+    identity.index !== null &&
+    key.every((i) => table.columns[i]?.canonical === true) &&
+    filled.every((i) => key.includes(i) || !column(table, i).identityAlways);
+  return { relation, table, filled, identity, key, setWise, binary };
+}
+
+export function column(table: TargetTable, position: number): TargetColumn {
+  return table.columns[position] as TargetColumn;
 }

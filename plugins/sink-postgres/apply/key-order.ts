@@ -1,5 +1,5 @@
 import type { NetChange } from './net-change.ts';
-import { column, type Shape } from './statements.ts';
+import { column, type Shape } from './identity.ts';
 
 /** int8, int2, int4, oid. */
 const integers: ReadonlySet<number> = new Set([20, 21, 23, 26]);

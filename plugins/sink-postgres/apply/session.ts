@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PluginContext } from '../../../core/api/context.ts';
-import { type ConnectionOptions, connect, disconnect } from '../../../core/postgres/connect.ts';
+import { connect, type ConnectionOptions, disconnect } from '../../../core/postgres/connect.ts';
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../../core/postgres/state-schema.ts';
 import { applyError } from './errors.ts';
-import { Prepared } from './script.ts';
+import { Prepared } from './round-trip.ts';
 import { lockHolder } from '../../../core/postgres/advisory-lock.ts';
 
 /** A connection that applies; while it lives no other applies for the same pipeline and sink. */

@@ -4,8 +4,7 @@ import type { Relation } from '../../../core/postgres/relation.ts';
 import { keepOff } from '../definitions/kept-off.ts';
 import type { Owner } from '../state.ts';
 import type { ApplySession } from './session.ts';
-import { type Shape, shapeOf } from './statements.ts';
-import { relationsOf, unseenIn } from './survey.ts';
+import { type Shape, shapeOf } from './identity.ts';
 import { readTargetTables, refuseOtherForms } from './target-table.ts';
 
 const maxShapes = 20_000;
@@ -87,3 +86,58 @@ export class Shapes {
 }
 
 const literal = (oids: ReadonlySet<number>) => `{${[...oids].join(',')}}`;
+
+/** Position of the first change that carries DDL; -1: none does. */
+export function nextSchema(changes: readonly Change[]): number {
+  for (let i = 0; i < changes.length; i++) {
+    const change = changes[i] as Change;
+    if (change.kind === 'message' && change.schema !== undefined) return i;
+  }
+  return -1;
+}
+
+/** The relations of these changes, each once. */
+export function relationsOf(changes: readonly Change[]): Set<Relation> {
+  const found = new Set<Relation>();
+  let last: Relation | null = null;
+  for (const change of changes) {
+    if (change.kind === 'message') continue;
+    if (change.kind === 'truncate') for (const relation of change.relations) found.add(relation);
+    else if (change.relation !== last) {
+      last = change.relation;
+      found.add(last);
+    }
+  }
+  return found;
+}
+
+/** Relations of these changes of which nothing is known. */
+export function unseenIn(changes: readonly Change[], known: ReadonlyMap<Relation, unknown>): Set<Relation> {
+  const unseen = relationsOf(changes);
+  for (const relation of unseen) if (known.has(relation)) unseen.delete(relation);
+  return unseen;
+}
+
+/**
+ * Which tables have lately failed set-wise (a second unique key whose values move between rows, row-level security that
+ * refuses COPY): they go in order for some batches, for more of them each time, so that a batch is not done twice over
+ * and over.
+ */
+export class Trust {
+  #batch = 0;
+  readonly #tables = new Map<string, { readonly until: number; readonly failures: number }>();
+
+  failed(table: string): void {
+    const failures = (this.#tables.get(table)?.failures ?? 0) + 1;
+    this.#tables.set(table, { until: this.#batch + 8 * 2 ** Math.min(failures, 7), failures });
+  }
+
+  distrusted(table: string): boolean {
+    const known = this.#tables.get(table);
+    return known !== undefined && this.#batch < known.until;
+  }
+
+  batchDone(): void {
+    this.#batch++;
+  }
+}

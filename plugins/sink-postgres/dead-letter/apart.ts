@@ -1,9 +1,8 @@
 import type pg from 'pg';
 import type { Change, RowChange } from '../../../core/api/change.ts';
 import type { DeadLetters, Refused } from '../../../core/api/dead-letter.ts';
-import { Exchange, ExchangeError, type ExchangeResult } from '../apply/exchange.ts';
+import { Exchange, ExchangeError, type ExchangeResult, Script } from '../apply/round-trip.ts';
 import { failure, wrongCount } from '../apply/failure.ts';
-import { Script } from '../apply/script.ts';
 import type { ApplySession } from '../apply/session.ts';
 import { isRefusal } from './refusal.ts';
 

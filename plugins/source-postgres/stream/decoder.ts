@@ -1,17 +1,14 @@
 import type { Change, OldImage, TransactionInfo } from '../../../core/api/change.ts';
 import type { Tuple } from '../../../core/postgres/tuple.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
-import type { CommitLsn } from '../../../core/postgres/lsn.ts';
-import { formatLsn } from '../../../core/postgres/lsn.ts';
-import type { Relation } from '../../../core/postgres/relation.ts';
-import { relationName } from '../../../core/postgres/relation.ts';
+import { type CommitLsn, formatLsn } from '../../../core/postgres/lsn.ts';
+import { type Relation, relationName } from '../../../core/postgres/relation.ts';
 import { WireInsert, WireUpdate } from '../../../core/api/wire-change.ts';
-import { BodyReader, EPOCH_2000, malformed } from './body-reader.ts';
+import { BodyReader, EPOCH_2000, malformed, TupleReader, type TupleReaderOptions } from './message-reader.ts';
 import { streamError } from './errors.ts';
-import { XLOG_HEADER, type Region } from './framer.ts';
+import { type Region, XLOG_HEADER } from './framer.ts';
 import { readMessage, readOrigin, readRelation, readTruncate, readType } from './messages.ts';
 import type { RelationCache } from './relation-cache.ts';
-import { TupleReader, type TupleReaderOptions } from './tuple-reader.ts';
 import type { WireRelation } from './wire.ts';
 
 /** A transaction while it is read; the origin's name comes after its begin. */

@@ -3,11 +3,10 @@ import type { StreamItem } from '../../../core/api/source.ts';
 import type { CommitLsn } from '../../../core/postgres/lsn.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { Assembly, type AssemblyOptions } from './assembly.ts';
-import { malformed } from './body-reader.ts';
-import { type DecodeTarget, Decoder, type DecoderOptions, type StreamedTarget } from './decoder.ts';
+import { malformed } from './message-reader.ts';
+import { Decoder, type DecoderOptions, type DecodeTarget, type StreamedTarget } from './decoder.ts';
 import { COPY_DATA, KEEPALIVE, type Region, XLOG_DATA } from './framer.ts';
 import { InProgress, type Replay } from './in-progress.ts';
-import { RegionQueue } from './region-queue.ts';
 import { RelationCache } from './relation-cache.ts';
 import type { WireRelation } from './wire.ts';
 
@@ -169,5 +168,46 @@ export class Decoding implements DecodeTarget {
 
   async #describe(wire: WireRelation): Promise<void> {
     this.#relations.put(wire, await this.#options.describe(wire, this.#relations.known(wire)));
+  }
+}
+
+/** Regions received and not yet decoded, first in first out, with their size (I8: the stream stops reading by it). */
+export class RegionQueue {
+  #regions: (Region | undefined)[] = [];
+  #head = 0;
+  #bytes = 0;
+  /** Offset of the next frame in {@link first}. */
+  at = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+  get first(): Region | undefined {
+    return this.#regions[this.#head];
+  }
+
+  push(region: Region): void {
+    if (this.first === undefined) this.at = region.start;
+    this.#regions.push(region);
+    this.#bytes += region.end - region.start;
+  }
+
+  shift(): void {
+    const region = this.#regions[this.#head];
+    if (region === undefined) return;
+    this.#bytes -= region.end - region.start;
+    this.#regions[this.#head++] = undefined;
+    this.at = this.first?.start ?? 0;
+    // Moved rarely, so that a long queue of small reads costs no quadratic time, and the memory goes with it.
+    if (this.#head === this.#regions.length || this.#head >= 1024) {
+      this.#regions = this.#regions.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  clear(): void {
+    this.#regions = [];
+    this.#head = 0;
+    this.#bytes = 0;
   }
 }

@@ -1,4 +1,4 @@
-import { malformed } from './body-reader.ts';
+import { malformed } from './message-reader.ts';
 import { type Region, XLOG_HEADER } from './framer.ts';
 import { type SpillEvents, SpillFile } from './spill-file.ts';
 

@@ -1,5 +1,5 @@
 import type { Oid } from '../../../core/postgres/relation.ts';
-import { type BodyReader, malformed } from './body-reader.ts';
+import { type BodyReader, malformed } from './message-reader.ts';
 import type { ReplicaIdentity, WireColumn, WireRelation } from './wire.ts';
 
 /** Origin: the position there is not used. */

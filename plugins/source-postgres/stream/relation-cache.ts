@@ -1,6 +1,5 @@
-import type { Oid, Relation } from '../../../core/postgres/relation.ts';
-import { relationName } from '../../../core/postgres/relation.ts';
-import { malformed } from './body-reader.ts';
+import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
+import { malformed } from './message-reader.ts';
 import { streamError } from './errors.ts';
 import { sameWire, type WireRelation } from './wire.ts';
 

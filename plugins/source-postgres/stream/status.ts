@@ -1,4 +1,4 @@
-import { EPOCH_2000 } from './body-reader.ts';
+import { EPOCH_2000 } from './message-reader.ts';
 
 /**
  * Standby status update in a CopyData frame (manual: "Streaming Replication Protocol"). Written, flushed and applied are

@@ -1,0 +1,134 @@
+import type { Change, StreamBatch } from '../../api/change.ts';
+import type { Contained } from '../ddl/contained.ts';
+import type { CommitLsn } from '../../postgres/lsn.ts';
+import type { MapperPace } from '../../api/plan.ts';
+
+/**
+ * Leaves out what a sink already has: transactions at or below its own position (after a restart the stream begins at
+ * the slowest sink's position), and what the copies of its tables contain (I5). A transaction is in a snapshot, or below a position, iff its commit record starts below it.
+ */
+export class Skip {
+  readonly #position: bigint;
+  readonly #contained: Contained | null;
+  readonly #highest: bigint;
+
+  /** `contained` null: the position alone counts. */
+  constructor(position: bigint, contained: Contained | null) {
+    this.#position = position;
+    this.#contained = contained;
+    const copied = contained?.highest ?? 0n;
+    this.#highest = copied > position ? copied : position;
+  }
+
+  /** The changes that the sink does not have; the input itself where that is all of them. */
+  filter(changes: readonly Change[]): readonly Change[] {
+    const last = changes[changes.length - 1];
+    // Commit records come in order, so when the first change is beyond every position, all are.
+    if (last === undefined || changes[0]!.tx.finalLsn >= this.#highest) return changes;
+    const kept: Change[] = [];
+    for (const change of changes) {
+      const left = this.#keep(change);
+      if (left !== null) kept.push(left);
+    }
+    return kept;
+  }
+
+  #keep(change: Change): Change | null {
+    const at = change.tx.finalLsn;
+    if (at >= this.#highest) return change;
+    if (at < this.#position) return null;
+    const contained = this.#contained;
+    if (contained === null) return change;
+    if (change.kind === 'message') return contained.hasMessage(change) ? null : change;
+    if (change.kind !== 'truncate') return contained.hasRow(change.relation, at) ? null : change;
+    const relations = change.relations.filter((relation) => !contained.hasRow(relation, at));
+    if (relations.length === 0) return null;
+    return relations.length === change.relations.length ? change : { ...change, relations };
+  }
+}
+
+/**
+ * A batch that ends inside a transaction, in two: the whole transactions before that one, committed on their own, and what
+ * there is of it. Were they written with it, a failure in it would take them back.
+ */
+export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
+  const { changes, boundary } = batch;
+  const last = changes[changes.length - 1];
+  if (boundary !== null || last === undefined || changes[0]!.tx.finalLsn === last.tx.finalLsn) return [batch];
+  const at = changes.findIndex((change) => change.tx.finalLsn === last.tx.finalLsn);
+  const before = changes[at - 1]!.tx;
+  const end = last.tx.finalLsn as bigint as CommitLsn;
+  return [
+    {
+      ...batch,
+      changes: changes.slice(0, at),
+      boundary: end,
+      commitTime: before.commitTime,
+      transactions: 0,
+      bytes: 0,
+    },
+    { ...batch, changes: changes.slice(at) },
+  ];
+}
+
+/** Several batches as one; it ends where the last one ends. */
+export function join(batches: readonly StreamBatch[]): StreamBatch {
+  const last = batches[batches.length - 1]!;
+  return {
+    changes: batches.flatMap((batch) => batch.changes),
+    boundary: last.boundary,
+    commitTime: last.commitTime,
+    transactions: batches.reduce((sum, batch) => sum + batch.transactions, 0),
+    bytes: batches.reduce((sum, batch) => sum + batch.bytes, 0),
+    values: last.values,
+  };
+}
+
+/** What the objects of a change take beside its text, and what a cell's string does. */
+const perChange = 300;
+const perCell = 32;
+
+/** Above it a write gains little, and the collector has more to do. */
+const mostMergeBytes = 8 << 20;
+
+/**
+ * Memory that a batch takes while it waits, in bytes, as an estimate that errs on the large side (I8). A row whose cells are read
+ * is there twice: the text as it came and the strings. Bytes are passed on without being read.
+ */
+export function memoryOf({ bytes, changes, values }: StreamBatch): number {
+  if (values === 'binary') return bytes + changes.length * perChange;
+  let memory = bytes * 2;
+  for (const change of changes) {
+    memory += perChange;
+    if (change.kind === 'insert' || change.kind === 'update') memory += change.relation.columns.length * perCell;
+  }
+  return memory;
+}
+
+/**
+ * Bytes of memory that one write may join. One of several sinks keeps what it wrote until it is durable, for which it has
+ * `room`: some writes fit in.
+ */
+export function mergeBytesOf(room: number, alone: boolean): number {
+  return Math.min(mostMergeBytes, alone ? room : room / 4);
+}
+
+/**
+ * A batch in pieces, of which only the last has the boundary: what is fetched for one piece is given away before the next
+ * is begun (I8).
+ */
+export function* paced(batch: StreamBatch, pace: MapperPace): Generator<StreamBatch> {
+  const { changes } = batch;
+  let from = 0;
+  for (let end = upTo(pace, batch, 0); end < changes.length; end = upTo(pace, batch, from)) {
+    const piece = changes.slice(from, end);
+    yield { ...batch, changes: piece, boundary: null, commitTime: null, transactions: 0, bytes: 0 };
+    from = end;
+  }
+  yield from === 0 ? batch : { ...batch, changes: changes.slice(from) };
+}
+
+function upTo(pace: MapperPace, { changes }: StreamBatch, from: number): number {
+  // At least one goes on.
+  return Math.max(from + 1, pace.upTo(changes, from));
+}
