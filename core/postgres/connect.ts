@@ -1,19 +1,25 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, type ConnectionOptions as TlsOptions } from 'node:tls';
 import pg from 'pg';
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { PgsluiceError } from '../base/error.ts';
 import { Choice, type StaticOf, Text, Type } from '../base/options.ts';
 import { BulkSocket } from './bulk-socket.ts';
-import { fromPg } from './pg-error.ts';
-import { sessionSettings } from './session-settings.ts';
 import { BindingWatch } from './channel-binding.ts';
+import { connectionError } from './errors.ts';
+import { everyAddress, type Host, hostText, isSocket, shuffled } from './hosts.ts';
+import { fromPg } from './pg-error.ts';
+import { roundsOf, type SessionKind, whyNotOf } from './session-kind.ts';
+import { sessionSettings } from './session-settings.ts';
 import { channelBindings, type Target, readTarget } from './target.ts';
 import { sslModes } from './tls.ts';
 
 const port = '0*([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
+const host = `(\\[[^\\]]*\\]|[^/?@:,]*)(:(${port})?)?`;
 
 /** Options that every connection to PostgreSQL shares in the pipeline file. */
 export const connectionOptions = {
   url: Type.String({
-    pattern: `^postgres(ql)?://([^/?#]*@)?(\\[[^\\]]*\\]|[^/?#@:]*)(:(${port})?)?([/?#].*)?$`,
+    pattern: `^postgres(ql)?://([^/]*@)?${host}(,${host})*([/?].*)?$`,
     description:
       'libpq connection URL: postgres://user:password@host:port/database?sslmode=verify-full, with a port of 1 to 65535',
     secret: true,
@@ -43,42 +49,120 @@ export interface ConnectMore {
   readonly applicationName: string;
 }
 
+/** The host that a URL with several was last connected to: a pipeline's connections belong on one server. */
+const chosen = new Map<string, Host>();
+
+/** The server that other programs have to connect to for what a connection before this holds. */
+export function serverOf(target: Target, url: string): Host {
+  return chosen.get(url) ?? target.hosts[0]!;
+}
+
 /**
  * An open connection: values come back as the server's text, never parsed (pg's parsers lose microseconds and digits);
- * socket errors after this do not end the process, the query under way rejects.
+ * socket errors after this do not end the process, the query under way rejects. Of several hosts it is the first that answers and is of the kind
+ * that target_session_attrs asks for, the one of the connection before if it still is.
  */
 export async function connect(options: ConnectionOptions, more: ConnectMore): Promise<pg.Client> {
   const target = readTarget(options.url, options, more.name);
-  for (const [i, tls] of target.attempts.entries()) {
+  const hosts = await inOrder(target, options.url);
+  const failures: Failure[] = [];
+  for (const kind of roundsOf(target.kind)) {
+    for (const host of hosts) {
+      try {
+        const client = await connectTo(host, { target, kind, more });
+        if (hosts.length > 1) chosen.set(options.url, host);
+        return client;
+      } catch (error) {
+        const failure = { host, error: fromPg(error, { connection: more.name }) };
+        // As in libpq: who refuses a login or lacks the database ends the search, who is away, or not ready, does not.
+        if (!passedOver.has(failure.error.code)) throw failure.error;
+        failures.push(failure);
+      }
+    }
+  }
+  throw failureOf(failures, target.kind, more.name);
+}
+
+interface Failure {
+  readonly host: Host;
+  readonly error: PgsluiceError;
+}
+
+const passedOver: ReadonlySet<string> = new Set(['PGS2001', 'PGS2005', 'PGS2006', 'PGS2008', 'PGS2095']);
+
+async function inOrder(target: Target, url: string): Promise<readonly Host[]> {
+  const several = target.kind !== 'any' || target.balance;
+  const hosts = several ? (await Promise.all(target.hosts.map(everyAddress))).flat() : target.hosts;
+  const ordered = target.balance ? shuffled(hosts) : hosts;
+  const before = chosen.get(url);
+  const isBefore = ({ name, address, port }: Host) =>
+    Number(name === before?.name && address === before.address && port === before.port);
+  return ordered.toSorted((a, b) => isBefore(b) - isBefore(a));
+}
+
+function failureOf(failures: readonly Failure[], kind: SessionKind, name: string): PgsluiceError {
+  const last = failures.at(-1)!.error;
+  const wrong = failures.find(({ error }) => error.code === 'PGS2095');
+  if (failures.length === 1 && wrong === undefined) return last;
+  const words = [...new Set(failures.map(({ host, error }) => `${hostText(host)}: ${error.message}`))].join('; ');
+  const more = { where: { connection: name }, cause: last };
+  if (wrong !== undefined) return connectionError('PGS2095', `no host is ${kind}: ${words}`, more);
+  return connectionError(last.code as 'PGS2001', words, { ...more, where: last.where });
+}
+
+interface Attempt {
+  readonly target: Target;
+  readonly kind: SessionKind;
+  readonly more: ConnectMore;
+}
+
+async function connectTo(host: Host, { target, kind, more }: Attempt): Promise<pg.Client> {
+  const attempts = isSocket(host) ? [false as const] : target.attempts;
+  for (const [i, tls] of attempts.entries()) {
     const binding = new BindingWatch(target.channelBinding, more.name);
-    const client = newClient({ ...target, password: () => binding.password(target.password) }, tls, more);
+    const login = () => binding.password(() => target.password(host));
+    const client = newClient({ ...target, login }, { host, tls: namedTls(tls, host) }, more);
     binding.watch(client);
     try {
       await client.connect();
       binding.check();
+      const other = await whyNotOf(client, kind);
+      if (other !== null) throw connectionError('PGS2095', other, { where: { connection: more.name } });
       await client.query(setup());
       return client;
     } catch (error) {
       destroy(client);
-      if (i + 1 < target.attempts.length && mayTryOther(error)) continue;
-      throw fromPg(error, { connection: more.name });
+      if (i + 1 < attempts.length && mayTryOther(error)) continue;
+      throw error;
     }
   }
   throw new Error('unreachable: there is always one attempt');
 }
 
-function newClient(target: Target, tls: false | TlsOptions, more: ConnectMore): pg.Client {
+/** With hostaddr the certificate is that of the host's name, which the address says nothing of. */
+function namedTls(tls: false | TlsOptions, { name, address }: Host): false | TlsOptions {
+  if (tls === false || address === null || name === address) return tls;
+  const named = isIP(name) === 0 ? { ...tls, servername: name } : { ...tls };
+  return { checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate), ...named };
+}
+
+function newClient(
+  target: Target & { readonly login: () => Promise<string | undefined> },
+  { host, tls }: { readonly host: Host; readonly tls: false | TlsOptions },
+  more: ConnectMore,
+): pg.Client {
   const client = new pg.Client({
-    host: target.host,
-    port: target.port,
+    host: host.address ?? host.name,
+    port: host.port,
     user: target.user,
     database: target.database,
-    password: target.password as () => Promise<string>,
+    password: target.login as () => Promise<string>,
     ssl: tls,
     ...(target.options === undefined ? {} : { options: target.options }),
     application_name: more.applicationName,
     connectionTimeoutMillis: target.connectTimeoutMs,
-    keepAlive: true,
+    keepAlive: target.keepAlive.on,
+    keepAliveInitialDelayMillis: target.keepAlive.idleMs,
     enableChannelBinding: tls !== false && target.channelBinding !== 'disable',
     types: { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig,
     ...(more.replication === true ? { replication: 'database' } : {}),

@@ -66,6 +66,15 @@ export const connectionErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS2095: {
+    title: 'No host of the wanted kind',
+    cause:
+      'None of the hosts that the URL lists is what target_session_attrs asks for: a standby was promoted to nothing yet, or the one that was is away.',
+    remedy:
+      'Nothing is lost: run again when one of them is promoted. If none will be, correct the hosts or target_session_attrs.',
+    exit: 1,
+    retry: 'backoff',
+  },
   PGS2165: {
     title: 'Value too large',
     cause:

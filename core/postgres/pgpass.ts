@@ -24,14 +24,20 @@ export async function passwordFromFile(
   } catch {
     return undefined;
   }
-  // libpq looks a socket in the default folder up as "localhost"; a path given by the user stands as it is.
   const wanted = [at.host, String(at.port), at.database, at.user];
   for (const line of text.split(/\r?\n/)) {
     if (line.startsWith('#')) continue;
     const fields = splitEntry(line);
-    if (fields.length === 5 && wanted.every((value, i) => fields[i] === '*' || fields[i] === value)) return fields[4];
+    if (fields.length === 5 && wanted.every((value, i) => matches(fields[i]!, value))) return fields[4];
   }
   return undefined;
+}
+
+/** Sockets in libpq's default folder are looked up as localhost; which folder that is depends on who built it. */
+const defaultFolders: ReadonlySet<string> = new Set(['/tmp', '/run/postgresql', '/var/run/postgresql']);
+
+function matches(field: string, value: string): boolean {
+  return field === '*' || field === value || (field === 'localhost' && defaultFolders.has(value));
 }
 
 /** Fields between colons; a backslash takes the next character as it is. The fifth field is the rest of the line. */

@@ -1,17 +1,23 @@
 import type { ConnectionOptions as TlsOptions, SecureVersion } from 'node:tls';
 import { userInfo } from 'node:os';
-import { connectionError } from './errors.ts';
+import { badUrl, type Parameter, readParameters } from './conninfo.ts';
+import { type Host, hostsOf, isSocket } from './hosts.ts';
 import { passwordFromFile } from './pgpass.ts';
+import { type SessionKind, sessionKinds } from './session-kind.ts';
 import { type SslMode, type TlsFiles, sslModes, tlsAttempts } from './tls.ts';
 
-/** A server and database as the URL and libpq's environment variables name it. */
+/** Servers and database as the URL, its service and libpq's environment variables name them. */
 export interface Target {
-  readonly host: string;
-  readonly port: number;
+  /** In the order of the list; at least one. */
+  readonly hosts: readonly Host[];
+  readonly kind: SessionKind;
+  /** load_balance_hosts=random. */
+  readonly balance: boolean;
   readonly user: string;
   readonly database: string;
   /** Undefined: the server is asked without one (trust, certificate). */
-  readonly password: () => Promise<string | undefined>;
+  readonly password: (host: Host) => Promise<string | undefined>;
+  /** Of a host that is reached by TCP: plain (false) or TLS, in order. */
   readonly attempts: readonly (false | TlsOptions)[];
   /** The mode and files that the attempts were made from. */
   readonly tls: TlsFiles;
@@ -19,6 +25,7 @@ export interface Target {
   readonly options: string | undefined;
   readonly channelBinding: ChannelBinding;
   readonly connectTimeoutMs: number;
+  readonly keepAlive: { readonly on: boolean; readonly idleMs: number };
 }
 
 /** libpq's values: SCRAM bound to the server's certificate, not at all, where the server offers it, or not without it. */
@@ -35,64 +42,75 @@ export interface TlsKeys {
 }
 
 /**
- * Reads a libpq connection URL (manual: "Connection URIs"); what it leaves out comes from PGHOST, PGPORT, PGUSER, PGDATABASE,
- * PGPASSWORD, PGPASSFILE, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGSSLMINPROTOCOLVERSION, PGSSLMAXPROTOCOLVERSION,
- * PGCHANNELBINDING, PGOPTIONS and PGCONNECT_TIMEOUT. Throws PGS2009 for a URL that is none, and for what would make a connection
+ * Reads a libpq connection URL (manual: "Connection URIs"); what it leaves out comes from the service that it or PGSERVICE names,
+ * and from the environment. Throws PGS2009 for a URL that is none, and for what would make a connection
  * safer and is not known here; the message never holds the URL, as a password is in it.
  */
 export function readTarget(url: string, keys: TlsKeys, name: string): Target {
-  const parsed = parseUrl(url, name);
-  const query = parsed.searchParams;
-  const from = (param: string, env: string): string | undefined =>
-    nonEmpty(query.get(param)) ?? nonEmpty(process.env[env]);
-  const named = parsed.hostname === noHost ? undefined : nonEmpty(decode(parsed.hostname));
-  const host = nonEmpty(query.get('host')) ?? named ?? nonEmpty(process.env['PGHOST']) ?? 'localhost';
-  const user = nonEmpty(decode(parsed.username)) ?? from('user', 'PGUSER') ?? userInfo().username;
-  const database = nonEmpty(decode(parsed.pathname.slice(1))) ?? from('dbname', 'PGDATABASE') ?? user;
-  const port = Number(nonEmpty(parsed.port) ?? from('port', 'PGPORT') ?? '5432');
-  const secret = nonEmpty(decode(parsed.password)) ?? from('password', 'PGPASSWORD');
-  refuseUnsupported(from, name);
-  const rootCert = keys.sslrootcert ?? from('sslrootcert', 'PGSSLROOTCERT');
-  const mode = keys.sslmode ?? from('sslmode', 'PGSSLMODE') ?? (rootCert === 'system' ? 'verify-full' : 'prefer');
-  if (!isOneOf(sslModes, mode)) throw badUrl(name, `sslmode "${mode}" is none of ${sslModes.join(', ')}`);
-  const binding = keys.channel_binding ?? from('channel_binding', 'PGCHANNELBINDING') ?? 'prefer';
-  if (!isOneOf(channelBindings, binding))
-    throw badUrl(name, `channel_binding "${binding}" is none of ${channelBindings.join(', ')}`);
-  const bare = (address: string): string => address.replace(/^\[(.+)\]$/, '$1');
-  const files = {
-    mode,
-    rootCert,
-    cert: keys.sslcert ?? from('sslcert', 'PGSSLCERT'),
-    key: keys.sslkey ?? from('sslkey', 'PGSSLKEY'),
-    minVersion: versionOf(from('ssl_min_protocol_version', 'PGSSLMINPROTOCOLVERSION'), name),
-    maxVersion: versionOf(from('ssl_max_protocol_version', 'PGSSLMAXPROTOCOLVERSION'), name),
-  };
-  const passFile = from('passfile', 'PGPASSFILE');
-  const at = { host: bare(host), port, database, user };
+  const get = readParameters(url, name);
+  refuseUnsupported(get, name);
+  const hosts = hostsOf(get, name);
+  const user = get('user') ?? userInfo().username;
+  const database = get('dbname') ?? user;
+  const files = tlsFiles(get, keys, name);
+  const [secret, passFile] = [get('password'), get('passfile')];
   return {
-    ...at,
-    password: async () => secret ?? (await passwordFromFile(at, passFile)),
+    hosts,
+    kind: oneOf(sessionKinds, get('target_session_attrs') ?? 'any', { param: 'target_session_attrs', name }),
+    balance:
+      oneOf(['disable', 'random'], get('load_balance_hosts') ?? 'disable', { param: 'load_balance_hosts', name }) ===
+      'random',
+    user,
+    database,
+    password: async (host) =>
+      secret ?? (await passwordFromFile({ host: host.name, port: host.port, database, user }, passFile)),
     // libpq speaks no TLS on a Unix socket.
-    attempts: host.startsWith('/') ? [false] : tlsAttempts(files, name),
+    attempts: hosts.every(isSocket) ? [false] : tlsAttempts(files, name),
     tls: files,
-    options: from('options', 'PGOPTIONS'),
-    channelBinding: binding,
-    connectTimeoutMs: Number(from('connect_timeout', 'PGCONNECT_TIMEOUT') ?? '15') * 1000,
+    options: get('options'),
+    channelBinding: oneOf(channelBindings, keys.channel_binding ?? get('channel_binding') ?? 'prefer', {
+      param: 'channel_binding',
+      name,
+    }),
+    connectTimeoutMs: seconds(get, { param: 'connect_timeout', name }, 15),
+    keepAlive: { on: get('keepalives') !== '0', idleMs: seconds(get, { param: 'keepalives_idle', name }, 0) },
   };
 }
 
-const noHost = 'no-host.invalid';
-
-function parseUrl(url: string, name: string): URL {
-  // `postgres:///db?host=/run` and `postgres://user@/db` have no host, which the URL class refuses beside a user.
-  const withHost = url.replace(/^(postgres(?:ql)?:\/\/[^/?]*@)(?=[/?]|$)/, `$1${noHost}`);
-  const parsed = URL.canParse(withHost) ? new URL(withHost) : null;
-  if (parsed?.protocol === 'postgres:' || parsed?.protocol === 'postgresql:') return parsed;
-  throw badUrl(name, 'the URL is not of the form postgres://user:password@host:port/database');
+function tlsFiles(get: Parameter, keys: TlsKeys, name: string): TlsFiles {
+  const rootCert = keys.sslrootcert ?? get('sslrootcert');
+  const mode = keys.sslmode ?? get('sslmode') ?? (rootCert === 'system' ? 'verify-full' : 'prefer');
+  return {
+    mode: oneOf(sslModes, mode, { param: 'sslmode', name }),
+    rootCert,
+    cert: keys.sslcert ?? get('sslcert'),
+    key: keys.sslkey ?? get('sslkey'),
+    keyPassword: get('sslpassword'),
+    crl: get('sslcrl'),
+    crlFolder: get('sslcrldir'),
+    minVersion: versionOf(get('ssl_min_protocol_version'), name),
+    maxVersion: versionOf(get('ssl_max_protocol_version'), name),
+  };
 }
 
-function isOneOf<T extends string>(all: readonly T[], value: string): value is T {
-  return (all as readonly string[]).includes(value);
+interface Asked {
+  readonly param: string;
+  /** Of the connection. */
+  readonly name: string;
+}
+
+function oneOf<T extends string>(all: readonly T[], value: string, { param, name }: Asked): T {
+  const found = all.find((one) => one === value);
+  if (found === undefined) throw badUrl(name, `${param} "${value}" is none of ${all.join(', ')}`);
+  return found;
+}
+
+/** In milliseconds. */
+function seconds(get: Parameter, { param, name }: Asked, otherwise: number): number {
+  const text = get(param) ?? String(otherwise);
+  const number = Number(text);
+  if (!Number.isInteger(number)) throw badUrl(name, `${param} "${text}" is not a number of seconds`);
+  return Math.max(0, number) * 1000;
 }
 
 const tlsVersions = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
@@ -104,34 +122,11 @@ function versionOf(text: string | undefined, name: string): SecureVersion | unde
   return found;
 }
 
-/** Parameters of libpq that make a connection safer, or another one: to overlook them would be worse than to refuse. */
-const unsupported = [
-  ['require_auth', 'PGREQUIREAUTH'],
-  ['requirepeer', 'PGREQUIREPEER'],
-  ['sslcrl', 'PGSSLCRL'],
-  ['sslcrldir', 'PGSSLCRLDIR'],
-  ['sslpassword', ''],
-  ['service', ''],
-] as const;
+/** Parameters of libpq that make a connection safer: to overlook them would be worse than to refuse. */
+const unsupported = ['require_auth', 'requirepeer'];
 
-function refuseUnsupported(from: (param: string, env: string) => string | undefined, name: string): void {
-  const given = unsupported.find(([param, env]) => from(param, env) !== undefined)?.[0];
+function refuseUnsupported(get: Parameter, name: string): void {
+  const given = unsupported.find((param) => get(param) !== undefined);
   if (given !== undefined) throw badUrl(name, `${given} of libpq is not supported`);
-  if (from('gssencmode', 'PGGSSENCMODE') === 'require') throw badUrl(name, 'gssencmode=require is not supported');
-}
-
-function badUrl(name: string, what: string): Error {
-  return connectionError('PGS2009', what, { where: { connection: name } });
-}
-
-function nonEmpty(text: string | null | undefined): string | undefined {
-  return text === null || text === undefined || text === '' ? undefined : text;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  if (get('gssencmode') === 'require') throw badUrl(name, 'gssencmode=require is not supported');
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions as TlsOptions, SecureVersion } from 'node:tls';
@@ -14,6 +14,11 @@ export interface TlsFiles {
   readonly rootCert: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
+  /** Of a key that is encrypted. */
+  readonly keyPassword: string | undefined;
+  /** Revoked certificates: a file, and a folder of such files. */
+  readonly crl: string | undefined;
+  readonly crlFolder: string | undefined;
   readonly minVersion: SecureVersion | undefined;
   readonly maxVersion: SecureVersion | undefined;
 }
@@ -67,11 +72,35 @@ function tlsOptions(files: TlsFiles, name: string): TlsOptions {
     ...(checksChain && explicitRoot !== undefined && explicitRoot !== 'system'
       ? { ca: read(explicitRoot, 'sslrootcert', name) }
       : {}),
+    ...(checksChain ? revoked(files, home, name) : {}),
     ...(cert !== undefined && key !== undefined
       ? { cert: read(cert, 'sslcert', name), key: read(key, 'sslkey', name) }
       : {}),
+    ...(files.keyPassword === undefined ? {} : { passphrase: files.keyPassword }),
     ...(files.mode === 'verify-full' || explicitRoot === 'system' ? {} : { checkServerIdentity: () => undefined }),
   };
+}
+
+/**
+ * Revocation lists. Where there is one, every authority of the chain needs one (as in libpq, whose flags OpenSSL gets here, too).
+ * One that is named and cannot be read is refused: libpq would go on without it.
+ */
+function revoked(files: TlsFiles, home: string, name: string): { crl?: string[] } {
+  const path = files.crl ?? (files.crlFolder === undefined ? present(join(home, 'root.crl')) : undefined);
+  const lists = path === undefined ? [] : [read(path, 'sslcrl', name)];
+  if (files.crlFolder !== undefined) {
+    const folder = files.crlFolder;
+    lists.push(...listed(folder, name).map((file) => read(join(folder, file), 'sslcrldir', name)));
+  }
+  return lists.length === 0 ? {} : { crl: lists };
+}
+
+function listed(folder: string, name: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    throw unreadable(folder, 'sslcrldir', { name, cause });
+  }
 }
 
 function present(path: string): string | undefined {
@@ -82,10 +111,14 @@ function read(path: string, what: string, name: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw connectionError('PGS2004', `cannot read ${what} ${path}`, {
-      where: { connection: name },
-      remedy: `Correct ${what}, or make the file readable.`,
-      cause,
-    });
+    throw unreadable(path, what, { name, cause });
   }
+}
+
+function unreadable(path: string, what: string, more: { readonly name: string; readonly cause: unknown }): Error {
+  return connectionError('PGS2004', `cannot read ${what} ${path}`, {
+    where: { connection: more.name },
+    remedy: `Correct ${what}, or make the file readable.`,
+    cause: more.cause,
+  });
 }

@@ -1,6 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, chmod, chown, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  chown,
+  lchown,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -76,6 +88,44 @@ export class LocalServer implements AsyncDisposable {
       throw error;
     }
     return server;
+  }
+
+  /**
+   * A server of the same programs in a folder of its own, on data that `fill` puts there (a base backup), with lines of
+   * postgresql.conf on top of those of the data.
+   */
+  async another(
+    fill: (data: string) => Promise<void>,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<LocalServer> {
+    const directory = await mkdtemp(join(tmpdir(), `pgsluice-pg${this.major}-`));
+    const at = { major: this.major, bin: this.#bin, account: this.#account, copied: null };
+    const server = new LocalServer({ ...at, port: await freePort(), directory });
+    try {
+      await server.#fill(fill);
+      await server.#configure({ port: String(server.port), ...settings });
+      await server.startAgain();
+    } catch (error) {
+      await server.remove();
+      throw error;
+    }
+    return server;
+  }
+
+  async #fill(fill: (data: string) => Promise<void>): Promise<void> {
+    const data = join(this.directory, 'data');
+    await chmod(this.directory, 0o755);
+    await mkdir(data, { mode: 0o700 });
+    await fill(data);
+    if (this.#account === null) return;
+    const { uid, gid } = this.#account;
+    for (const path of ['.', ...(await readdir(this.directory, { recursive: true }))])
+      await lchown(join(this.directory, path), uid, gid);
+  }
+
+  async #configure(settings: Readonly<Record<string, string>>): Promise<void> {
+    const lines = Object.entries(settings).map(([k, v]) => `${k} = ${v}\n`);
+    await appendFile(join(this.directory, 'data', 'postgresql.conf'), lines.join(''));
   }
 
   /** Connection URL of a database of this server. */
@@ -174,11 +224,7 @@ export class LocalServer implements AsyncDisposable {
     child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const [code] = (await once(child, 'close')) as [number];
     if (code !== 0) throw new Error(`initdb failed: ${stderr.trim()}`);
-    const lines = Object.entries({ ...defaults, port: String(this.port), ...settings });
-    await appendFile(
-      join(directory, 'data', 'postgresql.conf'),
-      `${lines.map(([k, v]) => `${k} = ${v}`).join('\n')}\n`,
-    );
+    await this.#configure({ ...defaults, port: String(this.port), ...settings });
   }
 
   async #ready(child: ChildProcess): Promise<void> {

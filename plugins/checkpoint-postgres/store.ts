@@ -5,6 +5,7 @@ import type { CheckpointMap, CheckpointStore, Json } from '../../core/api/checkp
 import type { PluginContext } from '../../core/api/context.ts';
 import { type ConnectionOptions, connect, disconnect } from '../../core/postgres/connect.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
+import type { Host } from '../../core/postgres/hosts.ts';
 import { readTarget } from '../../core/postgres/target.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../core/postgres/state-schema.ts';
 import { checkpointPostgresError } from './errors.ts';
@@ -44,9 +45,10 @@ export class PostgresCheckpoint implements CheckpointStore {
 
   /** A loopback or a socket is another server on another machine. */
   get named(): string {
-    const { host, port, database } = readTarget(this.#connection.url, this.#connection, 'checkpoint');
-    const local = host === 'localhost' || host === '::1' || host.startsWith('127.') || host.startsWith('/');
-    return `${local ? `${hostname()} ` : ''}${host}:${port}/${database}`;
+    const { hosts, database } = readTarget(this.#connection.url, this.#connection, 'checkpoint');
+    const local = ({ name }: Host) => name === 'localhost' || name === '::1' || /^(127\.|\/)/.test(name);
+    const names = hosts.map(({ name, port }) => `${name}:${port}`).join(',');
+    return `${hosts.some(local) ? `${hostname()} ` : ''}${names}/${database}`;
   }
 
   /** Null where the server does not tell who it is. */

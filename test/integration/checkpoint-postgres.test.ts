@@ -71,7 +71,7 @@ test('a broken connection is made anew with its lock', async () => {
   await store.lock(never);
   await store.save(entries({ a: 1 }));
   await db.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice p' AND datname = '${db.name}'`,
+    `SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = 'pgsluice p' AND datname = '${db.name}'`,
   );
   await store.save(entries({ a: 2 })).catch(() => {});
   await store.save(entries({ a: 3 }));

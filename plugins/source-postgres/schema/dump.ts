@@ -1,4 +1,5 @@
 import type { SchemaDump } from '../../../core/api/snapshot.ts';
+import { readTarget } from '../../../core/postgres/target.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { besideDump, withBeside } from './beside-dump.ts';
@@ -21,7 +22,9 @@ export async function dumpSchema(
     return Math.floor(Number(rows[0]!.server_version_num) / 10_000);
   });
   const args = dumpArguments(snapshot);
-  const native = await chooseNative(major);
+  // The password of a client key has no environment variable, and an argument is everyone's to read (I11).
+  const { keyPassword } = readTarget(access.connection.url, access.connection, access.name).tls;
+  const native = keyPassword === undefined ? await chooseNative(major) : null;
   const text =
     native === null ? await runWasm(access, args, signal) : await runNative(native, access.connection, args, signal);
   const by = `pg_dump ${native === null ? wasmVersion : native.version}`;

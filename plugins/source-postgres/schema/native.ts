@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ConnectionOptions } from '../../../core/postgres/connect.ts';
+import { type ConnectionOptions, serverOf } from '../../../core/postgres/connect.ts';
 import { readTarget } from '../../../core/postgres/target.ts';
 import { sourceError } from '../errors.ts';
 
@@ -49,6 +49,8 @@ async function installed(): Promise<string[]> {
   return folders;
 }
 
+const placing: ReadonlySet<string> = new Set(['PGHOSTADDR', 'PGSERVICE', 'PGTARGETSESSIONATTRS', 'PGLOADBALANCEHOSTS']);
+
 /** Runs it. The password goes by environment, never by argument: arguments are everyone's to read (I11). */
 export async function runNative(
   dump: NativeDump,
@@ -57,12 +59,16 @@ export async function runNative(
   signal: AbortSignal,
 ): Promise<string> {
   const target = readTarget(connection.url, connection, 'source');
-  const { mode, rootCert, cert, key, minVersion, maxVersion } = target.tls;
-  const password = await target.password();
+  const { mode, rootCert, cert, key, crl, crlFolder, minVersion, maxVersion } = target.tls;
+  // The snapshot is on the server that the connections before are on.
+  const host = serverOf(target, connection.url);
+  const password = await target.password(host);
   const env = {
-    ...process.env,
-    PGHOST: target.host,
-    PGPORT: String(target.port),
+    // What another server, or a service, would say is in the target already.
+    ...Object.fromEntries(Object.entries(process.env).filter(([variable]) => !placing.has(variable))),
+    PGHOST: host.name,
+    ...(host.address === null ? {} : { PGHOSTADDR: host.address }),
+    PGPORT: String(host.port),
     PGUSER: target.user,
     PGDATABASE: target.database,
     PGAPPNAME: 'pgsluice pg_dump',
@@ -73,6 +79,8 @@ export async function runNative(
     ...(rootCert === undefined ? {} : { PGSSLROOTCERT: rootCert }),
     ...(cert === undefined ? {} : { PGSSLCERT: cert }),
     ...(key === undefined ? {} : { PGSSLKEY: key }),
+    ...(crl === undefined ? {} : { PGSSLCRL: crl }),
+    ...(crlFolder === undefined ? {} : { PGSSLCRLDIR: crlFolder }),
     ...(minVersion === undefined ? {} : { PGSSLMINPROTOCOLVERSION: minVersion }),
     ...(maxVersion === undefined ? {} : { PGSSLMAXPROTOCOLVERSION: maxVersion }),
   };
