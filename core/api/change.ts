@@ -36,6 +36,8 @@ export interface InsertChange extends InTransaction {
   readonly kind: 'insert';
   readonly relation: Relation;
   readonly after: Tuple;
+  /** It was not inserted, but read again: a row as it is at this place of the stream. Only for sinks with `rereads`. */
+  readonly read?: true;
   /** The same row as it came, where nothing has changed it since; `after` then costs something. */
   readonly wire?: WireRow & RowPlace;
 }

@@ -47,6 +47,8 @@ export interface SinkTraits {
   readonly binaryStream?: boolean;
   /** It stores its position with the data ({@link StreamSink.resume}); otherwise the checkpoint keeps it. */
   readonly keepsPosition?: boolean;
+  /** It takes rows that are read again beside the stream ({@link InsertChange.read}). */
+  readonly rereads?: boolean;
   /** It passes on logical messages that are not the pipeline's own. */
   readonly messages: boolean;
   /** It carries out the `schema` of messages; else DDL of the source only changes the rows that it gets. */

@@ -90,6 +90,24 @@ export interface DigestSource extends DigestReader {
 export interface RowSource {
   /** The rows as they are now, in the order asked; null where no row has this key any more. */
   fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]>;
+  /** Rows in order of their key, for `resync --where`. */
+  range?(asked: RangeAsked, signal: AbortSignal): Promise<readonly Tuple[]>;
+}
+
+/** Some of a table's rows as they are now, in order of their key. */
+export interface RangeAsked {
+  readonly relation: Relation;
+  /** Positions of the columns that identify a row. */
+  readonly key: readonly number[];
+  /** SQL over the source's columns; null: all rows. */
+  readonly where: string | null;
+  /** Values of the key behind which to begin; null: at the first row. */
+  readonly beyond: Tuple | null;
+  /** At most so many rows, and about so many bytes; at least one row where there is one. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** As in {@link RowsAsked}. */
+  readonly after: readonly number[];
 }
 
 /** Rows that are wanted by their keys, and no more of them than some columns. */

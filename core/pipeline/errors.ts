@@ -2,6 +2,22 @@ import { errorFactory } from '../base/error.ts';
 
 /** PGS60xx: the run itself. */
 export const runtimeErrors = {
+  PGS5071: {
+    title: 'Predicate of rows cannot be used',
+    cause:
+      'The text of `resync --where` is no SQL expression that the transforms know, or names a column that the table has not.',
+    remedy: 'Write a predicate over the source’s columns (docs/expressions.md).',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS5070: {
+    title: 'Rows cannot be read again',
+    cause:
+      '`resync --where` needs tables with a key, sinks that take rows beside the stream (Kafka), and a source that reads ranges.',
+    remedy: 'Leave out --where: the tables are then copied whole.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS6001: {
     title: 'State belongs to another source',
     cause: 'The checkpoint was made with another database: system identifier, timeline or database name differ.',

@@ -10,6 +10,8 @@ export interface AccessWanted {
   readonly missing: readonly TopicSpec[];
   /** `User:alice`; null: not known. */
   readonly principal: string | null;
+  /** There is a snapshot, whose transactions have ids of their own. */
+  readonly copies: boolean;
 }
 
 /** Tries the rights that the run needs. What Kafka has no authorizer for is allowed. */
@@ -51,7 +53,7 @@ export async function checkAccess(
   }
   if (settings.exactlyOnce) {
     const { transactionalId } = settings;
-    const ids = [transactionalId, `${transactionalId}.snapshot.0`];
+    const ids = wanted.copies ? [transactionalId, `${transactionalId}.snapshot.0`] : [transactionalId];
     for (const id of ids) {
       if (await access.mayWriteAs(id)) continue;
       const remedy = allow(

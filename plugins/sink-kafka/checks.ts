@@ -16,6 +16,8 @@ export interface CheckParts {
   readonly access: Access;
   /** `User:alice`; null: not known. */
   readonly principal: string | null;
+  /** There is a snapshot, whose transactions have ids of their own. */
+  readonly copies: boolean;
 }
 
 /** Preflight of the sink: brokers, topics, rights, keys and types. Changes nothing. */
@@ -145,7 +147,7 @@ function tableFinding(error: unknown, settings: Settings, plan: TablePlan): Find
 
 async function checkTopics(
   settings: Settings,
-  { admin, access, principal }: CheckParts,
+  { admin, access, principal, copies }: CheckParts,
   plans: readonly TablePlan[],
   report: CheckReport,
 ): Promise<void> {
@@ -172,7 +174,7 @@ async function checkTopics(
       }
     }
     for (const name of own) if (!found.has(name)) missing.push(positionTopic(name, settings.replicationFactor));
-    const wanted = { present: [...found.keys()], missing, principal };
+    const wanted = { present: [...found.keys()], missing, principal, copies };
     await checkAccess(settings, access, { wanted, report });
   } catch (error) {
     report.add(findingOf(error, 'kafka-topic', 'sink kafka'));

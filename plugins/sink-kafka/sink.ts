@@ -57,16 +57,17 @@ export class KafkaSink implements Sink {
       messages: this.#settings.messages || this.#settings.events?.takesMessages === true,
       keepsPosition: this.#settings.exactlyOnce,
       replaysOverlap: true,
+      rereads: this.#settings.events === null,
     };
   }
 
-  async check(plans: readonly TablePlan[], report: CheckReport): Promise<void> {
+  async check(plans: readonly TablePlan[], report: CheckReport, _signal: AbortSignal, copies: boolean): Promise<void> {
     const admin = this.#connection.admin();
     const access = this.#connection.access();
     const user = this.#options.sasl?.username;
     const principal = user === undefined ? null : `User:${user}`;
     try {
-      await checkKafka(this.#settings, { admin, access, principal }, plans, report);
+      await checkKafka(this.#settings, { admin, access, principal, copies }, plans, report);
     } finally {
       await Promise.all([admin.close(), access.close()]);
     }

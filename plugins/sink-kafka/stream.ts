@@ -18,7 +18,7 @@ import type { Outbox } from './outbox.ts';
 import { messageValue, type Place } from './records/envelope.ts';
 import { changeRecords, type Emit } from './records/events.ts';
 import { jsonString } from './records/json.ts';
-import { type Moment, now, processedAt, snapshotMoment, transactionMoment } from './records/moment.ts';
+import { type Moment, now, processedAt, rereadMoment, snapshotMoment, transactionMoment } from './records/moment.ts';
 import { newRowOf, RowRecords } from './records/row-records.ts';
 import { binaryText } from './records/special.ts';
 import { TransactionLog } from './records/transactions.ts';
@@ -107,8 +107,11 @@ export class KafkaStream implements StreamSink {
     const place: { at: Moment; lsn: string; transaction: string } = { at: nowhere, lsn: '', transaction: 'null' };
     const metadata = this.#settings.transactionMetadata;
     let lsn = 0n;
+    let read = false;
     const nextPlace = () => {
-      if (metadata && relation !== null) place.transaction = this.#log.next(relation, lsn);
+      // A row that is read again is of no transaction.
+      if (read) place.transaction = 'null';
+      else if (metadata && relation !== null) place.transaction = this.#log.next(relation, lsn);
       return place;
     };
     const emit: Emit = (key, value, headers, of) => {
@@ -137,9 +140,10 @@ export class KafkaStream implements StreamSink {
           }
           const encoded = direct && this.#addBytes(change, route, at, outbox);
           if (!encoded) {
-            place.at = at;
+            read = change.kind === 'insert' && change.read === true;
+            place.at = read ? rereadMoment(at) : at;
             lsn = change.lsn;
-            place.lsn = lsn.toString();
+            place.lsn = read ? 'null' : lsn.toString();
           }
           const plain = !encoded && deadLetters === null;
           if (plain && route.byRow !== null) places = await placesOf(change, route, this.#router);

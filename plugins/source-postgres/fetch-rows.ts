@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Tuple } from '../../core/postgres/tuple.ts';
 import { type Column, type Relation, relationName } from '../../core/postgres/relation.ts';
-import type { RowsAsked } from '../../core/api/source-database.ts';
+import type { RangeAsked, RowsAsked } from '../../core/api/source-database.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
 import { connectionError } from '../../core/postgres/errors.ts';
 import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
+import { rangeStatement } from './read-range.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
 
@@ -32,41 +33,66 @@ export class RowFetcher implements AsyncDisposable {
     this.#held = new HeldClient(() => open(access));
   }
 
-  async fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
+  fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
+    return this.#guarded(asked.relation, signal, async (client) => {
+      const rows: (Tuple | null)[] = [];
+      for (let from = 0; from < asked.keys.length; from += rowsPerStatement) {
+        const { relation, after, columns } = asked;
+        const read = await this.#read(client, { relation, after, ...statement(part(asked, from)) }, signal);
+        refuseOtherTypes(relation, columns, read.fields.slice(3));
+        refuseTooLarge(relation, read.rows);
+        rows.push(...read.rows.map(([, there, , ...cells]) => (there === 't' ? cells : null)));
+      }
+      return rows;
+    });
+  }
+
+  /** Rows in order of their key, as many as are wanted at once. */
+  range(asked: RangeAsked, signal: AbortSignal): Promise<readonly Tuple[]> {
+    const { relation, after, bytes } = asked;
+    return this.#guarded(relation, signal, async (client) => {
+      for (let rows = asked.rows; ; rows = Math.max(1, Math.floor(rows / 4))) {
+        const read = await this.#read(client, { relation, after, ...rangeStatement({ ...asked, rows }) }, signal);
+        refuseOtherTypes(
+          relation,
+          relation.columns.map((_, position) => position),
+          read.fields.slice(1),
+        );
+        const found = read.rows.map(([, ...cells]) => cells);
+        const size = found.reduce((sum, row) => sum + row.reduce((all, cell) => all + (cell?.length ?? 0), 0), 0);
+        if (size <= bytes || rows === 1) return found;
+      }
+    });
+  }
+
+  async #guarded<T>(relation: Relation, signal: AbortSignal, read: (client: pg.Client) => Promise<T>): Promise<T> {
     const cut = (): void => this.#held.drop();
     signal.addEventListener('abort', cut, { once: true });
     try {
-      const client = await this.#held.connected();
-      const rows: (Tuple | null)[] = [];
-      for (let from = 0; from < asked.keys.length; from += rowsPerStatement) {
-        rows.push(...(await this.#read(client, part(asked, from), signal)));
-      }
-      return rows;
+      return await read(await this.#held.connected());
     } catch (error) {
       cut();
       signal.throwIfAborted();
-      throw fromPg(error, { connection: this.#access.name, table: relationName(asked.relation) });
+      throw fromPg(error, { connection: this.#access.name, table: relationName(relation) });
     } finally {
       signal.removeEventListener('abort', cut);
     }
   }
 
-  async #read(client: pg.Client, asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
-    const query = { ...statement(asked), rowMode: 'array' } as unknown as pg.QueryArrayConfig;
+  /** The rows, each with the snapshot that it was read by as its first cell. */
+  async #read(client: pg.Client, by: Statement, signal: AbortSignal): Promise<pg.QueryArrayResult<(string | null)[]>> {
+    const { text, values, relation, after } = by;
+    const query = { text, values, rowMode: 'array' } as unknown as pg.QueryArrayConfig;
     const started = Date.now();
     let told = false;
     for (let wait = shortestWait; ; wait = Math.min(longestWait, wait * 2)) {
-      const { rows, fields } = await client.query<(string | null)[]>(query);
-      const first = rows[0];
-      if (first === undefined || sees(first[0] as string, asked.after)) {
-        refuseOtherTypes(asked, fields);
-        refuseTooLarge(asked, rows);
-        return rows.map(([, there, , ...cells]) => (there === 't' ? cells : null));
-      }
+      const read = await client.query<(string | null)[]>(query);
+      const first = read.rows[0];
+      if (first === undefined || sees(first[0] as string, after)) return read;
       if (!told && Date.now() - started > tellAfter) {
         told = true;
-        const text = 'a commit that the stream has told is not visible on the source yet (a synchronous standby?)';
-        this.#access.log.log('warn', 'commit-not-visible', text, { table: relationName(asked.relation) });
+        const said = 'a commit that the stream has told is not visible on the source yet (a synchronous standby?)';
+        this.#access.log.log('warn', 'commit-not-visible', said, { table: relationName(relation) });
       }
       await sleep(wait, undefined, { signal });
     }
@@ -75,6 +101,13 @@ export class RowFetcher implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#held[Symbol.asyncDispose]();
   }
+}
+
+interface Statement {
+  readonly text: string;
+  readonly values: unknown[];
+  readonly relation: Relation;
+  readonly after: readonly number[];
 }
 
 function part(asked: RowsAsked, from: number): RowsAsked {
@@ -95,7 +128,7 @@ function tooLarge({ name, baseType }: Column): { readonly when: string; readonly
     : { when: `pg_catalog.octet_length(t.${quoteIdent(name)}) > ${most}`, name: `${quoteLiteral(name)}::text` };
 }
 
-function refuseTooLarge({ relation }: RowsAsked, rows: readonly (string | null)[][]): void {
+function refuseTooLarge(relation: Relation, rows: readonly (string | null)[][]): void {
   const name = rows.find(([, , large]) => large !== null)?.[2];
   if (name === undefined || name === null) return;
   const what = `the value of column ${name}, which an UPDATE left untouched, is too large to be read as text`;
@@ -150,12 +183,12 @@ function nearest(xid: bigint, to: bigint): bigint {
 }
 
 /** The text of a value of another type is not what the stream's columns hold. RowDescription tells the type under a domain. */
-function refuseOtherTypes(asked: RowsAsked, fields: readonly pg.FieldDef[]): void {
-  asked.columns.forEach((position, i) => {
-    const column = asked.relation.columns[position] as Column;
-    if (fields[i + 3]?.dataTypeID === column.baseType) return;
+function refuseOtherTypes(relation: Relation, columns: readonly number[], fields: readonly pg.FieldDef[]): void {
+  columns.forEach((position, i) => {
+    const column = relation.columns[position] as Column;
+    if (fields[i]?.dataTypeID === column.baseType) return;
     throw sourceError('PGS2124', `column ${column.name} has another type by now`, {
-      where: { table: relationName(asked.relation) },
+      where: { table: relationName(relation) },
     });
   });
 }

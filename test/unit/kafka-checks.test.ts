@@ -35,7 +35,7 @@ const settings = {
 
 async function findings(of: Settings, by: TopicAdmin): Promise<readonly string[]> {
   const found: Finding[] = [];
-  await checkKafka(of, { admin: by, access, principal: null }, [plan('a'), plan('b')], {
+  await checkKafka(of, { admin: by, access, principal: null, copies: true }, [plan('a'), plan('b')], {
     add: (finding) => void found.push(finding),
   });
   return found.filter(({ level }) => level !== 'ok').map(({ check, level, subject }) => `${check} ${level} ${subject}`);

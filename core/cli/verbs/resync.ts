@@ -10,6 +10,8 @@ import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { forgottenShapes } from '../../pipeline/ddl/book.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
+import { rereadJobs } from '../../operations/resync/ask-reread.ts';
+import { type RereadJob, RereadQueue } from '../../operations/resync/reread-queue.ts';
 import { copyPending } from '../../operations/resync/resync.ts';
 import { checkFile } from '../../operations/run/run.ts';
 import { noteFile } from '../../operations/run/take-up-file.ts';
@@ -29,9 +31,71 @@ export function register(program: Command, cli: Cli): void {
     .description('copy tables anew in a pipeline that exists; without TABLE: those that were added to the file')
     .argument('<file>', 'pipeline file')
     .argument('[table...]', "globs on the source's schema.table")
-    .action((file: string, patterns: readonly string[]) =>
-      cli.withSignals((signal) => resync(cli, file, patterns, signal)),
+    .option('--where <sql>', 'only rows for which this is true, read beside the running stream (Kafka sinks)')
+    .action((file: string, patterns: readonly string[], { where }: { readonly where?: string }) =>
+      cli.withSignals((signal) =>
+        where === undefined ? resync(cli, file, patterns, signal) : rereadRows(cli, { file, patterns, where }, signal),
+      ),
     );
+}
+
+interface RowsWanted {
+  readonly file: string;
+  readonly patterns: readonly string[];
+  readonly where: string;
+}
+
+/** Some rows of tables, beside the stream of a run; without a run it is noted for the next one. */
+async function rereadRows(cli: Cli, { file, patterns, where }: RowsWanted, signal: AbortSignal): Promise<void> {
+  const say = (line: string) => void cli.stdout.write(`${line}\n`);
+  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  const { context, instances, config } = opened.pipeline;
+  const { state, source } = context;
+  requireStream(state);
+  checkFile(state, config);
+  if (patterns.length === 0) {
+    throw runtimeError('PGS5071', '--where needs the tables whose rows are wanted', {
+      remedy: `pgsluice resync ${file} TABLE --where SQL`,
+    });
+  }
+  const catalog = knownTables(state, await readCatalog(source, signal));
+  const tables = new Set(chosen(catalog, patterns, state));
+  const planning = await planSinks(instances.sinks, catalog, true, signal);
+  const relations = catalog.tables.map(({ relation }) => relation).filter((each) => tables.has(relationName(each)));
+  const jobs = await rereadJobs(planning.sinks, relations, where);
+  if (opened.locked) {
+    await new RereadQueue(state).add(jobs);
+    for (const { table } of jobs) say(`the next run reads rows of ${table} again: pgsluice run ${file}`);
+    return;
+  }
+  const control = needed(source, 'control', 'resync beside a run');
+  for (const { id, table, where: asked } of jobs)
+    await control.emit(encodeControl(config.pipeline, { kind: 'reread', id, table, where: asked }), signal);
+  for (const job of jobs) say(`read ${await rereadEnd(opened.pipeline, job)} rows of ${job.table} again`);
+}
+
+/** Rows that were read, once every sink has them durably. */
+async function rereadEnd({ context, instances }: OpenPipeline, { id, table }: RereadJob): Promise<number> {
+  for (const until = Date.now() + patience; ; ) {
+    await pause(300, context.stop);
+    const state = await PipelineState.load(instances.store);
+    const queue = new RereadQueue(state);
+    const end = queue.end(id);
+    if (end !== null) {
+      if (end.error === null) return end.rows;
+      throw runtimeError('PGS5070', end.error, { where: { table } });
+    }
+    if (queue.first === null && Date.now() > until)
+      throw runtimeError('PGS6010', `the run did not come to the request in ${patience / 1000} s`);
+    if (hasEnded(state)) throw verifyError('PGS7011', 'the run ended before the rows were read; the next one goes on');
+  }
+}
+
+function requireStream(state: PipelineState): void {
+  if (state.head?.phase === 'stream') return;
+  throw verifyError('PGS7004', `the pipeline is in phase ${state.head?.phase ?? 'not started'}`, {
+    remedy: 'Only a pipeline whose first copy is complete, and that is not cut over, can copy tables anew.',
+  });
 }
 
 async function resync(cli: Cli, file: string, patterns: readonly string[], signal: AbortSignal): Promise<void> {
@@ -40,11 +104,7 @@ async function resync(cli: Cli, file: string, patterns: readonly string[], signa
   const { pipeline } = opened;
   const { context, instances, config } = pipeline;
   const { state } = context;
-  if (state.head?.phase !== 'stream') {
-    throw verifyError('PGS7004', `the pipeline is in phase ${state.head?.phase ?? 'not started'}`, {
-      remedy: 'Only a pipeline whose first copy is complete, and that is not cut over, can copy tables anew.',
-    });
-  }
+  requireStream(state);
   checkFile(state, config);
   const catalog = await readCatalog(context.source, signal);
   const tables = chosen(catalog, patterns, state);

@@ -1,6 +1,7 @@
 import { formatLsn, type HandoffLsn, parseLsn } from '../../postgres/lsn.ts';
 import { derived, PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
+import type { StreamBatch } from '../../api/change.ts';
 import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
 import type { TablePresence } from '../../api/source-database.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
@@ -21,6 +22,7 @@ import { copyPending } from '../resync/resync.ts';
 import { copyUnknown } from './unknown-values.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
+import { Reread } from '../resync/reread.ts';
 import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
 import type { FollowEnd } from '../../pipeline/stream/follow.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
@@ -93,6 +95,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
   // Under `ddl: follow` the source publishes a new table before its first row, and its message is in the stream.
   let told = new Set(config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : []);
   const placing = new Placing(context);
+  let reread: Reread | null = null;
   let until: bigint | null | undefined;
   for (let catalog = first; ; catalog = await catalogNow(context)) {
     const known = await takeAlong(context, instances.sinks, catalog, told);
@@ -108,10 +111,12 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     const pending = pendingTables(state);
     const tables = shapes.tables.filter(({ relation }) => !pending.has(relationName(relation)));
     const planning = await planSinks(instances.sinks, partOf(shapes, tables), true, context.stop);
+    if (planning.sinks.some(({ traits }) => traits.rereads === true)) reread ??= new Reread(context);
     // Under `ddl: follow` the stream says where they leave.
     if (catalog === first && config.ddl !== 'follow') await leaveTrees(context, planning.sinks, seen);
-    const end = await followRound(context, options, { planning, until, copy, identity, handoff }).catch(
-      (error: unknown) => copyUnknown(context, config, planning.sinks, error),
+    const round = { planning, until, copy, reread, identity, handoff };
+    const end = await followRound(context, options, round).catch((error: unknown) =>
+      copyUnknown(context, config, planning.sinks, error),
     );
     if (end === undefined) continue;
     if (end === 'join') {
@@ -152,6 +157,8 @@ interface Round {
   readonly planning: Planning;
   readonly until: bigint | null;
   readonly copy: SideCopy | null;
+  /** Null: no sink takes rows again. */
+  readonly reread: Reread | null;
   readonly identity: SourceIdentity;
   readonly handoff: HandoffLsn;
 }
@@ -166,7 +173,7 @@ async function followRound(
   round: Round,
 ): Promise<RunEnd | 'join' | { readonly seen: readonly TablePresence[] }> {
   const { state, run } = context;
-  const { planning, copy } = round;
+  const { planning, copy, reread } = round;
   const follow = options.config.ddl === 'follow';
   if (follow) await tellDdl(context);
   const shapes = await Shapes.open(context, planning, follow);
@@ -179,18 +186,24 @@ async function followRound(
     () => joins.abort(),
     (error: unknown) => failed.abort(final(error)),
   );
+  reread?.begin(sinks.flatMap(({ plans }) => plans.map((plan) => plan.source)));
+  const beforeBatch = async (batch: StreamBatch) => {
+    if (follow) await shapes.see(batch);
+    return reread?.see(batch);
+  };
   let reload = false;
   const end = await runStream(
     { ...context, stop: AbortSignal.any([context.stop, joins.signal, watch.due]) },
     {
       sinks,
       mapperAt: (sink, position) => shapes.mapper(sink, position),
-      ...(follow ? { beforeBatch: (batch) => shapes.see(batch) } : {}),
+      ...(follow || reread !== null ? { beforeBatch } : {}),
       fatal: AbortSignal.any([watch.fatal, failed.signal]),
       identity: round.identity,
       handoff: round.handoff,
       until: round.until,
-      onBarrier: (id) => watch.reached(id),
+      onConnected: () => reread?.resume(),
+      onBarrier: (id) => reread?.reached(id) === true || watch.reached(id),
       onReload: async (tables) => {
         const names = options.instances.sinks.map(({ name }) => name);
         if (tables.length > 0) await requestCopy(state, tables, names, ...forgottenShapes(state, tables), copyAnew);

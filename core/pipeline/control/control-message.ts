@@ -23,6 +23,8 @@ export type ControlMessage =
       readonly copy: readonly string[];
       readonly until: number;
     }
+  /** Read rows of a table again from here on. `where`: SQL over its columns. */
+  | { readonly kind: 'reread'; readonly id: string; readonly table: string; readonly where: string | null }
   | { readonly kind: 'hold'; readonly id: string }
   | { readonly kind: 'hold-at'; readonly id: string; readonly at: bigint }
   | { readonly kind: 'release'; readonly id: string };
@@ -44,6 +46,9 @@ export function decodeControl(change: MessageChange, pipeline: string): ControlM
         return { kind, id, after: value['after'] === 'stop' && !late ? 'stop' : 'go-on' };
       const copy = Array.isArray(value['copy']) ? value['copy'].map(String) : [];
       return late ? null : { kind, id, after: 'reload', copy, until: Number(value['until']) };
+    }
+    if (kind === 'reread' && typeof value['table'] === 'string') {
+      return { kind, id, table: value['table'], where: typeof value['where'] === 'string' ? value['where'] : null };
     }
     if (kind === 'hold' || kind === 'release') return { kind, id };
     if (kind === 'hold-at') return { kind, id, at: parseLsn(String(value['at'])) };

@@ -69,7 +69,7 @@ function relabel(change: RowChange, relation: Relation): RowChange {
   switch (change.kind) {
     case 'insert':
       if (change.wire !== undefined) return new WireInsert(change.wire, relation, tx);
-      return { kind: 'insert', tx, lsn, relation, after: change.after };
+      return insert(change, relation, change.after);
     case 'update': {
       const { before } = change;
       if (change.wire !== undefined && change.maybe !== true)
@@ -271,7 +271,9 @@ function fill(after: PartialTuple, old: Tuple): Tuple {
 }
 
 function insert(change: Change, relation: Relation, after: Tuple): InsertChange {
-  return { kind: 'insert', tx: change.tx, lsn: change.lsn, relation, after };
+  const { tx, lsn } = change;
+  if (change.kind === 'insert' && change.read === true) return { kind: 'insert', tx, lsn, relation, after, read: true };
+  return { kind: 'insert', tx, lsn, relation, after };
 }
 
 function remove(change: Change, relation: Relation, before: OldImage, maybe: boolean): DeleteChange {

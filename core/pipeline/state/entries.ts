@@ -105,6 +105,12 @@ export const single = {
   /** Partitioned tables of the last snapshot of a first copy that needed several. */
   parents: fields({ at: lsn<bigint>(), names: listOf(text) }),
   status: runRecord,
+  /** Rows that are read again beside the stream, in turn. `after`: key of the last row that is durable in the sinks. */
+  rereads: listOf(
+    fields({ id: text, table: text, where: nullable(text), after: nullable(listOf(text)), rows: number }),
+  ),
+  /** Those that ended last. */
+  'rereads-ended': listOf(fields({ id: text, rows: number, error: nullable(text) })),
   /** What was copied beside the stream is to be copied again. */
   'side:again': flag,
 } as const;

@@ -21,7 +21,8 @@ export interface FollowOptions {
   readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
   /** The sinks are about to go on. */
   readonly onReleased: (id: string) => Promise<void>;
-  readonly onBatch: (batch: StreamBatch) => Promise<void> | void;
+  /** Before a sink gets it; may return another one in its place. */
+  readonly onBatch: (batch: StreamBatch) => Promise<StreamBatch | void> | void;
   /** Aborted: stop after the transaction in hand. */
   readonly stop: AbortSignal;
   /** Aborted when a lane failed. */
@@ -66,9 +67,8 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
       await confirmIdle(options, next.value.at);
       continue;
     }
-    const batch: StreamBatch = next.value.batch;
-    open = batch.boundary === null;
-    await options.onBatch(batch);
+    open = next.value.batch.boundary === null;
+    const batch = (await options.onBatch(next.value.batch)) ?? next.value.batch;
     let stopping = false;
     for (const step of options.hold.feed(batch, Date.now())) {
       if ((await takeStep(options, step)) === 'stop') stopping = true;

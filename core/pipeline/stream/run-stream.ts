@@ -20,14 +20,16 @@ export interface StreamRunOptions {
   readonly sinks: readonly PlannedSink[];
   /** Made for each connected stretch, for a sink that stands at a position. */
   readonly mapperAt: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
-  /** Awaited for every batch before a sink gets it. */
-  readonly beforeBatch?: (batch: StreamBatch) => Promise<void>;
+  /** Awaited for every batch before a sink gets it; may return another one in its place. */
+  readonly beforeBatch?: (batch: StreamBatch) => Promise<StreamBatch | void>;
   /** Aborted with what ends the run. */
   readonly fatal?: AbortSignal;
   readonly identity: SourceIdentity;
   readonly handoff: HandoffLsn;
   /** End after the last transaction at or below; null: follow. */
   readonly until: bigint | null;
+  /** The stream is open, at the start and after each failure. */
+  readonly onConnected?: () => void;
   /** Every sink is durable up to this barrier; for whoever wrote it in this process. True: nobody else waits for it. */
   readonly onBarrier?: (id: string, at: CommitLsn) => boolean | void;
   /** The run was asked to begin again, with these tables copied; resolves when that is noted. Where it is left out, such a request is ignored. */
@@ -95,6 +97,7 @@ async function stretch(
     failure.signal,
   );
   onConnected();
+  options.onConnected?.();
   // A hold ends with its process or its connection: whoever waits must not take the old report for one of now.
   if (context.state.get('held') !== null) await context.state.put('held', null);
   context.view.opened(from);

@@ -18,7 +18,12 @@ export type Emit = (key: string | null, value: string | null, headers: Headers |
 export function changeRecords(format: RelationFormat, change: RowChange, more: More): void {
   switch (change.kind) {
     case 'insert':
-      more.emit(format.rows.keyOf(change.after), format.put('c', null, change.after, more.place()), null, 'new');
+      more.emit(
+        format.rows.keyOf(change.after),
+        format.put(change.read === true ? 'r' : 'c', null, change.after, more.place()),
+        null,
+        'new',
+      );
       return;
     case 'update':
       return updateRecords(format, change, more);

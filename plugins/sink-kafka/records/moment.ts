@@ -2,7 +2,14 @@ import type { TransactionInfo } from '../../../core/api/change.ts';
 import { jsonString } from './json.ts';
 
 /** Which row of a snapshot it is, as Debezium says it; `false`: none. */
-export type SnapshotMark = 'true' | 'first' | 'first_in_data_collection' | 'last_in_data_collection' | 'last' | 'false';
+export type SnapshotMark =
+  | 'true'
+  | 'first'
+  | 'first_in_data_collection'
+  | 'last_in_data_collection'
+  | 'last'
+  | 'incremental'
+  | 'false';
 
 /** Where and when the rows of one transaction (or of one snapshot) come from, as text that every record of it shares. */
 export interface Moment {
@@ -69,6 +76,11 @@ export function snapshotMoment({ takenAt, lsn, xid }: SnapshotPlace, processed: 
     origin: 'null',
     lsn: lsn === null ? 'null' : lsn.toString(),
   };
+}
+
+/** Of a row that was read again beside the stream: Debezium's incremental snapshots have neither a transaction nor a position. */
+export function rereadMoment(at: Moment): Moment {
+  return { ...at, snapshot: 'incremental', txId: 'null', lsn: 'null', origin: 'null' };
 }
 
 /** Microseconds since 1970 of this moment. */

@@ -1,0 +1,55 @@
+import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
+import { entry, type Single } from '../../pipeline/state/entries.ts';
+
+/** Rows of a table that are to be read again, and how far that is. */
+export type RereadJob = Single<'rereads'>[number];
+export type RereadEnd = Single<'rereads-ended'>[number];
+
+/** More than one request names, so that its message, met again after a crash, finds what was done. */
+const endsKept = 200;
+
+/** Jobs in the order in which they were asked for, in the checkpoint. The first one is under way. */
+export class RereadQueue {
+  readonly #state: PipelineState;
+
+  constructor(state: PipelineState) {
+    this.#state = state;
+  }
+
+  get jobs(): readonly RereadJob[] {
+    return this.#state.get('rereads') ?? [];
+  }
+  get first(): RereadJob | null {
+    return this.jobs[0] ?? null;
+  }
+  get #ends(): readonly RereadEnd[] {
+    return this.#state.get('rereads-ended') ?? [];
+  }
+
+  /** What became of a job; null: it waits, or was never asked for. */
+  end(id: string): RereadEnd | null {
+    return this.#ends.find((end) => end.id === id) ?? null;
+  }
+
+  /** Adds those that are new: a message of the stream may be met again. */
+  async add(jobs: readonly RereadJob[]): Promise<void> {
+    const known = new Set([...this.jobs, ...this.#ends].map(({ id }) => id));
+    const added = jobs.filter(({ id }) => !known.has(id));
+    if (added.length > 0) await this.#state.put('rereads', [...this.jobs, ...added]);
+  }
+
+  async advance(job: RereadJob): Promise<void> {
+    await this.#state.put(
+      'rereads',
+      this.jobs.map((each) => (each.id === job.id ? job : each)),
+    );
+  }
+
+  async finish(end: RereadEnd): Promise<void> {
+    const rest = this.jobs.filter(({ id }) => id !== end.id);
+    await this.#state.putAll([
+      entry('rereads', rest.length === 0 ? null : rest),
+      entry('rereads-ended', [...this.#ends, end].slice(-endsKept)),
+    ]);
+  }
+}

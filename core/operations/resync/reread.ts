@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto';
+import type { Change, InsertChange, MessageChange, RowChange, StreamBatch, TransactionInfo } from '../../api/change.ts';
+import { pause } from '../../base/backoff.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import type { RunContext } from '../../pipeline/open/instances.ts';
+import { type ControlMessage, decodeControl, encodeControl } from '../../pipeline/control/control-message.ts';
+import { relationName, type Relation } from '../../postgres/relation.ts';
+import type { PartialTuple, Tuple } from '../../postgres/tuple.ts';
+import { type RereadJob, RereadQueue } from './reread-queue.ts';
+
+/** As Debezium's incremental.snapshot.chunk.size. */
+const chunkRows = 1024;
+const chunkBytes = 16 << 20;
+/** Transactions whose writes a read must see, as the stream told of them: more cannot be on their way to be visible. */
+const recentXids = 10_000;
+
+type Asked = Pick<RereadJob, 'id' | 'table' | 'where'>;
+
+interface Chunk {
+  readonly relation: Relation;
+  /** By key: those that the stream has not told of since they were read. */
+  readonly rows: Map<string, Tuple>;
+  /** How many were read, and the last one's key; null: there was none. */
+  readonly read: number;
+  readonly after: readonly string[] | null;
+  /** Id of the message at which the rows go out. */
+  readonly high: string;
+}
+
+/**
+ * Reads rows again beside the running stream, chunk by chunk, as DBLog does it: at a message in the stream a chunk is read from
+ * the source; at a second one, written after that, its rows go to the sinks, but for those that the stream has told of
+ * meanwhile. So a reader never meets an older value of a key behind a newer one. Every chunk is durable in all sinks, with its
+ * place in the stream, before the next one is read; after a failure it comes again.
+ */
+export class Reread {
+  readonly #context: RunContext;
+  readonly #queue: RereadQueue;
+  #chunk: Chunk | null = null;
+  readonly #xids = new Set<number>();
+  #tx: TransactionInfo | null = null;
+  #relations: ReadonlyMap<string, Relation> = new Map();
+
+  constructor(context: RunContext) {
+    this.#context = context;
+    this.#queue = new RereadQueue(context.state);
+  }
+
+  /** A round of the stream begins with these tables. */
+  begin(relations: readonly Relation[]): void {
+    this.#relations = new Map(relations.map((relation) => [relationName(relation), relation]));
+  }
+
+  /**
+   * The stream begins, or begins anew after a failure: what is under way goes on. A chunk may have lost the message that tells that
+   * it is durable: it is read again.
+   */
+  resume(): void {
+    this.#next();
+  }
+
+  /** Looks at a batch before the sinks get it; returns it with the rows of a chunk that is due. */
+  async see(batch: StreamBatch): Promise<StreamBatch> {
+    let out: Change[] | null = null;
+    let bytes = 0;
+    const { changes } = batch;
+    for (let i = 0; i < changes.length; i++) {
+      const change = changes[i] as Change;
+      this.#remember(change);
+      out?.push(change);
+      if (change.kind !== 'message') continue;
+      const rows = await this.#message(change);
+      if (rows.length === 0) continue;
+      out ??= changes.slice(0, i + 1);
+      for (const row of rows) {
+        out.push(row);
+        bytes += sizeOf(row.after);
+      }
+    }
+    return out === null ? batch : { ...batch, changes: out, bytes: batch.bytes + bytes };
+  }
+
+  /** True: the message was this one's, and everything up to it is durable. */
+  reached(id: string): boolean {
+    const chunk = this.#chunk;
+    const job = this.#queue.first;
+    if (job === null || chunk?.high !== id) return id.startsWith(prefix);
+    this.#advance(job, chunk).catch((error: unknown) => this.#failed(job, error));
+    return true;
+  }
+
+  #remember(change: Change): void {
+    if (change.kind === 'message') return;
+    if (change.tx !== this.#tx) {
+      this.#tx = change.tx;
+      this.#xids.add(change.tx.xid);
+      if (this.#xids.size > recentXids) this.#xids.delete(this.#xids.values().next().value as number);
+    }
+    const chunk = this.#chunk;
+    if (chunk === null || chunk.rows.size === 0) return;
+    const name = relationName(chunk.relation);
+    if (change.kind === 'truncate') {
+      if (change.relations.some((relation) => relationName(relation) === name)) chunk.rows.clear();
+    } else if (relationName(change.relation) === name) for (const key of keysOf(change)) chunk.rows.delete(key);
+  }
+
+  /** Rows that go out behind the message. */
+  async #message(change: MessageChange): Promise<readonly InsertChange[]> {
+    const control = decodeControl(change, this.#context.pipeline);
+    if (control?.kind === 'reread') await this.#low(control);
+    else if (control?.kind === 'barrier' && this.#chunk !== null && control.id === this.#chunk.high) {
+      const { relation, rows } = this.#chunk;
+      const { tx, lsn } = change;
+      return [...rows.values()].map((after) => ({ kind: 'insert', relation, tx, lsn, after, read: true }));
+    }
+    return [];
+  }
+
+  async #low({ id, table, where }: Asked): Promise<void> {
+    // Its own message, met again after it was done.
+    if (this.#queue.end(id) !== null) return;
+    await this.#queue.add([{ id, table, where, after: null, rows: 0 }]);
+    const job = this.#queue.first;
+    if (job === null || job.id !== id) return;
+    if (job.rows === 0) this.#context.log.log('info', 'reread-started', `reading rows of ${table} again`, { table });
+    try {
+      await this.#read(job);
+    } catch (error) {
+      // The stream begins anew, and meets this message again.
+      if (error instanceof PgsluiceError && error.retry === 'backoff') throw error;
+      await this.#failed(job, error);
+    }
+  }
+
+  async #read({ table, where, after: beyond }: RereadJob): Promise<void> {
+    const { source, stop } = this.#context;
+    const relation = this.#relations.get(table);
+    if (relation === undefined) throw new Error(`${table} is not in the stream`);
+    if (source.rows?.range === undefined) throw new Error('the source cannot read ranges of rows');
+    const key = keyOf(relation);
+    const rows = await source.rows.range(
+      { relation, key, where, beyond, rows: chunkRows, bytes: chunkBytes, after: [...this.#xids] },
+      stop,
+    );
+    const last = rows.at(-1);
+    this.#chunk = {
+      relation,
+      rows: new Map(rows.map((row) => [keyText(row, key), row])),
+      read: rows.length,
+      after: last === undefined ? null : key.map((position) => last[position] as string),
+      high: `${prefix}${randomUUID()}`,
+    };
+    await this.#emit({ kind: 'barrier', id: this.#chunk.high, after: 'go-on' });
+  }
+
+  async #advance(job: RereadJob, chunk: Chunk): Promise<void> {
+    this.#chunk = null;
+    const { id, table } = job;
+    const rows = job.rows + chunk.read;
+    if (chunk.after === null) {
+      await this.#queue.finish({ id, rows, error: null });
+      const text = `${rows} rows of ${table} were read again`;
+      this.#context.log.log('info', 'reread-finished', text, { table, rows });
+    } else await this.#queue.advance({ ...job, after: chunk.after, rows });
+    this.#next();
+  }
+
+  /** Asks for what is first in the queue now. */
+  #next(): void {
+    const job = this.#queue.first;
+    if (job === null) return;
+    const { id, table, where } = job;
+    this.#emit({ kind: 'reread', id, table, where }).catch((error: unknown) => this.#failed(job, error));
+  }
+
+  /** A connection that breaks is made again, for as long as the run lasts. */
+  async #emit(message: ControlMessage): Promise<void> {
+    const { pipeline, source, stop } = this.#context;
+    const { control } = source;
+    if (control === undefined) throw new Error('the source takes no messages');
+    for (;;) {
+      try {
+        await control.emit(encodeControl(pipeline, message), stop);
+        return;
+      } catch (error) {
+        if (!(error instanceof PgsluiceError) || error.retry !== 'backoff') throw error;
+        await pause(1000, stop);
+      }
+    }
+  }
+
+  /** The stream goes on without it; a run that starts later tries it no more. */
+  async #failed({ id, table, rows }: RereadJob, error: unknown): Promise<void> {
+    const { log, stop } = this.#context;
+    if (stop.aborted) return;
+    this.#chunk = null;
+    const message = error instanceof Error ? error.message : String(error);
+    log.log('warn', 'reread-failed', `rows of ${table} cannot be read again: ${message}`, { table });
+    try {
+      await this.#queue.finish({ id, rows, error: message });
+      this.#next();
+    } catch {
+      // The checkpoint does not answer: the run meets that elsewhere.
+    }
+  }
+}
+
+/** Of ids of barriers that end a chunk. */
+const prefix = 'reread:';
+
+/** Columns that identify a row: empty where nothing does. */
+export function keyOf({ identity, primaryKey }: Relation): readonly number[] {
+  return primaryKey.length > 0 || identity.kind !== 'key' ? primaryKey : identity.positions;
+}
+
+function keyText(row: PartialTuple, key: readonly number[]): string {
+  return JSON.stringify(key.map((position) => row[position]));
+}
+
+function keysOf(change: RowChange): readonly string[] {
+  const key = keyOf(change.relation);
+  const images = [
+    ...(change.kind === 'insert' || change.before === null ? [] : [change.before.tuple]),
+    ...(change.kind === 'delete' ? [] : [change.after]),
+  ];
+  return images.map((row) => keyText(row, key));
+}
+
+function sizeOf(row: Tuple): number {
+  let bytes = 0;
+  for (const cell of row) bytes += cell?.length ?? 0;
+  return bytes;
+}

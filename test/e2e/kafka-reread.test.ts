@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
+import { brokers, kafkaAvailable } from '../support/kafka.ts';
+import { type ReadRecord, readAll } from '../support/kafka-read.ts';
+import { database, server, type TestDatabase } from '../support/servers.ts';
+
+interface Event {
+  readonly op: string;
+  readonly after: { readonly id: number; readonly version: number } | null;
+  readonly source: { readonly snapshot: string; readonly txId: number | null; readonly lsn: number | null };
+}
+
+const rows = 4000;
+
+async function prepared(): Promise<{ source: TestDatabase; file: string }> {
+  const source = await database(await server(17), 'reread');
+  await source.query(`
+    CREATE TABLE t (id int PRIMARY KEY, version int NOT NULL DEFAULT 0, "odd name" text);
+    INSERT INTO t SELECT n, 0, 'x' FROM generate_series(1, ${rows}) n;
+    CREATE TABLE other (id int PRIMARY KEY); CREATE TABLE keyless (id int); ALTER TABLE keyless REPLICA IDENTITY FULL`);
+  const file = await pipelineFile(`
+pipeline: ${source.name}
+source: { plugin: postgres, url: "${source.url}" }
+sinks:
+  - { plugin: kafka, brokers: ["${(await brokers()).join('", "')}"], delivery: exactly_once, partitions: 3 }
+checkpoint: { plugin: file }
+`);
+  const { code, stderr } = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+  assert.equal(code, 0, stderr);
+  return { source, file };
+}
+
+/** Writes to rows at random, each time with a higher version, until it is told to stop. */
+function writer(source: TestDatabase): () => Promise<void> {
+  let writing = true;
+  const done = (async () => {
+    while (writing) {
+      await source.query(
+        `UPDATE t SET version = version + 1 WHERE id IN (SELECT 1 + floor(random() * ${rows})::int FROM generate_series(1, 10))`,
+      );
+      await sleep(10);
+    }
+  })();
+  return async () => {
+    writing = false;
+    await done;
+  };
+}
+
+async function eventsOf(source: TestDatabase): Promise<readonly { record: ReadRecord; event: Event }[]> {
+  const records = await readAll(await brokers(), [`${source.name}.public.t`]);
+  return records.flatMap((record) =>
+    record.value === null ? [] : [{ record, event: JSON.parse(record.value) as Event }],
+  );
+}
+
+/** Per key versions never go back, the last is the source's, and rows were read again exactly where it was asked. */
+async function verify(source: TestDatabase, asked: (id: number) => boolean): Promise<number> {
+  const last = new Map<number, number>();
+  const again = new Set<number>();
+  for (const { event } of await eventsOf(source)) {
+    const { id, version } = event.after!;
+    assert.ok(version >= (last.get(id) ?? 0), `row ${id}: version ${version} after ${last.get(id)}`);
+    last.set(id, version);
+    if (event.source.snapshot !== 'incremental') continue;
+    assert.deepEqual([event.op, event.source.txId, event.source.lsn], ['r', null, null]);
+    assert.ok(asked(id), `row ${id} was not asked for`);
+    again.add(id);
+  }
+  const now = await source.query<{ id: number; version: number }>('SELECT id, version FROM t');
+  for (const { id, version } of now) assert.equal(last.get(id), version, `row ${id}`);
+  return again.size;
+}
+
+if (await kafkaAvailable()) {
+  test('rows are read again beside the stream, and no older value comes after a newer one', async () => {
+    const { source, file } = await prepared();
+    const run = new CliProcess(['run', file, '--log', 'json']);
+    await run.until('caught-up');
+    const stop = writer(source);
+    const { code, stdout, stderr } = await cli(['resync', file, 't', '--where', 'id > 100']);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, new RegExp(`read ${rows - 100} rows of public\\.t again`));
+    await stop();
+    run.process.kill('SIGTERM');
+    assert.equal((await run.ended).code, 0);
+    const finished = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+    assert.equal(finished.code, 0, finished.stderr);
+    // Rows that the writer touched while their chunk was read came by the stream instead.
+    const again = await verify(source, (id) => id > 100);
+    assert.ok(again > rows / 10, `${again} rows were read again`);
+  });
+
+  test('a run that is killed meanwhile goes on where it was; without a run it is noted for the next one', async () => {
+    const { source, file } = await prepared();
+    const noted = await cli(['resync', file, 't', '--where', `"odd name" = 'x' AND id % 2 = 0`]);
+    assert.equal(noted.code, 0, noted.stderr);
+    assert.match(noted.stdout, /the next run reads rows of public\.t again/);
+    const stop = writer(source);
+    for (let kill = 0; kill < 3; kill++) {
+      const run = new CliProcess(['run', file, '--log', 'json']);
+      await run.until('caught-up');
+      await sleep(Math.random() * 400);
+      run.process.kill('SIGKILL');
+      await run.ended;
+    }
+    await stop();
+    const run = new CliProcess(['run', file, '--log', 'json']);
+    await run.until('caught-up');
+    // It waits for what is under way.
+    const behind = await cli(['resync', file, 'other', '--where', 'id > 0']);
+    assert.equal(behind.code, 0, behind.stderr);
+    assert.match(behind.stdout, /read 0 rows of public\.other again/);
+    run.process.kill('SIGTERM');
+    assert.equal((await run.ended).code, 0);
+    assert.ok((await verify(source, (id) => id % 2 === 0)) > rows / 20);
+  });
+
+  test('what cannot be read again is refused', async () => {
+    const { file } = await prepared();
+    const refused = async (args: readonly string[], expected: RegExp) => {
+      const { code, stderr } = await cli(['resync', file, ...args]);
+      assert.match(stderr, expected);
+      assert.notEqual(code, 0);
+    };
+    await refused(['keyless', '--where', 'id > 1'], /^PGS5070 .*no key/);
+    await refused(['t', '--where', 'id > '], /^PGS5071 /);
+    await refused(['t', '--where', 'nowhere > 1'], /^PGS5071 [^\n]*nowhere/);
+    await refused(['t', '--where', 'id'], /^PGS5071 /);
+    await refused(['t', '--where', 'id > (SELECT 1)'], /^PGS5071 /);
+    await refused(['t', '--where', 'pg_sleep(1) IS NULL'], /^PGS5071 /);
+    await refused(['--where', 'id > 1'], /^PGS5071 /);
+    await refused(['nowhere', '--where', 'id > 1'], /^PGS7008 /);
+  });
+}
