@@ -1,8 +1,7 @@
 import type { CommitLsn, RecordLsn } from '../postgres/lsn.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { SchemaSteps } from './schema-change.ts';
-import type { RowPlace } from './wire-change.ts';
-import type { WireRow } from '../postgres/wire-row.ts';
+import type { RowPlace, WireRow } from './wire-change.ts';
 import type { PartialTuple, Tuple } from '../postgres/tuple.ts';
 
 /** What the server sent of the old row. `key`: only the identity's columns mean something, the others are null. */

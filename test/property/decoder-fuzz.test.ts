@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PgsluiceError } from '../../core/base/error.ts';
-import { Framer, type Region } from '../../plugins/source-postgres/stream/framer.ts';
+import { Framer, type FrameTargets } from '../../plugins/source-postgres/stream/replication-socket.ts';
 import * as f from '../support/stream-frames.ts';
 
 /** One of every message; the bytes that are mutilated below. */
@@ -77,14 +77,21 @@ test('random bytes on the socket, in random reads: clean errors, and regions tha
     fc.constantFrom(...frames),
     fc.uint8Array({ maxLength: 40 }).map((b) => Buffer.from(b)),
   );
-  const target = {
-    data(region: Region) {
-      let at = region.start;
-      while (at < region.end) at += region.view.getInt32(at + 1) + 1;
-      assert.equal(at, region.end);
+  const target: FrameTargets = {
+    frames: {
+      push(region) {
+        let at = region.start;
+        while (at < region.end) at += region.view.getInt32(at + 1) + 1;
+        assert.equal(at, region.end);
+      },
     },
-    other() {},
-    replyRequested() {},
+    session: { other() {}, replyRequested() {} },
+    reader: {
+      arrived() {},
+      failed(reason) {
+        throw reason;
+      },
+    },
   };
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 12 }), fc.integer({ min: 1, max: 500 }), (pieces, size) => {

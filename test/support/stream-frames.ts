@@ -2,8 +2,13 @@ import assert from 'node:assert/strict';
 import type { Change, TransactionInfo } from '../../core/api/change.ts';
 import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
-import { type DecodeTarget, Decoder, type OpenTransaction } from '../../plugins/source-postgres/stream/decoder.ts';
-import { type Region, regionOf } from '../../plugins/source-postgres/stream/framer.ts';
+import {
+  type ControlTarget,
+  Decoder,
+  type OpenTransaction,
+  type TransactionTarget,
+} from '../../plugins/source-postgres/stream/decoder.ts';
+import { type Region, regionOf } from '../../plugins/source-postgres/stream/replication-socket.ts';
 import { InProgress } from '../../plugins/source-postgres/stream/in-progress.ts';
 import { RelationCache } from '../../plugins/source-postgres/stream/relation-cache.ts';
 import { relationFrom } from '../../plugins/source-postgres/stream/relation-of.ts';
@@ -91,7 +96,7 @@ export type Decoded =
   | { readonly kind: 'lone'; readonly change: Change; readonly end: CommitLsn };
 
 /** Decodes payloads one by one and notes what came out. */
-export class Recorder implements DecodeTarget {
+export class Recorder implements ControlTarget, TransactionTarget {
   readonly out: Decoded[] = [];
   readonly wires: WireRelation[] = [];
   readonly relations = new RelationCache();
@@ -99,7 +104,7 @@ export class Recorder implements DecodeTarget {
   readonly decoder: Decoder;
 
   constructor(checkUtf8 = false, binary = false) {
-    this.decoder = new Decoder(this, this.relations, { checkUtf8, binary });
+    this.decoder = new Decoder({ transactions: this, control: this }, this.relations, { checkUtf8, binary });
   }
 
   decode(payload: Buffer, lsn = 0x100n): this {

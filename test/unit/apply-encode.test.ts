@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Cell, type PartialTuple, UNCHANGED } from '../../core/postgres/tuple.ts';
-import { cellOf, cellsOf, isWhole, type Row, WireRow } from '../../core/postgres/wire-row.ts';
+import { cellOf, cellsOf, isWhole, type Row, WireRow } from '../../core/api/wire-change.ts';
 import { BufferPool, WireWriter } from '../../plugins/sink-postgres/apply/wire.ts';
 import { type ArrayOf, copyRows, withArrays } from '../../plugins/sink-postgres/apply/encode.ts';
 import { finish } from '../../plugins/sink-postgres/apply/round-trip.ts';

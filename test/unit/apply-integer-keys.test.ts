@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { integerOf, WireRow } from '../../core/postgres/wire-row.ts';
+import { integerOf, WireRow } from '../../core/api/wire-change.ts';
 
 /** Both forms in which a key comes: as it was sent, and as a cell of an old row. */
 function both(bytes: Buffer): [unknown, unknown] {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { InsertChange } from '../../core/api/change.ts';
 import { UNCHANGED } from '../../core/postgres/tuple.ts';
 import { PgsluiceError } from '../../core/base/error.ts';
-import { regionOf } from '../../plugins/source-postgres/stream/framer.ts';
+import { regionOf } from '../../plugins/source-postgres/stream/replication-socket.ts';
 import { sameWire } from '../../plugins/source-postgres/stream/wire.ts';
 import * as f from '../support/stream-frames.ts';
 
@@ -101,9 +101,9 @@ test('logical messages: inside a transaction, and alone with a boundary of their
 test('a Relation of the same shape keeps its object, another one makes a new one', () => {
   const recorder = withTable();
   const columns = [{ name: 'id', key: true, type: 23 }, { name: 'a' }, { name: 'b' }];
-  const before = recorder.relations.get(16512);
+  const before = recorder.relations.byOid.get(16512);
   recorder.decode(f.relation(16512, 't', columns));
-  assert.equal(recorder.relations.get(16512), before);
+  assert.equal(recorder.relations.byOid.get(16512), before);
   for (const other of [
     f.relation(16512, 't2', columns),
     f.relation(16512, 't', columns, 'f'),
@@ -113,9 +113,9 @@ test('a Relation of the same shape keeps its object, another one makes a new one
     f.relation(16512, 't', [{ name: 'id', key: true, type: 23, typmod: 5 }, ...columns.slice(1)]),
     f.relation(16512, 't', [{ name: 'id', type: 23 }, ...columns.slice(1)]),
   ]) {
-    const last = recorder.relations.get(16512);
+    const last = recorder.relations.byOid.get(16512);
     recorder.decode(other);
-    assert.notEqual(recorder.relations.get(16512), last);
+    assert.notEqual(recorder.relations.byOid.get(16512), last);
   }
   assert.equal(recorder.wires.length, 8);
   assert.ok(recorder.wires.every((wire, i) => i === 0 || !sameWire(wire, recorder.wires[i - 1] ?? wire)));
@@ -125,7 +125,7 @@ test('replica identity: key positions, none without a key, full, nothing', () =>
   const recorder = open();
   const identity = (letter: string, key: boolean) => {
     recorder.decode(f.relation(1, `t${letter}${key}`, [{ name: 'a' }, { name: 'b', key }], letter));
-    return recorder.relations.get(1).identity;
+    return recorder.relations.byOid.get(1)?.identity;
   };
   assert.deepEqual(identity('d', true), { kind: 'key', positions: [1] });
   assert.deepEqual(identity('i', true), { kind: 'key', positions: [1] });

@@ -144,7 +144,8 @@ test('an idle position is not confirmed above a batch that fails while an older 
     onBarrier: async () => {},
     onHeld: async () => {},
     onReleased: async () => {},
-    onBatch: () => {},
+    beforeBatch: null,
+    view: { received: () => {} },
     stop: never,
     failure: failure.signal,
   };

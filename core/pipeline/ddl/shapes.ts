@@ -7,7 +7,7 @@ import { planTable } from '../plan/plan-table.ts';
 import { planTables } from '../plan/planner.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { allOf, type Planning } from '../open/planning.ts';
-import { AcceptingMapper } from './accepting-mapper.ts';
+import { acceptShapes } from './accept-shapes.ts';
 import { Book } from './book.ts';
 import { type Contained, containedIn } from './contained.ts';
 import { runtimeError } from '../errors.ts';
@@ -109,11 +109,12 @@ export class Shapes {
     const mapper = createMapper(input, plans, rows && ((asked) => rows.fetch(asked, stop)));
     for (const oid of this.book.left(position)) mapper.redefine(oid, null);
     const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
-    return new AcceptingMapper({
+    const accept = acceptShapes({
       mapper,
       describe: describe === null ? null : (tables) => describe(tables, this.#context.stop),
       book: this.book,
       log: log.child({ sink: sink.name }),
     });
+    return mapper.accepting(accept);
   }
 }

@@ -1,9 +1,8 @@
 import type { InsertChange, RowChange, UpdateChange } from '../../api/change.ts';
-import { type RowPlace, WireInsert, WireUpdate } from '../../api/wire-change.ts';
+import { type RowPlace, WireInsert, WireKind, type WireRow, WireUpdate } from '../../api/wire-change.ts';
 import { formatBytes } from '../../base/format.ts';
 import { type Cell, type PartialTuple, UNCHANGED, type Unchanged } from '../../postgres/tuple.ts';
 import type { Relation } from '../../postgres/relation.ts';
-import { WireKind, type WireRow } from '../../postgres/wire-row.ts';
 import { planError } from './errors.ts';
 
 /** Bytes from which a value is no longer made a string on its way through transforms that do not read it. */

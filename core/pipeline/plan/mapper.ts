@@ -1,6 +1,5 @@
 import type { Change, MessageChange, RowChange, StreamBatch, TruncateChange } from '../../api/change.ts';
-import { derived, PgsluiceError } from '../../base/error.ts';
-import { formatLsn } from '../../postgres/lsn.ts';
+import type { PgsluiceError } from '../../base/error.ts';
 import type { ChangeMapper, MapperPace, TablePlan } from '../../api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { type Binding, bindRelation } from './binding.ts';
@@ -8,7 +7,7 @@ import type { Fetched } from './change-map.ts';
 import { carryOut } from './ddl/carry-out.ts';
 import { decodeDdl } from './ddl/message.ts';
 import { planError } from './errors.ts';
-import { identityFull } from './notes.ts';
+import { failed, mapFailure, withFailure } from './map-failure.ts';
 import { planTable } from './plan-table.ts';
 import { type Bindings, type FetchRows, Refetch, type Segment } from './refetch.ts';
 import type { PlanInput } from './types.ts';
@@ -18,29 +17,15 @@ export interface PlannedMapper extends ChangeMapper {
   outputs(): readonly { readonly source: string; readonly output: Relation }[];
   /** From here on the table has this shape on the source; null: changes of it no longer concern the sink. Throws what planning throws. */
   redefine(oid: Oid, relation: Relation | null): void;
+  /** From here on `accept` is asked about each failure. Returns the mapper itself. */
+  accepting(accept: Accept): PlannedMapper;
 }
 
-/** Where mapping failed: everything before the change came out. */
-export interface MapFailure {
-  readonly change: Change;
-  /** Position of the change in what was given. */
-  readonly index: number;
-  /** What the changes before it became. */
-  readonly done: readonly Change[];
-}
-
-const failures = new WeakMap<object, MapFailure>();
-
-/** Null for what no mapper threw. */
-export function mapFailure(error: unknown): MapFailure | null {
-  return typeof error === 'object' && error !== null ? (failures.get(error) ?? null) : null;
-}
-
-/** Tells what came out before an error, for whoever catches it. */
-export function withFailure<T>(error: T, failure: MapFailure): T {
-  if (typeof error === 'object' && error !== null) failures.set(error, failure);
-  return error;
-}
+/**
+ * Asked when a change could not be mapped: null where it can be now, else the error that stands. `begun`: rows of the same
+ * transaction came out before the change.
+ */
+export type Accept = (error: unknown, change: Change, begun: boolean) => Promise<unknown>;
 
 /** Maps the stream's changes for one sink, by the plans that were made from the same input. */
 export function createMapper(input: PlanInput, plans: readonly TablePlan[], fetch?: FetchRows): PlannedMapper {
@@ -69,6 +54,9 @@ class Mapper implements PlannedMapper, Bindings {
   #bytes = false;
   #binding: Binding | null = null;
   readonly #outputs = new Map<string, Relation>();
+  #accept: Accept | null = null;
+  /** Transaction of the last change that came out, where failures may be accepted: it may go on in the next batch. */
+  #last: bigint | null = null;
 
   constructor(input: PlanInput, plans: readonly TablePlan[], fetch: FetchRows | null) {
     this.#input = input;
@@ -91,10 +79,44 @@ class Mapper implements PlannedMapper, Bindings {
     return this.#refetch;
   }
 
+  accepting(accept: Accept): this {
+    this.#accept = accept;
+    return this;
+  }
+
   map(
     changes: readonly Change[],
     values: StreamBatch['values'] = 'text',
   ): readonly Change[] | Promise<readonly Change[]> {
+    return this.#accept === null ? this.#mapBatch(changes, values) : this.#mapOrAccept(changes, values, this.#accept);
+  }
+
+  async #mapOrAccept(
+    changes: readonly Change[],
+    values: StreamBatch['values'],
+    accept: Accept,
+  ): Promise<readonly Change[]> {
+    let out: readonly Change[] | null = null;
+    let rest = changes;
+    for (;;) {
+      try {
+        const mapped = await this.#mapBatch(rest, values);
+        this.#last = rest.at(-1)?.tx.finalLsn ?? this.#last;
+        return out === null ? mapped : out.concat(mapped);
+      } catch (error) {
+        const failure = mapFailure(error);
+        if (failure === null) throw error;
+        out = out === null ? failure.done.slice() : out.concat(failure.done);
+        rest = rest.slice(failure.index);
+        const { finalLsn } = failure.change.tx;
+        const begun = this.#last === finalLsn || out.some((each) => isRowOf(each, finalLsn));
+        const refused = await accept(error, failure.change, begun);
+        if (refused !== null) throw withFailure(refused, { ...failure, done: out });
+      }
+    }
+  }
+
+  #mapBatch(changes: readonly Change[], values: StreamBatch['values']): readonly Change[] | Promise<readonly Change[]> {
     const bytes = values === 'binary';
     if (bytes !== this.#bytes) this.#relation = null;
     this.#bytes = bytes;
@@ -296,6 +318,10 @@ class Mapper implements PlannedMapper, Bindings {
   }
 }
 
+function isRowOf(change: Change, finalLsn: bigint): boolean {
+  return change.tx.finalLsn === finalLsn && change.kind !== 'message';
+}
+
 /** Neighbouring changes of one table on their way through its tail. */
 class TailRun {
   readonly #out: Change[];
@@ -333,26 +359,4 @@ class TailRun {
       throw withFailure(failure, { ...first, done: this.#out });
     }
   }
-}
-
-/** Names table and position; a value that was not sent says which statement would have it sent. */
-function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError {
-  const relation =
-    change.kind === 'truncate' ? change.relations[0] : change.kind === 'message' ? undefined : change.relation;
-  const table = relation === undefined ? {} : { table: relationName(relation) };
-  const more = { ...table, lsn: formatLsn(change.lsn) };
-  if (!(error instanceof PgsluiceError)) {
-    const text = error instanceof Error ? error.message : String(error);
-    return planError('PGS4015', text, { where: more, cause: error });
-  }
-  const source =
-    relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
-  const remedy = error.meaning === 'value-not-sent' && source !== undefined ? unsentRemedy(source) : error.remedy;
-  return derived(error, { exit: 1, remedy, where: { ...more, ...error.where } });
-}
-
-function unsentRemedy(source: Relation): string {
-  const full = identityFull({ source });
-  if (full === null) return 'Take `refetch: false` off the transform.';
-  return `Take \`refetch: false\` off the transform, or run on the source: ${full}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`;
 }

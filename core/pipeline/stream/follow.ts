@@ -5,6 +5,7 @@ import type { AckLedger } from './ack-ledger.ts';
 import { raceAbort } from '../../base/race-abort.ts';
 import type { Barrier, Barriers, Hold, HoldStep } from './hold.ts';
 import type { Lane } from './lane.ts';
+import type { RunView } from '../progress/run-view.ts';
 
 /** What one connected stretch of the change plane needs; the lanes are made for it and end with it. */
 export interface FollowOptions {
@@ -21,8 +22,9 @@ export interface FollowOptions {
   readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
   /** The sinks are about to go on. */
   readonly onReleased: (id: string) => Promise<void>;
-  /** Before a sink gets it; may return another one in its place. */
-  readonly onBatch: (batch: StreamBatch) => Promise<StreamBatch | void> | void;
+  /** Awaited for every batch before a lane gets it; may return another one in its place. */
+  readonly beforeBatch: ((batch: StreamBatch) => Promise<StreamBatch | void>) | null;
+  readonly view: Pick<RunView, 'received'>;
   /** Aborted: stop after the transaction in hand. */
   readonly stop: AbortSignal;
   /** Aborted when a lane failed. */
@@ -67,8 +69,10 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
       await confirmIdle(options, next.value.at);
       continue;
     }
-    open = next.value.batch.boundary === null;
-    const batch = (await options.onBatch(next.value.batch)) ?? next.value.batch;
+    const given = next.value.batch;
+    open = given.boundary === null;
+    options.view.received(given.boundary, given.transactions);
+    const batch = (await options.beforeBatch?.(given)) ?? given;
     let stopping = false;
     for (const step of options.hold.feed(batch, Date.now())) {
       if ((await takeStep(options, step)) === 'stop') stopping = true;

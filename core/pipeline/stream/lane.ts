@@ -3,7 +3,7 @@ import type { CommitLsn } from '../../postgres/lsn.ts';
 import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../progress/run-view.ts';
-import { mapFailure } from '../plan/mapper.ts';
+import { mapFailure } from '../plan/map-failure.ts';
 import { join, memoryOf, paced, type Skip, wholeFirst } from './batches.ts';
 
 export interface LaneOptions {

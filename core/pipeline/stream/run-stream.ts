@@ -135,10 +135,8 @@ async function stretch(
         }
         if (options.onBarrier?.(message.id, at) !== true) await recordBarrier(context, message, at);
       },
-      onBatch: (batch) => {
-        context.view.received(batch.boundary, batch.transactions);
-        return options.beforeBatch?.(batch);
-      },
+      beforeBatch: options.beforeBatch ?? null,
+      view: context.view,
     });
   } finally {
     fatal?.removeEventListener('abort', end);

@@ -1,4 +1,4 @@
-import { WireKind, type WireRow } from '../../../core/postgres/wire-row.ts';
+import { WireKind, type WireRow } from '../../../core/api/wire-change.ts';
 import { type ByteWriter, type Source, textOf, viewOf, type Words, wordsOf } from './byte-writer.ts';
 import type { ColumnType } from './types.ts';
 

@@ -1,5 +1,5 @@
 import type { RowChange } from '../../../core/api/change.ts';
-import type { WireRow } from '../../../core/postgres/wire-row.ts';
+import type { WireRow } from '../../../core/api/wire-change.ts';
 import { ByteWriter, type Source } from './byte-writer.ts';
 import type { RelationFormat } from './format.ts';
 import type { Moment } from './moment.ts';

@@ -2,8 +2,9 @@ import type { DeleteChange, InsertChange, RowChange, UpdateChange } from '../../
 import type { Cell } from '../../../core/postgres/tuple.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { applyError } from './errors.ts';
-import { column, type Shape } from './identity.ts';
+import type { Shape } from './identity.ts';
 import {
+  column,
   deleteRow,
   emitInserts,
   type Finder,
@@ -16,7 +17,7 @@ import {
   updateRow,
   upsertRow,
 } from './statements.ts';
-import { cellOf, isSent, isWhole, parametersOf, type Row } from '../../../core/postgres/wire-row.ts';
+import { cellOf, isSent, isWhole, parametersOf, type Row } from '../../../core/api/wire-change.ts';
 import type { Script, Steps } from './round-trip.ts';
 
 /** How changes are written in order. */

@@ -1,5 +1,5 @@
 import type { Cell } from '../../../core/postgres/tuple.ts';
-import { type Row, WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
+import { type Row, WireKind, WireRow } from '../../../core/api/wire-change.ts';
 import { ByteWriter, type WireWriter } from './wire.ts';
 import type { Steps } from './round-trip.ts';
 

@@ -1,5 +1,5 @@
 import type { Relation } from '../../../core/postgres/relation.ts';
-import type { TargetColumn, TargetTable, UniqueIndex } from './target-table.ts';
+import type { TargetTable, UniqueIndex } from './target-table.ts';
 
 /** How the row of the target that a change of the source means is found. The one decision that all who look for rows read. */
 export interface RowIdentity {
@@ -68,7 +68,7 @@ export function shapeOf(
   table: TargetTable,
   { enforced, binary }: { readonly enforced: boolean; readonly binary: boolean },
 ): Shape {
-  const filled = relation.columns.map((_, i) => i).filter((i) => !column(table, i).generated);
+  const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i]?.generated !== true);
   const identity = rowIdentity(relation, table);
   const { key } = identity;
   const setWise =
@@ -76,10 +76,6 @@ export function shapeOf(
     !enforced &&
     identity.index !== null &&
     key.every((i) => table.columns[i]?.canonical === true) &&
-    filled.every((i) => key.includes(i) || !column(table, i).identityAlways);
+    filled.every((i) => key.includes(i) || table.columns[i]?.identityAlways !== true);
   return { relation, table, filled, identity, key, setWise, binary };
-}
-
-export function column(table: TargetTable, position: number): TargetColumn {
-  return table.columns[position] as TargetColumn;
 }

@@ -1,11 +1,11 @@
 import type { NetChange } from './net-change.ts';
-import { column, type Shape } from './identity.ts';
+import type { Shape } from './identity.ts';
 
 /** int8, int2, int4, oid. */
 const integers: ReadonlySet<number> = new Set([20, 21, 23, 26]);
 
 export function isInteger(shape: Shape, position: number): boolean {
-  return integers.has(column(shape.table, position).base);
+  return integers.has(shape.table.columns[position]?.base ?? 0);
 }
 
 /**

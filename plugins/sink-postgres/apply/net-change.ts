@@ -1,6 +1,6 @@
 import type { DeleteChange, RowChange, UpdateChange } from '../../../core/api/change.ts';
 import { type PartialTuple, type Tuple, UNCHANGED } from '../../../core/postgres/tuple.ts';
-import { cellOf, cellsOf, integerOf, isLarge, isWhole, type Row } from '../../../core/postgres/wire-row.ts';
+import { cellOf, cellsOf, integerOf, isLarge, isWhole, type Row } from '../../../core/api/wire-change.ts';
 
 /**
  * The net change per key of one table: what a run of changes leaves to be done with each key. First `remove` is done,

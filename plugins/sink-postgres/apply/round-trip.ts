@@ -1,7 +1,7 @@
 import type { Change } from '../../../core/api/change.ts';
 import { BufferPool, type Send, WireWriter } from './wire.ts';
 import { copyRows } from './encode.ts';
-import type { Row } from '../../../core/postgres/wire-row.ts';
+import type { Row } from '../../../core/api/wire-change.ts';
 import pg from 'pg';
 
 /** Statements prepared in a session, by text. Names are never used twice in one session. */

@@ -1,10 +1,15 @@
-import { column, type Shape } from './identity.ts';
+import type { Shape } from './identity.ts';
+import type { TargetColumn, TargetTable } from './target-table.ts';
 import type { InsertChange } from '../../../core/api/change.ts';
 import { type ArrayOf, withArrays } from './encode.ts';
 import { inKeyOrder } from './key-order.ts';
 import { type NetChange, Remove, Write } from './net-change.ts';
-import { isSent, isWhole, parametersOf, type Row, sizeOf } from '../../../core/postgres/wire-row.ts';
+import { isSent, isWhole, parametersOf, type Row, sizeOf } from '../../../core/api/wire-change.ts';
 import type { Script, Steps } from './round-trip.ts';
+
+export function column(table: TargetTable, position: number): TargetColumn {
+  return table.columns[position] as TargetColumn;
+}
 
 const sqlOf = (shape: Shape, positions: readonly number[]) => positions.map((i) => column(shape.table, i).sql);
 const overriding = (shape: Shape) => (shape.table.hasIdentity ? ' OVERRIDING SYSTEM VALUE' : '');

@@ -1,14 +1,16 @@
 import type { ChangeStream, StreamItem } from '../../../core/api/source.ts';
 import type { Metrics } from '../../../core/base/metrics.ts';
 import { type CommitLsn, formatLsn, type IdleLsn } from '../../../core/postgres/lsn.ts';
+import { Assembly, type AssemblyOptions } from './assembly.ts';
 import { Decoding, type DecodingOptions } from './decoding.ts';
 import { streamError } from './errors.ts';
-import type { ReplicationSocket, SocketTarget } from './replication-socket.ts';
+import { Framer, type ReplicationSocket, type SocketTargets } from './replication-socket.ts';
 import { WireSession, type WireSessionOptions } from './wire-session.ts';
 
 export interface ChangeStreamOptions
   extends Omit<WireSessionOptions, 'asks'>,
-    Omit<DecodingOptions, 'from' | 'idleEvery'> {
+    DecodingOptions,
+    Omit<AssemblyOptions, 'from' | 'idleEvery'> {
   readonly from: bigint;
   readonly acknowledged: bigint;
   /** Bytes that are received ahead of the reader. */
@@ -25,9 +27,13 @@ export interface ChangeStreamOptions
 export class PgoutputStream implements ChangeStream {
   readonly #options: ChangeStreamOptions;
   readonly #session: WireSession;
+  readonly #framer: Framer;
   readonly #decoding: Decoding;
+  readonly #assembly: Assembly;
   #error: { readonly reason: unknown } | null = null;
   #disposed = false;
+  /** The socket is not read. */
+  #held = false;
   #wake: (() => void) | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
   readonly #abort = () => this.#fail(this.#options.signal.reason);
@@ -35,23 +41,19 @@ export class PgoutputStream implements ChangeStream {
   constructor(options: ChangeStreamOptions) {
     this.#options = options;
     const { from, acknowledged, until, statusInterval } = options;
-    this.#session = new WireSession(
-      { ...options, asks: until !== null },
-      {
-        data: (region) => this.#decoding.push(region),
-        arrived: () => this.#arrived(),
-        failed: (reason) => this.#fail(reason),
-      },
-    );
-    this.#decoding = new Decoding(
-      { ...options, from: acknowledged > from ? acknowledged : from, idleEvery: Math.min(1000, statusInterval) },
-      { more: () => this.#pump(), failed: (reason) => this.#fail(reason) },
-    );
+    const handed = acknowledged > from ? acknowledged : from;
+    this.#assembly = new Assembly({ ...options, from: handed, idleEvery: Math.min(1000, statusInterval) });
+    const failed = (reason: unknown) => this.#fail(reason);
+    this.#decoding = new Decoding(options, this.#assembly, { more: () => this.#pump(), failed });
+    const reader = { arrived: () => this.#arrived(), failed };
+    const session = new WireSession({ ...options, asks: until !== null }, reader);
+    this.#session = session;
+    this.#framer = new Framer({ frames: this.#decoding, session, reader });
   }
 
   /** Where the socket hands its bytes. */
-  get receiver(): SocketTarget {
-    return this.#session;
+  get receiver(): SocketTargets {
+    return { framer: this.#framer, lost: (error) => this.#session.lost(error) };
   }
 
   /** Sends the command and resolves when the server has begun to stream. */
@@ -62,7 +64,13 @@ export class PgoutputStream implements ChangeStream {
 
   #arrived(): void {
     this.#pump();
-    if (this.#error === null && this.#decoding.bytes >= this.#options.bufferBytes) this.#session.hold();
+    if (this.#error === null && this.#decoding.bytes >= this.#options.bufferBytes) this.#hold(true);
+  }
+
+  #hold(held: boolean): void {
+    this.#held = held;
+    if (held) this.#session.hold();
+    else this.#session.release();
   }
 
   #pump(): void {
@@ -72,8 +80,8 @@ export class PgoutputStream implements ChangeStream {
       } catch (error) {
         this.#fail(error);
       }
-      if (this.#decoding.ended) this.#stopReading();
-      else if (this.#decoding.bytes * 2 < this.#options.bufferBytes) this.#session.release();
+      if (this.#assembly.ended) this.#stopReading();
+      else if (this.#held && this.#decoding.bytes * 2 < this.#options.bufferBytes) this.#hold(false);
     }
     this.#wake?.();
   }
@@ -91,14 +99,15 @@ export class PgoutputStream implements ChangeStream {
     for (;;) {
       if (this.#error !== null) throw this.#error.reason;
       if (this.#disposed) return { done: true, value: undefined };
-      const item = this.#decoding.take(performance.now(), this.#session.held === 0);
+      const drained = this.#framer.held === 0 && this.#decoding.drained;
+      const item = this.#assembly.take(performance.now(), drained);
       if (item !== null && typeof item !== 'number') {
         this.#measure(item);
         // The next batch is decoded while the sink waits for its answer to this one.
         setImmediate(() => this.#pump());
         return { done: false, value: item };
       }
-      if (this.#decoding.ended) return { done: true, value: undefined };
+      if (this.#assembly.ended) return { done: true, value: undefined };
       await this.#news(item);
     }
   }
@@ -126,8 +135,8 @@ export class PgoutputStream implements ChangeStream {
   }
 
   confirm(upTo: CommitLsn | IdleLsn): void {
-    if (upTo > this.#decoding.handed) {
-      const handed = formatLsn(this.#decoding.handed);
+    if (upTo > this.#assembly.handed) {
+      const handed = formatLsn(this.#assembly.handed);
       throw streamError('PGS2167', `${formatLsn(upTo)} was confirmed, handed out was ${handed}`);
     }
     this.#session.confirm(upTo);
@@ -164,10 +173,11 @@ export class PgoutputStream implements ChangeStream {
   #stopReading(): void {
     this.#session.stopAsking();
     this.#decoding.drop();
-    this.#session.hold();
+    this.#hold(true);
   }
 
   #letGo(): void {
+    this.#framer.stop();
     this.#options.signal.removeEventListener('abort', this.#abort);
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
     this.#decoding.drop();

@@ -2,11 +2,11 @@ import type { Change, OldImage, TransactionInfo } from '../../../core/api/change
 import type { Tuple } from '../../../core/postgres/tuple.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import { type CommitLsn, formatLsn } from '../../../core/postgres/lsn.ts';
-import { type Relation, relationName } from '../../../core/postgres/relation.ts';
+import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import { WireInsert, WireUpdate } from '../../../core/api/wire-change.ts';
 import { BodyReader, EPOCH_2000, malformed, TupleReader, type TupleReaderOptions } from './message-reader.ts';
 import { streamError } from './errors.ts';
-import { type Region, XLOG_HEADER } from './framer.ts';
+import { type Region, XLOG_HEADER } from './replication-socket.ts';
 import { readMessage, readOrigin, readRelation, readTruncate, readType } from './messages.ts';
 import type { RelationCache } from './relation-cache.ts';
 import type { WireRelation } from './wire.ts';
@@ -14,13 +14,18 @@ import type { WireRelation } from './wire.ts';
 /** A transaction while it is read; the origin's name comes after its begin. */
 export type OpenTransaction = { -readonly [K in keyof TransactionInfo]: TransactionInfo[K] };
 
-export interface DecodeTarget {
+/** Where transactions go, in the order of their commits. */
+export interface TransactionTarget {
   begin(tx: TransactionInfo): void;
   change(change: Change, bytes: number): void;
   /** `end` is the end of the commit record: exactly what is acknowledged. */
   commit(tx: TransactionInfo, end: CommitLsn): void;
   /** A logical message outside any transaction; it stands for a transaction of its own that ends at `end`. */
   lone(change: Change, end: CommitLsn, bytes: number): void;
+}
+
+/** What is not a change: it is seen to before the next message is decoded. */
+export interface ControlTarget {
   /** A shape that the cache does not have: it must be put there before the next message is decoded. */
   relation(wire: WireRelation): void;
   readonly streamed: StreamedTarget;
@@ -43,8 +48,10 @@ export type DecoderOptions = TupleReaderOptions;
  * open and nothing else; throws PGS216x on anything that is not as the manual says, never guesses.
  */
 export class Decoder {
-  readonly #target: DecodeTarget;
+  readonly #target: TransactionTarget;
+  readonly #control: ControlTarget;
   readonly #relations: RelationCache;
+  readonly #byOid: ReadonlyMap<Oid, Relation>;
   readonly #rows: TupleReader;
   #tx: OpenTransaction | null = null;
   /** See {@link TransactionInfo.previousEnd}. */
@@ -54,9 +61,15 @@ export class Decoder {
   /** The relation of the row in hand, for errors. */
   #relation: Relation | null = null;
 
-  constructor(target: DecodeTarget, relations: RelationCache, options: DecoderOptions) {
-    this.#target = target;
+  constructor(
+    to: { readonly transactions: TransactionTarget; readonly control: ControlTarget },
+    relations: RelationCache,
+    options: DecoderOptions,
+  ) {
+    this.#target = to.transactions;
+    this.#control = to.control;
     this.#relations = relations;
+    this.#byOid = relations.byOid;
     this.#rows = new TupleReader(options);
   }
 
@@ -71,7 +84,7 @@ export class Decoder {
     if (at >= end) throw malformed('XLogData without content');
     this.#relation = null;
     try {
-      if (this.#streaming && region.buffer[at] !== 0x45) this.#target.streamed.keep(region, frame, end);
+      if (this.#streaming && region.buffer[at] !== 0x45) this.#control.streamed.keep(region, frame, end);
       else this.#message(region, frame, end);
     } catch (error) {
       throw this.#located(error, region.view.getBigUint64(frame + 6));
@@ -86,14 +99,20 @@ export class Decoder {
       if (tx === null) throw malformed('a row outside a transaction');
       const rows = this.#rows;
       rows.load(region, frame, end);
-      const relation = this.#relations.get(rows.u32());
+      const relation = this.#relationOf(rows.u32());
       this.#relation = relation;
       const change = type === 0x49 ? this.#insert(relation, tx) : this.#altered(type, relation, tx);
       if (rows.at !== end) throw malformed(`${end - rows.at} bytes are left over`);
       this.#target.change(change, end - frame);
       return;
     }
-    this.#control(type as number, region, frame, end);
+    this.#other(type as number, region, frame, end);
+  }
+
+  #relationOf(oid: Oid): Relation {
+    const relation = this.#byOid.get(oid);
+    if (relation === undefined) throw malformed(`a row of the relation ${oid}, which was not announced`);
+    return relation;
   }
 
   #insert(relation: Relation, tx: TransactionInfo): Change {
@@ -119,7 +138,7 @@ export class Decoder {
     return new WireUpdate(rows.row(count, true), relation, { tx, before });
   }
 
-  #control(type: number, region: Region, frame: number, end: number): void {
+  #other(type: number, region: Region, frame: number, end: number): void {
     const body = new BodyReader(region, frame + XLOG_HEADER + 1, end);
     const bytes = end - frame;
     switch (String.fromCharCode(type)) {
@@ -133,7 +152,7 @@ export class Decoder {
         return;
       case 'R': {
         const wire = readRelation(body, (oid) => this.#relations.typeName(oid));
-        this.#target.relation(wire);
+        this.#control.relation(wire);
         return;
       }
       case 'Y': {
@@ -144,7 +163,7 @@ export class Decoder {
         const { oids, cascade, restartIdentity } = readTruncate(body);
         const tx = this.#tx;
         if (tx === null) throw malformed('a truncate outside a transaction');
-        const relations = oids.map((oid) => this.#relations.get(oid));
+        const relations = oids.map((oid) => this.#relationOf(oid));
         const lsn = region.view.getBigUint64(frame + 6);
         return this.#target.change({ kind: 'truncate', relations, cascade, restartIdentity, tx, lsn }, bytes);
       }
@@ -224,7 +243,7 @@ export class Decoder {
 
   #streamControl(type: string, body: BodyReader): void {
     if (this.#tx !== null) throw malformed('a streamed transaction inside another');
-    const { streamed } = this.#target;
+    const { streamed } = this.#control;
     if (type === 'E') {
       body.end();
       if (!this.#streaming) throw malformed('a stream stop without a start');

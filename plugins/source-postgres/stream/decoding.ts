@@ -1,16 +1,13 @@
-import type { Change, TransactionInfo } from '../../../core/api/change.ts';
-import type { StreamItem } from '../../../core/api/source.ts';
-import type { CommitLsn } from '../../../core/postgres/lsn.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
-import { Assembly, type AssemblyOptions } from './assembly.ts';
+import type { Assembly } from './assembly.ts';
 import { malformed } from './message-reader.ts';
-import { Decoder, type DecoderOptions, type DecodeTarget, type StreamedTarget } from './decoder.ts';
-import { COPY_DATA, KEEPALIVE, type Region, XLOG_DATA } from './framer.ts';
+import { type ControlTarget, Decoder, type DecoderOptions, type StreamedTarget } from './decoder.ts';
+import { COPY_DATA, KEEPALIVE, type Region, XLOG_DATA } from './replication-socket.ts';
 import { InProgress, type Replay } from './in-progress.ts';
 import { RelationCache } from './relation-cache.ts';
 import type { WireRelation } from './wire.ts';
 
-export interface DecodingOptions extends DecoderOptions, AssemblyOptions {
+export interface DecodingOptions extends DecoderOptions {
   /** See `Describer.describe`. */
   readonly describe: (wire: WireRelation, before: Relation | null) => Promise<Relation>;
 }
@@ -25,39 +22,35 @@ export interface DecodingEvents {
  * From frames to items: what was received and not decoded yet, the transactions in progress, the decoder and the assembly.
  * It decodes while less than a batch waits; a relation that must be described and frames in a file hold it up. No socket.
  */
-export class Decoding implements DecodeTarget {
+export class Decoding implements ControlTarget {
   readonly #options: DecodingOptions;
   readonly #events: DecodingEvents;
   readonly #queue = new RegionQueue();
   readonly #relations = new RelationCache();
   readonly #decoder: Decoder;
   readonly #assembly: Assembly;
-  readonly #inProgress: InProgress;
+  /** Null until the server sends a transaction before its commit. */
+  #inProgress: InProgress | null = null;
   /** A streamed transaction that has committed: its messages come before what is in the queue. */
   #replay: Replay | null = null;
   /** What must end before the next message is decoded. */
   #waits = 0;
   #dropped = false;
 
-  constructor(options: DecodingOptions, events: DecodingEvents) {
+  constructor(options: DecodingOptions, assembly: Assembly, events: DecodingEvents) {
     this.#options = options;
     this.#events = events;
-    this.#decoder = new Decoder(this, this.#relations, options);
-    this.#assembly = new Assembly(options);
-    this.#inProgress = new InProgress({ written: events.more, failed: events.failed });
+    this.#assembly = assembly;
+    this.#decoder = new Decoder({ transactions: assembly, control: this }, this.#relations, options);
   }
 
   /** Bytes in memory that were received and not decoded (I8). */
   get bytes(): number {
-    return this.#queue.bytes + this.#inProgress.pending;
+    return this.#queue.bytes + (this.#inProgress?.pending ?? 0);
   }
-  /** Highest position handed out: nothing above it can be confirmed. */
-  get handed(): bigint {
-    return this.#assembly.handed;
-  }
-  /** The last position that was asked for is reached. */
-  get ended(): boolean {
-    return this.#assembly.ended;
+  /** Nothing is half read, and nothing waits to be decoded. */
+  get drained(): boolean {
+    return this.bytes === 0 && this.#decoder.between;
   }
 
   push(region: Region): void {
@@ -74,16 +67,11 @@ export class Decoding implements DecodeTarget {
     }
   }
 
-  /** See {@link Assembly.take}. `received`: the socket has no part of a frame. */
-  take(now: number, received: boolean): StreamItem | number | null {
-    return this.#assembly.take(now, received && this.bytes === 0 && this.#decoder.between);
-  }
-
   /** Whatever was received and not decoded is dropped: the server sends it again. */
   drop(): void {
     this.#dropped = true;
     this.#queue.clear();
-    this.#inProgress.close();
+    this.#inProgress?.close();
     this.#replay?.close();
     this.#replay = null;
   }
@@ -138,33 +126,27 @@ export class Decoding implements DecodeTarget {
 
   // ---- from the decoder
 
-  begin(tx: TransactionInfo): void {
-    this.#assembly.begin(tx);
-  }
-  change(change: Change, bytes: number): void {
-    this.#assembly.change(change, bytes);
-  }
-  commit(tx: TransactionInfo, end: CommitLsn): void {
-    this.#assembly.commit(tx, end);
-  }
-  lone(change: Change, end: CommitLsn, bytes: number): void {
-    this.#assembly.lone(change, end, bytes);
-  }
   relation(wire: WireRelation): void {
     void this.#waitFor(this.#describe(wire));
   }
   readonly streamed: StreamedTarget = {
-    start: (xid) => this.#inProgress.start(xid),
-    stop: () => this.#inProgress.stop(),
-    keep: (region, frame, end) => this.#inProgress.keep(region, frame, end),
-    abort: (xid, subxid) => this.#inProgress.abort(xid, subxid),
+    start: (xid) => this.#kept().start(xid),
+    stop: () => this.#kept().stop(),
+    keep: (region, frame, end) => this.#kept().keep(region, frame, end),
+    abort: (xid, subxid) => this.#kept().abort(xid, subxid),
     commit: (tx, end) => {
-      const replay = this.#inProgress.commit(tx.xid, end);
+      const replay = this.#kept().commit(tx.xid, end);
       this.#replay = replay;
       this.#decoder.open(tx);
       this.#advance(replay);
     },
   };
+
+  #kept(): InProgress {
+    const { more, failed } = this.#events;
+    this.#inProgress ??= new InProgress({ written: more, failed });
+    return this.#inProgress;
+  }
 
   async #describe(wire: WireRelation): Promise<void> {
     this.#relations.put(wire, await this.#options.describe(wire, this.#relations.known(wire)));

@@ -1,5 +1,5 @@
 import { malformed } from './message-reader.ts';
-import { type Region, XLOG_HEADER } from './framer.ts';
+import { type Region, XLOG_HEADER } from './replication-socket.ts';
 import { type SpillEvents, SpillFile } from './spill-file.ts';
 
 const ORIGIN = 0x4f; // O

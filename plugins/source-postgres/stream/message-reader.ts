@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import type { RowPlace } from '../../../core/api/wire-change.ts';
-import { WireKind, WireRow } from '../../../core/postgres/wire-row.ts';
+import { type RowPlace, WireKind, WireRow } from '../../../core/api/wire-change.ts';
 import { streamError } from './errors.ts';
-import { type Region, XLOG_HEADER } from './framer.ts';
+import { type Region, XLOG_HEADER } from './replication-socket.ts';
 
 export interface TupleReaderOptions {
   /** The database's encoding is SQL_ASCII: the server did not check that text is UTF-8. */

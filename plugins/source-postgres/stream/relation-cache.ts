@@ -1,20 +1,20 @@
 import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
-import { malformed } from './message-reader.ts';
 import { streamError } from './errors.ts';
 import { sameWire, type WireRelation } from './wire.ts';
-
-interface Entry {
-  readonly wire: WireRelation;
-  readonly relation: Relation;
-}
 
 /**
  * What each table looks like from here on in the stream. The server repeats a Relation message for reasons of its own, and after
  * DDL; an equal shape of the same columns keeps its object, so plans that hang on the object stay valid, and any other makes a new one.
  */
 export class RelationCache {
-  readonly #entries = new Map<Oid, Entry>();
+  readonly #wires = new Map<Oid, WireRelation>();
+  readonly #relations = new Map<Oid, Relation>();
   readonly #typeNames = new Map<Oid, string>();
+
+  /** What rows that come now look like. */
+  get byOid(): ReadonlyMap<Oid, Relation> {
+    return this.#relations;
+  }
 
   /** A Type message: names of types that are not built in come before the relations that use them. */
   nameType(oid: Oid, schema: string, name: string): void {
@@ -27,8 +27,8 @@ export class RelationCache {
 
   /** The table as it is known, where the message says the same; else null. */
   known(wire: WireRelation): Relation | null {
-    const entry = this.#entries.get(wire.oid);
-    return entry !== undefined && sameWire(entry.wire, wire) ? entry.relation : null;
+    const before = this.#wires.get(wire.oid);
+    return before !== undefined && sameWire(before, wire) ? (this.#relations.get(wire.oid) ?? null) : null;
   }
 
   /** Refuses a description whose columns are not the message's: rows would shift (PGS2163). */
@@ -42,12 +42,7 @@ export class RelationCache {
         where: { table: relationName(wire) },
       });
     }
-    this.#entries.set(wire.oid, { wire, relation });
-  }
-
-  get(oid: Oid): Relation {
-    const entry = this.#entries.get(oid);
-    if (entry === undefined) throw malformed(`a row of the relation ${oid}, which was not announced`);
-    return entry.relation;
+    this.#wires.set(wire.oid, wire);
+    this.#relations.set(wire.oid, relation);
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PgsluiceError } from '../../../core/base/error.ts';
 import { streamError } from './errors.ts';
-import { type Region, regionOf } from './framer.ts';
+import { type Region, regionOf } from './replication-socket.ts';
 
 /** Bytes that wait in memory before they are written, and bytes read at a time. */
 const CHUNK = 256 * 1024;

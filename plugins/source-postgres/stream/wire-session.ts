@@ -4,9 +4,8 @@ import type { PgsluiceError } from '../../../core/base/error.ts';
 import type { Logger } from '../../../core/base/logger.ts';
 import { serverError } from '../../../core/postgres/socket.ts';
 import { streamError } from './errors.ts';
-import { type FrameTarget, Framer, type Region } from './framer.ts';
+import type { FrameTargets, ReplicationSocket } from './replication-socket.ts';
 import { liveness } from './liveness.ts';
-import type { ReplicationSocket, SocketTarget } from './replication-socket.ts';
 import { streamErrorOf } from './server-error.ts';
 import { StatusUpdates } from './status.ts';
 
@@ -24,14 +23,6 @@ export interface WireSessionOptions {
   readonly log: Logger;
 }
 
-export interface SessionTarget {
-  /** Whole CopyData frames, in the order of the socket. */
-  data(region: Region): void;
-  /** The frames of one read were handed over. */
-  arrived(): void;
-  failed(reason: unknown): void;
-}
-
 /** Milliseconds between questions whether the server has passed a position. */
 const ASK_EVERY = 100;
 
@@ -39,19 +30,17 @@ const ASK_EVERY = 100;
  * The replication connection from START_REPLICATION on (manual: "Streaming Replication Protocol"): framing, status updates,
  * signs of life, and what the server says besides rows. It decodes nothing.
  */
-export class WireSession implements SocketTarget, FrameTarget {
+export class WireSession {
   readonly #options: WireSessionOptions;
-  readonly #target: SessionTarget;
-  readonly #framer = new Framer(this);
+  readonly #reader: FrameTargets['reader'];
   readonly #status: StatusUpdates;
   #socket!: ReplicationSocket;
   #started: { resolve: () => void; reject: (error: unknown) => void } | null = null;
   #asking: NodeJS.Timeout | null = null;
-  #ended = false;
 
-  constructor(options: WireSessionOptions, target: SessionTarget) {
+  constructor(options: WireSessionOptions, reader: FrameTargets['reader']) {
     this.#options = options;
-    this.#target = target;
+    this.#reader = reader;
     this.#status = new StatusUpdates({
       interval: options.statusInterval,
       write: (frame, written) => this.#socket.write(frame, written),
@@ -66,11 +55,6 @@ export class WireSession implements SocketTarget, FrameTarget {
       this.#started = { resolve, reject };
       socket.write(command);
     });
-  }
-
-  /** Bytes received that are no whole frame yet. */
-  get held(): number {
-    return this.#framer.held;
   }
 
   /** Backpressure (I8): the socket is not read until {@link release}. Status updates go on. */
@@ -116,34 +100,19 @@ export class WireSession implements SocketTarget, FrameTarget {
   }
 
   #stop(): void {
-    this.#ended = true;
     this.#status.stop();
     this.stopAsking();
   }
 
   // ---- from the socket
 
-  chunk(bytes: Buffer): void {
-    if (this.#ended) return;
-    try {
-      this.#framer.push(bytes);
-    } catch (error) {
-      this.#target.failed(error);
-    }
-    this.#target.arrived();
-  }
-
   lost(error: Error | null): void {
     const where = { connection: this.#options.name };
-    if (error !== null) this.#target.failed(fromPg(error, where));
-    else this.#target.failed(connectionError('PGS2005', 'the server closed the replication connection', { where }));
+    if (error !== null) this.#reader.failed(fromPg(error, where));
+    else this.#reader.failed(connectionError('PGS2005', 'the server closed the replication connection', { where }));
   }
 
   // ---- from the framer
-
-  data(region: Region): void {
-    this.#target.data(region);
-  }
 
   replyRequested(): void {
     this.#status.send(false);
@@ -158,7 +127,7 @@ export class WireSession implements SocketTarget, FrameTarget {
         if (this.#options.asks) this.#asking = setInterval(() => this.#status.send(true), ASK_EVERY);
         return this.#status.send(this.#options.asks);
       case 'E':
-        return this.#target.failed(this.#refusal(streamErrorOf(serverError(body), where, this.#started === null)));
+        return this.#reader.failed(this.#refusal(streamErrorOf(serverError(body), where, this.#started === null)));
       case 'N': {
         const notice = serverError(body);
         return this.#options.log.log('debug', 'source-notice', notice.message, { sqlstate: notice.code });
@@ -168,9 +137,9 @@ export class WireSession implements SocketTarget, FrameTarget {
       case 'c': // CopyDone
       case 'C': // CommandComplete
       case 'Z': // ReadyForQuery
-        return this.#target.failed(streamError('PGS2159', 'the server ended the replication stream', { where }));
+        return this.#reader.failed(streamError('PGS2159', 'the server ended the replication stream', { where }));
       default:
-        return this.#target.failed(streamError('PGS2161', `a protocol message of the unknown type ${type}`, { where }));
+        return this.#reader.failed(streamError('PGS2161', `a protocol message of the unknown type ${type}`, { where }));
     }
   }
 
@@ -185,7 +154,7 @@ export class WireSession implements SocketTarget, FrameTarget {
     const verdict = liveness(silentFor, this.#options.silence, this.#socket.reading);
     if (verdict === 'dead') {
       const where = { connection: this.#options.name };
-      this.#target.failed(
+      this.#reader.failed(
         streamError('PGS2158', `nothing came from the server for ${Math.round(silentFor / 1000)} s`, { where }),
       );
     }
