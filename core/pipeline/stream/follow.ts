@@ -69,7 +69,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
       await confirmIdle(options, next.value.at);
       continue;
     }
-    const given = next.value.batch;
+    const given: StreamBatch = next.value.batch;
     open = given.boundary === null;
     options.view.received(given.boundary, given.transactions);
     const batch = (await options.beforeBatch?.(given)) ?? given;
