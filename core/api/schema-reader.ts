@@ -8,8 +8,10 @@ export interface SchemaView {
    * properties named, or (null) altogether.
    */
   readonly pending: ReadonlyMap<string, readonly string[] | null>;
-  /** Owners and grants of the source are wanted here. */
+  /** Owners of the source are wanted here. */
   readonly owners: boolean;
+  /** False: its grants are not. */
+  readonly grants?: boolean;
   /** Of a target: the roles that may be made owners there, where others need not be; absent: all of them. */
   readonly mayOwn?: ReadonlySet<string>;
   /** `database`: all of it is the source's copy. `tables`: only the tables of the plans, whose schema somebody else made. */

@@ -116,7 +116,7 @@ async function analyzeParents(more: FinishMore, relids: readonly number[]): Prom
   });
 }
 
-/** Event triggers of the stored dump: they would have fired at our own statements. */
+/** Event triggers of the stored dump: they would have fired at our own statements. The dump goes with them. */
 async function makeLateObjects(more: FinishMore): Promise<void> {
   const { sessions, owner } = more.builder;
   const key = [owner.pipeline, owner.sink];
@@ -126,7 +126,6 @@ async function makeLateObjects(more: FinishMore): Promise<void> {
       key,
     ),
   );
-  if (rows.length === 0) return;
   failpoint('late');
   await sessions.transaction(async (client) => {
     await client.query(`SET LOCAL search_path = ''`);

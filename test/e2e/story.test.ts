@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { cli, CliProcess } from '../support/cli.ts';
+import { ownServer, type TestDatabase } from '../support/servers.ts';
 import { leftovers, shop } from '../support/shop.ts';
-import type { TestDatabase } from '../support/servers.ts';
 
 const transforms = `
   - plugin: filter
@@ -38,8 +38,48 @@ async function writeOnTarget(target: TestDatabase, from: number, count: number):
   }
 }
 
+/** What happens on the way in every longer migration: first of all the next month's partition. */
+async function nextMonth(source: TestDatabase): Promise<void> {
+  await source.query(`CREATE TABLE shop.visit_2026_05 PARTITION OF shop.visit FOR VALUES FROM ('2026-05-01') TO ('2026-06-01');
+    INSERT INTO shop.visit SELECT nextval('shop.visit_id'), '2026-05-03', 1, '/may/' || i, CASE WHEN i % 5 = 0 THEN 'bot' ELSE 'browser' END, i
+    FROM generate_series(1, 100) i`);
+}
+
+interface Told {
+  readonly file: string;
+  readonly source: TestDatabase;
+  readonly target: TestDatabase;
+  readonly run: CliProcess;
+}
+
+/** Then an index, and a transaction that somebody prepared and forgot. Each is told before the GO, and what is printed mends it. */
+async function toldBeforeGo({ file, source, target, run }: Told): Promise<void> {
+  await run.until('tables-added');
+  assert.match(run.stdout, /visit_2026_05/);
+  // It is told before it is made, and becomes a partition there once its rows are in.
+  const may = `SELECT count(*)::int AS n FROM shop.visit WHERE path LIKE '/may/%'`;
+  while ((await target.query<{ n: number }>(may))[0]!.n < 80) await new Promise((resolve) => setTimeout(resolve, 100));
+  await source.query('CREATE INDEX customer_phone ON shop.customer (phone)');
+  await source.query(
+    `BEGIN; INSERT INTO shop.customer (mail, name) VALUES ('prepared@example.org', 'Left open'); PREPARE TRANSACTION 'left open'`,
+  );
+  const open = await cli(['cutover', file, '--wait', '2s']);
+  assert.equal(open.code, 1, open.stdout + open.stderr);
+  assert.match(open.stderr, /PGS7040.*prepared transaction 'left open'.*ROLLBACK PREPARED 'left open';/);
+  assert.doesNotMatch(open.stdout, /^GO/m);
+  await source.query(`COMMIT PREPARED 'left open'`);
+  const refused = await cli(['cutover', file, '--wait', '2s']);
+  assert.equal(refused.code, 4, refused.stdout + refused.stderr);
+  const missing = refused.stdout.match(/^ +MISSING .*$/gm) ?? [];
+  assert.equal(missing.length, 1, refused.stdout);
+  const statement = /index crm\.customer_phone .*→ (CREATE INDEX .*;)$/.exec(missing[0]!)?.[1];
+  assert.ok(statement, missing[0]);
+  await target.query(statement);
+}
+
 test('from the README to a finished cut-over, and back again, with live writes', { timeout: 1_200_000 }, async () => {
-  const { source, target, file, name, writers } = await shop({ from: 15, to: 17, scale: 0.01, transforms });
+  const from = await ownServer(15, { max_prepared_transactions: '10', wal_level: 'logical' });
+  const { source, target, file, name, writers } = await shop({ from, to: 17, scale: 0.01, transforms });
   const back = join(dirname(file), 'back.yaml');
   for (const verb of ['validate', 'check', 'plan'] as const) {
     const told = await cli([verb, file]);
@@ -54,6 +94,8 @@ test('from the README to a finished cut-over, and back again, with live writes',
   const verify = await cli(['verify', file]);
   assert.equal(verify.code, 0, verify.stdout + verify.stderr);
 
+  await nextMonth(source);
+  await toldBeforeGo({ file, source, target, run });
   const cut = new CliProcess(['cutover', file, '--way-back', back]);
   await ready(cut);
   await writing.stop();
@@ -96,6 +138,10 @@ test('from the README to a finished cut-over, and back again, with live writes',
     const [b] = await source.query<{ s: string }>(`SELECT ${sums} AS s FROM (${here}) s`);
     assert.equal(b!.s, a!.s, here);
   }
+  const [open] = await target.query<{ n: number }>(
+    `SELECT count(*)::int AS n FROM crm.account WHERE email = 'prepared@example.org'`,
+  );
+  assert.equal(open!.n, 1);
   const [next] = await source.query<{ id: string }>(
     `INSERT INTO shop.customer (mail, name) VALUES ('home@again', 'x') RETURNING id::text AS id`,
   );

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
 import { readColumns } from '../../core/postgres/columns.ts';
@@ -46,6 +48,16 @@ test('every type keeps its text through a filter, 15 to 17', async () => {
   - { plugin: rename, tables: "public.k*", columns: { n: m } }`,
   });
   await follow(run, typesOf(15), { n: 'm' });
+});
+
+test('every type keeps its text through a script, 17 to 18', async () => {
+  const run = await migration({
+    from: servers.get(17)!,
+    to: servers.get(18)!,
+    more: 'transforms: [{ plugin: script, module: ./same.mjs }]',
+  });
+  await writeFile(join(dirname(run.file), 'same.mjs'), 'export default (rows) => rows.map((row) => ({ ...row }));');
+  await follow(run, typesOf(17), { verify: false });
 });
 
 /** Copies, follows and compares, with SQL of ours and with `verify`. Returns how values travelled in the streams. */

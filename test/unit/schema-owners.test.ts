@@ -82,3 +82,25 @@ test('a role that may make it one is expected to, and so is everybody under owne
     ['owner'],
   );
 });
+
+test('without owners and grants (`owners: skip`) neither is compared, printed, nor a reason for a role', () => {
+  const grants = { acl: '{"reader":{"r":false}}' };
+  const granted = view(
+    [
+      table('a', { owner: 'boss', ...grants }),
+      table('b', { owner: 'boss', ...grants, comment: 'x' }),
+      table('c', grants),
+    ],
+    ['boss', 'reader'],
+  );
+  const target = view([table('a', { acl: null }), table('b', { acl: null })], ['us'], {
+    owners: false,
+    grants: false,
+  });
+  const found = compareViews(granted, target, { tables: [], excluded: [] });
+  assert.deepEqual(
+    found.findings.map(({ name, what }) => `${name} ${what}`),
+    ['table public.b comment is unset in the target, not x', 'table public.c is missing in the target'],
+  );
+  assert.doesNotMatch(found.script.map(({ sql }) => sql).join('\n'), /GRANT|REVOKE|OWNER|ROLE/);
+});

@@ -69,10 +69,15 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   const progress = await VerifyProgress.open({ store, state, log, only, fresh: flags.fresh === true });
   const { workers, repair = false } = flags;
   const options = { pipeline, locked, only, workers, repair, compare: compareOptions(flags), progress };
-  const report = await verifyPipeline(options, planning);
   const { context } = pipeline;
-  const { source, stop } = context;
-  const schemas = flags.schema === true ? await compareSchemas(source, planning.sinks, planning.excluded, stop) : null;
+  const readSchemas = async () =>
+    flags.schema === true ? compareSchemas(context.source, planning.sinks, planning.excluded, context.stop) : null;
+  const report = await verifyPipeline(options, planning).catch(async (error: unknown) => {
+    // Where the stream cannot go on, what the schemas lack is most likely why, and this is what its error sends to.
+    if (!context.stop.aborted) cli.stdout.write(printSchemas((await readSchemas()) ?? []));
+    throw error;
+  });
+  const schemas = await readSchemas();
   const listed = await findUncovered({ context, planning, moment: 'following', deep: only === null });
   const uncovered = only === null ? listed : listed.filter(({ name }) => only.includes(name));
   const accept = new Set(flags.accept ?? []);

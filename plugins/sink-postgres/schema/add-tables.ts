@@ -8,6 +8,7 @@ import { type Owner, addTables, readTables } from '../state.ts';
 import { alterTables } from './alter.ts';
 import { fitted } from './dump.ts';
 import { noteLeftOut, tellLeftOut } from './left-out.ts';
+import { noteMade } from './made.ts';
 import type { PrepareMore } from './prepare.ts';
 import { makeOne } from './restore.ts';
 import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
@@ -51,6 +52,11 @@ export async function addMissingTables(more: PrepareMore, preparation: SinkPrepa
         const name = `${object.schema}.${object.name}`;
         await noteLeftOut(client, owner, await makeOne(client, { ordinal, type, name, sql }, { log, onError }));
       }
+      await noteMade(
+        client,
+        owner,
+        objects.map(({ type, schema, name }) => ({ type, name: `${schema}.${name}` })),
+      );
       const made = await resolveTables(client, tables);
       const entries = (of: readonly Pick<ParentPlan, 'source'>[], phase: 'new' | 'parent') =>
         of.map(({ source }) => ({ source: relationName(source), relid: relidOf(source, made), phase }));

@@ -19,6 +19,7 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { type TableState, readTables } from '../state.ts';
 import { addMissingTables, forgetGone } from './add-tables.ts';
 import { dropTables, type Doomed } from './drop-stale.ts';
+import { labelsOf, noteMade, readMade } from './made.ts';
 import { schemaReader } from './manifest.ts';
 import type { PrepareMore } from './prepare.ts';
 import { type TreeNode, readTree } from './tree.ts';
@@ -40,7 +41,7 @@ interface Compared {
 export async function schemaAgain(more: PrepareMore, preparation: SinkPreparation, again: Again): Promise<void> {
   const compared = await compare(more, again);
   const finished = await more.sessions.query((client) => isFinished(more, client));
-  const dropped = await dropStale(more, preparation, { again, compared, finished });
+  const dropped = await dropStale(more, preparation, { again, compared });
   failpoint('dropped-stale');
   if (compared === null) return addMissingTables(more, preparation);
   const then = dropped.length === 0 ? compared : (await compare(more, again))!;
@@ -86,9 +87,8 @@ function objectOf(change: Change): ManifestObject {
 async function dropStale(
   more: PrepareMore,
   { plans }: SinkPreparation,
-  given: { readonly again: Again; readonly compared: Compared | null; readonly finished: boolean },
+  { again, compared }: { readonly again: Again; readonly compared: Compared | null },
 ): Promise<readonly string[]> {
-  const { again, compared } = given;
   const { sessions, owner, context } = more;
   return sessions.transaction(async (client) => {
     const states = [...(await readTables(client, owner)).values()];
@@ -106,7 +106,8 @@ async function dropStale(
       return withParents(tree, node).some((each) => stale.has(tableKey(each)));
     };
     const doomed: Doomed = { waiting, stale: waiting.filter(isStale), states, tree };
-    const dropped = await dropTables(client, doomed, given);
+    const made = await readMade(client, owner, doomed);
+    const dropped = await dropTables(client, doomed, { compared, made });
     await forgetGone(client, owner, dropped);
     for (const table of dropped)
       context.log.log(
@@ -265,11 +266,13 @@ function lost({ there, wanted, changes }: Compared, waiting: ReadonlySet<string>
 }
 
 /** One by one, as one that the target refuses must not keep the others away: what stands on it says so. */
-async function make({ sessions, context }: PrepareMore, { there, wanted, changes }: Missing): Promise<void> {
+async function make({ sessions, owner, context }: PrepareMore, { there, wanted, changes }: Missing): Promise<void> {
   if (changes.length === 0) return;
-  const { statements } = mend(changes, { there, wanted }, { owners: false });
+  const { statements, about } = mend(changes, { there, wanted }, { owners: false });
+  const refused = new Set<string>();
+  const isMade = ({ key }: Change): boolean => !refused.has(about(key));
   await sessions.transaction(async (client) => {
-    for (const { sql } of statements) {
+    for (const { about: key, sql } of statements) {
       await client.query('SAVEPOINT again');
       try {
         await client.query(sql);
@@ -277,12 +280,20 @@ async function make({ sessions, context }: PrepareMore, { there, wanted, changes
       } catch (error) {
         if (!(error instanceof pg.DatabaseError)) throw error;
         await client.query('ROLLBACK TO SAVEPOINT again');
+        refused.add(key);
         context.log.log('warn', 'object-skipped', `not made in the target: ${fromPg(error, {}).message}: ${sql}`);
       }
     }
+    const own = changes.filter(isMade).map(objectOf);
+    await noteMade(
+      client,
+      owner,
+      own.filter(({ kind }) => kind !== 'column').map((object) => labelsOf(object)[0]!),
+    );
   });
-  const names = changes.map((change) => describe(objectOf(change)));
-  context.log.log('info', 'objects-made', `made in the target, as the source has them: ${names.join(', ')}`);
+  const names = changes.filter(isMade).map((change) => describe(objectOf(change)));
+  if (names.length > 0)
+    context.log.log('info', 'objects-made', `made in the target, as the source has them: ${names.join(', ')}`);
 }
 
 /** Foreign keys that are set aside name tables by their names, which are perhaps others now; some went with the table that they named. */

@@ -1,10 +1,12 @@
-import type pg from 'pg';
-import type { Manifest } from '../../../core/postgres/manifest/types.ts';
+import pg from 'pg';
+import type { Change } from '../../../core/postgres/manifest/difference.ts';
+import { mend } from '../../../core/postgres/manifest/statements/plan.ts';
 import { describe } from '../../../core/postgres/manifest/statements/refs.ts';
 import { containerOf } from '../../../core/postgres/manifest/statements/step.ts';
-import { objectKey } from '../../../core/postgres/manifest/types.ts';
+import { type Manifest, type ManifestObject, keyOf, objectKey } from '../../../core/postgres/manifest/types.ts';
 import { bulkError } from '../errors.ts';
 import type { TableState } from '../state.ts';
+import type { Made } from './made.ts';
 import { type TreeNode, childrenOf, descendantsOf } from './tree.ts';
 
 export interface Doomed {
@@ -16,15 +18,19 @@ export interface Doomed {
 }
 
 export interface DropMore {
-  /** The first copy is over: what depends on the tables may be of others. */
-  readonly finished: boolean;
+  /** What the target has and what it should have; null: nobody can tell. */
   readonly compared: { readonly there: Manifest; readonly wanted: Manifest } | null;
+  /** What this pipeline made in the target. */
+  readonly made: Made;
 }
 
 /**
  * Drops the stale tables. A partitioned table goes, too, where all of its partitions wait for their copy; else its other partitions stay
  * under it, and the one that is made again stands alone until the stream has brought them to the same shape. Returns the names on the
  * source of all that are gone now.
+ *
+ * What depends on them goes only where the source has it, too, or this pipeline made it, each by a statement of its own: never with
+ * CASCADE, which would take along what somebody made in the meantime.
  */
 export async function dropTables(client: pg.Client, doomed: Doomed, more: DropMore): Promise<readonly string[]> {
   const { states, waiting, stale, tree } = doomed;
@@ -32,19 +38,30 @@ export async function dropTables(client: pg.Client, doomed: Doomed, more: DropMo
   const tops = new Set(stale.map(({ relid }) => topOf(tree, relid, free)));
   const gone = new Set([...tops].flatMap((top) => [top, ...partitionsOf(tree, top)]));
   const names = states.filter(({ relid }) => gone.has(relid) || isStale(stale, relid)).map(({ source }) => source);
-  const there = [...tops]
-    .flatMap((top) => tree.get(top) ?? [])
-    .filter(({ parents }) => !parents.some((p) => gone.has(p)));
+  const going = [...gone].flatMap((relid) => tree.get(relid) ?? []);
+  const there = going.filter(({ isPartition, parents }) => !isPartition || !parents.some((p) => gone.has(p)));
   if (there.length === 0) return names;
-  refuseForeign(there, more);
-  // CASCADE would take tables that inherit from them along.
-  for (const { relid, sql } of there) {
-    for (const child of childrenOf(tree, relid))
-      if (!child.isPartition && !gone.has(child.relid))
-        await client.query(`ALTER TABLE ${child.sql} NO INHERIT ${sql}`);
+  const dependents = more.compared === null ? [] : dependentsOf(going, more.compared.there);
+  const holding = waiting.filter(({ relid }) => !gone.has(relid) && holdsRowOf(tree.get(relid), dependents));
+  if (holding.length > 0) return dropTables(client, { ...doomed, stale: [...stale, ...holding] }, more);
+  refuseForeign(going, dependents, more);
+  const ours = new Set(states.map(({ relid }) => relid));
+  for (const node of there) {
+    const { relid, sql } = node;
+    for (const child of childrenOf(tree, relid)) {
+      if (child.isPartition || gone.has(child.relid)) continue;
+      if (!ours.has(child.relid)) throw foreign([node], `table ${child.sql}`);
+      await client.query(`ALTER TABLE ${child.sql} NO INHERIT ${sql}`);
+    }
   }
-  await client.query(`DROP TABLE ${there.map(({ sql }) => sql).join(', ')} CASCADE`);
+  if (more.compared !== null) await dropDependents(client, dependents, more.compared.there);
+  await dropRestricted(client, there);
   return names;
+}
+
+/** A column of the row type of a table that goes: the table waits, so it is made again as well. */
+function holdsRowOf(node: TreeNode | undefined, dependents: readonly ManifestObject[]): boolean {
+  return dependents.some(({ kind, name }) => kind === 'column' && name[0] === node?.schema && name[1] === node?.name);
 }
 
 function isStale(stale: readonly TableState[], relid: number): boolean {
@@ -65,21 +82,77 @@ function topOf(tree: ReadonlyMap<number, TreeNode>, relid: number, free: Readonl
   return rows.every((leaf) => free.has(leaf.relid)) ? topOf(tree, parent, free) : relid;
 }
 
-/** What somebody made in the target, or what the source does not have any more, is not ours to drop once the target is in use. */
-function refuseForeign(tables: readonly TreeNode[], { finished, compared }: DropMore): void {
-  if (!finished || compared === null) return;
+/** Everything that cannot be without the tables, directly or through others; not their own columns, indexes and constraints. */
+function dependentsOf(tables: readonly TreeNode[], manifest: Manifest): readonly ManifestObject[] {
+  const needed = new Map<string, ManifestObject[]>();
+  for (const object of manifest.objects.values())
+    for (const need of object.needs) {
+      const by = needed.get(need);
+      if (by === undefined) needed.set(need, [object]);
+      else by.push(object);
+    }
+  const parts = Map.groupBy(manifest.objects.values(), (object) => containerOf(object, manifest) ?? '');
+  const queue = tables.map(({ schema, name }) => objectKey('table', [schema, name]));
+  const doomed = new Set(queue);
+  const found = new Map<string, ManifestObject>();
+  for (let at = 0; at < queue.length; at++) {
+    const key = queue[at]!;
+    const own = (parts.get(key) ?? []).map(keyOf);
+    for (const object of [key, ...own].flatMap((each) => needed.get(each) ?? [])) {
+      const next = keyOf(object);
+      if (doomed.has(next) || doomed.has(containerOf(object, manifest) ?? '')) continue;
+      doomed.add(next);
+      found.set(next, object);
+      queue.push(next);
+    }
+  }
+  return [...found.values()];
+}
+
+const partKinds: ReadonlySet<ManifestObject['kind']> = new Set(['trigger', 'rule', 'policy', 'index', 'statistics']);
+
+/** What somebody made in the target is not ours to drop, whether it stands on the tables or is a part of them. */
+function refuseForeign(
+  tables: readonly TreeNode[],
+  dependents: readonly ManifestObject[],
+  { compared, made }: DropMore,
+): void {
+  if (compared === null) return;
   const { there, wanted } = compared;
-  for (const { schema, name } of tables) {
-    const table = objectKey('table', [schema, name]);
-    const dependents = [...there.objects].filter(
-      ([key, object]) =>
-        !wanted.objects.has(key) &&
-        containerOf(object, there) !== table &&
-        object.needs.some((need) => need === table || need.startsWith(`column\0${schema}\0${name}\0`)),
-    );
-    if (dependents.length === 0) continue;
-    const names = dependents.map(([, object]) => describe(object)).join(', ');
-    const message = `${schema}.${name} is another table on the source now, and in the target ${names} depends on it`;
-    throw bulkError('PGS3150', message, { where: { table: `${schema}.${name}` } });
+  const keys = new Set(tables.map(({ schema, name }) => objectKey('table', [schema, name])));
+  const parts = [...there.objects.values()].filter(
+    (object) => partKinds.has(object.kind) && keys.has(containerOf(object, there) ?? ''),
+  );
+  const others = [...dependents, ...parts].filter(
+    // Its values would go with it, whoever made it.
+    (object) => object.kind === 'column' || (!wanted.objects.has(keyOf(object)) && !made.has(object)),
+  );
+  if (others.length === 0) return;
+  throw foreign(tables, others.map(describe).join(', '));
+}
+
+function foreign(tables: readonly Pick<TreeNode, 'schema' | 'name' | 'sql'>[], names: string, cause?: Error): Error {
+  const list = tables.map(({ sql }) => sql);
+  const more = list.length > 5 ? ` and ${list.length - 5} more` : '';
+  const message = `${list.slice(0, 5).join(', ')}${more}: another table on the source now, and what depends on it in the target would go with it: ${names}`;
+  const where = { table: `${tables[0]!.schema}.${tables[0]!.name}` };
+  return bulkError('PGS3150', message, { where, ...(cause === undefined ? {} : { cause }) });
+}
+
+async function dropDependents(client: pg.Client, objects: readonly ManifestObject[], there: Manifest): Promise<void> {
+  const changes = objects.map((object): Change => ({ change: 'extra', key: keyOf(object), there: object }));
+  const keys = new Set(changes.map(({ key }) => key));
+  const wanted = { ...there, objects: new Map([...there.objects].filter(([key]) => !keys.has(key))) };
+  for (const { sql } of mend(changes, { there, wanted }, { owners: false }).statements) await client.query(sql);
+}
+
+/** dependent_objects_still_exist: the server names what depends on them. */
+async function dropRestricted(client: pg.Client, tables: readonly TreeNode[]): Promise<void> {
+  const names = tables.map(({ sql }) => sql).join(', ');
+  try {
+    await client.query(`DROP TABLE ${names}`);
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || error.code !== '2BP01') throw error;
+    throw foreign(tables, error.detail ?? error.message, error);
   }
 }

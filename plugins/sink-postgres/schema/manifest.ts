@@ -19,6 +19,7 @@ export function schemaReader(sessions: Sessions, owner: Owner, options: Postgres
         manifest: await readManifestOf(client, { except: [stateSchema] }),
         // Whoever made the schema by hand chose its owners, unless the file says otherwise.
         owners: options.owners === undefined ? schemaMode(options) === 'create' : options.owners !== 'skip',
+        grants: options.owners !== 'skip',
         ...(await ownableBy(client, options)),
         scope: schemaMode(options) === 'existing' ? ('tables' as const) : ('database' as const),
         exclude: schemaExclude(options),

@@ -19,7 +19,8 @@ export interface RestoreMore {
 /**
  * Makes the stored objects in order, some at a time, each group with its mark in one transaction: a kill leaves a prefix. What is
  * refused stands aside and is tried again when all others are there, as pg_dump's order is not always one that works. What is
- * refused then is told at once, or left out. The last transaction moves the phase on.
+ * refused then is told at once, or left out. The last transaction moves the phase on. Until the copy is finished the objects tell what
+ * this pipeline made (made.ts).
  */
 export async function restore(sessions: Sessions, owner: Owner, more: RestoreMore): Promise<void> {
   for (;;) {
@@ -30,10 +31,6 @@ export async function restore(sessions: Sessions, owner: Owner, more: RestoreMor
   const left = await tryAgain(sessions, owner, more);
   await sessions.transaction(async (client) => {
     await noteLeftOut(client, owner, leaveOut(left, more.log));
-    await client.query('DELETE FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2 AND NOT late', [
-      owner.pipeline,
-      owner.sink,
-    ]);
     await writePhase(client, owner, 'alter');
   });
 }

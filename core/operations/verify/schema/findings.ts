@@ -38,8 +38,12 @@ export interface SchemaComparison {
 /** The target against what the plan makes of the source. Pure. */
 export function compareViews(source: SchemaView, target: SchemaView, mapping: Mapping): SchemaComparison {
   const { manifest, renames } = mapManifest(asTarget(source.manifest, target), mapping);
-  const final = target.scope === 'tables' ? ofTables(manifest, mapping) : settled(manifest, target);
-  const there = target.scope === 'tables' ? ofTables(target.manifest, mapping) : target.manifest;
+  const chosen = (of: Manifest): Manifest => {
+    const all = target.grants === false ? withoutGrants(of) : of;
+    return target.scope === 'tables' ? ofTables(all, mapping) : all;
+  };
+  const final = settled(chosen(manifest), target);
+  const there = chosen(target.manifest);
   const { wanted, kept } = asKept(final, there, target.pending);
   const all = difference(there, wanted, { owners: target.owners, same: sameSql(renames) });
   const changes = all.filter((change) => target.scope === 'database' || change.change !== 'extra');
@@ -100,8 +104,18 @@ function asKept(
 /** What leaves nothing of the source behind. */
 const passing: ReadonlySet<FindingClass> = new Set(['extension', 'owner', 'note', 'pending']);
 
+/** Where grants are not wanted, both sides count as having those that every object has from the beginning. */
+function withoutGrants(manifest: Manifest): Manifest {
+  const objects = [...manifest.objects].map(([key, object]) => {
+    const granted = typeof object.props['acl'] === 'string' && object.kind !== 'default privileges';
+    return [key, granted ? { ...object, props: { ...object.props, acl: null } } : object] as const;
+  });
+  return { ...manifest, objects: new Map(objects) };
+}
+
 /** An index that the source could not build is nothing that a copy has, and pg_dump leaves it out, too. */
 function settled(manifest: Manifest, target: SchemaView): Manifest {
+  if (target.scope === 'tables') return manifest;
   const objects = [...manifest.objects].filter(([, object]) => {
     if (object.kind === 'default privileges' && !target.owners) return false;
     return object.kind !== 'index' || object.props['valid'] === 't' || object.facts['relkind'] === 'p';
@@ -196,7 +210,7 @@ function missingRoles(changes: readonly Change[], target: SchemaView): SchemaFin
   const needed = new Map<string, string>();
   for (const change of changes) {
     if (change.change === 'extra') continue;
-    for (const role of rolesOf(change.wanted)) {
+    for (const role of rolesOf(change.wanted, target.owners)) {
       if (target.manifest.roles.has(role) || needed.has(role)) continue;
       needed.set(role, describe(change.wanted));
     }
@@ -210,9 +224,9 @@ function missingRoles(changes: readonly Change[], target: SchemaView): SchemaFin
   }));
 }
 
-function rolesOf({ kind, name, props }: ManifestObject): string[] {
+function rolesOf({ kind, name, props }: ManifestObject, owners: boolean): string[] {
   const roles: string[] = [];
-  if (typeof props['owner'] === 'string') roles.push(props['owner']);
+  if (owners && typeof props['owner'] === 'string') roles.push(props['owner']);
   const acl = props['acl'];
   if (typeof acl === 'string' && acl !== 'default') roles.push(...Object.keys(parseAcl(acl)));
   if (typeof props['roles'] === 'string') roles.push(...(JSON.parse(props['roles']) as string[]));

@@ -1,0 +1,83 @@
+import type pg from 'pg';
+import type { ManifestObject, ObjectKind } from '../../../core/postgres/manifest/types.ts';
+import type { Owner, TableState } from '../state.ts';
+import type { TreeNode } from './tree.ts';
+
+/** What this pipeline made in the target, by the dump that it keeps until the copy is finished. */
+export interface Made {
+  has(object: ManifestObject): boolean;
+}
+
+/** pg_dump's words for kinds of objects. */
+const dumpTypes: Partial<Record<ObjectKind, readonly string[]>> = {
+  constraint: ['CONSTRAINT', 'FK CONSTRAINT', 'CHECK CONSTRAINT'],
+  function: ['FUNCTION', 'PROCEDURE', 'AGGREGATE'],
+  procedure: ['PROCEDURE'],
+  aggregate: ['AGGREGATE'],
+  'composite type': ['TYPE'],
+  enum: ['TYPE'],
+  'range type': ['TYPE'],
+  'base type': ['TYPE'],
+};
+
+/** A function by its name alone: its arguments' types may have other names in the target. */
+const routines: ReadonlySet<string> = new Set(['FUNCTION', 'PROCEDURE', 'AGGREGATE']);
+
+export interface Label {
+  readonly type: string;
+  readonly name: string;
+}
+
+/** As the dump's headers call it. `table`: the name of the table that it is a part of, where the dump has another one. */
+export function labelsOf({ kind, name, props }: ManifestObject, table?: string): readonly Label[] {
+  const constraint = kind === 'index' ? (props['constraint'] ?? null) : null;
+  if (constraint !== null) {
+    const of = table ?? (JSON.parse(props['table'] ?? '[]') as string[]).join('.');
+    return [{ type: 'CONSTRAINT', name: `${of} ${constraint}` }];
+  }
+  const types = dumpTypes[kind] ?? [kind.toUpperCase()];
+  const whole = `${name[0]}.${name[1]}`;
+  const isPart = name[2] !== undefined && !routines.has(types[0]!);
+  return types.map((type) => ({ type, name: isPart ? `${table ?? whole} ${name[2]}` : whole }));
+}
+
+const keyOf = ({ type, name }: Label): string => `${type} ${routines.has(type) ? name.replace(/\(.*$/s, '') : name}`;
+
+export async function readMade(
+  client: pg.Client,
+  owner: Owner,
+  { states, tree }: { readonly states: readonly TableState[]; readonly tree: ReadonlyMap<number, TreeNode> },
+): Promise<Made> {
+  const { rows } = await client.query<Label & pg.QueryResultRow>(
+    'SELECT type, name FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2',
+    [owner.pipeline, owner.sink],
+  );
+  const made = new Set(rows.map(keyOf));
+  const sources = new Map<string, string>(
+    states.flatMap(({ relid, source }) => {
+      const node = tree.get(relid);
+      return node === undefined ? [] : [[`${node.schema}.${node.name}`, source] as const];
+    }),
+  );
+  return {
+    has: (object) => {
+      // The dump has the parts of a table under its name on the source.
+      const table =
+        object.kind === 'index' ? (JSON.parse(object.props['table'] ?? '[]') as string[]) : object.name.slice(0, 2);
+      const source = sources.get(table.join('.'));
+      return [...labelsOf(object), ...labelsOf(object, source)].some((each) => made.has(keyOf(each)));
+    },
+  };
+}
+
+/** Notes what was made after the dump: what that says of the source may be of the past by now. */
+export async function noteMade(client: pg.Client, owner: Owner, labels: readonly Label[]): Promise<void> {
+  await client.query(
+    `INSERT INTO pgsluice.bulk_object (pipeline, sink, ordinal, type, name, sql, late)
+     SELECT $1, $2, o.n + (SELECT coalesce(max(ordinal), 0) FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2),
+            o.type, o.name, '', false
+     FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS o (type, name, n)
+     WHERE EXISTS (SELECT FROM pgsluice.bulk WHERE pipeline = $1 AND sink = $2 AND phase <> 'finished')`,
+    [owner.pipeline, owner.sink, labels.map(({ type }) => type), labels.map(({ name }) => name)],
+  );
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Live, live, openWriter } from '../support/live.ts';
+import { server } from '../support/servers.ts';
+
+await server(14);
+await server(18);
+
+/** A table for each thing that somebody builds on it in the target, and what the source changes of all of them. */
+const foreign: Readonly<Record<string, readonly [make: string, there: string, named: RegExp]>> = {
+  view: ['CREATE VIEW mine.v AS SELECT a FROM view', 'SELECT a FROM mine.v', /view mine\.v/],
+  far: [
+    'CREATE VIEW mine.far_one AS SELECT a FROM far; CREATE VIEW mine.far_too AS SELECT * FROM mine.far_one',
+    'SELECT a FROM mine.far_too',
+    /view mine\.far_too/,
+  ],
+  ofours: ['CREATE VIEW mine.on_ours AS SELECT a FROM ofours_seen', 'SELECT a FROM mine.on_ours', /view mine\.on_ours/],
+  fn: [
+    'CREATE FUNCTION mine.f(fn) RETURNS int LANGUAGE sql AS $$SELECT $1.a$$',
+    `SELECT 'mine.f(fn)'::regprocedure`,
+    /function mine\.f/,
+  ],
+  fk: [
+    'CREATE TABLE mine.refers (id int REFERENCES fk)',
+    `SELECT FROM pg_constraint WHERE conrelid = 'mine.refers'::regclass AND contype = 'f'`,
+    /constraint refers_id_fkey/,
+  ],
+  child: [
+    'CREATE TABLE mine.child () INHERITS (child)',
+    `SELECT FROM pg_inherits WHERE inhrelid = 'mine.child'::regclass`,
+    /table mine\.child/,
+  ],
+  holder: ['CREATE TABLE mine.holder (r holder)', 'SELECT r FROM mine.holder', /column mine\.holder\.r/],
+  trig: [
+    `CREATE FUNCTION mine.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER mine BEFORE INSERT ON trig FOR EACH ROW EXECUTE FUNCTION mine.t()`,
+    `SELECT FROM pg_trigger WHERE tgrelid = 'trig'::regclass AND tgname = 'mine'`,
+    /trigger mine of public\.trig/,
+  ],
+  indexed: ['CREATE INDEX mine ON indexed (a)', `SELECT 'mine'::regclass`, /index public\.mine/],
+};
+
+const tables = [...Object.keys(foreign), 'plain'];
+const source = `CREATE TABLE first (id int PRIMARY KEY, v text); INSERT INTO first SELECT i, repeat('x', 200) FROM generate_series(1, 2000) i;
+  ${tables.map((name) => `CREATE TABLE "${name}" (id int PRIMARY KEY, a int, b int); INSERT INTO "${name}" VALUES (1, 2, 3); CREATE VIEW "${name}_seen" AS SELECT a, b FROM "${name}";`).join('\n')}`;
+const changed = tables
+  .map((name) => `DROP VIEW "${name}_seen"; ALTER TABLE "${name}" DROP b; ALTER TABLE "${name}" ADD c text DEFAULT 'c'`)
+  .join('; ');
+
+async function refusedUntilGone(pipeline: Live): Promise<void> {
+  const { target } = pipeline;
+  for (let tries = 0; tries < 2; tries++) {
+    const refused = await pipeline.toNow();
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /^PGS3150 /m);
+    for (const [, there, named] of Object.values(foreign)) {
+      assert.match(refused.stderr, named);
+      await target.query(there);
+    }
+    assert.equal((await target.query(foreign['fk']![1])).length, 1);
+    assert.equal((await target.query(foreign['child']![1])).length, 1);
+    assert.equal((await target.query(foreign['trig']![1])).length, 1);
+  }
+  await target.query('DROP SCHEMA mine CASCADE; DROP INDEX IF EXISTS mine');
+  await pipeline.settle();
+  for (const name of tables) assert.equal(await pipeline.same(`SELECT * FROM "${name}"`, `SELECT * FROM "${name}"`), 1);
+}
+
+const make = `CREATE SCHEMA mine; ${Object.values(foreign)
+  .map(([sql]) => sql)
+  .join('; ')}`;
+
+for (const [ddl, from] of [
+  ['follow', 14],
+  ['stop', 18],
+] as const) {
+  test(`ddl: ${ddl}: what somebody made in the target during the first copy is named and stays, after a kill`, async () => {
+    const pipeline = await live({
+      from,
+      to: 18,
+      source,
+      yaml: `ddl: ${ddl}`,
+      sourceKeys: '  snapshot: { workers: 1 }',
+    });
+    const killed = await pipeline.toNow({ PGSLUICE_FAILPOINT: 'prepared:kill' });
+    assert.equal(killed.code, null, killed.stderr);
+    await pipeline.target.query(make);
+    await pipeline.source.query(changed);
+    await refusedUntilGone(pipeline);
+  });
+}
+
+test('and while the copy goes on', async () => {
+  const pipeline = await live({ from: 18, to: 14, source, sourceKeys: '  snapshot: { workers: 1 }' });
+  const started = pipeline.start();
+  const holder = await openWriter(pipeline.source.url);
+  await started.until('schema-dumped');
+  await holder.query('BEGIN; LOCK TABLE first IN ACCESS EXCLUSIVE MODE');
+  await started.until('copy-started');
+  await pipeline.target.query(make);
+  await pipeline.source.query(changed);
+  await holder.query('COMMIT');
+  await holder.end();
+  const ended = await started.ended;
+  assert.equal(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /^PGS3150 /m);
+  await refusedUntilGone(pipeline);
+});
