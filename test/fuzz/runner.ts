@@ -95,7 +95,7 @@ async function course(scene: Scene): Promise<void> {
   if (drive.well) await ending(scene);
 }
 
-async function take(step: Step, { drive, sessions, source, target }: Scene): Promise<void> {
+async function take(step: Step, { script, drive, sessions, source, target }: Scene): Promise<void> {
   switch (step.op) {
     case 'start':
       return drive.start();
@@ -110,7 +110,7 @@ async function take(step: Step, { drive, sessions, source, target }: Scene): Pro
       if (sessions.busy) await sessions.end();
       return drive.stop();
     case 'catch up':
-      if (drive.runs === 0 || sessions.locking) await sessions.end();
+      if (drive.runs === 0 || sessions.locking || (sessions.busy && makesTables(script))) await sessions.end();
       return drive.catchUp();
     case 'cut': {
       const { server, database } = step.side === 'source' ? source : target;
@@ -122,6 +122,11 @@ async function take(step: Step, { drive, sessions, source, target }: Scene): Pro
     default:
       return sessions.step(step);
   }
+}
+
+/** The slot that new tables are copied with waits for the transactions that are open. */
+function makesTables({ steps }: Script): boolean {
+  return steps.some((step) => step.op === 'do' && step.statement.op === 'ddl');
 }
 
 /** The source has no room for it: a name is taken, a kind of table has no such thing. */
