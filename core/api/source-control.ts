@@ -3,7 +3,7 @@ import type { HandoffLsn } from '../postgres/lsn.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { Json } from './checkpoint.ts';
 import type { Ownership } from './ownership.ts';
-import type { Source } from './source.ts';
+import type { Source, SourceIdentity } from './source.ts';
 
 /** Objects on the source that outlive a process, and messages through its stream. */
 export interface SourceControl {
@@ -18,16 +18,34 @@ export interface SourceControl {
   readonly slot: SlotControl;
   readonly publication: PublicationControl;
   /**
+   * The source answers on another timeline than the one noted: a standby of it was promoted. Throws where the stream cannot go on there
+   * with nothing lost; else `until` is the position up to which both are the same.
+   */
+  continues?(question: ContinuesQuestion, signal: AbortSignal): Promise<Continued>;
+  /**
    * The same tables under a slot and a publication of its own, which {@link cleanup} of either removes: for
    * tables that are copied while the stream of the others goes on.
    */
   beside?(): Source;
 }
 
+export interface ContinuesQuestion {
+  readonly noted: SourceIdentity;
+  /** The highest position that any sink has something of. */
+  readonly reached: bigint;
+}
+
+export interface Continued {
+  readonly identity: SourceIdentity;
+  readonly until: bigint;
+}
+
 /** The place in the source's log from which on it is kept. */
 export interface SlotControl {
   /** Makes it without a snapshot (`snapshot.mode: never`) and returns its consistent point; null where it exists. */
   make(signal: AbortSignal): Promise<HandoffLsn | null>;
+  /** Drops it where it is provably the pipeline's; for a new one in its place. Left out: {@link SourceControl.cleanup} alone does. */
+  drop?(signal: AbortSignal): Promise<boolean>;
   /** Null when there is none. */
   status(signal: AbortSignal): Promise<SlotStatus | null>;
   /** Slots of this database that nobody reads, whoever made them. */

@@ -20,9 +20,10 @@ export type ErrorTreatment = Pick<ErrorSpec, 'remedy' | 'exit' | 'retry' | 'mean
 /**
  * `nothing-chosen`: the file's patterns choose no table, or one of them matches none. `value-not-sent`: a value is needed that
  * an UPDATE left untouched and the source did not send (I7). `locked`: another process holds the pipeline. `other-in-target`: the target
- * refuses a change, as the table is another one there.
+ * refuses a change, as the table is another one there. `stream-lost`: changes between what the sinks have and what the source can still send
+ * are not to be had, so that only a comparison can go on from here.
  */
-export type Meaning = 'nothing-chosen' | 'value-not-sent' | 'locked' | 'other-in-target';
+export type Meaning = 'nothing-chosen' | 'value-not-sent' | 'locked' | 'other-in-target' | 'stream-lost';
 export type Retry = 'never' | 'backoff' | 'text';
 export type ErrorTable = Readonly<Record<`PGS${number}`, ErrorSpec>>;
 

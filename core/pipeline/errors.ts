@@ -20,7 +20,7 @@ export const runtimeErrors = {
   },
   PGS6001: {
     title: 'State belongs to another source',
-    cause: 'The checkpoint was made with another database: system identifier, timeline or database name differ.',
+    cause: 'The checkpoint was made with another database: system identifier or database name differ.',
     remedy:
       'Point source.url at the database that the pipeline was started on, or run `pgsluice cleanup` and start over.',
     exit: 1,

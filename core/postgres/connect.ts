@@ -200,3 +200,23 @@ export async function disconnect(client: pg.Client): Promise<void> {
   await ended;
   clearTimeout(timer);
 }
+
+/** Asks every host of the list, whatever it is; one that does not answer is left out. */
+export async function askEach<T>(
+  options: ConnectionOptions,
+  more: ConnectMore,
+  question: (client: pg.Client) => Promise<T>,
+): Promise<readonly { readonly host: string; readonly answer: T }[]> {
+  const target = readTarget(options.url, options, more.name);
+  const answers: { host: string; answer: T }[] = [];
+  for (const host of target.hosts) {
+    const client = await connectTo(host, { target, kind: 'any', more }).catch(() => null);
+    if (client === null) continue;
+    try {
+      answers.push({ host: hostText(host), answer: await question(client) });
+    } finally {
+      await disconnect(client);
+    }
+  }
+  return answers;
+}

@@ -180,6 +180,14 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2195: {
+    title: 'No failover slots on this version',
+    cause: '`slot.failover` asks for a slot that standbys keep a copy of, which PostgreSQL has from 17 on.',
+    remedy:
+      'Leave `slot.failover` out. After a failover, `pgsluice resync --verify-first` compares the target with the promoted server and repairs it.',
+    exit: 3,
+    retry: 'never',
+  },
   PGS2130: {
     title: 'Schema dump failed',
     cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',

@@ -21,6 +21,11 @@ export const postgresSourceOptions = Options({
           change: named,
         }),
       ),
+      failover: Type.Boolean({
+        default: false,
+        description:
+          'Standbys keep a copy of the slot, so that the stream goes on at the one that is promoted (PostgreSQL 17 and later).',
+      }),
     },
     { description: 'The replication slot.' },
   ),

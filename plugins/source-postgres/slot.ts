@@ -6,6 +6,7 @@ import { destroy, disconnect } from '../../core/postgres/connect.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
 import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
+import { ensureFailover } from './failover.ts';
 import { isOurPublication, markPublication } from './ownership/publication-proof.ts';
 import { type Names, type SlotNote, proveSlot, slotKey } from './ownership/slot-proof.ts';
 import { readDefinition } from './publication/definition.ts';
@@ -155,6 +156,7 @@ export async function createOwnSlot(
   const made = await createSlot(access, { ...request, name: temporary, temporary: true }, signal);
   try {
     await withClient(access, signal, (client) => keep(client, access, { temporary, from: made.consistentPoint }));
+    await ensureFailover(access);
     return made;
   } catch (error) {
     await made.close();

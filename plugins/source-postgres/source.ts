@@ -13,6 +13,7 @@ import { readLetters } from './catalog/letters.ts';
 import { runChecks } from './checks/run.ts';
 import { postgresControl } from './control/control.ts';
 import { PostgresFence } from './control/fence.ts';
+import { ensureFailover } from './failover.ts';
 import { flushBeyond } from './control/flush-beyond.ts';
 import { Heartbeat } from './control/heartbeat.ts';
 import { ddlSource } from './ddl/source.ts';
@@ -61,6 +62,7 @@ export class PostgresSource implements Source {
       slot: options.slot.name ?? name,
       publication: options.publication.name ?? name,
       beside,
+      failover: options.slot.failover,
       owner: { pipeline: context.pipeline, ownership: null },
       log: context.log,
       kept: new KeptClient(),
@@ -111,7 +113,7 @@ export class PostgresSource implements Source {
     const { slot, publication } = besideOf(this.#access);
     const { heartbeat: _, ...options } = this.#options;
     const beside = new PostgresSource(
-      { ...options, slot: { name: slot }, publication: { name: publication } },
+      { ...options, slot: { name: slot, failover: false }, publication: { name: publication } },
       this.#context,
       true,
     );
@@ -122,6 +124,7 @@ export class PostgresSource implements Source {
   async stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
     const { connection, name, application, slot, publication } = this.#access;
     this.#describer.connect();
+    await ensureFailover(this.#access);
     const stream = await openStream(
       {
         connection,

@@ -22,7 +22,7 @@ test('another system, timeline or database', async () => {
   const { identity } = source;
   const error = await refused(source, { identity: { ...identity, systemId: '1' } }, 'PGS2150');
   assert.match(error.message, /system identifier \d+ instead of 1/);
-  await refused(source, { identity: { ...identity, timeline: identity.timeline + 1 } }, 'PGS2150');
+  await refused(source, { identity: { ...identity, timeline: identity.timeline + 1 } }, 'PGS2198', 'backoff');
   await refused(source, { identity: { ...identity, database: 'other' } }, 'PGS2150');
 });
 

@@ -9,12 +9,6 @@ import type { LocalServer } from '../../core/servers/local-server.ts';
 /** Replication slot of a standby on its primary. */
 export const standbySlot = 'standby';
 
-/** What a standby of 17 needs to take over logical slots (manual: "Logical Replication Failover"). */
-export const syncedSlots: Readonly<Record<string, string>> = {
-  sync_replication_slots: 'on',
-  hot_standby_feedback: 'on',
-};
-
 /**
  * A standby that streams from `primary`, removed at the end of the file: a base backup by the low-level functions (manual: "Making
  * a Base Backup Using the Low Level API"), as the servers of npm come without pg_basebackup.

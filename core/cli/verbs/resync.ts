@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { compilePattern } from '../../api/pattern.ts';
+import { formatLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SourceCatalog } from '../../api/source.ts';
 import { pause } from '../../base/backoff.ts';
@@ -12,6 +13,7 @@ import { forgottenShapes } from '../../pipeline/ddl/book.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { rereadJobs } from '../../operations/resync/ask-reread.ts';
 import { type RereadJob, RereadQueue } from '../../operations/resync/reread-queue.ts';
+import { verifyFirst } from '../../operations/verify/verify-first.ts';
 import { copyPending } from '../../operations/resync/resync.ts';
 import { checkFile } from '../../operations/run/run.ts';
 import { noteFile } from '../../operations/run/take-up-file.ts';
@@ -32,11 +34,57 @@ export function register(program: Command, cli: Cli): void {
     .argument('<file>', 'pipeline file')
     .argument('[table...]', "globs on the source's schema.table")
     .option('--where <sql>', 'only rows for which this is true, read beside the running stream (Kafka sinks)')
-    .action((file: string, patterns: readonly string[], { where }: { readonly where?: string }) =>
-      cli.withSignals((signal) =>
-        where === undefined ? resync(cli, file, patterns, signal) : rereadRows(cli, { file, patterns, where }, signal),
-      ),
+    .option(
+      '--verify-first',
+      'compare first, and copy again only what differs; after a failover with a new slot, and all tables',
+    )
+    .action((file: string, patterns: readonly string[], { where, verifyFirst: compares }: Flags) =>
+      cli.withSignals((signal) => {
+        if (where !== undefined) return rereadRows(cli, { file, patterns, where }, signal);
+        return compares === true ? resyncDiffering(cli, file, patterns, signal) : resync(cli, file, patterns, signal);
+      }),
     );
+}
+
+interface Flags {
+  readonly where?: string;
+  readonly verifyFirst?: boolean;
+}
+
+/** Tables that agree are left; a run must not be under way, as its stream would go on while rows are replaced. */
+async function resyncDiffering(
+  cli: Cli,
+  file: string,
+  patterns: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const say = (line: string) => void cli.stdout.write(`${line}\n`);
+  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  const { pipeline } = opened;
+  const { context, instances, config } = pipeline;
+  const { state, source } = context;
+  requireStream(state);
+  if (!opened.locked) throw verifyError('PGS7006', 'a run of this pipeline is under way in another process');
+  checkFile(state, config);
+  const catalog = knownTables(state, await readCatalog(source, signal));
+  const planning = await planSinks(instances.sinks, catalog, true, signal);
+  const only = patterns.length === 0 ? null : chosen(catalog, patterns, state);
+  const { anew, tables, copy } = await verifyFirst(pipeline, planning, only);
+  if (anew !== null)
+    say(`a new slot begins at ${formatLsn(anew)}; what was committed before it was compared as a whole`);
+  for (const { table, sink, comparison, repaired } of tables) {
+    if (comparison?.equal === true) say(`${table} agrees in ${sink}`);
+    else if (repaired > 0) say(`${table}: ${repaired} rows copied again into ${sink}`);
+  }
+  if (copy.length > 0) {
+    const end = await copyHere(pipeline, { tables: copy, catalog });
+    const names = instances.sinks.map(({ name }) => name);
+    for (const table of copy) {
+      const rows = names.map((sink) => `${end.table(sink, table)?.rows ?? 0n} rows into ${sink}`).join(', ');
+      say(`copied ${table}: ${rows}`);
+    }
+  }
+  say(`go on with: pgsluice run ${file}`);
 }
 
 interface RowsWanted {

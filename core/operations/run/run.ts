@@ -3,9 +3,10 @@ import { derived, PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { StreamBatch } from '../../api/change.ts';
 import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
+import { checkIdentity, goOnWherePromoted } from '../../pipeline/open/promoted.ts';
 import type { TablePresence } from '../../api/source-database.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
-import type { Head, PipelineState } from '../../pipeline/state/pipeline-state.ts';
+import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import { isFingerprintOf } from '../../pipeline/open/fingerprint.ts';
 import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
@@ -52,6 +53,7 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
   if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cut-over of this pipeline has been decided');
   if (state.head?.phase === 'starting') await startOver(context);
+  else await goOnWherePromoted(context, () => ownPositions(options.instances.sinks, context.stop));
   const streaming = config.snapshot.mode !== 'initial_only';
   if (!streaming) return phases(context, options, catalog);
   const added = config.ddl === 'follow';
@@ -253,12 +255,7 @@ export function checkFile(state: PipelineState, config: PipelineConfig): void {
   throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
 }
 
-/** Throws PGS6001 for another database than the one that the pipeline was started on. */
-export function checkIdentity(head: Head | null, now: SourceIdentity): void {
-  if (head === null) return;
-  const then = head.identity;
-  const differs = (['systemId', 'timeline', 'database'] as const).filter((key) => then[key] !== now[key]);
-  if (differs.length === 0) return;
-  const words = differs.map((key) => `${key} ${then[key]} then, ${now[key]} now`).join('; ');
-  throw runtimeError('PGS6001', `the state of this pipeline belongs to another source: ${words}`);
+async function ownPositions(sinks: Instances['sinks'], signal: AbortSignal): Promise<readonly bigint[]> {
+  const positions = await Promise.all(sinks.map(({ sink }) => sink.stream.resume(signal)));
+  return positions.filter((position) => position !== null);
 }

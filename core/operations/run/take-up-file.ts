@@ -15,7 +15,7 @@ import type { RunContext } from '../../pipeline/open/instances.ts';
 import { knownNames, requestCopy } from '../../pipeline/state/known-tables.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
-import { checkIdentity } from './run.ts';
+import { checkIdentity } from '../../pipeline/open/promoted.ts';
 import { readCatalog } from '../../api/source.ts';
 
 /** What a changed file would need of a pipeline that is under way. */

@@ -63,6 +63,8 @@ export interface VerifyOptions {
   readonly workers: number;
   /** Rows that differ are copied again; only while no run applies changes to the targets. */
   readonly repair: boolean;
+  /** Tables that cannot be repaired row by row are left as they differ, and not an error. */
+  readonly leave?: boolean;
   /** Null: nothing is taken over from an earlier verification, and nothing noted for a later one. */
   readonly progress: VerifyProgress | null;
 }

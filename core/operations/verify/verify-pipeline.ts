@@ -21,6 +21,7 @@ export interface VerifyPipelineOptions {
   /** Milliseconds that a run elsewhere may take to come close to the source. */
   readonly patience?: number;
   readonly repair?: boolean;
+  readonly leave?: boolean;
   /** Of a verification that goes on with an interrupted one; left out: every table is compared now. */
   readonly progress?: VerifyProgress | null;
 }
@@ -42,6 +43,7 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     only: options.only ?? null,
     workers: options.workers ?? verifyWorkers,
     repair: options.repair ?? false,
+    leave: options.leave ?? false,
     progress: null,
   };
   if (more.repair) refuseRepair(options);

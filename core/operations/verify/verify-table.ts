@@ -1,3 +1,4 @@
+import { PgsluiceError } from '../../base/error.ts';
 import type { TablePlan } from '../../api/plan.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { PlannedSink } from '../../pipeline/open/instances.ts';
@@ -92,7 +93,15 @@ async function repair(
   const table = `${queries.source.schema}.${queries.source.table}`;
   const target = sink.sink.repair;
   if (target === undefined) throw verifyError('PGS7007', `sink ${sink.name} cannot replace rows`);
-  const repaired = await pool.use(({ source }) => repairTable({ source, target }, queries, comparison, options.signal));
+  const work = pool.use(({ source }) => repairTable({ source, target }, queries, comparison, options.signal));
+  const repaired = await work.catch((error: unknown) => leftOf(error, options));
+  if (repaired === 0) return 0;
   options.log.log('info', 'table-repaired', `${table}: ${repaired} rows copied again`, { table, rows: repaired });
   return repaired;
+}
+
+function leftOf(error: unknown, { leave, log }: VerifyOptions): number {
+  if (leave !== true || !(error instanceof PgsluiceError) || error.retry !== 'never') throw error;
+  log.log('info', 'table-not-repaired', error.message, { code: error.code });
+  return 0;
 }

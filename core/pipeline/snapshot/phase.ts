@@ -18,6 +18,7 @@ import { alterPublication, checkPublication, forgetPublication } from '../open/p
 import { finishOnly, openOnly } from './only.ts';
 import { changedSince, isSame, planRound, type Round, type RoundInput, tableNow } from './round.ts';
 import { runSnapshot } from './run-snapshot.ts';
+import { goOnWherePromoted } from '../open/promoted.ts';
 import { afterStop, needed } from '../open/capability.ts';
 
 /** What the phase needs beside the context. */
@@ -104,7 +105,8 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
   await copyWithRetries(context, input);
   if (mode === 'initial_only') await finishOnly(context, input.planning);
   const phase = mode === 'initial_only' ? 'done' : 'stream';
-  await state.setHead({ phase, identity, handoff: state.head?.handoff ?? null });
+  // A standby of the source may have been promoted meanwhile.
+  await state.setHead({ ...(state.head ?? { identity, handoff: null }), phase });
   context.log.log('info', 'snapshot-finished', 'all tables are copied and finished', {});
 }
 
@@ -164,7 +166,10 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
   for (let failures = 1, before = -1; ; failures++) {
     const first = isFirst(context);
     try {
-      if (context.state.head?.phase === 'snapshot') await publishChanged(context, input, tables);
+      if (context.state.head?.phase === 'snapshot') {
+        await goOnWherePromoted(context, async () => []);
+        await publishChanged(context, input, tables);
+      }
       const left = await runSnapshot(context, options, async () => {
         const session = await open(context, input);
         opened = true;
@@ -240,12 +245,12 @@ function finishedTables(context: RunContext, planning: Planning): number {
 
 async function open(context: RunContext, input: PhaseInput): Promise<SnapshotSession> {
   const { state, source, log } = context;
-  const { identity } = input.catalog;
   if (input.config.snapshot.mode === 'initial_only') return openOnly(context, input);
   const handoff = state.head?.handoff ?? null;
   const snapshot = needed(source, 'snapshot', 'a copy');
   if (handoff !== null) return snapshot.open({ kind: 'again', handoff }, context.stop);
   const session = await snapshot.open({ kind: 'new' }, context.stop);
+  const { identity } = await source.open(context.stop);
   await state.setHead({ phase: 'snapshot', identity, handoff: session.handoff });
   const lsn = formatLsn(session.exactAt satisfies SnapshotLsn);
   log.log('info', 'slot-created', `slot created at ${lsn}`, { lsn });

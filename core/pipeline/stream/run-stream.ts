@@ -11,6 +11,7 @@ import { follow, type FollowEnd } from './follow.ts';
 import { containedIn } from '../ddl/contained.ts';
 import { Lane } from './lane.ts';
 import { mergeBytesOf, Skip } from './batches.ts';
+import { goOnWherePromoted } from '../open/promoted.ts';
 import { checkPublication } from '../open/publication-guard.ts';
 import { RetrySink } from './retry-sink.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
@@ -89,11 +90,19 @@ async function stretch(
   fatal?.throwIfAborted();
   const end = () => failure.abort(fatal?.reason);
   fatal?.addEventListener('abort', end, { once: true });
+  const find = () => findPositions(options.sinks, context.state, options.handoff, failure.signal);
+  await goOnWherePromoted(context, async () => (await find()).bySink.values());
   await checkPublication(context, true);
-  const positions = await findPositions(options.sinks, context.state, options.handoff, failure.signal);
+  const positions = await find();
   const { from, acknowledged } = positions;
   const stream = await context.source.stream(
-    { from, acknowledged, identity: options.identity, until: options.until, binary: options.binary },
+    {
+      from,
+      acknowledged,
+      identity: context.state.head?.identity ?? options.identity,
+      until: options.until,
+      binary: options.binary,
+    },
     failure.signal,
   );
   onConnected();

@@ -5,6 +5,7 @@ import { type SourceAccess, withClient } from '../session.ts';
 import type { Check } from './check.ts';
 import { connections, pooler } from './connections.ts';
 import { largeObjects, rowSecurity, sequences, subscriptions } from './contents.ts';
+import { failover } from './failover.ts';
 import { ownership } from './ownership.ts';
 import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
@@ -23,6 +24,7 @@ const checks: readonly Check[] = [
   pooler,
   walLevel,
   replicationSlots,
+  failover,
   ownership,
   walsenders,
   synchronousStandby,
@@ -46,6 +48,7 @@ const forStream: ReadonlySet<Check> = new Set([
   standby,
   walLevel,
   replicationSlots,
+  failover,
   ownership,
   walsenders,
   synchronousStandby,

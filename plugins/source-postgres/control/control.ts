@@ -2,13 +2,14 @@ import type { PublicationControl, SlotControl, SourceControl } from '../../../co
 import type { Source } from '../../../core/api/source.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import { type HandoffLsn, parseLsn } from '../../../core/postgres/lsn.ts';
+import { continues } from '../lineage.ts';
 import { cleanSource, foreignObjects } from '../ownership/cleanup.ts';
 import { readDefinition } from '../publication/definition.ts';
 import { noteOf } from '../publication/differences.ts';
 import { publish } from '../publication/publish.ts';
 import { PublicationWatch } from '../publication/watch.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
-import { createOwnSlot } from '../slot.ts';
+import { createOwnSlot, dropSlot } from '../slot.ts';
 import { readIdleSlots, readSlot } from './slot-status.ts';
 
 export interface ControlParts {
@@ -26,6 +27,7 @@ export function postgresControl(access: SourceAccess, { given, beside }: Control
     foreign: (signal) => withClient(access, signal, (client) => foreignObjects(client, access)),
     slot: slotControl(access),
     publication: publicationControl(access, given),
+    continues: (question) => continues(access, question),
     beside,
   };
 }
@@ -51,6 +53,7 @@ function slotControl(access: SourceAccess): SlotControl {
         throw error;
       }
     },
+    drop: (signal) => withClient(access, signal, (client) => dropSlot(client, access, access)),
     status: (signal) => ask(access, signal, (client) => readSlot(client, access.slot)),
     idle: (signal) => ask(access, signal, readIdleSlots),
   };

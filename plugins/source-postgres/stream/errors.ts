@@ -4,18 +4,20 @@ import { errorFactory } from '../../../core/base/error.ts';
 export const streamErrors = {
   PGS2150: {
     title: 'Another source',
-    cause: 'System identifier, timeline or database of the server are not those noted when the slot was made.',
-    remedy:
-      'Point the URL at the server the pipeline was started on. After a failover, start a new pipeline with a snapshot.',
+    cause:
+      'System identifier or database of the server are not those noted when the slot was made, or its timeline does not come from the one noted.',
+    remedy: 'Point the URL at the server the pipeline was started on, or at a standby of it that was promoted.',
     exit: 1,
     retry: 'never',
   },
   PGS2151: {
     title: 'Slot missing',
     cause: 'The replication slot does not exist on the source, so the changes since the last position are gone.',
-    remedy: 'Run `pgsluice cleanup` and start anew with a snapshot.',
+    remedy:
+      '`pgsluice resync FILE --verify-first` makes a new slot and copies again what differs; or run `pgsluice cleanup` and start anew with a snapshot.',
     exit: 1,
     retry: 'never',
+    meaning: 'stream-lost',
   },
   PGS2152: {
     title: 'Slot of another kind',
@@ -35,9 +37,11 @@ export const streamErrors = {
   PGS2154: {
     title: 'Slot lost',
     cause: 'The server removed WAL that the slot needed (max_slot_wal_keep_size) or invalidated the slot.',
-    remedy: 'Raise max_slot_wal_keep_size, then run `pgsluice cleanup` and start anew with a snapshot.',
+    remedy:
+      'Mend what the message says (max_slot_wal_keep_size), then `pgsluice resync FILE --verify-first`: it makes a new slot and copies again what differs. Or run `pgsluice cleanup` and start anew with a snapshot.',
     exit: 1,
     retry: 'never',
+    meaning: 'stream-lost',
   },
   PGS2155: {
     title: 'Publication missing',
@@ -49,9 +53,11 @@ export const streamErrors = {
   PGS2156: {
     title: 'Gap in the stream',
     cause: 'The slot was confirmed beyond the position to resume from: something else consumed changes from it.',
-    remedy: 'The changes in between cannot be had any more: run `pgsluice resync` for all tables, or start anew.',
+    remedy:
+      'The changes in between cannot be had any more: `pgsluice resync FILE --verify-first` compares and copies again what differs; or start anew.',
     exit: 1,
     retry: 'never',
+    meaning: 'stream-lost',
   },
   PGS2157: {
     title: 'Not supported by this server version',
@@ -146,6 +152,33 @@ export const streamErrors = {
       'Take the latest minor release of the source and run again; where it comes back at the same place no reader of the slot gets past it: run `pgsluice cleanup` and start over.',
     exit: 1,
     retry: 'never',
+  },
+  PGS2196: {
+    title: 'Gap after a failover',
+    cause:
+      'A standby was promoted that had not received everything: the sinks have transactions that the old primary committed and the new one never saw. Going on would leave them there, and skip what has their positions now.',
+    remedy:
+      '`pgsluice resync FILE --verify-first` compares the target with the server as it is now, copies again what differs, and makes a new slot. For a sink that cannot be read back (Kafka), run `pgsluice cleanup` and start over.',
+    exit: 1,
+    retry: 'never',
+    meaning: 'stream-lost',
+  },
+  PGS2197: {
+    title: 'Slot lost in a failover',
+    cause:
+      'The server that was promoted does not have the slot: it was made without `slot.failover` (PostgreSQL 17), or no standby had it in step yet.',
+    remedy:
+      '`pgsluice resync FILE --verify-first` compares the target with the server as it is now, copies again what differs, and makes a new slot. Changes in between reach the target as a whole, not one by one; a sink that needs each of them (Kafka) has a gap.',
+    exit: 1,
+    retry: 'never',
+    meaning: 'stream-lost',
+  },
+  PGS2198: {
+    title: 'Source promoted',
+    cause: 'The server is on another timeline than a moment ago: a standby was promoted while the stream was opened.',
+    remedy: 'Nothing: the run looks at it again.',
+    exit: 1,
+    retry: 'backoff',
   },
 } as const;
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { SourceIdentity, StreamStart } from '../../../core/api/source.ts';
-import { quoteLiteral } from '../../../core/postgres/quote.ts';
+import { readSlotState, whyUnusable } from '../control/slot-state.ts';
 import { streamError } from './errors.ts';
 
 export interface SlotQuestion {
@@ -38,10 +38,15 @@ async function checkSystem(client: pg.Client, question: SlotQuestion): Promise<v
   const identity: SourceIdentity = question.start.identity;
   const differences = [
     ['system identifier', identity.systemId, system?.['systemid']],
-    ['timeline', String(identity.timeline), String(system?.['timeline'])],
     ['database', identity.database, system?.['dbname']],
   ].filter(([, noted, found]) => noted !== found);
-  if (differences.length === 0) return;
+  if (differences.length === 0) {
+    const timeline = Number(system?.['timeline']);
+    if (timeline === identity.timeline) return;
+    throw streamError('PGS2198', `the source is on timeline ${timeline} instead of ${identity.timeline}`, {
+      where: { connection: question.name },
+    });
+  }
   const words = differences.map(([what, noted, found]) => `${what} ${found} instead of ${noted}`);
   throw streamError('PGS2150', `this is not the source that the slot was made on: ${words.join(', ')}`, {
     where: { connection: question.name },
@@ -62,24 +67,19 @@ async function readFacts(client: pg.Client): Promise<ServerFacts> {
 }
 
 async function checkSlot(client: pg.Client, { slot, start, name }: SlotQuestion): Promise<void> {
-  const { rows } = await client.query<Record<string, string | null>>(
-    `SELECT plugin, database, active_pid, wal_status, confirmed_flush_lsn::text AS confirmed
-       FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)}`,
-  );
   const where = { connection: name, object: slot };
-  const [found] = rows;
-  if (found === undefined) throw streamError('PGS2151', `the replication slot "${slot}" does not exist`, { where });
-  if (found['plugin'] !== 'pgoutput' || found['database'] !== start.identity.database) {
-    const kind = `${found['plugin'] ?? 'a physical slot'}, database ${found['database'] ?? 'none'}`;
+  const found = await readSlotState(client, slot);
+  if (found === null) throw streamError('PGS2151', `the replication slot "${slot}" does not exist`, { where });
+  if (found.plugin !== 'pgoutput' || found.database !== start.identity.database) {
+    const kind = `${found.plugin ?? 'a physical slot'}, database ${found.database ?? 'none'}`;
     throw streamError('PGS2152', `the replication slot "${slot}" is not ours (${kind})`, { where });
   }
-  if (found['wal_status'] === 'lost') {
-    throw streamError('PGS2154', `the replication slot "${slot}" is lost: WAL that it needs was removed`, { where });
+  const why = whyUnusable(found);
+  if (why !== null) throw streamError('PGS2154', `the replication slot "${slot}" is lost: ${why}`, { where });
+  if (found.activePid !== null) {
+    throw streamError('PGS2153', `the replication slot "${slot}" is in use by PID ${found.activePid}`, { where });
   }
-  if (found['active_pid'] !== null) {
-    throw streamError('PGS2153', `the replication slot "${slot}" is in use by PID ${found['active_pid']}`, { where });
-  }
-  const confirmed = parseLsn(found['confirmed'] ?? '0/0');
+  const confirmed = parseLsn(found.confirmed ?? '0/0');
   const noted = start.acknowledged === null || start.acknowledged < start.from ? start.from : start.acknowledged;
   if (confirmed > noted) {
     throw streamError(

@@ -1,0 +1,121 @@
+import { PgsluiceError } from '../../base/error.ts';
+import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
+import { failpoint } from '../../base/failpoint.ts';
+import { encodeControl } from '../../pipeline/control/control-message.ts';
+import { forgottenShapes } from '../../pipeline/ddl/book.ts';
+import { needed } from '../../pipeline/open/capability.ts';
+import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
+import type { Planning } from '../../pipeline/open/planning.ts';
+import { checkIdentity, reachedBy } from '../../pipeline/open/promoted.ts';
+import { entry, member } from '../../pipeline/state/entries.ts';
+import { requestCopy } from '../../pipeline/state/known-tables.ts';
+import { verifyError } from './errors.ts';
+import { mostRepaired } from './repair.ts';
+import { compareDefaults, type TableVerdict, verifyAll, verifyWorkers } from './run-verify.ts';
+import { verifyPipeline } from './verify-pipeline.ts';
+
+export interface VerifiedFirst {
+  /** A new slot was made: what was committed before it is in no stream. */
+  readonly anew: bigint | null;
+  readonly tables: readonly TableVerdict[];
+  /** Those that are still to be copied whole. */
+  readonly copy: readonly string[];
+}
+
+const compare = { limit: mostRepaired } as const;
+
+/**
+ * Compares the tables with the source and copies the rows again that differ; those that cannot be repaired so are named, to be copied whole.
+ * The caller holds the lock. Where the stream cannot go on from what the sinks have, with a new slot, and for all tables.
+ */
+export async function verifyFirst(
+  pipeline: OpenPipeline,
+  planning: Planning,
+  only: readonly string[] | null,
+): Promise<VerifiedFirst> {
+  for (const { sink, name } of planning.sinks)
+    if (sink.digests === undefined) throw verifyError('PGS7002', `sink ${name} cannot be read back`);
+  try {
+    const { tables } = await verifyPipeline(
+      { pipeline, locked: true, only, repair: true, leave: true, compare },
+      planning,
+    );
+    return { anew: null, tables, copy: toCopy(tables) };
+  } catch (error) {
+    if (!(error instanceof PgsluiceError) || error.meaning !== 'stream-lost') throw error;
+    pipeline.context.log.log('warn', 'stream-lost', error.message, { code: error.code });
+    return withNewSlot(pipeline, planning);
+  }
+}
+
+/** Neither equal nor repaired, or not compared at all. */
+function toCopy(tables: readonly TableVerdict[]): readonly string[] {
+  const left = tables.filter(
+    ({ comparison, repaired }) => comparison === null || (!comparison.equal && repaired === 0),
+  );
+  return [...new Set(left.map(({ table }) => table))];
+}
+
+/**
+ * The targets stand still, so under the snapshot of the new slot both sides are compared as they are; the stream begins at its consistent
+ * point. The state says so in one write, behind the comparison: until then the pipeline is as lost as it was.
+ */
+async function withNewSlot({ context, instances }: OpenPipeline, planning: Planning): Promise<VerifiedFirst> {
+  const { state, source, stop, log } = context;
+  const { identity } = await source.open(stop);
+  checkIdentity(state.head, identity);
+  const snapshot = needed(source, 'snapshot', 'resync --verify-first');
+  const control = needed(source, 'control', 'resync --verify-first');
+  const positions = await Promise.all(planning.sinks.map(({ sink }) => sink.stream.resume(stop)));
+  await passBy(
+    context,
+    reachedBy(
+      state,
+      positions.filter((at) => at !== null),
+    ),
+  );
+  await control.slot.drop?.(stop);
+  await using session = await snapshot.open({ kind: 'new' }, stop);
+  const at = session.handoff!;
+  log.log('info', 'slot-created', `a new slot begins at ${formatLsn(at)}`, { lsn: formatLsn(at) });
+  failpoint('verify-first-slot');
+  const aligned = { snapshot: session.name, at, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
+  const options = { log, signal: stop, only: null, workers: verifyWorkers, repair: true, leave: true, progress: null };
+  const more = { ...options, compare: { ...compareDefaults, ...compare } };
+  const { tables } = await verifyAll(source, planning.sinks, async () => aligned, more);
+  failpoint('verify-first-compared');
+  const copy = toCopy(tables);
+  await takeUp({ context, instances }, { identity, at, copy });
+  return { anew: at, tables, copy };
+}
+
+/** The positions that the sinks have must not come again (I2): a server that lost some of its WAL writes beyond them first. */
+async function passBy({ source, stop, pipeline }: OpenPipeline['context'], reached: bigint): Promise<void> {
+  const control = needed(source, 'control', 'resync --verify-first');
+  const id = 'x'.repeat(1 << 20);
+  while ((await source.open(stop)).end <= reached)
+    await control.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }), stop);
+}
+
+interface NewStart {
+  readonly identity: Awaited<ReturnType<OpenPipeline['context']['source']['open']>>['identity'];
+  readonly at: HandoffLsn;
+  readonly copy: readonly string[];
+}
+
+async function takeUp(
+  { context, instances }: Pick<OpenPipeline, 'context' | 'instances'>,
+  { identity, at, copy }: NewStart,
+): Promise<void> {
+  const { state } = context;
+  const sinks = instances.sinks.map(({ name }) => name);
+  const exactAt = at as bigint as SnapshotLsn;
+  const all = sinks.flatMap((sink) => [...state.tables(sink)].map(([table, was]) => ({ sink, table, was })));
+  const compared = all
+    .filter(({ table }) => !copy.includes(table))
+    .map(({ sink, table, was }) => member('table', `${sink}:${table}`, { ...was, exactAt }));
+  const head = entry('head', { phase: 'stream', identity, handoff: at });
+  const names = [...new Set(all.map(({ table }) => table))];
+  const entries = [head, entry('idle', null), ...compared, ...forgottenShapes(state, names)];
+  await (copy.length === 0 ? state.putAll(entries) : requestCopy(state, copy, sinks, ...entries));
+}
