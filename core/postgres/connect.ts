@@ -9,7 +9,7 @@ import { connectionError } from './errors.ts';
 import { everyAddress, type Host, hostText, isSocket, shuffled } from './hosts.ts';
 import { fromPg } from './pg-error.ts';
 import { roundsOf, type SessionKind, whyNotOf } from './session-kind.ts';
-import { sessionSettings } from './session-settings.ts';
+import { setUp } from './set-up.ts';
 import { channelBindings, type Target, readTarget } from './target.ts';
 import { sslModes } from './tls.ts';
 
@@ -128,7 +128,7 @@ async function connectTo(host: Host, { target, kind, more }: Attempt): Promise<p
       binding.check();
       const other = await whyNotOf(client, kind);
       if (other !== null) throw connectionError('PGS2095', other, { where: { connection: more.name } });
-      await client.query(setup());
+      await setUp(client, { name: more.name, other: () => another(host, { target, tls, more }) });
       return client;
     } catch (error) {
       destroy(client);
@@ -137,6 +137,17 @@ async function connectTo(host: Host, { target, kind, more }: Attempt): Promise<p
     }
   }
   throw new Error('unreachable: there is always one attempt');
+}
+
+/** A session beside one that is open, with nothing set. */
+async function another(
+  host: Host,
+  { target, tls, more }: Pick<Attempt, 'target' | 'more'> & { readonly tls: false | TlsOptions },
+): Promise<pg.Client> {
+  const login = () => target.password(host);
+  const client = newClient({ ...target, login }, { host, tls: namedTls(tls, host) }, more);
+  await client.connect();
+  return client;
 }
 
 /** With hostaddr the certificate is that of the host's name, which the address says nothing of. */
@@ -171,13 +182,6 @@ function newClient(
   } as pg.ClientConfig);
   client.on('error', () => {});
   return client;
-}
-
-function setup(): string {
-  const pairs = Object.entries(sessionSettings);
-  // transaction_timeout is of 17 and later.
-  const newer = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`;
-  return [...pairs.map(([name, value]) => `SET ${name} = '${value}'`), newer].join('; ');
 }
 
 /** sslmode prefer and allow: the other way is tried when the server lacks TLS, or its pg_hba.conf refuses this way. */

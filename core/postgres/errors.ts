@@ -75,6 +75,14 @@ export const connectionErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS2096: {
+    title: 'Pooler in transaction mode',
+    cause:
+      'PgBouncer or another pooler gives a client another session of the server for each transaction. Settings, snapshots, locks and prepared statements of a session would be those of others.',
+    remedy: 'Name the server itself in the URL, or a pool with pool_mode=session.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS2165: {
     title: 'Value too large',
     cause:
