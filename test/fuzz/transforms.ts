@@ -205,7 +205,8 @@ function masked(column: string, mask: Mask | undefined): string {
     case undefined:
       return column;
     case 'null':
-      return 'NULL';
+      // Of its type, which later transforms may read.
+      return `CASE WHEN false THEN ${column} END`;
     case 'redact':
       return `CASE WHEN ${column} IS NOT NULL THEN '***' END`;
     case 'partial':

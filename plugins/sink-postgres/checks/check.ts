@@ -142,7 +142,7 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
       return { check, level: 'ok', message: 'all tables are there, and stay as they are', remedy: null };
     }
     if (schemaMode(more.options) === 'create') {
-      await refuseOccupied(client, plans, more.context.name);
+      await refuseOccupied(client, { plans }, more.context.name);
       return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
     }
     const found = await verifyTargets(client, plans);

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { TablePlan } from '../../../core/api/plan.ts';
+import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import { bulkError } from '../errors.ts';
 
@@ -9,11 +9,11 @@ import { bulkError } from '../errors.ts';
  */
 export async function refuseOccupied(
   client: pg.Client,
-  plans: readonly TablePlan[],
+  { plans, parents = [] }: Pick<SinkPreparation, 'plans' | 'parents'>,
   connection: string,
 ): Promise<void> {
   const names = new Map<string, { schema: string; name: string }>();
-  for (const plan of plans) {
+  for (const plan of [...plans, ...parents]) {
     for (const table of [plan.source, plan.output]) names.set(relationName(table), table);
   }
   const wanted = [...names.values()];

@@ -5,24 +5,43 @@ import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
+import type { Owner } from '../state.ts';
 import { dropReporting } from './drop-reporting.ts';
+import { tablesMade } from './made.ts';
 import { type TreeNode, descendantsOf, readTree, resolveTables } from './tree.ts';
 
+type Excluded = SinkPreparation['excluded'];
+
 /**
- * Drops the tables that the file leaves out, which a whole restore has made. Foreign keys to them go and are reported;
- * anything else that depends on one is an error, or goes with it where the file says `dependents: cascade`. Repeatable.
+ * Tables that the file leaves out and whose names the target has for tables, views or the like of its own. Asked before anything is made:
+ * nothing is made for them, and they stay as they are.
+ */
+export async function standingAlready(client: pg.Client, excluded: Excluded): Promise<Excluded> {
+  const { rows } = await client.query<{ schema: string; name: string }>(
+    `SELECT w.schema, w.name FROM unnest($1::text[], $2::text[]) AS w (schema, name)
+     JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name`,
+    [excluded.map(({ schema }) => schema), excluded.map(({ name }) => name)],
+  );
+  return rows;
+}
+
+/**
+ * Drops the tables that the file leaves out, which a whole restore has made: those that it has made, and no others of their names. Foreign
+ * keys to them go and are reported; anything else that depends on one is an error, or goes with it where the file says
+ * `dependents: cascade`. Repeatable.
  */
 export async function dropExcluded(
   sessions: Sessions,
+  owner: Owner,
   preparation: SinkPreparation,
   more: { readonly dependents: 'error' | 'cascade'; readonly log: Logger },
 ): Promise<void> {
   if (preparation.excluded.length === 0) return;
-  const doomed = await sessions.query((client) => findDoomed(client, preparation));
+  const doomed = await sessions.query((client) => findDoomed(client, owner, preparation));
   for (const group of batches(doomed.order, 100)) {
     await sessions.transaction(async (client) => {
       const oids = group.map((node) => node.relid);
-      await cutForeignKeys(client, oids, more.log);
+      await cutForeignKeys(client, oids, { kept: doomed.kept, log: more.log });
       for (const child of doomed.orphans) {
         if (!oids.includes(child.parent.relid)) continue;
         await client.query(`ALTER TABLE ${child.node.sql} NO INHERIT ${child.parent.sql}`);
@@ -43,9 +62,11 @@ interface Doomed {
   readonly order: readonly TreeNode[];
   /** Tables that stay and inherit from one that goes. */
   readonly orphans: readonly { readonly node: TreeNode; readonly parent: TreeNode }[];
+  /** Tables of the plans. */
+  readonly kept: readonly number[];
 }
 
-async function findDoomed(client: pg.Client, preparation: SinkPreparation): Promise<Doomed> {
+async function findDoomed(client: pg.Client, owner: Owner, preparation: SinkPreparation): Promise<Doomed> {
   const kept = new Set(
     (
       await resolveTables(
@@ -54,22 +75,23 @@ async function findDoomed(client: pg.Client, preparation: SinkPreparation): Prom
       )
     ).values(),
   );
-  const found = [...(await resolveTables(client, preparation.excluded)).values()].filter((oid) => !kept.has(oid));
+  const made = await tablesMade(client, owner);
+  const excluded = preparation.excluded.filter((table) => made.has(relationName(table)));
+  const found = [...(await resolveTables(client, excluded)).values()].filter((oid) => !kept.has(oid));
   const ofExtension = await extensionMembers(client, found);
   const tree = await readTree(client, found);
   const nodes = found
     .filter((oid) => !ofExtension.has(oid))
     .map((oid) => tree.get(oid)!)
-    // A partitioned table stays as long as one of its partitions is copied.
-    .filter((node) => !node.partitioned || !descendantsOf(tree, node.relid).some((below) => kept.has(below.relid)));
-  const going = new Set(nodes.map((node) => node.relid));
+    // A partitioned table stays as long as one of its partitions is copied, or is somebody's own.
+    .filter((node) => !node.partitioned || descendantsOf(tree, node.relid).every(({ relid }) => found.includes(relid)));
   const orphans = nodes.flatMap((parent) =>
     [...tree.values()]
-      .filter((node) => node.parents.includes(parent.relid) && !node.isPartition && !going.has(node.relid))
+      .filter((node) => node.parents.includes(parent.relid) && !node.isPartition && kept.has(node.relid))
       .map((node) => ({ node, parent })),
   );
   const depth = (node: TreeNode): number => descendantsOf(tree, node.relid).length;
-  return { order: nodes.toSorted((a, b) => depth(a) - depth(b)), orphans };
+  return { order: nodes.toSorted((a, b) => depth(a) - depth(b)), orphans, kept: [...kept] };
 }
 
 async function extensionMembers(client: pg.Client, oids: readonly number[]): Promise<ReadonlySet<number>> {
@@ -81,13 +103,17 @@ async function extensionMembers(client: pg.Client, oids: readonly number[]): Pro
 }
 
 /** Foreign keys from tables that stay, or that go later, to these. */
-async function cutForeignKeys(client: pg.Client, oids: readonly number[], log: Logger): Promise<void> {
+async function cutForeignKeys(
+  client: pg.Client,
+  oids: readonly number[],
+  { kept, log }: { readonly kept: readonly number[]; readonly log: Logger },
+): Promise<void> {
   const { rows } = await client.query<{ sql: string; label: string; goes: string }>(
     `SELECT format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname) AS sql,
             k.conname || ' of ' || n.nspname || '.' || c.relname AS label, (c.oid = ANY($1::oid[]))::text AS goes
      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY($1::oid[])`,
-    [oids],
+     WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY($1::oid[]) AND c.oid = ANY($2::oid[])`,
+    [oids, [...kept, ...oids]],
   );
   if (rows.length > 0) await client.query(rows.map((row) => row.sql).join(';'));
   for (const row of rows) {

@@ -48,11 +48,7 @@ export async function readMade(
   owner: Owner,
   { states, tree }: { readonly states: readonly TableState[]; readonly tree: ReadonlyMap<number, TreeNode> },
 ): Promise<Made> {
-  const { rows } = await client.query<Label & pg.QueryResultRow>(
-    'SELECT type, name FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2',
-    [owner.pipeline, owner.sink],
-  );
-  const made = new Set(rows.map(keyOf));
+  const made = new Set((await readLabels(client, owner)).map(keyOf));
   const sources = new Map<string, string>(
     states.flatMap(({ relid, source }) => {
       const node = tree.get(relid);
@@ -68,6 +64,21 @@ export async function readMade(
       return [...labelsOf(object), ...labelsOf(object, source)].some((each) => made.has(keyOf(each)));
     },
   };
+}
+
+/** Names of the tables, as the source has them. */
+export async function tablesMade(client: pg.Client, owner: Owner): Promise<ReadonlySet<string>> {
+  const labels = await readLabels(client, owner);
+  return new Set(labels.filter(({ type }) => type === 'TABLE' || type === 'FOREIGN TABLE').map(({ name }) => name));
+}
+
+/** What was refused, or was there when its statement was told to the user, is of others. */
+async function readLabels(client: pg.Client, owner: Owner): Promise<readonly Label[]> {
+  const { rows } = await client.query<Label & pg.QueryResultRow>(
+    'SELECT type, name FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2 AND refused IS NULL AND NOT told',
+    [owner.pipeline, owner.sink],
+  );
+  return rows;
 }
 
 /** Notes what was made after the dump: what that says of the source may be of the past by now. */

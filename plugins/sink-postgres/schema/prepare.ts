@@ -14,8 +14,9 @@ import { schemaAgain } from './again.ts';
 import { adoptRestored, alterTables } from './alter.ts';
 import { storeDump } from './dump.ts';
 import { refuseOccupied } from './empty.ts';
-import { dropExcluded } from './excluded.ts';
+import { dropExcluded, standingAlready } from './excluded.ts';
 import { restore } from './restore.ts';
+import { withoutTables } from './table-objects.ts';
 import { type VerifiedTarget, verifyTargets, withRows } from './verify-target.ts';
 
 /** From here on looking at all of them for each of them costs more than ANALYZE of the state does. */
@@ -64,9 +65,12 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
   // What was restored is what the source was then, and is altered by the plans of then.
   const taken = state !== null;
   if (state === null) {
-    await sessions.query((client) => refuseOccupied(client, preparation.plans, context.name));
+    await sessions.query((client) => refuseOccupied(client, preparation, context.name));
     failpoint('dump');
-    const dump = await preparation.dumpSchema();
+    const standing = await sessions.query((client) => standingAlready(client, preparation.excluded));
+    const whole = await preparation.dumpSchema();
+    const dump = { ...whole, objects: withoutTables(whole.objects, standing) };
+    tellStanding(standing, log);
     log.log('info', 'schema-dumped', `${dump.objects.length} objects of the source's schema read`, { by: dump.by });
     await sessions.transaction(async (client) => {
       await writePhase(client, owner, 'restore');
@@ -82,7 +86,7 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
   }
   if (state.phase === 'alter') {
     failpoint('restored');
-    await dropExcluded(sessions, preparation, alterMore);
+    await dropExcluded(sessions, owner, preparation, alterMore);
     failpoint('excluded');
     const begun = taken ? { ...preparation, ...(await again?.begun()) } : preparation;
     await adoptRestored(sessions, owner, begun.plans);
@@ -93,6 +97,14 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
   if (!taken) return;
   if (again === undefined) await addMissingTables(more, preparation);
   else await schemaAgain(more, preparation, again);
+}
+
+function tellStanding(standing: SinkPreparation['excluded'], log: PluginContext['log']): void {
+  if (standing.length === 0) return;
+  const names = standing.slice(0, 5).map(relationName).join(', ');
+  const more = standing.length > 5 ? ` and ${standing.length - 5} more` : '';
+  const message = `${names}${more}: left out by the file, and the target has its own of the name, which stay as they are`;
+  log.log('warn', 'tables-of-target', message, { tables: standing.map(relationName).join(', ') });
 }
 
 /**

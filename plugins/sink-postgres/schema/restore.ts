@@ -119,9 +119,10 @@ async function retryAll(
       refused.push(failed);
       continue;
     }
+    // `told` stays with what somebody made by hand: it is not ours.
     await client.query(
-      'UPDATE pgsluice.bulk_object SET refused = NULL WHERE pipeline = $1 AND sink = $2 AND ordinal = $3',
-      [owner.pipeline, owner.sink, row.ordinal],
+      'UPDATE pgsluice.bulk_object SET refused = NULL, told = $4 WHERE pipeline = $1 AND sink = $2 AND ordinal = $3',
+      [owner.pipeline, owner.sink, row.ordinal, failed !== undefined],
     );
   }
   return { refused, told: rows.some((row) => row.told === 'true') };

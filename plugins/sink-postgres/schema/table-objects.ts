@@ -26,22 +26,52 @@ interface Table {
  * with which a partition that is empty gets its own twice.
  */
 export function objectsOfTables(objects: readonly SchemaObject[], tables: readonly Table[]): readonly SchemaObject[] {
+  const { belongs, parent, indexes } = belonging(objects, tables);
+  return objects.filter((object) => {
+    if (object.type === 'TABLE ATTACH') return belongs(object) && parent(object);
+    if (object.type === 'INDEX ATTACH') return indexes(object).every((known) => known);
+    return belongs(object);
+  });
+}
+
+/** The dump without these tables, without what belongs to them, and without what ties others to them. */
+export function withoutTables(objects: readonly SchemaObject[], tables: readonly Table[]): readonly SchemaObject[] {
+  if (tables.length === 0) return objects;
+  const { belongs, parent, indexes } = belonging(objects, tables);
+  const names = tables.flatMap(spellings);
+  return objects.filter((object) => {
+    if (belongs(object)) return false;
+    if (object.type === 'TABLE ATTACH') return !parent(object);
+    if (object.type === 'INDEX ATTACH') return !indexes(object).some((known) => known);
+    return object.type !== 'FK CONSTRAINT' || !names.some((name) => object.sql.includes(` REFERENCES ${name}(`));
+  });
+}
+
+interface Belonging {
+  belongs(object: SchemaObject): boolean;
+  /** Of TABLE ATTACH: the parent is one of the tables. */
+  parent(object: SchemaObject): boolean;
+  /** Of INDEX ATTACH: whether the parent's and the partition's index belong to the tables. */
+  indexes(object: SchemaObject): readonly boolean[];
+}
+
+function belonging(objects: readonly SchemaObject[], tables: readonly Table[]): Belonging {
   const matchers = tables.map(matcher);
   const taken = new Set<SchemaObject>();
   for (const object of objects) if (matchers.some((belongs) => belongs(object))) taken.add(object);
   // Sequences come before the statement that says whose they are; attached indexes after the index.
   const names = new Set([...taken].map((object) => `${object.schema}.${object.name}`));
-  const indexes = new Set([...taken].flatMap((object) => indexNames(object, tables)));
+  const own = new Set([...taken].flatMap((object) => indexNames(object, tables)));
   const parents = tables.flatMap(spellings);
-  const attaches = (sql: string) => parents.some((name) => sql.includes(`ALTER TABLE ONLY ${name} ATTACH PARTITION `));
-  return objects.filter((object) => {
-    if (object.type === 'TABLE ATTACH') return taken.has(object) && attaches(object.sql);
-    if (object.type === 'INDEX ATTACH') {
-      const [, parent, child] = /^ALTER INDEX (.+) ATTACH PARTITION (.+);$/m.exec(object.sql) ?? [];
-      return parent !== undefined && indexes.has(parent) && indexes.has(child!);
-    }
-    return taken.has(object) || (object.type === 'SEQUENCE' && names.has(`${object.schema}.${object.name}`));
-  });
+  return {
+    belongs: (object) =>
+      taken.has(object) || (object.type === 'SEQUENCE' && names.has(`${object.schema}.${object.name}`)),
+    parent: ({ sql }) => parents.some((name) => sql.includes(`ALTER TABLE ONLY ${name} ATTACH PARTITION `)),
+    indexes: ({ sql }) => {
+      const [, ...pair] = /^ALTER INDEX (.+) ATTACH PARTITION (.+);$/m.exec(sql) ?? [];
+      return pair.length === 0 ? [false] : pair.map((name) => own.has(name));
+    },
+  };
 }
 
 /** Of the index that an object makes, as the dump may write it. */

@@ -2,6 +2,7 @@ import type { SchemaDump } from '../../../core/api/snapshot.ts';
 import { readTarget } from '../../../core/postgres/target.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, withClient } from '../session.ts';
+import { snapshotIsGone } from '../snapshot/workers.ts';
 import { besideDump, withBeside } from './beside-dump.ts';
 import { type NativeDump, findNative, inspect, runNative } from './native.ts';
 import { parseDump, withoutOurs } from './parse.ts';
@@ -21,17 +22,31 @@ export async function dumpSchema(
     const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
     return Math.floor(Number(rows[0]!.server_version_num) / 10_000);
   });
+  try {
+    const { text, by } = await dumpText(access, { snapshot, major }, signal);
+    const beside = await withClient(access, signal, (client) => besideDump(client, snapshot));
+    const objects = withBeside(withoutOurs(parseDump(text), access.publication), beside);
+    access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
+    return { objects, by };
+  } catch (error) {
+    // pg_dump says it in words alone.
+    if (signal.aborted || snapshot === null || !(await snapshotIsGone(access, snapshot, signal))) throw error;
+    throw sourceError('PGS2120', 'no connection holds the snapshot any more', { cause: error });
+  }
+}
+
+async function dumpText(
+  access: SourceAccess,
+  { snapshot, major }: { readonly snapshot: string | null; readonly major: number },
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly by: string }> {
   const args = dumpArguments(snapshot);
   // The password of a client key has no environment variable, and an argument is everyone's to read (I11).
   const { keyPassword } = readTarget(access.connection.url, access.connection, access.name).tls;
   const native = keyPassword === undefined ? await chooseNative(major) : null;
   const text =
     native === null ? await runWasm(access, args, signal) : await runNative(native, access.connection, args, signal);
-  const by = `pg_dump ${native === null ? wasmVersion : native.version}`;
-  const beside = await withClient(access, signal, (client) => besideDump(client, snapshot));
-  const objects = withBeside(withoutOurs(parseDump(text), access.publication), beside);
-  access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
-  return { objects, by };
+  return { text, by: `pg_dump ${native === null ? wasmVersion : native.version}` };
 }
 
 function dumpArguments(snapshot: string | null): readonly string[] {

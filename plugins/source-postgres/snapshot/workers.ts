@@ -4,7 +4,7 @@ import { destroy, disconnect } from '../../../core/postgres/connect.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { sourceError } from '../errors.ts';
-import { type SourceAccess, openBulk } from '../session.ts';
+import { type SourceAccess, openBulk, withClient } from '../session.ts';
 
 /** A connection inside a transaction that reads the snapshot. `exported`: its own name for it, valid while it lives. */
 export interface Worker {
@@ -160,4 +160,16 @@ async function joinSnapshot(client: pg.Client, name: string): Promise<Worker> {
       'SELECT pg_export_snapshot() AS exported',
   )) as unknown as pg.QueryResult<{ exported: string }>[];
   return { client, exported: results.at(-1)!.rows[0]!.exported };
+}
+
+/** Whether nobody can join the snapshot any more; for whoever failed for a reason that only words tell. */
+export async function snapshotIsGone(access: SourceAccess, name: string, signal: AbortSignal): Promise<boolean> {
+  const join = (client: pg.Client) => joinSnapshot(client, name).finally(() => client.query('ROLLBACK'));
+  try {
+    await withClient(access, signal, join);
+    return false;
+  } catch (error) {
+    const known = error instanceof PgsluiceError ? error : fromPg(error, { connection: access.name });
+    return gone.has(known.where.sqlstate ?? '');
+  }
 }
