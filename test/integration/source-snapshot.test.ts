@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import type { SnapshotQuery } from '../../core/api/plan.ts';
 import type { Relation } from '../../core/postgres/relation.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
@@ -263,4 +264,20 @@ test('a slot that waits for a transaction says for which, and abort ends the wai
   await open;
   await nobodyLeft(at.db);
   assert.equal(await source.control.slot.status(calm), null);
+});
+
+test('a connection that is cut while the snapshot is asked for its tables is a lost connection, tried again', async () => {
+  await using at = await setting('CREATE TABLE t (id int PRIMARY KEY)');
+  await using session = await at.source.snapshot.open({ kind: 'new' }, calm);
+  const holder = new pg.Client({ connectionString: at.db.url });
+  await holder.connect();
+  // Whoever reads which table inherits from which waits here.
+  await holder.query('BEGIN; LOCK TABLE pg_inherits IN ACCESS EXCLUSIVE MODE');
+  const asked = assert.rejects(session.relations!(), { code: 'PGS2005', retry: 'backoff' });
+  const waiting = `SELECT pid FROM pg_locks WHERE relation = 'pg_inherits'::regclass AND NOT granted`;
+  let pids: { pid: number }[] = [];
+  while (pids.length === 0) pids = (await holder.query<{ pid: number }>(waiting)).rows;
+  for (const { pid } of pids) await holder.query(`SELECT pg_terminate_backend(${pid})`);
+  await asked;
+  await holder.end();
 });

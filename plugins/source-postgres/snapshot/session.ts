@@ -141,8 +141,12 @@ export class PostgresSnapshot implements SnapshotSession {
     }
   }
 
-  #ask<T>(question: (client: pg.Client) => Promise<T>): Promise<T> {
-    return ask(this.#keeper, question, () => this.#workers.name);
+  async #ask<T>(question: (client: pg.Client) => Promise<T>): Promise<T> {
+    try {
+      return await ask(this.#keeper, question, () => this.#workers.name);
+    } catch (error) {
+      throw fromPg(error, { connection: this.#access.name });
+    }
   }
 
   /** When every worker is gone, the one that holds the snapshot still lets new ones in. */
