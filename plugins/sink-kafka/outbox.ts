@@ -2,7 +2,7 @@ import type { PgsluiceError } from '../../core/base/error.ts';
 import type { Packer, Target } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import { partitionOf } from './murmur2.ts';
-import type { Source } from './records/byte-writer.ts';
+import type { Bytes } from '../../core/base/byte-writer.ts';
 import type { Headers } from './records/events.ts';
 import type { EncodedRecord } from './records/row-records.ts';
 
@@ -50,7 +50,7 @@ export class Outbox {
   }
 
   /** {@link add} of a record in bytes. */
-  addEncoded(topic: Target, json: EncodedRecord & Source): void {
+  addEncoded(topic: Target, json: EncodedRecord & Bytes): void {
     const record = topic.codec === undefined ? json : topic.codec.record(json);
     if (this.#packer.addEncoded(topic, record, this.#options.headers)) return;
     const { bytes, keyLength, end } = record;

@@ -90,3 +90,54 @@ checkpoint: { plugin: file }
   t.diagnostic(`${files.length} files: ${files.join(', ')}`);
   assert.ok(files.length > 5 && files.length <= most, `${files.length} files:\n${files.join('\n')}`);
 });
+
+/** Chunks of so many files at most; each is counted that had a function called for at least every second read of the socket. */
+const mostOfCopy = 12;
+
+test('a chunk of a COPY passes few files', async (t) => {
+  const on = await server(17);
+  const [source, target] = [await database(on, 'way'), await database(on, 'way')];
+  await source.query(
+    'CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat($$x$$, 800) FROM generate_series(1, 150000) i',
+  );
+  const file = await pipelineFile(`pipeline: ${source.name}
+source: { plugin: postgres, url: "${source.url}" }
+sinks: [{ plugin: postgres, url: "${target.url}" }]
+checkpoint: { plugin: file }
+`);
+  const loaded = await loadPipeline(file, new Registry(builtins), {});
+  assert.ok(loaded.ok);
+  const config = loaded.pipeline;
+  const stop = new AbortController();
+  const options = { config, log: keepingLog(), metrics: noMetrics, debugValues: false, stop: stop.signal };
+  await using pipeline = await openPipeline({ ...options, lock: 'hold' });
+  await v8.post('Profiler.enable');
+  await v8.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  const running = runPipeline(pipeline.context, { config, instances: pipeline.instances, stopAt: null });
+  const until = async (query: string) => {
+    while ((await target.query(query).catch(() => [])).length === 0) await sleep(5);
+  };
+  // What happened before the copy is not counted.
+  await until('SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 100');
+  await v8.post('Profiler.takePreciseCoverage');
+  await until('SELECT 1 FROM t OFFSET 149999');
+  const { result } = await v8.post('Profiler.takePreciseCoverage');
+  await v8.post('Profiler.stopPreciseCoverage');
+  stop.abort();
+  await running.catch(() => {});
+  const calls = new Map<string, number>();
+  for (const { url, functions } of result) {
+    if (!url.startsWith('file:')) continue;
+    calls.set(relative(root, fileURLToPath(url)), Math.max(...functions.map(({ ranges }) => ranges[0]!.count)));
+  }
+  const reads = calls.get('core/postgres/bulk-socket.ts') ?? 0;
+  const files = [...calls].flatMap(([path, count]) =>
+    /^(core|plugins)\//.test(path) && count * 2 > reads ? [path] : [],
+  );
+  // What runs once for each table and column is not of the way, however often it runs at the start.
+  const way = files
+    .filter((path) => !/^core\/postgres\/(?:connect|conninfo|connection|hosts|service)/.test(path))
+    .toSorted();
+  t.diagnostic(`${reads} reads, ${way.length} files: ${way.join(', ')}`);
+  assert.ok(reads > 100 && way.length > 3 && way.length <= mostOfCopy, way.join('\n'));
+});

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { ByteWriter } from '../../plugins/sink-kafka/records/byte-writer.ts';
+import { ByteWriter } from '../../core/base/byte-writer.ts';
 import type { ConnectSchema, StructSchema } from '../../plugins/sink-kafka/schemas/connect-schema.ts';
 import type { PartCodec } from '../../plugins/sink-kafka/schemas/record-codec.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tuple } from '../../core/postgres/tuple.ts';
-import { viewOf } from '../../plugins/sink-kafka/records/byte-writer.ts';
+import { viewOf } from '../../core/base/byte-writer.ts';
 import { WireInsert, WireKind, WireRow, WireUpdate } from '../../core/api/wire-change.ts';
 import type { KafkaOptions } from '../../plugins/sink-kafka/options.ts';
 import { CopyLines } from '../../plugins/sink-kafka/records/copy-lines.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import avro from 'avsc';
 import protobuf from 'protobufjs';
-import { ByteWriter } from '../../plugins/sink-kafka/records/byte-writer.ts';
+import { ByteWriter } from '../../core/base/byte-writer.ts';
 import { daysFromCivil } from '../../plugins/sink-kafka/records/time.ts';
 import { avroCodec } from '../../plugins/sink-kafka/schemas/avro-codec.ts';
 import { avroSchema } from '../../plugins/sink-kafka/schemas/avro-schema.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ByteWriter, viewOf } from '../../plugins/sink-kafka/records/byte-writer.ts';
+import { ByteWriter, viewOf } from '../../core/base/byte-writer.ts';
 import { type ColumnType, type TypeModes, columnType } from '../../plugins/sink-kafka/records/types.ts';
 import { column } from '../support/kafka-batches.ts';
 

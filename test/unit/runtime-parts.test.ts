@@ -15,7 +15,7 @@ import { retryDelay } from '../../core/base/backoff.ts';
 import { raceAbort } from '../../core/base/race-abort.ts';
 import { RateLimit } from '../../core/pipeline/snapshot/rate-limit.ts';
 import { type ControlMessage, encodeControl } from '../../core/pipeline/control/control-message.ts';
-import { Hold } from '../../core/pipeline/stream/hold.ts';
+import { Hold } from '../../core/pipeline/stream/follow.ts';
 import { Contained } from '../../core/pipeline/ddl/contained.ts';
 import { Skip } from '../../core/pipeline/stream/batches.ts';
 import { GroupCommit } from '../../core/pipeline/state/group-commit.ts';

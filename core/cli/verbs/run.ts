@@ -5,14 +5,12 @@ import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { LiveView } from '../../observe/live/live-view.ts';
 import type { PromMetrics } from '../../observe/metrics.ts';
 import { redact } from '../../base/redact.ts';
-import type { RunState } from '../../pipeline/state/run-state.ts';
 import { preflight } from '../../operations/check/checks.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { readStop, runPipeline } from '../../operations/run/run.ts';
 import { takeUpFile } from '../../operations/run/take-up-file.ts';
 import { watchSource } from '../../operations/run/watch-source.ts';
-import { boundHeap, whileCopying, whileFollowing } from '../../operations/run/heap-bounds.ts';
 import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -51,8 +49,6 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  let state: RunState | null = null;
-  using _memory = boundHeap(() => (state?.isFollowing === true ? whileFollowing : whileCopying));
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
   let config = withRestoreError(await cli.load(file), flags);
@@ -65,7 +61,6 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
       flags,
       signal,
       live,
-      opened: (now) => (state = now),
       ...(log && { log }),
     });
     if (next === null) return;
@@ -91,7 +86,6 @@ interface RunOfFile {
   readonly signal: AbortSignal;
   readonly live: LiveView | null;
   readonly log?: Logger;
-  readonly opened: (state: RunState) => void;
 }
 
 /** Returns the file to go on with in this process: as it was, or as it is after it was changed. */
@@ -116,7 +110,6 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     if (next !== null) again.abort(new DOMException('the file has changed', 'AbortError'));
   });
   context.view.finishedBefore = finishedTables(context.state, instances);
-  of.opened(context.run);
   live?.show(context.view);
   await using _server = await serve(context, config, metrics);
   await using _watch = watchSource(context, watching);

@@ -1,11 +1,11 @@
-import { type ByteWriter, type Source, textOf, wordsOf } from './byte-writer.ts';
+import { type ByteWriter, type Bytes, textOf, wordsOf } from '../../../core/base/byte-writer.ts';
 import { jsonString } from './json.ts';
 
 /**
  * Writes the JSON of one value, whose text (UTF-8) lies at [start, stop): the same bytes as the encoder of its type gives, without
  * a string on the way. What a writer does not know at a glance it leaves to the encoder.
  */
-export type CellWriter = (to: ByteWriter, from: Source, start: number, stop: number) => void;
+export type CellWriter = (to: ByteWriter, from: Bytes, start: number, stop: number) => void;
 
 const quote = 0x22;
 const zero = 0x30;

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { viewOf } from './byte-writer.ts';
+import { viewOf } from '../../../core/base/byte-writer.ts';
 import { type Cells, nullCell } from './row-bytes.ts';
 
 const tab = 0x09;

@@ -1,5 +1,5 @@
 import { WireKind, type WireRow } from '../../../core/api/wire-change.ts';
-import { type ByteWriter, type Source, textOf, viewOf, type Words, wordsOf } from './byte-writer.ts';
+import { type ByteWriter, type Bytes, textOf, viewOf, type Words, wordsOf } from '../../../core/base/byte-writer.ts';
 import type { ColumnType } from './types.ts';
 
 /** Columns in the order in which they are written. */
@@ -16,7 +16,7 @@ export const nullCell = -1;
 const nothing = wordsOf('null');
 
 /** Where the values of one row are: text of the server in UTF-8. */
-export interface Cells extends Source {
+export interface Cells extends Bytes {
   readonly starts: Int32Array;
   readonly stops: Int32Array;
   /** False: the bytes are not UTF-8 throughout, and values are read as text, which mends them. */

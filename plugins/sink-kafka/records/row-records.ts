@@ -1,6 +1,6 @@
 import type { RowChange } from '../../../core/api/change.ts';
 import type { WireRow } from '../../../core/api/wire-change.ts';
-import { ByteWriter, type Source } from './byte-writer.ts';
+import { ByteWriter, type Bytes } from '../../../core/base/byte-writer.ts';
 import type { RelationFormat } from './format.ts';
 import type { Moment } from './moment.ts';
 import type { Cells, RowBytes } from './row-bytes.ts';
@@ -36,7 +36,7 @@ interface Made {
  * Makes the records of new rows without a string on the way: what all rows of a transaction have in common is written once,
  * and the values go from the bytes of the source into those of the record. The memory is the same for all records.
  */
-export class RowRecords implements EncodedRecord, Source {
+export class RowRecords implements EncodedRecord, Bytes {
   readonly #to = new ByteWriter();
   /** By the format of a relation: of the last transaction, for its inserts and updates. */
   readonly #made = new WeakMap<RelationFormat, { c: Made | null; u: Made | null }>();
@@ -69,7 +69,7 @@ export class RowRecords implements EncodedRecord, Source {
     this.keyLength = rows.key(to, cells) ? to.at : -1;
     const { segments, rows: holes } = template;
     for (let i = 0; i < segments.length; i++) {
-      to.put(segments[i] as Uint8Array);
+      to.raw(segments[i] as Uint8Array);
       if (i === holes.length) break;
       if (holes[i] === true) rows.open(to, cells);
       else if (lsn <= exact) to.digits(Number(lsn));

@@ -1,4 +1,4 @@
-import type { ByteWriter, Source } from '../records/byte-writer.ts';
+import type { ByteWriter, Bytes } from '../../../core/base/byte-writer.ts';
 import type { ConnectSchema, Field } from './connect-schema.ts';
 import { nullFirst } from './avro-schema.ts';
 import { JsonCursor, putBase64 } from './json-cursor.ts';
@@ -15,8 +15,8 @@ export function avroCodec(schema: ConnectSchema, id: number): PartCodec {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(id, 1);
   return {
-    encode(to: ByteWriter, from: Source, start: number) {
-      to.put(head);
+    encode(to: ByteWriter, from: Bytes, start: number) {
+      to.raw(head);
       cursor.load(from, start);
       move(cursor, to);
     },
@@ -73,7 +73,7 @@ const moveString: Move = (from, to) => {
   if (from.escaped) {
     const bytes = Buffer.from(from.content());
     putLong(to, bytes.length);
-    return to.put(bytes);
+    return to.raw(bytes);
   }
   putLong(to, from.stop - from.start);
   to.copy(from.source, from.start, from.stop);

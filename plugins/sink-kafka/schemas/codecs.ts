@@ -1,5 +1,5 @@
 import { kafkaError } from '../errors.ts';
-import { ByteWriter } from '../records/byte-writer.ts';
+import { ByteWriter } from '../../../core/base/byte-writer.ts';
 import { avroCodec } from './avro-codec.ts';
 import { avroSchema } from './avro-schema.ts';
 import { type ConnectSchema, schemaJson, type StructSchema } from './connect-schema.ts';

@@ -1,4 +1,4 @@
-import { type Source, textOf } from '../records/byte-writer.ts';
+import { type Bytes, textOf } from '../../../core/base/byte-writer.ts';
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -21,20 +21,20 @@ sextets['_'.charCodeAt(0)] = 63;
 export class JsonCursor {
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
-  #from: Source = { bytes: this.bytes, view: new DataView(new ArrayBuffer(0)) };
+  #from: Bytes = { bytes: this.bytes, view: new DataView(new ArrayBuffer(0)) };
   /** Where the last string's content is, or what it is where it has escapes. */
   start = 0;
   stop = 0;
   escaped = false;
 
-  load(from: Source, start: number): void {
+  load(from: Bytes, start: number): void {
     this.#from = from;
     this.bytes = from.bytes;
     this.at = start;
   }
 
   /** Of the memory that is read. */
-  get source(): Source {
+  get source(): Bytes {
     return this.#from;
   }
 

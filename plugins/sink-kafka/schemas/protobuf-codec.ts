@@ -1,4 +1,4 @@
-import type { ByteWriter, Source } from '../records/byte-writer.ts';
+import type { ByteWriter, Bytes } from '../../../core/base/byte-writer.ts';
 import type { ConnectSchema, StructSchema } from './connect-schema.ts';
 import { JsonCursor, putBase64 } from './json-cursor.ts';
 import { fieldNumbers } from './protobuf-schema.ts';
@@ -22,8 +22,8 @@ export function protobufCodec(schema: StructSchema, id: number): PartCodec {
   const head = Buffer.alloc(6);
   head.writeUInt32BE(id, 1);
   return {
-    encode(to: ByteWriter, from: Source, start: number) {
-      to.put(head);
+    encode(to: ByteWriter, from: Bytes, start: number) {
+      to.raw(head);
       cursor.load(from, start);
       move(cursor, to);
     },
@@ -126,7 +126,7 @@ const moveString: Move = (from, to) => {
   if (from.escaped) {
     const bytes = Buffer.from(from.content());
     putVarint(to, bytes.length);
-    return to.put(bytes);
+    return to.raw(bytes);
   }
   putVarint(to, from.stop - from.start);
   to.copy(from.source, from.start, from.stop);
@@ -213,7 +213,7 @@ function decimalMove(scale: number): Move {
     const value = Buffer.from(from.text(), 'base64');
     putVarint(to, 8 + delimited);
     putVarint(to, value.length);
-    to.put(value);
+    to.raw(value);
     const unscaled = value.length === 0 ? 0n : BigInt.asIntN(value.length * 8, BigInt(`0x${value.toString('hex')}`));
     const digits = (unscaled < 0n ? -unscaled : unscaled).toString().length;
     putFields(to, [0, digits, scale]);

@@ -1,9 +1,9 @@
-import type { ByteWriter, Source } from '../records/byte-writer.ts';
+import type { ByteWriter, Bytes } from '../../../core/base/byte-writer.ts';
 import type { EncodedRecord } from '../records/row-records.ts';
 
 /** Makes of the JSON of a key, or of a value, the form in which it is sent. */
 export interface PartCodec {
-  encode(to: ByteWriter, from: Source, start: number, stop: number): void;
+  encode(to: ByteWriter, from: Bytes, start: number, stop: number): void;
 }
 
 /** Records of one topic in another form than JSON; null of a part: it stays JSON. What is made is good until the next one. */
@@ -33,7 +33,7 @@ export class RecordCodec implements EncodedRecord {
   }
 
   /** Of a record in bytes of JSON. */
-  record({ bytes, view, keyLength, end }: EncodedRecord & Source): this {
+  record({ bytes, view, keyLength, end }: EncodedRecord & Bytes): this {
     this.#to.clear();
     const from = { bytes, view };
     this.#put(this.#key, from, keyLength < 0 ? null : [0, keyLength]);
@@ -58,7 +58,7 @@ export class RecordCodec implements EncodedRecord {
     return this;
   }
 
-  #put(codec: PartCodec, from: Source, place: readonly [start: number, stop: number] | null): void {
+  #put(codec: PartCodec, from: Bytes, place: readonly [start: number, stop: number] | null): void {
     if (place !== null) codec.encode(this.#to, from, place[0], place[1]);
   }
 }
@@ -70,7 +70,7 @@ export function framed(schemaJson: string): PartCodec {
   const head = Buffer.from(`{"schema":${schemaJson},"payload":`);
   return {
     encode(to, from, start, stop) {
-      to.put(head);
+      to.raw(head);
       to.copy(from, start, stop);
       to.byte(0x7d);
     },

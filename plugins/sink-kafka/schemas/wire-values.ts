@@ -1,4 +1,4 @@
-import type { ByteWriter } from '../records/byte-writer.ts';
+import type { ByteWriter } from '../../../core/base/byte-writer.ts';
 import { kafkaError } from '../errors.ts';
 import { jsonString } from '../records/json.ts';
 import type { JsonCursor } from './json-cursor.ts';

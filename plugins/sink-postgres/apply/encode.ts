@@ -1,6 +1,7 @@
 import type { Cell } from '../../../core/postgres/tuple.ts';
 import { type Row, WireKind, WireRow } from '../../../core/api/wire-change.ts';
-import { ByteWriter, type WireWriter } from './wire.ts';
+import { ByteWriter } from '../../../core/base/byte-writer.ts';
+import type { WireWriter } from './wire.ts';
 import type { Steps } from './round-trip.ts';
 
 const backslash = 0x5c;
@@ -39,7 +40,7 @@ function copyWireRow(out: ByteWriter, row: WireRow, filled: readonly number[]): 
   const { bytes } = row;
   // Escaped bytes take two; a value takes five bytes of its own in the row, and at most three here.
   out.reserve(2 * (row.end - row.start) + filled.length + 1);
-  const { buffer } = out;
+  const { bytes: buffer } = out;
   let to = out.at;
   let at = row.start;
   for (let i = 0, f = 0; f < filled.length; i++) {
@@ -148,7 +149,7 @@ export function withArrays(
   });
   fill(rows, columns, made);
   use(made.map((array) => array.end()));
-  for (const out of writers) if (spare.length < spareCount && out.buffer.length <= spareSize) spare.push(out);
+  for (const out of writers) if (spare.length < spareCount && out.bytes.length <= spareSize) spare.push(out);
 }
 
 function fill(rows: readonly Row[], columns: readonly ArrayOf[], made: readonly (BinaryArray | TextArray)[]): void {
@@ -185,7 +186,7 @@ class TextArray {
     this.#next();
     const out = this.#out;
     out.reserve(2 * length + 2);
-    const { buffer } = out;
+    const { bytes: buffer } = out;
     let to = out.at;
     buffer[to++] = quote;
     const end = at + 5 + length;
