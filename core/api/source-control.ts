@@ -48,6 +48,8 @@ export interface SlotControl {
   drop?(signal: AbortSignal): Promise<boolean>;
   /** Null when there is none. */
   status(signal: AbortSignal): Promise<SlotStatus | null>;
+  /** What keeps sessions of the pipeline waiting on the source now, a line each: transactions that are open, or prepared. */
+  waits?(signal: AbortSignal): Promise<readonly string[]>;
   /** Slots of this database that nobody reads, whoever made them. */
   idle(signal: AbortSignal): Promise<readonly IdleSlot[]>;
 }

@@ -72,13 +72,14 @@ function runLines({ run, running }: StatusReport, now: number): string[] {
   return lines;
 }
 
-function sourceLines({ slot, sourceError, run, running }: StatusReport): string[] {
+function sourceLines({ slot, sourceError, waits, run, running }: StatusReport): string[] {
   if (sourceError !== null) {
     return [
       `source: cannot be asked (${sourceError.code} ${sourceError.message}); what follows is from the checkpoint`,
     ];
   }
-  if (slot === null) return ['slot: none on the source'];
+  const waiting = waits.map((line) => `  ${line}`);
+  if (slot === null) return ['slot: none on the source', ...waiting];
   const left = slot.safeBytes === null ? '' : `, ${formatBytes(slot.safeBytes)} left before the server cuts it off`;
   const limit = running
     ? (run?.['source'] as { readonly limitSeconds?: number | null } | undefined)?.limitSeconds
@@ -87,6 +88,7 @@ function sourceLines({ slot, sourceError, run, running }: StatusReport): string[
   return [
     `slot ${slot.name}: ${slot.active ? 'active' : 'not active'}, confirmed ${slot.confirmed}, source at ${slot.sourcePosition} (${formatBytes(slot.lagBytes)} behind)`,
     `  keeps ${formatBytes(slot.retainedBytes)} of WAL on the source (${slot.walStatus}${left}${when})`,
+    ...waiting,
   ];
 }
 

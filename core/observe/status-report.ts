@@ -31,6 +31,8 @@ export interface StatusReport {
     readonly walStatus: string;
     readonly safeBytes: number | null;
   } | null;
+  /** What keeps the pipeline's sessions on the source waiting now: transactions that are open, or prepared. */
+  readonly waits: readonly string[];
   readonly sinks: readonly SinkStatus[];
   readonly tables: readonly TableStatus[];
   /** What the file chooses and the target does not have as the source has it; null: not known now. */
@@ -78,6 +80,7 @@ export interface ReportInput {
   readonly copyOnly: boolean;
   readonly state: PipelineState;
   readonly slot: SlotStatus | null;
+  readonly waits: readonly string[];
   readonly sourceError: StatusReport['sourceError'];
   readonly uncovered: StatusReport['uncovered'];
   readonly sinks: readonly { readonly name: string; readonly tables: readonly string[] | null }[];
@@ -100,6 +103,7 @@ export function statusReport(input: ReportInput): StatusReport {
     sourceError: input.sourceError,
     uncovered: input.uncovered,
     slot: slot && slotReport(slot),
+    waits: input.waits,
     sinks: input.sinks.map((sink) => sinkStatus(input, sink, { run, running })),
     tables: input.sinks.flatMap((sink) => tablesOf(input, sink, running ? run : null)),
     run,

@@ -5,6 +5,7 @@ import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
 import { destroy, disconnect } from '../../core/postgres/connect.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
 import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
+import { blockersSql } from './blockers.ts';
 import { sourceError } from './errors.ts';
 import { ensureFailover } from './failover.ts';
 import { isOurPublication, markPublication } from './ownership/publication-proof.ts';
@@ -119,17 +120,16 @@ function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promi
   let said = '';
   let running: Promise<void> = Promise.resolve();
   const look = async (): Promise<void> => {
-    // Pid 0 stands for a prepared transaction (manual: pg_blocking_pids).
     const pids = await withClient(access, null, async (client) => {
       const { rows } = await client.query<{ pids: string }>(
-        `SELECT concat_ws(', ', (SELECT string_agg(DISTINCT 'pid ' || b, ', ') FROM unnest(of) AS b WHERE b <> 0),
-                CASE WHEN 0 = ANY (of) THEN (SELECT 'prepared: ' || string_agg(quote_literal(gid), ', ' ORDER BY prepared) FROM pg_prepared_xacts) END) AS pids
-         FROM pg_blocking_pids(${pid}) AS of`,
+        `SELECT ${blockersSql('of')} AS pids FROM pg_blocking_pids(${pid}) AS of`,
       );
       return rows[0]!.pids;
     });
-    if (pids === '' || pids === said) return;
-    said = pids;
+    // The seconds go on.
+    const whom = pids.replaceAll(/ for \d+ s\)/g, ')');
+    if (pids === '' || whom === said) return;
+    said = whom;
     access.log.log('warn', 'slot-waits', `the new slot waits for transactions that are running: ${pids}`, { pids });
   };
   // Not knowing whom it waits for does not stop it.

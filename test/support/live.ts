@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import pg from 'pg';
 import { type CliResult, CliProcess, cli, pipelineFile } from './cli.ts';
 import { ownedBy, sourceOwner, targetOwner } from './owners.ts';
-import { type TestDatabase, database, server } from './servers.ts';
+import { type TestDatabase, type TestServer, database, server } from './servers.ts';
 
 export interface LiveOptions {
   readonly from?: number;
   readonly to?: number;
+  /** A server of the test's own for the source, instead of `from`. */
+  readonly on?: TestServer;
   /** Runs on the source before anything else. */
   readonly source: string;
   /** Neither side is used as a superuser; see owners.ts. */
@@ -75,7 +77,7 @@ let count = 0;
 
 export async function live(options: LiveOptions): Promise<Live> {
   const databases = [
-    await database(await server(options.from ?? 17), 'src'),
+    await database(options.on ?? (await server(options.from ?? 17)), 'src'),
     await database(await server(options.to ?? 17), 'dst'),
   ] as const;
   const owners = options.owners === true;

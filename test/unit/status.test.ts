@@ -44,6 +44,7 @@ function report(state: PipelineState, more: Partial<ReportInput> = {}): StatusRe
     copyOnly: false,
     state,
     slot,
+    waits: [],
     sourceError: null,
     uncovered: null,
     sinks,

@@ -27,7 +27,7 @@ export function register(program: Command, cli: Cli): void {
       cli.withSignals(async (signal) => {
         await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
         const { context, config, instances } = pipeline;
-        const { slot, error } = await askSlot(context.source, signal);
+        const { slot, waits, error } = await askSlot(context.source, signal);
         const uncovered = error === null ? await askUncovered(pipeline) : null;
         const now = Date.now();
         const report = statusReport({
@@ -35,6 +35,7 @@ export function register(program: Command, cli: Cli): void {
           copyOnly: config.snapshot.mode === 'initial_only',
           state: context.state,
           slot,
+          waits,
           sourceError: isPgsluiceError(error) ? { code: error.code, message: redact(error.message) } : null,
           uncovered,
           sinks: instances.sinks,
@@ -51,12 +52,13 @@ export function register(program: Command, cli: Cli): void {
 async function askSlot(
   source: Source,
   signal: AbortSignal,
-): Promise<{ readonly slot: SlotStatus | null; readonly error: unknown }> {
+): Promise<{ readonly slot: SlotStatus | null; readonly waits: readonly string[]; readonly error: unknown }> {
   try {
-    return { slot: (await source.control?.slot.status(signal)) ?? null, error: null };
+    const slot = (await source.control?.slot.status(signal)) ?? null;
+    return { slot, waits: (await source.control?.slot.waits?.(signal)) ?? [], error: null };
   } catch (error) {
     if (!isPgsluiceError(error)) throw error;
-    return { slot: null, error };
+    return { slot: null, waits: [], error };
   }
 }
 

@@ -10,6 +10,7 @@ import { publish } from '../publication/publish.ts';
 import { PublicationWatch } from '../publication/watch.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { createOwnSlot, dropSlot } from '../slot.ts';
+import { readWaits } from '../blockers.ts';
 import { readIdleSlots, readSlot } from './slot-status.ts';
 
 export interface ControlParts {
@@ -55,6 +56,7 @@ function slotControl(access: SourceAccess): SlotControl {
     },
     drop: (signal) => withClient(access, signal, (client) => dropSlot(client, access, access)),
     status: (signal) => ask(access, signal, (client) => readSlot(client, access.slot)),
+    waits: (signal) => ask(access, signal, (client) => readWaits(client, access.application)),
     idle: (signal) => ask(access, signal, readIdleSlots),
   };
 }
