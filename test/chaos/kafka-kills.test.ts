@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ownBroker, ownBrokersAvailable, unique } from '../support/kafka.ts';
-import { type ReadRecord, readAll } from '../support/kafka-read.ts';
+import { readAll } from '../support/kafka-read.ts';
+import { readWithJava, registry } from '../support/registry.ts';
 
 /** KAFKA_CLIENTS=kafkajs,platformatic for both. */
 const clients = (process.env['KAFKA_CLIENTS'] ?? 'platformatic').split(',');
@@ -52,7 +53,7 @@ async function reaches(writing: Writing, transaction: number): Promise<void> {
 }
 
 /** Every row of transactions 1 to `last` at least once; where `once`, not twice. */
-function verify(records: readonly ReadRecord[], last: number, once_: boolean): void {
+function verify(records: readonly { readonly key: string | null }[], last: number, once_: boolean): void {
   const seen = new Map<string, number>();
   for (const { key } of records) seen.set(key ?? '', (seen.get(key ?? '') ?? 0) + 1);
   for (let id = 2; id < (last + 1) * 2; id++) assert.ok(seen.has(`{"id":${id}}`), `row ${id} is lost`);
@@ -64,23 +65,46 @@ function verify(records: readonly ReadRecord[], last: number, once_: boolean): v
     );
 }
 
+/** Kills the process once in each `step` of transactions, and lets the last one end. */
+async function writeWithKills(args: readonly (string | number)[], more: object = {}): Promise<number> {
+  const step = 25;
+  const last = (kills + 1) * step;
+  const all = [...args, last, JSON.stringify(more)];
+  for (let kill = 1; kill <= kills; kill++) {
+    const writing = write(all);
+    await reaches(writing, kill * step - 5);
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
+    writing.child.kill('SIGKILL');
+    await writing.exit;
+  }
+  const writing = write(all);
+  const code = await writing.exit;
+  assert.equal(code, 0, writing.errors.join(''));
+  return last;
+}
+
 if (await ownBrokersAvailable()) {
   const broker = await ownBroker();
+  const there = await registry();
+  const skip = typeof there === 'string' ? `A SCHEMA REGISTRY IS NOT TO BE HAD HERE: ${there}` : false;
+  test(`the sink is killed ${kills} times, Avro, exactly_once: no row twice, none lost`, { skip }, async () => {
+    if (typeof there === 'string') return;
+    const pipeline = unique();
+    const last = await writeWithKills([pipeline, broker.address, 'platformatic', 'exactly_once'], {
+      registry: there.url,
+    });
+    const topic = `${pipeline}.public.notes`;
+    const records = await readWithJava({ brokers: broker.address, registry: there }, 'avro', topic);
+    verify(
+      records.map(({ key }) => ({ key: /"payload":(.*)\}$/.exec(key!)![1]! })),
+      last,
+      true,
+    );
+  });
   for (const client of clients) {
     test(`the sink is killed ${kills} times, ${client}, exactly_once: no row twice, none lost`, async () => {
       const pipeline = unique();
-      const step = 25;
-      const last = (kills + 1) * step;
-      for (let kill = 1; kill <= kills; kill++) {
-        const writing = write([pipeline, broker.address, client, 'exactly_once', last]);
-        await reaches(writing, kill * step - 5);
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
-        writing.child.kill('SIGKILL');
-        await writing.exit;
-      }
-      const writing = write([pipeline, broker.address, client, 'exactly_once', last]);
-      const code = await writing.exit;
-      assert.equal(code, 0, writing.errors.join(''));
+      const last = await writeWithKills([pipeline, broker.address, client, 'exactly_once']);
       verify(await readAll([broker.address], [`${pipeline}.public.notes`]), last, true);
     });
 

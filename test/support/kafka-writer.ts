@@ -3,11 +3,13 @@ import { KafkaSink } from '../../plugins/sink-kafka/sink.ts';
 import { batch, context, insert, kafkaOptionsOf, never, notes, transaction } from './kafka-batches.ts';
 
 /**
- * Child process of the fault tests: writes transactions `from` to `to`, two rows each, going on from what the sink holds (or
- * from the position on the command line), tells each durable position on stdout, and resumes after errors to be tried again.
+ * Child process of the fault tests: writes transactions up to `last`, two rows each, going on from what the sink holds (or
+ * from the transaction `from`), tells each durable position on stdout, and resumes after errors to be tried again.
  */
-const [pipeline = '', brokers = '', client = 'platformatic', delivery = 'at_least_once', last = '100', from = '0'] =
+const [pipeline = '', brokers = '', client = 'platformatic', delivery = 'at_least_once', last = '100', more = '{}'] =
   process.argv.slice(2);
+/** `registry`: keys and values in Avro. */
+const { from = 0, registry } = JSON.parse(more) as { from?: number; registry?: string };
 const options: Partial<KafkaOptions> = {
   brokers: brokers.split(','),
   client: client as KafkaOptions['client'],
@@ -15,10 +17,17 @@ const options: Partial<KafkaOptions> = {
   partitions: 3,
   request_timeout: 5000,
   connect_timeout: 2000,
+  ...(registry === undefined
+    ? {}
+    : {
+        key_format: 'avro',
+        value_format: 'avro',
+        registry: { url: registry, subject_name: 'TopicName', auto_register: true },
+      }),
 };
 const sink = await KafkaSink.create(kafkaOptionsOf(options), context(pipeline));
 const table = notes();
-let durable = Number(from);
+let durable = from;
 for (;;) {
   try {
     const held = await sink.stream.resume(never);

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { PgsluiceError } from '../../../core/base/error.ts';
-import { kafkaError } from '../errors.ts';
+import { isTls, kafkaError } from '../errors.ts';
 
 /** A schema as the registry takes it. */
 export interface RegistrySchema {
@@ -176,10 +176,6 @@ function parsed(text: string): Answer['body'] {
 function messageOf({ body }: Answer): string {
   const { message } = body;
   return typeof message === 'string' ? message.slice(0, 500) : '';
-}
-
-function isTls(code: string): boolean {
-  return code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code === 'EPROTO';
 }
 
 function refused(subject: string, answer: Answer): PgsluiceError {

@@ -57,7 +57,7 @@ public class Reader {
     keys.configure(ids, true);
     values.configure(ids, false);
     JsonConverter json = new JsonConverter();
-    json.configure(Map.of("schemas.enable", "true", "converter.type", "value"));
+    json.configure(Map.of("schemas.enable", "true", "converter.type", "value", "replace.null.with.default", "false"));
     return (isKey, bytes) -> {
       if (bytes == null) return "null,null";
       SchemaAndValue data = (isKey ? keys : values).toConnectData(topic, bytes);
