@@ -96,6 +96,11 @@ export function serverCpu(postmaster: number): number | null {
   }
 }
 
+/** CPU seconds of one process so far (Linux: /proc); 0 elsewhere, and when it is gone. */
+export function processCpu(pid: number): number {
+  return ticks(pid, false) / 100;
+}
+
 /** utime and stime, and cutime and cstime where the children that ended count (proc(5)), in ticks of 10 ms. */
 function ticks(pid: number, withEnded: boolean): number {
   let text: string;

@@ -8,7 +8,7 @@ import { ownServer } from '../support/servers.ts';
 import { compareRecords, type GoldenRecord } from './compare.ts';
 import { faults, wanted, without, withoutIndexKeys } from './exceptions.ts';
 import { replay } from './replay.ts';
-import { settings } from './settings.ts';
+import { mixtures, settings } from './settings.ts';
 
 /** `schemas.enable=true`; the file's form is that of recorder/record.ts. */
 async function goldenWithSchemas(setting: string): Promise<GoldenRecord[]> {
@@ -71,8 +71,8 @@ if (await kafkaAvailable()) {
   // Names of databases are fixed, and those of debezium.test.ts, which runs beside this, are the same.
   const postgres = await ownServer(15);
   const addresses = await brokers();
-  const short = new Set(['string', 'double', 'txmeta']);
-  const chosen = settings.filter(({ name }) =>
+  const short = new Set(['string', 'txmeta', 'mix1', 'mix2', 'mix3']);
+  const chosen = [...settings, ...mixtures].filter(({ name }) =>
     process.env['GOLDEN_SCHEMAS'] === 'all' ? name !== 'cloud' : short.has(name),
   );
   for (const setting of chosen) {

@@ -15,3 +15,24 @@ export const settings: readonly Setting[] = [
   // Recorded through JsonConverter, too: the envelopes that CloudEventsConverter was given.
   { name: 'cloud', options: {}, withNan: false },
 ];
+
+/** Modes of values in combination; recorded with schemas alone. */
+export const mixtures: readonly Setting[] = [
+  {
+    name: 'mix1',
+    options: { decimal: 'string', interval: 'string', hstore: 'map', binary: 'base64-url-safe', time: 'connect' },
+    withNan: true,
+  },
+  {
+    name: 'mix2',
+    options: {
+      decimal: 'double',
+      interval: 'string',
+      binary: 'base64',
+      time: 'microseconds',
+      transaction_metadata: 'true',
+    },
+    withNan: true,
+  },
+  { name: 'mix3', options: { hstore: 'map', binary: 'hex', time: 'isostring' }, withNan: false },
+];
