@@ -8,6 +8,7 @@ import type { PlacedTable, SchemaStep } from './schema-change.ts';
 import type { Column, Oid } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
 import type { SchemaReader } from './schema-reader.ts';
+import type { SignalChannel } from './signal.ts';
 import type { LargeObject, LargeObjectDigest, RawCopy, RowCopy, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
@@ -186,6 +187,8 @@ export interface Sink extends AsyncDisposable {
   readonly cutover?: CutoverSink;
   readonly repair?: RepairSink;
   readonly tree?: TreeSink;
+  /** Where people signal to the run, for sinks with {@link SinkTraits.rereads}. */
+  readonly signals?: SignalChannel;
   /** Lines for `pgsluice plan`: where rows of the table go, where its name does not say so. Pure. */
   destination?(plan: TablePlan): readonly string[];
   /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */

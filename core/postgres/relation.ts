@@ -61,6 +61,8 @@ export interface Relation {
   readonly primaryKey: readonly number[];
   /** The primary key is DEFERRABLE: within a transaction two rows may have one key, so it identifies none of them. */
   readonly deferrableKey?: true;
+  /** Of a stream that has all tables of the source: the file does not choose this one, and its changes are passed over. */
+  readonly outside?: true;
 }
 
 /** `schema.name`, unquoted: the form of patterns, logs and reports, and the key of per-table state. Never SQL. */

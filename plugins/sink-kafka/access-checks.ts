@@ -37,6 +37,14 @@ export async function checkAccess(
     const remedy = allow(`--operation Write --operation Describe --topic '${topic}'`);
     report.add(refused(topic, 'the user may not write to the topic', remedy));
   }
+  const read = [
+    ...(settings.exactlyOnce ? [settings.positionTopic] : []),
+    ...(settings.signals?.topic ? [settings.signals.topic] : []),
+  ];
+  for (const topic of await access.cannotRead(read)) {
+    const remedy = allow(`--operation Read --operation Describe --topic '${topic}'`);
+    report.add(refused(topic, 'the user may not read the topic', remedy));
+  }
   for (const { topic, code, message } of await access.cannotCreate(missing)) {
     if (code === errors.topicAuthorization) {
       report.add(refused(topic, 'the user may not make the topic', allow(`--operation Create --topic '${topic}'`)));

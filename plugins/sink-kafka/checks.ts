@@ -49,6 +49,37 @@ export async function checkKafka(
   checkTables(settings, plans, report);
   await checkTopics(settings, parts, plans, report);
   await checkSchemas(settings, plans, report);
+  await checkSignals(settings, admin, { plans, report });
+}
+
+async function checkSignals(
+  { signals }: Settings,
+  admin: TopicAdmin,
+  { plans, report }: { readonly plans: readonly TablePlan[]; readonly report: CheckReport },
+): Promise<void> {
+  if (signals === null) return;
+  const { table, topic } = signals;
+  const bad = (subject: string, message: string, remedy: string) =>
+    report.add({ check: 'kafka-signals', level: 'error', subject, message, remedy, code: 'PGS5090' });
+  if (table !== null) {
+    const plan = plans.find(({ source }) => relationName(source) === table);
+    const columns = plan?.source.columns.slice(0, 3).map(({ name }) => name) ?? [];
+    const made = `CREATE TABLE ${table} (id varchar(255) PRIMARY KEY, type varchar(255) NOT NULL, data text)`;
+    if (plan === undefined)
+      bad(table, 'is to hold signals, and is not among the tables of the sink', `Make it and choose it: ${made}`);
+    else if (columns.length < 3) bad(table, 'has no columns for id, type and data', made);
+    else report.add(ok('kafka-signals', table, `its new rows are signals: ${columns.join(', ')}`));
+  }
+  if (topic === null) return;
+  try {
+    const partitions = (await admin.describe([topic])).get(topic)?.partitions ?? 0;
+    const create = `kafka-topics.sh --bootstrap-server HOST:PORT --create --partitions 1 --topic '${topic}'`;
+    if (partitions === 1) report.add(ok('kafka-signals', topic, 'its records are signals'));
+    else if (partitions === 0) bad(topic, 'is to hold signals, and is not there (or not visible to this user)', create);
+    else bad(topic, `is to hold signals, and has ${partitions} partitions: their order would be lost`, create);
+  } catch (error) {
+    report.add(findingOf(error, 'kafka-signals', topic));
+  }
 }
 
 /** Whether the registry takes the schemas of the tables; what is wrong with the registry itself is told once. */

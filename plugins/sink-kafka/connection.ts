@@ -5,6 +5,7 @@ import { wireClient } from './wire/wire-producer.ts';
 import { lastValue } from './client/position-reader.ts';
 import type { Producer, TopicAdmin } from './client/producer.ts';
 import { security } from './client/security.ts';
+import { TopicReader } from './client/topic-reader.ts';
 import { topicAdmin } from './client/topics.ts';
 import type { KafkaOptions } from './options.ts';
 import type { Settings } from './settings.ts';
@@ -17,6 +18,8 @@ export interface Connection {
   access(): Access;
   /** Last committed value of a key in a topic of one partition. */
   lastValue(topic: string, key: string): Promise<string | null>;
+  /** Of one partition. */
+  reader(topic: string): TopicReader;
   deleteTopic(name: string): Promise<void>;
 }
 
@@ -40,6 +43,7 @@ export async function connection(
     admin: () => topicAdmin(kafkajsCluster(cluster)),
     access: () => accessOf(cluster),
     lastValue: (topic, key) => lastValue(cluster, topic, key),
+    reader: (topic) => new TopicReader(cluster, topic),
     async deleteTopic(name) {
       const admin = kafkajsCluster(cluster).admin();
       try {

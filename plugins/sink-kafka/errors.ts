@@ -210,6 +210,14 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS5090: {
+    title: 'Signals cannot be read',
+    cause:
+      'The table of `signals` is not among those of the sink, or is not made as it should be; or its topic is not there.',
+    remedy: 'See the message; docs/kafka.md has the form of both.',
+    exit: 3,
+    retry: 'never',
+  },
   PGS5064: {
     title: 'A row of an outbox was updated',
     cause: 'Events are what was inserted; an UPDATE of an outbox table is none.',
@@ -255,6 +263,11 @@ const lostTransaction = ['INVALID_TXN_STATE', 'INVALID_PRODUCER_ID_MAPPING', 'TR
 const badTopic = ['INVALID_TOPIC_EXCEPTION', 'INVALID_PARTITIONS', 'INVALID_REPLICATION_FACTOR', 'INVALID_CONFIG'];
 const refused = ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'];
 
+/** Whether Node's code of an error is of TLS: of the handshake, or of a certificate. */
+export function isTls(code: string): boolean {
+  return /^ERR_(TLS|SSL)|CERT|^EPROTO$|^UNABLE_TO_VERIFY_LEAF_SIGNATURE$/.test(code);
+}
+
 /** The code for a failure of a client library: by the protocol's error names and system codes. */
 export function classify(failure: ClientFailure): keyof typeof kafkaErrors {
   const { protocol, system } = failure;
@@ -270,18 +283,7 @@ export function classify(failure: ClientFailure): keyof typeof kafkaErrors {
   if (has(lostTransaction)) return 'PGS5014';
   if (has(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])) return 'PGS5010';
   if (has(badTopic) || has(['POLICY_VIOLATION', 'INVALID_TRANSACTION_TIMEOUT'])) return 'PGS5006';
-  if (
-    system.some(
-      (code) =>
-        code.startsWith('ERR_TLS') ||
-        code.startsWith('ERR_SSL') ||
-        code.includes('CERT') ||
-        code === 'EPROTO' ||
-        code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    )
-  ) {
-    return 'PGS5003';
-  }
+  if (system.some(isTls)) return 'PGS5003';
   return system.some((code) => refused.includes(code)) && protocol.length === 0 ? 'PGS5001' : 'PGS5011';
 }
 

@@ -126,6 +126,12 @@ const logicalTable = Options({
 });
 
 const topicOptions = {
+  topic_prefix: Type.Optional(
+    Text({
+      description:
+        'Name for records in the place of the pipeline’s, as Debezium’s topic.prefix: {pipeline} in `topic`, `name` in the source block, names of schemas, the topics .transaction and .message.',
+    }),
+  ),
   topic: Type.Union(
     [Text({}), byExpression, Mapping(oneTopic, { minProperties: 1, propertyNames: { pattern: '[.*?]' } })],
     {
@@ -152,6 +158,28 @@ const topicOptions = {
     default: {},
     description: 'Settings of topics that are made, such as cleanup.policy.',
   }),
+  signals: Type.Optional(
+    Options(
+      {
+        table: Type.Optional(
+          Text({
+            description:
+              'Table of the source (schema.table) with the columns id, type and data, whose new rows are signals.',
+          }),
+        ),
+        topic: Type.Optional(
+          Text({
+            description: 'Topic of one partition whose records are signals: key {pipeline}, value { type, data }.',
+          }),
+        ),
+      },
+      {
+        description:
+          'Signals in Debezium’s form: execute-snapshot, stop-snapshot, pause-snapshot, resume-snapshot, log (docs/kafka.md).',
+        change: { effect: 'now' },
+      },
+    ),
+  ),
   oversize: Type.Optional(
     Choice(['error', 'dead_letter'], {
       description:

@@ -31,7 +31,6 @@ import {
 
 /** The options with defaults filled in and what follows from them. */
 export interface Settings {
-  readonly pipeline: string;
   readonly names: SourceNames;
   readonly exactlyOnce: boolean;
   readonly transactionalId: string;
@@ -60,6 +59,8 @@ export interface Settings {
   topicRule(relation: { readonly schema: string; readonly name: string }): TopicRule;
   /** Topic of a relation, null where it is chosen by row; PGS5006 where the name is too long. */
   topicOf(relation: { readonly schema: string; readonly name: string }): string | null;
+  /** Where signals come from; null: nowhere. */
+  readonly signals: { readonly table: string | null; readonly topic: string | null } | null;
   /** `format: outbox`; else null. */
   readonly events: EventDelivery | null;
   /** What the rows of a relation choose themselves. Throws PGS5060, PGS5063 and what the parser of expressions says. */
@@ -75,6 +76,7 @@ export function settings(
   expressions: RowExpressions | null = null,
 ): Settings {
   const { pipeline } = context;
+  const prefix = options.topic_prefix ?? pipeline;
   const exactlyOnce = options.delivery === 'exactly_once';
   const deadLetters = context.deadLetters ?? null;
   if (options.oversize === 'dead_letter' && deadLetters === null) {
@@ -90,15 +92,14 @@ export function settings(
   }
   const positionTopic = options.position_topic ?? topicName(`pgsluice.${pipeline}.position`);
   const fixed = fixedTexts(options.headers);
-  const reserved = new Set([positionTopic, topicName(`${pipeline}.transaction`)]);
-  const rules = topicRules(options, pipeline);
+  const reserved = new Set([positionTopic, topicName(`${prefix}.transaction`)]);
+  const rules = topicRules(options, prefix);
   const names: SourceNames = {
-    server: pipeline,
+    server: prefix,
     database: options.database ?? pipeline,
     version: options.source_version,
   };
   return {
-    pipeline,
     names,
     exactlyOnce,
     transactionalId: options.transactional_id ?? `pgsluice.${pipeline}.${context.name}`,
@@ -119,6 +120,7 @@ export function settings(
     topicConfig: Object.fromEntries(Object.entries(options.topic_config).map(([k, v]) => [k, String(v)])),
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
+    signals: signalsOf(options),
     events: eventsOf(options, { context, reserved, deadLetters }),
     ...routing({ options, rules, reserved, expressions }),
     codecs: codecs(options, context),
@@ -129,6 +131,13 @@ export function settings(
 function codecs(options: KafkaOptions, { directory }: PluginContext): Codecs {
   const { registry, request_timeout: timeout, key_format: key, value_format: value } = options;
   return new Codecs({ key, value }, registry === undefined ? null : new Registry(registry, { directory, timeout }));
+}
+
+function signalsOf({ signals, format }: KafkaOptions): Settings['signals'] {
+  if (signals === undefined || (signals.table === undefined && signals.topic === undefined)) return null;
+  if (format === 'outbox') throw kafkaError('PGS5018', '`signals` have no meaning in `format: outbox`');
+  const table = signals.table ?? null;
+  return { table: table === null || table.includes('.') ? table : `public.${table}`, topic: signals.topic ?? null };
 }
 
 function eventsOf(

@@ -4,7 +4,9 @@ import type { DeadLetterStore } from '../../core/api/dead-letter.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Sink, SinkTraits } from '../../core/api/sink.ts';
 import { checkKafka } from './checks.ts';
+import type { SignalChannel } from '../../core/api/signal.ts';
 import type { TopicAdmin } from './client/producer.ts';
+import { KafkaSignals } from './signals.ts';
 import { type Connection, connection } from './connection.ts';
 import { TopicLetters } from './dead-letter.ts';
 import type { KafkaOptions } from './options.ts';
@@ -22,11 +24,13 @@ const deadLetterBytes = 64 << 20;
 export class KafkaSink implements Sink {
   readonly snapshot: KafkaSnapshot;
   readonly stream: KafkaStream;
+  readonly signals?: SignalChannel;
   readonly #settings: Settings;
   readonly #connection: Connection;
   readonly #options: KafkaOptions;
   readonly #admin: LazyAdmin;
   readonly #router: Router;
+  readonly #signals: KafkaSignals | null = null;
 
   private constructor(options: KafkaOptions, parts: { settings: Settings; connection: Connection }) {
     this.#options = options;
@@ -35,6 +39,11 @@ export class KafkaSink implements Sink {
     this.#admin = new LazyAdmin(() => parts.connection.admin());
     const router = new Router(parts.settings, this.#admin);
     this.#router = router;
+    const { signals } = parts.settings;
+    if (signals !== null) {
+      this.#signals = new KafkaSignals(signals, parts.settings.names.server, parts.connection);
+      this.signals = this.#signals;
+    }
     this.snapshot = new KafkaSnapshot(parts, router);
     this.stream = new KafkaStream(parts.settings, router, async () => {
       await this.#positionTopic(router);
@@ -118,7 +127,13 @@ export class KafkaSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { codecs } = this.#settings;
-    await Promise.all([this.stream.close(), this.snapshot.close(), this.#admin.close(), codecs.close()]);
+    await Promise.all([
+      this.stream.close(),
+      this.snapshot.close(),
+      this.#admin.close(),
+      codecs.close(),
+      this.#signals?.close(),
+    ]);
   }
 
   async #positionTopic(router: Router): Promise<void> {

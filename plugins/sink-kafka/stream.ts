@@ -143,7 +143,7 @@ export class KafkaStream implements StreamSink {
             read = change.kind === 'insert' && change.read === true;
             place.at = read ? rereadMoment(at) : at;
             lsn = change.lsn;
-            place.lsn = read ? 'null' : lsn.toString();
+            place.lsn = lsn.toString();
           }
           const plain = !encoded && deadLetters === null;
           if (plain && route.byRow !== null) places = await placesOf(change, route, this.#router);
@@ -222,7 +222,7 @@ export class KafkaStream implements StreamSink {
   }
 
   async #transactionTopic(): Promise<Target> {
-    const name = topicName(`${this.#settings.pipeline}.transaction`);
+    const name = topicName(`${this.#settings.names.server}.transaction`);
     this.#transactions ??= await this.#router.named({ name }, transactionSchemas);
     return this.#transactions;
   }
@@ -246,12 +246,12 @@ export class KafkaStream implements StreamSink {
   }
 
   async #message(change: MessageChange, outbox: Outbox, at: Moment): Promise<void> {
-    const { messages, events, pipeline, names, binary, transactionMetadata } = this.#settings;
+    const { messages, events, names, binary, transactionMetadata } = this.#settings;
     if (change.prefix === 'pgsluice') return;
     if (events?.takes(change.prefix) === true) return events.message(change, outbox, this.#router);
     if (!messages) return;
     const schemas = messageSchemas(names.version, binary === 'bytes' ? 'bytes' : 'string');
-    this.#messages ??= await this.#router.named({ name: topicName(`${pipeline}.message`) }, schemas);
+    this.#messages ??= await this.#router.named({ name: topicName(`${names.server}.message`) }, schemas);
     const key = `{"prefix":${jsonString(change.prefix)}}`;
     const { prefix, lsn } = change;
     const content = binaryText(binary, Buffer.from(change.content));

@@ -3,6 +3,9 @@ import type { Relation, RelationKind } from '../../core/postgres/relation.ts';
 import { type NamedType, readTypes } from '../../core/postgres/column-types.ts';
 import { columnTraits } from '../../core/postgres/columns.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
+import type { TablesOption } from '../../core/api/schemas.ts';
+import { chosenOids } from './catalog/choose.ts';
+import { readPublished } from './ddl/published.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
 import { type ColumnDetails, relationFrom } from './stream/relation-of.ts';
@@ -28,9 +31,13 @@ interface CatalogNow {
 export class Describer implements AsyncDisposable {
   readonly #access: SourceAccess;
   readonly #held: HeldClient;
+  readonly #patterns: TablesOption;
+  /** Whether the publication is FOR ALL TABLES; null: not asked yet. */
+  #whole: boolean | null = null;
 
-  constructor(access: SourceAccess) {
+  constructor(access: SourceAccess, patterns: TablesOption) {
     this.#access = access;
+    this.#patterns = patterns;
     this.#held = new HeldClient(() => open(access));
   }
 
@@ -55,11 +62,24 @@ export class Describer implements AsyncDisposable {
         ...detailsOf(column, types[i]!, now),
         ...(attnums === null ? {} : { attnum: attnums[i]! }),
       }));
-      return relationFrom(wire, { ...now, columns });
+      const relation = relationFrom(wire, { ...now, columns });
+      return (await this.#isOutside(client, wire)) ? { ...relation, outside: true } : relation;
     } catch (error) {
       this.#held.drop();
       throw fromPg(error, { connection: this.#access.name, table: `${wire.schema}.${wire.name}` });
     }
+  }
+
+  /** A table that is gone is judged by its name. */
+  async #isOutside(client: pg.Client, { oid, schema, name }: WireRelation): Promise<boolean> {
+    const { publication } = this.#access;
+    const asked = 'SELECT FROM pg_publication WHERE pubname = $1 AND puballtables';
+    this.#whole ??= (await client.query(asked, [publication])).rows.length > 0;
+    if (!this.#whole) return false;
+    if (schema === 'pgsluice') return true;
+    const now = (await readPublished(client, publication, this.#patterns)).find((table) => table.oid === oid);
+    const alone = { oid, schema, name, parent: null, inherits: [] };
+    return !(now?.chosen ?? chosenOids([alone], this.#patterns).has(oid));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

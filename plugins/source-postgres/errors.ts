@@ -140,6 +140,14 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2190: {
+    title: 'Slot without its publication',
+    cause:
+      'With `snapshot.mode: never` the slot was there before, and the publication was not: it cannot be read by one that is made now.',
+    remedy: 'Set publication.name to the one by which the slot was read.',
+    exit: 3,
+    retry: 'never',
+  },
   PGS2180: {
     title: 'Publication of somebody else',
     cause:

@@ -67,7 +67,7 @@ export class PostgresSource implements Source {
       log: context.log,
       kept: new KeptClient(),
     };
-    this.#describer = new Describer(this.#access);
+    this.#describer = new Describer(this.#access, options.tables);
     this.snapshot = new PostgresSnapshots(this.#access, {
       workers: options.snapshot.workers,
       tables: this.#readTables,

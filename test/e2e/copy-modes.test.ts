@@ -120,3 +120,24 @@ test('never on a slot that is there already: it starts where the slot stands', a
   assert.deepEqual(await target.query('SELECT id FROM t ORDER BY 1'), [{ id: 1 }]);
   assert.equal((await verb('cleanup', '--yes')).code, 0);
 });
+
+for (const major of [15, 18] as const) {
+  test(`never on a slot that is older than any publication is refused, on ${major}: what was written meanwhile would not come`, async () => {
+    const { source, target, run, verb } = await migration({
+      from: await server(major),
+      to: recent,
+      source: '  snapshot: { mode: never }',
+    });
+    for (const db of [source, target]) await db.query('CREATE TABLE t (id int PRIMARY KEY, v text)');
+    await source.query(`SELECT pg_create_logical_replication_slot('pgsluice_${source.name}', 'pgoutput')`);
+    await source.query('INSERT INTO t VALUES (1)');
+    const refused = await verb('run', '--log', 'json');
+    assert.equal(refused.code, 3, refused.stderr);
+    assert.match(refused.stderr, /^PGS2190 .*pg_drop_replication_slot/);
+    await source.query(`SELECT pg_drop_replication_slot('pgsluice_${source.name}')`);
+    await run();
+    await source.query('INSERT INTO t VALUES (2)');
+    await run();
+    assert.deepEqual(await target.query('SELECT id FROM t ORDER BY 1'), [{ id: 2 }]);
+  });
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import kafkajs from 'kafkajs';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { brokers, kafkaAvailable } from '../support/kafka.ts';
 import { type ReadRecord, readAll } from '../support/kafka-read.ts';
@@ -131,6 +132,53 @@ if (await kafkaAvailable()) {
       ['{"payload":{"a":1,"n":null},"ts":"2026-01-02T03:04:05.000000Z"}', '{"payload":"pl\\"ain","ts":null}'],
     );
   });
+
+  /** Milliseconds of each record of a topic of one partition, by kafkajs. */
+  async function timesOf(topic: string, count: number): Promise<readonly string[]> {
+    const kafka = new kafkajs.Kafka({ brokers: [...(await brokers())], logLevel: kafkajs.logLevel.NOTHING });
+    const consumer = kafka.consumer({ groupId: topic });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    const times: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const eachMessage = async ({ message }: kafkajs.EachMessagePayload) => {
+        times.push(message.timestamp);
+        if (times.length === count) resolve();
+      };
+      consumer.run({ eachMessage }).catch(reject);
+    });
+    await consumer.disconnect();
+    return times;
+  }
+
+  for (const client of ['platformatic', 'kafkajs']) {
+    test(`the time of a record is a column’s, ${client}`, async () => {
+      const source = await database(postgres, 'outbox');
+      await source.query(`CREATE TABLE events (id int PRIMARY KEY, aggregatetype text, aggregateid text, payload text, tz timestamptz, ts timestamp, ms bigint, v int);
+        INSERT INTO events VALUES (1, 'o', 'k', 'x', '2026-01-02 03:04:05.678999+02', '1999-12-31 23:59:59.5', 0, 1),
+          (2, 'o', 'k', 'x', '2036-01-02 03:04:05+00', '2026-01-02 03:04:05', 1767323045678, 1)`);
+      const before = Date.now();
+      for (const [column, expected] of [
+        ['tz', [Date.parse('2026-01-02T01:04:05.678Z'), Date.parse('2036-01-02T03:04:05Z')]],
+        ['ts', [Date.parse('1999-12-31T23:59:59.500Z'), Date.parse('2026-01-02T03:04:05Z')]],
+        ['ms', [0, 1767323045678]],
+      ] as const) {
+        const topic = `${source.name}.${column}`;
+        const options = `outbox: { route_topic_replacement: "${topic}", table_field_event_timestamp: ${column}, table_field_event_schema_version: v }`;
+        // A broker refuses times of the future by default.
+        const sink = `client: ${client}\ntopic_config: { message.timestamp.after.max.ms: "9223372036854775807" }\n${options}`;
+        const file = await fileFor(source, sink);
+        await run(file);
+        await source.query(`INSERT INTO events VALUES (3, 'o', 'k', 'x')`);
+        await run(file);
+        const times = (await timesOf(topic, 3)).map(Number);
+        assert.deepEqual(times.slice(0, 2), expected, column);
+        assert.ok(times[2]! >= before && times[2]! <= Date.now(), 'NULL: when it is written');
+        assert.equal((await cli(['cleanup', file, '--yes'])).code, 0);
+        await source.query('DELETE FROM events WHERE id = 3');
+      }
+    });
+  }
 
   test('logical messages are an outbox without a table', async () => {
     const source = await database(postgres, 'outbox');

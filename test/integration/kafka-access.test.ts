@@ -74,6 +74,7 @@ if (await ownBrokersAvailable()) {
         `kafka-acl transactional id pgsluice.${pipeline}.kafka: the user may not write with it`,
         ...[position, topic].map((name) => `kafka-acl ${name}: the user may not make the topic`),
         ...[position, topic].map((name) => `kafka-acl ${name}: the user may not write to the topic`),
+        `kafka-acl ${position}: the user may not read the topic`,
       ].sort(),
     );
     for (const { level, remedy, code } of first) {
@@ -89,12 +90,17 @@ if (await ownBrokersAvailable()) {
     await grant(operations.WRITE, resources.TOPIC, pipeline);
     await grant(operations.WRITE, resources.TOPIC, position);
     await grant(operations.CREATE, resources.TOPIC, position);
-    assert.deepEqual(refused(await findings(pipeline, options)).sort(), [
-      `kafka-acl ${topic}: the user may not make the topic`,
-      `kafka-acl transactional id pgsluice.${pipeline}.kafka: the user may not write with it`,
-    ]);
+    assert.deepEqual(
+      refused(await findings(pipeline, options)).sort(),
+      [
+        `kafka-acl ${topic}: the user may not make the topic`,
+        `kafka-acl ${position}: the user may not read the topic`,
+        `kafka-acl transactional id pgsluice.${pipeline}.kafka: the user may not write with it`,
+      ].sort(),
+    );
     await grant(operations.WRITE, resources.TRANSACTIONAL_ID, 'pgsluice.');
     await grant(operations.CREATE, resources.TOPIC, pipeline);
+    await grant(operations.READ, resources.TOPIC, position);
     assert.deepEqual(refused(await findings(pipeline, options)), []);
 
     // A topic that others made, and that is closed: it looks as if it were missing.

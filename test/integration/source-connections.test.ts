@@ -88,7 +88,7 @@ test('relations: a connection that failed ahead of one stretch is not what the n
   const db = await database(on, 'kept');
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
   const connection = { url: 'postgres://x:y@127.0.0.1:1/none' };
-  await using describer = new Describer({ ...access(db.url), connection });
+  await using describer = new Describer({ ...access(db.url), connection }, {});
   describer.connect();
   await sleep(200);
   connection.url = db.url;
@@ -100,7 +100,7 @@ test('relations: a connection that failed ahead of one stretch is not what the n
 test('relations: a held connection that the server ended is made anew', async () => {
   const db = await database(on, 'kept');
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
-  await using describer = new Describer(access(db.url));
+  await using describer = new Describer(access(db.url), {});
   const wire = await wireOf(db);
   await describer.describe(wire, null);
   await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice kept'`);

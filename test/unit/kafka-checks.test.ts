@@ -18,6 +18,7 @@ const admin = {
 
 const access = {
   cannotWrite: async () => [],
+  cannotRead: async () => [],
   cannotCreate: async () => [],
   mayWriteAs: async () => true,
 } as unknown as Access;
@@ -26,6 +27,7 @@ const settings = {
   replicationFactor: null,
   exactlyOnce: false,
   events: null,
+  signals: null,
   createTopics: true,
   topicOf: () => 'all',
   topicRule: () => ({ kind: 'name', name: 'all', keyMember: null }),

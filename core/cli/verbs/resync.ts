@@ -133,7 +133,7 @@ async function rereadEnd({ context, instances }: OpenPipeline, { id, table }: Re
       if (end.error === null) return end.rows;
       throw runtimeError('PGS5070', end.error, { where: { table } });
     }
-    if (queue.first === null && Date.now() > until)
+    if (queue.jobs.length === 0 && Date.now() > until)
       throw runtimeError('PGS6010', `the run did not come to the request in ${patience / 1000} s`);
     if (hasEnded(state)) throw verifyError('PGS7011', 'the run ended before the rows were read; the next one goes on');
   }

@@ -7,17 +7,17 @@ import { predicateToSql } from '../../expr/to-sql.ts';
 import { transformTools } from '../../pipeline/plan/tools.ts';
 import { runtimeError } from '../../pipeline/errors.ts';
 import type { PlannedSink } from '../../pipeline/open/instances.ts';
-import { keyOf } from './reread.ts';
+import { keyOf } from './reread-key.ts';
 import type { RereadJob } from './reread-queue.ts';
 
 /**
- * The jobs for rows of these tables that are to be read again. The predicate is one of the language of the transforms, over the
+ * The jobs for rows of these tables that are to be read again. The predicate (null: all rows) is one of the language of the transforms, over the
  * source's columns, so that nothing else reaches the server. Throws PGS5070, and what the parser says.
  */
 export async function rereadJobs(
   sinks: readonly PlannedSink[],
   relations: readonly Relation[],
-  where: string,
+  where: string | null,
 ): Promise<readonly RereadJob[]> {
   await loadParser();
   return relations.map((relation) => {
@@ -28,7 +28,7 @@ export async function rereadJobs(
       if (traits.rereads === true || !plans.some((plan) => relationName(plan.source) === table)) continue;
       throw refuse(`sink ${name} does not take rows again beside its stream`);
     }
-    return { id: randomUUID(), table, where: sqlOf(where, relation), after: null, rows: 0 };
+    return { id: randomUUID(), table, where: where === null ? null : sqlOf(where, relation), after: null, rows: 0 };
   });
 }
 

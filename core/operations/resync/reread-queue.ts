@@ -8,7 +8,7 @@ export type RereadEnd = Single<'rereads-ended'>[number];
 /** More than one request names, so that its message, met again after a crash, finds what was done. */
 const endsKept = 200;
 
-/** Jobs in the order in which they were asked for, in the checkpoint. The first one is under way. */
+/** Jobs in the order in which they were asked for, in the checkpoint. */
 export class RereadQueue {
   readonly #state: PipelineState;
 
@@ -19,8 +19,15 @@ export class RereadQueue {
   get jobs(): readonly RereadJob[] {
     return this.#state.get('rereads') ?? [];
   }
+  /** The one under way; null also while they are paused. */
   get first(): RereadJob | null {
-    return this.jobs[0] ?? null;
+    return this.#state.get('rereads-paused') === null ? (this.jobs[0] ?? null) : null;
+  }
+  pause(): Promise<void> {
+    return this.#state.put('rereads-paused', true);
+  }
+  resume(): Promise<void> {
+    return this.#state.put('rereads-paused', null);
   }
   get #ends(): readonly RereadEnd[] {
     return this.#state.get('rereads-ended') ?? [];

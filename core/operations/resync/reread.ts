@@ -2,11 +2,15 @@ import { randomUUID } from 'node:crypto';
 import type { Change, InsertChange, MessageChange, RowChange, StreamBatch, TransactionInfo } from '../../api/change.ts';
 import { pause } from '../../base/backoff.ts';
 import { PgsluiceError } from '../../base/error.ts';
-import type { RunContext } from '../../pipeline/open/instances.ts';
+import type { Signal } from '../../api/signal.ts';
+import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { type ControlMessage, decodeControl, encodeControl } from '../../pipeline/control/control-message.ts';
 import { relationName, type Relation } from '../../postgres/relation.ts';
 import type { PartialTuple, Tuple } from '../../postgres/tuple.ts';
+import { rereadJobs } from './ask-reread.ts';
+import { keyOf } from './reread-key.ts';
 import { type RereadJob, RereadQueue } from './reread-queue.ts';
+import { readSignal, type SignalAction } from './signals.ts';
 
 /** As Debezium's incremental.snapshot.chunk.size. */
 const chunkRows = 1024;
@@ -39,16 +43,23 @@ export class Reread {
   #chunk: Chunk | null = null;
   readonly #xids = new Set<number>();
   #tx: TransactionInfo | null = null;
-  #relations: ReadonlyMap<string, Relation> = new Map();
+  /** Tables of the stream, each as it was told of last. */
+  #relations = new Map<string, Relation>();
+  #last: { readonly relation: Relation; readonly holdsSignals: boolean } | null = null;
+  #sinks: readonly PlannedSink[] = [];
+  #signalTables: ReadonlySet<string> = new Set();
 
   constructor(context: RunContext) {
     this.#context = context;
     this.#queue = new RereadQueue(context.state);
   }
 
-  /** A round of the stream begins with these tables. */
-  begin(relations: readonly Relation[]): void {
+  /** A round of the stream begins with these sinks and their tables. */
+  begin(sinks: readonly PlannedSink[]): void {
+    this.#sinks = sinks;
+    const relations = sinks.flatMap(({ plans }) => plans.map((plan) => plan.source));
     this.#relations = new Map(relations.map((relation) => [relationName(relation), relation]));
+    this.#signalTables = new Set(sinks.flatMap(({ sink }) => sink.signals?.table ?? []));
   }
 
   /**
@@ -68,6 +79,7 @@ export class Reread {
       const change = changes[i] as Change;
       this.#remember(change);
       out?.push(change);
+      if (change.kind === 'insert' && this.#last?.holdsSignals === true) await this.#signalRow(change);
       if (change.kind !== 'message') continue;
       const rows = await this.#message(change);
       if (rows.length === 0) continue;
@@ -96,6 +108,7 @@ export class Reread {
       this.#xids.add(change.tx.xid);
       if (this.#xids.size > recentXids) this.#xids.delete(this.#xids.values().next().value as number);
     }
+    if (change.kind !== 'truncate' && change.relation !== this.#last?.relation) this.#meet(change.relation);
     const chunk = this.#chunk;
     if (chunk === null || chunk.rows.size === 0) return;
     const name = relationName(chunk.relation);
@@ -108,12 +121,91 @@ export class Reread {
   async #message(change: MessageChange): Promise<readonly InsertChange[]> {
     const control = decodeControl(change, this.#context.pipeline);
     if (control?.kind === 'reread') await this.#low(control);
+    else if (control?.kind === 'signal') await this.#signal(control, change, control.id);
     else if (control?.kind === 'barrier' && this.#chunk !== null && control.id === this.#chunk.high) {
       const { relation, rows } = this.#chunk;
+      if (this.#relations.get(relationName(relation)) !== relation) {
+        // DDL came in between: the rows would come in the old shape behind the new one.
+        this.#chunk = null;
+        this.#next();
+        return [];
+      }
       const { tx, lsn } = change;
       return [...rows.values()].map((after) => ({ kind: 'insert', relation, tx, lsn, after, read: true }));
     }
     return [];
+  }
+
+  #meet(relation: Relation): void {
+    const name = relationName(relation);
+    if (this.#relations.has(name)) this.#relations.set(name, relation);
+    this.#last = { relation, holdsSignals: this.#signalTables.has(name) };
+  }
+
+  async #signalRow(row: InsertChange): Promise<void> {
+    const [id, type, data] = row.after;
+    // Their ids are their users', who may give one twice.
+    await this.#signal({ id: id ?? '', type: type ?? '', data: data ?? null }, row, `row:${row.lsn}`);
+  }
+
+  /** `by`: the same whenever this signal is met. What cannot be done is told, and never ends the run. */
+  async #signal(signal: Signal, { tx, lsn }: InsertChange | MessageChange, by: string): Promise<void> {
+    const { state, log } = this.#context;
+    const last = state.get('signal-at');
+    // Met again after a crash: a stop must not stop what was asked for behind it.
+    if (last !== null && (tx.finalLsn < last.commit || (tx.finalLsn === last.commit && lsn <= last.lsn))) return;
+    const { id, type } = signal;
+    const refused = (error: unknown, more: object = {}) => {
+      const why = error instanceof Error ? error.message : String(error);
+      log.log('warn', 'signal-refused', `signal ${type} ${id}: ${why}`, { signal: id, type, ...more });
+    };
+    try {
+      const action = readSignal(signal);
+      if (action.kind === 'nothing') return;
+      log.log('info', 'signal', action.kind === 'log' ? action.message : `signal ${type} ${id}`, { signal: id, type });
+      if (action.kind === 'execute') await this.#execute(action, by, refused);
+      else await this.#obey(action);
+    } catch (error) {
+      if (error instanceof PgsluiceError) throw error;
+      refused(error);
+    }
+    await state.put('signal-at', { commit: tx.finalLsn, lsn });
+  }
+
+  async #execute(
+    { tables, filters }: Extract<SignalAction, { kind: 'execute' }>,
+    by: string,
+    refused: (error: unknown, more?: object) => void,
+  ): Promise<void> {
+    const chosen = [...this.#relations].filter(([name]) => tables.some((table) => table.test(name)));
+    if (chosen.length === 0) refused(new Error('data-collections matches no table of the stream'));
+    for (const [table, relation] of chosen) {
+      const where = filters.find((filter) => filter.table?.test(table) ?? true)?.where ?? null;
+      try {
+        const jobs = await rereadJobs(this.#sinks, [relation], where);
+        await this.#queue.add(jobs.map((job) => ({ ...job, id: `${by}:${table}` })));
+      } catch (error) {
+        refused(error, { table });
+      }
+    }
+    if (this.#chunk === null) this.#next();
+  }
+
+  async #obey(action: Exclude<SignalAction, { kind: 'execute' }>): Promise<void> {
+    if (action.kind === 'pause') {
+      this.#chunk = null;
+      await this.#queue.pause();
+    } else if (action.kind === 'resume') {
+      await this.#queue.resume();
+      this.#next();
+    } else if (action.kind === 'stop') await this.#drop(action.tables);
+  }
+
+  async #drop(tables: readonly RegExp[] | null): Promise<void> {
+    const gone = this.#queue.jobs.filter(({ table }) => tables?.some((each) => each.test(table)) ?? true);
+    if (gone.some(({ id }) => id === this.#queue.jobs[0]?.id)) this.#chunk = null;
+    for (const { id, rows } of gone) await this.#queue.finish({ id, rows, error: 'stopped by a signal' });
+    if (this.#chunk === null) this.#next();
   }
 
   async #low({ id, table, where }: Asked): Promise<void> {
@@ -207,11 +299,6 @@ export class Reread {
 
 /** Of ids of barriers that end a chunk. */
 const prefix = 'reread:';
-
-/** Columns that identify a row: empty where nothing does. */
-export function keyOf({ identity, primaryKey }: Relation): readonly number[] {
-  return primaryKey.length > 0 || identity.kind !== 'key' ? primaryKey : identity.positions;
-}
 
 function keyText(row: PartialTuple, key: readonly number[]): string {
   return JSON.stringify(key.map((position) => row[position]));

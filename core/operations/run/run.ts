@@ -23,6 +23,7 @@ import { copyPending } from '../resync/resync.ts';
 import { copyUnknown } from './unknown-values.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
+import { SignalFollower } from '../resync/follow-signals.ts';
 import { Reread } from '../resync/reread.ts';
 import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
 import type { FollowEnd } from '../../pipeline/stream/follow.ts';
@@ -188,7 +189,8 @@ async function followRound(
     () => joins.abort(),
     (error: unknown) => failed.abort(final(error)),
   );
-  reread?.begin(sinks.flatMap(({ plans }) => plans.map((plan) => plan.source)));
+  reread?.begin(sinks);
+  await using _signals = reread === null ? null : new SignalFollower(context, sinks);
   const beforeBatch = async (batch: StreamBatch) => {
     if (follow) await shapes.see(batch);
     return reread?.see(batch);

@@ -1,4 +1,5 @@
 import type { MessageChange } from '../../api/change.ts';
+import type { Signal } from '../../api/signal.ts';
 import { formatLsn, parseLsn } from '../../postgres/lsn.ts';
 
 /** Prefix of the pipeline's own logical messages (design: control through the stream). */
@@ -25,6 +26,8 @@ export type ControlMessage =
     }
   /** Read rows of a table again from here on. `where`: SQL over its columns. */
   | { readonly kind: 'reread'; readonly id: string; readonly table: string; readonly where: string | null }
+  /** A signal that came from outside, at its place. */
+  | ({ readonly kind: 'signal' } & Signal)
   | { readonly kind: 'hold'; readonly id: string }
   | { readonly kind: 'hold-at'; readonly id: string; readonly at: bigint }
   | { readonly kind: 'release'; readonly id: string };
@@ -49,6 +52,9 @@ export function decodeControl(change: MessageChange, pipeline: string): ControlM
     }
     if (kind === 'reread' && typeof value['table'] === 'string') {
       return { kind, id, table: value['table'], where: typeof value['where'] === 'string' ? value['where'] : null };
+    }
+    if (kind === 'signal' && typeof value['type'] === 'string') {
+      return { kind, id, type: value['type'], data: typeof value['data'] === 'string' ? value['data'] : null };
     }
     if (kind === 'hold' || kind === 'release') return { kind, id };
     if (kind === 'hold-at') return { kind, id, at: parseLsn(String(value['at'])) };

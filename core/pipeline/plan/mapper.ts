@@ -283,6 +283,7 @@ class Mapper implements PlannedMapper, Bindings {
     try {
       const planned = this.#byOid.get(relation.oid);
       if (planned === null) return null;
+      if (planned === undefined && relation.outside === true) return null;
       if (planned === undefined) throw this.#unplanned(relation);
       const historic = this.#input.catalogAt !== undefined && change.lsn < this.#input.catalogAt;
       const binding = bindRelation({

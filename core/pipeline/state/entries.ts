@@ -109,6 +109,10 @@ export const single = {
   rereads: listOf(
     fields({ id: text, table: text, where: nullable(text), after: nullable(listOf(text)), rows: number }),
   ),
+  /** The last signal that was obeyed: start of the commit that brought it, and its own place. */
+  'signal-at': fields({ commit: lsn<bigint>(), lsn: lsn<bigint>() }),
+  /** They stand still until a signal says otherwise. */
+  'rereads-paused': flag,
   /** Those that ended last. */
   'rereads-ended': listOf(fields({ id: text, rows: number, error: nullable(text) })),
   /** What was copied beside the stream is to be copied again. */
@@ -121,6 +125,8 @@ export const family = {
   table: fields({ state: oneOf('copied', 'finished'), exactAt: lsn<SnapshotLsn>(), rows: count, bytes: number }),
   /** By sink that keeps no position of its own. */
   position: lsn<CommitLsn>(),
+  /** By sink: up to where it has read signals. */
+  signals: text,
   /** By sink: how many it has left so far. */
   'dead-letters': number,
   /** By oid: the shapes that a table had. */

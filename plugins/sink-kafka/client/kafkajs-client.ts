@@ -115,13 +115,19 @@ class KafkajsSender implements Producer {
 
   #write(records: readonly KafkaRecord[]): Promise<RecordMetadata[]> {
     const topics = new Map<string, kafkajs.Message[]>();
-    for (const { topic, partition, key, value, headers } of records) {
+    for (const { topic, partition, key, value, headers, timestamp } of records) {
       let messages = topics.get(topic);
       if (messages === undefined) {
         messages = [];
         topics.set(topic, messages);
       }
-      messages.push(headers === null ? { key, value, partition } : { key, value, partition, headers: { ...headers } });
+      messages.push({
+        key,
+        value,
+        partition,
+        ...(headers === null ? {} : { headers: { ...headers } }),
+        ...(timestamp === undefined ? {} : { timestamp: String(timestamp) }),
+      });
     }
     const topicMessages = [...topics].map(([topic, messages]) => ({ topic, messages }));
     const batch = { topicMessages, acks: -1, compression: this.#compression };

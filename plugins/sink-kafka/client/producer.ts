@@ -9,6 +9,8 @@ export interface KafkaRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Headers | null;
+  /** Milliseconds since 1970; absent: when it is written. */
+  readonly timestamp?: number;
 }
 
 /** What a packer hands over at once. To be sent once; resolves and rejects as {@link Producer.send}. */

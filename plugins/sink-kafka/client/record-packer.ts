@@ -28,17 +28,18 @@ export class RecordPacker implements Packer {
   add(topic: Target, key: string | null, value: string | null, headers: Headers | null): boolean {
     const keyBytes = key === null ? null : this.#arena.write(key);
     const valueBytes = value === null ? null : this.#arena.write(value);
-    return this.#put(topic, keyBytes, valueBytes, headers);
+    return this.#put(topic, { key: keyBytes, value: valueBytes, headers });
   }
 
   addEncoded(topic: Target, record: EncodedRecord, headers: Headers | null): boolean {
-    const { bytes, keyLength, end, hasValue } = record;
+    const { bytes, keyLength, end, hasValue, timestamp = null } = record;
     const key = keyLength < 0 ? null : this.#arena.copy(bytes, 0, keyLength);
     const value = hasValue ? this.#arena.copy(bytes, Math.max(keyLength, 0), end) : null;
-    return this.#put(topic, key, value, headers);
+    return this.#put(topic, { key, value, headers, ...(timestamp === null ? {} : { timestamp }) });
   }
 
-  #put(topic: Target, keyBytes: Buffer | null, valueBytes: Buffer | null, headers: Headers | null): boolean {
+  #put(topic: Target, record: Omit<KafkaRecord, 'topic' | 'partition'>): boolean {
+    const { key: keyBytes, value: valueBytes, headers } = record;
     const size = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0) + headerBytes(headers) + recordOverhead;
     if (size + batchOverhead > topic.maxBytes) return false;
     // Tables without a key keep their order in one partition.
@@ -53,7 +54,7 @@ export class RecordPacker implements Packer {
     }
     this.#perPartition.set(slot, filled);
     this.#fullest = Math.max(this.#fullest, filled);
-    this.#records.push({ topic: topic.name, partition, key: keyBytes, value: valueBytes, headers });
+    this.#records.push({ topic: topic.name, partition, ...record });
     this.#bytes += size;
     return true;
   }

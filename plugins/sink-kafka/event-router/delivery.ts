@@ -129,13 +129,11 @@ function prefixOf(regex: string): RegExp {
 }
 
 /** False: too large. The value may be bytes that are no text. */
-function offer(outbox: Outbox, to: Target, { key, value, headers }: RoutedEvent): boolean {
-  if (typeof value === 'string' || value === null) return outbox.offer(to, key, value, headers);
-  const keyBytes = key === null ? null : Buffer.from(key);
-  const bytes = keyBytes === null ? value : Buffer.concat([keyBytes, value]);
-  return outbox.offerEncoded(
-    to,
-    { bytes, keyLength: keyBytes?.length ?? -1, end: bytes.length, hasValue: true },
-    headers,
-  );
+function offer(outbox: Outbox, to: Target, { key, value, headers, timestamp }: RoutedEvent): boolean {
+  const text = typeof value === 'string' || value === null;
+  if (text && timestamp === null) return outbox.offer(to, key, value, headers);
+  const parts = [key ?? '', value ?? ''].map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+  const bytes = Buffer.concat(parts);
+  const keyLength = key === null ? -1 : parts[0]!.length;
+  return outbox.offerEncoded(to, { bytes, keyLength, end: bytes.length, hasValue: value !== null, timestamp }, headers);
 }

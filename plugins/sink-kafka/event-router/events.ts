@@ -4,7 +4,7 @@ import type { Headers } from '../records/events.ts';
 import { jsonString } from '../records/json.ts';
 import { rewriteOf } from '../routing/rewrite.ts';
 import { expandJson } from './expand-json.ts';
-import { type Fields, missingFields } from './fields.ts';
+import { type Field, type Fields, missingFields } from './fields.ts';
 import type { EventRouterOptions } from './options.ts';
 
 /** The record that a row of an outbox becomes. */
@@ -15,6 +15,8 @@ export interface RoutedEvent {
   readonly key: string | null;
   readonly value: string | Buffer | null;
   readonly headers: Headers;
+  /** Milliseconds since 1970; null: when it is written. */
+  readonly timestamp: number | null;
 }
 
 interface Placement {
@@ -41,7 +43,10 @@ export class EventRouter {
   check(relation: Relation): void {
     const { table_field_event_id: id, table_field_event_key: key, table_field_event_payload: payload } = this.#options;
     const more = this.#options.table_fields_additional_error_on_missing ? this.#placements : [];
-    missingFields(relation, [id, key, payload, this.#options.route_by_field, ...more.map(({ field }) => field)]);
+    const { table_field_event_timestamp: time, table_field_event_schema_version: version } = this.#options;
+    const optional = [time, version].filter((name) => name !== undefined);
+    const wantedFields = [id, key, payload, this.#options.route_by_field, ...optional];
+    missingFields(relation, [...wantedFields, ...more.map(({ field }) => field)]);
   }
 
   /** For `plan`. */
@@ -73,7 +78,9 @@ export class EventRouter {
     }
     const value = this.#value(fields, envelope);
     const key = wanted(fields, options.table_field_event_key).text;
-    return { topic: this.#topic(by), partition, key, value, headers };
+    const { table_field_event_timestamp: time } = options;
+    const timestamp = time === undefined ? null : timeOf(wanted(fields, time), time);
+    return { topic: this.#topic(by), partition, key, value, headers, timestamp };
   }
 
   #additional(fields: Fields, name: string): ReturnType<Fields> {
@@ -106,6 +113,17 @@ function partitionOf(text: string | null, field: string): number {
   const partition = Number(text ?? Number.NaN);
   if (Number.isInteger(partition) && partition >= 0) return partition;
   throw kafkaError('PGS5065', `${field} is no number of a partition`);
+}
+
+/** Milliseconds: of what the server prints for timestamp, of ISO 8601 with a zone, or as they are. */
+function timeOf({ text, raw }: Field, field: string): number | null {
+  if (text === null || raw === null) return null;
+  const plain = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,3})?)\d*$/.exec(raw.toString());
+  const [iso] = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+  const at =
+    plain === null ? (iso === undefined ? Number(text) : Date.parse(iso)) : Date.parse(`${plain[1]}T${plain[2]}Z`);
+  if (Number.isSafeInteger(at) && at >= 0) return at;
+  throw kafkaError('PGS5065', `${field} is no time that a record can have`);
 }
 
 function placementsOf(given: EventRouterOptions['table_fields_additional_placement']): readonly Placement[] {

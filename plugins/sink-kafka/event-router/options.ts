@@ -8,6 +8,15 @@ export const eventRouterOptions = Part(
     table_field_event_id: column('id', 'Column of the event’s id, which becomes the header `id`.'),
     table_field_event_key: column('aggregateid', 'Column of the record’s key.'),
     table_field_event_payload: column('payload', 'Column of the record’s value.'),
+    table_field_event_timestamp: Type.Optional(
+      Text({
+        description:
+          'Column of the record’s time: timestamp, timestamptz, or milliseconds since 1970; default, and for NULL: when it is written.',
+      }),
+    ),
+    table_field_event_schema_version: Type.Optional(
+      Text({ description: 'Column of the schema’s version. Values have no schema here, so it changes nothing.' }),
+    ),
     table_fields_additional_placement: Type.Optional(
       Type.Union([Text({}), List(Text({}), { minItems: 1 })], {
         description:

@@ -1,6 +1,6 @@
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { jsonString } from './json.ts';
-import type { Moment } from './moment.ts';
+import { lsnTold, type Moment } from './moment.ts';
 import { releaseNumber, releases } from './releases.ts';
 
 export type Op = 'r' | 'c' | 'u' | 'd' | 't';
@@ -38,7 +38,7 @@ export function sourceBlock(target: Target, names: SourceNames): (at: Moment, ls
     const origin = origins ? `,"origin":${at.origin},"origin_lsn":null}` : '}';
     return (
       `${head}${at.ms},"snapshot":"${at.snapshot}${db}${sequenceOf(at, lsn)}","ts_us":${at.us},"ts_ns":${at.ns}` +
-      `${table}${at.txId},"lsn":${lsn},"xmin":null${origin}`
+      `${table}${at.txId},"lsn":${lsnTold(at, lsn)},"xmin":null${origin}`
     );
   };
 }
@@ -63,12 +63,13 @@ export function cloudEventsWrap(relation: Relation, names: SourceNames): Wrap {
   const origins = releaseNumber(names.version) >= releases.origin;
   return (op, images, { at, lsn, transaction }) => {
     const sequence = sequenceOf(at, lsn);
+    const told = lsnTold(at, lsn);
     const origin = origins ? `"iodebeziumorigin":${at.origin},"iodebeziumoriginlsn":null,` : '';
     return (
-      `{"id":"name:${server};lsn:${lsn};txId:${at.txId};sequence:${sequence}${head}${isoMillis(at.ms)}` +
+      `{"id":"name:${server};lsn:${told};txId:${at.txId};sequence:${sequence}${head}${isoMillis(at.ms)}` +
       `","datacontenttype":"application/json","iodebeziumop":"${op}${middle}${at.ms}","iodebeziumsnapshot":"${at.snapshot}` +
       `${db}"${sequence}","iodebeziumtsus":"${at.us}","iodebeziumtsns":"${at.ns}"` +
-      `${place}${quoted(at.txId)},"iodebeziumlsn":${quoted(lsn)},"iodebeziumxmin":null,` +
+      `${place}${quoted(at.txId)},"iodebeziumlsn":${quoted(told)},"iodebeziumxmin":null,` +
       `${origin}${transactionAttributes(transaction)}` +
       `"data":{"before":${images.before},"after":${images.after}}}`
     );

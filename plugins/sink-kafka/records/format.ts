@@ -2,6 +2,7 @@ import type { OldImage } from '../../../core/api/change.ts';
 import type { PartialTuple, Tuple } from '../../../core/postgres/tuple.ts';
 import type { Op, Place, Wrap } from './envelope.ts';
 import { jsonString } from './json.ts';
+import { lsnTold } from './moment.ts';
 import { flatSchema, type RecordSchemas, type RowSchemas } from '../schemas/record-schemas.ts';
 import type { RowEncoder } from './row.ts';
 import { rowMark } from './template.ts';
@@ -68,7 +69,7 @@ export function flatFormat(
     if (field === 'op') return `,"__op":"${op}"`;
     if (field === 'schema') return `,"__schema":${jsonString(schema)}`;
     if (field === 'table') return `,"__table":${jsonString(name)}`;
-    if (field === 'lsn') return `,"__lsn":${place.lsn}`;
+    if (field === 'lsn') return `,"__lsn":${lsnTold(place.at, place.lsn)}`;
     if (field === 'tx_id') return `,"__tx_id":${place.at.txId}`;
     return `,"__source_ts_ms":${place.at.ms}`;
   }

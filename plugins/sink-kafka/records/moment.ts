@@ -83,6 +83,11 @@ export function rereadMoment(at: Moment): Moment {
   return { ...at, snapshot: 'incremental', txId: 'null', lsn: 'null', origin: 'null' };
 }
 
+/** The member `lsn` of a record whose place is this; `sequence` has the place all the same. */
+export function lsnTold({ snapshot }: Moment, lsn: string): string {
+  return snapshot === 'incremental' ? 'null' : lsn;
+}
+
 /** Microseconds since 1970 of this moment. */
 export function now(): bigint {
   return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000));

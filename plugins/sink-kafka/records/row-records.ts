@@ -15,6 +15,8 @@ export interface EncodedRecord {
   readonly end: number;
   /** False: a tombstone. */
   readonly hasValue: boolean;
+  /** Milliseconds since 1970; absent: when it is written. */
+  readonly timestamp?: number | null;
 }
 
 /** The new row of an insert, or of an update that tells nothing of the old one, as it came; else null. */

@@ -21,7 +21,7 @@ export type TopicRule =
 /** By the table as it is after the transforms. */
 export type TopicRules = (table: Named) => TopicRule;
 
-export function topicRules(options: Pick<KafkaOptions, 'topic' | 'logical_tables'>, pipeline: string): TopicRules {
+export function topicRules(options: Pick<KafkaOptions, 'topic' | 'logical_tables'>, prefix: string): TopicRules {
   const logical = logicalTables(options.logical_tables);
   const choose = chooser(options.topic);
   return (table) => {
@@ -29,7 +29,7 @@ export function topicRules(options: Pick<KafkaOptions, 'topic' | 'logical_tables
     if (typeof value !== 'string') return { kind: 'expr', sql: value.expr, option };
     const physical = topicName(
       value
-        .replaceAll('{pipeline}', pipeline)
+        .replaceAll('{pipeline}', prefix)
         .replaceAll('{schema}', () => table.schema)
         .replaceAll('{table}', () => table.name),
     );

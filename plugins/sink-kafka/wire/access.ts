@@ -1,4 +1,4 @@
-import { createTopicsV7, endTxnV3 } from '@platformatic/kafka';
+import { createTopicsV7, endTxnV3, fetchV12 } from '@platformatic/kafka';
 import { asKafkaError } from '../client/failure.ts';
 import type { ClusterOptions } from '../client/kafkajs-client.ts';
 import type { TopicSpec } from '../client/producer.ts';
@@ -17,6 +17,8 @@ export interface Refusal {
 export interface Access {
   /** Of these topics, there or not, those that the user may not write to. */
   cannotWrite(topics: readonly string[]): Promise<readonly string[]>;
+  /** The same of reading. */
+  cannotRead(topics: readonly string[]): Promise<readonly string[]>;
   /** Of topics that are not visible, those that the broker would not make. */
   cannotCreate(specs: readonly TopicSpec[]): Promise<readonly Refusal[]>;
   mayWriteAs(transactionalId: string): Promise<boolean>;
@@ -49,6 +51,19 @@ export function accessOf(options: ClusterOptions): Access {
       const answers = await ask(async () => produce(await cluster.any(), batches, { transactionalId: null, timeout }));
       const refused = answers.filter(({ errorCode }) => errorCode === errors.topicAuthorization);
       return refused.map(({ topic }) => topic);
+    },
+    // Of topics by name, as the last version has them that does; the rights come first here, too.
+    async cannotRead(topics) {
+      if (topics.length === 0) return [];
+      const at = { partition: 0, currentLeaderEpoch: -1, fetchOffset: 0n, lastFetchedEpoch: -1, partitionMaxBytes: 1 };
+      const asked = topics.map((topicId) => ({ topicId, partitions: [at] }));
+      const answer = await ask(async () => {
+        const connection = await cluster.any();
+        return answered(fetchV12.api.async(connection, 0, 0, 1, 0, 0, -1, asked, [], ''));
+      });
+      return answer.responses
+        .filter(({ partitions }) => partitions[0]?.errorCode === errors.topicAuthorization)
+        .map(({ topicId }) => topicId);
     },
     async cannotCreate(specs) {
       if (specs.length === 0) return [];

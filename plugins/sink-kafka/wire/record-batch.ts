@@ -43,6 +43,9 @@ export interface Seal {
 export class RecordBatch {
   #bytes: Buffer;
   #end = headerBytes;
+  /** Milliseconds since 1970 of its first record, and of the latest that has a time of its own. */
+  #time = 0;
+  #latest = 0;
   count = 0;
 
   constructor(size: number) {
@@ -59,11 +62,13 @@ export class RecordBatch {
 
   clear(): void {
     this.#end = headerBytes;
+    this.#latest = 0;
     this.count = 0;
   }
 
   /** Writes a record; `keyLength` -1: no key. Returns its size. */
   append(key: Uint8Array, keyLength: number, value: string | null, headers: Uint8Array): number {
+    if (this.count === 0) this.#time = Date.now();
     const guess = value === null ? 0 : value.length;
     this.#reserve(guess * 3 + Math.max(keyLength, 0) + headers.length + 40);
     const bytes = this.#bytes;
@@ -95,17 +100,21 @@ export class RecordBatch {
   }
 
   /** Writes a record whose key and value are bytes, one behind the other. Returns its size. */
-  appendEncoded({ bytes: from, keyLength, end, hasValue }: EncodedRecord, headers: Uint8Array): number {
+  appendEncoded(record: EncodedRecord, headers: Uint8Array): number {
+    const { bytes: from, keyLength, end, hasValue, timestamp = null } = record;
+    if (this.count === 0) this.#time = Date.now();
+    if (timestamp !== null && timestamp > this.#latest) this.#latest = timestamp;
+    const delta = timestamp === null ? 0 : timestamp - this.#time;
     const valueAt = Math.max(keyLength, 0);
     const size = end - valueAt;
     const valueLength = hasValue ? size : nothing;
-    const body = this.#fixedSize(keyLength, headers.length) + lengthSize(valueLength) + size;
+    const body = this.#fixedSize(keyLength, headers.length) + lengthSize(delta) - 1 + lengthSize(valueLength) + size;
     this.#reserve(body + 5);
     const bytes = this.#bytes;
     const start = this.#end;
     let p = putVarint(bytes, start, body);
     bytes[p++] = 0;
-    bytes[p++] = 0;
+    p = putVarint(bytes, p, delta);
     p = putVarint(bytes, p, this.count);
     p = putVarint(bytes, p, keyLength);
     for (let i = 0; i < keyLength; i++) bytes[p++] = from[i] as number;
@@ -136,15 +145,14 @@ export class RecordBatch {
       bytes = Buffer.allocUnsafe(headerBytes + packed.length);
       bytes.set(packed, headerBytes);
     }
-    const now = BigInt(Date.now());
     bytes.writeBigInt64BE(0n, 0);
     bytes.writeInt32BE(bytes.length - at.leaderEpoch, at.length);
     bytes.writeInt32BE(-1, at.leaderEpoch);
     bytes[at.magic] = 2;
     bytes.writeInt16BE(by.codec | (by.transactional ? transactional : 0), at.attributes);
     bytes.writeInt32BE(this.count - 1, at.lastOffsetDelta);
-    bytes.writeBigInt64BE(now, at.firstTimestamp);
-    bytes.writeBigInt64BE(now, at.maxTimestamp);
+    bytes.writeBigInt64BE(BigInt(this.#time), at.firstTimestamp);
+    bytes.writeBigInt64BE(BigInt(Math.max(this.#time, this.#latest)), at.maxTimestamp);
     bytes.writeBigInt64BE(by.producerId, at.producerId);
     bytes.writeInt16BE(by.producerEpoch, at.producerEpoch);
     bytes.writeInt32BE(by.sequence, at.sequence);
@@ -173,7 +181,9 @@ function lengthSize(value: number): number {
   if (n < 0x80) return 1;
   if (n < 0x4000) return 2;
   if (n < 0x20_0000) return 3;
-  return n < 0x1000_0000 ? 4 : 5;
+  let size = 4;
+  for (let rest = 0x1000_0000; n >= rest; rest *= 0x80) size++;
+  return size;
 }
 
 /** Returns the place behind it. */

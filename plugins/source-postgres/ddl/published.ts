@@ -9,7 +9,8 @@ import { chosenOids } from '../catalog/choose.ts';
  * renames and are never given again (manual: pg_attribute).
  */
 const query = `
-  SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, r.prrelid IS NOT NULL, to_jsonb(r) ->> 'prattrs' IS NOT NULL,
+  SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition,
+    r.prrelid IS NOT NULL OR EXISTS (SELECT FROM pg_publication WHERE pubname = $1 AND puballtables), to_jsonb(r) ->> 'prattrs' IS NOT NULL,
     pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
     (SELECT json_agg(i.inhparent::int8 ORDER BY i.inhseqno)::text FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT i.inhdetachpending),
     (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod, ${collationSql}) ORDER BY a.attnum)::text

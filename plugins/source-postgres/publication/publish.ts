@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { PublishedTable } from '../../../core/api/source-control.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
 import type { PgsluiceError } from '../../../core/base/error.ts';
 import { sourceError } from '../errors.ts';
 import type { SourceAccess } from '../session.ts';
@@ -40,11 +41,13 @@ export async function publish(
     await client.query('BEGIN');
     const there = await readDefinition(client, name);
     if (there === null) {
+      if (given) await refuseOlderSlot(client, access);
       await client.query(createSql(name, tables, version));
       await markPublication(client, name, access.owner);
     } else if (!isOurPublication(there, name, access.owner)) {
       if (!given) throw notOurs(access, there);
-      if (!isSame(there, tables, null)) throw notAsGiven(access, tables);
+      const fits = there.whole ? await holdsAll(client, there, { name, tables }) : isSame(there, tables, null);
+      if (!fits) throw notAsGiven(access, there, tables);
     } else if (!isSame(there, tables, version)) await client.query(alterSql(name, tables, version));
     const made = (await readDefinition(client, name))!;
     const oids = made.tables.map(({ oid }) => oid);
@@ -64,14 +67,21 @@ export function notOurs({ name, publication }: SourceAccess, there: Definition):
   });
 }
 
-function notAsGiven({ name, publication }: SourceAccess, tables: readonly PublishedTable[]): PgsluiceError {
-  const message = `publication "${publication}", which is taken as it is, does not publish just the tables of the file with all that is done to them`;
+function notAsGiven(
+  { name, publication }: SourceAccess,
+  there: Definition,
+  tables: readonly PublishedTable[],
+): PgsluiceError {
+  const what = there.whole ? 'all tables of the file' : 'just the tables of the file';
+  const message = `publication "${publication}", which is taken as it is, does not publish ${what} with all that is done to them`;
   const list = tables.map(({ relation }) => `ONLY ${qualified(relation)}`).join(', ');
   const set = `publish = '${allActions}', publish_via_partition_root = false`;
   const alter = `ALTER PUBLICATION ${quoteIdent(publication)}`;
   return sourceError('PGS2180', message, {
     where: { connection: name, object: `publication ${publication}` },
-    remedy: `${alter} SET TABLE ${list}; ${alter} SET (${set}); or choose another name with publication.name.`,
+    remedy: there.whole
+      ? `${alter} SET (${set}); or choose another name with publication.name.`
+      : `${alter} SET TABLE ${list}; ${alter} SET (${set}); or choose another name with publication.name.`,
   });
 }
 
@@ -114,6 +124,41 @@ function isSame(there: Definition, tables: readonly PublishedTable[], version: n
   if (!options || (version !== null && there.generated !== version >= 180_000)) return false;
   const sorted = (oids: readonly number[]) => [...oids].sort((a, b) => a - b).join(',');
   return sorted(there.tables.map(({ oid }) => oid)) === sorted(tables.map(({ relation }) => relation.oid));
+}
+
+/**
+ * A slot that is there decodes what lies behind it by the catalog of that time, which has no publication that is made now: before 18
+ * that is an error, and since then the changes are passed over without a word. Harmless while nothing was written since.
+ */
+async function refuseOlderSlot(client: pg.Client, { name, slot, publication }: SourceAccess): Promise<void> {
+  const { rows } = await client.query(
+    `SELECT FROM pg_replication_slots WHERE slot_name = $1 AND catalog_xmin::text::int8 <> txid_snapshot_xmax(txid_current_snapshot()) % (1::int8 << 32)`,
+    [slot],
+  );
+  if (rows.length === 0) return;
+  const message = `replication slot "${slot}" is there, and publication "${publication}" is not: what was written since the slot's position would not be sent`;
+  throw sourceError('PGS2190', message, {
+    where: { connection: name, object: `publication ${publication}` },
+    remedy: `Name the publication by which the slot was read with publication.name; or, to start from now: SELECT pg_drop_replication_slot(${quoteLiteral(slot)});`,
+  });
+}
+
+/** One FOR ALL TABLES, as Debezium makes it by default: what it publishes beside the tables is passed over in the stream. */
+async function holdsAll(
+  client: pg.Client,
+  { publish: actions, viaRoot }: Definition,
+  { name, tables }: { readonly name: string; readonly tables: readonly PublishedTable[] },
+): Promise<boolean> {
+  if (actions !== allActions || viaRoot) return false;
+  if (tables.some((table) => table.where !== null || table.columns !== null)) return false;
+  const { rows } = await client.query<{ schema: string; name: string }>(
+    `SELECT schemaname AS schema, tablename AS name FROM pg_publication_tables p WHERE pubname = $1
+      AND EXISTS (SELECT FROM pg_publication a WHERE a.pubname = p.pubname AND a.puballtables)`,
+    [name],
+  );
+  const published = new Set(rows.map(relationName));
+  const leaves = tables.filter(({ relation }) => relation.kind !== 'partitioned');
+  return leaves.every(({ relation }) => published.has(relationName(relation)));
 }
 
 function publicationError(access: SourceAccess, error: unknown): unknown {
