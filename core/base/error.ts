@@ -48,6 +48,7 @@ export class PgsluiceError extends Error {
   readonly retry: Retry;
   readonly where: ErrorWhere;
   readonly at: TextPosition | null;
+  readonly within: TextError | null;
   readonly meaning: Meaning | null;
 
   constructor(code: string, spec: ErrorTreatment, message: string, more: ErrorMore = {}) {
@@ -59,6 +60,7 @@ export class PgsluiceError extends Error {
     this.retry = spec.retry;
     this.where = more.where ?? {};
     this.at = more.at ?? null;
+    this.within = more.within ?? null;
     this.meaning = spec.meaning ?? null;
   }
 }
@@ -69,6 +71,16 @@ export interface ErrorMore {
   readonly cause?: unknown;
   /** Where in the text of a plugin's option the error is, so that it can be shown at its place in the pipeline file. */
   readonly at?: TextPosition;
+  readonly within?: TextError;
+}
+
+/** An error at a place of a text that was parsed, before anybody knows in which option it stands; the message repeats both. */
+export interface TextError {
+  /** Line and column count from 1. */
+  readonly line: number;
+  readonly column: number;
+  /** Without the place. */
+  readonly message: string;
 }
 
 /** A place within the value of an option. Line and column count from 1. */
@@ -91,6 +103,7 @@ export interface ErrorChanges extends ErrorMore {
 export function derived(error: PgsluiceError, changes: ErrorChanges): PgsluiceError {
   const { code, message, exit, retry, ...more } = changes;
   const at = more.at ?? error.at;
+  const within = message === undefined ? error.within : null;
   const treatment = {
     remedy: more.remedy ?? error.remedy,
     exit: exit ?? error.exit,
@@ -101,6 +114,7 @@ export function derived(error: PgsluiceError, changes: ErrorChanges): PgsluiceEr
     where: { ...error.where, ...more.where },
     cause: 'cause' in more ? more.cause : error,
     ...(at === null || at === undefined ? {} : { at }),
+    ...(within === null || within === undefined ? {} : { within }),
   });
 }
 

@@ -70,8 +70,8 @@ function collisions(pipeline: PipelineConfig, made: ReadonlyMap<TransformUse, Tr
 }
 
 /**
- * An error of a transform at its place in the pipeline file: where the error itself says, or at the `line:col:` that
- * messages on expressions start with, within the option. What is no error of ours is thrown on.
+ * An error of a transform at its place in the pipeline file: where the error itself says, or within the
+ * option, where the error is one of its text. What is no error of ours is thrown on.
  */
 export function transformProblem(
   error: unknown,
@@ -91,8 +91,8 @@ interface Placed {
 }
 
 function placeOf(error: PgsluiceError, option: string | null): Placed {
-  const within = /^(\d+):(\d+): (.*)$/s.exec(error.message);
-  if (error.at !== null && error.at !== undefined) return { message: within?.[3] ?? error.message, at: error.at };
+  const within = error.within ?? null;
+  if (error.at !== null && error.at !== undefined) return { message: within?.message ?? error.message, at: error.at };
   if (option === null || within === null) return { message: error.message, at: null };
-  return { message: within[3]!, at: { option, line: Number(within[1]), column: Number(within[2]) } };
+  return { message: within.message, at: { option, line: within.line, column: within.column } };
 }

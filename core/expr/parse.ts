@@ -47,7 +47,8 @@ export function parsePredicate(sql: string, columns: readonly Column[]): Expr {
   const expr = parseExpression(sql, columns);
   if (expr.type.oid === plainType('bool').oid) return expr;
   if (expr.op === 'const' && expr.text === null) return constant(null, plainType('bool'));
-  throw expressionError('PGS4104', `1:1: a condition must be boolean, this is ${labelOf(expr.type)}`);
+  const message = `a condition must be boolean, this is ${labelOf(expr.type)}`;
+  throw expressionError('PGS4104', `1:1: ${message}`, { within: { line: 1, column: 1, message } });
 }
 
 function expressionNode(sql: string, scope: Scope): Ast {

@@ -21,7 +21,8 @@ export class Scope {
   error(code: Code, offset: number, message: string): PgsluiceError {
     const before = Buffer.from(this.#text).subarray(0, Math.max(offset, 0)).toString();
     const lines = before.split('\n');
-    return expressionError(code, `${lines.length}:${[...(lines.at(-1) as string)].length + 1}: ${message}`);
+    const [line, column] = [lines.length, [...(lines.at(-1) as string)].length + 1];
+    return expressionError(code, `${line}:${column}: ${message}`, { within: { line, column, message } });
   }
 
   /** Runs what does not know its position, and adds it to a refusal. */

@@ -8,9 +8,6 @@ const readsMessages: readonly string[] = [
   'core/postgres/safe-message.ts',
   'core/config/yaml-tree.ts',
   'core/cli/usage-error.ts',
-  // The place within an expression stands before the message.
-  'core/config/check-transforms.ts',
-  'core/pipeline/plan/tools.ts',
 ];
 /** Options of a source that core itself declares and reads. */
 const ownOptions: ReadonlySet<string> = new Set(['tables', 'snapshot']);

@@ -30,13 +30,13 @@ function shapeColumn(shape: Shape, name: string): Expr {
   throw planError('PGS4001', `there is no column ${name}${hint(name, names, 'there are')}`);
 }
 
-/** The parser says `line:column:` within the text; with the option's name the place in the file can be shown. */
+/** The parser says the place within the text; with the option's name the place in the file can be shown. */
 function placed(option: string | undefined, parse: () => Expr): Expr {
   try {
     return parse();
   } catch (error) {
     if (!(error instanceof PgsluiceError) || option === undefined) throw error;
-    const [, line = '1', column = '1'] = /^(\d+):(\d+): /.exec(error.message) ?? [];
-    throw derived(error, { at: { option, line: Number(line), column: Number(column) } });
+    const { line, column } = error.within ?? { line: 1, column: 1 };
+    throw derived(error, { at: { option, line, column } });
   }
 }
