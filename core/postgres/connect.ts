@@ -16,10 +16,12 @@ import { sslModes } from './tls.ts';
 const port = '0*([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 const host = `(\\[[^\\]]*\\]|[^/?@:,]*)(:(${port})?)?`;
 
+export const urlPattern = `^postgres(ql)?://([^/]*@)?${host}(,${host})*([/?].*)?$`;
+
 /** Options that every connection to PostgreSQL shares in the pipeline file. */
 export const connectionOptions = {
   url: Type.String({
-    pattern: `^postgres(ql)?://([^/]*@)?${host}(,${host})*([/?].*)?$`,
+    pattern: urlPattern,
     description:
       'libpq connection URL: postgres://user:password@host:port/database?sslmode=verify-full, with a port of 1 to 65535',
     secret: true,

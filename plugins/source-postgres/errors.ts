@@ -196,6 +196,13 @@ export const sourceErrors = {
     exit: 3,
     retry: 'never',
   },
+  PGS2199: {
+    title: 'Standby too far behind its primary',
+    cause: 'What the pipeline made on the primary did not come to the standby that is the source.',
+    remedy: 'Look at the standby’s replication (pg_stat_wal_receiver, pg_last_wal_replay_lsn()), then run again.',
+    exit: 1,
+    retry: 'backoff',
+  },
   PGS2130: {
     title: 'Schema dump failed',
     cause: 'pg_dump ended with an error, for example for lack of privileges or of a lock.',

@@ -1,6 +1,6 @@
 import { snapshotSchema, tablesSchema } from '../../core/api/schemas.ts';
 import { Choice, Duration, Options, Part, type Static, Text, Type } from '../../core/base/options.ts';
-import { connectionOptions } from '../../core/postgres/connect.ts';
+import { connectionOptions, urlPattern } from '../../core/postgres/connect.ts';
 
 const named = {
   effect: 'refused',
@@ -10,6 +10,14 @@ const named = {
 /** Keys of `source:` in the pipeline file. */
 export const postgresSourceOptions = Options({
   ...connectionOptions,
+  primary: Type.Optional(
+    Type.String({
+      pattern: urlPattern,
+      description:
+        'Where `url` is a standby (PostgreSQL 16 and later): libpq URL of its primary, for the publication, messages and the fence.',
+      secret: true,
+    }),
+  ),
   tables: tablesSchema,
   snapshot: snapshotSchema,
   slot: Part(

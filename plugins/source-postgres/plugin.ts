@@ -16,5 +16,11 @@ export const sourcePostgres = definePlugin<PostgresSourceOptions>({
   errors: { ...connectionErrors, ...sourceErrors, ...streamErrors },
   create: async (options, context) => new PostgresSource(options, context),
   first: { options: (url) => ({ url }), file: firstFile },
-  asSink: (given) => ({ plugin: 'postgres', ...connectionOf(given), schema: 'existing' }),
+  // A standby takes no writes.
+  asSink: (given) => ({
+    plugin: 'postgres',
+    ...connectionOf(given),
+    ...(given['primary'] === undefined ? {} : { url: given['primary'] }),
+    schema: 'existing',
+  }),
 });

@@ -17,6 +17,8 @@ export interface SourceAccess {
   readonly publication: string;
   /** Slot and publication are those of tables that are copied beside the stream of the others. */
   readonly beside?: boolean;
+  /** Of a source that is a standby: see primary.ts. */
+  readonly primary?: ConnectionOptions | null;
   /** Standbys keep a copy of the slot (17 and later). */
   readonly failover?: boolean;
   /** Whose the objects on the source are; without an ownership none of them is provably ours. */

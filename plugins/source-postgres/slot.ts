@@ -11,6 +11,7 @@ import { ensureFailover } from './failover.ts';
 import { isOurPublication, markPublication } from './ownership/publication-proof.ts';
 import { type Names, type SlotNote, proveSlot, slotKey } from './ownership/slot-proof.ts';
 import { readDefinition } from './publication/definition.ts';
+import { changePrimary, helpStandby } from './primary.ts';
 import { type SourceAccess, open, withClient } from './session.ts';
 
 export interface NewSlot {
@@ -134,10 +135,13 @@ function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promi
   };
   // Not knowing whom it waits for does not stop it.
   const timer = setInterval(() => (running = running.then(look).catch(() => {})), 2000);
+  const ended = new AbortController();
+  const helped = helpStandby(access, ended.signal);
   return {
     stop: () => {
       clearInterval(timer);
-      return running;
+      ended.abort();
+      return Promise.all([running, helped]).then(() => {});
     },
   };
 }
@@ -177,9 +181,10 @@ async function refuseTaken(client: pg.Client, access: SourceAccess): Promise<voi
 
 async function keep(
   client: pg.Client,
-  { slot, publication, owner }: SourceAccess,
+  access: SourceAccess,
   made: { readonly temporary: string; readonly from: bigint },
 ): Promise<void> {
+  const { slot, publication, owner } = access;
   const from = formatLsn(made.from);
   const { rows } = await client.query<{ system: string }>(
     'SELECT system_identifier AS system FROM pg_control_system()',
@@ -189,7 +194,7 @@ async function keep(
   // Beside the state, which may get lost: on what the pipeline has on the source already.
   const there = await readDefinition(client, publication);
   if (there !== null && isOurPublication(there, publication, owner)) {
-    await markPublication(client, publication, owner, { slot, from });
+    await changePrimary(access, null, (primary) => markPublication(primary, publication, owner, { slot, from }));
   }
   failpoint('slot-noted');
   await client.query('SELECT pg_copy_logical_replication_slot($1, $2, false)', [made.temporary, slot]);

@@ -22,6 +22,7 @@ import { RowFetcher } from './fetch-rows.ts';
 import { KeptClient } from './kept-client.ts';
 import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { primaryOf } from './primary.ts';
 import { schemaSource } from './schema/source.ts';
 import { type SourceAccess, ask, open, withClient } from './session.ts';
 import { PostgresSnapshots } from './snapshot/source.ts';
@@ -63,6 +64,7 @@ export class PostgresSource implements Source {
       publication: options.publication.name ?? name,
       beside,
       failover: options.slot.failover,
+      primary: options.primary === undefined ? null : { ...options, url: options.primary },
       owner: { pipeline: context.pipeline, ownership: null },
       log: context.log,
       kept: new KeptClient(),
@@ -92,12 +94,20 @@ export class PostgresSource implements Source {
   open(signal: AbortSignal): Promise<SourceOpening> {
     return ask(this.#access, signal, async (client) => {
       const identity = await readIdentity(client);
-      // Flushed, not inserted: what is not flushed is not decoded yet, and a crash could still take it back.
-      const { rows } = await client.query<{ at: string }>(
+      return { identity, begin: null, end: await this.#end(client, signal) };
+    });
+  }
+
+  /** Flushed, not inserted: what is not flushed is not decoded yet, and a crash could still take it back. Of a standby: of its primary. */
+  async #end(client: pg.Client, signal: AbortSignal): Promise<bigint> {
+    const read = async (on: pg.Client): Promise<bigint> => {
+      const { rows } = await on.query<{ at: string }>(
         `SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_flush_lsn() END AS at`,
       );
-      return { identity, begin: null, end: parseLsn(rows[0]!.at) };
-    });
+      return parseLsn(rows[0]!.at);
+    };
+    const primary = primaryOf(this.#access);
+    return primary === this.#access ? read(client) : withClient(primary, signal, read);
   }
 
   relations(signal: AbortSignal): Promise<SourceRelations> {

@@ -30,18 +30,6 @@ export async function originFilter({ catalog, options, report }: CheckInput): Pr
   });
 }
 
-/** A standby decodes from 16 on, but a publication can only be made on its primary. */
-export async function standby({ client, report }: CheckInput): Promise<void> {
-  if ((await value(client, 'SELECT pg_is_in_recovery()')) !== 't') return;
-  report.add({
-    check: 'standby',
-    level: 'error',
-    subject: 'source',
-    message: 'the source is a standby: publications and messages cannot be made there',
-    remedy: 'Name the primary in the URL.',
-  });
-}
-
 export async function synchronousStandby({ client, access, report }: CheckInput): Promise<void> {
   const named = await standbyOfOurName(client, access);
   if (named === null) return;

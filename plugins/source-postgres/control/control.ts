@@ -1,8 +1,10 @@
+import type pg from 'pg';
 import type { PublicationControl, SlotControl, SourceControl } from '../../../core/api/source-control.ts';
 import type { Source } from '../../../core/api/source.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import { type HandoffLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import { continues } from '../lineage.ts';
+import { changePrimary, primaryOf } from '../primary.ts';
 import { cleanSource, foreignObjects } from '../ownership/cleanup.ts';
 import { readDefinition } from '../publication/definition.ts';
 import { noteOf } from '../publication/differences.ts';
@@ -24,7 +26,7 @@ export function postgresControl(access: SourceAccess, { given, beside }: Control
   return {
     claim: (ownership) => void (access.owner.ownership = ownership),
     emit: (content, signal) => emit(access, content, signal),
-    cleanup: (signal) => withClient(access, signal, (client) => cleanSource(client, access)),
+    cleanup: (signal) => onBoth(access, signal, (client, primary) => cleanSource({ client, primary }, access)),
     foreign: (signal) => withClient(access, signal, (client) => foreignObjects(client, access)),
     slot: slotControl(access),
     publication: publicationControl(access, given),
@@ -34,7 +36,7 @@ export function postgresControl(access: SourceAccess, { given, beside }: Control
 }
 
 export function emit(access: SourceAccess, content: string, signal: AbortSignal): Promise<bigint> {
-  return withClient(access, signal, async (client) => {
+  return withClient(primaryOf(access), signal, async (client) => {
     await client.query("SELECT pg_logical_emit_message(true, 'pgsluice', $1::text)", [content]);
     // A transaction with an xid and synchronous_commit off is not flushed yet; insert is at or past its commit.
     const { rows } = await client.query<{ at: string }>('SELECT pg_current_wal_insert_lsn() AS at');
@@ -62,14 +64,27 @@ function slotControl(access: SourceAccess): SlotControl {
 }
 
 function publicationControl(access: SourceAccess, given: boolean): PublicationControl {
+  const primary = primaryOf(access);
   const watch = new PublicationWatch(access);
   return {
-    publish: (tables, signal) => withClient(access, signal, (client) => publish(client, access, tables, given)),
+    publish: (tables, signal) => changePrimary(access, signal, (client) => publish(client, access, tables, given)),
     read: (signal) =>
-      ask(access, signal, async (client) => {
+      ask(primary, signal, async (client) => {
         const found = await readDefinition(client, access.publication);
         return found === null ? null : noteOf(found);
       }),
-    watch: (noted, added, signal) => ask(access, signal, (client) => watch.look(client, noted, added)),
+    watch: (noted, added, signal) => ask(primary, signal, (client) => watch.look(client, noted, added)),
   };
+}
+
+/** A session on the source, and one on its primary where that is another server. */
+function onBoth<T>(
+  access: SourceAccess,
+  signal: AbortSignal,
+  work: (client: pg.Client, primary: pg.Client) => Promise<T>,
+): Promise<T> {
+  const primary = primaryOf(access);
+  return withClient(access, signal, (client) =>
+    primary === access ? work(client, client) : withClient(primary, signal, (other) => work(client, other)),
+  );
 }

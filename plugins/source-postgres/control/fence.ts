@@ -10,6 +10,7 @@ import type {
 } from '../../../core/api/source-control.ts';
 import { closingNote, openTables } from '../../../core/postgres/open-tables.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import { primaryOf, replayed } from '../primary.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { changesBeyond } from './changes-beyond.ts';
 import { openTransactions } from './transactions.ts';
@@ -41,11 +42,14 @@ const setting = 'default_transaction_read_only';
  * privileges to write, of the owners too.
  */
 export class PostgresFence implements WriteFence {
+  readonly #source: SourceAccess;
+  /** Who writes is on the primary. */
   readonly #access: SourceAccess;
   readonly #pipeline: string;
 
   constructor(access: SourceAccess) {
-    this.#access = access;
+    this.#source = access;
+    this.#access = primaryOf(access);
     this.#pipeline = access.application.replace(/^pgsluice /, '');
   }
 
@@ -120,8 +124,9 @@ export class PostgresFence implements WriteFence {
     return ask(this.#access, signal, (client) => openTransactions(client, tables, this.#access.application));
   }
 
-  changesBeyond(at: bigint, signal: AbortSignal): Promise<readonly ChangesBeyond[]> {
-    return withClient(this.#access, signal, (client) => changesBeyond(client, this.#access, at));
+  async changesBeyond(at: bigint, signal: AbortSignal): Promise<readonly ChangesBeyond[]> {
+    await replayed(this.#source, signal);
+    return withClient(this.#source, signal, (client) => changesBeyond(client, this.#access, at));
   }
 
   /** The comment on the function proves whose it is. What `revoke` took is known to the lost note alone. */

@@ -1,5 +1,6 @@
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
+import { primaryOf } from '../primary.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { heartbeatContent } from './heartbeat.ts';
 
@@ -13,7 +14,7 @@ const page = 8192n;
  * its running transactions, every 15 seconds. A message of ours behind it does it now.
  */
 export async function flushBeyond(access: SourceAccess, until: bigint): Promise<void> {
-  await withClient(access, null, async (client) => {
+  await withClient(primaryOf(access), null, async (client) => {
     const { rows } = await client.query<{ written: string; flushed: string }>(
       `SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE pg_current_wal_insert_lsn() >= $1::pg_lsn END AS written,
               CASE WHEN pg_is_in_recovery() THEN true ELSE pg_current_wal_flush_lsn() >= $1::pg_lsn END AS flushed`,

@@ -14,7 +14,10 @@ const namesOf = (access: SourceAccess): readonly Names[] => [access, { ...beside
  * Drops what this pipeline provably made; repeatable. The slot goes first: its proof may be on the publication. Returns
  * what it dropped, in words.
  */
-export async function cleanSource(client: pg.Client, access: SourceAccess): Promise<readonly string[]> {
+export async function cleanSource(
+  { client, primary }: { readonly client: pg.Client; readonly primary: pg.Client },
+  access: SourceAccess,
+): Promise<readonly string[]> {
   const { owner } = access;
   const done: string[] = [];
   for (const names of namesOf(access)) {
@@ -22,18 +25,22 @@ export async function cleanSource(client: pg.Client, access: SourceAccess): Prom
       done.push(`replication slot ${names.slot}`);
       await owner.ownership?.note(slotKey(names.slot), null);
     }
-    if (!(await mayDropPublication(client, access, names))) continue;
-    await client.query(`DROP PUBLICATION ${quoteIdent(names.publication)}`);
+    if (!(await mayDropPublication({ client, primary }, access, names))) continue;
+    await primary.query(`DROP PUBLICATION ${quoteIdent(names.publication)}`);
     await owner.ownership?.note(publicationKey(names.publication), null);
     done.push(`publication ${names.publication}`);
   }
-  done.push(...(await removeDdl(client, access.slot, owner)));
+  done.push(...(await removeDdl(primary, access.slot, owner)));
   return done;
 }
 
 /** A slot of these names that is read, and is not ours, may be read with our publication: by a copy of this pipeline's state. */
-async function mayDropPublication(client: pg.Client, { owner }: SourceAccess, names: Names): Promise<boolean> {
-  const there = await readDefinition(client, names.publication);
+async function mayDropPublication(
+  { client, primary }: { readonly client: pg.Client; readonly primary: pg.Client },
+  { owner }: SourceAccess,
+  names: Names,
+): Promise<boolean> {
+  const there = await readDefinition(primary, names.publication);
   if (there === null || !isOurPublication(there, names.publication, owner)) return false;
   const slot = await proveSlot(client, owner, names);
   return slot === null || slot.ours || slot.activePid === null;

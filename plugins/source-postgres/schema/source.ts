@@ -7,6 +7,7 @@ import { readCatalog, readIdentity } from '../catalog/catalog.ts';
 import { readDependents } from '../ddl/dependents.ts';
 import { objectNames } from '../ddl/install-sql.ts';
 import { besideOf } from '../names.ts';
+import { primaryOf } from '../primary.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { readSurroundings } from '../surroundings.ts';
 import { dumpSchema } from './dump.ts';
@@ -29,6 +30,7 @@ export function schemaSource(access: SourceAccess, tables: TablesOption): Schema
         readSurroundings(client, await readCatalog(client, await readIdentity(client), tables)),
       ),
     dependents: (going, signal) => ask(access, signal, (client) => readDependents(client, going)),
-    sequences: (signal) => ask(access, signal, readSequences),
+    // A standby has them ahead of what was drawn, and behind what is being drawn.
+    sequences: (signal) => withClient(primaryOf(access), signal, readSequences),
   };
 }

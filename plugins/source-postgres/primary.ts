@@ -1,0 +1,84 @@
+import type pg from 'pg';
+import { pause } from '../../core/base/backoff.ts';
+import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
+import { sourceError } from './errors.ts';
+import { KeptClient } from './kept-client.ts';
+import { type SourceAccess, ask, withClient } from './session.ts';
+
+/** Milliseconds that a standby may be behind a change that the pipeline made on the primary. */
+const patience = 120_000;
+
+/** Where what cannot be made on a standby is made: publication, triggers, messages, the fence. The source itself, if it is none. */
+export function primaryOf(access: SourceAccess): SourceAccess {
+  const { primary } = access;
+  if (primary === undefined || primary === null) return access;
+  return { ...access, connection: primary, primary: null, name: `${access.name} primary`, kept: new KeptClient() };
+}
+
+/**
+ * Changes something on the primary. Resolves when the source has it, too: the stream decodes with the catalog as the standby has it,
+ * and a publication that is not there yet would end it.
+ */
+export async function changePrimary<T>(
+  access: SourceAccess,
+  signal: AbortSignal | null,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const result = await withClient(primaryOf(access), signal, work);
+  await replayed(access, signal);
+  return result;
+}
+
+/** Until a standby has replayed what its primary has written so far. */
+export async function replayed(access: SourceAccess, signal: AbortSignal | null): Promise<void> {
+  if (primaryOf(access) === access) return;
+  const until = await withClient(primaryOf(access), signal, writtenAt);
+  const deadline = Date.now() + patience;
+  while (!(await ask(access, signal, (client) => hasReplayed(client, until)))) {
+    if (Date.now() > deadline) {
+      throw sourceError(
+        'PGS2199',
+        `the standby did not replay ${formatLsn(until)}, which its primary wrote, in ${patience / 1000} s`,
+        { where: { connection: access.name, lsn: formatLsn(until) } },
+      );
+    }
+    await pause(50, signal ?? new AbortController().signal);
+  }
+}
+
+async function writtenAt(client: pg.Client): Promise<bigint> {
+  const { rows } = await client.query<{ at: string }>('SELECT pg_current_wal_flush_lsn() AS at');
+  return parseLsn(rows[0]!.at);
+}
+
+/** One that was promoted meanwhile has it or never will. */
+async function hasReplayed(client: pg.Client, until: bigint): Promise<boolean> {
+  const { rows } = await client.query<{ there: string }>(
+    'SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= $1::pg_lsn AS there',
+    [formatLsn(until)],
+  );
+  return rows[0]!.there === 't';
+}
+
+/** Milliseconds between records of running transactions; a slot needs up to three. */
+const helpEvery = 200;
+
+/**
+ * A slot on a standby is made once the primary's WAL has told of the running transactions, which an idle primary does not do by
+ * itself. Until the signal. Failing does not stop the creation: the primary logs them now and then.
+ */
+export async function helpStandby(access: SourceAccess, ended: AbortSignal): Promise<void> {
+  const primary = primaryOf(access);
+  if (primary === access) return;
+  try {
+    await withClient(primary, null, async (client) => {
+      while (!ended.aborted) {
+        await client.query('SELECT pg_log_standby_snapshot()');
+        await pause(helpEvery, ended).catch(() => {});
+      }
+    });
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    access.log.log('debug', 'standby-snapshot-failed', `pg_log_standby_snapshot() on the primary: ${said}`);
+  }
+}
