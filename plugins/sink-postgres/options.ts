@@ -1,4 +1,4 @@
-import { Choice, List, Mapping, Options, Size, type Static, Text, Type } from '../../core/base/options.ts';
+import { Choice, List, Mapping, Options, Part, Size, type Static, Text, Type } from '../../core/base/options.ts';
 import { connectionOptions } from '../../core/postgres/connect.ts';
 
 const made = { effect: 'refused', remedy: 'The schema is made already: restore it.' } as const;
@@ -72,6 +72,18 @@ export const postgresSinkOptions = Options({
   }),
   maintenance_work_mem: Type.Optional(
     Size({ description: "Memory of one index build. Default: the target's setting, at least 256MB." }),
+  ),
+  apply: Part(
+    {
+      wait_for_standbys: Type.Integer({
+        minimum: 0,
+        maximum: 100,
+        default: 0,
+        description:
+          'What is applied counts as durable once this many standbys of the target have flushed it, so that a failover of the target loses nothing that the source was told of.',
+      }),
+    },
+    { description: 'How changes are applied.' },
   ),
   on_missing: Choice(['error', 'warn', 'upsert'], {
     default: 'error',

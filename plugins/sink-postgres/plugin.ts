@@ -17,6 +17,7 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
   create: async (options, context) => {
     const streamNamed = (name: string, detach?: Detach) =>
       createStreamSink({
+        waitForStandbys: options.apply.wait_for_standbys,
         connection: options,
         pipeline: context.pipeline,
         name,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { type Failover, failoverPair, rowsOf, slotInStep, Writer } from '../support/failover.ts';
-import { promote } from '../support/standby.ts';
+import { caughtUp, promote } from '../support/standby.ts';
 
 const schema = `CREATE TABLE t (id serial PRIMARY KEY, v text); INSERT INTO t (v) SELECT 'r' || g FROM generate_series(1, 1000) g`;
 
@@ -39,6 +39,30 @@ for (const major of [17, 18]) {
     assert.deepEqual(await standby.query('SELECT slot_name FROM pg_replication_slots'), []);
   });
 }
+
+test('18: a failover during a cutover: the same command goes on to the GO at the promoted server', {
+  timeout: 300_000,
+}, async () => {
+  const pair = await failoverPair({ major: 18, synced: true, waits: true, schema });
+  const { primary, standby, target, file } = pair;
+  const run = new CliProcess(['run', file, '--log', 'json']);
+  await run.until('caught-up');
+  const writer = new Writer([primary], 5);
+  await slotInStep(pair);
+  await writer.stop();
+  const args = ['cutover', file, '--quiet', '1ms'];
+  const killed = await cli(args, { PGSLUICE_FAILPOINT: 'cutover-fenced:kill' });
+  assert.equal(killed.code, null, killed.stdout + killed.stderr);
+  await run.ended;
+  await caughtUp(primary, standby);
+  await primary.stop('immediate');
+  await promote(standby);
+  const done = await cli(args);
+  assert.equal(done.code, 0, done.stdout + done.stderr);
+  assert.match(done.stdout, /GO after/);
+  assert.equal(await rowsOf(target), await rowsOf(standby, 'shop'));
+  assert.deepEqual(await standby.query(`SELECT FROM pg_replication_slots WHERE slot_type = 'logical'`), []);
+});
 
 test('17: what the sinks have and the promoted standby never had is a gap, told and not passed over', {
   timeout: 300_000,

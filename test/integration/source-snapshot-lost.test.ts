@@ -12,7 +12,7 @@ for (const major of [14, 15, 16, 17, 18]) {
     const access = { connection: { url: db.url }, name: 'source', application: 'pgsluice lost' } as SourceAccess;
     await using workers = new SnapshotWorkers(access);
     await assert.rejects(workers.start('000000DC-00000003-1', 2), { code: 'PGS2120', retry: 'backoff' });
-    const dump = dumpSchema(access, '000000DC-00000003-1', new AbortController().signal);
+    const dump = dumpSchema(access, { snapshot: '000000DC-00000003-1', tables: {} }, new AbortController().signal);
     await assert.rejects(dump, { code: 'PGS2120', retry: 'backoff' });
   });
 }

@@ -132,6 +132,14 @@ export const applyErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS3195: {
+    title: 'Standbys of the target are behind',
+    cause:
+      'With `apply.wait_for_standbys` what is applied counts once so many standbys have flushed it, and they have not.',
+    remedy: 'Look at pg_stat_replication of the target; nothing was confirmed to the source that could be lost.',
+    exit: 1,
+    retry: 'backoff',
+  },
 } as const satisfies ErrorTable;
 
 export const applyError = errorFactory(applyErrors);

@@ -5,6 +5,7 @@ import { connect, type ConnectionOptions, disconnect } from '../../../core/postg
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../../core/postgres/state-schema.ts';
 import { applyError } from './errors.ts';
+import { flushedByStandbys } from './standbys.ts';
 import { Prepared } from './round-trip.ts';
 import { lockHolder } from '../../../core/postgres/advisory-lock.ts';
 
@@ -26,6 +27,8 @@ export interface SessionInput {
   readonly pipeline: string;
   readonly name: string;
   readonly context: PluginContext;
+  /** How many standbys must have flushed what counts as durable. */
+  readonly waitForStandbys?: number;
 }
 
 /**
@@ -68,7 +71,7 @@ export async function openSession(
     await ensureStateSchema(client);
     const enforced = !(await setReplica(client));
     const position = await readPosition(client, input);
-    const tellsFlush = await canTellFlush(client);
+    const tellsFlush = (input.waitForStandbys ?? 0) === 0 && (await canTellFlush(client));
     return { client, pid: pid as string, enforced, tellsFlush, prepared: new Prepared(), position };
   } catch (error) {
     await disconnect(client);
@@ -147,11 +150,16 @@ async function readPosition(client: pg.Client, input: SessionInput): Promise<str
 }
 
 /** A tiny synchronous commit: when it is answered, every earlier commit of the server is durable, too. */
-export async function syncCommit(client: pg.Client, input: Pick<SessionInput, 'pipeline' | 'name'>): Promise<void> {
+export async function syncCommit(
+  client: pg.Client,
+  input: Pick<SessionInput, 'pipeline' | 'name' | 'waitForStandbys'>,
+): Promise<void> {
   await client.query(`BEGIN; SET LOCAL synchronous_commit = on;
     UPDATE ${stateSchema}.position SET updated = now()
       WHERE pipeline = ${quoteLiteral(input.pipeline)} AND sink = ${quoteLiteral(input.name)};
     COMMIT`);
+  if (input.waitForStandbys !== undefined && input.waitForStandbys > 0)
+    await flushedByStandbys(client, { count: input.waitForStandbys, name: input.name });
 }
 
 /** Not where synchronous standbys matter (only a synchronous commit waits for them), nor where the server cannot say. */

@@ -27,6 +27,8 @@ export interface StreamSinkInput {
   readonly context: PluginContext;
   /** For a partition whose bound refuses a row. Without it none is detached: the trees are the user's. */
   readonly detach?: Detach | undefined;
+  /** See {@link SessionInput}. */
+  readonly waitForStandbys?: number;
 }
 
 /** Milliseconds between positions that are written for batches without changes. */

@@ -1,3 +1,5 @@
+import type pg from 'pg';
+import { serviceSchemas } from '../services.ts';
 import { compilePattern } from '../../../core/api/pattern.ts';
 import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
@@ -18,7 +20,10 @@ export interface Choice {
 }
 
 /** What choosing needs to know of a table. */
-export type Choosable = Pick<CatalogTable, 'oid' | 'schema' | 'name' | 'parent' | 'inherits'>;
+export type Choosable = Pick<CatalogTable, 'oid' | 'schema' | 'name' | 'parent' | 'inherits'> & {
+  /** Of the managed service: chosen only where a pattern of `include` says so. */
+  readonly service?: boolean;
+};
 
 /**
  * Applies the file's globs. A pattern that matches a partitioned table takes all its leaves (include and exclude alike); one that
@@ -49,11 +54,12 @@ export function chosenOids(tables: readonly Choosable[], patterns: TablesOption)
     const known = included.get(table.oid);
     if (known !== undefined) return known;
     const found =
-      include.some(({ test }) => test(table)) ||
-      [...(table.parent === null ? [] : [table.parent]), ...table.inherits].some((oid) => {
-        const parent = byOid.get(oid);
-        return parent !== undefined && isIncluded(parent);
-      });
+      !(patterns.include === undefined && table.service === true) &&
+      (include.some(({ test }) => test(table)) ||
+        [...(table.parent === null ? [] : [table.parent]), ...table.inherits].some((oid) => {
+          const parent = byOid.get(oid);
+          return parent !== undefined && isIncluded(parent);
+        }));
     included.set(table.oid, found);
     return found;
   };
@@ -106,4 +112,10 @@ function refuseUnmatched(tables: readonly CatalogTable[], unmatched: readonly { 
     return `"${text}"${meant === null ? '' : ` (did you mean "${meant}"?)`}`;
   });
   throw sourceError('PGS2101', `no table of the source matches ${said.join(', ')}`);
+}
+
+/** Schemas of the managed service that stay behind: all of them but those that a pattern of `include` names. */
+export async function schemasLeftOut(client: pg.Client, { include }: TablesOption): Promise<readonly string[]> {
+  const named = (schema: string) => (include ?? []).some((pattern) => pattern.startsWith(`${schema}.`));
+  return (await serviceSchemas(client)).filter((schema) => !named(schema));
 }

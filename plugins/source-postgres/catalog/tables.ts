@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { isServiceSchema } from '../services.ts';
 import type { Oid } from '../../../core/postgres/relation.ts';
 
 /** A table of the source as the catalog has it, before choosing. */
@@ -18,6 +19,8 @@ export interface CatalogTable {
   readonly parent: Oid | null;
   /** What it inherits from without being a partition. */
   readonly inherits: readonly Oid[];
+  /** In a schema of the managed service, or of an extension. */
+  readonly service?: boolean;
 }
 
 /**
@@ -27,7 +30,8 @@ export interface CatalogTable {
 const query = `
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistence = 'u', c.relreplident,
          CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) ELSE 0 END, c.reltuples, i.inhparent,
-         (SELECT string_agg(h.inhparent::text, ',') FROM pg_inherits h WHERE h.inhrelid = c.oid AND NOT c.relispartition)
+         (SELECT string_agg(h.inhparent::text, ',') FROM pg_inherits h WHERE h.inhrelid = c.oid AND NOT c.relispartition),
+         n.nspname <> 'public' AND ${isServiceSchema}
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_inherits i ON c.relispartition AND i.inhrelid = c.oid
@@ -55,5 +59,6 @@ export async function readTables(client: pg.Client): Promise<readonly CatalogTab
     rows: Number(row[8]),
     parent: row[9] === null || row[9] === undefined ? null : Number(row[9]),
     inherits: (row[10] ?? '').split(',').filter(Boolean).map(Number),
+    service: row[11] === 't',
   }));
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { CheckReport } from '../../../core/api/check.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
+import { readService } from '../services.ts';
 import { type CheckInput, value } from './check.ts';
 
 /** Replication, CREATE on the database and ownership of the tables (a publication needs both), SELECT on them. */
@@ -13,17 +14,21 @@ export async function privileges(input: CheckInput): Promise<void> {
 
 async function ofDatabase({ client, catalog, report }: CheckInput, user: string): Promise<void> {
   const role = quoteIdent(user);
+  // RDS gives the right by membership in a role of its own.
   const replicates = await value(
     client,
-    'SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user',
+    `SELECT rolsuper OR rolreplication OR EXISTS (SELECT FROM pg_roles g WHERE g.rolname = 'rds_replication' AND pg_has_role(g.oid, 'MEMBER'))
+     FROM pg_roles WHERE rolname = current_user`,
   );
+  const service = replicates === 't' ? null : await readService(client);
   report.add({
     check: 'replication-privilege',
     code: 'PGS2114',
     level: replicates === 't' ? 'ok' : 'error',
     subject: 'source',
     message: `role ${user} ${replicates === 't' ? 'may' : 'may not'} open replication connections`,
-    remedy: replicates === 't' ? null : `ALTER ROLE ${role} REPLICATION;`,
+    remedy:
+      replicates === 't' ? null : (service?.replication ?? 'ALTER ROLE {role} REPLICATION;').replace('{role}', role),
   });
   const database = quoteIdent(catalog.identity.database);
   const creates = await value(client, "SELECT has_database_privilege(current_database(), 'CREATE')");

@@ -1,4 +1,5 @@
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
+import { readService, settingRemedy } from '../services.ts';
 import { type CheckInput, value } from './check.ts';
 
 /** One for the pipeline, and one for the moment in which it is made (slot.ts), or a snapshot is taken again. */
@@ -19,8 +20,6 @@ export async function replicationSlots({ client, access, report }: CheckInput): 
     code: 'PGS2111',
     message: `${used} of ${max} replication slots in use${exists ? `, slot ${access.slot} among them` : ''}`,
     remedy:
-      free >= Math.max(enough, 1)
-        ? null
-        : `ALTER SYSTEM SET max_replication_slots = ${max + 2}; and restart the source`,
+      free >= Math.max(enough, 1) ? null : settingRemedy(await readService(client), 'max_replication_slots', max + 2),
   });
 }

@@ -11,6 +11,7 @@ import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
 import { replicationSlots } from './replication-slots.ts';
 import { originFilter, serverVersion, synchronousStandby, walKeepSize } from './server.ts';
+import { service } from './service.ts';
 import { standby } from './standby.ts';
 import { timeouts, transactionAge } from './timing.ts';
 import { longTransactions, preparedTransactions } from './transactions.ts';
@@ -20,6 +21,7 @@ import { walsenders } from './walsenders.ts';
 /** In the order of the report. Each asks the server a few questions and changes nothing. */
 const checks: readonly Check[] = [
   serverVersion,
+  service,
   originFilter,
   standby,
   pooler,

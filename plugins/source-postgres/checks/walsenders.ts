@@ -1,3 +1,4 @@
+import { readService, settingRemedy } from '../services.ts';
 import { type CheckInput, value } from './check.ts';
 
 export async function walsenders({ client, report }: CheckInput): Promise<void> {
@@ -10,6 +11,6 @@ export async function walsenders({ client, report }: CheckInput): Promise<void> 
     subject: 'source',
     code: 'PGS2112',
     message: `${used} of ${max} walsenders in use`,
-    remedy: ok ? null : `ALTER SYSTEM SET max_wal_senders = ${max + 2}; and restart the source`,
+    remedy: ok ? null : settingRemedy(await readService(client), 'max_wal_senders', max + 2),
   });
 }

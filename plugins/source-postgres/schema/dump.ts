@@ -1,6 +1,8 @@
 import type { SchemaDump } from '../../../core/api/snapshot.ts';
 import { readTarget } from '../../../core/postgres/target.ts';
 import { sourceError } from '../errors.ts';
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import { schemasLeftOut } from '../catalog/choose.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { snapshotIsGone } from '../snapshot/workers.ts';
 import { besideDump, withBeside } from './beside-dump.ts';
@@ -15,7 +17,7 @@ import { runWasm, wasmVersion } from './wasm.ts';
  */
 export async function dumpSchema(
   access: SourceAccess,
-  snapshot: string | null,
+  { snapshot, tables }: { readonly snapshot: string | null; readonly tables: TablesOption },
   signal: AbortSignal,
 ): Promise<SchemaDump> {
   const major = await withClient(access, signal, async (client) => {
@@ -23,7 +25,7 @@ export async function dumpSchema(
     return Math.floor(Number(rows[0]!.server_version_num) / 10_000);
   });
   try {
-    const { text, by } = await dumpText(access, { snapshot, major }, signal);
+    const { text, by } = await dumpText(access, { snapshot, tables, major }, signal);
     const beside = await withClient(access, signal, (client) => besideDump(client, snapshot));
     const objects = withBeside(withoutOurs(parseDump(text), access.publication), beside);
     access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
@@ -37,10 +39,18 @@ export async function dumpSchema(
 
 async function dumpText(
   access: SourceAccess,
-  { snapshot, major }: { readonly snapshot: string | null; readonly major: number },
+  {
+    snapshot,
+    tables,
+    major,
+  }: { readonly snapshot: string | null; readonly tables: TablesOption; readonly major: number },
   signal: AbortSignal,
 ): Promise<{ readonly text: string; readonly by: string }> {
-  const args = dumpArguments(snapshot);
+  const leave = await withClient(access, signal, (client) => schemasLeftOut(client, tables));
+  const args = [
+    ...dumpArguments(snapshot),
+    ...leave.map((schema) => `--exclude-schema="${schema.replaceAll('"', '""')}"`),
+  ];
   // The password of a client key has no environment variable, and an argument is everyone's to read (I11).
   const { keyPassword } = readTarget(access.connection.url, access.connection, access.name).tls;
   const native = keyPassword === undefined ? await chooseNative(major) : null;

@@ -4,6 +4,7 @@ import { readManifestOf } from '../../../core/postgres/manifest/read-client.ts';
 import { readSequences } from '../../../core/postgres/sequences.ts';
 import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { readCatalog, readIdentity } from '../catalog/catalog.ts';
+import { schemasLeftOut } from '../catalog/choose.ts';
 import { readDependents } from '../ddl/dependents.ts';
 import { objectNames } from '../ddl/install-sql.ts';
 import { besideOf } from '../names.ts';
@@ -19,12 +20,15 @@ export function schemaSource(access: SourceAccess, tables: TablesOption): Schema
   return {
     read: (signal) =>
       withClient(access, signal, async (client) => ({
-        manifest: await readManifestOf(client, { except: [stateSchema], exceptNames }),
+        manifest: await readManifestOf(client, {
+          except: [stateSchema, ...(await schemasLeftOut(client, tables))],
+          exceptNames,
+        }),
         pending: new Map<string, null>(),
         owners: true,
         scope: 'database' as const,
       })),
-    dump: (session, signal) => dumpSchema(access, session?.name ?? null, signal),
+    dump: (session, signal) => dumpSchema(access, { snapshot: session?.name ?? null, tables }, signal),
     surroundings: (signal) =>
       withClient(access, signal, async (client) =>
         readSurroundings(client, await readCatalog(client, await readIdentity(client), tables)),

@@ -52,7 +52,8 @@ export const streamErrors = {
   },
   PGS2156: {
     title: 'Gap in the stream',
-    cause: 'The slot was confirmed beyond the position to resume from: something else consumed changes from it.',
+    cause:
+      'The slot was confirmed beyond the position to resume from: something else consumed changes from it, or a target lost what it had, as after a failover to a standby that was behind, or a restore from a backup.',
     remedy:
       'The changes in between cannot be had any more: `pgsluice resync FILE --verify-first` compares and copies again what differs; or start anew.',
     exit: 1,

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cli, CliProcess } from '../support/cli.ts';
+import { failoverPair, rowsOf, Writer } from '../support/failover.ts';
+import { promote } from '../support/standby.ts';
+
+/**
+ * The source fails over at random moments under writes: in the start, in the copy, in the stream. It ends equal, or the gap is told.
+ * Long form: PGSLUICE_FAILOVER_MOMENTS=20 npm test -- chaos/failover
+ */
+const moments = Number(process.env['PGSLUICE_FAILOVER_MOMENTS'] ?? '2');
+const schema = `CREATE TABLE t (id serial PRIMARY KEY, v text);
+  INSERT INTO t (v) SELECT repeat('r', 200) || g FROM generate_series(1, 40000) g`;
+const told = /^PGS21(50|51|54|96|97) /m;
+
+for (let i = 0; i < moments; i++) {
+  const major = i % 2 === 0 ? 17 : 18;
+  const after = moments <= 2 ? [400, 4000][i]! : Math.round(Math.random() * 8000);
+  test(`${major}: the source fails over ${after} ms after the start`, { timeout: 300_000 }, async (context) => {
+    const pair = await failoverPair({ major, synced: true, waits: true, schema });
+    const { primary, standby, target, file } = pair;
+    await standby.query('ALTER SYSTEM SET sync_replication_slots = on');
+    await standby.query('SELECT pg_reload_conf()');
+    const writer = new Writer([primary, standby], 2);
+    const run = new CliProcess(['run', file, '--log', 'json']);
+    await sleep(after);
+    await primary.stop('immediate');
+    await promote(standby);
+    const before = writer.committed;
+    while (writer.committed < before + 100) await sleep(50);
+    await Promise.race([run.ended, run.until('source-promoted').catch(() => {}), sleep(150_000, null, { ref: false })]);
+    await writer.stop();
+    run.process.kill('SIGINT');
+    const ended = await run.ended;
+    if (ended.code === 0 || ended.code === 130) {
+      const settled = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+      if (settled.code !== 0) assert.match(settled.stderr, told);
+      else {
+        assert.equal(await rowsOf(target), await rowsOf(standby, 'shop'));
+        return context.diagnostic('went on, equal');
+      }
+    } else assert.match(ended.stderr, told);
+    const repaired = await cli(['resync', file, '--verify-first']);
+    if (repaired.code !== 0) {
+      // The first copy was not through: nothing but a new start.
+      assert.match(repaired.stderr, /^PGS7004 /m);
+      return context.diagnostic('told in the copy');
+    }
+    const settled = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+    assert.equal(settled.code, 0, settled.stderr);
+    assert.equal(await rowsOf(target), await rowsOf(standby, 'shop'));
+    context.diagnostic('told, repaired, equal');
+  });
+}
