@@ -29,7 +29,9 @@ for (let i = 0; i < moments; i++) {
     await promote(standby);
     const before = writer.committed;
     while (writer.committed < before + 100) await sleep(50);
-    await Promise.race([run.ended, run.until('source-promoted').catch(() => {}), sleep(150_000, null, { ref: false })]);
+    // Before it had connected there is nothing that it could notice.
+    const noticed = run.until('source-promoted').catch(() => {});
+    await Promise.race([run.ended, noticed, sleep(20_000)]);
     await writer.stop();
     run.process.kill('SIGINT');
     const ended = await run.ended;

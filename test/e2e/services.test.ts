@@ -68,5 +68,5 @@ sinks: [{ plugin: postgres, url: "${server.url('shop', 'app', 'local-only')}", s
   assert.equal(code, 3, stdout);
   assert.match(stdout, /wal_level is replica on Amazon RDS\n.*rds\.logical_replication = 1 in the DB parameter group/);
   assert.match(stdout, /max_replication_slots = 2 in the DB parameter group/);
-  assert.match(stdout, /GRANT rds_replication TO app;/);
+  assert.match(stdout, /GRANT rds_replication TO "app";/);
 });

@@ -81,6 +81,12 @@ test('without it, what the promoted target lost is a gap, told and repaired', { 
   const lost = await cli(['run', file, '--log', 'json']);
   assert.equal(lost.code, 1, lost.stdout);
   assert.match(lost.stderr, /^PGS2156 .*confirmed up to .*resync FILE --verify-first/m);
+  // The proof that the slot is ours was lost with the state: it stands beyond what this pipeline knows to have confirmed.
+  const unproved = await cli(['resync', file, '--verify-first']);
+  assert.equal(unproved.code, 3, unproved.stderr);
+  const drop = /^PGS2113 .*(SELECT pg_drop_replication_slot\('\w+'\);)$/m.exec(unproved.stderr)?.[1];
+  assert.ok(drop !== undefined, unproved.stderr);
+  await source.query(drop);
   const repaired = await cli(['resync', file, '--verify-first']);
   assert.equal(repaired.code, 0, repaired.stderr);
   assert.match(repaired.stdout, /public\.t: 110 rows copied again/);
