@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import kafkajs from 'kafkajs';
+import { withoutNegativeTimers } from '../plugins/sink-kafka/client/kafkajs-timers.ts';
 import { LocalServer } from '../core/servers/local-server.ts';
 import { LocalBroker } from '../scripts/kafka/broker.ts';
 import { DebeziumEngine, resolveDebezium } from '../scripts/kafka/debezium/engine.ts';
@@ -58,6 +59,7 @@ interface Contender {
   start(): Promise<Running>;
 }
 
+withoutNegativeTimers();
 await using server = await LocalServer.start({ major: Number(options.major), settings: { fsync: 'off' } });
 const named = process.env['KAFKA_BROKERS'];
 const broker = named === undefined ? await LocalBroker.start(kafkaVersions.current) : null;
@@ -76,7 +78,10 @@ function pgsluice(tree: string, how: { readonly client: string; readonly seriali
     await writeFile(file, pipelineOf(name, how));
     const node = (process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean);
     const verb = [join(tree, 'bin', 'pgsluice.js'), 'run', file, '--log', 'json'];
-    const child = spawn(process.execPath, [...node, ...verb], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(process.execPath, [...node, ...verb], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.on('close', (code) => void (code === 0 || process.stderr.write(said)));
     return running(child, () => child.kill('SIGTERM'));
   };
   const title = `pgsluice (${how.client}, ${options.delivery}, ${options.compression}, ${options.format}, ${how.serialization}), of ${tree}`;
