@@ -1,3 +1,4 @@
+import type { ManifestObject } from '../postgres/manifest/types.ts';
 import type { Column } from '../postgres/relation.ts';
 
 /** A table of the target, unquoted. */
@@ -20,6 +21,18 @@ export interface SchemaSteps {
   readonly steps: readonly SchemaStep[];
 }
 
+export interface DroppedObject {
+  readonly type: 'view' | 'materialized view' | 'function' | 'procedure';
+  readonly identity: string;
+}
+
+/** Something of a table: a column's properties, a constraint, an index, a trigger … */
+export interface TablePart {
+  readonly object: ManifestObject;
+  /** The last part of its name, before it was renamed. */
+  readonly was: string | null;
+}
+
 /** One thing that DDL of the source asks of a target, in the target's names. All of them may be repeated. */
 export type SchemaStep =
   | {
@@ -32,6 +45,18 @@ export type SchemaStep =
       readonly fallback: string | null;
     }
   | { readonly kind: 'drop-column'; readonly table: TableName; readonly column: string }
+  /** Views and functions that went with something else on the source. */
+  | { readonly kind: 'drop-along'; readonly table: TableName; readonly objects: readonly DroppedObject[] }
+  /** What hangs on the tables becomes what it is on the source. */
+  | {
+      readonly kind: 'become';
+      readonly table: TableName;
+      readonly tables: readonly TableName[];
+      readonly now: readonly TablePart[];
+      readonly gone: readonly Pick<ManifestObject, 'kind' | 'name'>[];
+    }
+  /** Types, each with all of its attributes, labels and constraints. */
+  | { readonly kind: 'become-types'; readonly table: TableName; readonly now: readonly ManifestObject[] }
   | { readonly kind: 'rename-column'; readonly table: TableName; readonly from: string; readonly to: string }
   | { readonly kind: 'retype-column'; readonly table: TableName; readonly column: Column }
   | { readonly kind: 'set-nullable'; readonly table: TableName; readonly column: string; readonly nullable: boolean }

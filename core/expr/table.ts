@@ -132,6 +132,14 @@ export function functionSql(name: string, types: readonly AnyTypeName[]) {
     `pg_catalog.${name}(${(sensitive.has(name) ? collateFirst(args, types) : args).join(', ')})`;
 }
 
+/**
+ * The bytes of a text as the stream has them, whatever the encoding of the server's database is. Functions that see bytes read these;
+ * they are not IMMUTABLE then, as convert_to is not.
+ */
+export function utf8Sql(text: string): string {
+  return `pg_catalog.convert_to(${text}, 'UTF8')`;
+}
+
 /** An entry that is more than a strict function: AND, CASE, COALESCE, casts. */
 export function special(
   id: string,

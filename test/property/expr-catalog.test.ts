@@ -14,6 +14,15 @@ const key = (form: Entry['form'], name: string, args: readonly number[]) => `${f
 /** Stable in older versions, immutable in newer ones. */
 const varies = 'date_trunc(text,timestamptz,text)';
 
+/** Their SQL has convert_to around the text, which is stable. */
+const seesBytes: ReadonlySet<string> = new Set([
+  'octet_length(text)',
+  'octet_length(bpchar)',
+  'bit_length(text)',
+  'ascii(text)',
+  'md5(text)',
+]);
+
 /** What may be folded and pushed into a publication must be so on the server; folding decides which errors arise. */
 for (const major of [14, 17, 18]) {
   test(`functions and operators are immutable and strict as PostgreSQL ${major} has them`, async () => {
@@ -33,7 +42,7 @@ for (const major of [14, 17, 18]) {
     const there = new Map(rows.map((row) => [`${row.form} ${row.name} ${row.args}`, row]));
     const differences = listed.flatMap((entry) => {
       const found = there.get(key(entry.form, entry.name, entry.args.map(oidOf)));
-      if (entry.id === varies) return [];
+      if (entry.id === varies || seesBytes.has(entry.id)) return [];
       if (found === undefined) return [`${entry.id} is not there`];
       const [mine, theirs] = [
         [entry.immutable, entry.strict],

@@ -11,8 +11,8 @@ export interface LiveOptions {
   readonly on?: TestServer;
   /** Runs on the source before anything else. */
   readonly source: string;
-  /** Neither side is used as a superuser; see owners.ts. */
-  readonly owners?: boolean;
+  /** Neither side is used as a superuser, or the target is not; see owners.ts. */
+  readonly owners?: boolean | 'target';
   /** Keys under `source:`, indented by two. */
   readonly sourceKeys?: string;
   /** Keys under the Postgres sink, indented by four. */
@@ -80,9 +80,9 @@ export async function live(options: LiveOptions): Promise<Live> {
     await database(options.on ?? (await server(options.from ?? 17)), 'src'),
     await database(await server(options.to ?? 17), 'dst'),
   ] as const;
-  const owners = options.owners === true;
-  const source = owners ? await ownedBy(databases[0], sourceOwner) : databases[0];
-  const target = owners ? await ownedBy(databases[1], targetOwner) : databases[1];
+  const { owners = false } = options;
+  const source = owners === true ? await ownedBy(databases[0], sourceOwner) : databases[0];
+  const target = owners !== false ? await ownedBy(databases[1], targetOwner) : databases[1];
   await source.query(options.source);
   const file = await pipelineFile(`
 pipeline: live_${source.name}_${++count}

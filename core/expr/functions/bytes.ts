@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Expr } from '../expr.ts';
 import { dataError, unsupportedForm } from '../errors.ts';
-import { type Entry, type Refusal, strict, strictWith } from '../table.ts';
+import { type Entry, type Refusal, strict, strictWith, utf8Sql } from '../table.ts';
 import { decodeEscape } from '../values/text.ts';
 import { substring } from './text.ts';
 
@@ -65,7 +65,12 @@ function fromUtf8(bytes: Buffer): string {
 }
 
 export const bytes: readonly Entry[] = [
-  strict('md5', ['text'], 'text', (text) => digest('md5', text).toString('hex')),
+  strictWith(
+    { sql: ([text = '']) => `pg_catalog.md5(${utf8Sql(text)})`, immutable: false },
+    'md5',
+    [['text'], 'text'],
+    (text) => digest('md5', text).toString('hex'),
+  ),
   strict('md5', ['bytea'], 'text', (value) => digest('md5', value).toString('hex')),
   ...(['sha224', 'sha256', 'sha384', 'sha512'] as const).map((name) =>
     strict(name, ['bytea'], 'bytea', (value) => digest(name, value)),

@@ -1,5 +1,5 @@
 import { dataError, unsupportedForm } from '../errors.ts';
-import { type Entry, strict, strictWith, strictBuild } from '../table.ts';
+import { type Entry, strict, strictWith, strictBuild, utf8Sql } from '../table.ts';
 import { charLength, charsOf, lowerAscii, sliceChars, trimBlanks, upperAscii } from '../values/text.ts';
 
 const intMax = 2_147_483_647;
@@ -156,15 +156,46 @@ const substrings = (['substring', 'substr'] as const).flatMap((name) => {
   ];
 });
 
+const octetsSql = (text: string): string => `pg_catalog.octet_length(${utf8Sql(text)})`;
+/** A cast to text takes the blanks of a char(n) away, which are a byte each. */
+const paddedOctetsSql = (value: string): string =>
+  `(pg_catalog.octet_length(${value}) - pg_catalog.octet_length(CAST(${value} AS pg_catalog.text)) + ${octetsSql(`CAST(${value} AS pg_catalog.text)`)})`;
+const byteLengths = [
+  strictWith({ sql: ([text = '']) => octetsSql(text), immutable: false }, 'octet_length', [['text'], 'int4'], (text) =>
+    Buffer.byteLength(text),
+  ),
+  strictWith(
+    { sql: ([value = '']) => paddedOctetsSql(value), immutable: false },
+    'octet_length',
+    [['bpchar'], 'int4'],
+    (text) => Buffer.byteLength(text),
+  ),
+  strictWith(
+    { sql: ([text = '']) => `(${octetsSql(text)} * 8)`, immutable: false },
+    'bit_length',
+    [['text'], 'int4'],
+    (text) => Buffer.byteLength(text) * 8,
+  ),
+];
+
+/** The server's ascii() of other encodings is the first byte; in UTF-8 it is the code point. */
+function codePointSql(text: string): string {
+  const bytes = utf8Sql(`pg_catalog.left(${text}, 1)`);
+  const byte = (at: number, mask: number, shift: number): string =>
+    `((pg_catalog.get_byte(${bytes}, ${at}) & ${mask}) << ${shift})`;
+  const of = (...parts: readonly string[]): string => parts.join(' + ');
+  return `(CASE pg_catalog.octet_length(${bytes}) WHEN 0 THEN 0 WHEN 1 THEN ${byte(0, 127, 0)}
+    WHEN 2 THEN ${of(byte(0, 31, 6), byte(1, 63, 0))} WHEN 3 THEN ${of(byte(0, 15, 12), byte(1, 63, 6), byte(2, 63, 0))}
+    WHEN 4 THEN ${of(byte(0, 7, 18), byte(1, 63, 12), byte(2, 63, 6), byte(3, 63, 0))} END)`;
+}
+
 export const textFunctions: readonly Entry[] = [
   strict('||', ['text', 'text'], 'text', (a, b) => a + b),
   folds('lower', lowerAscii),
   folds('upper', upperAscii),
   strict('initcap', ['text'], 'text', initcap),
   ...lengths,
-  strict('octet_length', ['text'], 'int4', (text) => Buffer.byteLength(text)),
-  strict('octet_length', ['bpchar'], 'int4', (text) => Buffer.byteLength(text)),
-  strict('bit_length', ['text'], 'int4', (text) => Buffer.byteLength(text) * 8),
+  ...byteLengths,
   strict('left', ['text', 'int4'], 'text', (text, n) =>
     sliceChars(text, 0, n >= 0 ? n : Math.max(charLength(text) + n, 0)),
   ),
@@ -193,7 +224,9 @@ export const textFunctions: readonly Entry[] = [
   strict('overlay', ['text', 'text', 'int4'], 'text', (text, by, from) => overlay(text, by, from, charLength(by))),
   strict('overlay', ['text', 'text', 'int4', 'int4'], 'text', overlay),
   strict('chr', ['int4'], 'text', chr),
-  strict('ascii', ['text'], 'int4', (text) => text.codePointAt(0) ?? 0),
+  strictWith({ sql: ([text = '']) => codePointSql(text), immutable: false }, 'ascii', [['text'], 'int4'], (text) => {
+    return text.codePointAt(0) ?? 0;
+  }),
   strict('to_hex', ['int4'], 'text', (n) => (n >>> 0).toString(16)),
   strict('to_hex', ['int8'], 'text', (n) => BigInt.asUintN(64, n).toString(16)),
 ];

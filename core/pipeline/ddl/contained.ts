@@ -60,7 +60,9 @@ export class Contained {
   }
 
   hasDdl(message: DdlMessage, finalLsn: bigint): boolean {
-    if (message.op === 'failed') return false;
+    if (message.op === 'failed' || message.op === 'types') return false;
+    if (message.op === 'parts')
+      return message.tables.every((table) => table.kind === 'partitioned' || this.hasRow(table, finalLsn));
     const shape = message.op === 'create' ? message.after : message.before;
     // A partitioned table has no copy. The one of the snapshot is not the one that was dropped before.
     if (shape.kind === 'partitioned')

@@ -65,6 +65,7 @@ export class Shapes {
       log.log('warn', 'ddl-not-told', text, { sqlstate: message.sqlstate });
       return;
     }
+    if (message.op === 'parts' || message.op === 'types') return;
     const shape = message.op === 'drop' ? message.before : message.after;
     const table = relationName(shape);
     log.log('info', 'ddl', `${message.tag} of ${table} on the source`, { table, tag: message.tag });

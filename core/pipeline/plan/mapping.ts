@@ -19,11 +19,12 @@ export function mappingOf(
   };
 }
 
-function unchanged(from: MappedTable['from'], to: MappedTable['to']): MappedTable {
+export function unchanged(from: MappedTable['from'], to: MappedTable['to']): MappedTable {
   return { from, to, drop: [], rename: new Map(), add: [], retype: [] };
 }
 
-function mappedTable(plan: TablePlan): MappedTable {
+/** One table's. */
+export function mappedTable(plan: TablePlan): MappedTable {
   const { drop, rename, add, retype } = columnChanges(plan);
   return {
     from: [plan.source.schema, plan.source.name],

@@ -71,6 +71,33 @@ export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
   ];
 }
 
+/**
+ * In parts that end behind transactions that changed types: rows of later ones may have values that a target takes only when the change
+ * is committed there.
+ */
+export function typesFirst(batch: StreamBatch): readonly StreamBatch[] {
+  const parts: StreamBatch[] = [];
+  let rest = batch;
+  for (;;) {
+    const { changes } = rest;
+    const of = changes.find(changesTypes);
+    const next = of === undefined ? -1 : changes.findIndex(({ tx }) => tx.finalLsn > of.tx.finalLsn);
+    if (of === undefined || next === -1) return [...parts, rest];
+    const end = changes[next]!.tx.finalLsn as bigint as CommitLsn;
+    const { commitTime } = of.tx;
+    parts.push({ ...rest, changes: changes.slice(0, next), boundary: end, commitTime, transactions: 0, bytes: 0 });
+    rest = { ...rest, changes: changes.slice(next) };
+  }
+}
+
+const typesMessage = '"op": "types"';
+
+function changesTypes(change: Change): boolean {
+  return (
+    change.kind === 'message' && change.prefix === 'pgsluice' && Buffer.from(change.content).includes(typesMessage)
+  );
+}
+
 /** Several batches as one; it ends where the last one ends. */
 export function join(batches: readonly StreamBatch[]): StreamBatch {
   const last = batches[batches.length - 1]!;

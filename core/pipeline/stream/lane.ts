@@ -4,7 +4,7 @@ import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../progress/run-view.ts';
 import { mapFailure } from '../plan/map-failure.ts';
-import { join, memoryOf, paced, type Skip, wholeFirst } from './batches.ts';
+import { join, memoryOf, paced, type Skip, typesFirst, wholeFirst } from './batches.ts';
 
 export interface LaneOptions {
   readonly name: string;
@@ -187,7 +187,7 @@ export class Lane {
 
   #pieces(batch: StreamBatch): Iterable<StreamBatch> {
     const changes = this.#options.skip.filter(batch.changes);
-    const parts = wholeFirst(changes === batch.changes ? batch : { ...batch, changes });
+    const parts = wholeFirst(changes === batch.changes ? batch : { ...batch, changes }).flatMap(typesFirst);
     const pace = this.#options.mapper.pace ?? null;
     return pace === null ? parts : pacedParts(parts, pace);
   }

@@ -184,7 +184,16 @@ function mapObject(object: ManifestObject, context: Context): ManifestObject {
     ]),
   );
   const mapped = { ...object, name, props, facts };
-  return object.kind === 'column' && table !== undefined ? retyped(mapped, table) : mapped;
+  return object.kind === 'column' && table !== undefined ? retyped(withNotNullName(mapped, object), table) : mapped;
+}
+
+/** From 18 on. A rename of the table leaves the name that the server gave to NOT NULL, which is a name of its own then. */
+function withNotNullName(mapped: ManifestObject, { name, props, facts }: ManifestObject): ManifestObject {
+  const given = facts['notnull'] ?? null;
+  if (props['not null name'] !== null || props['not null'] !== 't' || given === null) return mapped;
+  if (given === `${mapped.name[1]}_${mapped.name[2]}_not_null` || given !== `${name[1]}_${name[2]}_not_null`)
+    return mapped;
+  return { ...mapped, props: { ...mapped.props, 'not null name': given } };
 }
 
 function mappedName(

@@ -80,6 +80,16 @@ interface Entry {
 const naming = new Set(['oid', 'n1', 'n2', 'n3', 'acl']);
 
 function toEntry(query: KindQuery, row: Record<string, string | null>, major: number): Entry {
+  const object = toObject(query, row, major);
+  return { address: addressOf(query.catalog, row['oid']!, object.facts['sub'] ?? '0'), object };
+}
+
+/** One row of a query as the object that it tells of; without what depends on it. */
+export function toObject(
+  query: KindQuery,
+  row: Readonly<Record<string, string | null>>,
+  major: number,
+): ManifestObject {
   const props: Record<string, string | null> = {};
   const facts: Record<string, string | null> = {};
   for (const [name, value] of Object.entries(row)) {
@@ -95,10 +105,7 @@ function toEntry(query: KindQuery, row: Record<string, string | null>, major: nu
   }
   const name = [row['n1'], row['n2'], row['n3']].filter((part) => part !== undefined && part !== null);
   const kind = (facts['kind'] as ObjectKind | undefined) ?? query.kind;
-  return {
-    address: addressOf(query.catalog, row['oid']!, facts['sub'] ?? '0'),
-    object: { kind, name, props, facts, needs: [] },
-  };
+  return { kind, name, props, facts, needs: [] };
 }
 
 function leftOut({ kind, name }: ManifestObject, { except = [], exceptNames = [] }: ReadOptions): boolean {

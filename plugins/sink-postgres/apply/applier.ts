@@ -6,6 +6,7 @@ import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { SchemaSteps } from '../../../core/api/schema-change.ts';
 import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { executeStep } from '../ddl/execute.ts';
+import { schemaOptions } from '../ddl/options.ts';
 import { ddlFailure } from '../ddl/failure.ts';
 import { applyApart } from '../dead-letter/apart.ts';
 import { isRefusal } from '../dead-letter/refusal.ts';
@@ -142,7 +143,7 @@ export class Applier {
       // Checks that wait for the commit would keep the table from being altered.
       if (this.#session.enforced) await client.query('SET CONSTRAINTS ALL IMMEDIATE');
       for (const step of steps) {
-        const statements = await executeStep(client, step, { dependents: this.#options.dependents });
+        const statements = await executeStep(client, step, schemaOptions(this.#session, this.#options));
         const fields = { table, lsn: formatLsn(lsn) };
         for (const sql of statements) this.#options.context.log.log('info', 'ddl-followed', sql, fields);
       }

@@ -2,8 +2,12 @@ import type pg from 'pg';
 import type { Column } from '../../../core/postgres/relation.ts';
 import type { PartitionOf, SchemaStep, TableName } from '../../../core/api/schema-change.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import { become, type BecomeOptions, dropAlong } from './become.ts';
+import { becomeTypes } from './types.ts';
 
 export interface ExecuteOptions {
+  /** Of a sink that follows DDL. */
+  readonly become?: BecomeOptions;
   /** What DROP does with objects that depend on what goes. */
   readonly dependents: 'error' | 'cascade';
 }
@@ -26,12 +30,18 @@ export async function executeStep(
   step: SchemaStep,
   options: ExecuteOptions,
 ): Promise<readonly string[]> {
+  if (step.kind === 'become') return options.become === undefined ? [] : become(client, step, options.become);
+  if (step.kind === 'become-types')
+    return options.become === undefined ? [] : becomeTypes(client, step, options.become);
+  if (step.kind === 'drop-along') return dropAlong(client, step.objects);
   const statements = await statementsOf(client, step, options);
   for (const sql of statements) await client.query(sql);
   return statements;
 }
 
-async function statementsOf(client: pg.Client, step: SchemaStep, options: ExecuteOptions): Promise<readonly string[]> {
+type PlainStep = Exclude<SchemaStep, { kind: 'become' | 'become-types' | 'drop-along' }>;
+
+async function statementsOf(client: pg.Client, step: PlainStep, options: ExecuteOptions): Promise<readonly string[]> {
   const table = await standing(client, step.table);
   const behaviour = options.dependents === 'cascade' ? ' CASCADE' : '';
   switch (step.kind) {

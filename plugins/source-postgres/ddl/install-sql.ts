@@ -1,4 +1,5 @@
 import type { TablesOption } from '../../../core/api/schemas.ts';
+import { partsSql, typesSql } from '../../../core/postgres/manifest/parts.ts';
 import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 
 /** What the objects on the source are made for. */
@@ -10,6 +11,8 @@ export interface DdlObjects {
   readonly tables: TablesOption;
   /** Comment on each of the objects. */
   readonly mark: string;
+  /** Major version of the server. */
+  readonly major: number;
 }
 
 const schema = 'pgsluice';
@@ -19,6 +22,8 @@ export function objectNames(prefix: string) {
   return {
     memory: of('shape'),
     describe: of('describe'),
+    parts: of('parts'),
+    tell: of('tell'),
     chosen: of('chosen'),
     functions: [of('ddl'), of('drop'), of('rewrite')] as const,
     /** Not quoted. */
@@ -36,8 +41,12 @@ export function installSql(objects: DdlObjects): string {
   const names = objectNames(objects.prefix);
   return [
     schemaSql(objects.mark),
-    `CREATE TABLE IF NOT EXISTS ${names.memory} (oid oid PRIMARY KEY, shape jsonb NOT NULL)`,
+    `CREATE TABLE IF NOT EXISTS ${names.memory} (oid oid PRIMARY KEY, shape jsonb NOT NULL, parts jsonb)`,
+    // DDL that comes meanwhile must not wait for it.
+    `DO $pgsluice$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = ${quoteLiteral(names.memory)}::regclass AND attname = 'parts')
+       THEN ALTER TABLE ${names.memory} ADD COLUMN parts jsonb; END IF; END $pgsluice$`,
     describeSql(names.describe),
+    ...partsSqlOf(objects),
     chosenSql(names.chosen, objects.tables),
     ddlSql(objects),
     dropSql(objects),
@@ -48,6 +57,7 @@ export function installSql(objects: DdlObjects): string {
          JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
          WHERE r.prrelid = c.oid AND p.pubname = ${quoteLiteral(objects.publication)}))
        ON CONFLICT (oid) DO NOTHING`,
+    `UPDATE ${names.memory} m SET parts = (SELECT jsonb_object_agg(p.key, p.seen) FROM ${names.parts}(m.oid) p) WHERE parts IS NULL`,
     ...markSql(objects),
   ].join(';\n');
 }
@@ -59,10 +69,12 @@ function schemaSql(mark: string): string {
 }
 
 function markSql({ prefix, mark }: DdlObjects): string[] {
-  const { memory, describe, chosen, functions, triggers } = objectNames(prefix);
+  const { memory, describe, parts, tell, chosen, functions, triggers } = objectNames(prefix);
   const objects = [
     `TABLE ${memory}`,
     `FUNCTION ${describe}(oid)`,
+    `FUNCTION ${parts}(oid)`,
+    `FUNCTION ${tell}(oid[], text)`,
     `FUNCTION ${chosen}(oid)`,
     ...functions.map((name) => `FUNCTION ${name}()`),
     ...triggers.map((name) => `EVENT TRIGGER ${quoteIdent(name)}`),
@@ -72,7 +84,7 @@ function markSql({ prefix, mark }: DdlObjects): string[] {
 
 /** Values in messages (of columns added with a default) are in the form of the stream. */
 const definer = `SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, MDY' SET TimeZone = 'UTC'
-  SET IntervalStyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex'`;
+  SET IntervalStyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex' SET quote_all_identifiers = off`;
 
 /** The fields of `Column` and `Relation` in core/api, and the attribute numbers by which columns are told apart. */
 function describeSql(name: string): string {
@@ -86,6 +98,7 @@ function describeSql(name: string): string {
           WHERE inhparent = p.oid AND inhrelid <> c.oid ORDER BY inhrelid LIMIT 20) s))
       FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
       WHERE c.relispartition AND i.inhrelid = c.oid),
+    'members', CASE c.relkind WHEN 'p' THEN (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = c.oid) END,
     'inherits', (SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname) ORDER BY i.inhseqno)
       FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
       WHERE NOT c.relispartition AND i.inhrelid = c.oid),
@@ -114,6 +127,46 @@ function describeSql(name: string): string {
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel
 $pgsluice$`;
+}
+
+/**
+ * `parts`: what hangs on a table, each with what tells it from another and from what it was. `tell`: what of that is new, otherwise or
+ * gone in these tables since it was told, whatever command led to it.
+ */
+function partsSqlOf({ pipeline, prefix, major }: DdlObjects): string[] {
+  const { memory, parts, tell, describe } = objectNames(prefix);
+  return [
+    `CREATE OR REPLACE FUNCTION ${parts}(rel oid) RETURNS TABLE (key text, seen jsonb, kind text, "row" jsonb)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $pgsluice$
+  SELECT p.kind || ' ' || p.part, jsonb_build_array(md5(p."row"::text), p.name), p.kind, p."row" FROM (${partsSql(major, 'SELECT rel')}) p
+$pgsluice$`,
+    `CREATE OR REPLACE FUNCTION ${tell}(rels oid[], tag text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgsluice$
+DECLARE at oid; was jsonb; fresh jsonb; lost jsonb; seen_now jsonb; here text[]; tables jsonb := '[]'; news jsonb := '[]'; gone jsonb := '[]';
+BEGIN
+  FOREACH at IN ARRAY rels LOOP
+    SELECT m.parts INTO was FROM ${memory} m WHERE m.oid = at;
+    CONTINUE WHEN NOT FOUND;
+    SELECT ARRAY[n.nspname, c.relname] INTO here FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = at;
+    WITH now AS MATERIALIZED (SELECT p.key, p.seen, p.kind, p."row" FROM ${parts}(at) p),
+      old AS (SELECT e.key, e.value FROM jsonb_each(coalesce(was, '{}')) e)
+    SELECT (SELECT jsonb_agg(jsonb_build_object('kind', now.kind, 'row', now."row", 'was', old.value ->> 1))
+        FROM now LEFT JOIN old USING (key) WHERE old.value ->> 0 IS DISTINCT FROM now.seen ->> 0),
+      (SELECT jsonb_agg(jsonb_build_object('kind', split_part(old.key, ' ', 1), 'table', to_jsonb(here), 'name', old.value ->> 1))
+        FROM old WHERE NOT EXISTS (SELECT FROM now WHERE now.key = old.key)),
+      (SELECT jsonb_object_agg(now.key, now.seen) FROM now)
+    INTO fresh, lost, seen_now;
+    CONTINUE WHEN fresh IS NULL AND lost IS NULL;
+    UPDATE ${memory} m SET parts = seen_now WHERE m.oid = at;
+    tables := tables || jsonb_build_array(${describe}(at));
+    news := news || coalesce(fresh, '[]');
+    gone := gone || coalesce(lost, '[]');
+  END LOOP;
+  IF tables <> '[]' THEN
+    ${emit(pipeline, `'op', 'parts', 'tag', tag, 'version', current_setting('server_version_num')::int, 'tables', tables, 'now', news, 'gone', gone`)}
+  END IF;
+END
+$pgsluice$`,
+  ];
 }
 
 /** The file's patterns, asked of a table and of the partitioned tables above it, as at the start. */
@@ -150,8 +203,9 @@ ${body}
 $pgsluice$`;
 }
 
+/** The server writes a message's bytes as they are: those of its own encoding, if it were text. */
 const emit = (pipeline: string, fields: string): string =>
-  `PERFORM pg_logical_emit_message(true, 'pgsluice', jsonb_build_object('pipeline', ${quoteLiteral(pipeline)}, 'kind', 'ddl', ${fields})::text);`;
+  `PERFORM pg_logical_emit_message(true, 'pgsluice', convert_to(jsonb_build_object('pipeline', ${quoteLiteral(pipeline)}, 'kind', 'ddl', ${fields})::text, 'UTF8'));`;
 
 const guarded = (pipeline: string, body: string): string => `BEGIN
 ${body}
@@ -163,17 +217,48 @@ EXCEPTION WHEN OTHERS THEN
   END;
 END`;
 
-function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
-  const { memory, describe, chosen, functions } = objectNames(prefix);
+/** The table that a command of pg_event_trigger_ddl_commands changed something of. */
+const tableOfCommand = `CASE d.classid
+  WHEN 'pg_class'::regclass THEN coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = d.objid),
+    (SELECT o.refobjid FROM pg_class s JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.refclassid = 'pg_class'::regclass
+      AND o.refobjsubid > 0 AND o.deptype IN ('a', 'i') WHERE s.oid = d.objid AND s.relkind = 'S'), d.objid)
+  WHEN 'pg_trigger'::regclass THEN (SELECT g.tgrelid FROM pg_trigger g WHERE g.oid = d.objid)
+  WHEN 'pg_rewrite'::regclass THEN (SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = d.objid)
+  WHEN 'pg_policy'::regclass THEN (SELECT p.polrelid FROM pg_policy p WHERE p.oid = d.objid)
+  WHEN 'pg_constraint'::regclass THEN (SELECT k.conrelid FROM pg_constraint k WHERE k.oid = d.objid)
+  WHEN 'pg_statistic_ext'::regclass THEN (SELECT s.stxrelid FROM pg_statistic_ext s WHERE s.oid = d.objid) END`;
+const tableTags = ['CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SCHEMA'];
+/** Commands that change what hangs on a table. */
+const partTags = ['INDEX', 'TRIGGER', 'RULE', 'POLICY', 'STATISTICS', 'SEQUENCE'].flatMap((what) => [
+  `CREATE ${what}`,
+  `ALTER ${what}`,
+]);
+
+const typeTags = ['CREATE TYPE', 'ALTER TYPE', 'CREATE DOMAIN', 'ALTER DOMAIN'];
+/** The type that such a command made or changed. */
+const typeOfCommand = `CASE d.classid WHEN 'pg_type'::regclass THEN d.objid
+  WHEN 'pg_class'::regclass THEN (SELECT c.reltype FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'c')
+  WHEN 'pg_constraint'::regclass THEN (SELECT k.contypid FROM pg_constraint k WHERE k.oid = d.objid) END`;
+
+const textArray = (words: readonly string[]): string => `ARRAY[${words.map(quoteLiteral).join(', ')}]`;
+
+function ddlSql({ pipeline, publication, prefix, major }: DdlObjects): string {
+  const { memory, describe, chosen, tell, functions } = objectNames(prefix);
   const body = `
-  FOR rel IN WITH RECURSIVE told AS (
-      SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
-      WHERE classid = 'pg_class'::regclass AND object_type IN ('table', 'table column')
-    ), below AS (SELECT objid AS oid, 0 AS depth FROM told
-      UNION SELECT i.inhrelid, depth + 1 FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
-    SELECT c.oid FROM below JOIN pg_class c USING (oid)
-    WHERE c.relkind IN ('r', 'p') GROUP BY c.oid, c.relkind ORDER BY c.relkind, max(depth), c.oid
-  LOOP
+  IF tg_tag = ANY (${textArray(typeTags)}) THEN
+    SELECT array_agg(${typeOfCommand}) INTO types FROM pg_event_trigger_ddl_commands() d;
+    SELECT jsonb_agg(jsonb_build_object('kind', p.kind, 'row', p."row")) INTO now FROM (${typesSql(major, 'SELECT unnest(types)')}) p;
+    IF now IS NOT NULL THEN
+      ${emit(pipeline, `'op', 'types', 'tag', tg_tag, 'version', current_setting('server_version_num')::int, 'now', now`)}
+    END IF;
+  END IF;
+  SELECT array_agg(o.oid ORDER BY o.relkind, o.depth, o.oid) INTO rels FROM (
+    WITH RECURSIVE told AS (SELECT DISTINCT ${tableOfCommand} AS oid FROM pg_event_trigger_ddl_commands() d
+      UNION SELECT c.oid FROM pg_class c WHERE c.reloftype = ANY (types)),
+      below AS (SELECT oid, 0 AS depth FROM told UNION SELECT i.inhrelid, depth + 1 FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
+    SELECT c.oid, c.relkind, max(depth) AS depth FROM below JOIN pg_class c USING (oid)
+    WHERE c.relkind IN ('r', 'p') GROUP BY c.oid, c.relkind) o;
+  FOREACH rel IN ARRAY coalesce(rels, '{}') LOOP
     now := ${describe}(rel);
     SELECT shape INTO before FROM ${memory} m WHERE m.oid = rel;
     IF before IS NOT NULL THEN
@@ -183,13 +268,14 @@ function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
         ${emit(
           pipeline,
           `'op', 'shape', 'tag', tg_tag, 'before', before, 'after', now, 'plain', said !~* '\\m(using|do|call|select|execute|perform)\\M',
-          'rewritten', coalesce(current_setting('pgsluice.rewritten', true), '') LIKE '%,' || rel || ',%', 'retyped', retyped`,
+          'rewritten', coalesce(current_setting('pgsluice.rewritten', true), '') LIKE '%,' || rel || ',%', 'retyped', retyped,
+            'along', nullif(current_setting('pgsluice.along', true), '')::jsonb`,
         )}
       END IF;
-    ELSIF ${chosen}(rel) THEN
+    ELSIF tg_tag = ANY (${textArray(tableTags)}) AND ${chosen}(rel) THEN
       IF now ->> 'kind' = 'partitioned' THEN
         CONTINUE WHEN tg_tag <> 'CREATE TABLE';
-        INSERT INTO ${memory} VALUES (rel, now);
+        INSERT INTO ${memory} (oid, shape) VALUES (rel, now);
         ${emit(pipeline, `'op', 'create', 'tag', tg_tag, 'after', now, 'published', true`)}
         CONTINUE;
       END IF;
@@ -197,34 +283,61 @@ function ddlSql({ pipeline, publication, prefix }: DdlObjects): string {
       keyed := (now ->> 'identity' = 'f' AND NOT now -> 'columns' @> '[{"generated":"virtual"}]') OR (now ->> 'identity' = 'd' AND jsonb_array_length(now -> 'primaryKey') > 0)
         OR (now ->> 'identity' = 'i' AND now -> 'index' IS NOT NULL AND now -> 'index' <> 'null');
       IF keyed AND NOT filled THEN
-        IF NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-            WHERE p.pubname = ${quoteLiteral(publication)} AND r.prrelid = rel) THEN
-          EXECUTE format('ALTER PUBLICATION %I ADD TABLE ONLY %s', ${quoteLiteral(publication)}, rel::regclass);
-        END IF;
-        INSERT INTO ${memory} VALUES (rel, now);
+        BEGIN
+          patience := current_setting('lock_timeout');
+          PERFORM set_config('lock_timeout', '20ms', true);
+          IF NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+              WHERE p.pubname = ${quoteLiteral(publication)} AND r.prrelid = rel) THEN
+            EXECUTE format('ALTER PUBLICATION %I ADD TABLE ONLY %s', ${quoteLiteral(publication)}, rel::regclass);
+          END IF;
+          PERFORM set_config('lock_timeout', patience, true);
+          INSERT INTO ${memory} (oid, shape) VALUES (rel, now);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+          -- Another session has made a table, and holds the publication until its commit. Nobody's command waits: the table is copied.
+          keyed := false;
+        END;
       END IF;
       ${emit(pipeline, `'op', 'create', 'tag', tg_tag, 'after', now, 'published', keyed AND NOT filled`)}
     END IF;
   END LOOP;
-  PERFORM set_config('pgsluice.rewritten', '', true), set_config('pgsluice.retyped', '', true);`;
+  PERFORM ${tell}(coalesce(rels, '{}'), tg_tag);
+  PERFORM set_config('pgsluice.rewritten', '', true), set_config('pgsluice.retyped', '', true), set_config('pgsluice.along', '', true);`;
   return trigger(
     functions[0],
-    `DECLARE rel oid; now jsonb; before jsonb; filled boolean; keyed boolean; retyped boolean; said text := coalesce(current_query(), 'do');
+    `DECLARE rels oid[]; types oid[]; rel oid; now jsonb; before jsonb; filled boolean; keyed boolean; retyped boolean; patience text; said text := coalesce(current_query(), 'do');
 ${guarded(pipeline, body)};`,
   );
 }
 
+/**
+ * Tables that the command itself alters are told at its end, behind their columns; others are told here, as their foreign keys are in the
+ * way there. What a dropped object was a part of is found by its name: it is not in the catalog any more. Views and functions that went along are
+ * told beside the table, as they are in its way in the target, too.
+ */
 function dropSql({ pipeline, prefix }: DdlObjects): string {
-  const { memory, functions } = objectNames(prefix);
+  const { memory, tell, functions } = objectNames(prefix);
   const body = `
+  SELECT array_agg(DISTINCT m.oid) INTO rels FROM pg_event_trigger_dropped_objects() o JOIN ${memory} m ON CASE o.object_type
+    WHEN 'index' THEN EXISTS (SELECT FROM jsonb_object_keys(m.parts) k WHERE k = 'index ' || o.objid)
+    WHEN 'statistics object' THEN EXISTS (SELECT FROM jsonb_object_keys(m.parts) k WHERE k = 'statistics ' || o.objid)
+    ELSE o.object_type IN ('table constraint', 'trigger', 'rule', 'policy')
+      AND m.shape ->> 'schema' = o.address_names[1] AND m.shape ->> 'name' = o.address_names[2] END
+    WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = m.oid) AND (tg_tag <> 'ALTER TABLE' OR m.oid NOT IN (
+      WITH RECURSIVE own AS (SELECT b.oid FROM pg_event_trigger_dropped_objects() d JOIN ${memory} b
+          ON b.shape ->> 'schema' = d.address_names[1] AND b.shape ->> 'name' = d.address_names[2] WHERE d.original
+        UNION SELECT i.inhrelid FROM own JOIN pg_inherits i ON i.inhparent = own.oid) SELECT own.oid FROM own));
+  PERFORM ${tell}(coalesce(rels, '{}'), tg_tag);
+  SELECT jsonb_agg(jsonb_build_object('type', o.object_type, 'names', to_jsonb(o.address_names), 'identity', o.object_identity)) INTO along
+    FROM pg_event_trigger_dropped_objects() o WHERE NOT o.original AND o.object_type IN ('view', 'materialized view', 'function', 'procedure');
   FOR gone IN SELECT m.oid, m.shape FROM pg_event_trigger_dropped_objects() o
     JOIN ${memory} m ON m.oid = o.objid WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0
     ORDER BY m.shape ->> 'kind' = 'partitioned'
   LOOP
     DELETE FROM ${memory} m WHERE m.oid = gone.oid;
-    ${emit(pipeline, `'op', 'drop', 'tag', tg_tag, 'before', gone.shape`)}
-  END LOOP;`;
-  return trigger(functions[1], `DECLARE gone record;\n${guarded(pipeline, body)};`);
+    ${emit(pipeline, `'op', 'drop', 'tag', tg_tag, 'before', gone.shape, 'along', along`)}
+  END LOOP;
+  PERFORM set_config('pgsluice.along', CASE tg_tag WHEN 'ALTER TABLE' THEN coalesce(along::text, '') ELSE '' END, true);`;
+  return trigger(functions[1], `DECLARE rels oid[]; gone record; along jsonb;\n${guarded(pipeline, body)};`);
 }
 
 /**
@@ -244,7 +357,7 @@ function rewriteSql({ pipeline, prefix }: DdlObjects): string {
 
 function triggerSql({ prefix }: DdlObjects): string[] {
   const { functions, triggers } = objectNames(prefix);
-  const tags = `WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SCHEMA')`;
+  const tags = `WHEN TAG IN (${[...tableTags, ...partTags, ...typeTags, 'COMMENT'].map(quoteLiteral).join(', ')})`;
   const events = [`ddl_command_end ${tags}`, 'sql_drop', 'table_rewrite'];
   return events.flatMap((event, i) => {
     const name = quoteIdent(triggers[i]!);

@@ -24,8 +24,10 @@ export async function installDdl(
     });
   }
   const mark = markText(markOf(owner));
+  const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version_num') AS version`);
+  const major = Math.floor(Number(rows[0]!.version) / 10_000);
   try {
-    await client.query(`BEGIN; ${installSql({ ...what, publication, prefix: slot, mark })}; COMMIT`);
+    await client.query(`BEGIN; ${installSql({ ...what, publication, prefix: slot, mark, major })}; COMMIT`);
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
     if (!(error instanceof pg.DatabaseError)) throw error;
@@ -45,7 +47,13 @@ interface DdlObject {
 /** Event triggers first: they need the functions. */
 async function readObjects(client: pg.Client, prefix: string): Promise<readonly DdlObject[]> {
   const names = objectNames(prefix);
-  const functions = [...names.functions.map((name) => `${name}()`), `${names.describe}(oid)`, `${names.chosen}(oid)`];
+  const functions = [
+    ...names.functions.map((name) => `${name}()`),
+    `${names.describe}(oid)`,
+    `${names.parts}(oid)`,
+    `${names.tell}(oid[],text)`,
+    `${names.chosen}(oid)`,
+  ];
   const { rows } = await client.query<{ comment: string | null; label: string; drop: string }>(
     `SELECT obj_description(oid, 'pg_event_trigger') AS comment, 'event trigger ' || evtname AS label,
             format('EVENT TRIGGER %I', evtname) AS drop, 1 AS turn

@@ -5,7 +5,8 @@ import { sameColumnType, withDrift } from '../drift.ts';
 import { planError } from '../errors.ts';
 import { planTable } from '../plan-table.ts';
 import type { PlanInput } from '../types.ts';
-import { type DdlMessage, relationOf, type ToldShape } from './message.ts';
+import { becoming, typesBecoming } from './become.ts';
+import { type Along, type DdlMessage, relationOf, type ToldShape } from './message.ts';
 import { alterSteps, cannotFollow, constant, readsRetyped, unknownValues } from './steps.ts';
 
 /** What the mapper knows of a table: undefined: nothing; null: it is no longer of the pipeline. */
@@ -29,7 +30,11 @@ export function carryOut(question: CarryOut): SchemaSteps | null {
     case 'create':
       return created(question, message.after, message.published);
     case 'drop':
-      return dropped(question, message.before);
+      return dropped(question, message);
+    case 'parts':
+      return becoming(message, question);
+    case 'types':
+      return typesBecoming(message);
     case 'shape':
       return changed(question, message);
     default:
@@ -85,20 +90,29 @@ function partitionOf(question: CarryOut, shape: ToldShape, relation: Relation): 
   return { parent: plan === null ? { schema: parent.schema, name: parent.name } : nameOf(plan.output), sibling, bound };
 }
 
-function dropped(question: CarryOut, shape: ToldShape): SchemaSteps | null {
+function dropped(
+  question: CarryOut,
+  { before: shape, along }: Extract<DdlMessage, { op: 'drop' }>,
+): SchemaSteps | null {
   const known = question.known(shape.oid);
   const plan = shape.kind === 'partitioned' ? planned(relationOf(shape), question.input) : (known?.plan ?? null);
   if (known !== undefined) question.redefine(shape.oid, null);
   if (plan === null) return null;
-  return { table: relationName(shape), steps: [{ kind: 'drop-table', table: nameOf(plan.output) }] };
+  const table = nameOf(plan.output);
+  return { table: relationName(shape), steps: [...droppedAlong(table, along), { kind: 'drop-table', table }] };
+}
+
+function droppedAlong(table: TableName, along: readonly Along[] | null | undefined): readonly SchemaStep[] {
+  if (along === null || along === undefined) return [];
+  return [{ kind: 'drop-along', table, objects: along.map(({ type, identity }) => ({ type, identity })) }];
 }
 
 function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' }>): SchemaSteps | null {
   const { before, after } = message;
   const table = relationName(before);
+  if (after.kind === 'partitioned') return changedParent(question, message);
   const known = question.known(after.oid);
-  // Of a partitioned table only its partitions matter; its name in the target stays.
-  if (known === undefined || known === null || after.kind === 'partitioned') return null;
+  if (known === undefined || known === null) return null;
   const relation = relationOf(after);
   const is = planned(relation, question.input);
   if (known.plan === null) {
@@ -127,12 +141,25 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   const attach = before.kind === 'table' && after.kind === 'partition' ? partitionOf(question, after, relation) : null;
   // A member that leaves its tree does so before its columns change: those of the others stay as they are.
   const steps: SchemaStep[] = [
+    ...droppedAlong(nameOf(was.output), message.along),
     ...leaving(question, message, was),
     ...alterSteps({ message, was, is }),
     ...(attach === null ? [] : [{ kind: 'attach', table: nameOf(is.output), to: attach } as const]),
   ];
   question.redefine(after.oid, relation);
   return steps.length === 0 ? null : { table, steps };
+}
+
+/** Columns of a partitioned table come and go with those of its partitions, where it has any; its name in the target stays. */
+function changedParent({ input }: CarryOut, message: Extract<DdlMessage, { op: 'shape' }>): SchemaSteps | null {
+  const { before, after } = message;
+  if (after.members !== 0) return null;
+  const [was, is] = [before, after].map((shape) =>
+    planned({ ...relationOf(shape), schema: after.schema, name: after.name }, input),
+  );
+  if (was === null || is === null || was === undefined || is === undefined) return null;
+  const steps = [...droppedAlong(nameOf(was.output), message.along), ...alterSteps({ message, was, is })];
+  return steps.length === 0 ? null : { table: relationName(after), steps };
 }
 
 function leaving(

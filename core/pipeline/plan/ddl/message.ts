@@ -1,4 +1,5 @@
 import type { MessageChange } from '../../../api/change.ts';
+import type { PartRow } from '../../../postgres/manifest/parts.ts';
 import type { Column, Identity, Relation, RelationKind } from '../../../postgres/relation.ts';
 
 /** A column as the source's trigger tells it. */
@@ -30,9 +31,20 @@ export interface ToldShape {
     /** Oids of other partitions of it. */
     readonly siblings: readonly number[] | null;
   } | null;
+  /** Of a partitioned table: how many partitions it has. Older messages lack it. */
+  readonly members?: number | null;
   /** What it inherits from without being a partition. Older messages lack it. */
   readonly inherits?: readonly { readonly oid: number; readonly schema: string; readonly name: string }[] | null;
   readonly columns: readonly ToldColumn[];
+}
+
+/** A view or a function that the command dropped along with what it was about. */
+export interface Along {
+  readonly type: 'view' | 'materialized view' | 'function' | 'procedure';
+  /** [schema, name] */
+  readonly names: readonly string[];
+  /** As SQL calls it. */
+  readonly identity: string;
 }
 
 export type DdlMessage =
@@ -47,12 +59,35 @@ export type DdlMessage =
       readonly rewritten: boolean;
       /** Rows were written again by ALTER COLUMN … TYPE. Older messages lack it. */
       readonly retyped?: boolean;
+      readonly along?: readonly Along[] | null;
     }
   | { readonly op: 'create'; readonly tag: string; readonly after: ToldShape; readonly published: boolean }
-  | { readonly op: 'drop'; readonly tag: string; readonly before: ToldShape }
+  | { readonly op: 'drop'; readonly tag: string; readonly before: ToldShape; readonly along?: readonly Along[] | null }
+  | {
+      readonly op: 'parts';
+      readonly tag: string;
+      /** server_version_num. */
+      readonly version: number;
+      /** As they are behind the command. */
+      readonly tables: readonly ToldShape[];
+      /** What is new or otherwise; `was`: its name before. */
+      readonly now: readonly { readonly kind: string; readonly row: PartRow; readonly was: string | null }[];
+      readonly gone: readonly {
+        readonly kind: string;
+        readonly table: readonly [string, string];
+        readonly name: string;
+      }[];
+    }
+  /** Types that were made or changed, as they are behind the command. */
+  | {
+      readonly op: 'types';
+      readonly tag: string;
+      readonly version: number;
+      readonly now: readonly { readonly kind: string; readonly row: PartRow }[];
+    }
   | { readonly op: 'failed'; readonly tag: string; readonly sqlstate: string; readonly message: string };
 
-const ops: ReadonlySet<unknown> = new Set(['shape', 'create', 'drop', 'failed']);
+const ops: ReadonlySet<unknown> = new Set(['shape', 'create', 'drop', 'parts', 'types', 'failed']);
 
 /** Null for anything else than DDL of this pipeline. */
 export function decodeDdl(change: MessageChange, pipeline: string): DdlMessage | null {

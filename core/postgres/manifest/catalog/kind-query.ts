@@ -23,6 +23,24 @@ export const sharedCtes = (except: readonly string[]): string => `
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
       AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_class'::regclass AND ext.objid = c.oid))`;
 
+/** The same names for some tables and their own sequences, without looking at all that there is. `tables`: SQL that gives oids. */
+export const ctesOf = (tables: string): string => `
+  n AS MATERIALIZED (SELECT oid, nspname FROM pg_namespace),
+  ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE false),
+  chosen (oid) AS MATERIALIZED (${tables}),
+  rel AS MATERIALIZED (SELECT c.*, n.nspname FROM pg_class c JOIN n ON n.oid = c.relnamespace
+    WHERE c.oid IN (SELECT oid FROM chosen UNION ALL SELECT d.objid FROM chosen JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
+        AND d.refobjid = chosen.oid AND d.refobjsubid > 0 AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+      JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'))`;
+
+/** The same for types: `rel` has the attributes of those that are composite. */
+export const ctesOfTypes = (types: string): string => `
+  n AS MATERIALIZED (SELECT oid, nspname FROM pg_namespace),
+  ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE false),
+  chosen (n1, n2, typrelid) AS MATERIALIZED (SELECT tn.nspname, t.typname, t.typrelid FROM pg_type t JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    WHERE t.oid IN (${types})),
+  rel AS MATERIALIZED (SELECT c.*, n.nspname FROM pg_class c JOIN n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT typrelid FROM chosen))`;
+
 export const notOfExtension = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM ext WHERE ext.classid = '${catalog}'::regclass AND ext.objid = ${oid})`;
 

@@ -116,7 +116,7 @@ export function addAttribute(wanted: ManifestObject, writing: Writing): Step[] {
   const { name, props } = wanted;
   return [
     locks(
-      `ALTER TYPE ${sqlName(name[0], name[1])} ADD ATTRIBUTE ${bare(name[2]!)} ${props['type']}${collate(props['collation'])}`,
+      `ALTER TYPE ${sqlName(name[0], name[1])} ADD ATTRIBUTE ${bare(name[2]!)} ${props['type']}${collate(props['collation'])} CASCADE`,
     ),
     ...commonSteps(null, wanted, writing),
   ];
@@ -129,7 +129,7 @@ export function alterAttribute(there: ManifestObject, wanted: ManifestObject, wr
   const change = retyped
     ? [
         locks(
-          `ALTER TYPE ${sqlName(name[0], name[1])} ALTER ATTRIBUTE ${bare(name[2]!)} TYPE ${props['type']}${collate(props['collation'])}`,
+          `ALTER TYPE ${sqlName(name[0], name[1])} ALTER ATTRIBUTE ${bare(name[2]!)} TYPE ${props['type']}${collate(props['collation'])} CASCADE`,
         ),
       ]
     : [];
