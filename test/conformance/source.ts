@@ -190,7 +190,7 @@ type Batch = Extract<StreamItem, { kind: 'batch' }>['batch'];
 
 async function read(source: Source, start: Omit<StreamStart, 'acknowledged'>): Promise<Batch[]> {
   await using stream = await source.stream({ ...start, acknowledged: null }, never);
-  return drain(stream);
+  return await drain(stream);
 }
 
 async function drain(stream: AsyncIterable<StreamItem>): Promise<Batch[]> {
