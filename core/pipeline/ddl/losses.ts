@@ -43,6 +43,10 @@ export class Look {
     this.#names = new Set(tables.map(relationName));
   }
 
+  of(oid: Oid): TablePresence | undefined {
+    return this.#byOid.get(oid);
+  }
+
   /** What the stream cannot go on with in a table of the pipeline; null: nothing. */
   lossOf(relation: Relation, { plans, read, tables }: Taken): PgsluiceError | null {
     const table = relationName(relation);
@@ -75,6 +79,32 @@ export class Look {
     const message = `new column ${added.join(', ')}, which the publication's list of columns leaves out`;
     return planError('PGS4012', message, { ...where, remedy: resync });
   }
+}
+
+/** A column that compares and sorts by another collation than the one that was noted. Its values are the same. */
+export interface OtherCollation {
+  readonly column: string;
+  /** Null: its type's. */
+  readonly is: string | null;
+}
+
+/** Those that the target's table of this name does not have yet either; where it calls columns otherwise, all of them. */
+export async function otherCollations(
+  relation: Relation,
+  { now, taken }: { readonly now: TablePresence; readonly taken: Taken },
+  signal: AbortSignal,
+): Promise<readonly OtherCollation[]> {
+  const then = new Map(relation.columns.map((column) => [column.attnum, column]));
+  const others = now.columns.filter(({ attnum, name, collation }) => {
+    const before = then.get(attnum);
+    return taken.read.has(name) && before?.collation !== undefined && before.collation !== collation;
+  });
+  if (others.length === 0 || taken.tables.length === 0) return [];
+  const found = await Promise.all(taken.tables.map(({ sink, plan }) => sink.sink.describe!([plan.output], signal)));
+  const there = found.flat().flatMap((columns) => columns ?? []);
+  return others
+    .filter(({ name, collation }) => !there.some((column) => column.name === name && column.collation === collation))
+    .map(({ name, collation }) => ({ column: name, is: collation }));
 }
 
 /** The same shape, with the numbers that its names have now. */

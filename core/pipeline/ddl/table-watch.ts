@@ -6,7 +6,7 @@ import { encodeControl } from '../control/control-message.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import type { Book } from './book.ts';
 import { driftOf, numbersOf } from '../plan/drift.ts';
-import { isDroppedInTargets, Look, type Taken, takenTables } from './losses.ts';
+import { isDroppedInTargets, Look, otherCollations, type Taken, takenTables } from './losses.ts';
 import { misplacedTables, ofSource } from './place-tables.ts';
 import { freshTables } from './take-along.ts';
 
@@ -48,6 +48,7 @@ export class TableWatch implements AsyncDisposable {
   readonly #marks = new Map<string, Mark>();
   /** Tables whose columns are others, told in this run. */
   readonly #told = new Set<Oid>();
+  readonly #collations = new Set<string>();
   readonly #keyless = new Map<Oid, number>();
   #moves: { readonly seen: readonly TablePresence[]; readonly misplaced: boolean; readonly mark: Mark } | null = null;
   readonly #taken: ReadonlyMap<Oid, Taken>;
@@ -174,6 +175,7 @@ export class TableWatch implements AsyncDisposable {
     for (const { relation } of book.newest()) {
       const taken = this.#taken.get(relation.oid);
       const error = taken === undefined ? null : this.#last.lossOf(relation, taken);
+      if (error === null && taken !== undefined) await this.#tellCollations(relation, taken);
       if (error === null || taken === undefined) continue;
       if (error.code === 'PGS4016' && (await isDroppedInTargets(taken, this.#stop.signal))) {
         await book.leave(relation.oid);
@@ -185,6 +187,21 @@ export class TableWatch implements AsyncDisposable {
       lost.set(relation.oid, error);
     }
     return lost;
+  }
+
+  /** No message of the stream tells of them, and no value is another: the target sorts and compares otherwise until somebody mends it. */
+  async #tellCollations(relation: Relation, taken: Taken): Promise<void> {
+    const now = this.#last.of(relation.oid);
+    if (now === undefined) return;
+    const table = relationName(relation);
+    for (const { column, is } of await otherCollations(relation, { now, taken }, this.#ending.signal)) {
+      const said = `${table}.${column} ${is ?? ''}`;
+      if (this.#collations.has(said)) continue;
+      this.#collations.add(said);
+      const what = is === null ? `the collation of its type` : `collation ${is}`;
+      const message = `${table}: column ${column} has ${what} on the source now, and not in the target, which compares and sorts it otherwise: pgsluice verify FILE --schema prints the statement`;
+      this.#options.context.log.log('warn', 'collation-changed', message, { table });
+    }
   }
 
   /** Where there are no tables to be changed, as in Kafka, whoever starts again after the stop has agreed. */
