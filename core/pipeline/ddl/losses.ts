@@ -59,7 +59,7 @@ export class Look {
         return planError('PGS4017', message, { ...where, remedy: resync });
       }
       const drops = tables.map(({ plan }) => `DROP TABLE ${qualified(plan.output)};`);
-      const remedy = `Run on the target, then run again: ${drops.join(' ')}`;
+      const remedy = `Run on the target (\`pgsluice verify FILE --schema\` prints what depends on it, too), then run again: ${drops.join(' ')}`;
       return planError('PGS4016', 'the table was dropped on the source', { ...where, remedy });
     }
     if (!now.published && !now.unlogged) {

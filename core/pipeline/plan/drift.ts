@@ -115,7 +115,7 @@ export function driftError(was: Relation, is: Relation): PgsluiceError {
   ];
   return planError('PGS4012', `the table changed on the source: ${said.join('; ')}`, {
     where: { table: `${was.schema}.${was.name}` },
-    remedy: `Make the same change in the target (a new column with the source's DEFAULT), then run again: ${statements.join(' ')}`,
+    remedy: `Make the same change in the target (\`pgsluice verify FILE --schema\` prints it with the source's DEFAULT, at the parent of a tree, and with what depends on it), then run again: ${statements.join(' ')}`,
   });
 }
 

@@ -56,8 +56,12 @@ export function compareViews(source: SchemaView, target: SchemaView, mapping: Ma
     open.filter((change) => !unowned(change)),
     target,
   );
+  // As the statements have to be run: what depends goes before what it depends on, and comes after it.
+  const turn = new Map(mending.statements.map(({ about }, i) => [about, i] as const).toReversed());
+  const turnOf = ({ key }: Change): number => turn.get(key) ?? mending.statements.length;
   const findings = open
     .filter(({ key }) => mending.about(key) === key)
+    .toSorted((a, b) => turnOf(a) - turnOf(b))
     .map((change) =>
       finding(
         change,

@@ -85,8 +85,11 @@ const commonOnly: Alter = (there, wanted, writing) => {
   return other ? null : commonSteps(there, wanted, writing);
 };
 
+/** Columns of a typed table come with the attributes of its type. */
 const createColumn: Create = (wanted, writing) =>
-  ofView(wanted, writing) ? [] : (columnOfParent(wanted, writing) ?? addColumn(wanted, writing));
+  ofView(wanted, writing) || (relationOf(writing.wanted, wanted.name)?.props['of type'] ?? null) !== null
+    ? []
+    : (columnOfParent(wanted, writing) ?? addColumn(wanted, writing));
 const changeColumn: Alter = (there, wanted, writing) =>
   ofView(wanted, writing) ? viewColumn(there, wanted, writing) : alterColumn(there, wanted, writing);
 
