@@ -27,12 +27,12 @@ export interface SchemaSource extends SchemaReader {
   /** What the schema needs of a server beside itself. */
   surroundings(signal: AbortSignal): Promise<Surroundings>;
   /** Views, policies and the like that could not be without these tables and columns. */
-  dependents(going: readonly Going[], signal: AbortSignal): Promise<readonly Dependent[]>;
+  dependents(going: readonly LeftOut[], signal: AbortSignal): Promise<readonly Dependent[]>;
   sequences(signal: AbortSignal): Promise<readonly SequenceState[]>;
 }
 
 /** A table, or columns of it, that a target shall not have as they are. */
-export interface Going {
+export interface LeftOut {
   readonly schema: string;
   readonly name: string;
   /** Null: the table itself. */

@@ -34,7 +34,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'resync',
-    summary: 'copy tables anew, or for the first time, in a pipeline that exists',
+    summary: 'copy tables again, or for the first time, in a pipeline that exists',
     load: () => import('./verbs/resync.ts'),
   },
   {

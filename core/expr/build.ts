@@ -43,7 +43,7 @@ class Builder {
   }
 }
 
-/** Remembers the value of the last row; an error is raised anew. */
+/** Remembers the value of the last row; an error is raised again. */
 function once(evaluate: Evaluate): Evaluate {
   let last: Parameters<Evaluate>[0] | null = null;
   let value: Value | null = null;

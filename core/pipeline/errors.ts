@@ -35,7 +35,7 @@ export const runtimeErrors = {
   },
   PGS6003: {
     title: 'Copy of a table failed',
-    cause: 'A chunk failed again and again while its connections were made anew.',
+    cause: 'A chunk failed again and again while its connections were made again.',
     remedy: 'See the cause; run again to go on with the tables that are left.',
     exit: 1,
     retry: 'backoff',

@@ -5,7 +5,7 @@ const remedies: Readonly<Record<string, string>> = {
   '25006':
     'The server or the role is read-only: connect to the primary, or ALTER ROLE or DATABASE … RESET default_transaction_read_only; then run again.',
   '3F000': 'A schema is gone or has another name: put it back, or correct the file, then run again.',
-  '42': 'What the message names is gone or has changed since it was planned: run again, which plans anew; if it comes again, mend it, or leave the table out with source.tables.exclude.',
+  '42': 'What the message names is gone or has changed since it was planned: run again, which plans again; if it comes again, mend it, or leave the table out with source.tables.exclude.',
   '42501':
     'GRANT the right that the message names to the role of the URL, or connect as the owner; `pgsluice check FILE --sql` prints the statements.',
   '54': 'A limit of the server is reached: raise what the message names, or leave the table out with source.tables.exclude.',

@@ -13,7 +13,7 @@ export const checkpointFileErrors = {
   PGS6071: {
     title: 'Checkpoint file is damaged',
     cause: 'The file is not what pgsluice writes: it was edited, cut off, or is another file.',
-    remedy: 'Restore the file from a backup. Without it, run `pgsluice cleanup` and begin anew.',
+    remedy: 'Restore the file from a backup. Without it, run `pgsluice cleanup` and begin again.',
     exit: 1,
     retry: 'never',
   },

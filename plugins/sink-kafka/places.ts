@@ -6,7 +6,7 @@ import type { Target } from './client/producer.ts';
 import { kafkaError } from './errors.ts';
 import type { Headers, Side } from './records/events.ts';
 import { completed } from './records/row.ts';
-import type { Route, Router } from './router.ts';
+import type { TopicRoute, Router } from './router.ts';
 
 /** Where the records of one change go. */
 export interface Places {
@@ -23,7 +23,7 @@ export function fixedPlaces(topic: Target): Places {
 }
 
 /** Finds or makes the topics of both rows. Throws what the table's expressions say. */
-export async function placesOf(change: RowChange, route: Route, router: Router): Promise<Places> {
+export async function placesOf(change: RowChange, route: TopicRoute, router: Router): Promise<Places> {
   const { byRow, topic } = route;
   if (byRow === null) return fixedPlaces(topic as Target);
   const before = change.kind === 'insert' ? null : change.before;
@@ -50,7 +50,7 @@ export async function placesOf(change: RowChange, route: Route, router: Router):
 }
 
 /** Of a row of the snapshot. */
-export async function readPlaces(row: Tuple, route: Route, router: Router): Promise<Places> {
+export async function readPlaces(row: Tuple, route: TopicRoute, router: Router): Promise<Places> {
   if (route.byRow === null) return fixedPlaces(route.readingTopic as Target);
   const target = await router.target(route, row, route.reading);
   const headers = route.byRow.headers?.(row, null) ?? null;

@@ -10,7 +10,7 @@ import type { RecordSchemas } from './schemas/record-schemas.ts';
 import type { Settings } from './settings.ts';
 
 /** Where the rows of a relation go and how they are written. */
-export interface Route {
+export interface TopicRoute {
   /** Null: by row. */
   readonly topic: Target | null;
   /** The same for rows of the snapshot. */
@@ -45,7 +45,7 @@ export class Router {
   /** By the form of a relation's rows, then by topic: each is one object. */
   readonly #targets = new WeakMap<RelationFormat, Map<string, Place>>();
   /** Keyed on the relation object: a changed shape is another object. */
-  readonly #routes = new WeakMap<Relation, Route>();
+  readonly #routes = new WeakMap<Relation, TopicRoute>();
 
   constructor(settings: Settings, admin: TopicAdmin) {
     this.#settings = settings;
@@ -53,12 +53,12 @@ export class Router {
   }
 
   /** The route of a relation seen before. */
-  known(relation: Relation): Route | undefined {
+  known(relation: Relation): TopicRoute | undefined {
     return this.#routes.get(relation);
   }
 
   /** Finds or makes the topic; PGS5005 where it is missing and must not be made. */
-  async route(relation: Relation): Promise<Route> {
+  async route(relation: Relation): Promise<TopicRoute> {
     const known = this.#routes.get(relation);
     if (known !== undefined) return known;
     const format = this.#settings.formatOf(relation, 'stream');
@@ -73,7 +73,7 @@ export class Router {
   }
 
   /** Where a row goes in the form of its route; its topic is found or made. A promise only where that has to be asked for. */
-  target(by: Route, row: PartialTuple, form: RelationFormat): Target | Promise<Target> {
+  target(by: TopicRoute, row: PartialTuple, form: RelationFormat): Target | Promise<Target> {
     const name = by.byRow?.topic?.(row) ?? by.topic?.name;
     if (name === undefined) throw new Error('a table has neither a topic nor an expression for one');
     const place = this.#targets.get(form)?.get(name) ?? this.#place(name, form);

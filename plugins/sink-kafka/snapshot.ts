@@ -18,7 +18,7 @@ import { RowRecords } from './records/row-records.ts';
 import { type Template, templateOf } from './records/template.ts';
 import type { Outbox } from './outbox.ts';
 import { readPlaces } from './places.ts';
-import type { Route, Router } from './router.ts';
+import type { TopicRoute, Router } from './router.ts';
 import { type ChunkMarks, SnapshotMarks, runsWithLast, withLast } from './snapshot-marks.ts';
 import type { EventDelivery } from './event-router/delivery.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
@@ -163,7 +163,7 @@ export class KafkaSnapshot implements SnapshotSink {
       for await (const { item, last } of withLast(copy.rows)) {
         signal.throwIfAborted();
         if (settings.deadLetters !== null) await this.#carefully(item, outbox, { ...rows, last });
-        else await sendRows(item, outbox, { ...rows, route: route as Route, router: this.#router, last });
+        else await sendRows(item, outbox, { ...rows, route: route as TopicRoute, router: this.#router, last });
       }
     }
   }
@@ -187,7 +187,7 @@ export class KafkaSnapshot implements SnapshotSink {
   }
 
   /** An error instead, where the file has dead letters and the table has no form: for each of its rows. */
-  async #routeOf({ output, reading }: TablePlan): Promise<Route | PgsluiceError> {
+  async #routeOf({ output, reading }: TablePlan): Promise<TopicRoute | PgsluiceError> {
     try {
       return await this.#router.route(reading?.output ?? output);
     } catch (error) {
@@ -200,7 +200,7 @@ export class KafkaSnapshot implements SnapshotSink {
   async #carefully(
     rows: readonly Tuple[],
     outbox: Outbox,
-    by: RowsOf & { readonly route: Route | PgsluiceError; readonly plan: TablePlan; readonly last: boolean },
+    by: RowsOf & { readonly route: TopicRoute | PgsluiceError; readonly plan: TablePlan; readonly last: boolean },
   ): Promise<void> {
     const { route, places, marks, plan, last } = by;
     const { deadLetters, oversize } = this.#parts.settings;
@@ -246,7 +246,7 @@ function placesOf(copy: RowCopy): (mark: SnapshotMark) => Place {
 async function sendRows(
   rows: readonly Tuple[],
   outbox: Outbox,
-  by: RowsOf & { readonly route: Route; readonly router: Router; readonly last: boolean },
+  by: RowsOf & { readonly route: TopicRoute; readonly router: Router; readonly last: boolean },
 ): Promise<void> {
   const { readingTopic, byRow, reading } = by.route;
   for (const [i, row] of rows.entries()) {
@@ -262,12 +262,12 @@ async function sendRows(
   }
 }
 
-type BytesRoute = Route & {
+type BytesRoute = TopicRoute & {
   readonly readingTopic: Target;
   readonly reading: { readonly rows: { readonly bytes: RowBytes } };
 };
 
-function hasColumns(route: Route | PgsluiceError): route is BytesRoute {
+function hasColumns(route: TopicRoute | PgsluiceError): route is BytesRoute {
   return 'reading' in route && route.byRow === null && route.reading.rows.bytes !== null;
 }
 

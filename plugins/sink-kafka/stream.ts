@@ -22,7 +22,7 @@ import { type Moment, now, processedAt, rereadMoment, snapshotMoment, transactio
 import { newRowOf, RowRecords } from './records/row-records.ts';
 import { binaryText } from './records/special.ts';
 import { TransactionLog } from './records/transactions.ts';
-import type { Route, Router } from './router.ts';
+import type { TopicRoute, Router } from './router.ts';
 import { messageSchemas, transactionSchemas } from './schemas/record-schemas.ts';
 import { fixedPlaces, type Places, placesOf } from './places.ts';
 import { topicName } from './routing/topics.ts';
@@ -102,7 +102,7 @@ export class KafkaStream implements StreamSink {
     const { changes } = batch;
     const processed = processedAt(now());
     let relation: Relation | null = null;
-    let route: Route | null = null;
+    let route: TopicRoute | null = null;
     let places: Places | null = null;
     const place: { at: Moment; lsn: string; transaction: string } = { at: nowhere, lsn: '', transaction: 'null' };
     const metadata = this.#settings.transactionMetadata;
@@ -165,7 +165,7 @@ export class KafkaStream implements StreamSink {
   }
 
   /** A new row as it came, where its table's records can be made of bytes. False: by its cells. */
-  #addBytes(change: RowChange, route: Route, at: Moment, outbox: Outbox): boolean {
+  #addBytes(change: RowChange, route: TopicRoute, at: Moment, outbox: Outbox): boolean {
     const row = newRowOf(change);
     const { bytes } = route.format.rows;
     if (row === null || bytes === null || route.byRow !== null || route.topic === null) return false;
@@ -179,7 +179,7 @@ export class KafkaStream implements StreamSink {
   async #deliver(
     change: RowChange,
     outbox: Outbox,
-    by: { readonly route: Route; readonly place: () => Place; readonly tombstones: boolean },
+    by: { readonly route: TopicRoute; readonly place: () => Place; readonly tombstones: boolean },
   ): Promise<boolean> {
     const { format } = by.route;
     let placed = 0;

@@ -71,7 +71,7 @@ export const bulkErrors = {
   PGS3011: {
     title: 'Copy broken',
     cause: 'The stream of copied rows ended in the middle of a message.',
-    remedy: 'Run again: the chunk is copied anew.',
+    remedy: 'Run again: the chunk is copied again.',
     exit: 1,
     retry: 'backoff',
   },

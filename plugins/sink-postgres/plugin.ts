@@ -1,5 +1,5 @@
 import { definePlugin, type SinkPlugin } from '../../core/api/plugin.ts';
-import type { Detach } from './apply/set-apart.ts';
+import type { Detach } from './apply/detach-refusing.ts';
 import { createStreamSink } from './apply/stream-sink.ts';
 import { connectionOf } from '../../core/postgres/connect.ts';
 import { applyErrors } from './apply/errors.ts';

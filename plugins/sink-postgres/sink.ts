@@ -7,7 +7,7 @@ import type { SchemaReader } from '../../core/api/schema-reader.ts';
 import type { CutoverSink, RepairSink, Sink, SinkTraits, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
-import type { Detach } from './apply/set-apart.ts';
+import type { Detach } from './apply/detach-refusing.ts';
 import { checkTarget } from './checks/check.ts';
 import { readTarget, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';

@@ -10,7 +10,7 @@ import { type Builder, buildIndexes } from './definitions/build.ts';
 import { setAside } from './definitions/set-aside.ts';
 import { bulkError } from './errors.ts';
 import { finishTarget, putBack } from './finish.ts';
-import { Gather } from './gather.ts';
+import { Coalescer } from './coalescer.ts';
 import { PostgresLargeObjects } from './load/large-objects.ts';
 import { loadChunk } from './load/load.ts';
 import type { PostgresSinkOptions } from './options.ts';
@@ -49,9 +49,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
   readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
   readonly #builder: Builder;
-  readonly #loads: Gather<string>;
+  readonly #loads: Coalescer<string>;
   /** Bounds the connections of finished tables; builds of indexes have a bound of their own. */
-  readonly #finishing: Gather<Finish>;
+  readonly #finishing: Coalescer<Finish>;
   readonly largeObjects: LargeObjectSink;
   #targets: ReadonlyMap<string, Target> = new Map();
   #small: ReadonlySet<number> = new Set();
@@ -65,8 +65,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
     this.#owner = { pipeline: context.pipeline, sink: context.name };
     this.#builder = { sessions, owner: this.#owner, workers: new Semaphore(workers) };
     this.largeObjects = new PostgresLargeObjects(sessions, this.#owner, { options, log: context.log });
-    this.#loads = new Gather(1, Infinity, (sources) => this.#flush(sources));
-    this.#finishing = new Gather(workers + 1, 50, (tables) => this.#finishTables(tables));
+    this.#loads = new Coalescer(1, Infinity, (sources) => this.#flush(sources));
+    this.#finishing = new Coalescer(workers + 1, 50, (tables) => this.#finishTables(tables));
   }
 
   async prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void> {

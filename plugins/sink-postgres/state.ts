@@ -14,13 +14,13 @@ export interface Owner {
  */
 export type Phase = 'restore' | 'alter' | 'ready' | 'finished';
 /** `new`: as restored or found; `aside`: indexes and constraints are set aside; `built`: copied and built again. `parent`: holds no rows of its own. */
-export type TablePhase = 'new' | 'aside' | 'built' | 'parent';
+export type LoadPhase = 'new' | 'aside' | 'built' | 'parent';
 
 export interface TableState {
   /** `schema.name` on the source. */
   readonly source: string;
   readonly relid: number;
-  readonly phase: TablePhase;
+  readonly phase: LoadPhase;
   readonly exactAt: string | null;
 }
 
@@ -92,7 +92,7 @@ export async function writePhase(client: pg.Client, owner: Owner, phase: Phase):
 }
 
 export async function readTables(client: pg.Client, owner: Owner): Promise<Map<string, TableState>> {
-  const { rows } = await client.query<{ source: string; relid: string; phase: TablePhase; exact_at: string | null }>(
+  const { rows } = await client.query<{ source: string; relid: string; phase: LoadPhase; exact_at: string | null }>(
     'SELECT source, relid, phase, exact_at FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2',
     [owner.pipeline, owner.sink],
   );
@@ -108,7 +108,7 @@ export async function readTables(client: pg.Client, owner: Owner): Promise<Map<s
 export async function addTables(
   client: pg.Client,
   owner: Owner,
-  entries: readonly { readonly source: string; readonly relid: number; readonly phase: TablePhase }[],
+  entries: readonly { readonly source: string; readonly relid: number; readonly phase: LoadPhase }[],
 ): Promise<void> {
   await client.query(
     `INSERT INTO pgsluice.bulk_table (pipeline, sink, source, relid, phase)
@@ -127,7 +127,7 @@ export async function addTables(
 export async function setTablePhase(
   client: pg.Client,
   owner: Owner,
-  update: { readonly relids: readonly number[]; readonly phase: TablePhase },
+  update: { readonly relids: readonly number[]; readonly phase: LoadPhase },
 ): Promise<void> {
   await client.query(
     `UPDATE pgsluice.bulk_table SET phase = $4

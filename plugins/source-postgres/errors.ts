@@ -128,7 +128,7 @@ export const sourceErrors = {
   PGS2124: {
     title: 'Value cannot be fetched',
     cause: 'With `refetch`, a value that an UPDATE did not send was to be read, but the table has changed since.',
-    remedy: 'Copy the table anew with `pgsluice resync`.',
+    remedy: 'Copy the table again with `pgsluice resync`.',
     exit: 1,
     retry: 'never',
   },

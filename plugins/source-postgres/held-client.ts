@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { destroy, disconnect } from '../../core/postgres/connect.ts';
 
-/** One connection that is opened when it is first needed, held, and made anew once it has failed or was closed. */
+/** One connection that is opened when it is first needed, held, and made again once it has failed or was closed. */
 export class HeldClient implements AsyncDisposable {
   readonly #open: () => Promise<pg.Client>;
   #client: Promise<pg.Client> | null = null;

@@ -136,7 +136,7 @@ test('the publication is dropped while it is followed: an error that says so', a
   const { code, stderr } = await run.ended;
   assert.equal(code, 1, stderr);
   assert.match(stderr, /PGS(2182|2155) .*publication/);
-  // One that somebody makes anew does not bring back what was written while there was none.
+  // One that somebody makes again does not bring back what was written while there was none.
   await m.source.query(`CREATE PUBLICATION ${name} FOR TABLE t, twice; INSERT INTO t VALUES (4002, 1)`);
   const again = await m.verb('run', '--stop-at', 'now', '--log', 'json');
   assert.equal(again.code, 1, again.stdout);

@@ -115,7 +115,7 @@ test('a table added to the file is copied at SIGHUP while the changes of the oth
   assert.deepEqual(made, { index: 'wide_n', keys: 1 });
 });
 
-test('resync with a run under way copies anew while the changes of the others keep arriving, and the run goes on', {
+test('resync with a run under way copies again while the changes of the others keep arriving, and the run goes on', {
   timeout: 180_000,
 }, async () => {
   const { source, target, file } = await pair(17, 18, 'moving, wide');

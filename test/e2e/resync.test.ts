@@ -5,7 +5,7 @@ import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { pgbenchInit, PgbenchWriters } from '../support/pgbench.ts';
 import { database, server } from '../support/servers.ts';
 
-test('a table is copied anew under live writes, a killed copy goes on at the next run', {
+test('a table is copied again under live writes, a killed copy goes on at the next run', {
   timeout: 900_000,
 }, async () => {
   const [source, target] = [await database(await server(16), 'res'), await database(await server(18), 'res')];

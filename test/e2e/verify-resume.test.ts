@@ -154,7 +154,7 @@ test('Ctrl-C is no "all agree"; --fresh, a resync and another choice of tables t
   const chosen = await verify(file, '--table', table);
   assert.deepEqual([chosen.code, chosen.report.wentOn, differing(chosen.report)], [4, null, [table]]);
   assert.equal((await notedIn(target)).size, noted.size, 'the notes of all tables are still there');
-  // Copied anew, it is another table than the one that was compared.
+  // Copied again, it is another table than the one that was compared.
   assert.equal((await cli(['resync', file, table])).code, 0);
   await target.query(spoil(table, 8));
   const text = await cli(['verify', file]);

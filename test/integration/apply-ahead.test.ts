@@ -83,7 +83,7 @@ test('a batch that fails set-wise, and statements that it shares with the one pr
     ['2', 'r', '1'],
     ['51', 'new', '51'],
   ]);
-  assert.equal(replays(lines).length, 1, 'what was prepared for the table as it was trusted is written anew');
+  assert.equal(replays(lines).length, 1, 'what was prepared for the table as it was trusted is written again');
 });
 
 test('a transaction that goes on in what is prepared', async () => {
@@ -106,7 +106,7 @@ test('a transaction that goes on in what is prepared', async () => {
   ]);
 });
 
-test('what was prepared and never comes leaves nothing; statements that it noted are made anew', async () => {
+test('what was prepared and never comes leaves nothing; statements that it noted are made again', async () => {
   const db = await setup();
   await using _ = db.sink;
   const { feed, t } = db;

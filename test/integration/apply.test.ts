@@ -137,7 +137,7 @@ test('truncate is a barrier for several tables, and restarts identities when ask
   assert.deepEqual(await db.rows('SELECT count(*), min(a), max(a) FROM p'), [['15', 'after', 'after']]);
   assert.deepEqual(await db.rows('SELECT * FROM c'), [['1', '2']]);
   await db.query(`DELETE FROM c; DELETE FROM p; INSERT INTO p (a) VALUES ('n')`);
-  assert.deepEqual(await db.rows('SELECT id FROM p'), [['1']], 'the sequence began anew');
+  assert.deepEqual(await db.rows('SELECT id FROM p'), [['1']], 'the sequence began again');
 });
 
 test('truncate does not cascade into tables that the stream does not name', async () => {
@@ -366,7 +366,7 @@ test('a target that lacks the table or a column, or has it generated, is told wi
   await assert.rejects(sink.write(feed.batch([feed.insert(t, ['1', 'a', '2'])]), never), codeIs('PGS3105'));
 });
 
-test('the target altered under prepared statements is learnt anew', async () => {
+test('the target altered under prepared statements is learnt again', async () => {
   const db = await setup('CREATE TABLE t (id int PRIMARY KEY, a int)');
   const t = await db.relation('t');
   const feed = new Feed();

@@ -56,7 +56,7 @@ test('a second run is refused and told who runs; the death of the first frees th
   await second.lock(never);
   await assert.rejects(
     async () => {
-      // The first to be called may still meet the broken connection; the next connects anew and finds the lock taken.
+      // The first to be called may still meet the broken connection; the next connects again and finds the lock taken.
       await first.save(entries({ a: 1 })).catch(() => {});
       await first.save(entries({ a: 1 }));
     },
@@ -65,7 +65,7 @@ test('a second run is refused and told who runs; the death of the first frees th
   assert.deepEqual(await second.load(), new Map());
 });
 
-test('a broken connection is made anew with its lock', async () => {
+test('a broken connection is made again with its lock', async () => {
   const db = await database(shared);
   await using store = await open(db.url);
   await store.lock(never);

@@ -84,8 +84,8 @@ test('a source column altered between plan and snapshot: bytes are refused, text
   );
 });
 
-test('a source column made anew under the snapshot, without a new file: refused, also where the COPY waited for it', async () => {
-  const anew = 'ALTER TABLE t DROP COLUMN v; ALTER TABLE t ADD COLUMN v real DEFAULT 1.5';
+test('a source column made again under the snapshot, without a new file: refused, also where the COPY waited for it', async () => {
+  const again = 'ALTER TABLE t DROP COLUMN v; ALTER TABLE t ADD COLUMN v real DEFAULT 1.5';
   const computed: SnapshotQuery = { select: ['"id"', '"v"'], where: '"id" > 0', plain: null };
   for (const queryOf of [(plan: TablePlan) => plan.query, () => computed]) {
     await using at = await setting();
@@ -95,7 +95,7 @@ test('a source column made anew under the snapshot, without a new file: refused,
     const open = () => session.openRaw(chunk, queryOf(plan), 'binary', calm);
     const expected = { code: 'PGS2121', message: /has other columns/ };
     await assert.rejects(async () => {
-      throw failure(await heldBack(source, anew, open));
+      throw failure(await heldBack(source, again, open));
     }, expected);
     await assert.rejects(open(), expected);
     await session[Symbol.asyncDispose]();

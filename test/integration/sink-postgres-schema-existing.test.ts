@@ -48,7 +48,7 @@ test('tables that are there are filled, and keep what they had', async () => {
     true,
   );
 
-  // Copied anew in a pipeline that lives: foreign keys to the table are set aside and come back.
+  // Copied again in a pipeline that lives: foreign keys to the table are set aside and come back.
   const session = await run.source.snapshot.open({ kind: 'new' }, calm).catch(() => null);
   assert.equal(session, null, 'the slot is there already');
   await run.source.control.cleanup(calm);

@@ -97,7 +97,7 @@ test('relations: a connection that failed ahead of one stretch is not what the n
   assert.deepEqual(relation.primaryKey, [0]);
 });
 
-test('relations: a held connection that the server ended is made anew', async () => {
+test('relations: a held connection that the server ended is made again', async () => {
   const db = await database(on, 'kept');
   await db.query('CREATE TABLE t (id int PRIMARY KEY)');
   await using describer = new Describer(access(db.url), {});

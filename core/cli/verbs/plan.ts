@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printParents, printPlan } from '../../pipeline/plan/print.ts';
 import { publishedTables } from '../../pipeline/plan/publication.ts';
-import { cannotStay, printCannotStay } from '../../pipeline/ddl/survivors.ts';
+import { cannotStay, printCannotStay } from '../../pipeline/ddl/left-out.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';

@@ -9,7 +9,7 @@ import { runtimeError } from '../../pipeline/errors.ts';
 import { knownNames, knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
-import { forgottenShapes } from '../../pipeline/ddl/book.ts';
+import { forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { rereadJobs } from '../../operations/resync/ask-reread.ts';
 import { type RereadJob, RereadQueue } from '../../operations/resync/reread-queue.ts';
@@ -30,7 +30,7 @@ import { needed } from '../../pipeline/open/capability.ts';
 export function register(program: Command, cli: Cli): void {
   program
     .command('resync')
-    .description('copy tables anew in a pipeline that exists; without TABLE: those that were added to the file')
+    .description('copy tables again in a pipeline that exists; without TABLE: those that were added to the file')
     .argument('<file>', 'pipeline file')
     .argument('[table...]', "globs on the source's schema.table")
     .option('--where <sql>', 'only rows for which this is true, read beside the running stream (Kafka sinks)')
@@ -69,9 +69,9 @@ async function resyncDiffering(
   const catalog = knownTables(state, await readCatalog(source, signal));
   const planning = await planSinks(instances.sinks, catalog, true, signal);
   const only = patterns.length === 0 ? null : chosen(catalog, patterns, state);
-  const { anew, tables, copy } = await verifyFirst(pipeline, planning, only);
-  if (anew !== null)
-    say(`a new slot begins at ${formatLsn(anew)}; what was committed before it was compared as a whole`);
+  const { again, tables, copy } = await verifyFirst(pipeline, planning, only);
+  if (again !== null)
+    say(`a new slot begins at ${formatLsn(again)}; what was committed before it was compared as a whole`);
   for (const { table, sink, comparison, repaired } of tables) {
     if (comparison?.equal === true) say(`${table} agrees in ${sink}`);
     else if (repaired > 0) say(`${table}: ${repaired} rows copied again into ${sink}`);
@@ -142,7 +142,7 @@ async function rereadEnd({ context, instances }: OpenPipeline, { id, table }: Re
 function requireStream(state: PipelineState): void {
   if (state.head?.phase === 'stream') return;
   throw verifyError('PGS7004', `the pipeline is in phase ${state.head?.phase ?? 'not started'}`, {
-    remedy: 'Only a pipeline whose first copy is complete, and that is not cut over, can copy tables anew.',
+    remedy: 'Only a pipeline whose first copy is complete, and that is not cut over, can copy tables again.',
   });
 }
 
@@ -158,7 +158,7 @@ async function resync(cli: Cli, file: string, patterns: readonly string[], signa
   const tables = chosen(catalog, patterns, state);
   if (tables.length === 0) {
     say(
-      `the file chooses no table that the pipeline does not have; name those to copy anew: pgsluice resync ${file} TABLE…`,
+      `the file chooses no table that the pipeline does not have; name those to copy again: pgsluice resync ${file} TABLE…`,
     );
     return;
   }

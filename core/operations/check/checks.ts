@@ -3,7 +3,7 @@ import { type ExitCode, PgsluiceError } from '../../base/error.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { checkErrors } from './check-errors.ts';
 import { unsentValues } from './unsent-values.ts';
-import { cannotStay, cannotStayFinding } from '../../pipeline/ddl/survivors.ts';
+import { cannotStay, cannotStayFinding } from '../../pipeline/ddl/left-out.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { allOf, planSinks } from '../../pipeline/open/planning.ts';
 import { readCatalog } from '../../api/source.ts';

@@ -63,7 +63,7 @@ export class Reread {
   }
 
   /**
-   * The stream begins, or begins anew after a failure: what is under way goes on. A chunk may have lost the message that tells that
+   * The stream begins, or begins again after a failure: what is under way goes on. A chunk may have lost the message that tells that
    * it is durable: it is read again.
    */
   resume(): void {
@@ -218,7 +218,7 @@ export class Reread {
     try {
       await this.#read(job);
     } catch (error) {
-      // The stream begins anew, and meets this message again.
+      // The stream begins again, and meets this message again.
       if (error instanceof PgsluiceError && error.retry === 'backoff') throw error;
       await this.#failed(job, error);
     }

@@ -84,8 +84,8 @@ export class SideCopy implements AsyncDisposable {
     failpoint('resync-published');
     const parts = await open(main, given);
     const { head } = parts.context.state;
-    const anew = head === null || head.phase === 'starting' || main.state.get('side:again') !== null;
-    const begun = !anew && (await source.control!.slot.status(main.stop)) !== null;
+    const again = head === null || head.phase === 'starting' || main.state.get('side:again') !== null;
+    const begun = !again && (await source.control!.slot.status(main.stop)) !== null;
     if (!begun) await reset(main, source, parts);
     main.log.log('info', 'resync-started', `copying ${[...pendingTables(main.state)].join(', ')}, the others go on`, {
       tables: parts.planning.sinks.reduce((sum, { plans }) => sum + plans.length, 0),

@@ -13,7 +13,7 @@ import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/ins
 import { knownTables, pendingTables, requestCopy } from '../../pipeline/state/known-tables.ts';
 import { catalogNow, shapesUnderWay, tablesBegun } from '../../pipeline/ddl/known-shapes.ts';
 import { Shapes } from '../../pipeline/ddl/shapes.ts';
-import { forgottenShapes } from '../../pipeline/ddl/book.ts';
+import { forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { leaveTrees, placeTables } from '../../pipeline/ddl/place-tables.ts';
 import { copyAnew, takeAlong } from '../../pipeline/ddl/take-along.ts';
 import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
@@ -182,7 +182,7 @@ async function followRound(
   const shapes = await Shapes.open(context, planning, follow);
   const trees = copy === null && options.stopAt === null;
   const { sinks } = planning;
-  await using watch = new TableWatch({ context, sinks, book: shapes.book, follow, trees, every: 3000 });
+  await using watch = new TableWatch({ context, sinks, history: shapes.history, follow, trees, every: 3000 });
   const joins = new AbortController();
   const failed = new AbortController();
   copy?.ready.then(

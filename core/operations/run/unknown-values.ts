@@ -2,7 +2,7 @@ import type { TablePlan } from '../../api/plan.ts';
 import { PgsluiceError } from '../../base/error.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { relationName } from '../../postgres/relation.ts';
-import { Book, forgottenShapes } from '../../pipeline/ddl/book.ts';
+import { ShapeHistory, forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { catalogNow } from '../../pipeline/ddl/known-shapes.ts';
 import { copyAnew } from '../../pipeline/ddl/take-along.ts';
 import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
@@ -38,7 +38,7 @@ export async function copyUnknown(
   const now = relations.find((each) => each.oid === oid) ?? relations.find((each) => relationName(each) === name);
   if (now === undefined) throw error;
   const table = relationName(now);
-  const before = relationName(new Book(state).of(now));
+  const before = relationName(new ShapeHistory(state).of(now));
   log.log('warn', 'table-copied-again', `${known.message}: ${table} is copied again`, { table, code: known.code });
   await requestCopy(
     state,

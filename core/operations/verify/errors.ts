@@ -5,7 +5,7 @@ export const verifyErrors = {
   PGS7001: {
     title: 'Source and target differ',
     cause: 'Rows are missing, extra or different in the target.',
-    remedy: 'See the differing tables and rows; copy a table anew with `pgsluice resync FILE TABLE…`.',
+    remedy: 'See the differing tables and rows; copy a table again with `pgsluice resync FILE TABLE…`.',
     exit: 4,
     retry: 'never',
   },
@@ -79,7 +79,7 @@ export const verifyErrors = {
     title: 'Cannot be repaired row by row',
     cause:
       'Too many rows differ, the sink has no way to replace rows, or its role may not keep triggers and foreign keys out of it.',
-    remedy: 'Copy the table anew: `pgsluice resync FILE TABLE…`.',
+    remedy: 'Copy the table again: `pgsluice resync FILE TABLE…`.',
     exit: 1,
     retry: 'never',
   },

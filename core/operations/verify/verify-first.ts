@@ -2,7 +2,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import { failpoint } from '../../base/failpoint.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
-import { forgottenShapes } from '../../pipeline/ddl/book.ts';
+import { forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
@@ -16,7 +16,7 @@ import { verifyPipeline } from './verify-pipeline.ts';
 
 export interface VerifiedFirst {
   /** A new slot was made: what was committed before it is in no stream. */
-  readonly anew: bigint | null;
+  readonly again: bigint | null;
   readonly tables: readonly TableVerdict[];
   /** Those that are still to be copied whole. */
   readonly copy: readonly string[];
@@ -40,7 +40,7 @@ export async function verifyFirst(
       { pipeline, locked: true, only, repair: true, leave: true, compare },
       planning,
     );
-    return { anew: null, tables, copy: toCopy(tables) };
+    return { again: null, tables, copy: toCopy(tables) };
   } catch (error) {
     if (!(error instanceof PgsluiceError) || error.meaning !== 'stream-lost') throw error;
     pipeline.context.log.log('warn', 'stream-lost', error.message, { code: error.code });
@@ -86,7 +86,7 @@ async function withNewSlot({ context, instances }: OpenPipeline, planning: Plann
   failpoint('verify-first-compared');
   const copy = toCopy(tables);
   await takeUp({ context, instances }, { identity, at, copy });
-  return { anew: at, tables, copy };
+  return { again: at, tables, copy };
 }
 
 /** The positions that the sinks have must not come again (I2): a server that lost some of its WAL writes beyond them first. */

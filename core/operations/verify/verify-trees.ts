@@ -1,5 +1,5 @@
 import { pause } from '../../base/backoff.ts';
-import { Book } from '../../pipeline/ddl/book.ts';
+import { ShapeHistory } from '../../pipeline/ddl/shape-history.ts';
 import { misplacedTables } from '../../pipeline/ddl/place-tables.ts';
 import { freshTables } from '../../pipeline/ddl/take-along.ts';
 import type { PlannedSink } from '../../pipeline/open/instances.ts';
@@ -31,7 +31,8 @@ export async function awaitTaken<T extends Followed>(of: T, locked: boolean): Pr
   for (const until = Date.now() + patienceMs; ; await pause(500, context.stop)) {
     const state = await PipelineState.load(instances.store);
     const presence = (await context.source.ddl?.tables(context.stop)) ?? [];
-    const settled = pendingTables(state).size === 0 && freshTables(state, new Book(state), presence).length === 0;
+    const settled =
+      pendingTables(state).size === 0 && freshTables(state, new ShapeHistory(state), presence).length === 0;
     if (settled || Date.now() > until || hasEnded(state)) return { ...of, context: { ...context, state } };
   }
 }

@@ -9,8 +9,8 @@ export const controlPrefix = 'pgsluice';
  * What another process asks of a run, in the order of the source's WAL.
  * `barrier`: report when everything up to here is durable; with `after: stop` the run then ends, cleanly, unless it comes here
  * after `until` (milliseconds since 1970): nobody waits for it any more.
- * With `after: reload` it begins anew in the same process, from the file as it is then, with `copy` (names of tables of the
- * source) copied anew; nothing happens where it comes here after `until`.
+ * With `after: reload` it begins again in the same process, from the file as it is then, with `copy` (names of tables of the
+ * source) copied again; nothing happens where it comes here after `until`.
  * `hold`: apply nothing that commits later until told where to; `hold-at`: apply what commits below this position, report,
  * and wait; `release`: go on. A verification holds the sinks at the position of its snapshot for the moment that opening
  * the target's snapshot takes.

@@ -6,7 +6,7 @@ import { type Column, type Relation, relationName } from '../../postgres/relatio
 import { diffShapes, type Drift, driftOf, numbersOf, withDrift } from '../plan/drift.ts';
 import { planError } from '../plan/errors.ts';
 import type { Accept, PlannedMapper } from '../plan/mapper.ts';
-import type { Book } from './book.ts';
+import type { ShapeHistory } from './shape-history.ts';
 
 /** Columns of tables in the target as they are now; null: no such table. */
 export type DescribeTarget = (
@@ -17,7 +17,7 @@ export interface AcceptOptions {
   readonly mapper: PlannedMapper;
   /** Null: the sink has no tables of its own that could be looked at, or be changed. */
   readonly describe: DescribeTarget | null;
-  readonly book: Book;
+  readonly history: ShapeHistory;
   readonly log: Logger;
 }
 
@@ -37,7 +37,7 @@ interface Refused {
 }
 
 async function accept(
-  { describe, mapper, book, log }: AcceptOptions,
+  { describe, mapper, history, log }: AcceptOptions,
   { error, change, begun }: Refused,
 ): Promise<unknown> {
   const drift = driftOf(error);
@@ -46,7 +46,7 @@ async function accept(
   if (describe === null) {
     if (!(error instanceof PgsluiceError) || error.code !== 'PGS4012') return error;
     const told = drift.replaced === true ? numbersOf(source) : change.lsn;
-    if (await book.tell(source.oid, told)) return withoutTables(error, drift);
+    if (await history.tell(source.oid, told)) return withoutTables(error, drift);
   } else {
     const [now = null, old = null] = await describe([drift.is, drift.was]);
     if (drift.replaced === true || now === null || !fits(drift, now, old)) return error;
@@ -56,7 +56,7 @@ async function accept(
     const where = { where: { table: relationName(source), lsn: formatLsn(change.lsn) } };
     throw planError('PGS4013', 'one transaction wrote rows, changed the type of a column, and wrote rows', where);
   }
-  await book.note(source.oid, { since: change.tx.finalLsn, lsn: change.lsn }, source);
+  await history.note(source.oid, { since: change.tx.finalLsn, lsn: change.lsn }, source);
   mapper.redefine(source.oid, source);
   const table = relationName(source);
   const because = describe === null ? 'its records have it from here on' : 'the target has it already';

@@ -4,7 +4,7 @@ import type { SourceCatalog } from '../../api/source.ts';
 import type { RunContext } from '../open/instances.ts';
 import { pendingTables } from '../state/known-tables.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
-import { Book } from './book.ts';
+import { ShapeHistory } from './shape-history.ts';
 import { readCatalog } from '../../api/source.ts';
 
 /** The source's catalog; in a stream that is under way, tables that are gone by now do not keep it from going on. */
@@ -14,34 +14,34 @@ export async function catalogNow(context: RunContext): Promise<SourceCatalog> {
   } catch (error) {
     const { head } = context.state;
     // Tables may have gone since the start.
-    const underWay = head?.phase === 'stream' && !new Book(context.state).empty;
+    const underWay = head?.phase === 'stream' && !new ShapeHistory(context.state).empty;
     if (!underWay || !(error instanceof PgsluiceError) || error.meaning !== 'nothing-chosen') throw error;
     return { identity: head.identity, at: 0n, tables: [], excluded: [] };
   }
 }
 
 /**
- * What a stream that is under way plans with: the shapes in the book, not the catalog's of today. A table that was copied
+ * What a stream that is under way plans with: the shapes in the history, not the catalog's of today. A table that was copied
  * again since (after it was dropped and created again, or added) is taken from the catalog.
  */
 export async function shapesUnderWay(context: RunContext, known: SourceCatalog): Promise<SourceCatalog> {
-  const book = new Book(context.state);
-  if (context.state.head?.phase !== 'stream' || book.empty) return known;
+  const history = new ShapeHistory(context.state);
+  if (context.state.head?.phase !== 'stream' || history.empty) return known;
   const presence = (await context.source.ddl?.tables(context.stop)) ?? [];
   const there = new Map(presence.map((table) => [table.oid, table]));
   const pending = pendingTables(context.state);
   for (const { relation } of known.tables) {
     if (pending.has(relationName(relation))) {
-      await book.renew(relation);
+      await history.renew(relation);
       continue;
     }
-    if (book.has(relation.oid) || there.get(relation.oid)?.published !== true) continue;
-    const namesake = book.byName(relationName(relation));
+    if (history.has(relation.oid) || there.get(relation.oid)?.published !== true) continue;
+    const namesake = history.byName(relationName(relation));
     if (namesake !== null && there.has(namesake.oid)) continue;
-    if (namesake !== null) await book.forget(namesake.oid);
-    await book.add([relation]);
+    if (namesake !== null) await history.forget(namesake.oid);
+    await history.add([relation]);
   }
-  return { ...known, at: 0n, tables: book.newest() };
+  return { ...known, at: 0n, tables: history.newest() };
 }
 
 /**
@@ -49,9 +49,11 @@ export async function shapesUnderWay(context: RunContext, known: SourceCatalog):
  * next snapshot says what becomes of them.
  */
 export function tablesBegun(state: PipelineState, known: SourceCatalog): SourceCatalog {
-  const book = new Book(state);
-  if (state.head?.phase !== 'snapshot' || book.empty) return known;
+  const history = new ShapeHistory(state);
+  if (state.head?.phase !== 'snapshot' || history.empty) return known;
   const now = new Map(known.tables.map((table) => [table.relation.oid, table]));
-  const tables = book.newest().map((table) => ({ ...table, ...now.get(table.relation.oid), relation: table.relation }));
+  const tables = history
+    .newest()
+    .map((table) => ({ ...table, ...now.get(table.relation.oid), relation: table.relation }));
   return { ...known, tables };
 }

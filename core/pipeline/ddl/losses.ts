@@ -51,7 +51,7 @@ export class Look {
   lossOf(relation: Relation, { plans, read, tables }: Taken): PgsluiceError | null {
     const table = relationName(relation);
     const where = { where: { table } };
-    const resync = `Copy the table anew: pgsluice resync FILE ${table}`;
+    const resync = `Copy the table again: pgsluice resync FILE ${table}`;
     const now = this.#byOid.get(relation.oid);
     if (now === undefined) {
       if (this.#names.has(table)) {

@@ -8,13 +8,13 @@ import { planTables } from '../plan/planner.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { allOf, type Planning } from '../open/planning.ts';
 import { acceptShapes } from './accept-shapes.ts';
-import { Book } from './book.ts';
+import { ShapeHistory } from './shape-history.ts';
 import { type Contained, containedIn } from './contained.ts';
 import { runtimeError } from '../errors.ts';
 
 /** The shapes of the source's tables along the stream, and the mappers made from them. */
 export class Shapes {
-  readonly book: Book;
+  readonly history: ShapeHistory;
   readonly #context: RunContext;
   readonly #planning: Planning;
 
@@ -24,23 +24,23 @@ export class Shapes {
   private constructor(
     context: RunContext,
     planning: Planning,
-    more: { readonly book: Book; readonly follow: boolean },
+    more: { readonly history: ShapeHistory; readonly follow: boolean },
   ) {
     this.#context = context;
     this.#planning = planning;
-    this.book = more.book;
+    this.history = more.history;
     this.#follow = more.follow;
   }
 
   /** `follow`: DDL messages are carried out. */
   static async open(context: RunContext, planning: Planning, follow: boolean): Promise<Shapes> {
-    const book = new Book(context.state);
+    const history = new ShapeHistory(context.state);
     const tables = [...planning.inputs.values()].flatMap((input) => input.tables);
-    await book.add(tables.map((table) => table.relation));
-    return new Shapes(context, planning, { book, follow });
+    await history.add(tables.map((table) => table.relation));
+    return new Shapes(context, planning, { history, follow });
   }
 
-  /** Looks at a batch before any sink gets it: shapes that DDL brings are in the book before rows of them are written. */
+  /** Looks at a batch before any sink gets it: shapes that DDL brings are in the history before rows of them are written. */
   async see(batch: StreamBatch): Promise<void> {
     for (const change of batch.changes) {
       if (change.kind !== 'message') continue;
@@ -50,7 +50,7 @@ export class Shapes {
     }
   }
 
-  /** Every copy was made after it, so the book has what it led to. */
+  /** Every copy was made after it, so the history has what it led to. */
   #isContained(message: DdlMessage, finalLsn: bigint): boolean {
     const { sinks } = this.#planning;
     this.#contained ??= sinks.map((sink) => containedIn(this.#context, sink));
@@ -76,11 +76,11 @@ export class Shapes {
       return;
     }
     if (message.op === 'create') this.#refuseMisfit(relationOf(shape), table);
-    if (message.op === 'shape' && !this.book.has(shape.oid)) return;
-    await this.book.note(shape.oid, at, message.op === 'drop' ? null : relationOf(shape));
+    if (message.op === 'shape' && !this.history.has(shape.oid)) return;
+    await this.history.note(shape.oid, at, message.op === 'drop' ? null : relationOf(shape));
     await this.#context.state.put(
       'tables',
-      this.book.newest().map(({ relation }) => relationName(relation)),
+      this.history.newest().map(({ relation }) => relationName(relation)),
     );
   }
 
@@ -99,7 +99,7 @@ export class Shapes {
   mapper(sink: PlannedSink, position: bigint): ChangeMapper {
     const { log } = this.#context;
     const more = this.#follow ? { followDdl: this.#context.pipeline } : {};
-    const input = { ...this.#planning.inputs.get(sink.name)!, ...more, tables: this.book.at(position) };
+    const input = { ...this.#planning.inputs.get(sink.name)!, ...more, tables: this.history.at(position) };
     const { plans, problems } = planTables(input);
     // A pattern whose table is gone by now was right when the pipeline was started.
     const serious = problems.filter((problem) => problem.code !== 'PGS4007');
@@ -108,12 +108,12 @@ export class Shapes {
     const { rows } = this.#context.source;
     // An abrupt end of the stretch is not told here; what is asked for is short.
     const mapper = createMapper(input, plans, rows && ((asked) => rows.fetch(asked, stop)));
-    for (const oid of this.book.left(position)) mapper.redefine(oid, null);
+    for (const oid of this.history.left(position)) mapper.redefine(oid, null);
     const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
     const accept = acceptShapes({
       mapper,
       describe: describe === null ? null : (tables) => describe(tables, this.#context.stop),
-      book: this.book,
+      history: this.history,
       log: log.child({ sink: sink.name }),
     });
     return mapper.accepting(accept);

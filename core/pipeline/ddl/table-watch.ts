@@ -4,7 +4,7 @@ import type { TablePresence } from '../../api/source-database.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { encodeControl } from '../control/control-message.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
-import type { Book } from './book.ts';
+import type { ShapeHistory } from './shape-history.ts';
 import { driftOf, numbersOf } from '../plan/drift.ts';
 import { isDroppedInTargets, Look, otherCollations, type Taken, takenTables } from './losses.ts';
 import { misplacedTables, ofSource } from './place-tables.ts';
@@ -13,7 +13,7 @@ import { freshTables } from './take-along.ts';
 export interface TableWatchOptions {
   readonly context: RunContext;
   readonly sinks: readonly PlannedSink[];
-  readonly book: Book;
+  readonly history: ShapeHistory;
   /** The stream tells of DDL, too. */
   readonly follow: boolean;
   /** New tables, and tables that stand elsewhere in their trees, are looked for: {@link TableWatch.due}. */
@@ -170,15 +170,15 @@ export class TableWatch implements AsyncDisposable {
   }
 
   async #lost(): Promise<ReadonlyMap<Oid, PgsluiceError>> {
-    const { book, context } = this.#options;
+    const { history, context } = this.#options;
     const lost = new Map<Oid, PgsluiceError>();
-    for (const { relation } of book.newest()) {
+    for (const { relation } of history.newest()) {
       const taken = this.#taken.get(relation.oid);
       const error = taken === undefined ? null : this.#last.lossOf(relation, taken);
       if (error === null && taken !== undefined) await this.#tellCollations(relation, taken);
       if (error === null || taken === undefined) continue;
       if (error.code === 'PGS4016' && (await isDroppedInTargets(taken, this.#stop.signal))) {
-        await book.leave(relation.oid);
+        await history.leave(relation.oid);
         const table = relationName(relation);
         context.log.log('info', 'table-left', `${table} is dropped on both sides`, { table });
         continue;
@@ -206,20 +206,20 @@ export class TableWatch implements AsyncDisposable {
 
   /** Where there are no tables to be changed, as in Kafka, whoever starts again after the stop has agreed. */
   async #isAgreed(relation: Relation, error: PgsluiceError): Promise<boolean> {
-    const { book } = this.#options;
+    const { history } = this.#options;
     const drift = driftOf(error);
     if (drift === null || this.#told.has(relation.oid)) return false;
-    if (await book.tell(relation.oid, numbersOf(drift.source))) {
+    if (await history.tell(relation.oid, numbersOf(drift.source))) {
       this.#told.add(relation.oid);
       return false;
     }
-    await book.renew(drift.source);
+    await history.renew(drift.source);
     return true;
   }
 
   async #moved(presence: readonly TablePresence[]): Promise<'fresh' | 'misplaced' | null> {
-    const { context, book, sinks } = this.#options;
-    const fresh = freshTables(context.state, book, presence);
+    const { context, history, sinks } = this.#options;
+    const fresh = freshTables(context.state, history, presence);
     for (const { oid } of fresh) if (!this.#keyless.has(oid)) this.#keyless.set(oid, Date.now());
     if (
       fresh.some(({ oid, keyed, unlogged }) => keyed || unlogged || Date.now() - this.#keyless.get(oid)! > untilKeyed)
@@ -235,7 +235,7 @@ export class TableWatch implements AsyncDisposable {
   }
 
   #judge(last: boolean): void {
-    const newest = new Map(this.#options.book.newest().map(({ relation }) => [relation.oid, relation]));
+    const newest = new Map(this.#options.history.newest().map(({ relation }) => [relation.oid, relation]));
     for (const [oid, mark] of this.#losses) {
       // DDL that was followed in the meantime is no finding any more.
       const relation = newest.get(oid);
@@ -246,9 +246,9 @@ export class TableWatch implements AsyncDisposable {
       else if (this.#passed(mark)) return this.#stop.abort(error);
     }
     if (this.#moves === null || !this.#passed(this.#moves.mark)) return;
-    const { context, book } = this.#options;
+    const { context, history } = this.#options;
     const { seen, misplaced } = this.#moves;
-    if (misplaced || freshTables(context.state, book, seen).length > 0) this.#due.abort();
+    if (misplaced || freshTables(context.state, history, seen).length > 0) this.#due.abort();
     else this.#moves = null;
   }
 

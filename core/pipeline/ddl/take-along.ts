@@ -8,7 +8,7 @@ import { planSinks } from '../open/planning.ts';
 import { qualified } from '../../postgres/quote.ts';
 import { knownNames, knownTables, pendingTables, requestCopy, sameChoice } from '../state/known-tables.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
-import { Book, forgottenShapes } from './book.ts';
+import { ShapeHistory, forgottenShapes } from './shape-history.ts';
 import { entry } from '../state/entries.ts';
 
 /** Noted with a request for copies: what was copied beside the stream until then is not what is asked for now. */
@@ -17,12 +17,13 @@ export const copyAnew = entry('side:again', true);
 /** Tables with rows of their own that the file chooses and the pipeline does not have: made, attached or renamed into its patterns since. */
 export function freshTables(
   state: PipelineState,
-  book: Book,
+  history: ShapeHistory,
   presence: readonly TablePresence[],
 ): readonly TablePresence[] {
   const known = knownNames(state) ?? new Set<string>();
   return presence.filter(
-    (table) => table.chosen && table.kind !== 'partitioned' && !known.has(relationName(table)) && !book.has(table.oid),
+    (table) =>
+      table.chosen && table.kind !== 'partitioned' && !known.has(relationName(table)) && !history.has(table.oid),
   );
 }
 
@@ -42,10 +43,10 @@ export async function takeAlong(
   if (sameChoice(state, catalog)) await letGo(context, sinks, catalog);
   const known = knownTables(state, catalog);
   if (catalog.choice !== undefined && !sameChoice(state, catalog)) await state.put('choice', catalog.choice);
-  const book = new Book(state);
+  const history = new ShapeHistory(state);
   const names = knownNames(state) ?? new Set<string>();
   const fresh = catalog.tables.filter(
-    ({ relation }) => !names.has(relationName(relation)) && !book.has(relation.oid) && !told.has(relation.oid),
+    ({ relation }) => !names.has(relationName(relation)) && !history.has(relation.oid) && !told.has(relation.oid),
   );
   if (fresh.length === 0) return known;
   const added = fresh.map(({ relation }) => relationName(relation));
@@ -78,7 +79,7 @@ async function refuseUnfit(
     if (persistence !== 'unlogged' && relation.identity.kind === 'nothing')
       refuse('its rows have no replica identity', `${alter} REPLICA IDENTITY FULL;`);
   }
-  const tables = [...new Book(state).newest(), ...fresh];
+  const tables = [...new ShapeHistory(state).newest(), ...fresh];
   try {
     await planSinks(sinks, { ...catalog, tables }, true, stop);
   } catch (error) {
@@ -99,8 +100,8 @@ async function letGo(context: RunContext, sinks: readonly SinkInstance[], catalo
   if (gone.size === 0) return;
   const left = (names: ReadonlySet<string>) => [...names].filter((name) => !gone.has(name));
   const pending = left(pendingTables(state));
-  const book = new Book(state);
-  for (const { relation } of book.newest()) if (gone.has(relationName(relation))) await book.leave(relation.oid);
+  const history = new ShapeHistory(state);
+  for (const { relation } of history.newest()) if (gone.has(relationName(relation))) await history.leave(relation.oid);
   await state.forgetTables(
     [...gone],
     sinks.map(({ name }) => name),

@@ -98,7 +98,7 @@ export function replacedError(
     `the table changed on the source: ${what} of the same name (dropped and added again, or names were exchanged)`,
     {
       where: { table: `${was.schema}.${was.name}` },
-      remedy: `${first === '' ? 'Copy' : first} the table anew: pgsluice resync FILE ${source.schema}.${source.name}`,
+      remedy: `${first === '' ? 'Copy' : first} the table again: pgsluice resync FILE ${source.schema}.${source.name}`,
     },
   );
 }

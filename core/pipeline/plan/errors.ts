@@ -85,7 +85,7 @@ export const planErrors = {
     title: 'Changes older than the shape of the table',
     cause:
       'The stream holds changes from before DDL that cannot be read in the new shape without guessing (a renamed column or a changed type).',
-    remedy: 'Copy the table anew with `pgsluice resync`.',
+    remedy: 'Copy the table again with `pgsluice resync`.',
     ...failed,
   },
   PGS4014: {
@@ -105,20 +105,20 @@ export const planErrors = {
     title: 'Table no longer published',
     cause:
       'A table that the pipeline replicates is not in its publication: it was taken out, or dropped and created again. The stream does not carry its changes.',
-    remedy: 'Copy the table anew with `pgsluice resync`.',
+    remedy: 'Copy the table again with `pgsluice resync`.',
     ...failed,
   },
   PGS4018: {
     title: 'DDL that cannot be followed',
     cause: 'With `ddl: follow`, a command on the source asks for something of the target that cannot be done safely.',
     remedy:
-      'Make the same change in the target, then run again; where rows got new values, copy the table anew with `pgsluice resync`.',
+      'Make the same change in the target, then run again; where rows got new values, copy the table again with `pgsluice resync`.',
     ...failed,
   },
   PGS4019: {
     title: 'Value could not be fetched',
     cause: 'With `refetch`, the source did not answer for each row with what was asked for.',
-    remedy: 'If the table was renamed or lost a column since, copy it anew with `pgsluice resync`.',
+    remedy: 'If the table was renamed or lost a column since, copy it again with `pgsluice resync`.',
     ...failed,
   },
   PGS4015: {

@@ -47,5 +47,5 @@ export function failed(error: unknown, change: Change, input: PlanInput): Pgslui
 function unsentRemedy(source: Relation): string {
   const full = identityFull({ source });
   if (full === null) return 'Take `refetch: false` off the transform.';
-  return `Take \`refetch: false\` off the transform, or run on the source: ${full}; changes made before that statement still lack the value, so then copy the table anew with \`pgsluice resync ${relationName(source)}\`.`;
+  return `Take \`refetch: false\` off the transform, or run on the source: ${full}; changes made before that statement still lack the value, so then copy the table again with \`pgsluice resync ${relationName(source)}\`.`;
 }

@@ -86,7 +86,7 @@ export class Refetch implements MapperPace {
     return { end: changes.length, lacking };
   }
 
-  /** Before a call: {@link bytes} counts anew. */
+  /** Before a call: {@link bytes} counts again. */
   begin(): void {
     this.bytes = 0;
   }

@@ -18,7 +18,7 @@ type Slot =
 
 /**
  * `sent`: what reads only values that were not sent is as it was. `moved`: it may be of a value that was fetched for
- * another key, so it is computed anew. `gone`: the row could not be fetched, so what cannot be computed stays.
+ * another key, so it is computed again. `gone`: the row could not be fetched, so what cannot be computed stays.
  */
 export type PartialOf = 'sent' | 'moved' | 'gone';
 

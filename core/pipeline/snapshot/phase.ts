@@ -7,7 +7,7 @@ import type { PublishedTable } from '../../api/source-control.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { publishedTables } from '../plan/publication.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
-import { Book } from '../ddl/book.ts';
+import { ShapeHistory } from '../ddl/shape-history.ts';
 import { tellDdl } from '../ddl/tell-ddl.ts';
 import { fingerprint } from '../open/fingerprint.ts';
 import type { Instances, RunContext } from '../open/instances.ts';
@@ -93,8 +93,8 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
       tables.map((table) => relationName(table.relation)),
     );
     // What the stream will find of them is judged by what they are now.
-    const book = new Book(state);
-    await Promise.all(tables.map(({ relation }) => book.renew(relation)));
+    const history = new ShapeHistory(state);
+    await Promise.all(tables.map(({ relation }) => history.renew(relation)));
     if (input.catalog.choice !== undefined) await state.put('choice', input.catalog.choice);
     if (mode !== 'initial_only') await publish(context, input);
   }

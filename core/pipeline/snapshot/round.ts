@@ -4,7 +4,7 @@ import { mapManifest } from '../../postgres/manifest/map.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { asTarget } from '../plan/as-target.ts';
 import { mappingOf } from '../plan/mapping.ts';
-import { Book } from '../ddl/book.ts';
+import { ShapeHistory } from '../ddl/shape-history.ts';
 import { chosen } from '../plan/draft.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { planAgain } from '../open/planning.ts';
@@ -52,8 +52,8 @@ export async function planRound(context: RunContext, given: RoundInput, session:
   const { input, first } = given;
   const { state } = context;
   const seen: SourceCatalog = { ...input.catalog, ...(await session.relations?.()) };
-  const book = new Book(state);
-  const each = first ? [] : given.tables.map((table) => standing(context, input, book.of(table.relation), seen));
+  const history = new ShapeHistory(state);
+  const each = first ? [] : given.tables.map((table) => standing(context, input, history.of(table.relation), seen));
   const standings = await withRelatives(context, each);
   const tables = first
     ? [...atSnapshot(given.tables, seen), ...(await publishedMeanwhile(context, given, seen))]
@@ -76,7 +76,7 @@ export async function planRound(context: RunContext, given: RoundInput, session:
   const waiting = first ? tables : standings.flatMap(({ waits, now }) => (waits ? (now ?? []) : []));
   const under = state.head?.phase === 'snapshot' || input.config.ddl === 'follow';
   const again = (sink: PlannedSink): SchemaAgain | undefined =>
-    first || !under ? undefined : schemaAgain(context, { given, standings, catalog, book }, sink);
+    first || !under ? undefined : schemaAgain(context, { given, standings, catalog, history }, sink);
   return { session, catalog, sinks, waiting, again, settle };
 }
 
@@ -148,14 +148,14 @@ async function publishedMeanwhile(
 }
 
 async function noteFirst({ state }: RunContext, tables: readonly SourceTable[]): Promise<void> {
-  const book = new Book(state);
+  const history = new ShapeHistory(state);
   const oids = new Set(tables.map(({ relation }) => relation.oid));
   await state.put(
     'tables',
     tables.map(({ relation }) => relationName(relation)),
   );
-  for (const { relation } of book.newest()) if (!oids.has(relation.oid)) await book.forget(relation.oid);
-  await Promise.all(tables.map(({ relation }) => book.renew(relation)));
+  for (const { relation } of history.newest()) if (!oids.has(relation.oid)) await history.forget(relation.oid);
+  await Promise.all(tables.map(({ relation }) => history.renew(relation)));
 }
 
 /** Sinks that have one of them would keep it in its old shape beside sinks that get the new one. */
@@ -186,12 +186,12 @@ async function noteAgain({ state }: RunContext, { changed, catalog, exactAt }: N
   if (changed.length === 0) return;
   const names = new Map(changed.map(({ was, now }) => [relationName(was), now && relationName(now.relation)]));
   await state.putAll((['tables', 'resync'] as const).flatMap((key) => renamed(key, state.get(key), names)));
-  const book = new Book(state);
+  const history = new ShapeHistory(state);
   for (const { was, now } of changed) {
-    if (now === null) await book.leave(was.oid);
+    if (now === null) await history.leave(was.oid);
     else {
-      if (now.relation.oid !== was.oid) await book.forget(was.oid);
-      await book.renew(now.relation);
+      if (now.relation.oid !== was.oid) await history.forget(was.oid);
+      await history.renew(now.relation);
     }
   }
 }
@@ -210,7 +210,7 @@ interface Begun {
   readonly given: RoundInput;
   readonly standings: readonly Standing[];
   readonly catalog: SourceCatalog;
-  readonly book: Book;
+  readonly history: ShapeHistory;
 }
 
 function schemaAgain({ source, state, stop }: RunContext, of: Begun, sink: PlannedSink): SchemaAgain {

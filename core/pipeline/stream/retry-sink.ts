@@ -28,7 +28,7 @@ const longestWait = 5000;
  * Lets one sink of several fail without the others noticing: keeps what it was given until it is durable, and after a
  * failure that may pass gives it again, from the position that the sink then names. While the lane's buffer lasts it tries
  * for ever; when that is full, for some minutes more. What cannot be given again (a transaction larger than the budget) is
- * thrown on: the runtime then starts anew from what all sinks hold, as after a crash.
+ * thrown on: the runtime then starts again from what all sinks hold, as after a crash.
  */
 export class RetrySink implements StreamSink {
   readonly #options: RetryOptions;

@@ -56,7 +56,7 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
   for (;;) {
     const before = context.run.confirmed;
     try {
-      return await stretch(context, { ...options, binary }, barriers, () => (connectedOnce = true));
+      return await followOnce(context, { ...options, binary }, barriers, () => (connectedOnce = true));
     } catch (error) {
       if (error instanceof PgsluiceError && error.retry === 'text' && binary) {
         binary = false;
@@ -78,7 +78,7 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
 }
 
 /** One connected stretch. */
-async function stretch(
+async function followOnce(
   context: RunContext,
   options: StreamRunOptions & { readonly binary: boolean },
   barriers: Barriers,

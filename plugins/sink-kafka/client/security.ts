@@ -8,7 +8,7 @@ export interface Security {
   /** Null: no TLS. Certificates are always verified. */
   readonly tls: TlsOptions | null;
   readonly sasl: SaslOptions | null;
-  /** Bearer token for OAUTHBEARER, fetched anew for each connection. */
+  /** Bearer token for OAUTHBEARER, fetched again for each connection. */
   token(): Promise<string>;
 }
 

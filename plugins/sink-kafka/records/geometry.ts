@@ -28,10 +28,10 @@ export function circle(text: string): string {
   return `{"center":${point(text.slice(1, comma))},"radius":${javaDouble(text.slice(comma + 1, -1))}}`;
 }
 
-export type Shape = 'lseg' | 'box' | 'path' | 'polygon';
+export type GeometryKind = 'lseg' | 'box' | 'path' | 'polygon';
 
 /** lseg and path as a line string, box and polygon as a closed ring; the extensions say which it was. */
-export function shape(type: Shape): (text: string) => string {
+export function shape(type: GeometryKind): (text: string) => string {
   return (text) => {
     const pairs = pairsOf(text);
     if (type === 'lseg') return geometryOf(lineString(pairs), { type });
@@ -41,7 +41,7 @@ export function shape(type: Shape): (text: string) => string {
 }
 
 /** What stands for a value of a NOT NULL column that was not sent: valid shapes of the unit square. */
-export const shapeFallbacks: Readonly<Record<Shape, string>> = {
+export const shapeFallbacks: Readonly<Record<GeometryKind, string>> = {
   lseg: geometryOf(lineString(pairsOf('(0,0),(1,0)')), { type: 'lseg' }),
   box: geometryOf(ring(pairsOf('(0,0),(0,1),(1,1),(1,0),(0,0)')), { type: 'box' }),
   path: geometryOf(lineString(pairsOf('(0,0),(1,0)')), { type: 'path' }),

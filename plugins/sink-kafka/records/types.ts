@@ -23,7 +23,16 @@ import {
   precisionOf,
   scaleOf,
 } from './decimal.ts';
-import { circle, emptyEwkb, geometryEncoder, line, point, shape, type Shape, shapeFallbacks } from './geometry.ts';
+import {
+  circle,
+  emptyEwkb,
+  geometryEncoder,
+  line,
+  point,
+  shape,
+  type GeometryKind,
+  shapeFallbacks,
+} from './geometry.ts';
 import { instantHeader } from './header.ts';
 import { hstoreEncoder } from './hstore.ts';
 import { javaDouble, javaFloat } from './java-number.ts';
@@ -250,7 +259,7 @@ function temporal({ type, typmod, array }: Typed, modes: TypeModes): ColumnType 
   }
 }
 
-const shapes: ReadonlyMap<number, Shape> = new Map([
+const shapes: ReadonlyMap<number, GeometryKind> = new Map([
   [601, 'lseg'],
   [602, 'path'],
   [603, 'box'],

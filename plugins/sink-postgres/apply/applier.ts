@@ -8,9 +8,9 @@ import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { executeStep } from '../ddl/execute.ts';
 import { schemaOptions } from '../ddl/options.ts';
 import { ddlFailure } from '../ddl/failure.ts';
-import { applyApart } from '../dead-letter/apart.ts';
+import { applyOneByOne } from '../dead-letter/one-by-one.ts';
 import { isRefusal } from '../dead-letter/refusal.ts';
-import { Ahead, type RoundTrip } from './ahead.ts';
+import { LookAhead, type RoundTrip } from './look-ahead.ts';
 import { type BatchOptions, scriptBatch } from './batch-script.ts';
 import { BufferPool, type Send } from './wire.ts';
 import { Exchange, type ExchangeResult, finish, Script, type Steps } from './round-trip.ts';
@@ -24,7 +24,7 @@ import {
   wrongCount,
 } from './failure.ts';
 import type { ApplySession } from './session.ts';
-import { nextSchema, Shapes, Trust } from './shapes.ts';
+import { nextSchema, TargetShapes, SetWiseFailures } from './shapes.ts';
 import { stillTrue } from './still-true.ts';
 
 export interface ApplierOptions {
@@ -50,21 +50,21 @@ const maxPrepared = 2000;
 export class Applier {
   readonly #session: ApplySession;
   readonly #options: ApplierOptions;
-  readonly #trust = new Trust();
+  readonly #setWiseFailures = new SetWiseFailures();
   readonly #pool = new BufferPool();
-  readonly #shapes: Shapes;
+  readonly #shapes: TargetShapes;
   #open = false;
   /** The rows in hand are all written, and the target is at work; whether their transaction goes on behind them. */
   #waiting: { readonly open: boolean } | null = null;
   /** What is to be prepared then. */
   #asked: StreamBatch | null = null;
-  #ahead: { readonly trip: Ahead; readonly epoch: number } | null = null;
+  #ahead: { readonly trip: LookAhead; readonly epoch: number } | null = null;
 
   constructor(session: ApplySession, options: ApplierOptions) {
     this.#session = session;
     this.#options = options;
     const { pipeline, context } = options;
-    this.#shapes = new Shapes(session, { pipeline, sink: context.name }, context.log);
+    this.#shapes = new TargetShapes(session, { pipeline, sink: context.name }, context.log);
   }
 
   /** A transaction goes on: batches without a boundary came. */
@@ -98,7 +98,7 @@ export class Applier {
     this.#asked = null;
     if (changes.length === 0 || nextSchema(changes) !== -1 || !this.#shapes.knows(changes)) return;
     const exchange = new Exchange(this.#session.client);
-    const trip = new Ahead({ changes, open }, exchange, (send) => this.#scriptTo(send, values));
+    const trip = new LookAhead({ changes, open }, exchange, (send) => this.#scriptTo(send, values));
     const { epoch } = this.#session.prepared;
     try {
       this.#begin(trip.script, open);
@@ -173,12 +173,12 @@ export class Applier {
       // A letter says its change in text; where there may be letters, text was asked for.
       const letters = batch.values === 'text' ? this.#options.context.deadLetters : undefined;
       if (letters === undefined || !isRefusal(error) || !(await this.#rollback())) throw error;
-      return this.#applyApart(batch, letters);
+      return this.#applyOneByOne(batch, letters);
     }
   }
 
   /** Where the file has dead letters: the batch without the changes that the target refuses. */
-  async #applyApart(batch: StreamBatch, letters: DeadLetters): Promise<Applied> {
+  async #applyOneByOne(batch: StreamBatch, letters: DeadLetters): Promise<Applied> {
     const { context, name, onMissing } = this.#options;
     await this.#shapes.learn(batch, this.#open);
     if (!this.#open) {
@@ -187,7 +187,7 @@ export class Applier {
       await this.#run(begin, { commit: Number.POSITIVE_INFINITY, position: -1 });
       this.#open = true;
     }
-    await applyApart(batch.changes, {
+    await applyOneByOne(batch.changes, {
       session: this.#session,
       name,
       debugValues: context.debugValues,
@@ -242,7 +242,7 @@ export class Applier {
     }
     const result = await this.#run(last, atOnce ? { commit, position, guard } : { commit, position: -1 }, behind);
     this.#open = false;
-    this.#trust.batchDone();
+    this.#setWiseFailures.batchDone();
     await this.#trimPrepared();
     const [insert, flush] = result.row ?? [];
     if (!this.#session.tellsFlush || typeof insert !== 'string' || typeof flush !== 'string') return unknown;
@@ -291,7 +291,7 @@ export class Applier {
       strict,
       lenient: this.#options.onMissing === 'upsert',
       shape: (relation) => this.#shapes.get(relation),
-      distrusted: (table) => this.#trust.distrusted(table),
+      distrusted: (table) => this.#setWiseFailures.distrusted(table),
     };
   }
 
@@ -375,7 +375,7 @@ export class Applier {
     if (!(error instanceof PgsluiceError)) return;
     const { table, sqlstate } = error.where;
     if (table === undefined) return;
-    this.#trust.failed(table);
+    this.#setWiseFailures.failed(table);
     const { log } = this.#options.context;
     const why = { table, code: error.code, sqlstate, message: error.message };
     log.log('debug', 'apply-replay', 'a batch is applied again in order', why);

@@ -1,6 +1,6 @@
 import type { Change, InsertChange, RowChange, TruncateChange } from '../../../core/api/change.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
-import type { Shape } from './identity.ts';
+import type { TargetShape } from './identity.ts';
 import { emitInserts, emitNet, rowsOf } from './statements.ts';
 import { emitOne, emitOrdered } from './emit-ordered.ts';
 import { isInteger } from './key-order.ts';
@@ -13,7 +13,7 @@ export interface BatchOptions {
   /** Every change as statements of its own, in order: the replay that decides after a set-wise failure. */
   readonly strict: boolean;
   readonly lenient: boolean;
-  readonly shape: (relation: Relation) => Shape;
+  readonly shape: (relation: Relation) => TargetShape;
   /** Tables (`schema.name`) that lately failed set-wise. */
   readonly distrusted: (table: string) => boolean;
 }
@@ -58,7 +58,7 @@ function* inRuns(script: Script, changes: readonly Change[], options: BatchOptio
 }
 
 interface Group {
-  readonly shape: Shape;
+  readonly shape: TargetShape;
   readonly changes: RowChange[];
   /** Nothing but inserts: no key comes twice, or the target says so. */
   inserts: boolean;
@@ -95,7 +95,7 @@ class Groups {
     return this.#byRelation.get(relation);
   }
 
-  open(relation: Relation, shape: Shape): Group {
+  open(relation: Relation, shape: TargetShape): Group {
     let group = this.#byTable.get(shape.table.name);
     if (group === undefined || !sameShape(group.shape, shape)) {
       for (const [other, its] of this.#byRelation) if (its === group) this.#byRelation.delete(other);
@@ -115,7 +115,7 @@ class Groups {
 }
 
 /** Rows of both mean the same columns and the same key, so they can be one run. */
-function sameShape(a: Shape, b: Shape): boolean {
+function sameShape(a: TargetShape, b: TargetShape): boolean {
   if (a.relation === b.relation) return true;
   return (
     a.setWise === b.setWise &&
@@ -143,7 +143,7 @@ function* emitGroup(script: Script, group: Group, options: BatchOptions): Steps 
   yield* emitOrdered(script, shape, changes, { lenient: options.lenient, copy: trusted });
 }
 
-function reduce(shape: Shape, changes: readonly RowChange[], lenient: boolean): NetChange | null {
+function reduce(shape: TargetShape, changes: readonly RowChange[], lenient: boolean): NetChange | null {
   // A moved key as remove and insert would lose the columns that the stream does not fill.
   const moves = shape.table.more.length === 0;
   const key = shape.key as readonly number[];

@@ -2,7 +2,7 @@ import type { DeleteChange, InsertChange, RowChange, UpdateChange } from '../../
 import type { Cell } from '../../../core/postgres/tuple.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { applyError } from './errors.ts';
-import type { Shape } from './identity.ts';
+import type { TargetShape } from './identity.ts';
 import {
   column,
   deleteRow,
@@ -31,7 +31,7 @@ export interface OrderedOptions {
 /** Writes changes of one table one after the other. Runs of inserts go together where that is the same. */
 export function* emitOrdered(
   script: Script,
-  shape: Shape,
+  shape: TargetShape,
   changes: readonly RowChange[],
   options: OrderedOptions,
 ): Steps {
@@ -52,7 +52,7 @@ export function* emitOrdered(
 }
 
 /** Writes one change as statements of its own. */
-export function emitOne(script: Script, shape: Shape, change: RowChange, lenient: boolean): void {
+export function emitOne(script: Script, shape: TargetShape, change: RowChange, lenient: boolean): void {
   switch (change.kind) {
     case 'insert':
       if (!isWhole(change.wire ?? change.after)) throw notSent(shape, change);
@@ -75,13 +75,13 @@ export function emitOne(script: Script, shape: Shape, change: RowChange, lenient
   }
 }
 
-function emitDelete(script: Script, shape: Shape, change: DeleteChange, lenient: boolean): void {
+function emitDelete(script: Script, shape: TargetShape, change: DeleteChange, lenient: boolean): void {
   const found = find(shape, change, change.before.tuple, 1);
   const expected = lenient || change.maybe === true ? 'any' : 1;
   script.row(deleteRow(shape, found.finder), found.values, expected, { table: shape.table.name, change });
 }
 
-function emitUpdate(script: Script, shape: Shape, change: UpdateChange, lenient: boolean): void {
+function emitUpdate(script: Script, shape: TargetShape, change: UpdateChange, lenient: boolean): void {
   const { table } = shape;
   const origin = { table: table.name, change };
   const after = change.wire ?? change.after;
@@ -102,7 +102,7 @@ function emitUpdate(script: Script, shape: Shape, change: UpdateChange, lenient:
 }
 
 /** Columns that keep their value for sure and need not (identity columns: cannot) be set. */
-function keptKey(shape: Shape, change: UpdateChange, position: number): boolean {
+function keptKey(shape: TargetShape, change: UpdateChange, position: number): boolean {
   const { before } = change;
   const inKey = shape.key?.includes(position) === true;
   if (before === null) return inKey;
@@ -112,7 +112,7 @@ function keptKey(shape: Shape, change: UpdateChange, position: number): boolean 
 
 /** The finder for a change's old row and its parameters. */
 function find(
-  shape: Shape,
+  shape: TargetShape,
   change: UpdateChange | DeleteChange,
   old: Row,
   first: number,
@@ -136,7 +136,7 @@ function find(
   return { finder: rowFinder(shape, isNull, first), values: cells.filter((cell) => cell !== null) };
 }
 
-function notSent(shape: Shape, change: RowChange): Error {
+function notSent(shape: TargetShape, change: RowChange): Error {
   return applyError('PGS3106', 'a value that this change needs was not sent', {
     where: { table: shape.table.name, lsn: formatLsn(change.lsn) },
   });

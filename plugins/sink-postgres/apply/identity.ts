@@ -48,7 +48,7 @@ export function identifies(index: UniqueIndex): boolean {
 }
 
 /** How the stream's rows are found and written in one target table. */
-export interface Shape {
+export interface TargetShape {
   readonly relation: Relation;
   readonly table: TargetTable;
   /** Positions of the columns that are written. */
@@ -67,7 +67,7 @@ export function shapeOf(
   relation: Relation,
   table: TargetTable,
   { enforced, binary }: { readonly enforced: boolean; readonly binary: boolean },
-): Shape {
+): TargetShape {
   const filled = relation.columns.map((_, i) => i).filter((i) => table.columns[i]?.generated !== true);
   const identity = rowIdentity(relation, table);
   const { key } = identity;

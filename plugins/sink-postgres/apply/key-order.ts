@@ -1,10 +1,10 @@
 import type { NetChange } from './net-change.ts';
-import type { Shape } from './identity.ts';
+import type { TargetShape } from './identity.ts';
 
 /** int8, int2, int4, oid. */
 const integers: ReadonlySet<number> = new Set([20, 21, 23, 26]);
 
-export function isInteger(shape: Shape, position: number): boolean {
+export function isInteger(shape: TargetShape, position: number): boolean {
   return integers.has(shape.table.columns[position]?.base ?? 0);
 }
 
@@ -13,7 +13,7 @@ export function isInteger(shape: Shape, position: number): boolean {
  * those of the table, one after the other: on a table of 500,000 rows an UPDATE of 20,000 takes about a third less CPU.
  * Nothing rests on the order, so integers beyond 2^53, collations and further columns of a key need no care.
  */
-export function inKeyOrder(shape: Shape, net: NetChange, at: number[]): number[] {
+export function inKeyOrder(shape: TargetShape, net: NetChange, at: number[]): number[] {
   const { first } = net;
   if (!isInteger(shape, (shape.key as readonly number[])[0] as number)) {
     return at.sort((a, b) => ((first[a] as string) < (first[b] as string) ? -1 : 1));

@@ -4,17 +4,17 @@ import type { Relation } from '../../../core/postgres/relation.ts';
 import { keepOff } from '../definitions/kept-off.ts';
 import type { Owner } from '../state.ts';
 import type { ApplySession } from './session.ts';
-import { type Shape, shapeOf } from './identity.ts';
+import { type TargetShape, shapeOf } from './identity.ts';
 import { readTargetTables, refuseOtherForms } from './target-table.ts';
 
 const maxShapes = 20_000;
 
 /** What is known of the target's tables, by relation of the stream. Learnt when a relation first comes. */
-export class Shapes {
+export class TargetShapes {
   readonly #session: ApplySession;
   readonly #owner: Owner;
   readonly #log: Logger;
-  #known = new Map<Relation, Shape>();
+  #known = new Map<Relation, TargetShape>();
 
   constructor(session: ApplySession, owner: Owner, log: Logger) {
     this.#session = session;
@@ -22,8 +22,8 @@ export class Shapes {
     this.#log = log;
   }
 
-  get(relation: Relation): Shape {
-    return this.#known.get(relation) as Shape;
+  get(relation: Relation): TargetShape {
+    return this.#known.get(relation) as TargetShape;
   }
 
   knows(changes: readonly Change[]): boolean {
@@ -123,7 +123,7 @@ export function unseenIn(changes: readonly Change[], known: ReadonlyMap<Relation
  * refuses COPY): they go in order for some batches, for more of them each time, so that a batch is not done twice over
  * and over.
  */
-export class Trust {
+export class SetWiseFailures {
   #batch = 0;
   readonly #tables = new Map<string, { readonly until: number; readonly failures: number }>();
 

@@ -1,4 +1,4 @@
-import type { Shape } from './identity.ts';
+import type { TargetShape } from './identity.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 import type { InsertChange } from '../../../core/api/change.ts';
 import { type ArrayOf, withArrays } from './encode.ts';
@@ -11,13 +11,13 @@ export function column(table: TargetTable, position: number): TargetColumn {
   return table.columns[position] as TargetColumn;
 }
 
-const sqlOf = (shape: Shape, positions: readonly number[]) => positions.map((i) => column(shape.table, i).sql);
-const overriding = (shape: Shape) => (shape.table.hasIdentity ? ' OVERRIDING SYSTEM VALUE' : '');
+const sqlOf = (shape: TargetShape, positions: readonly number[]) => positions.map((i) => column(shape.table, i).sql);
+const overriding = (shape: TargetShape) => (shape.table.hasIdentity ? ' OVERRIDING SYSTEM VALUE' : '');
 /** A parameter whose type is the column's without its length: the server's own input function reads the text. */
-const param = (shape: Shape, position: number, n: number) => `$${n}::${column(shape.table, position).type}`;
+const param = (shape: TargetShape, position: number, n: number) => `$${n}::${column(shape.table, position).type}`;
 
 /** Values: the filled columns. Bytes are read as the type that they were compared with, whatever the column is by now. */
-export function insertRow(shape: Shape): string {
+export function insertRow(shape: TargetShape): string {
   const { table, filled, binary } = shape;
   if (filled.length === 0) return `INSERT INTO ${table.sql} DEFAULT VALUES`;
   const values = filled.map((i, n) => (binary ? param(shape, i, n + 1) : `$${n + 1}`));
@@ -25,7 +25,7 @@ export function insertRow(shape: Shape): string {
 }
 
 /** COPY has the same meaning as INSERT for identity columns: the values given are taken. */
-export function copyRows(shape: Shape): string {
+export function copyRows(shape: TargetShape): string {
   const format = shape.binary ? ' (FORMAT binary)' : '';
   return `COPY ${shape.table.sql} (${sqlOf(shape, shape.filled).join(', ')}) FROM STDIN${format}`;
 }
@@ -38,7 +38,7 @@ export const typesAsRead = `SELECT 1 / (count(*) = $3::int4)::int4 FROM pg_attri
   WHERE attrelid = $1::text::regclass AND NOT attisdropped AND ($2::jsonb ->> attname::text)::oid = atttypid`;
 
 /** Values for {@link typesAsRead}. */
-export function typesRead({ table, filled }: Shape): readonly string[] {
+export function typesRead({ table, filled }: TargetShape): readonly string[] {
   const types = filled.map((i) => [column(table, i).name, column(table, i).oid] as const);
   return [table.sql, JSON.stringify(Object.fromEntries(types)), String(types.length)];
 }
@@ -50,7 +50,7 @@ export interface Finder {
   readonly where: string;
 }
 
-export function keyFinder(shape: Shape, key: readonly number[], first: number): Finder {
+export function keyFinder(shape: TargetShape, key: readonly number[], first: number): Finder {
   const conditions = key.map((i, n) => {
     const own = `t.${equal(shape, i, first + n)}`;
     const { canonical, coarse } = column(shape.table, i);
@@ -60,13 +60,13 @@ export function keyFinder(shape: Shape, key: readonly number[], first: number): 
 }
 
 /** Tells apart what the type's own equality does not: 'a' and 'A' under a nondeterministic collation, 1.0 and 1.00. */
-function sameText(shape: Shape, alias: string, position: number, n: number): string {
+function sameText(shape: TargetShape, alias: string, position: number, n: number): string {
   const { sql } = column(shape.table, position);
   const value = `(${param(shape, position, n)})::pg_catalog.text COLLATE "C"`;
   return `${alias}.${sql}::pg_catalog.text COLLATE "C" = ${value}`;
 }
 
-function equal(shape: Shape, position: number, n: number): string {
+function equal(shape: TargetShape, position: number, n: number): string {
   const { sql, equals } = column(shape.table, position);
   return `${sql} ${equals ?? 'OPERATOR(pg_catalog.=)'} ${param(shape, position, n)}`;
 }
@@ -77,7 +77,7 @@ function equal(shape: Shape, position: number, n: number): string {
  * 1.0 from 1.00 and serves json, xml and point. `IS NOT DISTINCT FROM NULL` is true for NULL only, `IS NULL` also for
  * a composite of NULLs.
  */
-export function rowFinder(shape: Shape, isNull: readonly boolean[], first: number): Finder {
+export function rowFinder(shape: TargetShape, isNull: readonly boolean[], first: number): Finder {
   const { table } = shape;
   let n = first;
   const conditions = shape.filled.map((position, k) => {
@@ -99,13 +99,13 @@ export function rowFinder(shape: Shape, isNull: readonly boolean[], first: numbe
 }
 
 /** Parameters: those of the finder. */
-export function deleteRow(shape: Shape, finder: Finder): string {
+export function deleteRow(shape: TargetShape, finder: Finder): string {
   const using = finder.source === null ? '' : ` USING ${finder.source}`;
   return `DELETE FROM ${shape.table.only} AS t${using} WHERE ${finder.where}`;
 }
 
 /** Values: the columns at `set`, then the finder's. Nothing to set: only looks whether the row is there. */
-export function updateRow(shape: Shape, set: readonly number[], finder: Finder): string {
+export function updateRow(shape: TargetShape, set: readonly number[], finder: Finder): string {
   const from = finder.source === null ? '' : finder.source;
   if (set.length === 0) {
     return `SELECT 1 FROM ${shape.table.only} AS t${from === '' ? '' : `, ${from}`} WHERE ${finder.where}`;
@@ -115,7 +115,7 @@ export function updateRow(shape: Shape, set: readonly number[], finder: Finder):
 }
 
 /** Values: the filled columns, then the finder's. Updates the row, inserts it where there is none. */
-export function upsertRow(shape: Shape, finder: Finder): string {
+export function upsertRow(shape: TargetShape, finder: Finder): string {
   const { table, filled } = shape;
   const always = filled.some((i) => column(table, i).identityAlways);
   const change = always ? deleteRow(shape, finder) : updateRow(shape, filled, finder);
@@ -128,7 +128,7 @@ export function upsertRow(shape: Shape, finder: Finder): string {
  * An update that sets a GENERATED ALWAYS identity column, which UPDATE cannot: the row is taken out and put back in one
  * statement, with what was not sent. Values: the columns at `set`, then the finder's.
  */
-export function moveRow(shape: Shape, set: readonly number[], finder: Finder): string {
+export function moveRow(shape: TargetShape, set: readonly number[], finder: Finder): string {
   const { table } = shape;
   const rest = shape.filled.filter((i) => !set.includes(i));
   const kept = [...sqlOf(shape, rest), ...table.more];
@@ -142,7 +142,7 @@ export function moveRow(shape: Shape, set: readonly number[], finder: Finder): s
  * would first be stored (of wide rows that costs an UPDATE about an eighth of its CPU). Arrays and composites travel as text,
  * see {@link TargetColumn.asText}.
  */
-function unnest(shape: Shape, positions: readonly number[]): string {
+function unnest(shape: TargetShape, positions: readonly number[]): string {
   const arrays = positions.map((i, n) => {
     const c = column(shape.table, i);
     return `pg_catalog.unnest($${n + 1}::${c.asText ? 'pg_catalog.text' : c.type}[]) AS c${n}`;
@@ -151,7 +151,7 @@ function unnest(shape: Shape, positions: readonly number[]): string {
 }
 
 /** Values: an array literal per key column. */
-export function deleteSet(shape: Shape, key: readonly number[]): string {
+export function deleteSet(shape: TargetShape, key: readonly number[]): string {
   const { table } = shape;
   const only = key.length === 1 ? column(table, key[0] as number) : null;
   if (only !== null) {
@@ -161,7 +161,7 @@ export function deleteSet(shape: Shape, key: readonly number[]): string {
 }
 
 /** Values: an array literal per column at `set`, then per key column. */
-export function updateSet(shape: Shape, set: readonly number[], key: readonly number[]): string {
+export function updateSet(shape: TargetShape, set: readonly number[], key: readonly number[]): string {
   const { table } = shape;
   const pairs = set.map((i, n) => {
     const c = column(table, i);
@@ -170,7 +170,7 @@ export function updateSet(shape: Shape, set: readonly number[], key: readonly nu
   return `UPDATE ${table.only} AS t SET ${pairs.join(', ')} FROM ${unnest(shape, [...set, ...key])} WHERE ${joined(shape, key, set.length)}`;
 }
 
-function joined(shape: Shape, key: readonly number[], first: number): string {
+function joined(shape: TargetShape, key: readonly number[], first: number): string {
   return key
     .map((i, n) => {
       const { sql, equals } = column(shape.table, i);
@@ -187,7 +187,7 @@ const copySize = 32 << 20;
 const setSize = 256 << 10;
 
 /** Writes the statements of a table's net change: removes, updates, upserts, inserts. */
-export function* emitNet(script: Script, shape: Shape, net: NetChange): Steps {
+export function* emitNet(script: Script, shape: TargetShape, net: NetChange): Steps {
   const must: number[] = [];
   const maybe: number[] = [];
   const inserts: Row[] = [];
@@ -218,15 +218,15 @@ export function* emitNet(script: Script, shape: Shape, net: NetChange): Steps {
 }
 
 const pick = (rows: readonly Row[], at: readonly number[]) => at.map((i) => rows[i] as Row);
-const keyOf = (shape: Shape) => shape.key as readonly number[];
+const keyOf = (shape: TargetShape) => shape.key as readonly number[];
 
 /** Which columns an update writes; most send all, so that case costs one look. */
-function sentColumns(shape: Shape, row: Row): string {
+function sentColumns(shape: TargetShape, row: Row): string {
   if (isWhole(row)) return '';
   return shape.filled.filter((i) => isSent(row, i)).join(',');
 }
 
-function* emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counted: boolean): Steps {
+function* emitRemoves(script: Script, shape: TargetShape, keys: readonly Row[], counted: boolean): Steps {
   const key = keyOf(shape);
   const table = shape.table.name;
   if (keys.length < setWiseFrom || !arraysFit(shape, key)) {
@@ -243,7 +243,7 @@ function* emitRemoves(script: Script, shape: Shape, keys: readonly Row[], counte
   }
 }
 
-function* emitUpdates(script: Script, shape: Shape, net: NetChange, group: readonly number[]): Steps {
+function* emitUpdates(script: Script, shape: TargetShape, net: NetChange, group: readonly number[]): Steps {
   const key = keyOf(shape);
   const table = shape.table.name;
   const sample = net.rows[group[0] as number] as Row;
@@ -271,7 +271,7 @@ function* emitUpdates(script: Script, shape: Shape, net: NetChange, group: reado
   }
 }
 
-function emitUpsert(script: Script, shape: Shape, net: NetChange, i: number): void {
+function emitUpsert(script: Script, shape: TargetShape, net: NetChange, i: number): void {
   const { filled } = shape;
   const key = keyOf(shape);
   const text = upsertRow(shape, keyFinder(shape, key, filled.length + 1));
@@ -284,7 +284,7 @@ export function rowsOf(inserts: readonly InsertChange[]): Row[] {
 }
 
 /** Whole rows, by COPY when there are enough of them. */
-export function* emitInserts(script: Script, shape: Shape, rows: readonly Row[]): Steps {
+export function* emitInserts(script: Script, shape: TargetShape, rows: readonly Row[]): Steps {
   const { filled } = shape;
   const table = shape.table.name;
   if (rows.length < setWiseFrom || filled.length === 0) {
@@ -298,11 +298,11 @@ export function* emitInserts(script: Script, shape: Shape, rows: readonly Row[])
 }
 
 /** Arrays of text carry text only, so what travels as text (see {@link TargetColumn.asText}) goes row by row in binary. */
-function arraysFit(shape: Shape, positions: readonly number[]): boolean {
+function arraysFit(shape: TargetShape, positions: readonly number[]): boolean {
   return !shape.binary || positions.every((i) => !column(shape.table, i).asText);
 }
 
-function arraysOf(shape: Shape, positions: readonly number[]): ArrayOf[] {
+function arraysOf(shape: TargetShape, positions: readonly number[]): ArrayOf[] {
   return positions.map((position) => {
     const { asText, delimiter, oid } = column(shape.table, position);
     return { position, oid, delimiter: asText ? ',' : delimiter };

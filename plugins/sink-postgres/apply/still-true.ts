@@ -3,7 +3,7 @@ import { firing, ofUsers } from '../definitions/kept-off.ts';
 /**
  * Divides by zero where what was read of the tables no longer holds: something acts on their rows now, or an index that identifies
  * them is gone. Behind the rows and before the commit: the locks of what was written keep it true from here on (ALTER TABLE and
- * CREATE TRIGGER wait for them). Values: see {@link Shapes.facts}.
+ * CREATE TRIGGER wait for them). Values: see {@link TargetShapes.facts}.
  */
 export const stillTrue = `WITH tree AS (
     SELECT oid FROM pg_catalog.unnest($1::oid[]) AS w (oid)

@@ -8,7 +8,7 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { Applier } from './applier.ts';
 import { Durability } from './durability.ts';
 import { applyError } from './errors.ts';
-import { type Detach, setApart } from './set-apart.ts';
+import { type Detach, detachRefusing } from './detach-refusing.ts';
 import { type ApplySession, openSession, type SessionInput, syncCommit } from './session.ts';
 
 export interface ApplyOptions {
@@ -167,7 +167,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
       this.#applier = null;
       destroy(session);
       signal.throwIfAborted();
-      await this.#setApart(error, signal);
+      await this.#detachRefusing(error, signal);
       throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
     } finally {
       signal.removeEventListener('abort', abort);
@@ -175,9 +175,9 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   }
 
   /** Throws PGS3122, after which everything from the last position on is written again. */
-  async #setApart(error: unknown, signal: AbortSignal): Promise<void> {
+  async #detachRefusing(error: unknown, signal: AbortSignal): Promise<void> {
     const { detach, context, name } = this.#input;
-    const partition = detach === undefined ? null : await setApart(error, detach, signal);
+    const partition = detach === undefined ? null : await detachRefusing(error, detach, signal);
     if (partition === null) return;
     const table = relationName(partition);
     context.log.log('info', 'partition-apart', `${table} is detached until rows of the past are in`, { table });

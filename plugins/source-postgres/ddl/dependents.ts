@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Dependent, Going } from '../../../core/api/source-database.ts';
+import type { Dependent, LeftOut } from '../../../core/api/source-database.ts';
 
 /**
  * Objects that stand in the way of a DROP with RESTRICT (manual: pg_depend, deptype n), those of the target alike, as its
@@ -45,7 +45,7 @@ WHERE NOT partition AND object IS NOT NULL
   AND NOT EXISTS (SELECT FROM going g WHERE g.oid = named.owner AND (g.attnum = 0 OR g.attnum = named.attnum))
 ORDER BY label, object`;
 
-export async function readDependents(client: pg.Client, going: readonly Going[]): Promise<readonly Dependent[]> {
+export async function readDependents(client: pg.Client, going: readonly LeftOut[]): Promise<readonly Dependent[]> {
   if (going.length === 0) return [];
   const { rows } = await client.query<{ object: string; label: string }>(query, [JSON.stringify(going)]);
   return rows.map(({ object, label }) => ({ object, needs: label }));

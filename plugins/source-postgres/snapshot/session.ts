@@ -96,7 +96,7 @@ export class PostgresSnapshot implements SnapshotSession {
   async chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]> {
     this.#sizes ??= this.#ask(readSizes);
     let size = (await this.#sizes).get(relation.oid);
-    // Small or unknown in the survey: one chunk. Large ones are measured anew, as they may have grown since.
+    // Small or unknown in the survey: one chunk. Large ones are measured again, as they may have grown since.
     if (size !== undefined && size.bytes > chunkBytes) size = await this.#ask((c) => readSize(c, relation));
     return cutChunks(relation, size ?? { pages: 0, bytes: 0 }, chunkBytes);
   }

@@ -14,7 +14,7 @@ export const streamErrors = {
     title: 'Slot missing',
     cause: 'The replication slot does not exist on the source, so the changes since the last position are gone.',
     remedy:
-      '`pgsluice resync FILE --verify-first` makes a new slot and copies again what differs; or run `pgsluice cleanup` and start anew with a snapshot.',
+      '`pgsluice resync FILE --verify-first` makes a new slot and copies again what differs; or run `pgsluice cleanup` and start again with a snapshot.',
     exit: 1,
     retry: 'never',
     meaning: 'stream-lost',
@@ -38,7 +38,7 @@ export const streamErrors = {
     title: 'Slot lost',
     cause: 'The server removed WAL that the slot needed (max_slot_wal_keep_size) or invalidated the slot.',
     remedy:
-      'Mend what the message says (max_slot_wal_keep_size), then `pgsluice resync FILE --verify-first`: it makes a new slot and copies again what differs. Or run `pgsluice cleanup` and start anew with a snapshot.',
+      'Mend what the message says (max_slot_wal_keep_size), then `pgsluice resync FILE --verify-first`: it makes a new slot and copies again what differs. Or run `pgsluice cleanup` and start again with a snapshot.',
     exit: 1,
     retry: 'never',
     meaning: 'stream-lost',
@@ -46,7 +46,7 @@ export const streamErrors = {
   PGS2155: {
     title: 'Publication missing',
     cause: 'A publication of the pipeline does not exist on the source.',
-    remedy: 'If someone dropped it, changes since then are lost to the pipeline: start anew with a snapshot.',
+    remedy: 'If someone dropped it, changes since then are lost to the pipeline: start again with a snapshot.',
     exit: 1,
     retry: 'never',
   },
@@ -55,7 +55,7 @@ export const streamErrors = {
     cause:
       'The slot was confirmed beyond the position to resume from: something else consumed changes from it, or a target lost what it had, as after a failover to a standby that was behind, or a restore from a backup.',
     remedy:
-      'The changes in between cannot be had any more: `pgsluice resync FILE --verify-first` compares and copies again what differs; or start anew.',
+      'The changes in between cannot be had any more: `pgsluice resync FILE --verify-first` compares and copies again what differs; or start again.',
     exit: 1,
     retry: 'never',
     meaning: 'stream-lost',

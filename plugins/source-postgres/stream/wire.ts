@@ -23,7 +23,7 @@ export interface WireRelation {
   readonly columns: readonly WireColumn[];
 }
 
-/** The server repeats a Relation for reasons that do not change the shape (reconnect of a cache); then nothing is planned anew. */
+/** The server repeats a Relation for reasons that do not change the shape (reconnect of a cache); then nothing is planned again. */
 export function sameWire(a: WireRelation, b: WireRelation): boolean {
   return (
     a.oid === b.oid &&

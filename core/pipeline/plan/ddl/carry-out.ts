@@ -124,7 +124,7 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   if (is === null) {
     throw planError('PGS4018', `${message.tag}: ${table} would now be left out`, { where: { table } });
   }
-  // The shape came by another way already: the table was copied anew since, or the target was changed by hand.
+  // The shape came by another way already: the table was copied again since, or the target was changed by hand.
   if (!sameShape(known.source, before) && sameShape(known.source, after)) {
     question.redefine(after.oid, relation);
     return null;

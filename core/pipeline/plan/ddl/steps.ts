@@ -148,7 +148,7 @@ export function unknownValues({ message, was, is }: StepQuestion): PgsluiceError
   if (!alike && !generated) return null;
   const why = generated ? 'a generated column came or changed' : 'rows got other values in columns of the same types';
   const where = { table: relationName(was.source) };
-  const remedy = `Copy the table anew: pgsluice resync FILE ${relationName(message.after)}`;
+  const remedy = `Copy the table again: pgsluice resync FILE ${relationName(message.after)}`;
   const error = planError('PGS4018', `${message.tag}: ${why}`, { where, remedy });
   return withDrift(error, { source: relationOf(message.after), was: was.output, is: is.output, replaced: true });
 }

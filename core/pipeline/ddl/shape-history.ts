@@ -1,0 +1,117 @@
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
+import type { SourceTable } from '../../api/source.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+import { type Member, member, type StateEntry } from '../state/entries.ts';
+
+/** A table's shape from the commit that brought it: see the state's entries. */
+export type ShapeEntry = Member<'shape'>[number];
+
+const start = { since: 0n, lsn: 0n };
+
+/**
+ * The source's tables as the targets know them, with the position from which each shape holds, in the checkpoint. The
+ * catalog of today would be the wrong one for changes from before a DDL: a restart plans with the shapes at the position
+ * where its sinks stand, and meets the DDL in its place again. An entry is durable before the change that needs it is
+ * written; a sink whose position is at or below it has not got there, so for that sink it does not hold yet.
+ */
+export class ShapeHistory {
+  readonly #state: PipelineState;
+  readonly #tables = new Map<Oid, readonly ShapeEntry[]>();
+
+  constructor(state: PipelineState) {
+    this.#state = state;
+    for (const [oid, entries] of state.all('shape')) this.#tables.set(Number(oid), entries);
+  }
+
+  get empty(): boolean {
+    return this.#tables.size === 0;
+  }
+
+  has(oid: Oid): boolean {
+    return this.#tables.has(oid);
+  }
+
+  /** The shapes that hold for a sink at this position. */
+  at(position: bigint): readonly SourceTable[] {
+    const found: Relation[] = [];
+    for (const entries of this.#tables.values()) {
+      const relation = entries.findLast((entry) => entry.since < position || entry.since === 0n)?.relation ?? null;
+      if (relation !== null) found.push(relation);
+    }
+    return found.map(asTable);
+  }
+
+  /** The shapes after all DDL that was met. */
+  newest(): readonly SourceTable[] {
+    return [...this.#tables.values()].flatMap((entries) => entries.at(-1)?.relation ?? []).map(asTable);
+  }
+
+  /** Resolves when it is durable. What is met again, after a restart, is not new. */
+  async note(oid: Oid, at: { readonly since: bigint; readonly lsn: bigint }, relation: Relation | null): Promise<void> {
+    const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
+    const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
+    this.#tables.set(oid, entries);
+    await this.#state.putAll([member('shape', oid, entries)]);
+  }
+
+  /** Takes what is not in the history yet as it is. */
+  async add(relations: readonly Relation[]): Promise<void> {
+    const fresh = relations.filter((relation) => !this.#tables.has(relation.oid));
+    await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
+  }
+
+  /** The table is copied again: its earlier shapes are forgotten. */
+  async renew(relation: Relation): Promise<void> {
+    this.#tables.set(relation.oid, [{ ...start, relation }]);
+    await this.#state.putAll([member('shape', relation.oid, this.#tables.get(relation.oid)!)]);
+  }
+
+  /** The table is gone on both sides: whatever comes of it concerns nobody. */
+  async leave(oid: Oid): Promise<void> {
+    this.#tables.set(oid, [{ ...start, relation: null }]);
+    await this.#state.putAll([member('shape', oid, this.#tables.get(oid)!)]);
+  }
+
+  /** The table is no longer of this pipeline, at any position. */
+  async forget(oid: Oid): Promise<void> {
+    this.#tables.delete(oid);
+    await this.#state.putAll([member('shape', oid, null)]);
+  }
+
+  /** Tables that are no longer of this pipeline for a sink at this position. */
+  left(position: bigint): readonly Oid[] {
+    const there = new Set(this.at(position).map(({ relation }) => relation.oid));
+    return [...this.#tables]
+      .filter(([oid, entries]) => !there.has(oid) && entries.some((entry) => entry.relation === null))
+      .map(([oid]) => oid);
+  }
+
+  /** Notes that a run ended with word of this DDL. False: an earlier one had done so. */
+  async tell(oid: Oid, lsn: bigint): Promise<boolean> {
+    if (this.#state.of('told', oid) === lsn) return false;
+    await this.#state.putAll([member('told', oid, lsn)]);
+    return true;
+  }
+
+  /** The newest shape of a table; itself where the history does not have it. */
+  of(relation: Relation): Relation {
+    return this.#tables.get(relation.oid)?.at(-1)?.relation ?? relation;
+  }
+
+  byName(name: string): Relation | null {
+    return this.newest().find(({ relation }) => relationName(relation) === name)?.relation ?? null;
+  }
+}
+
+/** Entries of the state that take tables of these names out of the history: their copy will say what shape they have. */
+export function forgottenShapes(state: PipelineState, names: readonly string[]): readonly StateEntry[] {
+  const gone = new Set(names);
+  return [...state.all('shape')].flatMap(([oid, entries]) => {
+    const relation = entries.findLast((entry) => entry.relation !== null)?.relation ?? null;
+    return relation !== null && gone.has(relationName(relation)) ? [member('shape', oid, null)] : [];
+  });
+}
+
+function asTable(relation: Relation): SourceTable {
+  return { relation, bytes: 0, rows: -1, persistence: 'permanent' };
+}
