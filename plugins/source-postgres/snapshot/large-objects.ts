@@ -81,8 +81,7 @@ async function told<T>(connection: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof PgsluiceError) throw error;
-    const known = fromPg(error, { connection });
+    const known = error instanceof PgsluiceError ? error : fromPg(error, { connection });
     if (known.where.sqlstate !== '42501') throw known;
     throw sourceError('PGS2123', known.message, { where: known.where, cause: error });
   }
