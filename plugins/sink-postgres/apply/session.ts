@@ -99,10 +99,11 @@ async function takeLock(
   }
 }
 
+/** A pooler may have given us the same backend again: that one has ended what it did. */
 async function terminate(client: pg.Client, pid: string): Promise<void> {
   await client.query({
     text: `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE pid = $1 AND usename = current_user AND application_name = current_setting('application_name')`,
+      WHERE pid = $1 AND pid <> pg_backend_pid() AND usename = current_user AND application_name = current_setting('application_name')`,
     values: [pid],
   });
 }
