@@ -3,6 +3,7 @@ import { PgsluiceError } from '../../core/base/error.ts';
 import { failpoint } from '../../core/base/failpoint.ts';
 import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
 import { destroy, disconnect } from '../../core/postgres/connect.ts';
+import { connectionError } from '../../core/postgres/errors.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
 import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
 import { blockersSql } from './blockers.ts';
@@ -197,7 +198,14 @@ async function keep(
     await changePrimary(access, null, (primary) => markPublication(primary, publication, owner, { slot, from }));
   }
   failpoint('slot-noted');
-  await client.query('SELECT pg_copy_logical_replication_slot($1, $2, false)', [made.temporary, slot]);
+  try {
+    await client.query('SELECT pg_copy_logical_replication_slot($1, $2, false)', [made.temporary, slot]);
+  } catch (error) {
+    if ((error as { code?: string }).code !== '42704') throw error;
+    // A temporary slot goes with its session.
+    const where = { connection: access.name, object: `slot ${slot}` };
+    throw connectionError('PGS2005', 'the session that made the slot was cut', { where });
+  }
   failpoint('slot-made');
 }
 

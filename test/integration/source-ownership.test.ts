@@ -58,6 +58,29 @@ async function fresh(major: number): Promise<TestDatabase> {
 for (const major of majors) {
   const named = (db: TestDatabase) => ({ slot: `s_${db.name}`, publication: `p_${db.name}` });
 
+  test(`a session that is cut before its new slot is kept is told as lost, and another start makes it, on ${major}`, async () => {
+    const db = await fresh(major);
+    const memory = ownershipInMemory({ store: 'one' });
+    const cut = async (): Promise<void> => {
+      const ended =
+        await db.query(`SELECT pg_terminate_backend(active_pid) AS ended, slot_name FROM pg_replication_slots
+        WHERE database = current_database() AND temporary`);
+      assert.equal(ended.length, 1);
+      while ((await db.query('SELECT FROM pg_replication_slots WHERE database = current_database()')).length > 0);
+    };
+    const cutting: Ownership = {
+      ...memory,
+      note: async (object, value) => {
+        await memory.note(object, value);
+        if (object.includes('slot')) await cut();
+      },
+    };
+    const first = await source(db, cutting, named(db));
+    await assert.rejects(start(first), { code: 'PGS2005', retry: 'backoff' });
+    await start(await source(db, memory, named(db)));
+    assert.equal((await there(db)).length, 2);
+  });
+
   test(`another state of the same pipeline (the same file against another target) leaves the first alone, on ${major}`, async () => {
     const db = await fresh(major);
     const first = await source(db, ownershipInMemory({ store: 'one' }), named(db));
