@@ -8,11 +8,11 @@ import pg from 'pg';
 import { loadPipeline } from '../../core/config/load.ts';
 import { noMetrics } from '../../core/base/no-metrics.ts';
 import { runPipeline } from '../../core/operations/run/run.ts';
-import { openPipeline } from '../../core/pipeline/open/open-pipeline.ts';
+import { type OpenPipeline, openPipeline } from '../../core/pipeline/open/open-pipeline.ts';
 import { Registry } from '../../core/registry/registry.ts';
 import { builtins } from '../../plugins/builtins.ts';
 import { pipelineFile } from '../support/cli.ts';
-import { database, server } from '../support/servers.ts';
+import { database, server, type TestDatabase } from '../support/servers.ts';
 import { keepingLog } from '../support/source-context.ts';
 
 /**
@@ -39,10 +39,8 @@ async function filesUsed(): Promise<Set<string>> {
   return new Set(files.filter((file) => /^(core|plugins)\//.test(file)));
 }
 
-test('a row of the stream passes few files', async (t) => {
-  const on = await server(17);
-  const [source, target] = [await database(on, 'way'), await database(on, 'way')];
-  await source.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (0, NULL)');
+/** In this process, as V8 counts nothing of others. */
+async function open(source: TestDatabase, target: TestDatabase, stop: AbortSignal): Promise<OpenPipeline> {
   const file = await pipelineFile(`pipeline: ${source.name}
 source: { plugin: postgres, url: "${source.url}" }
 sinks: [{ plugin: postgres, url: "${target.url}" }]
@@ -50,11 +48,19 @@ checkpoint: { plugin: file }
 `);
   const loaded = await loadPipeline(file, new Registry(builtins), {});
   assert.ok(loaded.ok);
-  const config = loaded.pipeline;
+  const options = { config: loaded.pipeline, log: keepingLog(), metrics: noMetrics, debugValues: false, stop };
+  return openPipeline({ ...options, lock: 'hold' });
+}
+
+const run = ({ context, config, instances }: OpenPipeline) => runPipeline(context, { config, instances, stopAt: null });
+
+test('a row of the stream passes few files', async (t) => {
+  const on = await server(17);
+  const [source, target] = [await database(on, 'way'), await database(on, 'way')];
+  await source.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (0, NULL)');
   const stop = new AbortController();
-  const options = { config, log: keepingLog(), metrics: noMetrics, debugValues: false, stop: stop.signal };
-  await using pipeline = await openPipeline({ ...options, lock: 'hold' });
-  const running = runPipeline(pipeline.context, { config, instances: pipeline.instances, stopAt: null });
+  await using pipeline = await open(source, target, stop.signal);
+  const running = run(pipeline);
   const arrived = async (id: number) => {
     while ((await target.query(`SELECT 1 FROM t WHERE id = ${id}`).catch(() => [])).length === 0) await sleep(5);
   };
@@ -100,20 +106,11 @@ test('a chunk of a COPY passes few files', async (t) => {
   await source.query(
     'CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat($$x$$, 800) FROM generate_series(1, 150000) i',
   );
-  const file = await pipelineFile(`pipeline: ${source.name}
-source: { plugin: postgres, url: "${source.url}" }
-sinks: [{ plugin: postgres, url: "${target.url}" }]
-checkpoint: { plugin: file }
-`);
-  const loaded = await loadPipeline(file, new Registry(builtins), {});
-  assert.ok(loaded.ok);
-  const config = loaded.pipeline;
   const stop = new AbortController();
-  const options = { config, log: keepingLog(), metrics: noMetrics, debugValues: false, stop: stop.signal };
-  await using pipeline = await openPipeline({ ...options, lock: 'hold' });
+  await using pipeline = await open(source, target, stop.signal);
   await v8.post('Profiler.enable');
   await v8.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
-  const running = runPipeline(pipeline.context, { config, instances: pipeline.instances, stopAt: null });
+  const running = run(pipeline);
   const until = async (query: string) => {
     while ((await target.query(query).catch(() => [])).length === 0) await sleep(5);
   };
