@@ -8,7 +8,7 @@ import { server } from '../support/servers.ts';
 /**
  * I10: whatever the user does to a published table while the pipeline follows it, UPDATE and DELETE on the source go on
  * within moments, and the run ends and says what to do. The writer knows nothing of the pipeline. Every rule on every major is in
- * test/integration/publication-guard.test.ts; here it is the whole command.
+ * test/integration/plugins/source-postgres/publication/guard.test.ts; here it is the whole command.
  */
 for (const major of [14, 15, 16, 17, 18]) await server(major);
 

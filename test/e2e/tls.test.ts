@@ -5,8 +5,7 @@ import { test } from 'node:test';
 import type { LocalServer } from '../../core/servers/local-server.ts';
 import { migration } from '../support/migration.ts';
 import { ownServer } from '../support/servers.ts';
-
-const tls = join(import.meta.dirname, '../support/tls');
+import { tlsFolder } from '../support/tls.ts';
 
 /** `mover` may come over TLS only. */
 async function secure(server: LocalServer): Promise<void> {
@@ -16,7 +15,7 @@ async function secure(server: LocalServer): Promise<void> {
     ['localhost.crt', 'server.crt'],
     ['localhost.key', 'server.key'],
   ] as const) {
-    await copyFile(join(tls, from), join(data, to));
+    await copyFile(join(tlsFolder, from), join(data, to));
     await chmod(join(data, to), 0o600);
     if (process.getuid?.() === 0) await chown(join(data, to), uid, gid);
   }
@@ -33,7 +32,7 @@ test('a whole pipeline over verified TLS, its logins bound to the certificate', 
   await secure(server);
   const url = (database: string) => server.url(database, 'mover', 'planted').replace('127.0.0.1', 'localhost');
   const keys = (indent: string) =>
-    ['sslmode: verify-full', `sslrootcert: ${join(tls, 'ca.crt')}`, 'channel_binding: require']
+    ['sslmode: verify-full', `sslrootcert: ${join(tlsFolder, 'ca.crt')}`, 'channel_binding: require']
       .map((key) => `${indent}${key}`)
       .join('\n');
   const moved = await migration({

@@ -6,7 +6,7 @@ import type { PgsluiceError } from '../../../../core/base/error.ts';
 import { fieldName, fullName } from '../../../../plugins/sink-kafka/schemas/names.ts';
 import { RegistryClient } from '../../../../plugins/sink-kafka/schemas/registry-client.ts';
 
-/* What the client makes of a registry, or of a proxy before it, that answers badly. The real registry is in integration/kafka-registry. */
+/* What the client makes of a registry, or of a proxy before it, that answers badly. The real registry is in integration/plugins/sink-kafka/schemas/registry. */
 
 type Answer = readonly [status: number, body: string];
 
