@@ -95,5 +95,3 @@ export function call(fn: string, args: readonly Expr[]): Expr {
 
 /** A string literal without a type yet: takes the one of what it is used with. */
 export const literal = (text: string | null): Expr => constant(text, { oid: UNKNOWN, typmod: -1 });
-/** A constant of type text. */
-export const textConst = (text: string): Expr => constant(text, plainType('text'));

@@ -1,3 +1,4 @@
+import { oidsOf } from '../postgres/oids.ts';
 import type { Expr } from './expr.ts';
 import { type Ast, child, children, names, text, unwrap } from './ast.ts';
 import { cast } from './cast.ts';
@@ -77,8 +78,8 @@ function asTexts(args: readonly Expr[]): readonly Expr[] {
   return args.map((arg) => (isText(arg) ? arg : cast(arg, plainType('text'))));
 }
 
-/** Types whose output is one to one with what their = compares: macaddr, inet, cidr, bit, varbit, time, timetz, pg_lsn, macaddr8. */
-const textEquality = new Set([829, 869, 650, 1560, 1562, 1083, 1266, 3220, 774]);
+/** Types whose output is one to one with what their = compares. */
+const textEquality = oidsOf('macaddr', 'inet', 'cidr', 'bit', 'varbit', 'time', 'timetz', 'pg_lsn', 'macaddr8');
 
 function sameText(name: string, args: readonly Expr[], opaque: Expr): Expr {
   const { type } = opaque;

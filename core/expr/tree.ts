@@ -1,7 +1,5 @@
-import type { Expr, SqlType } from './expr.ts';
+import type { Expr } from './expr.ts';
 import { entryOf } from './registry.ts';
-
-export const typeOf = (expr: Expr): SqlType => expr.type;
 
 /** Names of the columns that the expression reads. */
 export function columnsOf(expr: Expr): ReadonlySet<string> {

@@ -1,8 +1,9 @@
+import { arrayOids, oids } from '../postgres/oids.ts';
 import type { Expr, SqlType } from './expr.ts';
 import type { Oid } from '../postgres/relation.ts';
 
 /**
- * Types that expressions decode. Oids and categories are those of pg_type.dat, the same on every server.
+ * Types that expressions decode. Categories are those of pg_type.dat, the same on every server.
  * `preferred` and `category` drive the choice of overloads (manual: "Operator Type Resolution").
  */
 export interface TypeInfo {
@@ -16,34 +17,34 @@ export interface TypeInfo {
 }
 
 const rows = [
-  ['bool', 16, 1000, 'B', true, 'boolean'],
-  ['bytea', 17, 1001, 'U', false, 'bytea'],
-  ['name', 19, 1003, 'S', false, 'name'],
-  ['int8', 20, 1016, 'N', false, 'bigint'],
-  ['int2', 21, 1005, 'N', false, 'smallint'],
-  ['int4', 23, 1007, 'N', false, 'integer'],
-  ['text', 25, 1009, 'S', true, 'text'],
-  ['oid', 26, 1028, 'N', true, 'oid'],
-  ['float4', 700, 1021, 'N', false, 'real'],
-  ['float8', 701, 1022, 'N', true, 'double precision'],
-  ['bpchar', 1042, 1014, 'S', false, 'character'],
-  ['varchar', 1043, 1015, 'S', false, 'character varying'],
-  ['date', 1082, 1182, 'D', false, 'date'],
-  ['timestamp', 1114, 1115, 'D', false, 'timestamp without time zone'],
-  ['timestamptz', 1184, 1185, 'D', true, 'timestamp with time zone'],
-  ['interval', 1186, 1187, 'T', true, 'interval'],
-  ['numeric', 1700, 1231, 'N', false, 'numeric'],
-  ['uuid', 2950, 2951, 'U', false, 'uuid'],
-  ['jsonb', 3802, 3807, 'U', false, 'jsonb'],
+  ['bool', 'B', true, 'boolean'],
+  ['bytea', 'U', false, 'bytea'],
+  ['name', 'S', false, 'name'],
+  ['int8', 'N', false, 'bigint'],
+  ['int2', 'N', false, 'smallint'],
+  ['int4', 'N', false, 'integer'],
+  ['text', 'S', true, 'text'],
+  ['oid', 'N', true, 'oid'],
+  ['float4', 'N', false, 'real'],
+  ['float8', 'N', true, 'double precision'],
+  ['bpchar', 'S', false, 'character'],
+  ['varchar', 'S', false, 'character varying'],
+  ['date', 'D', false, 'date'],
+  ['timestamp', 'D', false, 'timestamp without time zone'],
+  ['timestamptz', 'D', true, 'timestamp with time zone'],
+  ['interval', 'T', true, 'interval'],
+  ['numeric', 'N', false, 'numeric'],
+  ['uuid', 'U', false, 'uuid'],
+  ['jsonb', 'U', false, 'jsonb'],
 ] as const;
 
 export type TypeName = (typeof rows)[number][0];
 export type ArrayTypeName = `${TypeName}[]`;
 
-export const types: readonly TypeInfo[] = rows.map(([name, oid, array, category, preferred, label]) => ({
+export const types: readonly TypeInfo[] = rows.map(([name, category, preferred, label]) => ({
   name,
-  oid,
-  array,
+  oid: oids[name],
+  array: arrayOids[name],
   category,
   preferred,
   label,
@@ -58,7 +59,6 @@ export const UNKNOWN: Oid = 705;
 export const typeInfo = (oid: Oid): TypeInfo | undefined => byOid.get(oid);
 /** Element type of an array type that we decode. */
 export const elementInfo = (oid: Oid): TypeInfo | undefined => byArray.get(oid);
-export const typeNamed = (name: string): TypeInfo | undefined => byName.get(name);
 
 export function oidOf(name: TypeName | ArrayTypeName): Oid {
   const array = name.endsWith('[]');

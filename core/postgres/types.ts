@@ -1,3 +1,4 @@
+import { oidsOf } from './oids.ts';
 import type { Oid } from './relation.ts';
 
 /**
@@ -6,15 +7,21 @@ import type { Oid } from './relation.ts';
  * (its scale is lc_monetary's), xml (its receive re-reads the encoding), tsquery (its receive refuses an empty one that
  * its send wrote), tid, xid, cid, aclitem, pg_node_tree.
  */
-const scalars: readonly Oid[] = [
-  16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 600, 601, 602, 603, 604, 628, 650, 700, 701, 718, 774, 829, 869, 1042, 1043,
-  1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2950, 2970, 3220, 3614, 3802, 4072, 5038, 5069,
-];
-/** int4, num, ts, tstz, date, int8: range, then multirange. */
-const ranges: readonly Oid[] = [3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536];
+// biome-ignore format: names read better in rows
+const scalars = oidsOf(
+  'bool', 'bytea', 'char', 'name', 'int8', 'int2', 'int4', 'text', 'oid', 'json', 'point', 'lseg', 'path', 'box',
+  'polygon', 'line', 'cidr', 'float4', 'float8', 'circle', 'macaddr8', 'macaddr', 'inet', 'bpchar', 'varchar',
+  'date', 'time', 'timestamp', 'timestamptz', 'interval', 'timetz', 'bit', 'varbit', 'numeric', 'uuid',
+  'txid_snapshot', 'pg_lsn', 'tsvector', 'jsonb', 'jsonpath', 'pg_snapshot', 'xid8',
+);
+// biome-ignore format: names read better in rows
+const ranges = oidsOf(
+  'int4range', 'numrange', 'tsrange', 'tstzrange', 'daterange', 'int8range', 'int4multirange', 'nummultirange',
+  'tsmultirange', 'tstzmultirange', 'datemultirange', 'int8multirange',
+);
 
-/** int2vector and oidvector: their receive functions refuse an empty one that their own send functions wrote. */
-const vectors: ReadonlySet<Oid> = new Set([22, 30]);
+/** Their receive functions refuse an empty one that their own send functions wrote. */
+const vectors = oidsOf('int2vector', 'oidvector');
 
 const safe: ReadonlySet<Oid> = new Set([...scalars, ...ranges]);
 

@@ -1,3 +1,4 @@
+import { oids } from '../../core/postgres/oids.ts';
 import { createHash } from 'node:crypto';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { Expr, Shape, TransformTools } from '../../core/api/transform.ts';
@@ -15,23 +16,18 @@ interface Masked {
   readonly secrets: readonly string[];
 }
 
-const UUID = 2950;
-const VARCHAR = 1043;
-const BPCHAR = 1042;
-const TEXT = 25;
-
 /**
  * Every method is a SQL expression, so that the source computes it in the snapshot and the stream's evaluator computes
  * the same: no method needs the rows route.
  */
 export function maskColumn(column: Column, method: Method, { input, tools }: Context): Expr {
   if (method === 'null') return nothing(column, { input, tools });
-  if (method !== 'redact' && 'hash' in method && column.baseType === UUID && method.hash.length === undefined) {
+  if (method !== 'redact' && 'hash' in method && column.baseType === oids.uuid && method.hash.length === undefined) {
     const { sql, secrets } = hash(valueOf(column), method.hash.secret, 32);
     return hide(tools.parse(`(${sql})::uuid`, input), secrets);
   }
   const keepsFormat = method === 'redact' || 'partial' in method || 'digits' in method;
-  if (keepsFormat && ![TEXT, VARCHAR, BPCHAR].includes(column.baseType)) {
+  if (keepsFormat && ![oids.text, oids.varchar, oids.bpchar].includes(column.baseType)) {
     const name = typeof method === 'string' ? method : Object.keys(method)[0];
     throw tools.problem(`column ${column.name} is ${column.typeName}; ${name} is for text`, 'Use null or hash.');
   }
@@ -65,7 +61,7 @@ const valueOf = (column: Column): string => `${quoteIdent(column.name)}::text`;
 
 /** Characters that the type of the column takes; null: any number. */
 function limit(column: Column): number | null {
-  const limited = column.type === VARCHAR || column.type === BPCHAR;
+  const limited = column.type === oids.varchar || column.type === oids.bpchar;
   return limited && column.typmod >= 4 ? column.typmod - 4 : null;
 }
 

@@ -1,3 +1,4 @@
+import { oids, oidsOf } from '../../postgres/oids.ts';
 import type { PgsluiceError } from '../../base/error.ts';
 import type { Column, Relation } from '../../postgres/relation.ts';
 import { planError } from './errors.ts';
@@ -146,12 +147,12 @@ function mendingStatements(was: Relation, is: Relation, diff: ShapeDiff): readon
 
 /** Types whose values before the change are the same text after it, however the column was altered without USING. */
 const widening: ReadonlyMap<number, ReadonlySet<number>> = new Map([
-  [21, new Set([23, 20, 1700])],
-  [23, new Set([20, 1700])],
-  [20, new Set([1700])],
-  [1043, new Set([25, 1043])],
-  [25, new Set([1043, 25])],
-  [1700, new Set([1700])],
+  [oids.int2, oidsOf('int4', 'int8', 'numeric')],
+  [oids.int4, oidsOf('int8', 'numeric')],
+  [oids.int8, oidsOf('numeric')],
+  [oids.varchar, oidsOf('text', 'varchar')],
+  [oids.text, oidsOf('varchar', 'text')],
+  [oids.numeric, oidsOf('numeric')],
 ]);
 
 /** Whether a value of the older type can stand for the newer one in a change that was made before the DDL. */

@@ -1,3 +1,4 @@
+import { oids, oidsOf } from '../../postgres/oids.ts';
 import type { TablePlan } from '../../api/plan.ts';
 import { columnsOf } from '../../expr/tree.ts';
 import type { Column } from '../../postgres/relation.ts';
@@ -23,14 +24,14 @@ export function largeNeeded({
 }
 
 /** Fixed-size types of pg_type.dat (typlen > 0, or varlena that is never stored out of line) cannot be unchanged TOAST. */
-const fixed: ReadonlySet<number> = new Set([
-  16, 18, 19, 20, 21, 23, 26, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 869, 650, 1082, 1083, 1114, 1184, 1186,
-  1266, 2950, 3220,
-]);
-
-const NUMERIC = 1700;
+// biome-ignore format: names read better in rows
+const fixed = oidsOf(
+  'bool', 'char', 'name', 'int8', 'int2', 'int4', 'oid', 'point', 'lseg', 'box', 'line', 'float4', 'float8',
+  'circle', 'macaddr8', 'money', 'macaddr', 'inet', 'cidr', 'date', 'time', 'timestamp', 'timestamptz', 'interval',
+  'timetz', 'uuid', 'pg_lsn',
+);
 
 export function isToastable(column: Column): boolean {
   if (column.generated !== 'never' || column.typeKind === 'enum' || fixed.has(column.baseType)) return false;
-  return column.baseType !== NUMERIC || column.typmod < 0;
+  return column.baseType !== oids.numeric || column.typmod < 0;
 }

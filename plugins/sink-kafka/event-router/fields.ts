@@ -1,3 +1,4 @@
+import { oids } from '../../../core/postgres/oids.ts';
 import { type Relation, relationName } from '../../../core/postgres/relation.ts';
 import type { Tuple } from '../../../core/postgres/tuple.ts';
 import { kafkaError } from '../errors.ts';
@@ -18,14 +19,13 @@ export interface Field {
 export type Fields = (name: string) => Field | undefined;
 
 const nothing: Field = { text: null, json: 'null', raw: null };
-const BYTEA = 17;
 
 /** Reads rows of a relation; the values are mapped once. */
 export function rowFields(relation: Relation, modes: TypeModes): (row: Tuple) => Fields {
   const columns = new Map(
     relation.columns.map((column, position) => {
       const type = columnType(column, { ...modes, unknown: 'text' }) as ColumnType;
-      return [column.name, { position, type, bytes: column.baseType === BYTEA }];
+      return [column.name, { position, type, bytes: column.baseType === oids.bytea }];
     }),
   );
   return (row) => (name) => {

@@ -1,3 +1,4 @@
+import { oids } from '../../../core/postgres/oids.ts';
 import type { Column } from '../../../core/postgres/relation.ts';
 import { scaleOf } from './decimal.ts';
 
@@ -6,27 +7,27 @@ import { scaleOf } from './decimal.ts';
  * for that. A type that is not here has no defaults in its schemas.
  */
 const computed: ReadonlyMap<number, string> = new Map([
-  [16, 'f'],
-  [20, '0'],
-  [21, '0'],
-  [23, '0'],
-  [25, ''],
-  [114, '{}'],
-  [142, ''],
-  [700, '0'],
-  [701, '0'],
-  [1042, ''],
-  [1043, ''],
-  [1082, '1970-01-01'],
-  [1083, '00:00:00'],
-  [1114, '1970-01-01 00:00:00'],
-  [1184, '1970-01-01 00:00:00+00'],
-  [1186, '00:00:00'],
-  [1560, '0'],
-  [1562, '0'],
-  [1700, '0'],
-  [2950, '00000000-0000-0000-0000-000000000000'],
-  [3802, '{}'],
+  [oids.bool, 'f'],
+  [oids.int8, '0'],
+  [oids.int2, '0'],
+  [oids.int4, '0'],
+  [oids.text, ''],
+  [oids.json, '{}'],
+  [oids.xml, ''],
+  [oids.float4, '0'],
+  [oids.float8, '0'],
+  [oids.bpchar, ''],
+  [oids.varchar, ''],
+  [oids.date, '1970-01-01'],
+  [oids.time, '00:00:00'],
+  [oids.timestamp, '1970-01-01 00:00:00'],
+  [oids.timestamptz, '1970-01-01 00:00:00+00'],
+  [oids.interval, '00:00:00'],
+  [oids.bit, '0'],
+  [oids.varbit, '0'],
+  [oids.numeric, '0'],
+  [oids.uuid, '00000000-0000-0000-0000-000000000000'],
+  [oids.jsonb, '{}'],
 ]);
 
 const call = /^\(?[A-Za-z0-9_.]+\(/;
@@ -43,12 +44,12 @@ export function defaultText({ default: expression, baseType, typmod, under, type
   const quoted = literal.exec(expression);
   if (quoted === null) return rawText(expression, baseType);
   const text = (quoted[1] ?? '').replaceAll("''", "'");
-  return baseType === 1700 ? scaled(text, scaleOf(under?.typmod ?? typmod)) : text;
+  return baseType === oids.numeric ? scaled(text, scaleOf(under?.typmod ?? typmod)) : text;
 
   function rawText(raw: string, type: number): string | null {
-    if (type === 16) return raw === 'true' ? 't' : 'f';
+    if (type === oids.bool) return raw === 'true' ? 't' : 'f';
     if (!/^-?\d+(\.\d+)?$/.test(raw)) return null;
-    return type === 1700 ? scaled(raw, scaleOf(under?.typmod ?? typmod)) : raw;
+    return type === oids.numeric ? scaled(raw, scaleOf(under?.typmod ?? typmod)) : raw;
   }
 }
 

@@ -1,3 +1,4 @@
+import { oids, oidsOf } from '../../../core/postgres/oids.ts';
 import { createHash } from 'node:crypto';
 import { jsonString } from './json.ts';
 import type { Typed } from './type-facts.ts';
@@ -13,17 +14,16 @@ export function binaryPlaceholder({ binary, unavailable }: TypeModes): string {
   return binary === 'hex' ? jsonString(unavailable) : 'null';
 }
 
-/** text, varchar, char(n), json and jsonb. */
-const strings = new Set([25, 1043, 1042, 114, 3802]);
+const strings = oidsOf('text', 'varchar', 'bpchar', 'json', 'jsonb');
 
 /** Integers and dates take the placeholder's bytes, uuid a name-based UUID of it. */
 export function arrayPlaceholder({ type }: Typed, modes: TypeModes): string {
   const { unavailable, binary, time } = modes;
   if (strings.has(type)) return `[${jsonString(unavailable)}]`;
-  if (type === 17) return binary === 'bytes' ? `[${binaryPlaceholder(modes)}]` : 'null';
-  if (type === 2950) return `["${nameUuid(unavailable)}"]`;
-  const days = type === 1082 && time !== 'isostring' && time !== 'connect';
-  return type === 20 || type === 23 || days ? byteList(unavailable) : 'null';
+  if (type === oids.bytea) return binary === 'bytes' ? `[${binaryPlaceholder(modes)}]` : 'null';
+  if (type === oids.uuid) return `["${nameUuid(unavailable)}"]`;
+  const days = type === oids.date && time !== 'isostring' && time !== 'connect';
+  return type === oids.int8 || type === oids.int4 || days ? byteList(unavailable) : 'null';
 }
 
 /** As Java's signed bytes. */

@@ -1,3 +1,4 @@
+import { oids, oidsOf } from '../../../core/postgres/oids.ts';
 import type { Column } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { type ConnectSchema, optional } from '../schemas/connect-schema.ts';
@@ -86,17 +87,22 @@ export interface ColumnType {
 }
 
 /** Types that are written as the server's text. */
-const textual = new Set([
-  18, 19, 25, 114, 142, 650, 829, 774, 869, 1042, 1043, 2950, 3802, 3904, 3906, 3908, 3910, 3912, 3926,
-]);
-const tsvector = 3614;
+// biome-ignore format: names read better in rows
+const textual = oidsOf(
+  'char', 'name', 'text', 'json', 'xml', 'cidr', 'macaddr', 'macaddr8', 'inet', 'bpchar', 'varchar', 'uuid', 'jsonb',
+  'int4range', 'numrange', 'tsrange', 'tstzrange', 'daterange', 'int8range',
+);
 /** Of extensions. */
 const textualNames = new Set(['citext', 'ltree', 'isbn']);
 /** Types that Debezium leaves out, but that are plain text. */
-const beyond = new Set([tsvector, 3615, 4072, 4451, 4532, 4533, 4534, 4535, 4536]);
+// biome-ignore format: names read better in rows
+const beyond = oidsOf(
+  'tsvector', 'tsquery', 'jsonpath', 'int4multirange', 'nummultirange', 'tsmultirange', 'tstzmultirange',
+  'datemultirange', 'int8multirange',
+);
 const beyondNames = new Set(['lquery', 'ltxtquery', 'issn', 'ean13', 'upc', 'ismn']);
 /** Elements whose arrays Debezium leaves out, though it knows them by themselves: name, xml, point, money, interval, varbit. */
-const loneOnly = new Set([19, 142, 600, 790, 1186, 1562]);
+const loneOnly = oidsOf('name', 'xml', 'point', 'money', 'interval', 'varbit');
 
 /** The mapping of a column; null: it is left out (`unknown_types: omit`). */
 export function columnType(column: Column, modes: TypeModes): ColumnType | null {
@@ -149,32 +155,32 @@ function scalar(typed: Typed, modes: TypeModes): ColumnType | null {
   const { type, typmod } = typed;
   const { plain } = schemas;
   switch (type) {
-    case 16:
+    case oids.bool:
       return direct(of(plain.boolean, bool, { fallback: 'false' }), writeBool);
-    case 20:
-    case 26:
+    case oids.int8:
+    case oids.oid:
       return direct(of(plain.int64, asIs, { fallback: '0' }), writeAsIs);
-    case 21:
+    case oids.int2:
       return direct(of(plain.int16, asIs, { fallback: '0' }), writeAsIs);
-    case 23:
+    case oids.int4:
       return direct(of(plain.int32, asIs, { fallback: '0' }), writeAsIs);
-    case 700:
+    case oids.float4:
       return { ...of(plain.float, javaFloat, { fallback: '0.0' }), header: bare(javaFloat) };
-    case 701:
+    case oids.float8:
       return { ...of(plain.double, javaDouble, { fallback: '0.0' }), header: bare(javaDouble) };
-    case 1700:
+    case oids.numeric:
       return numeric(typed, modes);
-    case 790: {
+    case oids.money: {
       const encode = moneyEncoder(decimalOptions(modes));
       const money = of(ofMode(modes, schemas.decimalOf(2, null)), encode, { fallback: encode('0.00') });
       return { ...money, ...(modes.decimal === 'precise' ? { header: moneyHeader } : {}) };
     }
-    case 17: {
+    case oids.bytea: {
       const schema = modes.binary === 'bytes' ? plain.bytes : plain.string;
       return of(schema, binaryEncoder(modes.binary), { fallback: '""', unavailable: binaryPlaceholder(modes) });
     }
-    case 1560:
-    case 1562:
+    case oids.bit:
+    case oids.varbit:
       if (typmod === 1) return of(plain.boolean, oneBit, { fallback: 'false' });
       return of(schemas.bitsOf(typmod < 0 ? unlimited : typmod), bits, { fallback: '""' });
     default:
@@ -228,28 +234,28 @@ function temporal({ type, typmod, array }: Typed, modes: TypeModes): ColumnType 
   const dated = (type: ColumnType, kind: 'date' | 'ms'): ColumnType =>
     header === null ? type : { ...type, header: (value) => header(type.encode(value), kind) };
   switch (type) {
-    case 1082: {
+    case oids.date: {
       // An array comes from the JDBC driver, in the stream, too.
       const encode = dateEncoder(time, array ? 'snapshot' : modes.phase);
       return dated(of(schemas.dateOf(time), encode, { fallback: iso ? '"1970-01-01Z"' : '0' }), 'date');
     }
-    case 1083: {
+    case oids.time: {
       const fallback = iso ? '"00:00:00Z"' : '0';
       return dated(of(schemas.timeOf(time, typmod), timeEncoder(time, typmod), { fallback }), 'ms');
     }
-    case 1114: {
+    case oids.timestamp: {
       const encode = timestampEncoder(time, typmod, version);
       const fallback = iso ? '"1970-01-01T00:00:00Z"' : '0';
       return dated(of(schemas.timestampOf(time, typmod), encode, { fallback }), 'ms');
     }
-    case 1184: {
+    case oids.timestamptz: {
       const encode = timestamptzEncoder(typmod);
       const zoned = of(schemas.zonedTimestamp, encode, { fallback: '"1970-01-01T00:00:00Z"' });
       return direct(zoned, timestamptzWriter(typmod, encode));
     }
-    case 1266:
+    case oids.timetz:
       return of(schemas.zonedTime, timetzEncoder(version), { fallback: '"00:00:00Z"' });
-    case 1186: {
+    case oids.interval: {
       const numeric = modes.interval === 'numeric';
       const fallback = numeric ? '0' : '"P0Y0M0DT0H0M0S"';
       return of(numeric ? schemas.microDuration : schemas.isoInterval, intervalEncoder(modes.interval), { fallback });
@@ -280,8 +286,8 @@ function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
   if (textualNames.has(name) && (type >= firstUserOid || type === 0)) {
     return text(modes, name === 'ltree' ? schemas.ltree : undefined);
   }
-  if (type === tsvector && version >= releases.tsvector) return text(modes, schemas.tsvector);
-  if (type === 600) return of(schemas.point, point, { fallback: point('(0,0)') });
+  if (type === oids.tsvector && version >= releases.tsvector) return text(modes, schemas.tsvector);
+  if (type === oids.point) return of(schemas.point, point, { fallback: point('(0,0)') });
   if (version >= releases.shapes) {
     const named = shapes.get(type);
     if (named !== undefined) {
@@ -289,8 +295,8 @@ function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
       const schema = { ...schemas.geometryOf('Geometry', version), optional: false };
       return of(schema, shape(named), { fallback: shapeFallbacks[named] });
     }
-    if (type === 628) return of(schemas.line, line, { fallback: line('{0,1,0}') });
-    if (type === 718) return of(schemas.circle, circle, { fallback: circle('<(0,0),0>') });
+    if (type === oids.line) return of(schemas.line, line, { fallback: line('{0,1,0}') });
+    if (type === oids.circle) return of(schemas.circle, circle, { fallback: circle('<(0,0),0>') });
   }
   return type !== 0 && type < firstUserOid ? null : ofExtension(name, modes);
 }
@@ -332,7 +338,7 @@ function arrayOf(element: ColumnType, typed: Typed, modes: TypeModes): ColumnTyp
   const items = typed.kind === 'enum' ? element.schema : optional(element.schema);
   const more = { fallback: '[]', unavailable: arrayPlaceholder(typed, modes) };
   // PostgreSQL's JDBC driver cannot read such an array, and Debezium makes it null as a whole.
-  const lost = typed.type === 1700 && modes.notFinite === 'null';
+  const lost = typed.type === oids.numeric && modes.notFinite === 'null';
   const whole = lost ? (value: string) => (notFinite.test(value) ? 'null' : encode(value)) : encode;
   return of({ type: 'array', items }, whole, more);
 }

@@ -1,8 +1,8 @@
+import { oidsOf } from '../../../core/postgres/oids.ts';
 import type { NetChange } from './net-change.ts';
 import type { TargetShape } from './identity.ts';
 
-/** int8, int2, int4, oid. */
-const integers: ReadonlySet<number> = new Set([20, 21, 23, 26]);
+const integers = oidsOf('int8', 'int2', 'int4', 'oid');
 
 export function isInteger(shape: TargetShape, position: number): boolean {
   return integers.has(shape.table.columns[position]?.base ?? 0);

@@ -1,3 +1,4 @@
+import { oidsOf } from '../../../core/postgres/oids.ts';
 import type pg from 'pg';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
@@ -157,10 +158,14 @@ SELECT w.i, pg_catalog.jsonb_build_object('kind', w.relkind,
 
 /**
  * Types (by oid) of which two texts are equal exactly when the values are: what the net change per key may rest on.
- * bool, bytea, "char", name, int8, int2, int4, text, oid, varchar, date, timestamp, timestamptz (we print UTC), uuid.
+ * timestamptz is, as our sessions print UTC.
  */
-const canonicalTypes: ReadonlySet<number> = new Set([16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1114, 1184, 2950]);
-const families: readonly ReadonlySet<number>[] = [new Set([20, 21, 23, 26]), new Set([25, 1043])];
+// biome-ignore format: names read better in rows
+const canonicalTypes = oidsOf(
+  'bool', 'bytea', 'char', 'name', 'int8', 'int2', 'int4', 'text', 'oid', 'varchar', 'date', 'timestamp',
+  'timestamptz', 'uuid',
+);
+const families: readonly ReadonlySet<number>[] = [oidsOf('int8', 'int2', 'int4', 'oid'), oidsOf('text', 'varchar')];
 
 /** Reads the catalog for several relations in one round trip. Throws PGS3105 where the stream does not fit. */
 export async function readTargetTables(

@@ -1,3 +1,4 @@
+import { oids } from '../../../core/postgres/oids.ts';
 import type pg from 'pg';
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { type Column, type Oid, relationName } from '../../../core/postgres/relation.ts';
@@ -89,7 +90,7 @@ function compare(
 /** An enum travels as its label, which text and any enum read. */
 function sameOnTheWire(planned: Column, there: Column): boolean {
   if (planned.baseType < firstUserOid) return planned.baseType === there.baseType;
-  return there.baseType >= firstUserOid || there.baseType === 25;
+  return there.baseType >= firstUserOid || there.baseType === oids.text;
 }
 
 function wrong(plan: TablePlan, message: string): Error {

@@ -1,3 +1,4 @@
+import { oids, oidsOf } from '../../../postgres/oids.ts';
 import type { PgsluiceError } from '../../../base/error.ts';
 import type { TablePlan } from '../../../api/plan.ts';
 import { type Column, relationName } from '../../../postgres/relation.ts';
@@ -96,17 +97,17 @@ function origins(plan: TablePlan, shape: ToldShape): ReadonlyMap<string, Column>
 
 /** Conversions that give the same value in every session: no time zone, no DateStyle, no rounding that settings shape. */
 const conversions: ReadonlyMap<number, ReadonlySet<number>> = new Map([
-  [21, new Set([23, 20, 1700, 25, 1043])],
-  [23, new Set([21, 20, 1700, 25, 1043])],
-  [20, new Set([21, 23, 1700, 25, 1043])],
-  [1700, new Set([1700, 25, 1043])],
-  [25, new Set([25, 1043, 1042])],
-  [1043, new Set([25, 1043, 1042])],
-  [1042, new Set([25, 1043, 1042])],
-  [16, new Set([25])],
-  [2950, new Set([25, 1043])],
-  [114, new Set([3802])],
-  [1082, new Set([1114])],
+  [oids.int2, oidsOf('int4', 'int8', 'numeric', 'text', 'varchar')],
+  [oids.int4, oidsOf('int2', 'int8', 'numeric', 'text', 'varchar')],
+  [oids.int8, oidsOf('int2', 'int4', 'numeric', 'text', 'varchar')],
+  [oids.numeric, oidsOf('numeric', 'text', 'varchar')],
+  [oids.text, oidsOf('text', 'varchar', 'bpchar')],
+  [oids.varchar, oidsOf('text', 'varchar', 'bpchar')],
+  [oids.bpchar, oidsOf('text', 'varchar', 'bpchar')],
+  [oids.bool, oidsOf('text')],
+  [oids.uuid, oidsOf('text', 'varchar')],
+  [oids.json, oidsOf('jsonb')],
+  [oids.date, oidsOf('timestamp')],
 ]);
 
 function converts(was: Column, is: Column): boolean {

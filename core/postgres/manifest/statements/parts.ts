@@ -1,5 +1,5 @@
 import type { ManifestObject } from '../types.ts';
-import { commonProps, commonSteps, parameterChanges, withParameters } from './common.ts';
+import { commonSteps, parameterChanges, withParameters } from './common.ts';
 import { sequenceOptions } from './column.ts';
 import { type Step, type Writing, bare, list, locks, relationOf, safe, sqlName } from './step.ts';
 
@@ -297,9 +297,4 @@ export function alterSequence(there: ManifestObject, wanted: ManifestObject, wri
 
 export function withoutSemicolon(text: string): string {
   return text.trim().replace(/;$/, '');
-}
-
-/** Whether nothing but owner, comment, labels or grants differs. */
-export function onlyCommon(props: readonly string[]): boolean {
-  return props.every((name) => commonProps.has(name));
 }
