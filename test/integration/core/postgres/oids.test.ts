@@ -23,7 +23,7 @@ test('the table of built-in types is that of every server', async () => {
     // What a later release adds is in the table as well: those are looked for on the newest.
     if (major === 18)
       assert.deepEqual(
-        [...there].filter((line) => !table.includes(line) && !/^gtsvector /.test(line)),
+        [...there].filter((line) => !table.includes(line) && !line.startsWith('gtsvector ')),
         [],
       );
   }
