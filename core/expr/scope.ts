@@ -50,5 +50,6 @@ export function typeOfColumn(column: Column): SqlType {
   // What interval(3) and interval day to second allow, the values have already.
   if (name === 'interval' || name === 'interval[]') return { oid: column.baseType, typmod: -1 };
   if (name !== null) return { oid: column.baseType, typmod: column.typmod };
-  return { oid: column.baseType, typmod: column.typmod, name: column.typeName, kind: column.typeKind };
+  const kind = column.under?.typeKind === 'composite' ? 'composite' : column.typeKind;
+  return { oid: column.baseType, typmod: column.typmod, name: column.typeName, kind };
 }

@@ -41,6 +41,31 @@ function test(name: string, of: (value: Value | null) => boolean): Entry {
   });
 }
 
+/**
+ * A composite value is also NULL where all of its fields are, and NOT NULL only where none is (manual: "Comparison Functions and
+ * Operators"). Such a value is the text of record_out, where a NULL is a field without a character and without quotes.
+ */
+function nullTest(name: 'is null' | 'is not null'): Entry {
+  const wanted = name === 'is null';
+  const plain = test(name, (value) => (value === null) === wanted);
+  const nulls = wanted ? allNull : noneNull;
+  return {
+    ...plain,
+    build: (args, call) => {
+      if (call.args[0]?.type.kind !== 'composite') return plain.build(args, call);
+      const arg = args[0] as Evaluate;
+      return (row) => {
+        const value = arg(row);
+        return value === null ? wanted : nulls(value as string);
+      };
+    },
+  };
+}
+
+const allNull = (record: string): boolean => /^\(,*\)$/.test(record);
+const noneNull = (record: string): boolean =>
+  !/^\(\)$|[(,](?=[,)])/.test(record.replace(/"(?:[^"\\]|\\.|"")*"/gs, '""'));
+
 const typeName = (expr: Expr): string => nameOf(expr.type.oid) ?? '';
 const collatedArgs = (args: readonly string[], call: Call): readonly string[] =>
   collateFirst(args, call.args.map(typeName));
@@ -228,8 +253,8 @@ export const logic: readonly Entry[] = [
       };
     },
   }),
-  test('is null', (value) => value === null),
-  test('is not null', (value) => value !== null),
+  nullTest('is null'),
+  nullTest('is not null'),
   test('is true', (value) => value === true),
   test('is not true', (value) => value !== true),
   test('is false', (value) => value === false),
