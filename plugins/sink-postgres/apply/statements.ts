@@ -120,7 +120,8 @@ export function upsertRow(shape: TargetShape, finder: Finder): string {
   const always = filled.some((i) => column(table, i).identityAlways);
   const change = always ? deleteRow(shape, finder) : updateRow(shape, filled, finder);
   const values = filled.map((i, n) => param(shape, i, n + 1));
-  const select = `SELECT ${values.join(', ')}${always ? '' : ' WHERE NOT EXISTS (SELECT FROM u)'}`;
+  // What the INSERT does not read would be run after it (manual: "Data-Modifying Statements in WITH"), and the old row be in its way.
+  const select = `SELECT ${values.join(', ')} WHERE ${always ? '(SELECT count(*) FROM u) >= 0' : 'NOT EXISTS (SELECT FROM u)'}`;
   return `WITH u AS (${change} RETURNING 1) INSERT INTO ${table.sql} (${sqlOf(shape, filled).join(', ')})${overriding(shape)} ${select}`;
 }
 

@@ -320,31 +320,36 @@ test('on_missing warn counts and goes on, upsert inserts', async () => {
   assert.deepEqual(await db.rows('SELECT count(*), min(a) FROM t'), [['30', 'u']]);
 });
 
-test('maybe: an update inserts what is not there, a delete of nothing is nothing', async () => {
-  const db = await setup(
-    `CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x'), (2, 'x'), (3, 'x')`,
-  );
-  const t = await db.relation('t');
-  const feed = new Feed();
-  const maybe = <T extends object>(change: T) => ({ ...change, maybe: true }) as T & { maybe: true };
-  await using sink = sinkFor(db.url);
-  await sink.resume(never);
-  const changes = (base: number) => [
-    maybe(feed.update(t, [String(base + 1), 'u'])),
-    maybe(feed.update(t, [String(base + 9), 'new'])),
-    maybe(feed.delete(t, [String(base + 8), null])),
-    maybe(feed.delete(t, [String(base + 2), null])),
-    maybe(feed.update(t, [String(base + 30), 'moved'], key(String(base + 3), null))),
-    maybe(feed.update(t, [String(base + 31), 'made'], key(String(base + 7), null))),
-  ];
-  await sink.write(feed.batch(changes(0)), never);
-  assert.deepEqual(await db.rows('SELECT * FROM t ORDER BY id'), [
-    ['1', 'u'],
-    ['9', 'new'],
-    ['30', 'moved'],
-    ['31', 'made'],
-  ]);
-});
+for (const columns of ['id int PRIMARY KEY, a text', 'id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text'])
+  test(`maybe: an update inserts what is not there, a delete of nothing is nothing; ${columns}`, async () => {
+    const maybe = <T extends object>(change: T) => ({ ...change, maybe: true }) as T & { maybe: true };
+    for (const together of [true, false]) {
+      const db = await setup(
+        `CREATE TABLE t (${columns}); INSERT INTO t OVERRIDING SYSTEM VALUE VALUES (1, 'x'), (2, 'x'), (3, 'x')`,
+      );
+      const t = await db.relation('t');
+      const feed = new Feed();
+      await using sink = sinkFor(db.url);
+      await sink.resume(never);
+      const changes = [
+        maybe(feed.update(t, ['1', 'u'])),
+        maybe(feed.update(t, ['9', 'new'])),
+        maybe(feed.delete(t, ['8', null])),
+        maybe(feed.delete(t, ['2', null])),
+        maybe(feed.update(t, ['30', 'moved'], key('3', null))),
+        maybe(feed.update(t, ['31', 'made'], key('7', null))),
+      ];
+      const batches = together ? [changes] : changes.map((change) => [change]);
+      for (const batch of batches) await sink.write(feed.batch(batch), never);
+      const expected = [
+        ['1', 'u'],
+        ['9', 'new'],
+        ['30', 'moved'],
+        ['31', 'made'],
+      ];
+      assert.deepEqual(await db.rows('SELECT * FROM t ORDER BY id'), expected, `together: ${together}`);
+    }
+  });
 
 test('a target that lacks the table or a column, or has it generated, is told with the statement that mends it', async () => {
   const db = await setup('CREATE TABLE t (id int PRIMARY KEY, a text, b int)');
