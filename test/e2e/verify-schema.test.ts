@@ -55,3 +55,26 @@ for (const [from, to] of [
     assert.equal(mended.code, 0, mended.stdout);
   });
 }
+
+test('renamed columns agree wherever a definition names them, and columns of the same name elsewhere keep theirs', async () => {
+  const of = await migration({
+    from: await server(17),
+    to: await server(18),
+    more: `transforms:
+  - { plugin: rename, tables: public.child, to: moved.kid, columns: { id: 'New "1', up: key, at: "ON" } }
+  - { plugin: rename, tables: public.parent, columns: { code: id2 } }
+`,
+  });
+  await of.source.query(`
+    CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE, up int, at int, UNIQUE (up, at));
+    CREATE TABLE child (id int PRIMARY KEY, up int, at int, code text, "UPDATE" int, next int,
+      FOREIGN KEY (up) REFERENCES parent (id) ON UPDATE CASCADE ON DELETE CASCADE, FOREIGN KEY (code) REFERENCES parent (code),
+      FOREIGN KEY (up, at) REFERENCES parent (up, at) MATCH FULL, FOREIGN KEY (next) REFERENCES child (id) DEFERRABLE,
+      CHECK (up IS NULL OR at IS NOT NULL), CHECK ("UPDATE" > id));
+    CREATE INDEX ON child (at DESC, (up + id)) INCLUDE (code) WHERE id > 0;
+    CREATE POLICY mine ON child USING (EXISTS (SELECT FROM parent p WHERE p.id = child.up));
+    INSERT INTO parent VALUES (1, 'a', 1, 1); INSERT INTO child VALUES (1, 1, 1, 'a', 2, 1)`);
+  await of.run();
+  const equal = await of.verb('verify', '--schema');
+  assert.equal(equal.code, 0, equal.stdout);
+});

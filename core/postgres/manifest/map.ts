@@ -244,10 +244,26 @@ function mappedProp(
       return object.kind === 'publication' ? renamedPublished(value, context) : value;
     default: {
       if (!texts.has(key) && !(key === 'result' || key === 'arguments')) return value;
-      const own = object.kind === 'view' || object.kind === 'materialized view' ? undefined : table?.rename;
-      return renameInText(withSequences(value, context), context.relations, own ?? new Map(), bare);
+      const own = object.kind === 'view' || object.kind === 'materialized view' ? undefined : table;
+      const text = withSequences(value, context);
+      return object.kind === 'constraint' ? renamedConstraint(text, own, context) : renamedText(text, own, context);
     }
   }
+}
+
+/** The columns behind REFERENCES are those of the other table. */
+function renamedConstraint(definition: string, own: MappedTable | undefined, context: Context): string {
+  const [key, ofKey, referenced] =
+    /^(FOREIGN KEY \((?:"(?:[^"]|"")*"|[^")])*\) REFERENCES )(.*)$/s.exec(definition) ?? [];
+  if (key === undefined) return renamedText(definition, own, context);
+  const other = [...context.tables.values()].find(({ from }) => referenced!.startsWith(`${from.map(bare).join('.')}(`));
+  return renamedText(ofKey!, own, context) + renamedText(referenced!, other, context);
+}
+
+function renamedText(text: string, table: MappedTable | undefined, { relations, tables }: Context): string {
+  const columnsOf = (schema: string, name: string) => tables.get(`${schema}\0${name}`)?.rename;
+  const own = table === undefined ? undefined : { from: table.from[1], to: table.to[1], columns: table.rename };
+  return renameInText(text, { relations, columnsOf, own, quote: bare });
 }
 
 function withSequences(text: string, { sequences }: Context): string {

@@ -99,33 +99,67 @@ function isOldAlias(all: readonly Token[], at: number, { relations }: Renames): 
   );
 }
 
-/** The text with relations called by their new names, and names of one table's own columns, where they stand alone. */
-export function renameInText(
-  sql: string,
-  relations: Renames['relations'],
-  columns: ReadonlyMap<string, string>,
-  quote: (name: string) => string,
-): string {
+/** The table that a text belongs to: its own columns stand alone there, or behind its name, OLD or NEW. */
+export interface OwnTable {
+  readonly from: string;
+  readonly to: string;
+  readonly columns: ReadonlyMap<string, string>;
+}
+
+export interface TextRenames {
+  readonly relations: Renames['relations'];
+  readonly columnsOf: (schema: string, name: string) => ReadonlyMap<string, string> | undefined;
+  readonly own?: OwnTable | undefined;
+  readonly quote: (name: string) => string;
+}
+
+/** The text with relations and columns called by their new names. Columns of other tables are those behind an alias of them. */
+export function renameInText(sql: string, { relations, columnsOf, own, quote }: TextRenames): string {
   const all = tokens(sql);
+  const known = aliases(all, columnsOf);
+  for (const name of own === undefined ? [] : [own.from, 'old', 'new']) known.set(name, own!.columns);
   let text = '';
   let at = 0;
+  const put = (from: Token, to: Token, name: string) => {
+    text += sql.slice(at, from.start) + name;
+    at = to.end;
+  };
   for (let i = 0; i < all.length; i++) {
     const token = all[i]!;
-    if (token.name === null) continue;
-    const qualified = all[i + 1]?.text === '.' && typeof all[i + 2]?.name === 'string' && all[i - 1]?.text !== '.';
-    const to = qualified ? relations.get(`${token.name}\0${all[i + 2]!.name}`) : undefined;
-    if (to !== undefined) {
-      text += `${sql.slice(at, token.start)}${quote(to[0])}.${quote(to[1])}`;
-      at = all[i + 2]!.end;
-      i += 2;
-      continue;
+    // The server writes keywords in capitals and quotes names that have one.
+    if (token.name === null || /^[A-Z]/.test(token.text)) continue;
+    const second = all[i + 1]?.text === '.' ? all[i + 2] : undefined;
+    if (all[i - 1]?.text === '.') {
+      const column = known.get(all[i - 2]?.name ?? '')?.get(token.name);
+      if (column !== undefined && all[i + 1]?.text !== '(') put(token, token, quote(column));
+    } else if (typeof second?.name === 'string') {
+      const to = relations.get(`${token.name}\0${second.name}`);
+      if (to !== undefined) {
+        put(token, second, `${quote(to[0])}.${quote(to[1])}`);
+        i += 2;
+      } else if (token.name === own?.from && all[i + 3]?.text !== '(' && all[i - 1]?.text !== '::') {
+        put(token, token, quote(own.to));
+      }
+    } else {
+      const column = own?.columns.get(token.name);
+      if (column !== undefined && all[i + 1]?.text !== '(') put(token, token, quote(column));
     }
-    const column = columns.get(token.name);
-    if (column === undefined || qualified || all[i + 1]?.text === '(') continue;
-    text += `${sql.slice(at, token.start)}${quote(column)}`;
-    at = token.end;
   }
   return text + sql.slice(at);
+}
+
+/** Names that stand for a table in the text: `FROM app.orders o`. */
+function aliases(all: readonly Token[], columnsOf: TextRenames['columnsOf']): Map<string, ReadonlyMap<string, string>> {
+  const found = new Map<string, ReadonlyMap<string, string>>();
+  for (const [i, token] of all.entries()) {
+    const [dot, table, alias] = [all[i + 1], all[i + 2], all[i + 3]];
+    if (token.name === null || dot?.text !== '.' || typeof table?.name !== 'string') continue;
+    const columns = columnsOf(token.name, table.name);
+    if (columns === undefined) continue;
+    const named = typeof alias?.name === 'string' && !/^[A-Z]/.test(alias.text);
+    found.set(named ? alias.name! : table.name, columns);
+  }
+  return found;
 }
 
 const sqlProps: ReadonlySet<string> = new Set(['definition', 'default', 'using', 'with check', 'result', 'arguments']);
