@@ -216,6 +216,18 @@ function identityOf({ random, on }: Making, keys: readonly Key[]): string {
   return usable.length > 0 ? random.pick(usable).name : 'FULL';
 }
 
+/** A virtual column may not read user-defined types. */
+const builtIn: ReadonlySet<string> = new Set([
+  'integer',
+  'bigint',
+  'numeric',
+  'text',
+  'boolean',
+  'date',
+  'jsonb',
+  'uuid',
+]);
+
 /** Generated and dropped columns, at any place. */
 function decorate({ random, major, on }: Making, draft: Draft, identity: string): void {
   const generatedMay = on('generated') && (identity !== 'FULL' || on('generated_full'));
@@ -230,7 +242,8 @@ function decorate({ random, major, on }: Making, draft: Draft, identity: string)
           : `(${quoted} IS NULL)`;
     const type = base.type === 'text' ? 'integer' : base.type === 'integer' ? 'bigint' : 'boolean';
     // A virtual one cannot be published, so no write could be told by all columns: refused, which is right.
-    const kind = major >= 18 && random.chance(0.5) && identity !== 'FULL' ? 'VIRTUAL' : 'STORED';
+    const may = identity !== 'FULL' && builtIn.has(base.type.replace('[]', ''));
+    const kind = major >= 18 && random.chance(0.5) && may ? 'VIRTUAL' : 'STORED';
     draft.columns.splice(random.int(0, draft.columns.length), 0, { name: 'gen', type, generated: { as, kind } });
   }
   if (on('dropped') && random.chance(0.25))
@@ -339,7 +352,8 @@ function makeChild(making: Making, { number, schema, name }: Naming, parent: Mad
   draft.columns.push({ name: `own${number}`, type: 'integer' });
   draft.choices.set(`own${number}`, smallInts);
   const keyed = parent.key.length > 0;
-  const full = !keyed || (making.on('full') && making.random.chance(0.2));
+  const virtual = parent.table.columns.some(({ generated }) => generated?.kind === 'VIRTUAL');
+  const full = !keyed || (making.on('full') && making.random.chance(0.2) && !virtual);
   return {
     table: {
       id: `t${number}`,

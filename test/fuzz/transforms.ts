@@ -6,7 +6,7 @@ import type { Mask, Script, Table, Transform } from './script.ts';
 
 /** Random transforms, their YAML, and what they mean, told apart from the product's algebra: a SELECT around a SELECT. */
 
-export const secret = 'fuzz';
+export const secret = 'fuzz-secret';
 
 /** A column as the transforms before have left it; a locked one belongs to a key or the like and is only renamed. */
 interface Current {

@@ -66,12 +66,13 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
       }
       if (!(error instanceof PgsluiceError) || error.retry !== 'backoff' || !connectedOnce) throw error;
       failures = context.run.confirmed === before ? failures + 1 : 1;
-      if (failures >= tries || context.stop.aborted) throw error;
+      if (failures >= tries) throw error;
       const wait = retryDelay(failures);
       context.view.retrying = error.code;
       context.view.streamRetries++;
       context.log.log('warn', 'stream-retry', error.message, { code: error.code, attempt: failures, waitMs: wait });
       await pause(wait, context.stop).catch(() => {});
+      // What failed comes again at the next run, as after a crash.
       if (context.stop.aborted) return 'stopped';
     }
   }
