@@ -24,6 +24,7 @@ const most = 20;
 const besides: Readonly<Record<string, string>> = {
   'core/base/no-metrics.ts': 'counts nothing, in place of a counter',
   'core/base/race-abort.ts': 'the first of several promises',
+  'core/registry/call.ts': 'names the plugin in what a call of it throws',
   'core/pipeline/progress/run-view.ts': 'counts what passes, for whoever looks',
   'core/pipeline/stream/ack-ledger.ts': 'positions of rows that went before',
   'core/postgres/lsn.ts': 'prints a position',
@@ -54,48 +55,55 @@ checkpoint: { plugin: file }
 
 const run = ({ context, config, instances }: OpenPipeline) => runPipeline(context, { config, instances, stopAt: null });
 
-test('a row of the stream passes few files', async (t) => {
-  const on = await server(17);
-  const [source, target] = [await database(on, 'way'), await database(on, 'way')];
-  await source.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (0, NULL)');
-  const stop = new AbortController();
-  await using pipeline = await open(source, target, stop.signal);
-  const running = run(pipeline);
-  const arrived = async (id: number) => {
-    while ((await target.query(`SELECT 1 FROM t WHERE id = ${id}`).catch(() => [])).length === 0) await sleep(5);
-  };
-  await arrived(0);
-  await source.query('INSERT INTO t VALUES (1, repeat($$x$$, 20))');
-  await arrived(1);
-  const waits = async () => {
-    const query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while ((await target.query(query)).length === 0) await sleep(5);
-  };
-  await v8.post('Profiler.enable');
-  await v8.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
-  // What looks at the source now and then is not in every window.
-  const windows: Set<string>[] = [];
-  for (let id = 2; id < 10; id++) {
-    const lock = new pg.Client({ connectionString: target.url });
-    await lock.connect();
-    await lock.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
-    await sleep(150);
-    await filesUsed();
-    await source.query(`INSERT INTO t VALUES (${id}, repeat($$x$$, 20))`);
-    await waits();
-    windows.push(await filesUsed());
-    await lock.end();
-    await arrived(id);
-  }
-  await v8.post('Profiler.stopPreciseCoverage');
-  stop.abort();
-  assert.equal(await running, 'stopped');
-  const files = [...windows[0]!]
-    .filter((used) => windows.every((window) => window.has(used)) && besides[used] === undefined)
-    .toSorted();
-  t.diagnostic(`${files.length} files: ${files.join(', ')}`);
-  assert.ok(files.length > 5 && files.length <= most, `${files.length} files:\n${files.join('\n')}`);
-});
+for (const [kind, statement] of Object.entries({
+  insert: 'INSERT INTO t VALUES ($1, repeat($$x$$, 20))',
+  update: 'UPDATE t SET v = $$y$$ WHERE id = $1',
+  delete: 'DELETE FROM t WHERE id = $1',
+}))
+  test(`a row of the stream passes few files: ${kind}`, async (t) => {
+    const on = await server(17);
+    const [source, target] = [await database(on, 'way'), await database(on, 'way')];
+    await source.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (0, NULL)');
+    if (kind !== 'insert') await source.query('INSERT INTO t SELECT i FROM generate_series(2, 9) i');
+    const stop = new AbortController();
+    await using pipeline = await open(source, target, stop.signal);
+    const running = run(pipeline);
+    const arrived = async (id: number) => {
+      while ((await target.query(`SELECT 1 FROM t WHERE id = ${id}`).catch(() => [])).length === 0) await sleep(5);
+    };
+    await arrived(0);
+    await source.query('INSERT INTO t VALUES (1, repeat($$x$$, 20))');
+    await arrived(1);
+    const waits = async () => {
+      const query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+      while ((await target.query(query)).length === 0) await sleep(5);
+    };
+    await v8.post('Profiler.enable');
+    await v8.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+    // What looks at the source now and then is not in every window.
+    const windows: Set<string>[] = [];
+    for (let id = 2; id < 10; id++) {
+      const lock = new pg.Client({ connectionString: target.url });
+      await lock.connect();
+      await lock.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
+      await sleep(150);
+      await filesUsed();
+      await source.query(statement.replace('$1', String(id)));
+      await waits();
+      windows.push(await filesUsed());
+      await lock.end();
+      await source.query(`INSERT INTO t VALUES (${-id})`);
+      await arrived(-id);
+    }
+    await v8.post('Profiler.stopPreciseCoverage');
+    stop.abort();
+    assert.equal(await running, 'stopped');
+    const files = [...windows[0]!]
+      .filter((used) => windows.every((window) => window.has(used)) && besides[used] === undefined)
+      .toSorted();
+    t.diagnostic(`${files.length} files: ${files.join(', ')}`);
+    assert.ok(files.length > 5 && files.length <= most, `${files.length} files:\n${files.join('\n')}`);
+  });
 
 /** Chunks of so many files at most; each is counted that had a function called for at least every second read of the socket. */
 const mostOfCopy = 12;

@@ -3,8 +3,7 @@ import type { Relation } from '../../../core/postgres/relation.ts';
 import type { TargetShape } from './identity.ts';
 import { emitInserts, emitNet, rowsOf } from './statements.ts';
 import { emitOne, emitOrdered } from './emit-ordered.ts';
-import { isInteger } from './key-order.ts';
-import { NetChange } from './net-change.ts';
+import { NetChange, isInteger } from './net-change.ts';
 import type { Script, Steps } from './round-trip.ts';
 
 export interface BatchOptions {

@@ -2,8 +2,7 @@ import type { TargetShape } from './identity.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 import type { InsertChange } from '../../../core/api/change.ts';
 import { type ArrayOf, withArrays } from './encode.ts';
-import { inKeyOrder } from './key-order.ts';
-import { type NetChange, Remove, Write } from './net-change.ts';
+import { type NetChange, Remove, Write, inKeyOrder } from './net-change.ts';
 import { isSent, isWhole, parametersOf, type Row, sizeOf } from '../../../core/api/wire-change.ts';
 import type { Script, Steps } from './round-trip.ts';
 
