@@ -20,6 +20,17 @@ const foreign: Readonly<Record<string, readonly [make: string, there: string, na
     `SELECT 'mine.f(fn)'::regprocedure`,
     /function mine\.f/,
   ],
+  // The source has functions of these names with other arguments.
+  lapped: [
+    'CREATE FUNCTION public.lapped_fn(lapped) RETURNS int LANGUAGE sql AS $$SELECT $1.a$$',
+    `SELECT 'public.lapped_fn(lapped)'::regprocedure`,
+    /function public\.lapped_fn\(/,
+  ],
+  listed: [
+    'CREATE FUNCTION public.listed_fn(int, listed[]) RETURNS int LANGUAGE sql AS $$SELECT 1$$',
+    `SELECT 'public.listed_fn(int, listed[])'::regprocedure`,
+    /function public\.listed_fn\(/,
+  ],
   fk: [
     'CREATE TABLE mine.refers (id int REFERENCES fk)',
     `SELECT FROM pg_constraint WHERE conrelid = 'mine.refers'::regclass AND contype = 'f'`,
@@ -40,11 +51,14 @@ const foreign: Readonly<Record<string, readonly [make: string, there: string, na
 };
 
 const tables = [...Object.keys(foreign), 'plain'];
-const source = `CREATE TABLE first (id int PRIMARY KEY, v text); INSERT INTO first SELECT i, repeat('x', 200) FROM generate_series(1, 2000) i;
+const data = `CREATE TABLE first (id int PRIMARY KEY, v text); INSERT INTO first SELECT i, repeat('x', 200) FROM generate_series(1, 2000) i;
   ${tables.map((name) => `CREATE TABLE "${name}" (id int PRIMARY KEY, a int, b int); INSERT INTO "${name}" VALUES (1, 2, 3); CREATE VIEW "${name}_seen" AS SELECT a, b FROM "${name}";`).join('\n')}`;
-const changed = tables
+const functions = `CREATE FUNCTION lapped_fn(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION listed_fn(int, text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+  CREATE FUNCTION plain_fn(plain, plain[], text) RETURNS int LANGUAGE sql AS 'SELECT 1'`;
+const source = `${data}; ${functions}`;
+const changed = `DROP FUNCTION plain_fn(plain, plain[], text); ${tables
   .map((name) => `DROP VIEW "${name}_seen"; ALTER TABLE "${name}" DROP b; ALTER TABLE "${name}" ADD c text DEFAULT 'c'`)
-  .join('; ');
+  .join('; ')}`;
 
 async function refusedUntilGone(pipeline: Live): Promise<void> {
   const { target } = pipeline;
@@ -60,7 +74,9 @@ async function refusedUntilGone(pipeline: Live): Promise<void> {
     assert.equal((await target.query(foreign['child']![1])).length, 1);
     assert.equal((await target.query(foreign['trig']![1])).length, 1);
   }
-  await target.query('DROP SCHEMA mine CASCADE; DROP INDEX IF EXISTS mine');
+  await target.query(
+    'DROP SCHEMA mine CASCADE; DROP INDEX IF EXISTS mine; DROP FUNCTION lapped_fn(lapped); DROP FUNCTION listed_fn(int, listed[])',
+  );
   await pipeline.settle();
   for (const name of tables) assert.equal(await pipeline.same(`SELECT * FROM "${name}"`, `SELECT * FROM "${name}"`), 1);
 }

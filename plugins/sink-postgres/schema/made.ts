@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { bare } from '../../../core/postgres/manifest/statements/step.ts';
 import type { ManifestObject, ObjectKind } from '../../../core/postgres/manifest/types.ts';
 import type { Owner, TableState } from '../state.ts';
 import type { TreeNode } from './tree.ts';
@@ -20,7 +21,6 @@ const dumpTypes: Partial<Record<ObjectKind, readonly string[]>> = {
   'base type': ['TYPE'],
 };
 
-/** A function by its name alone: its arguments' types may have other names in the target. */
 const routines: ReadonlySet<string> = new Set(['FUNCTION', 'PROCEDURE', 'AGGREGATE']);
 
 export interface Label {
@@ -37,11 +37,24 @@ export function labelsOf({ kind, name, props }: ManifestObject, table?: string):
   }
   const types = dumpTypes[kind] ?? [kind.toUpperCase()];
   const whole = `${name[0]}.${name[1]}`;
-  const isPart = name[2] !== undefined && !routines.has(types[0]!);
-  return types.map((type) => ({ type, name: isPart ? `${table ?? whole} ${name[2]}` : whole }));
+  if (routines.has(types[0]!)) return types.map((type) => ({ type, name: `${whole}(${name[2]})` }));
+  return types.map((type) => ({ type, name: name[2] === undefined ? whole : `${table ?? whole} ${name[2]}` }));
 }
 
-const keyOf = ({ type, name }: Label): string => `${type} ${routines.has(type) ? name.replace(/\(.*$/s, '') : name}`;
+/** An aggregate without arguments is `f(*)` for pg_dump. */
+const keyOf = ({ type, name }: Label): string => `${type} ${name.replace(/\(\*\)$/, '()')}`;
+
+/** A function whose arguments have a row type of a table, which has another name on the source. */
+function asOnSource(object: ManifestObject, sources: ReadonlyMap<string, string>): ManifestObject {
+  const [schema, name, types] = object.name;
+  if (!routines.has(dumpTypes[object.kind]?.[0] ?? '') || types === undefined) return object;
+  const renamed = types.split(', ').map((type) => {
+    const [, plain, array] = /^(.*?)((?:\[\])*)$/s.exec(type)!;
+    const source = sources.get(plain!.replaceAll('"', ''));
+    return source === undefined ? type : source.split('.').map(bare).join('.') + array;
+  });
+  return { ...object, name: [schema!, name!, renamed.join(', ')] };
+}
 
 export async function readMade(
   client: pg.Client,
@@ -61,7 +74,8 @@ export async function readMade(
       const table =
         object.kind === 'index' ? (JSON.parse(object.props['table'] ?? '[]') as string[]) : object.name.slice(0, 2);
       const source = sources.get(table.join('.'));
-      return [...labelsOf(object), ...labelsOf(object, source)].some((each) => made.has(keyOf(each)));
+      const labels = [...labelsOf(object), ...labelsOf(asOnSource(object, sources), source)];
+      return labels.some((each) => made.has(keyOf(each)));
     },
   };
 }
