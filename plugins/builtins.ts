@@ -11,6 +11,7 @@ export interface BuiltinPlugin {
 
 export const builtins: readonly BuiltinPlugin[] = [
   { kind: 'source', name: 'postgres', load: async () => (await import('./source-postgres/plugin.ts')).sourcePostgres },
+  { kind: 'source', name: 'kafka', load: async () => (await import('./sink-kafka/source/plugin.ts')).sourceKafka },
   { kind: 'sink', name: 'postgres', load: async () => (await import('./sink-postgres/plugin.ts')).sinkPostgres },
   { kind: 'sink', name: 'kafka', load: async () => (await import('./sink-kafka/plugin.ts')).sinkKafka },
   {

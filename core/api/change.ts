@@ -94,6 +94,11 @@ export interface StreamBatch {
   readonly commitTime: bigint | null;
   /** Transactions that end in this batch. */
   readonly transactions: number;
+  /**
+   * Of a source whose positions alone do not say where to read on (partitions, each with an offset of its own): what it needs to know
+   * beside `boundary`. Kept before a sink gets the batch; comes back as {@link StreamStart.place}.
+   */
+  readonly place?: string;
   /** Size on the wire, for budgets and metrics. */
   readonly bytes: number;
   /**

@@ -11,9 +11,8 @@ import type { DdlSource, DigestSource, RowSource, SchemaSource, SnapshotSource }
  * a source has or has not; a verb that needs one that is not there says so (PGS7050).
  *
  * Positions are 64-bit numbers that grow along the stream: LSNs, offsets of a file, offsets of a log. Two transactions never end
- * at the same one. A position is of one stream: a source with several independent orders of changes (partitions) needs a
- * stream, and in each sink a position, for each of them; such streams will be asked for by a capability of their own, and a
- * source without it has one.
+ * at the same one. A position is of one stream. A source that reads several logs, each with an offset of its own, hands out one stream
+ * of them: its positions count on, and {@link StreamBatch.place} holds the offsets.
  */
 export interface Source extends AsyncDisposable {
   /** Connects, and says which source this is and where its stream begins and ends. May be called again at any time. */
@@ -128,6 +127,8 @@ export interface StreamStart {
    * that it is past it; a transaction that commits later is not handed out. Null: never ends by itself.
    */
   readonly until: bigint | null;
+  /** {@link StreamBatch.place} of the batch that ended at `from`; absent: no batch with one did. */
+  readonly place?: string;
   /**
    * Every reader takes values as bytes: those of all tables may come in binary ({@link StreamBatch.values}), where the source can.
    * A value that has no binary form then throws with `retry: 'text'`.

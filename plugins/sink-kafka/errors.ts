@@ -210,6 +210,38 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS5046: {
+    title: 'Records and tables do not fit',
+    cause:
+      'Records that were not read yet are gone, a topic was made again, the offsets of the position are lost, or records are of a table or column that the database of `tables_from` has not.',
+    remedy:
+      'See the message. A table or column: make it there, then run again. Lost records: copy the tables again and start over (cleanup).',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5047: {
+    title: 'Record is no change event of Debezium',
+    cause: 'The topics hold something else than Debezium’s envelopes in JSON (with or without schemas).',
+    remedy: 'Choose `topics` so that only those of tables match.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5048: {
+    title: 'Value cannot be told from the record',
+    cause: 'Debezium wrote the value in a form from which the exact one cannot be made.',
+    remedy: 'See the message, and docs/kafka-source.md for the modes that keep every value.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5049: {
+    title: 'Row cannot be told from the record',
+    cause:
+      'A record lacks the key or the old row that the change needs, a key changed while a large value was not sent, or a TRUNCATE is in a topic of several partitions.',
+    remedy:
+      'Set REPLICA IDENTITY FULL for the table on the source, or use one partition where tables are truncated; then have the table written to a new topic.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS5090: {
     title: 'Signals cannot be read',
     cause:

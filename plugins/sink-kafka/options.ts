@@ -73,8 +73,15 @@ export type RegistryFileOptions = Static<typeof registry>;
 
 const serializations = ['json', 'json_schema', 'avro', 'protobuf'] as const;
 
-const connectionOptions = {
+/** How the brokers are reached, by sink and source. */
+export const access = {
   brokers: List(Text({}), { minItems: 1, description: 'host:port of some of the brokers.' }),
+  ssl: Type.Optional(Type.Union([Type.Boolean(), ssl], { description: 'TLS; certificates are always verified.' })),
+  sasl: Type.Optional(sasl),
+};
+
+const connectionOptions = {
+  brokers: access.brokers,
   client: Choice(['platformatic', 'kafkajs'], {
     default: 'platformatic',
     description: 'Client library; docs/kafka.md has the figures.',
@@ -100,8 +107,8 @@ const connectionOptions = {
   batch_size: Size({ default: '512KB', description: 'Bytes of a record batch before compression.' }),
   request_timeout: Duration({ default: '30s', description: 'Longest wait for an answer of a broker.' }),
   connect_timeout: Duration({ default: '10s', description: 'Longest wait for a connection.' }),
-  ssl: Type.Optional(Type.Union([Type.Boolean(), ssl], { description: 'TLS; certificates are always verified.' })),
-  sasl: Type.Optional(sasl),
+  ssl: access.ssl,
+  sasl: access.sasl,
 };
 
 const byExpression = Options({

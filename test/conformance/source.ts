@@ -39,7 +39,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
   const create = (): Promise<Source> =>
     plugin.create(withDefaults<O>(plugin.options, subject.options as object), context());
   let begin: ResumePoint;
-  const seen: { readonly end: CommitLsn; readonly rows: number }[] = [];
+  const seen: { readonly end: CommitLsn; readonly place?: string; readonly rows: number }[] = [];
 
   test(`${name}: is a plugin with a strict options schema`, () => {
     assert.equal(checked(plugin, 'source', plugin.name), plugin);
@@ -72,7 +72,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
     assert.deepEqual(rowsOf(batches.flatMap(({ changes }) => changes)), some);
     let last: bigint = begin;
     let rows = 0;
-    for (const { boundary, changes, values, transactions } of batches) {
+    for (const { boundary, changes, values, transactions, place } of batches) {
       assert.equal(values, 'text');
       for (const { tx } of changes) assert.ok(tx.finalLsn >= last, 'a commit lies behind the end of the one before');
       rows += changes.filter(isOfRow).length;
@@ -80,7 +80,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
       assert.ok(boundary > last && boundary <= end && transactions > 0);
       for (const { tx, lsn } of changes) assert.ok(tx.finalLsn < boundary && lsn <= boundary);
       last = boundary;
-      seen.push({ end: boundary, rows });
+      seen.push({ end: boundary, rows, ...(place === undefined ? {} : { place }) });
     }
     assert.equal(rows, 3);
   });
@@ -89,7 +89,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
     await using source = await create();
     const { end, identity } = await source.open(never);
     for (const at of seen) {
-      const batches = await read(source, { from: at.end, identity, until: end });
+      const batches = await read(source, { from: at.end, identity, until: end, ...placeOf(at) });
       assert.deepEqual(rowsOf(batches.flatMap(({ changes }) => changes)), some.slice(at.rows));
     }
   });
@@ -99,6 +99,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
     const { identity, end } = await source.open(never);
     const stop = new AbortController();
     let durable: ResumePoint = begin;
+    let place: { readonly place?: string } = {};
     {
       await using stream = await source.stream({ from: begin, identity, acknowledged: null, until: null }, stop.signal);
       const rows: (readonly Cell[])[] = [];
@@ -109,6 +110,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
         if (boundary !== null) {
           stream.confirm(boundary);
           durable = boundary;
+          if (item.kind === 'batch') place = placeOf(item.batch);
         }
         if (rows.length === 3 && !wrote) await subject.write([['4', 'later', null]]).then(() => (wrote = true));
         if (rows.length === 4) break;
@@ -120,7 +122,7 @@ export function sourceConformance<O>(plugin: SourcePlugin<O>, how: SourceConform
     assert.ok((await source.open(never)).end > end);
     const { signal } = stop;
     await using quiet = await source.stream(
-      { from: durable, identity, acknowledged: durable as bigint, until: null },
+      { from: durable, identity, acknowledged: durable as bigint, until: null, ...place },
       signal,
     );
     const ended = drain(quiet).catch((error: unknown) => assert.ok(signal.aborted, String(error)));
@@ -184,6 +186,10 @@ async function beginOf(source: Source, subject: Pick<SourceSubject<never>, 'sche
   const made = await control.slot.make(never);
   assert.ok(made !== null);
   return made;
+}
+
+function placeOf({ place }: { readonly place?: string }): { readonly place?: string } {
+  return place === undefined ? {} : { place };
 }
 
 type Batch = Extract<StreamItem, { kind: 'batch' }>['batch'];

@@ -93,6 +93,8 @@ export const single = {
   only: fields({ sees: text, exactAt: lsn<SnapshotLsn>(), again: flag }, { again: false }),
   /** A confirmed idle position, and where each sink stood then (I3). */
   idle: fields({ at: lsn<bigint>(), sinks: recordOf(lsn<bigint>()) }),
+  /** What the source needs to read on behind batches that are not durable in every sink yet, and behind the last one that is. */
+  places: listOf(fields({ at: lsn<bigint>(), place: text })),
   /** Sinks stand at a position for whoever asked. */
   held: fields({ id: text, lsn: lsn<CommitLsn>() }),
   /** The last barrier that became durable. `at`: milliseconds. */

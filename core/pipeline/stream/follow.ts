@@ -23,6 +23,8 @@ export interface FollowOptions {
   readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
   /** The sinks are about to go on. */
   readonly onReleased: (id: string) => Promise<void>;
+  /** Makes the place of a batch that has one durable. */
+  readonly notePlace: (batch: StreamBatch) => Promise<void>;
   /** Awaited for every batch before a lane gets it; may return another one in its place. */
   readonly beforeBatch: ((batch: StreamBatch) => Promise<StreamBatch | void>) | null;
   readonly view: Pick<RunView, 'received'>;
@@ -73,6 +75,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     const given: StreamBatch = next.value.batch;
     open = given.boundary === null;
     options.view.received(given.boundary, given.transactions);
+    if (given.place !== undefined) await options.notePlace(given);
     const batch = (await options.beforeBatch?.(given)) ?? given;
     let stopping = false;
     for (const step of options.hold.feed(batch, Date.now())) {

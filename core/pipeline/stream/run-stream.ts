@@ -13,6 +13,7 @@ import { mergeBytesOf, Skip } from './batches.ts';
 import { goOnWherePromoted } from '../open/promoted.ts';
 import { checkPublication } from '../open/publication-guard.ts';
 import { RetrySink } from './retry-sink.ts';
+import { Places } from './places.ts';
 import { findPositions, noteIdle, type Positions } from './positions.ts';
 import { takesBytes } from './takes-bytes.ts';
 
@@ -95,6 +96,7 @@ async function followOnce(
   await checkPublication(context, true);
   const positions = await find();
   const { from, acknowledged } = positions;
+  const places = new Places(context.state);
   const stream = await context.source.stream(
     {
       from,
@@ -102,6 +104,7 @@ async function followOnce(
       identity: context.state.head?.identity ?? options.identity,
       until: options.until,
       binary: options.binary,
+      ...places.at(from),
     },
     failure.signal,
   );
@@ -125,6 +128,7 @@ async function followOnce(
       beforeConfirm: async (upTo) => {
         await savePositions(context, options.sinks, ledger);
         context.run.confirmed = upTo;
+        places.reached(upTo);
       },
       beforeConfirmIdle: async (at) => {
         await savePositions(context, options.sinks, ledger);
@@ -144,6 +148,7 @@ async function followOnce(
         }
         if (options.onBarrier?.(message.id, at) !== true) await recordBarrier(context, message, at);
       },
+      notePlace: (batch) => places.note(batch),
       beforeBatch: options.beforeBatch ?? null,
       view: context.view,
     });

@@ -143,6 +143,7 @@ test('an idle position is not confirmed above a batch that fails while an older 
     onBarrier: async () => {},
     onHeld: async () => {},
     onReleased: async () => {},
+    notePlace: async () => {},
     beforeBatch: null,
     view: { received: () => {} },
     stop: never,

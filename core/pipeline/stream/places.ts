@@ -1,0 +1,32 @@
+import type { StreamBatch } from '../../api/change.ts';
+import type { PipelineState } from '../state/pipeline-state.ts';
+
+/**
+ * What a source says of the ends of its batches ({@link StreamBatch.place}). It is durable before a sink gets the batch: wherever a
+ * sink stands after a crash, the source can read on there. Positions that every sink has left behind are forgotten.
+ */
+export class Places {
+  readonly #state: PipelineState;
+
+  constructor(state: PipelineState) {
+    this.#state = state;
+  }
+
+  async note({ boundary, place }: StreamBatch): Promise<void> {
+    if (place === undefined || boundary === null) return;
+    const kept = (this.#state.get('places') ?? []).filter(({ at }) => at !== boundary && at >= this.#least);
+    await this.#state.put('places', [...kept, { at: boundary, place }]);
+  }
+
+  at(from: bigint): { readonly place?: string } {
+    const found = this.#state.get('places')?.find(({ at }) => at === from);
+    return found === undefined ? {} : { place: found.place };
+  }
+
+  /** Every sink is durable up to here, and none will ask for what lies below. */
+  reached(upTo: bigint): void {
+    this.#least = upTo;
+  }
+
+  #least = 0n;
+}

@@ -1,0 +1,45 @@
+import { Choice, Duration, List, Options, type Static, Text, Type } from '../../../core/base/options.ts';
+import { access } from '../options.ts';
+
+export const kafkaSourceOptions = Options({
+  brokers: access.brokers,
+  topics: List(Text({ description: 'A topic, or a glob: * is any run of characters, ? one.' }), {
+    minItems: 1,
+    description: 'Topics to read, all of their partitions.',
+  }),
+  group: Type.Optional(
+    Text({
+      description:
+        'Name of the consumer group in requests; default: pgsluice.{pipeline}. One process reads all partitions, and nothing is committed to the group.',
+    }),
+  ),
+  format: Choice(['debezium'], {
+    description: 'What the records are: change events of Debezium in JSON, with or without schemas.',
+  }),
+  tables_from: Text({
+    secret: true,
+    description:
+      'A PostgreSQL database that has the tables, mostly the target: columns, types and primary keys are read there.',
+  }),
+  decimal: Choice(['precise', 'string', 'double'], {
+    default: 'precise',
+    description: 'decimal.handling.mode of the records, where they have no schema.',
+  }),
+  time: Choice(['adaptive', 'adaptive_time_microseconds', 'connect', 'isostring', 'microseconds', 'nanoseconds'], {
+    default: 'adaptive',
+    description: 'time.precision.mode of the records, where they have no schema.',
+  }),
+  binary: Choice(['bytes', 'base64', 'base64-url-safe', 'hex'], {
+    default: 'bytes',
+    description: 'binary.handling.mode of the records.',
+  }),
+  unavailable: Text({
+    default: '__debezium_unavailable_value',
+    description: 'unavailable.value.placeholder of the records: what stands for a value that was not sent.',
+  }),
+  request_timeout: Duration({ default: '30s', description: 'Longest wait for an answer of a broker.' }),
+  connect_timeout: Duration({ default: '10s', description: 'Longest wait for a connection.' }),
+  ssl: access.ssl,
+  sasl: access.sasl,
+});
+export type KafkaSourceOptions = Static<typeof kafkaSourceOptions>;

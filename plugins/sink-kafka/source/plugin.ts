@@ -1,0 +1,67 @@
+import type { PluginContext } from '../../../core/api/context.ts';
+import { definePlugin, type SourcePlugin } from '../../../core/api/plugin.ts';
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import type { Source, SourceRelations } from '../../../core/api/source.ts';
+import type { HandoffLsn } from '../../../core/postgres/lsn.ts';
+import { security } from '../client/security.ts';
+import { kafkaError } from '../errors.ts';
+import { DebeziumEvents } from './debezium.ts';
+import { type KafkaSourceOptions, kafkaSourceOptions } from './options.ts';
+import { type Partition, Partitions } from './partitions.ts';
+import { readRelations } from './relations.ts';
+import { logStream } from './stream.ts';
+
+type Given = KafkaSourceOptions & { readonly tables?: TablesOption };
+
+export const sourceKafka: SourcePlugin<KafkaSourceOptions> = definePlugin<KafkaSourceOptions>({
+  kind: 'source',
+  name: 'kafka',
+  apiVersion: 1,
+  summary: 'Apache Kafka: topics that Debezium, or the Kafka sink, wrote.',
+  options: kafkaSourceOptions,
+  create: (options, context) => create(options, context),
+});
+
+async function create(options: Given, context: PluginContext): Promise<Source> {
+  const { brokers, topics, tables_from, tables = {}, decimal, time, binary, unavailable } = options;
+  const group = options.group ?? `pgsluice.${context.pipeline}`;
+  const cluster = {
+    brokers,
+    clientId: `pgsluice.${context.pipeline}`,
+    security: await security(options.ssl ?? false, options.sasl ?? null, context.directory),
+    requestTimeout: options.request_timeout,
+    connectTimeout: options.connect_timeout,
+    log: context.log,
+  };
+  const partitions = new Partitions(cluster, topics, group);
+  let known: Promise<SourceRelations> | null = null;
+  /** The same shapes for as long as the process runs; a table that is altered needs a new start. */
+  const relations = () =>
+    (known ??= readRelations(tables_from, context.name, tables).catch((error: unknown) => {
+      known = null;
+      throw error;
+    }));
+  /** Where the partitions ended when that was asked, by the sum of it. */
+  const ends = new Map<bigint, readonly Partition[]>();
+  return {
+    async open() {
+      const found = await partitions.discover();
+      if (found.length === 0) throw kafkaError('PGS5005', `no topic matches ${topics.join(', ')}`);
+      const end = found.reduce((sum, partition) => sum + partition.end, 0n);
+      ends.set(end, found);
+      const first = ends.keys().next().value;
+      if (ends.size > 100 && first !== undefined) ends.delete(first);
+      return { identity, begin: 0n as HandoffLsn, end };
+    },
+    relations,
+    async stream(start, signal) {
+      const events = new DebeziumEvents(await relations(), { decimal, time, binary }, unavailable);
+      const bounds = start.until === null ? null : (ends.get(start.until) ?? null);
+      return logStream({ partitions, events, start, bounds, signal });
+    },
+    [Symbol.asyncDispose]: () => partitions.close(),
+  };
+}
+
+/** Which records were read is known by the ids of the topics, which are among the offsets; the choice of topics may grow. */
+const identity = { systemId: 'kafka', database: 'kafka', timeline: 0, version: 0 };
