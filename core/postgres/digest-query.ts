@@ -19,8 +19,10 @@ export interface DigestQuery {
   readonly upTo: readonly string[] | null;
   /** Only rows whose key (or, without one, whose row) falls into one of these buckets of `count`, a power of two. */
   readonly buckets?: { readonly count: number; readonly only: readonly number[] };
+  /** Of {@link DigestSession.digest} alone: with the hash that both sides call {@link DigestSession.fast}; default MD5. */
+  readonly fast?: boolean;
 }
-/** Order-independent: two sums of 64-bit halves of an MD5 per row, and the count; 128 bits that add. */
+/** Order-independent: two sums of 64 bits of each row's hash, and the count; 128 bits that add. */
 export interface Digest {
   readonly rows: bigint;
   readonly high: string;
@@ -34,6 +36,11 @@ export interface ShownText {
 }
 /** A connection that reads one consistent snapshot, taken when it was opened. */
 export interface DigestSession extends AsyncDisposable {
+  /**
+   * What the faster hash of this server makes of a text that all know; two sides where it is the same may use it. A reader that has MD5 alone
+   * leaves it out.
+   */
+  readonly fast?: string;
   digest(query: DigestQuery, signal: AbortSignal): Promise<Digest>;
   /** Digests by bucket of the key's hash, in one pass over the rows; a bucket without rows is not there. `count`: a power of two. */
   buckets(query: DigestQuery, count: number, signal: AbortSignal): Promise<ReadonlyMap<number, Digest>>;

@@ -40,10 +40,10 @@ export async function ownServer(major = 17, settings: Readonly<Record<string, st
   return own;
 }
 
-/** An empty database of a random name, dropped (with its slots) at the end of the file. */
-export async function database(on: TestServer, prefix = 't'): Promise<TestDatabase> {
+/** An empty database of a random name, dropped (with its slots) at the end of the file. `options`: more of CREATE DATABASE. */
+export async function database(on: TestServer, prefix = 't', options = ''): Promise<TestDatabase> {
   const name = `${prefix}_${randomBytes(5).toString('hex')}`;
-  await on.query(`CREATE DATABASE ${name} TEMPLATE template0`);
+  await on.query(`CREATE DATABASE ${name} TEMPLATE template0 ${options}`);
   const made: TestDatabase = {
     name,
     url: on.url(name),

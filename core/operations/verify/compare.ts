@@ -251,9 +251,10 @@ export function differencesOf(source: Rows, target: Rows): RowDifference[] {
 }
 
 function both(sides: Sides, { queries, signal }: TableRun, range: Range): Promise<[Digest, Digest]> {
+  const fast = sides.source.fast !== undefined && sides.source.fast === sides.target.fast;
   return Promise.all([
-    sides.source.digest(within(queries.source, range), signal),
-    sides.target.digest(within(queries.target, range), signal),
+    sides.source.digest({ ...within(queries.source, range), fast }, signal),
+    sides.target.digest({ ...within(queries.target, range), fast }, signal),
   ]);
 }
 

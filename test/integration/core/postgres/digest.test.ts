@@ -78,6 +78,8 @@ for (const [name, [one, two]] of Object.entries(different)) {
     const session = await digests(db).open(calm);
     const query = ask(['x', 'y']);
     assert.notDeepEqual(await session.digest(query, calm), await session.digest({ ...query, table: 's' }, calm));
+    const fast = { ...query, fast: true };
+    assert.notDeepEqual(await session.digest(fast, calm), await session.digest({ ...fast, table: 's' }, calm));
     assert.notDeepEqual(await session.rows(query, calm), await session.rows({ ...query, table: 's' }, calm));
     await session[Symbol.asyncDispose]();
   });
@@ -119,4 +121,47 @@ test('a session sees one state, its own or a given one', async () => {
     await at[Symbol.asyncDispose]();
   }
   await holder.end();
+});
+
+test('the fast hash is the same on every major and in every encoding', async () => {
+  const rows = `CREATE TABLE t (id int, c text, n numeric); INSERT INTO t SELECT g, 'é"\\\\,' || repeat('ü', g % 40), g / 7.0 FROM generate_series(1, 3000) g`;
+  const found: unknown[] = [];
+  const query = ask(['id', 'c', 'n'], { fast: true });
+  for (const major of [14, 15, 16, 17, 18]) {
+    const on = await server(major);
+    for (const encoding of ['UTF8', 'LATIN1']) {
+      const db = await database(on, 'fast', encoding === 'UTF8' ? '' : `ENCODING '${encoding}' LOCALE 'C'`);
+      await db.query(rows);
+      const session = await digests(db).open(calm);
+      found.push([session.fast, await session.digest(query, calm)]);
+      await session[Symbol.asyncDispose]();
+    }
+  }
+  for (const other of found) assert.deepEqual(other, found[0]);
+  assert.equal((found[0] as [string, { rows: bigint }])[1].rows, 3000n);
+});
+
+test('workers take part in the scan of a large table and of a range of it', async () => {
+  const db = await database(recent, 'par');
+  await db.query(
+    `CREATE TABLE t (id int PRIMARY KEY, c text); INSERT INTO t SELECT g, repeat('x', 90) FROM generate_series(1, 200000) g`,
+  );
+  await db.query('VACUUM ANALYZE t');
+  const launched = async (): Promise<number> => {
+    const sql = `SELECT parallel_workers_launched AS n FROM pg_stat_database WHERE datname = '${db.name}'`;
+    return Number((await db.query<{ n: string }>(sql))[0]!.n);
+  };
+  const query = ask(['id', 'c'], { key: ['id'], fast: true });
+  for (const part of [query, { ...query, after: ['20000'], upTo: ['180000'] }]) {
+    const before = await launched();
+    const session = await digests(db).open(calm);
+    await session.digest(part, calm);
+    // The statistics are sent when the session ends.
+    await session[Symbol.asyncDispose]();
+    const deadline = Date.now() + 30_000;
+    while ((await launched()) === before) {
+      assert.ok(Date.now() < deadline, 'no worker was launched');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 });
