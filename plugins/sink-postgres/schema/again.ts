@@ -18,6 +18,7 @@ import { qualified } from '../../../core/postgres/quote.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { type TableState, readTables } from '../state.ts';
 import { addMissingTables, forgetGone } from './add-tables.ts';
+import { detachGone } from './detach-gone.ts';
 import { dropTables, type Doomed } from './drop-stale.ts';
 import { labelsOf, noteMade, readMade } from './made.ts';
 import { schemaReader } from './manifest.ts';
@@ -92,10 +93,14 @@ async function dropStale(
   const { sessions, owner, context } = more;
   return sessions.transaction(async (client) => {
     const states = [...(await readTables(client, owner)).values()];
-    const tree = await readTree(
-      client,
-      states.map(({ relid }) => relid),
-    );
+    const relids = states.map(({ relid }) => relid);
+    let tree = await readTree(client, relids);
+    const detached = await detachGone(client, compared?.changes ?? [], tree);
+    if (detached.length > 0) {
+      tree = await readTree(client, relids);
+      const message = `taken out of their parents in the target, as on the source: ${detached.join(', ')}`;
+      context.log.log('info', 'partitions-detached', message);
+    }
     const names = new Set(plans.map(({ source }) => relationName(source)));
     const waiting = states.filter(({ source, phase }) => phase !== 'parent' && again.waiting.has(source));
     const stale = staleKeys(compared);
