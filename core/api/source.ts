@@ -2,6 +2,7 @@ import type { Folding } from '../postgres/letters.ts';
 import type { CommitLsn, HandoffLsn, IdleLsn, ResumePoint } from '../postgres/lsn.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { StreamBatch } from './change.ts';
+import type { AssessSource } from './assessment.ts';
 import type { CheckReport } from './check.ts';
 import type { SourceControl, WriteFence } from './source-control.ts';
 import type { DdlSource, DigestSource, RowSource, SchemaSource, SnapshotSource } from './source-database.ts';
@@ -29,6 +30,8 @@ export interface Source extends AsyncDisposable {
   readonly ddl?: DdlSource;
   /** Keeps writers away, for a cutover. */
   readonly fence?: WriteFence;
+  /** For `assess`. */
+  readonly assess?: AssessSource;
   /** For `verify`. */
   readonly digests?: DigestSource;
   /** Single rows, where an UPDATE did not send a value that a transform needs. */

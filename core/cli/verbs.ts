@@ -18,6 +18,11 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/check.ts'),
   },
   {
+    name: 'assess',
+    summary: 'before a migration: sizes, rates, hours, WAL, what stands in the way',
+    load: () => import('./verbs/assess.ts'),
+  },
+  {
     name: 'status',
     summary: 'phase, tables, positions, lag, WAL kept on the source',
     load: () => import('./verbs/status.ts'),

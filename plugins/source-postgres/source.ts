@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { AssessSource } from '../../core/api/assessment.ts';
 import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { SourceControl, WriteFence } from '../../core/api/source-control.ts';
@@ -8,6 +9,7 @@ import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { digestLargeObjects } from '../../core/postgres/large-object-digest.ts';
 import type { Folding } from '../../core/postgres/letters.ts';
 import { parseLsn } from '../../core/postgres/lsn.ts';
+import { assessSource } from './assess/assess.ts';
 import { readCatalog, readIdentity } from './catalog/catalog.ts';
 import { readLetters } from './catalog/letters.ts';
 import { runChecks } from './checks/run.ts';
@@ -41,6 +43,7 @@ export class PostgresSource implements Source {
   readonly schema: SchemaSource;
   readonly ddl: DdlSource;
   readonly fence: WriteFence;
+  readonly assess: AssessSource;
   readonly digests: DigestSource;
   readonly rows: RowFetcher;
   readonly control: SourceControl;
@@ -81,6 +84,7 @@ export class PostgresSource implements Source {
     });
     this.fence = new PostgresFence(this.#access);
     this.ddl = ddlSource(this.#access, options.tables);
+    this.assess = assessSource(this.#access, options.tables);
     const digests = new PostgresDigests(() => open(this.#access), context.name);
     this.digests = {
       open: (signal, snapshot) => digests.open(signal, snapshot),

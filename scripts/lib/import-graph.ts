@@ -51,6 +51,7 @@ export const floors: readonly string[] = [
   'core/pipeline/snapshot',
   'core/pipeline/stream',
   'core/operations/check',
+  'core/operations/assess',
   'core/operations/test',
   'core/operations/resync',
   'core/operations/run',

@@ -1,7 +1,7 @@
 import type { Source } from '../../api/source.ts';
 import { runtimeError } from '../errors.ts';
 
-type Capability = 'snapshot' | 'schema' | 'fence' | 'digests' | 'control';
+type Capability = 'snapshot' | 'schema' | 'fence' | 'digests' | 'control' | 'assess';
 
 /** A capability that `what` cannot do without. Throws PGS7050 where the source does not have it. */
 export function needed<K extends Capability>(source: Source, name: K, what: string): NonNullable<Source[K]> {

@@ -1,0 +1,61 @@
+import type { Oid } from '../postgres/relation.ts';
+
+/** What `assess` asks of a source. Both questions only read. */
+export interface AssessSource {
+  /** What does not change within minutes. */
+  survey(signal: AbortSignal): Promise<SourceSurvey>;
+  /** The counters of the surveyed tables, and the position of the WAL, now. */
+  sample(tables: readonly Oid[], signal: AbortSignal): Promise<SourceSample>;
+}
+
+export interface SourceSurvey {
+  /** server_version_num. */
+  readonly version: number;
+  /** max_slot_wal_keep_size in bytes; null: no limit. */
+  readonly slotKeepsBytes: number | null;
+  /** The role sees what sessions of other roles do (pg_read_all_stats, part of pg_monitor). */
+  readonly seesSessions: boolean;
+  readonly largeObjects: number;
+  /** All but plpgsql. */
+  readonly extensions: readonly string[];
+  /** The tables that the file chooses. */
+  readonly tables: readonly SurveyedTable[];
+}
+
+/** Sizes in bytes. */
+export interface SurveyedTable {
+  readonly oid: Oid;
+  /** `schema.table`. */
+  readonly name: string;
+  readonly heap: number;
+  readonly toast: number;
+  readonly indexes: number;
+  /** reltuples; -1 where the table was never analysed. */
+  readonly rows: number;
+  /** UPDATE and DELETE have something that identifies the row. */
+  readonly identified: boolean;
+  readonly unlogged: boolean;
+}
+
+export interface SourceSample {
+  /** The source's clock, milliseconds since 1970. */
+  readonly at: number;
+  /** Position of the WAL. */
+  readonly wal: bigint;
+  /** wal_bytes of pg_stat_wal. */
+  readonly walBytes: number;
+  /** Age in seconds of the oldest transaction that has written, as far as the role sees it; null: there is none. */
+  readonly oldestWriter: number | null;
+  readonly tables: ReadonlyMap<Oid, TableCounters>;
+}
+
+/** As pg_stat_all_tables has them: counted since its last reset. */
+export interface TableCounters {
+  readonly inserts: number;
+  readonly updates: number;
+  /** Of the updates, those that no index had to follow. */
+  readonly hotUpdates: number;
+  readonly deletes: number;
+  /** Now, not counted. */
+  readonly deadRows: number;
+}

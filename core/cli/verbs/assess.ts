@@ -1,0 +1,85 @@
+import { writeFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { parseDuration, parseRate } from '../../base/units.ts';
+import type { Rate } from '../../operations/assess/estimate.ts';
+import { htmlReport } from '../../operations/assess/html.ts';
+import { printAssessment } from '../../operations/assess/print.ts';
+import { assessment } from '../../operations/assess/report.ts';
+import { watch } from '../../operations/assess/watch.ts';
+import { runChecks } from '../../operations/check/checks.ts';
+import { needed } from '../../pipeline/open/capability.ts';
+import type { Cli } from '../cli.ts';
+import { openFor } from '../open.ts';
+
+interface AssessFlags {
+  readonly for: number;
+  readonly html?: string;
+  readonly json?: boolean;
+  readonly copyRate?: number;
+  readonly indexRate?: number;
+  readonly applyRate?: number;
+}
+
+/** What the path is taken for where nobody says more; docs/assess.md. */
+const assumed = { copy: 40 * 1024 ** 2, index: 20 * 1024 ** 2, apply: 15 * 1024 ** 2 };
+
+/** `pgsluice assess FILE`: watches the source and says what a migration of it would take. Exit 3: NO-GO. */
+export function register(program: Command, cli: Cli): void {
+  program
+    .command('assess')
+    .description('before a migration: sizes, rates, hours, WAL, what stands in the way; changes nothing; exit 3: NO-GO')
+    .argument('<file>', 'pipeline file')
+    .option('--for <duration>', 'watch the source so long; SIGINT ends it early and reports (10m)', duration, 600_000)
+    .option('--html <file>', 'write the report with plots into this file, too')
+    .option('--json', 'print JSON')
+    .option('--copy-rate <rate>', 'what the copy takes of rows with TOAST, such as 80MB/s (assumed: 40MB/s)', rate)
+    .option('--index-rate <rate>', 'how fast the target builds indexes (assumed: 20MB/s)', rate)
+    .option('--apply-rate <rate>', 'how much WAL of the source the stream goes through (assumed: 15MB/s)', rate)
+    .action((file: string, flags: AssessFlags) => cli.withSignals((signal) => assess(cli, file, flags, signal)));
+}
+
+async function assess(cli: Cli, file: string, flags: AssessFlags, signal: AbortSignal): Promise<void> {
+  try {
+    await report(cli, file, flags, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    // Not 0: nobody may take this for a GO.
+    cli.stderr.write('interrupted before the source was watched: nothing to report\n');
+    cli.exit(1);
+  }
+}
+
+async function report(cli: Cli, file: string, flags: AssessFlags, signal: AbortSignal): Promise<void> {
+  await using pipeline = await openFor(cli, { file, lock: 'none', logTo: 'stderr', signal });
+  const { context, instances, config } = pipeline;
+  const source = needed(context.source, 'assess', '`assess`');
+  const survey = await source.survey(signal);
+  const findings = await runChecks(context, instances, config);
+  const began = () => context.log.log('info', 'watching', `the source is watched for ${flags.for / 1000} s`);
+  const watched = await watch({ source, survey, duration: flags.for, signal, began });
+  const rates = {
+    copy: rateOf(flags.copyRate, assumed.copy),
+    index: rateOf(flags.indexRate, assumed.index),
+    apply: rateOf(flags.applyRate, assumed.apply),
+  };
+  const result = assessment({ pipeline: config.pipeline, survey, watched, findings, rates });
+  if (flags.html !== undefined) await writeFile(flags.html, htmlReport(result));
+  cli.stdout.write(flags.json === true ? `${JSON.stringify(result, null, 2)}\n` : printAssessment(result));
+  if (result.verdict === 'NO-GO') cli.exit(3);
+}
+
+function rateOf(given: number | undefined, otherwise: number): Rate {
+  return { bytes: given ?? otherwise, given: given !== undefined };
+}
+
+function duration(text: string): number {
+  const value = parseDuration(text);
+  if (value !== null && value > 0) return value;
+  throw new InvalidArgumentError('a duration with a unit is wanted, such as 30s or 10m');
+}
+
+function rate(text: string): number {
+  const value = parseRate(text);
+  if (value !== null && value > 0) return value;
+  throw new InvalidArgumentError('a rate is wanted, such as 50MB/s');
+}

@@ -1,0 +1,95 @@
+import type pg from 'pg';
+import type { AssessSource, SourceSample, SourceSurvey, SurveyedTable } from '../../../core/api/assessment.ts';
+import type { TablesOption } from '../../../core/api/schemas.ts';
+import type { SourceTable } from '../../../core/api/source.ts';
+import { parseLsn } from '../../../core/postgres/lsn.ts';
+import { type Oid, relationName } from '../../../core/postgres/relation.ts';
+import { readCatalog, readIdentity } from '../catalog/catalog.ts';
+import { type SourceAccess, ask } from '../session.ts';
+
+/** What `assess` asks of PostgreSQL. Everything is read with the rights that a copy needs; docs/assess.md says what pg_monitor adds. */
+export function assessSource(access: SourceAccess, patterns: TablesOption): AssessSource {
+  return {
+    survey: (signal) => ask(access, signal, (client) => survey(client, patterns)),
+    sample: (tables, signal) => ask(access, signal, (client) => sample(client, tables)),
+  };
+}
+
+async function survey(client: pg.Client, patterns: TablesOption): Promise<SourceSurvey> {
+  const identity = await readIdentity(client);
+  const { tables } = await readCatalog(client, identity, patterns);
+  const { rows } = await client.query<{ kept: string; sees: string; objects: string; extensions: string | null }>(
+    `SELECT (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS kept,
+            pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')::text AS sees,
+            (SELECT count(*) FROM pg_largeobject_metadata) AS objects,
+            (SELECT json_agg(extname ORDER BY extname) FROM pg_extension WHERE extname <> 'plpgsql')::text AS extensions`,
+  );
+  const { kept, sees, objects, extensions } = rows[0]!;
+  return {
+    version: identity.version,
+    // In megabytes; -1: no limit (manual: Replication, max_slot_wal_keep_size).
+    slotKeepsBytes: Number(kept) < 0 ? null : Number(kept) * 1024 ** 2,
+    seesSessions: sees === 'true',
+    largeObjects: Number(objects),
+    extensions: extensions === null ? [] : (JSON.parse(extensions) as string[]),
+    tables: await surveyTables(client, tables),
+  };
+}
+
+async function surveyTables(client: pg.Client, tables: readonly SourceTable[]): Promise<readonly SurveyedTable[]> {
+  const { rows } = await client.query<{ oid: string; heap: string; toast: string; indexes: string }>(
+    `SELECT c.oid, pg_relation_size(c.oid) AS heap, pg_table_size(c.oid) - pg_relation_size(c.oid) AS toast,
+            pg_indexes_size(c.oid) AS indexes
+     FROM pg_class c WHERE c.oid = ANY ($1::oid[])`,
+    [tables.map(({ relation }) => relation.oid)],
+  );
+  const sizes = new Map(rows.map((row) => [Number(row.oid), row]));
+  return tables.map(({ relation, rows: estimate, persistence }) => {
+    const size = sizes.get(relation.oid);
+    return {
+      oid: relation.oid,
+      name: relationName(relation),
+      // Null where the table was dropped while we looked.
+      heap: Number(size?.heap ?? 0),
+      toast: Number(size?.toast ?? 0),
+      indexes: Number(size?.indexes ?? 0),
+      rows: estimate,
+      identified: relation.identity.kind !== 'nothing',
+      unlogged: persistence === 'unlogged',
+    };
+  });
+}
+
+async function sample(client: pg.Client, tables: readonly Oid[]): Promise<SourceSample> {
+  const { rows: now } = await client.query<{ at: string; wal: string; bytes: string; oldest: string | null }>(
+    `SELECT extract(epoch FROM clock_timestamp()) * 1000 AS at,
+            CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_insert_lsn() END AS wal,
+            (SELECT wal_bytes FROM pg_stat_wal) AS bytes,
+            (SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
+             WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()) AS oldest`,
+  );
+  const { rows } = await client.query<Record<'relid' | 'ins' | 'upd' | 'hot' | 'del' | 'dead', string>>(
+    `SELECT relid, n_tup_ins AS ins, n_tup_upd AS upd, n_tup_hot_upd AS hot, n_tup_del AS del, n_dead_tup AS dead
+     FROM pg_stat_all_tables WHERE relid = ANY ($1::oid[])`,
+    [tables],
+  );
+  const { at, wal, bytes, oldest } = now[0]!;
+  return {
+    at: Number(at),
+    wal: parseLsn(wal),
+    walBytes: Number(bytes),
+    oldestWriter: oldest === null ? null : Number(oldest),
+    tables: new Map(
+      rows.map((row) => [
+        Number(row.relid),
+        {
+          inserts: Number(row.ins),
+          updates: Number(row.upd),
+          hotUpdates: Number(row.hot),
+          deletes: Number(row.del),
+          deadRows: Number(row.dead),
+        },
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SourceSample, SourceSurvey, TableCounters } from '../../../../../core/api/assessment.ts';
+import type { Finding } from '../../../../../core/api/check.ts';
+import { estimate } from '../../../../../core/operations/assess/estimate.ts';
+import { judge } from '../../../../../core/operations/assess/verdict.ts';
+import { Watched } from '../../../../../core/operations/assess/watched.ts';
+
+const table = { oid: 1, name: 's.t', heap: 600, toast: 400, indexes: 500, rows: 10, identified: true, unlogged: false };
+const survey = (slotKeepsBytes: number | null): SourceSurvey => {
+  return { version: 170000, slotKeepsBytes, seesSessions: true, largeObjects: 0, extensions: [], tables: [table] };
+};
+const rates = (apply: number, given: boolean) => {
+  return { copy: { bytes: 100, given }, index: { bytes: 50, given }, apply: { bytes: apply, given } };
+};
+const finding = (more: Partial<Finding>): Finding => {
+  return { check: 'wal-level', level: 'error', subject: 'source', message: 'm', remedy: null, ...more };
+};
+const verdict = (walRate: number, keeps: number | null, path = rates(100, true), findings: Finding[] = []) => {
+  const expected = estimate(survey(keeps), walRate, path);
+  return judge({ survey: survey(keeps), findings, estimate: expected, walRate, rates: path }).verdict;
+};
+
+test('hours come from bytes and rates: copy, indexes, the WAL of both, and what the stream gains on the source', () => {
+  // 1000 bytes at 100/s, 500 at 50/s; 20 s of 60 bytes; 1200 bytes with 40 to spare.
+  const expected = { copy: 10, indexes: 10, walKept: 1200, catchUp: 30 };
+  assert.deepEqual(estimate(survey(null), 60, rates(100, true)), expected);
+  assert.equal(estimate(survey(null), 100, rates(100, true)).catchUp, null, 'as fast as the source is not fast enough');
+});
+
+test('WAL that the slot may not keep is a NO-GO; at its limit it is not', () => {
+  assert.equal(verdict(60, null), 'GO');
+  assert.equal(verdict(60, 1200), 'GO');
+  assert.equal(verdict(60, 1199), 'NO-GO');
+});
+
+test('a path that is too slow forbids the migration where its rate is given, not where it is assumed', () => {
+  assert.equal(verdict(100, null, rates(100, true)), 'NO-GO');
+  assert.equal(verdict(100, null, rates(100, false)), 'GO WITH WORK');
+});
+
+test('findings: what a remedy mends is work, what none mends blocks, and so does a server that could not be asked', () => {
+  const of = (more: Partial<Finding>) => verdict(60, null, rates(100, true), [finding(more)]);
+  assert.equal(of({ level: 'ok' }), 'GO');
+  assert.equal(of({ level: 'warning' }), 'GO WITH WORK');
+  assert.equal(of({ remedy: 'ALTER SYSTEM …', code: 'PGS2004' }), 'GO WITH WORK');
+  assert.equal(of({ remedy: null }), 'NO-GO');
+  assert.equal(of({ check: 'pgs2001', code: 'PGS2001', remedy: 'Start the server.' }), 'NO-GO');
+});
+
+test('counters that are reset while they are watched are counted from zero again', () => {
+  const sample = (at: number, updates: number, walBytes: number): SourceSample => {
+    const counters: TableCounters = { inserts: 0, updates, hotUpdates: 0, deletes: 0, deadRows: updates };
+    return { at, wal: BigInt(at), walBytes, oldestWriter: null, tables: new Map([[1, counters]]) };
+  };
+  const watched = new Watched(sample(0, 100, 1000));
+  watched.add(sample(1000, 110, 1500));
+  watched.add(sample(3000, 4, 200));
+  assert.equal(watched.seconds, 3);
+  assert.equal(watched.tables.get(1)?.updates, 14);
+  assert.equal(watched.tables.get(1)?.deadRows, 4, 'dead rows are as they are at the end');
+  assert.equal(watched.walRecordBytes, 700);
+  assert.deepEqual(
+    watched.points.map(({ at, changes }) => [at, changes]),
+    [
+      [1, 10],
+      [3, 2],
+    ],
+  );
+});
