@@ -4,6 +4,7 @@ import { bringBack, keptOff, statementsBack } from './definitions/kept-off.ts';
 /** What pgsluice keeps in its schema. Whatever else is there, a user made. */
 const kept: readonly string[] = [
   'position',
+  'lanes',
   'checkpoint',
   'bulk',
   'bulk_object',

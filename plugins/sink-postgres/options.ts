@@ -75,6 +75,17 @@ export const postgresSinkOptions = Options({
   ),
   apply: Part(
     {
+      lanes: Type.Integer({
+        minimum: 1,
+        maximum: 64,
+        default: 1,
+        description: 'Sessions that apply changes at the same time. Each keeps a position of its own.',
+      }),
+      by: Choice(['group', 'key', 'table'], {
+        default: 'group',
+        description:
+          'What a lane is given. group: tables that foreign keys connect stay together; table: each table by itself; key: rows of a table by the hash of their key. With the last two a transaction of the source is committed in parts.',
+      }),
       wait_for_standbys: Type.Integer({
         minimum: 0,
         maximum: 100,

@@ -1,6 +1,6 @@
 import { definePlugin, type SinkPlugin } from '../../core/api/plugin.ts';
 import type { Detach } from './apply/detach-refusing.ts';
-import { createStreamSink } from './apply/stream-sink.ts';
+import { createLanes } from './lanes/lane-stream.ts';
 import { connectionOf } from '../../core/postgres/connect.ts';
 import { applyErrors } from './apply/errors.ts';
 import { bulkErrors } from './errors.ts';
@@ -16,7 +16,10 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
   errors: { ...bulkErrors, ...applyErrors },
   create: async (options, context) => {
     const streamNamed = (name: string, detach?: Detach) =>
-      createStreamSink({
+      createLanes({
+        // A copy beside the stream has one session.
+        lanes: name === context.name ? options.apply.lanes : 1,
+        by: options.apply.by,
         waitForStandbys: options.apply.wait_for_standbys,
         connection: options,
         pipeline: context.pipeline,

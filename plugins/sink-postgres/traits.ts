@@ -19,7 +19,8 @@ export async function readTraits(
     textOnly: version < 170_000 ? [1186, 1187] : [],
     needsKey: true,
     existing: create ? null : await sessions.query(readExisting),
-    binaryStream: !letters,
+    // Lanes by key hash the text of keys.
+    binaryStream: !letters && (options.apply.lanes === 1 || options.apply.by !== 'key'),
     keepsPosition: true,
     messages: false,
     schemaChanges: true,

@@ -4,14 +4,13 @@ import type { DeadLetters } from '../../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
 import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { SchemaSteps } from '../../../core/api/schema-change.ts';
-import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { executeStep } from '../ddl/execute.ts';
 import { schemaOptions } from '../ddl/options.ts';
 import { ddlFailure } from '../ddl/failure.ts';
 import { applyOneByOne } from '../dead-letter/one-by-one.ts';
 import { isRefusal } from '../dead-letter/refusal.ts';
 import { LookAhead, type RoundTrip } from './look-ahead.ts';
-import { type BatchOptions, scriptBatch } from './batch-script.ts';
+import { type BatchOptions, scriptBatch, writePosition } from './batch-script.ts';
 import { BufferPool, type Send } from './wire.ts';
 import { Exchange, type ExchangeResult, finish, Script, type Steps } from './round-trip.ts';
 import {
@@ -34,6 +33,8 @@ export interface ApplierOptions {
   /** What DDL that is followed does with objects that depend on what it drops. */
   readonly dependents: 'error' | 'cascade';
   readonly context: PluginContext;
+  /** Other sinks' names whose stored positions move with ours, where they are not ahead. */
+  readonly together?: () => readonly string[];
 }
 
 /** WAL positions of the target after a commit; null where it cannot tell. */
@@ -65,6 +66,13 @@ export class Applier {
     this.#options = options;
     const { pipeline, context } = options;
     this.#shapes = new TargetShapes(session, { pipeline, sink: context.name }, context.log);
+  }
+
+  /** Somebody else altered the target: what is known of it is learnt again. */
+  async forget(): Promise<void> {
+    this.#shapes.forget();
+    this.#session.prepared.forget();
+    await this.#session.client.query('DEALLOCATE ALL');
   }
 
   /** A transaction goes on: batches without a boundary came. */
@@ -304,20 +312,9 @@ export class Applier {
     if (this.#session.enforced) script.control('SET CONSTRAINTS ALL DEFERRED');
   }
 
-  /**
-   * I4: the position in the transaction that holds the rows. I2: it only grows; where it would not, the division fails
-   * before the commit that may be on its way behind it.
-   */
   #position(script: Script, batch: StreamBatch): void {
-    const lsn = formatLsn(batch.boundary as bigint);
-    const micros = batch.commitTime === null ? null : String(batch.commitTime);
-    script.own(
-      `WITH u AS (UPDATE ${stateSchema}.position SET lsn = $3::pg_lsn, updated = now(),
-        commit_time = coalesce(timestamptz 'epoch' + $4::int8 * interval '1 microsecond', commit_time)
-        WHERE pipeline = $1 AND sink = $2 AND (lsn IS NULL OR lsn < $3::pg_lsn) RETURNING 1)
-        SELECT 1 / count(*) FROM u`,
-      [this.#options.pipeline, this.#options.name, lsn, micros],
-    );
+    const { pipeline, name, together } = this.#options;
+    writePosition(script, { pipeline, name, together: together?.() ?? [] }, batch);
   }
 
   /** Runs a script and looks at every count. */

@@ -1,4 +1,6 @@
-import type { Change, InsertChange, RowChange, TruncateChange } from '../../../core/api/change.ts';
+import type { Change, InsertChange, RowChange, StreamBatch, TruncateChange } from '../../../core/api/change.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import type { TargetShape } from './identity.ts';
 import { emitInserts, emitNet, rowsOf } from './statements.ts';
@@ -163,4 +165,33 @@ function truncate(script: Script, change: TruncateChange, options: BatchOptions)
   if (tables.length === 0) return;
   const text = `TRUNCATE ${tables.join(', ')}${change.restartIdentity ? ' RESTART IDENTITY' : ''}`;
   script.once(text, [], { expected: 'any', table: shapes.map((shape) => shape.table.name).join(', '), change });
+}
+
+const moved = `commit_time = coalesce(timestamptz 'epoch' + $4::int8 * interval '1 microsecond', commit_time), updated = now()`;
+
+const ownPosition = `WITH u AS (UPDATE ${stateSchema}.position SET lsn = $3::pg_lsn, ${moved}
+    WHERE pipeline = $1 AND sink = $2 AND (lsn IS NULL OR lsn < $3::pg_lsn) RETURNING 1)
+  SELECT 1 / count(*) FROM u`;
+
+/** Some of several lanes may be ahead. */
+const allPositions = `WITH u AS (UPDATE ${stateSchema}.position SET lsn = greatest(lsn, $3::pg_lsn), ${moved}
+    WHERE pipeline = $1 AND sink IN (SELECT json_array_elements_text($2::json)) RETURNING 1)
+  SELECT 1 / count(*) FROM u`;
+
+/** Whose position it is; `together`: names of others that move with it. */
+export interface PositionOf {
+  readonly pipeline: string;
+  readonly name: string;
+  readonly together: readonly string[];
+}
+
+/**
+ * I4: the position in the transaction that holds the rows. I2: it only grows; where it would not, the division fails before the
+ * commit that may be on its way behind it.
+ */
+export function writePosition(script: Script, { pipeline, name, together }: PositionOf, batch: StreamBatch): void {
+  const lsn = formatLsn(batch.boundary as bigint);
+  const micros = batch.commitTime === null ? null : String(batch.commitTime);
+  if (together.length === 0) script.own(ownPosition, [pipeline, name, lsn, micros]);
+  else script.own(allPositions, [pipeline, JSON.stringify([name, ...together]), lsn, micros]);
 }

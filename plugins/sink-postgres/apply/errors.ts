@@ -132,6 +132,21 @@ export const applyErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS3176: {
+    title: 'Transaction has to be applied by one lane',
+    cause: 'A large transaction was divided among lanes, and then does something that concerns all of them.',
+    remedy: 'Nothing: the stream starts again in front of it, and one lane applies the whole of it.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS3177: {
+    title: 'Lanes are not possible with this role',
+    cause:
+      'With `apply.by: key` or `table` rows of one transaction are committed apart, and foreign keys of the target act on the user of the URL.',
+    remedy: 'GRANT SET ON PARAMETER session_replication_role to the user of the URL, or use `by: group`.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS3195: {
     title: 'Standbys of the target are behind',
     cause:

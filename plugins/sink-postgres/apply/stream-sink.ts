@@ -27,6 +27,8 @@ export interface StreamSinkInput {
   readonly context: PluginContext;
   /** For a partition whose bound refuses a row. Without it none is detached: the trees are the user's. */
   readonly detach?: Detach | undefined;
+  /** Where the position was left by several lanes: who applies in our place. Asked at each start. */
+  readonly older?: (client: ApplySession['client']) => Promise<(StreamSink & AsyncDisposable) | null>;
   /** See {@link SessionInput}. */
   readonly waitForStandbys?: number;
 }
@@ -36,10 +38,11 @@ const idleInterval = 1000;
 
 /** The change plane of the Postgres sink: rows and position in one target transaction (I4). */
 export function createStreamSink(input: StreamSinkInput): StreamSink & AsyncDisposable {
-  return new PostgresStreamSink(input);
+  return new SessionStream(input);
 }
 
-class PostgresStreamSink implements StreamSink, AsyncDisposable {
+/** One session, or one lane of several. */
+export class SessionStream implements StreamSink, AsyncDisposable {
   readonly #input: StreamSinkInput;
   #session: ApplySession | null = null;
   #applier: Applier | null = null;
@@ -52,6 +55,9 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   #idle: { readonly boundary: CommitLsn; readonly commitTime: bigint | null } | null = null;
   #wroteAt = 0;
   #told = false;
+  #instead: (StreamSink & AsyncDisposable) | null = null;
+  /** Names of the other lanes whose positions move with each commit; empty: only our own. */
+  together: readonly string[] = [];
 
   constructor(input: StreamSinkInput) {
     this.#input = input;
@@ -60,6 +66,8 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   async resume(signal: AbortSignal): Promise<CommitLsn | null> {
     signal.throwIfAborted();
     await this.#close();
+    await this.#instead?.[Symbol.asyncDispose]();
+    this.#instead = null;
     const input: SessionInput = this.#input;
     const session = await openSession(input, this.#previous, signal).catch((error: unknown) => {
       signal.throwIfAborted();
@@ -67,17 +75,42 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
     });
     this.#session = session;
     this.#previous = session.pid;
+    this.#instead = (await this.#input.older?.(session.client)) ?? null;
+    if (this.#instead !== null) {
+      await this.#close();
+      return this.#instead.resume(signal);
+    }
     this.#position = session.position === null ? null : (parseLsn(session.position) as CommitLsn);
     this.#durability = new Durability(this.#position);
     this.#idle = null;
-    this.#applier = new Applier(session, { dependents: 'error', ...this.#input.options, ...this.#input });
+    this.#applier = new Applier(session, {
+      dependents: 'error',
+      ...this.#input.options,
+      ...this.#input,
+      together: () => this.together,
+    });
     this.#tellRole(session);
     return this.#position;
   }
 
+  /** The session, for statements between two transactions. */
+  get session(): ApplySession {
+    this.#ready();
+    return this.#session as ApplySession;
+  }
+
+  /** Another lane moved our position, durably. `altered`: and the target's tables. */
+  async standsAt(position: CommitLsn | null, altered: boolean): Promise<void> {
+    this.#position = position;
+    this.#idle = null;
+    this.#durability = new Durability(position);
+    if (altered) await this.#ready().forget();
+  }
+
   async write(batch: StreamBatch, signal: AbortSignal): Promise<Receipt> {
+    if (this.#instead !== null) return this.#instead.write(batch, signal);
     const applier = this.#ready();
-    if (batch.boundary !== null) this.#refuseOld(batch.boundary);
+    if (batch.boundary !== null && this.together.length === 0) this.#refuseOld(batch.boundary);
     const idle =
       !applier.open && batch.changes.every((change) => change.kind === 'message' && change.schema === undefined);
     if (idle) {
@@ -102,6 +135,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   }
 
   async flush(signal: AbortSignal): Promise<CommitLsn | null> {
+    if (this.#instead !== null) return this.#instead.flush(signal);
     const applier = this.#ready();
     await this.#guarded(signal, async () => {
       if (applier.open) {
@@ -123,6 +157,7 @@ class PostgresStreamSink implements StreamSink, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#instead?.[Symbol.asyncDispose]();
     await this.#close();
   }
 
