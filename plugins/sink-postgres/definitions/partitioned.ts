@@ -28,9 +28,11 @@ async function makeParent(client: pg.Client, builder: Builder, definition: Defin
   // pg_get_indexdef says ON ONLY for a partitioned index by itself.
   if (definition.constraint === null) await client.query(definition.create!);
   else await addConstraint(client, { ...definition, table: `ONLY ${definition.table}`, after: [] });
+  // A partition that was detached since keeps its index for itself, until ATTACH PARTITION takes it along.
   const { rows } = await client.query<{ index_name: string }>(
-    `SELECT index_name FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND parent_index = $3 ORDER BY index_name`,
-    [builder.owner.pipeline, builder.owner.sink, definition.index],
+    `SELECT d.index_name FROM pgsluice.definition d JOIN pg_inherits i ON i.inhrelid = d.relid AND i.inhparent = $4
+     WHERE d.pipeline = $1 AND d.sink = $2 AND d.parent_index = $3 ORDER BY d.index_name`,
+    [builder.owner.pipeline, builder.owner.sink, definition.index, definition.relid],
   );
   await runAll(
     client,
