@@ -86,7 +86,7 @@ export async function fillSmall(server: LocalServer, database: string, count: nu
 }
 
 /**
- * What must be the same on both sides after a run: rows of every table, and indexes and constraints with their state. A
+ * What must be the same on both sides after a run: rows of every table, and indexes, constraints, views, functions, triggers, comments and types. A
  * contender that leaves something out is not faster, it is wrong.
  */
 export async function shape(server: LocalServer, database: string): Promise<string> {
@@ -108,7 +108,20 @@ export async function shape(server: LocalServer, database: string): Promise<stri
      JOIN pg_class c ON c.oid = i.indrelid WHERE c.relnamespace = 'public'::regnamespace
      UNION ALL
      SELECT format('%s %s %s %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), k.convalidated)
-     FROM pg_constraint k WHERE k.connamespace = 'public'::regnamespace`,
+     FROM pg_constraint k WHERE k.connamespace = 'public'::regnamespace
+     UNION ALL
+     SELECT format('%s %s %s', oid::regclass, pg_get_viewdef(oid), relacl) FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')
+     UNION ALL
+     SELECT format('%s %s', pg_get_functiondef(oid), proacl) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+     UNION ALL
+     SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+     WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal
+     UNION ALL
+     SELECT format('%s %s: %s', objoid::regclass, objsubid, description) FROM pg_description
+     WHERE classoid = 'pg_class'::regclass AND objoid >= 16384
+     UNION ALL
+     SELECT format('%s %s', oid::regtype, typtype) FROM pg_type WHERE typnamespace = 'public'::regnamespace`,
     database,
   );
   lines.push(...definitions.map((row) => row.line));
