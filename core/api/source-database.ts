@@ -54,6 +54,10 @@ export interface DdlSource {
    * messages (core/pipeline/plan/ddl/message.ts). Repeatable. Throws where it cannot.
    */
   follow(signal: AbortSignal): Promise<void>;
+  /** Writes the messages of what was done by now, where the source does not write them by itself. */
+  look?(signal: AbortSignal): Promise<void>;
+  /** Known after {@link follow}: messages are written by {@link look} alone, so that rows of a new shape may come before theirs. */
+  readonly late?: boolean;
   /** Whether {@link follow} would work, for a file that says `ddl: follow`. */
   check(report: CheckReport, signal: AbortSignal): Promise<void>;
 }

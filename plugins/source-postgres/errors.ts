@@ -133,10 +133,11 @@ export const sourceErrors = {
     retry: 'never',
   },
   PGS2125: {
-    title: 'Event triggers not allowed',
+    title: 'DDL cannot be looked at',
     cause:
-      'Following DDL needs event triggers on the source, which only a superuser may create (on hosted servers, the role that stands for one).',
-    remedy: 'Use a superuser in source.url, or set `ddl: stop`.',
+      'Following DDL needs event triggers on the source, which only a superuser may create, or else a schema `pgsluice` of the role of source.url, with a table and functions.',
+    remedy:
+      'GRANT CREATE ON DATABASE to the role of source.url, drop what other roles have in the schema pgsluice, or set `ddl: stop`.',
     exit: 1,
     retry: 'never',
   },

@@ -108,6 +108,8 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     if (pendingTables(state).size === 0) await dropSide(context);
     else if (!beside) await copyPending(context, input);
     if (run.phase !== 'follow') run.enter('catch-up');
+    // DDL of before is told up to there.
+    if (until === undefined && config.ddl === 'follow') await source.ddl?.look?.(context.stop);
     until ??= await stopPosition(context, options.stopAt);
     await using copy = pendingTables(state).size > 0 ? await SideCopy.start(context, input) : null;
     const shapes = await shapesUnderWay(context, known);

@@ -98,7 +98,9 @@ export class Shapes {
   /** For a sink that stands at this position: its stream begins with the shapes that were there. */
   mapper(sink: PlannedSink, position: bigint): ChangeMapper {
     const { log } = this.#context;
-    const more = this.#follow ? { followDdl: this.#context.pipeline } : {};
+    const more = this.#follow
+      ? { followDdl: this.#context.pipeline, lateDdl: this.#context.source.ddl?.late === true }
+      : {};
     const input = { ...this.#planning.inputs.get(sink.name)!, ...more, tables: this.history.at(position) };
     const { plans, problems } = planTables(input);
     // A pattern whose table is gone by now was right when the pipeline was started.

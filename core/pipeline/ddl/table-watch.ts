@@ -128,6 +128,7 @@ export class TableWatch implements AsyncDisposable {
 
   async #look(last: boolean): Promise<void> {
     const { context, follow, trees } = this.#options;
+    if (follow && !last) await context.source.ddl?.look?.(this.#ending.signal);
     const presence = await context.source.ddl?.tables(this.#ending.signal);
     if (presence === undefined) return;
     this.#last = new Look(presence);

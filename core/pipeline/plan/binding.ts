@@ -55,7 +55,8 @@ export function bindRelation(question: BindingQuestion): Binding | null {
   if (plan === null) return stillLeftOut(question);
   const read = columnsRead(plan.projection);
   // Under `ddl: follow` the stream tells of such a change in its place, and the catalog of today may be ahead of it.
-  const moved = input.followDdl === undefined ? otherColumns(relation, source, read) : [];
+  const inPlace = input.followDdl !== undefined && input.lateDdl !== true;
+  const moved = inPlace ? [] : otherColumns(relation, source, read);
   if (moved.length > 0) throw otherColumnsError(question, plan, { moved, shape: newShape(relation, source, read) });
   if (fits(relation, source, read)) {
     return bind(relation, replan(withIdentity(source, relation), source, plan, input), fetches);

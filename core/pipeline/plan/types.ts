@@ -36,6 +36,8 @@ export interface PlanInput {
   readonly catalogAt?: bigint;
   /** Name of the pipeline whose DDL messages are carried out; without it they are left. */
   readonly followDdl?: string;
+  /** Rows of a new shape may come before the message of it: it was written by a look at the catalog. */
+  readonly lateDdl?: boolean;
 }
 
 export interface PlanResult {

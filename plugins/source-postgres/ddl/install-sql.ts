@@ -1,35 +1,7 @@
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { partsSql, typesSql } from '../../../core/postgres/manifest/parts.ts';
 import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
-
-/** What the objects on the source are made for. */
-export interface DdlObjects {
-  readonly pipeline: string;
-  readonly publication: string;
-  /** Prefix of the names of the objects. */
-  readonly prefix: string;
-  readonly tables: TablesOption;
-  /** Comment on each of the objects. */
-  readonly mark: string;
-  /** Major version of the server. */
-  readonly major: number;
-}
-
-const schema = 'pgsluice';
-
-export function objectNames(prefix: string) {
-  const of = (what: string) => `${schema}.${quoteIdent(`${prefix}_${what}`)}`;
-  return {
-    memory: of('shape'),
-    describe: of('describe'),
-    parts: of('parts'),
-    tell: of('tell'),
-    chosen: of('chosen'),
-    functions: [of('ddl'), of('drop'), of('rewrite')] as const,
-    /** Not quoted. */
-    triggers: ['ddl', 'drop', 'rewrite'].map((what) => `${prefix}_${what}`),
-  };
-}
+import { type DdlObjects, markSql, objectNames, schema } from './objects.ts';
 
 /**
  * The statements that make a source tell of its DDL (manual: "Event Triggers"). Each command that changes a chosen table
@@ -38,6 +10,19 @@ export function objectNames(prefix: string) {
  * I10: no command fails because of this; what goes wrong here is told to the pipeline, which stops.
  */
 export function installSql(objects: DdlObjects): string {
+  return [
+    ...memorySql(objects),
+    ddlSql(objects),
+    dropSql(objects),
+    rewriteSql(objects),
+    ...triggerSql(objects),
+    ...knownSql(objects),
+    ...markSql(objects),
+  ].join(';\n');
+}
+
+/** What is known of the tables, and what tells of a difference to that. */
+export function memorySql(objects: DdlObjects): readonly string[] {
   const names = objectNames(objects.prefix);
   return [
     schemaSql(objects.mark),
@@ -48,18 +33,19 @@ export function installSql(objects: DdlObjects): string {
     describeSql(names.describe),
     ...partsSqlOf(objects),
     chosenSql(names.chosen, objects.tables),
-    ddlSql(objects),
-    dropSql(objects),
-    rewriteSql(objects),
-    ...triggerSql(objects),
+  ];
+}
+
+function knownSql(objects: DdlObjects): readonly string[] {
+  const names = objectNames(objects.prefix);
+  return [
     `INSERT INTO ${names.memory} SELECT c.oid, ${names.describe}(c.oid) FROM pg_catalog.pg_class c
        WHERE ${names.chosen}(c.oid) AND (c.relkind = 'p' OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r
          JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
          WHERE r.prrelid = c.oid AND p.pubname = ${quoteLiteral(objects.publication)}))
        ON CONFLICT (oid) DO NOTHING`,
     `UPDATE ${names.memory} m SET parts = (SELECT jsonb_object_agg(p.key, p.seen) FROM ${names.parts}(m.oid) p) WHERE parts IS NULL`,
-    ...markSql(objects),
-  ].join(';\n');
+  ];
 }
 
 /** A schema that was there stays whose it is. */
@@ -68,22 +54,8 @@ function schemaSql(mark: string): string {
   return `DO ${quoteLiteral(`BEGIN IF to_regnamespace('${schema}') IS NULL THEN ${make} END IF; END`)}`;
 }
 
-function markSql({ prefix, mark }: DdlObjects): string[] {
-  const { memory, describe, parts, tell, chosen, functions, triggers } = objectNames(prefix);
-  const objects = [
-    `TABLE ${memory}`,
-    `FUNCTION ${describe}(oid)`,
-    `FUNCTION ${parts}(oid)`,
-    `FUNCTION ${tell}(oid[], text)`,
-    `FUNCTION ${chosen}(oid)`,
-    ...functions.map((name) => `FUNCTION ${name}()`),
-    ...triggers.map((name) => `EVENT TRIGGER ${quoteIdent(name)}`),
-  ];
-  return objects.map((object) => `COMMENT ON ${object} IS ${quoteLiteral(mark)}`);
-}
-
 /** Values in messages (of columns added with a default) are in the form of the stream. */
-const definer = `SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, MDY' SET TimeZone = 'UTC'
+export const messageForm = `SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, MDY' SET TimeZone = 'UTC'
   SET IntervalStyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex' SET quote_all_identifiers = off`;
 
 /** The fields of `Column` and `Relation` in core/api, and the attribute numbers by which columns are told apart. */
@@ -198,13 +170,13 @@ export function regexOf(glob: string): string {
 }
 
 function trigger(name: string, body: string): string {
-  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS event_trigger LANGUAGE plpgsql ${definer} AS $pgsluice$
+  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER ${messageForm} AS $pgsluice$
 ${body}
 $pgsluice$`;
 }
 
 /** The server writes a message's bytes as they are: those of its own encoding, if it were text. */
-const emit = (pipeline: string, fields: string): string =>
+export const emit = (pipeline: string, fields: string): string =>
   `PERFORM pg_logical_emit_message(true, 'pgsluice', convert_to(jsonb_build_object('pipeline', ${quoteLiteral(pipeline)}, 'kind', 'ddl', ${fields})::text, 'UTF8'));`;
 
 const guarded = (pipeline: string, body: string): string => `BEGIN

@@ -5,14 +5,19 @@ import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { sourceError } from '../errors.ts';
 import { type Owner, isOurs, markOf, markText, readMark } from '../ownership/mark.ts';
 import type { SourceAccess } from '../session.ts';
-import { installSql, objectNames } from './install-sql.ts';
+import { installSql } from './install-sql.ts';
+import { installLookSql } from './look-sql.ts';
+import { functionsOf, objectNames } from './objects.ts';
 
-/** Makes the event triggers, or makes them again; repeatable. Throws PGS2125 where the user may not, PGS2183 where others have them. */
+/**
+ * Makes the event triggers, or makes them again; repeatable. Where the user may not, what looks at the catalog instead. Throws PGS2125
+ * where not even that is allowed, PGS2183 where others have them.
+ */
 export async function installDdl(
   client: pg.Client,
   access: SourceAccess,
   what: { readonly pipeline: string; readonly tables: TablesOption },
-): Promise<void> {
+): Promise<'told' | 'looked at'> {
   const { publication, slot, owner } = access;
   const [foreign] = (await readObjects(client, slot)).filter(({ comment }) => !isOurs(readMark(comment), owner));
   if (foreign !== undefined) {
@@ -26,15 +31,40 @@ export async function installDdl(
   const mark = markText(markOf(owner));
   const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version_num') AS version`);
   const major = Math.floor(Number(rows[0]!.version) / 10_000);
+  const objects = { ...what, publication, prefix: slot, mark, major };
+  const refused = await made(client, installSql(objects));
+  if (refused === null) {
+    await client.query(`DROP FUNCTION IF EXISTS ${objectNames(slot).look}()`);
+    return 'told';
+  }
+  const error = refused.code === '42501' ? await made(client, installLookSql(objects)) : refused;
+  if (error === null) return 'looked at';
+  const where = { connection: access.name, sqlstate: error.code ?? '' };
+  if (error.code === '42501') throw sourceError('PGS2125', error.message, { where, cause: error });
+  throw fromPg(error, { connection: access.name, object: 'event trigger' });
+}
+
+/** In one transaction. Returns what the server refused. */
+async function made(client: pg.Client, sql: string): Promise<pg.DatabaseError | null> {
   try {
-    await client.query(`BEGIN; ${installSql({ ...what, publication, prefix: slot, mark, major })}; COMMIT`);
+    await client.query(`BEGIN; ${sql}; COMMIT`);
+    return null;
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    if (!(error instanceof pg.DatabaseError)) throw error;
-    const where = { connection: access.name, sqlstate: error.code ?? '' };
-    if (error.code === '42501') throw sourceError('PGS2125', error.message, { where, cause: error });
-    throw fromPg(error, { connection: access.name, object: 'event trigger' });
+    if (error instanceof pg.DatabaseError) return error;
+    throw error;
   }
+}
+
+/** Writes the messages of what was done by now. Returns false where event triggers do that, and there is no function for it. */
+export async function lookAtDdl(client: pg.Client, prefix: string): Promise<boolean> {
+  const { look } = objectNames(prefix);
+  const { rows } = await client.query<{ lacks: boolean | string }>(`SELECT to_regprocedure($1) IS NULL AS lacks`, [
+    `${look}()`,
+  ]);
+  if (String(rows[0]!.lacks).startsWith('t')) return false;
+  await client.query(`BEGIN; SET LOCAL lock_timeout = '200ms'; SELECT ${look}(); COMMIT`);
+  return true;
 }
 
 interface DdlObject {
@@ -47,13 +77,6 @@ interface DdlObject {
 /** Event triggers first: they need the functions. */
 async function readObjects(client: pg.Client, prefix: string): Promise<readonly DdlObject[]> {
   const names = objectNames(prefix);
-  const functions = [
-    ...names.functions.map((name) => `${name}()`),
-    `${names.describe}(oid)`,
-    `${names.parts}(oid)`,
-    `${names.tell}(oid[],text)`,
-    `${names.chosen}(oid)`,
-  ];
   const { rows } = await client.query<{ comment: string | null; label: string; drop: string }>(
     `SELECT obj_description(oid, 'pg_event_trigger') AS comment, 'event trigger ' || evtname AS label,
             format('EVENT TRIGGER %I', evtname) AS drop, 1 AS turn
@@ -62,7 +85,7 @@ async function readObjects(client: pg.Client, prefix: string): Promise<readonly 
      FROM pg_proc WHERE oid = ANY (ARRAY(SELECT to_regprocedure(f) FROM unnest($2::text[]) f))
      UNION ALL SELECT obj_description(oid, 'pg_class'), 'table ' || oid::regclass, 'TABLE ' || oid::regclass, 3
      FROM pg_class WHERE oid = to_regclass($3) ORDER BY turn, label`,
-    [names.triggers, functions, names.memory],
+    [names.triggers, functionsOf(prefix), names.memory],
   );
   return rows;
 }

@@ -6,7 +6,7 @@ import { stateSchema } from '../../../core/postgres/state-schema.ts';
 import { readCatalog, readIdentity } from '../catalog/catalog.ts';
 import { schemasLeftOut } from '../catalog/choose.ts';
 import { readDependents } from '../ddl/dependents.ts';
-import { objectNames } from '../ddl/install-sql.ts';
+import { objectNames } from '../ddl/objects.ts';
 import { besideOf } from '../names.ts';
 import { primaryOf } from '../primary.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';

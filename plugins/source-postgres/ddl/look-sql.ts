@@ -1,0 +1,112 @@
+import { quoteLiteral } from '../../../core/postgres/quote.ts';
+import { emit, memorySql, messageForm } from './install-sql.ts';
+import { type DdlObjects, markSql, objectNames } from './objects.ts';
+
+/**
+ * Where event triggers are not allowed, the catalog is looked at. Each row of it that a command writes has another xmin, which is what is
+ * compared first, for all tables in one statement; a table whose rows differ is locked against DDL and described again, and the message
+ * of the difference is of the same transaction. So from there on the table is as the message says.
+ * At most 300 tables at once, as each takes an entry in the server's table of locks.
+ */
+export function installLookSql(objects: DdlObjects): string {
+  const { memory, look } = objectNames(objects.prefix);
+  return [
+    ...memorySql(objects),
+    `DO $pgsluice$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = ${quoteLiteral(memory)}::regclass AND attname = 'seen')
+       THEN ALTER TABLE ${memory} ADD COLUMN seen text, ADD COLUMN stored jsonb; END IF; END $pgsluice$`,
+    seenFunction(objects),
+    storedFunction(objects),
+    lookFunction(objects),
+    ...markSql(objects),
+    `SET LOCAL lock_timeout = '200ms'`,
+    `SELECT ${look}()`,
+  ].join(';\n');
+}
+
+/** Of each table in memory, or of one: a digest of which rows the catalog has of it and of what hangs on it. */
+function seenFunction({ prefix }: DdlObjects): string {
+  const { memory, seen } = objectNames(prefix);
+  return `CREATE OR REPLACE FUNCTION ${seen}(only_rel oid) RETURNS TABLE (rel oid, digest text) LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp AS $pgsluice$
+  WITH at AS MATERIALIZED (SELECT m.oid FROM ${memory} m WHERE only_rel IS NULL OR m.oid = only_rel),
+  owned AS (SELECT d.refobjid AS rel, d.objid AS seq FROM at JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = at.oid
+    WHERE d.classid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')),
+  parts AS (
+    SELECT 'pg_class'::regclass AS class, c.oid, c.oid AS rel, c.xmin FROM at JOIN pg_class c USING (oid)
+    UNION ALL SELECT 'pg_class'::regclass, c.oid, x.indrelid, c.xmin FROM at JOIN pg_index x ON x.indrelid = at.oid JOIN pg_class c ON c.oid = x.indexrelid
+    UNION ALL SELECT 'pg_index'::regclass, x.indexrelid, x.indrelid, x.xmin FROM at JOIN pg_index x ON x.indrelid = at.oid
+    UNION ALL SELECT 'pg_constraint'::regclass, k.oid, k.conrelid, k.xmin FROM at JOIN pg_constraint k ON k.conrelid = at.oid
+    UNION ALL SELECT 'pg_trigger'::regclass, g.oid, g.tgrelid, g.xmin FROM at JOIN pg_trigger g ON g.tgrelid = at.oid
+    UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, r.ev_class, r.xmin FROM at JOIN pg_rewrite r ON r.ev_class = at.oid
+    UNION ALL SELECT 'pg_policy'::regclass, p.oid, p.polrelid, p.xmin FROM at JOIN pg_policy p ON p.polrelid = at.oid
+    UNION ALL SELECT 'pg_statistic_ext'::regclass, s.oid, s.stxrelid, s.xmin FROM at JOIN pg_statistic_ext s ON s.stxrelid = at.oid
+    UNION ALL SELECT 'pg_sequence'::regclass, s.seqrelid, owned.rel, s.xmin FROM owned JOIN pg_sequence s ON s.seqrelid = owned.seq
+    UNION ALL SELECT 'pg_class'::regclass, c.oid, owned.rel, c.xmin FROM owned JOIN pg_class c ON c.oid = owned.seq),
+  all_of AS (
+    SELECT class::oid::text || '.' || oid AS part, rel, xmin FROM parts
+    UNION ALL SELECT 'a' || a.attnum, a.attrelid, a.xmin FROM at JOIN pg_attribute a ON a.attrelid = at.oid AND a.attnum > 0
+    UNION ALL SELECT 'd' || d.adnum, d.adrelid, d.xmin FROM at JOIN pg_attrdef d ON d.adrelid = at.oid
+    UNION ALL SELECT 'i' || i.inhrelid || '.' || i.inhparent, at.oid, i.xmin FROM at JOIN pg_inherits i ON at.oid IN (i.inhrelid, i.inhparent)
+    UNION ALL SELECT 'c' || d.classoid || '.' || d.objoid || '.' || d.objsubid, parts.rel, d.xmin FROM parts
+      JOIN pg_description d ON d.classoid = parts.class AND d.objoid = parts.oid)
+  SELECT a.rel, md5(string_agg(a.part || ':' || a.xmin::text, ' ' ORDER BY a.part COLLATE "C")) FROM all_of a GROUP BY a.rel
+$pgsluice$`;
+}
+
+/**
+ * ALTER COLUMN … TYPE and a volatile default write the table's rows into another file; so do TRUNCATE and VACUUM FULL, which leave the
+ * rows of pg_attribute. What is taken for a rewrite without being one costs a copy of the table, and no value.
+ */
+function storedFunction({ prefix }: DdlObjects): string {
+  const { stored } = objectNames(prefix);
+  return `CREATE OR REPLACE FUNCTION ${stored}(rel oid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $pgsluice$
+  SELECT jsonb_build_object('file', c.relfilenode::int8, 'columns', (SELECT jsonb_object_agg(a.attnum, a.xmin::text)
+    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) FROM pg_class c WHERE c.oid = rel
+$pgsluice$`;
+}
+
+function lookFunction({ pipeline, prefix }: DdlObjects): string {
+  const { memory, describe, parts, chosen, tell, seen, stored, look } = objectNames(prefix);
+  return `CREATE OR REPLACE FUNCTION ${look}() RETURNS void LANGUAGE plpgsql ${messageForm} AS $pgsluice$
+DECLARE it record; now jsonb; file jsonb; again boolean; fresh boolean; others oid[] := '{}';
+BEGIN
+  FOR it IN SELECT m.oid, m.shape FROM ${memory} m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.oid)
+    ORDER BY m.shape ->> 'kind' = 'partitioned' LOOP
+    DELETE FROM ${memory} m WHERE m.oid = it.oid;
+    ${emit(pipeline, `'op', 'drop', 'tag', 'DROP TABLE', 'before', it.shape`)}
+  END LOOP;
+  -- Before the pipeline knows of it: its first copy has this shape or a later one, which is told then.
+  FOR it IN SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+      AND NOT EXISTS (SELECT FROM ${memory} m WHERE m.oid = c.oid) AND ${chosen}(c.oid) LOOP
+    INSERT INTO ${memory} (oid, shape, stored, parts) SELECT it.oid, ${describe}(it.oid), ${stored}(it.oid),
+      (SELECT jsonb_object_agg(p.key, p.seen) FROM ${parts}(it.oid) p) ON CONFLICT (oid) DO NOTHING;
+  END LOOP;
+  -- Names are given again by later commands, mostly.
+  FOR it IN SELECT m.oid, m.shape, m.stored, m.seen FROM ${memory} m JOIN ${seen}(NULL) s ON s.rel = m.oid JOIN pg_class c ON c.oid = m.oid
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE m.seen IS DISTINCT FROM s.digest
+    ORDER BY c.relkind, EXISTS (SELECT FROM ${memory} o WHERE o.oid <> m.oid AND o.shape ->> 'schema' = n.nspname AND o.shape ->> 'name' = c.relname),
+      age(c.xmin) DESC, m.oid LIMIT 300 LOOP
+    BEGIN
+      EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', it.oid::regclass);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table OR invalid_schema_name OR syntax_error OR insufficient_privilege THEN
+      -- The next look meets it.
+      CONTINUE;
+    END;
+    now := ${describe}(it.oid);
+    CONTINUE WHEN now IS NULL;
+    file := ${stored}(it.oid);
+    again := it.stored IS NOT NULL AND it.stored -> 'file' <> file -> 'file' AND EXISTS (SELECT FROM jsonb_each(it.stored -> 'columns') c
+      WHERE c.value <> file -> 'columns' -> c.key);
+    fresh := it.stored IS NOT NULL AND it.stored -> 'file' <> file -> 'file'
+      AND EXISTS (SELECT FROM jsonb_object_keys(file -> 'columns') k WHERE NOT it.stored -> 'columns' ? k);
+    UPDATE ${memory} m SET shape = now, stored = file, seen = (SELECT s.digest FROM ${seen}(it.oid) s) WHERE m.oid = it.oid;
+    IF now IS DISTINCT FROM it.shape OR again THEN
+      ${emit(pipeline, `'op', 'shape', 'tag', 'ALTER TABLE', 'before', it.shape, 'after', now, 'plain', NOT again, 'rewritten', fresh, 'retyped', again`)}
+    END IF;
+    others := others || it.oid;
+  END LOOP;
+  PERFORM ${tell}(others, 'ALTER TABLE');
+END
+$pgsluice$`;
+}
