@@ -137,7 +137,7 @@ function set(random: Random, table: Table, columns: Current[]): Transform | null
     bigint: [`${c} / 2`, `nullif(${c}, 1)`],
     text: [`left(${c}, 3)`, `concat(${c}, '!')`, `coalesce(${c}, 'none')`, `replace(${c}, 'a', 'bb')`],
     numeric: [`round(${c}, 2)`, `abs(${c})`, `-${c}`],
-    jsonb: [`${c} -> 0`, `coalesce(${c}, '{}')`],
+    jsonb: [column.nullable ? `${c} -> 0` : `coalesce(${c} -> 0, '[]')`, `coalesce(${c}, '{}')`],
   }[column.type] as readonly string[];
   return { plugin: 'set', table: table.id, columns: { [column.name]: { expr: random.pick(replaced) } } };
 }
