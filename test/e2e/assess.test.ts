@@ -172,9 +172,9 @@ test('the HTML report is one file that loads nothing, and names in it are text',
   assert.equal(rows.length, 3);
   assert.ok(rows[1]?.startsWith('public.<b>odd</b> & co'), rows[1]);
   assert.match(rows[0]!, /25370/, 'inserts and updates stand side by side');
-  const lines = page.locator('polyline');
-  assert.equal(await lines.count(), 2);
-  for (const line of await lines.all()) assert.ok(((await line.boundingBox())?.height ?? 0) > 10, 'a line is drawn');
+  const areas = page.locator('polygon');
+  assert.equal(await areas.count(), 2);
+  for (const area of await areas.all()) assert.ok(((await area.boundingBox())?.height ?? 0) > 10, 'something is drawn');
   assert.deepEqual(complaints, []);
   assert.deepEqual(requests, [pathToFileURL(html).href]);
 });

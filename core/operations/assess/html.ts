@@ -32,7 +32,7 @@ ${plot(
 const style = `:root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif }
 body { max-width: 70rem; margin: 1rem auto; padding: 0 1rem } table { border-collapse: collapse; display: block; overflow-x: auto }
 td, th { padding: .2rem .6rem; border-bottom: 1px solid #8884; text-align: left } .blocks { font-weight: 600 }
-svg { width: 100%; height: 160px } polyline { fill: none; stroke: #2a7de1; stroke-width: 1.5 } text { fill: currentColor; font-size: 12px }`;
+svg { width: 100%; height: 160px } polygon { fill: #2a7de1 }`;
 
 function escape(text: string): string {
   return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
@@ -40,7 +40,10 @@ function escape(text: string): string {
 
 type Point = Assessment['points'][number];
 
-/** A line over the time of the watch; its highest value is written at the top. */
+/**
+ * An area over the time of the watch. Each rate is the mean since the sample before, so it is drawn as a step; its highest value
+ * is written below.
+ */
 function plot(
   title: string,
   { points }: Assessment,
@@ -50,10 +53,12 @@ function plot(
   const [width, height, top] = [1000, 160, 20];
   const most = Math.max(...points.map(of), 0);
   const last = points.at(-1)?.at ?? 1;
-  const places = points.map((point) => {
-    const y = most === 0 ? height : height - (of(point) / most) * (height - top);
-    return `${((point.at / last) * width).toFixed(1)},${y.toFixed(1)}`;
+  const across = (at: number) => ((at / last) * width).toFixed(1);
+  const steps = points.flatMap((point, index) => {
+    const y = (most === 0 ? height : height - (of(point) / most) * (height - top)).toFixed(1);
+    return [`${across(points[index - 1]?.at ?? 0)},${y}`, `${across(point.at)},${y}`];
   });
-  return `<h2>${title}</h2><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">
-<text x="0" y="12">at most ${escape(say(most))}</text><polyline points="${places.join(' ')}"/></svg>`;
+  const outline = [`0.0,${height}`, ...steps, `${across(last)},${height}`];
+  return `<h2>${title}</h2><svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${title}">
+<polygon points="${outline.join(' ')}"/></svg><p>at most ${escape(say(most))}</p>`;
 }

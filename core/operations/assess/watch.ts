@@ -13,16 +13,21 @@ export interface WatchOptions {
   readonly began: () => void;
 }
 
-/** Samples about sixty times, but not oftener than every second nor more rarely than every ten. */
+/**
+ * Samples about sixty times, but not oftener than every second nor more rarely than every ten; oftener at the beginning, as the
+ * watch may be ended early.
+ */
 export async function watch({ source, survey, duration, signal, began }: WatchOptions): Promise<Watched> {
   const oids = survey.tables.map(({ oid }) => oid);
   const every = Math.min(10_000, Math.max(1000, duration / 60));
   const sample = () => source.sample(oids, afterStop());
   const watched = new Watched(await sample());
   began();
-  const end = Date.now() + duration;
+  const start = Date.now();
+  const end = start + duration;
   while (Date.now() < end && !signal.aborted) {
-    await sleep(Math.min(every, end - Date.now()), undefined, { signal }).catch(() => undefined);
+    const pause = Math.max(1000, Math.min(every, (Date.now() - start) / 10));
+    await sleep(Math.min(pause, end - Date.now()), undefined, { signal }).catch(() => undefined);
     watched.add(await sample());
   }
   return watched;
