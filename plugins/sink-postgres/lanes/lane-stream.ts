@@ -99,7 +99,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
       const changes = lacking(batch.changes, mode.lanes, mode.positions);
       await this.#alone({ ...batch, changes }, signal);
       const top = mode.positions.reduce((a, b) => (a > b ? a : b));
-      if (batch.boundary !== null && batch.boundary >= top) await this.#arrange(batch.boundary, mode.lanes.layout);
+      if (batch.boundary !== null && batch.boundary >= top) await this.#arrange(batch.boundary);
       return this.#receipt();
     }
     await this.#endOpen(batch, signal);
@@ -159,7 +159,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
     const least = positions.reduce((a, b) => (a < b ? a : b));
     const at = least === 0n ? null : (least as CommitLsn);
     for (const lane of this.#lanes) lane.durable = at;
-    if (positions.every((position) => position === least)) await this.#arrange(at, old);
+    if (positions.every((position) => position === least)) await this.#arrange(at);
     else {
       this.#mode = { kind: 'level', lanes: new Lanes(old), positions };
       this.#first.session.together = this.#names(old.lanes);
@@ -172,10 +172,10 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   }
 
   /** All lanes stand at `position`: which of them does what is decided again. */
-  async #arrange(position: CommitLsn | null, old: Layout): Promise<void> {
+  async #arrange(position: CommitLsn | null): Promise<void> {
     const { client } = this.#first.session.session;
     const layout = await this.#told(planLayout(client, this.#input.lanes, this.#input.by));
-    await this.#told(store(client, this.#input, { layout, position, before: old.lanes }));
+    await this.#told(store(client, this.#input, { layout, position }));
     for (const { session } of this.#lanes.splice(layout.lanes)) await session[Symbol.asyncDispose]();
     await this.#together(position, true);
     this.#first.session.together = [];
@@ -244,7 +244,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
       return;
     }
     session.together = [];
-    if (this.#altered) await this.#arrange(batch.boundary, mode.lanes.layout);
+    if (this.#altered) await this.#arrange(batch.boundary);
     else await this.#together(batch.boundary, false);
     this.#altered = false;
   }

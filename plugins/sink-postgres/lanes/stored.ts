@@ -27,23 +27,24 @@ export async function readStored(client: pg.Client, { pipeline, name }: LanesOf)
   return rows[0] === undefined ? null : (JSON.parse(rows[0].layout) as Layout);
 }
 
-/** The layout, with every lane at one position, in one transaction. `before`: how many lanes there were. */
+/** The layout, with every lane at one position, in one transaction. */
 export async function store(
   client: pg.Client,
   { pipeline, name }: LanesOf,
-  state: { readonly layout: Layout; readonly position: CommitLsn | null; readonly before: number },
+  state: { readonly layout: Layout; readonly position: CommitLsn | null },
 ): Promise<void> {
-  const { layout, before } = state;
+  const { layout } = state;
   const names = Array.from({ length: layout.lanes }, (_, lane) => laneName(name, lane));
-  const gone = Array.from({ length: before }, (_, lane) => laneName(name, lane)).slice(layout.lanes);
   await client.query('BEGIN');
   await client.query(
     `CREATE TABLE IF NOT EXISTS ${stateSchema}.lanes (pipeline text, sink text, layout text NOT NULL, PRIMARY KEY (pipeline, sink))`,
   );
-  await client.query(`DELETE FROM ${stateSchema}.position WHERE pipeline = $1 AND sink = ANY ($2::text[])`, [
-    pipeline,
-    gone,
-  ]);
+  // Also rows of a run that was killed before it stored its layout: nothing else knows of them.
+  await client.query(
+    `DELETE FROM ${stateSchema}.position WHERE pipeline = $1 AND starts_with(sink, $2 || '#')
+       AND substr(sink, length($2) + 2) ~ '^[0-9]+$' AND sink <> ALL ($3::text[])`,
+    [pipeline, name, names],
+  );
   await client.query(
     `INSERT INTO ${stateSchema}.position (pipeline, sink, lsn) SELECT $1, n, $3::pg_lsn FROM unnest($2::text[]) AS n
      ON CONFLICT (pipeline, sink) DO UPDATE SET lsn = excluded.lsn, updated = now()`,
