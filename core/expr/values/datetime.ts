@@ -1,5 +1,8 @@
 import { dataError, unsupportedForm } from '../errors.ts';
+import { type Fields, daysOf, fieldsOf } from '../../base/calendar.ts';
 import { trimSpace } from './decimal.ts';
+
+export { type Fields, daysOf, fieldsOf };
 
 /** Days since 1970-01-01 (date, ±Infinity too); microseconds since 1970-01-01 00:00 (timestamps, ± {@link FOREVER}). */
 export type Days = number;
@@ -8,34 +11,6 @@ export const FOREVER = 1n << 70n;
 export const isForever = (at: Micros): boolean => at === FOREVER || at === -FOREVER;
 export const DAY = 86_400_000_000n;
 
-export interface Fields {
-  /** Astronomical: 0 is 1 BC. */
-  readonly year: number;
-  readonly month: number;
-  readonly day: number;
-}
-
-/** Proleptic Gregorian calendar, by eras of 400 years that start on 1 March. */
-export function daysOf(year: number, month: number, day: number): Days {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const ofEra = y - era * 400;
-  const ofYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  return era * 146_097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear - 719_468;
-}
-export function fieldsOf(days: Days): Fields {
-  const shifted = days + 719_468;
-  const era = Math.floor(shifted / 146_097);
-  const ofEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
-  );
-  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shiftedMonth = Math.floor((5 * ofYear + 2) / 153);
-  const day = ofYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day };
-}
 export function floorDiv(a: bigint, b: bigint): bigint {
   const q = a / b;
   return a % b < 0n ? q - 1n : q;

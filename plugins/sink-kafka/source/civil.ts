@@ -1,3 +1,5 @@
+import { fieldsOf } from '../../../core/base/calendar.ts';
+
 /** Dates and times as PostgreSQL prints them (DateStyle ISO), from counts since 1970-01-01 and from ISO-8601 as Java prints it. */
 
 const two = (n: number | bigint) => String(n).padStart(2, '0');
@@ -38,16 +40,7 @@ export function fromIso(text: string, zone: '' | '+00'): string | null {
 }
 
 function civil(days: number): { readonly date: string; readonly bc: boolean } {
-  const z = days + 719_468;
-  const era = Math.floor(z / 146_097);
-  const ofEra = z - era * 146_097;
-  const yearOfEra = Math.floor(
-    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
-  );
-  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const mp = Math.floor((5 * ofYear + 2) / 153);
-  const month = mp < 10 ? mp + 3 : mp - 9;
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const { year, month, day } = fieldsOf(days);
   const shown = String(year > 0 ? year : 1 - year).padStart(4, '0');
-  return { date: `${shown}-${two(month)}-${two(ofYear - Math.floor((153 * mp + 2) / 5) + 1)}`, bc: year <= 0 };
+  return { date: `${shown}-${two(month)}-${two(day)}`, bc: year <= 0 };
 }

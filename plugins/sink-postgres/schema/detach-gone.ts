@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Change } from '../../../core/postgres/manifest/difference.ts';
-import { list, sqlName } from '../../../core/postgres/manifest/statements/step.ts';
+import { detaching } from '../../../core/postgres/manifest/statements/table.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
 import type { TreeNode } from './tree.ts';
 
@@ -18,16 +18,11 @@ export async function detachGone(
   const gone: string[] = [];
   for (const change of changes) {
     if (change.change !== 'changed' || change.there.kind !== 'table') continue;
-    const { there, wanted } = change;
-    const [schema, name] = there.name as [string, string];
-    const bound = there.props['partition bound'] ?? null;
-    const [parent] = list<readonly [string, string]>(there.props['parents']);
-    if (bound === null || parent === undefined || !ours.has(`${schema}\0${name}`)) continue;
-    const stays = list<readonly [string, string]>(wanted.props['parents']).some(
-      (each) => each[0] === parent[0] && each[1] === parent[1],
-    );
-    if (stays && !change.props.includes('partition bound')) continue;
-    await client.query(`ALTER TABLE ONLY ${sqlName(...parent)} DETACH PARTITION ${sqlName(schema, name)}`);
+    const [schema, name] = change.there.name as [string, string];
+    if (!ours.has(`${schema}\0${name}`)) continue;
+    const statements = detaching(change.there, change.wanted);
+    if (statements.length === 0) continue;
+    for (const sql of statements) await client.query(sql);
     gone.push(relationName({ schema, name }));
   }
   return gone;

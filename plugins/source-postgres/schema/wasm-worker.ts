@@ -35,7 +35,7 @@ interface Answer {
   readonly error?: string;
 }
 
-/** On a busy machine the bell was seen to ring a moment before the message could be received. The starter ends a wait that is in vain. */
+/** Once, on a busy machine, no message was there when the wait ended; why is not known. The starter ends a wait that is in vain. */
 function awaited(): Answer {
   for (;;) {
     Atomics.wait(flag, 0, 0);

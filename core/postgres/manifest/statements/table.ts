@@ -130,23 +130,30 @@ export function alterTable(there: ManifestObject, wanted: ManifestObject, writin
 
 /** DETACH and NO INHERIT, then INHERIT; ATTACH comes later. */
 function parentSteps(there: ManifestObject, wanted: ManifestObject, alter: string): Step[] {
-  const [before, after] = [there, wanted].map(({ props }) =>
-    list<[string, string]>(props['parents']).map((parent) => sqlName(...parent)),
-  ) as [string[], string[]];
-  const bounds = (there.props['partition bound'] ?? null) !== (wanted.props['partition bound'] ?? null);
-  const steps: Step[] = [];
-  for (const parent of before) {
-    if (after.includes(parent) && !bounds) continue;
-    steps.push(
-      locks(
-        isPartition(there)
-          ? `ALTER TABLE ONLY ${parent} DETACH PARTITION ${sqlName(...there.name)}`
-          : `${alter} NO INHERIT ${parent}`,
-      ),
-    );
-  }
+  const steps = leaving(there, wanted).map((parent) =>
+    locks(isPartition(there) ? detach(parent, there) : `${alter} NO INHERIT ${parent}`),
+  );
+  const before = parentsOf(there);
   if (!isPartition(wanted))
-    for (const parent of after)
+    for (const parent of parentsOf(wanted))
       if (!before.includes(parent) || isPartition(there)) steps.push(locks(`${alter} INHERIT ${parent}`));
   return steps;
+}
+
+/** The statements that take a partition out of parents that it has no more, or not under this bound. */
+export function detaching(there: ManifestObject, wanted: ManifestObject): readonly string[] {
+  return isPartition(there) ? leaving(there, wanted).map((parent) => detach(parent, there)) : [];
+}
+
+const parentsOf = ({ props }: ManifestObject): readonly string[] =>
+  list<[string, string]>(props['parents']).map((parent) => sqlName(...parent));
+
+function leaving(there: ManifestObject, wanted: ManifestObject): readonly string[] {
+  const bounds = (there.props['partition bound'] ?? null) !== (wanted.props['partition bound'] ?? null);
+  const after = parentsOf(wanted);
+  return parentsOf(there).filter((parent) => bounds || !after.includes(parent));
+}
+
+function detach(parent: string, { name }: ManifestObject): string {
+  return `ALTER TABLE ONLY ${parent} DETACH PARTITION ${sqlName(...name)}`;
 }
