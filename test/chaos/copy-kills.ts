@@ -14,7 +14,7 @@ const schema = `
   CREATE TABLE customer (id int PRIMARY KEY, mail text UNIQUE, v int);
   CREATE TABLE orders (id serial PRIMARY KEY, customer int NOT NULL REFERENCES customer, total numeric CHECK (total >= 0), note text);
   CREATE INDEX orders_total ON orders (total DESC) INCLUDE (note); CREATE INDEX orders_lower ON orders (lower(note));
-  CREATE TABLE item (id int, part int, orders int REFERENCES orders, PRIMARY KEY (id, part)) PARTITION BY HASH (part);
+  CREATE TABLE item (id int, part int, orders int REFERENCES orders, pad text, PRIMARY KEY (id, part)) PARTITION BY HASH (part);
   CREATE TABLE item_0 PARTITION OF item FOR VALUES WITH (MODULUS 2, REMAINDER 0);
   CREATE TABLE item_1 PARTITION OF item FOR VALUES WITH (MODULUS 2, REMAINDER 1);
   CREATE INDEX item_orders ON item (orders);
@@ -31,7 +31,8 @@ export const copyTables = ['customer', 'orders', 'item_0', 'item_1', 'history', 
 const rows = (n: number) => `
   INSERT INTO customer SELECT i, 'm' || i, 0 FROM generate_series(1, ${n}) i;
   INSERT INTO orders (customer, total, note) SELECT 1 + i % ${n}, i % 1000, 'note ' || md5(i::text) FROM generate_series(1, ${n * 4}) i;
-  INSERT INTO item SELECT i, i % 7, 1 + i % ${n * 4} FROM generate_series(1, ${n * 4}) i;
+  -- Large enough that the indexes of the tree are set aside.
+  INSERT INTO item SELECT i, i % 7, 1 + i % ${n * 4}, CASE WHEN i <= 1200 THEN repeat('x', 1900) END FROM generate_series(1, ${n * 4}) i;
   INSERT INTO history SELECT i % 50, 'h' FROM generate_series(1, ${n}) i;
   INSERT INTO doc SELECT i, md5(i::text) || repeat('x', i % 300), ARRAY['t' || i % 20, 'u'] FROM generate_series(1, ${n}) i;
   INSERT INTO booking SELECT i, int4range(i * 10, i * 10 + 5) FROM generate_series(1, 500) i; ANALYZE`;

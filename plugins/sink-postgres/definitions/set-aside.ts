@@ -27,8 +27,11 @@ export async function setAside(
   if (relids.length === 0) return;
   const tree = await sessions.query((client) => readTree(client, relids));
   const groups = groupTrees(tree, relids);
-  // An index of a partition goes and comes with that of its parent.
-  const stay = new Set(relids.filter((relid) => more.small.has(relid) && standsAlone(tree.get(relid))));
+  const ours = new Set(relids);
+  // An index of a partition goes and comes with that of its parent, so a tree stays as a whole or not at all.
+  const mayStay = (relid: number): boolean =>
+    more.small.has(relid) || (tree.get(relid)?.partitioned === true && !ours.has(relid));
+  const stay = new Set(groups.filter((group) => group.every(mayStay)).flat());
   let pending: number[] = [];
   const flush = async (): Promise<void> => {
     failpoint('set-aside');
@@ -54,10 +57,6 @@ export async function setAsideGroup(
   await saveDefinitions(client, owner, relids, more.small);
   await dropSaved(client, owner, relids, more.log);
   await setTablePhase(client, owner, { relids, phase: 'aside' });
-}
-
-function standsAlone(node: TreeNode | undefined): boolean {
-  return node !== undefined && !node.partitioned && !node.isPartition;
 }
 
 /** A unique index whose constraint was not added yet would be saved as an index of its own. */
