@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { checkCoreNames } from './lib/core-names.ts';
 import { errorsPage } from './lib/errors-page.ts';
 import { checkFiles } from './lib/file-rules.ts';
+import { manPage } from './lib/man-page.ts';
+import { verbsPage } from './lib/verbs-page.ts';
 import { optionsPage } from './lib/options-page.ts';
 import { checkImports } from './lib/import-graph.ts';
 import { pipelineSchemaText } from './lib/schema-text.ts';
@@ -36,6 +38,11 @@ const parts: readonly Part[] = [
     name: 'docs/reference/options.md',
     run: () => generated('docs/reference/options.md', optionsPage(), 'node scripts/write-options.ts'),
   },
+  {
+    name: 'docs/reference/verbs.md',
+    run: () => generated('docs/reference/verbs.md', verbsPage(), 'node scripts/write-cli-pages.ts'),
+  },
+  { name: 'man/pgsluice.1', run: () => generated('man/pgsluice.1', manPage(), 'node scripts/write-cli-pages.ts') },
   { name: 'docs/errors.md', run: () => generated('docs/errors.md', errorsPage(), 'node scripts/write-errors.ts') },
 ];
 

@@ -18,6 +18,8 @@ export interface GlobalOptions {
 /** What a verb is given. */
 export interface Cli {
   readonly registry: Registry;
+  /** A program with every verb registered, to be described, not run. */
+  allVerbs(): Promise<Command>;
   readonly stdout: Output;
   readonly stderr: Output;
   /** stdout is a terminal. */

@@ -44,9 +44,29 @@ export async function main(argv: readonly string[], builtins: readonly Builtin[]
 }
 
 async function run(argv: readonly string[], builtins: readonly Builtin[]): Promise<void> {
-  const program = new Command('pgsluice');
+  const program = newProgram();
+  const called = verbOf(argv);
+  if (called === null) program.configureOutput({ writeErr: (text) => process.stdout.write(text) });
+  const cli = makeCli(program, new Registry(builtins));
+  for (const verb of verbs) {
+    if (called === verb.name || (argv.includes('help') && argv.includes(verb.name))) {
+      (await verb.load()).register(program, cli);
+    } else {
+      program.command(verb.name).description(verb.summary);
+    }
+  }
+  await program.parseAsync([...argv], { from: 'user' });
+}
+
+/** The program with every verb registered, to be described, not run. */
+export function wholeProgram(builtins: readonly Builtin[]): Promise<Command> {
+  return makeCli(newProgram(), new Registry(builtins)).allVerbs();
+}
+
+/** The program with the options that every verb has. */
+function newProgram(): Command {
   const { version, description } = manifest();
-  program
+  return new Command('pgsluice')
     .description(description)
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
@@ -59,17 +79,6 @@ async function run(argv: readonly string[], builtins: readonly Builtin[]): Promi
     .option('--debug', 'show stacks and causes of errors, and debug log lines')
     .option('--debug-values', 'row values may appear in errors and logs')
     .option('--no-color', 'no colours');
-  const called = verbOf(argv);
-  if (called === null) program.configureOutput({ writeErr: (text) => process.stdout.write(text) });
-  const cli = makeCli(program, new Registry(builtins));
-  for (const verb of verbs) {
-    if (called === verb.name || (argv.includes('help') && argv.includes(verb.name))) {
-      (await verb.load()).register(program, cli);
-    } else {
-      program.command(verb.name).description(verb.summary);
-    }
-  }
-  await program.parseAsync([...argv], { from: 'user' });
 }
 
 /** The first word of the command line that is neither an option nor the value of one. */
@@ -87,8 +96,13 @@ function makeCli(program: Command, registry: Registry): Cli {
     const color = given.color && process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
     return { log: given.log ?? null, debug: given.debug === true, debugValues: given.debugValues === true, color };
   };
-  return {
+  const cli: Cli = {
     registry,
+    async allVerbs() {
+      const all = newProgram();
+      for (const verb of verbs) (await verb.load()).register(all, cli);
+      return all;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     isTTY: process.stdout.isTTY === true,
@@ -107,6 +121,7 @@ function makeCli(program: Command, registry: Registry): Cli {
       process.exitCode = code;
     },
   };
+  return cli;
 }
 
 async function loggerTo(to: NodeJS.WriteStream, options: GlobalOptions): Promise<Logger> {

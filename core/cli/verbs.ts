@@ -68,6 +68,11 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/schema.ts'),
   },
   {
+    name: 'completion',
+    summary: 'print the completion script of bash, zsh or fish',
+    load: () => import('./verbs/completion.ts'),
+  },
+  {
     name: 'init',
     summary: 'write a first pipeline file from a live source',
     load: () => import('./verbs/init.ts'),

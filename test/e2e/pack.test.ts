@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -18,28 +27,37 @@ interface Ran {
   readonly stdout: string;
   readonly stderr: string;
 }
-function run(program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Ran> {
+interface Where {
+  readonly cwd?: string;
+  readonly more?: NodeJS.ProcessEnv;
+}
+function run(program: string, args: readonly string[], { cwd = folder, more = {} }: Where = {}): Promise<Ran> {
   return new Promise((resolve) => {
-    execFile(program, args, { cwd: folder, env: { ...env, ...more } }, (error, stdout, stderr) => {
+    execFile(program, args, { cwd, env: { ...env, ...more } }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
 }
 
+function npm(args: readonly string[], cwd: string): void {
+  execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** What `npm pack` made. */
+function archive(): string {
+  const name = readdirSync(folder).find((file) => file.endsWith('.tgz'));
+  assert.ok(name);
+  return name;
+}
+
 before(() => {
-  const npm = (args: readonly string[], cwd: string) =>
-    execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd,
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
   npm(['pack', '--pack-destination', folder], root);
-  const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-    name: string;
-    version: string;
-  };
   writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}\n');
-  npm(['install', '--omit=dev', '--prefer-offline', `./${name}-${version}.tgz`], folder);
+  npm(['install', '--omit=dev', '--prefer-offline', `./${archive()}`], folder);
 });
 
 test('--version, and every verb has its help, so its modules load', async () => {
@@ -49,18 +67,46 @@ test('--version, and every verb has its help, so its modules load', async () => 
   const help = await run(bin, ['--help']);
   const verbs = [...help.stdout.matchAll(/^ {2}([a-z]+) (?!\[verb)/gm)].map((match) => match[1]!);
   assert.ok(verbs.includes('run') && verbs.includes('validate'), help.stdout);
-  for (const verb of verbs) {
-    const ran = await run(bin, [verb, '--help']);
-    assert.deepEqual([ran.code, ran.stderr], [0, ''], verb);
-    assert.match(ran.stdout, new RegExp(`^Usage: pgsluice ${verb}`));
-  }
+  await Promise.all(
+    verbs.map(async (verb) => {
+      const ran = await run(bin, [verb, '--help']);
+      assert.deepEqual([ran.code, ran.stderr], [0, ''], verb);
+      assert.match(ran.stdout, new RegExp(`^Usage: pgsluice ${verb}`));
+    }),
+  );
+});
+
+test('installed globally: the command is there, with its manual page and completion', async () => {
+  const prefix = join(folder, 'global');
+  npm(['install', '--global', '--prefix', prefix, '--omit=dev', '--prefer-offline', `./${archive()}`], folder);
+  const command = join(prefix, 'bin', 'pgsluice');
+  const version = await run(command, ['--version']);
+  assert.deepEqual([version.code, version.stderr], [0, '']);
+  const completion = await run(command, ['completion', 'bash']);
+  assert.deepEqual([completion.code, completion.stderr], [0, '']);
+  assert.match(completion.stdout, /complete -o default -F _pgsluice pgsluice/);
+  const manual = readFileSync(join(prefix, 'share', 'man', 'man1', 'pgsluice.1'), 'utf8');
+  assert.equal(manual, readFileSync(join(root, 'man', 'pgsluice.1'), 'utf8'));
+});
+
+test('npx runs the package in a folder that knows nothing of it', async () => {
+  const elsewhere = join(folder, 'elsewhere', 'node_modules');
+  // npx installs into its cache: one of this test, with the downloads that are there already.
+  const cache = join(folder, 'cache');
+  for (const made of [elsewhere, cache]) mkdirSync(made, { recursive: true });
+  const { stdout } = await run('npm', ['config', 'get', 'cache']);
+  symlinkSync(join(stdout.trim(), '_cacache'), join(cache, '_cacache'));
+  const options = ['--yes', '--prefer-offline', '--cache', cache, `--package=${join(folder, archive())}`];
+  const ran = await run('npx', [...options, 'pgsluice', '--version'], { cwd: dirname(elsewhere) });
+  assert.deepEqual([ran.code, ran.stderr], [0, '']);
+  assert.match(ran.stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
 test('validate: the packed examples are good, a wrong file is 2', async () => {
   const examples = join(folder, 'node_modules', 'pgsluice', 'configs');
   const urls = { SOURCE_URL: 'postgres://source/shop', TARGET_URL: 'postgres://target/shop' };
   for (const name of ['migrate.yaml', 'shop.yaml', 'kafka.yaml', 'fan-out.yaml']) {
-    const ran = await run(bin, ['validate', join(examples, name)], urls);
+    const ran = await run(bin, ['validate', join(examples, name)], { more: urls });
     assert.deepEqual([ran.code, ran.stderr], [0, ''], name);
   }
   const wrong = await run(bin, ['validate', join(examples, 'invalid', 'enum.yaml')]);
