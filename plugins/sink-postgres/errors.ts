@@ -116,7 +116,7 @@ export const bulkErrors = {
   PGS3150: {
     title: 'Object of the target depends on a table that is to be made again',
     cause:
-      'The table waits for a copy and has another shape on the source now, so it is dropped and made again. Something depends on it that the source does not have and that this pipeline did not make, or that holds values.',
+      'The table waits for a copy and has another shape on the source now, so it is dropped and made again. Something depends on it, or is a column of it, that the source does not have and that this pipeline did not make, or that holds values.',
     remedy: 'Drop the object in the target, or make it on the source, too, then run again.',
     exit: 1,
     retry: 'never',

@@ -39,6 +39,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS pgsluice.bulk_table (
     pipeline text, sink text, source text, relid oid NOT NULL, phase text NOT NULL, altered boolean NOT NULL DEFAULT false,
     exact_at pg_lsn, PRIMARY KEY (pipeline, sink, source));
+  ALTER TABLE pgsluice.bulk_table ADD COLUMN IF NOT EXISTS made int2[];
   CREATE TABLE IF NOT EXISTS pgsluice.definition (
     pipeline text, sink text, relid oid, kind text, name text, create_sql text, constraint_sql text, after_sql text[] NOT NULL,
     top boolean NOT NULL, partitioned boolean NOT NULL, index_name text, parent_index text, ref_relid oid,
@@ -52,11 +53,13 @@ const tables = `
 /** Repeatable; takes no lock where everything is there. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: string }>(
-    `SELECT (to_regclass('pgsluice.left_out') IS NOT NULL)::text AS there`,
+    `SELECT (to_regclass('pgsluice.left_out') IS NOT NULL AND EXISTS (
+       SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgsluice.bulk_table') AND attname = 'made'))::text AS there`,
   );
   if (rows[0]?.there === 'true' && (await bulkStateExists(client))) return;
   await client.query('BEGIN');
-  await makeBulkState(client);
+  await client.query(createLock);
+  await client.query(tables);
   await client.query('COMMIT');
 }
 
@@ -104,15 +107,22 @@ export async function readTables(client: pg.Client, owner: Owner): Promise<Map<s
   );
 }
 
+export interface TableEntry {
+  readonly source: string;
+  readonly relid: number;
+  readonly phase: LoadPhase;
+  /** Its columns that this pipeline fills; absent: all that it has now. Others are somebody's, and not ours to drop. */
+  readonly columns?: readonly string[];
+}
+
 /** Notes which table of the target belongs to which of the source. Rows that are there keep their phase. */
-export async function addTables(
-  client: pg.Client,
-  owner: Owner,
-  entries: readonly { readonly source: string; readonly relid: number; readonly phase: LoadPhase }[],
-): Promise<void> {
+export async function addTables(client: pg.Client, owner: Owner, entries: readonly TableEntry[]): Promise<void> {
   await client.query(
-    `INSERT INTO pgsluice.bulk_table (pipeline, sink, source, relid, phase)
-     SELECT $1, $2, e.source, e.relid, e.phase FROM unnest($3::text[], $4::oid[], $5::text[]) AS e (source, relid, phase)
+    `INSERT INTO pgsluice.bulk_table (pipeline, sink, source, relid, phase, made)
+     SELECT $1, $2, e.source, e.relid, e.phase, ARRAY(
+       SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = e.relid AND a.attnum > 0 AND NOT a.attisdropped
+         AND (e.columns IS NULL OR e.columns::jsonb ? a.attname))
+     FROM unnest($3::text[], $4::oid[], $5::text[], $6::text[]) AS e (source, relid, phase, columns)
      ON CONFLICT DO NOTHING`,
     [
       owner.pipeline,
@@ -120,6 +130,7 @@ export async function addTables(
       entries.map((e) => e.source),
       entries.map((e) => e.relid),
       entries.map((e) => e.phase),
+      entries.map((e) => (e.columns === undefined ? null : JSON.stringify(e.columns))),
     ],
   );
 }

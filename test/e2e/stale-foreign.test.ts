@@ -47,6 +47,7 @@ const foreign: Readonly<Record<string, readonly [make: string, there: string, na
     `SELECT FROM pg_trigger WHERE tgrelid = 'trig'::regclass AND tgname = 'mine'`,
     /trigger mine of public\.trig/,
   ],
+  added: [`ALTER TABLE added ADD mine text DEFAULT 'm'`, 'SELECT mine FROM added', /column public\.added\.mine/],
   indexed: ['CREATE INDEX mine ON indexed (a)', `SELECT 'mine'::regclass`, /index public\.mine/],
 };
 
@@ -75,7 +76,7 @@ async function refusedUntilGone(pipeline: Live): Promise<void> {
     assert.equal((await target.query(foreign['trig']![1])).length, 1);
   }
   await target.query(
-    'DROP SCHEMA mine CASCADE; DROP INDEX IF EXISTS mine; DROP FUNCTION lapped_fn(lapped); DROP FUNCTION listed_fn(int, listed[])',
+    'DROP SCHEMA mine CASCADE; DROP INDEX IF EXISTS mine; DROP FUNCTION lapped_fn(lapped); DROP FUNCTION listed_fn(int, listed[]); ALTER TABLE added DROP mine',
   );
   await pipeline.settle();
   for (const name of tables) assert.equal(await pipeline.same(`SELECT * FROM "${name}"`, `SELECT * FROM "${name}"`), 1);
@@ -120,4 +121,33 @@ test('and while the copy goes on', async () => {
   assert.equal(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /^PGS3150 /m);
   await refusedUntilGone(pipeline);
+});
+
+test('a column that somebody added to a table that is copied again is named and stays; one that came from the source is not', async () => {
+  const pipeline = await live({
+    from: 14,
+    to: 18,
+    source: `CREATE TABLE t (id int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1), (2, 2);
+      CREATE TABLE p (id int PRIMARY KEY, b int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); INSERT INTO p VALUES (1, 1)`,
+    yaml: 'ddl: follow\non_unknown_values: resync',
+  });
+  const { source, target } = pipeline;
+  await pipeline.settle();
+  await source.query('ALTER TABLE t ADD d int; ALTER TABLE p ADD d int');
+  await pipeline.settle();
+  const names = ['t', 'p'];
+  for (const name of names) await target.query(`ALTER TABLE ${name} ADD mine text; UPDATE ${name} SET mine = 'm'`);
+  for (const name of names)
+    await source.query(`ALTER TABLE ${name} ALTER b TYPE bigint USING b * 2; ALTER TABLE ${name} DROP d`);
+  for (const tries of names.keys()) {
+    const refused = await pipeline.toNow();
+    assert.equal(refused.code, 1, `${tries} ${refused.stderr}`);
+    assert.match(refused.stderr, /^PGS3150 .*column public\.(t|p|p1)\.mine/m);
+    assert.doesNotMatch(refused.stderr, /column public\.\w+\.d\b/);
+    const named = /^PGS3150 .*column public\.(?:p1|(\w+))\.mine/m.exec(refused.stderr)![1] ?? 'p';
+    assert.deepEqual(await target.query(`SELECT DISTINCT mine FROM ${named}`), [{ mine: 'm' }]);
+    await target.query(`ALTER TABLE ${named} DROP mine`);
+  }
+  await pipeline.settle();
+  for (const name of names) assert.equal(await pipeline.same(`TABLE ${name}`, `TABLE ${name}`), name === 't' ? 2 : 1);
 });

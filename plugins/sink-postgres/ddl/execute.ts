@@ -3,6 +3,7 @@ import type { Column } from '../../../core/postgres/relation.ts';
 import type { PartitionOf, SchemaStep, TableName } from '../../../core/api/schema-change.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { become, type BecomeOptions, dropAlong } from './become.ts';
+import { noteColumns } from '../schema/made-columns.ts';
 import { becomeTypes } from './types.ts';
 
 export interface ExecuteOptions {
@@ -36,6 +37,8 @@ export async function executeStep(
   if (step.kind === 'drop-along') return dropAlong(client, step.objects);
   const statements = await statementsOf(client, step, options);
   for (const sql of statements) await client.query(sql);
+  if (step.kind === 'add-column' && statements.length > 0 && options.become !== undefined)
+    await noteColumns(client, options.become.owner, { table: step.table, names: [step.column.name] });
   return statements;
 }
 

@@ -21,6 +21,7 @@ import { addMissingTables, forgetGone } from './add-tables.ts';
 import { detachGone } from './detach-gone.ts';
 import { dropTables, type Doomed } from './drop-stale.ts';
 import { labelsOf, noteMade, readMade } from './made.ts';
+import { addedColumns } from './made-columns.ts';
 import { schemaReader } from './manifest.ts';
 import type { PrepareMore } from './prepare.ts';
 import { type TreeNode, readTree } from './tree.ts';
@@ -112,7 +113,8 @@ async function dropStale(
     };
     const doomed: Doomed = { waiting, stale: waiting.filter(isStale), states, tree };
     const made = await readMade(client, owner, doomed);
-    const dropped = await dropTables(client, doomed, { compared, made });
+    const columns = await addedColumns(client, owner);
+    const dropped = await dropTables(client, doomed, { compared, made, columns });
     await forgetGone(client, owner, dropped);
     for (const table of dropped)
       context.log.log(

@@ -12,6 +12,7 @@ import { type Owner, addTables } from '../state.ts';
 import { changeColumns } from './alter-columns.ts';
 import { moveTable } from './alter-names.ts';
 import { columnChanges, isEmpty } from '../../../core/api/column-changes.ts';
+import { noteColumns } from './made-columns.ts';
 import { parentColumns } from './parents.ts';
 import { type TreeNode, readTree, resolveTables } from './tree.ts';
 
@@ -79,7 +80,11 @@ export async function alterTables(
   for (const group of batches(steps, 50)) {
     failpoint('alter');
     await sessions.transaction(async (client) => {
-      for (const step of group) await alterTable(client, step, more);
+      for (const step of group) {
+        await alterTable(client, step, more);
+        const added = step.plan === null ? [] : columnChanges(step.plan).add.map(({ name }) => name);
+        await noteColumns(client, owner, { relid: step.node.relid, names: added });
+      }
       await client.query(
         `UPDATE pgsluice.bulk_table SET altered = true WHERE pipeline = $1 AND sink = $2 AND relid = ANY($3::oid[])`,
         [owner.pipeline, owner.sink, group.map((step) => step.node.relid)],

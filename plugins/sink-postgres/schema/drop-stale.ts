@@ -7,6 +7,7 @@ import { type Manifest, type ManifestObject, keyOf, objectKey } from '../../../c
 import { bulkError } from '../errors.ts';
 import type { TableState } from '../state.ts';
 import type { Made } from './made.ts';
+import type { AddedColumn } from './made-columns.ts';
 import { type TreeNode, childrenOf, descendantsOf } from './tree.ts';
 
 export interface Doomed {
@@ -22,6 +23,8 @@ export interface DropMore {
   readonly compared: { readonly there: Manifest; readonly wanted: Manifest } | null;
   /** What this pipeline made in the target. */
   readonly made: Made;
+  /** Columns that somebody added in the target. */
+  readonly columns: readonly AddedColumn[];
 }
 
 /**
@@ -115,20 +118,33 @@ const partKinds: ReadonlySet<ManifestObject['kind']> = new Set(['trigger', 'rule
 function refuseForeign(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
-  { compared, made }: DropMore,
+  { compared, made, columns }: DropMore,
 ): void {
-  if (compared === null) return;
+  const relids = new Set(tables.map(({ relid }) => relid));
+  const added = columns.filter(
+    ({ relid, column }) => relids.has(relid) && compared?.wanted.objects.has(keyOf(column)) !== true,
+  );
+  const names = [
+    ...added.map(({ column }) => column),
+    ...(compared === null ? [] : othersOf(tables, dependents, { compared, made })),
+  ].map(describe);
+  if (names.length > 0) throw foreign(tables, names.join(', '));
+}
+
+function othersOf(
+  tables: readonly TreeNode[],
+  dependents: readonly ManifestObject[],
+  { compared, made }: { readonly compared: NonNullable<DropMore['compared']>; readonly made: Made },
+): readonly ManifestObject[] {
   const { there, wanted } = compared;
   const keys = new Set(tables.map(({ schema, name }) => objectKey('table', [schema, name])));
   const parts = [...there.objects.values()].filter(
     (object) => partKinds.has(object.kind) && keys.has(containerOf(object, there) ?? ''),
   );
-  const others = [...dependents, ...parts].filter(
+  return [...dependents, ...parts].filter(
     // Its values would go with it, whoever made it.
     (object) => object.kind === 'column' || (!wanted.objects.has(keyOf(object)) && !made.has(object)),
   );
-  if (others.length === 0) return;
-  throw foreign(tables, others.map(describe).join(', '));
 }
 
 function foreign(tables: readonly Pick<TreeNode, 'schema' | 'name' | 'sql'>[], names: string, cause?: Error): Error {

@@ -117,7 +117,12 @@ async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Pro
     const targets = await verifyTargets(client, plans);
     const known = await readTables(client, owner);
     const entries = plans
-      .map((plan, i) => ({ source: relationName(plan.source), relid: targets[i]!.relid, phase: 'new' as const }))
+      .map((plan, i) => ({
+        source: relationName(plan.source),
+        relid: targets[i]!.relid,
+        phase: 'new' as const,
+        columns: [...plan.output.columns, ...(plan.generated ?? [])].map(({ name }) => name),
+      }))
       .filter((entry) => !known.has(entry.source));
     for (const [i, plan] of plans.entries()) {
       const state = known.get(relationName(plan.source));

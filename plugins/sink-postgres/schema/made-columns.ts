@@ -1,0 +1,57 @@
+import type pg from 'pg';
+import type { TableName } from '../../../core/api/schema-change.ts';
+import type { ManifestObject } from '../../../core/postgres/manifest/types.ts';
+import { qualified } from '../../../core/postgres/quote.ts';
+import type { Owner } from '../state.ts';
+
+export interface AddedColumn {
+  readonly relid: number;
+  readonly column: ManifestObject;
+}
+
+/**
+ * Notes columns that this pipeline added, in the transaction that did: in all tables that got them along, too. A partition's step adds them
+ * to the root of its tree.
+ */
+export async function noteColumns(
+  client: pg.Client,
+  owner: Owner,
+  {
+    names,
+    ...of
+  }: { readonly names: readonly string[] } & ({ readonly relid: number } | { readonly table: TableName }),
+): Promise<void> {
+  if (names.length === 0 || !(await isNoted(client))) return;
+  await client.query(
+    `WITH RECURSIVE heirs AS (
+       SELECT coalesce($3::oid, pg_partition_root(to_regclass($4))::oid, to_regclass($4)::oid) AS oid
+       UNION SELECT i.inhrelid FROM heirs h JOIN pg_inherits i ON i.inhparent = h.oid)
+     UPDATE pgsluice.bulk_table t SET made = t.made || ARRAY(
+       SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = t.relid AND a.attname = ANY($5::text[]) AND NOT a.attisdropped)
+     FROM heirs h WHERE t.relid = h.oid AND t.pipeline = $1 AND t.sink = $2 AND t.made IS NOT NULL`,
+    [owner.pipeline, owner.sink, 'relid' in of ? of.relid : null, 'relid' in of ? null : qualified(of.table), names],
+  );
+}
+
+/** A stream without a copy, or one that goes on from an older version, has no notes. */
+async function isNoted(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query(
+    `SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgsluice.bulk_table') AND attname = 'made'`,
+  );
+  return rows.length > 0;
+}
+
+/** Columns of our tables that somebody added in the target. Nothing is known of tables that an older version noted. */
+export async function addedColumns(client: pg.Client, owner: Owner): Promise<readonly AddedColumn[]> {
+  const { rows } = await client.query<Record<'relid' | 'schema' | 'name' | 'column', string>>(
+    `SELECT t.relid, n.nspname AS schema, c.relname AS name, a.attname AS "column" FROM pgsluice.bulk_table t
+     JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_attribute a ON a.attrelid = t.relid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE t.pipeline = $1 AND t.sink = $2 AND a.attnum <> ALL(t.made) ORDER BY 2, 3, a.attnum`,
+    [owner.pipeline, owner.sink],
+  );
+  return rows.map(({ relid, schema, name, column }) => ({
+    relid: Number(relid),
+    column: { kind: 'column', name: [schema, name, column], props: {}, facts: {}, needs: [] },
+  }));
+}
