@@ -5,6 +5,7 @@ import type { SequenceState } from '../postgres/sequence.ts';
 import type { Tuple } from '../postgres/tuple.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { SchemaReader } from './schema-reader.ts';
+import type { SourceCatalog } from './source.ts';
 import type { LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
 
 export interface SnapshotSource {
@@ -24,8 +25,8 @@ export type SnapshotStart =
 
 export interface SchemaSource extends SchemaReader {
   dump(session: SnapshotSession | null, signal: AbortSignal): Promise<SchemaDump>;
-  /** What the schema needs of a server beside itself. */
-  surroundings(signal: AbortSignal): Promise<Surroundings>;
+  /** What the schema needs of a server beside itself. `catalog`: what the caller has just read. */
+  surroundings(signal: AbortSignal, catalog?: SourceCatalog): Promise<Surroundings>;
   /** Views, policies and the like that could not be without these tables and columns. */
   dependents(going: readonly LeftOut[], signal: AbortSignal): Promise<readonly Dependent[]>;
   sequences(signal: AbortSignal): Promise<readonly SequenceState[]>;

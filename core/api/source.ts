@@ -20,8 +20,8 @@ export interface Source extends AsyncDisposable {
   open(signal: AbortSignal): Promise<SourceOpening>;
   relations(signal: AbortSignal): Promise<SourceRelations>;
   stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream>;
-  /** Findings of `pgsluice check`; looks only. */
-  check?(report: CheckReport, signal: AbortSignal): Promise<void>;
+  /** Findings of `pgsluice check`; looks only. `catalog`: what the caller has just read. */
+  check?(report: CheckReport, signal: AbortSignal, catalog?: SourceCatalog): Promise<void>;
   /** A consistent view to copy before the stream is followed. Without it the stream holds everything. */
   readonly snapshot?: SnapshotSource;
   /** Of a database: its objects, for a target whose schema is created. */

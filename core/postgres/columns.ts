@@ -21,12 +21,17 @@ export const baseTypes = (select: string): string => `
     UNION ALL
     SELECT b.oid, t.oid, t.typtype, t.typbasetype, t.typtypmod, b.typtypmod FROM base b JOIN pg_type t ON t.oid = b.typbasetype
     WHERE b.typtype = 'd'
+  ), enums AS (
+    -- Read once: as a question for each column it costs the whole catalog each time.
+    SELECT enumtypid, json_agg(enumlabel ORDER BY enumsortorder)::text AS labels FROM pg_enum GROUP BY enumtypid
   ), resolved AS (
     SELECT b.oid, b.under, u.typtype AS under_kind, b.typmod AS under_typmod, format_type(b.under, b.typmod) AS under_name,
            CASE WHEN u.typsubscript = 'array_subscript_handler'::regproc THEN u.typelem ELSE 0 END AS element,
            (SELECT e.typtype FROM pg_type e WHERE e.oid = u.typelem) AS element_kind,
-           (SELECT json_agg(l.enumlabel ORDER BY l.enumsortorder)::text FROM pg_enum l WHERE l.enumtypid IN (u.oid, u.typelem)) AS labels
-    FROM base b JOIN pg_type u ON u.oid = b.under WHERE b.typtype <> 'd'
+           l.labels
+    FROM base b JOIN pg_type u ON u.oid = b.under
+    LEFT JOIN enums l ON l.enumtypid = CASE u.typtype WHEN 'e' THEN u.oid ELSE u.typelem END
+    WHERE b.typtype <> 'd'
   )`;
 
 /** Columns of `resolved` (as r), beside which t is the type itself; read by {@link typeFacts}. */
@@ -61,13 +66,12 @@ export const collationSql = `CASE WHEN a.attcollation <> t.typcollation AND a.at
 
 const query = `${baseTypes('SELECT atttypid FROM pg_attribute WHERE attrelid = ANY($1::oid[]) AND attnum > 0')}
   SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-         a.attnotnull, a.attgenerated, a.attidentity,
-         (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
-          WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''),
+         a.attnotnull, a.attgenerated, a.attidentity, pg_get_expr(d.adbin, d.adrelid),
          ${collationSql}, ${typeFactsSql}
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN resolved r ON r.oid = a.atttypid
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
   WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attrelid, a.attnum`;
 

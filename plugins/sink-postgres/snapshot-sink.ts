@@ -52,6 +52,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
   readonly #loads: Coalescer<string>;
   /** Bounds the connections of finished tables; builds of indexes have a bound of their own. */
   readonly #finishing: Coalescer<Finish>;
+  /** Small tables have next to nothing to build: one piece of work at a time gathers more of them. */
+  readonly #finishingSmall: Coalescer<Finish>;
   readonly largeObjects: LargeObjectSink;
   #targets: ReadonlyMap<string, Target> = new Map();
   #small: ReadonlySet<number> = new Set();
@@ -66,7 +68,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
     this.#builder = { sessions, owner: this.#owner, workers: new Semaphore(workers) };
     this.largeObjects = new PostgresLargeObjects(sessions, this.#owner, { options, log: context.log });
     this.#loads = new Coalescer(1, Infinity, (sources) => this.#flush(sources));
-    this.#finishing = new Coalescer(workers + 1, 50, (tables) => this.#finishTables(tables));
+    this.#finishing = new Coalescer(workers, 50, (tables) => this.#finishTables(tables));
+    this.#finishingSmall = new Coalescer(1, 50, (tables) => this.#finishTables(tables));
   }
 
   async prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
@@ -106,7 +109,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
   finishTable(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void> {
     const target = this.#target(plan);
     target.aside = false;
-    return this.#finishing.add({ target, exactAt, signal });
+    const finishing = this.#small.has(target.state.relid) ? this.#finishingSmall : this.#finishing;
+    return finishing.add({ target, exactAt, signal });
   }
 
   async finish(plans: readonly TablePlan[], signal: AbortSignal): Promise<void> {

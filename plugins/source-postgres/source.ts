@@ -4,7 +4,14 @@ import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { SourceControl, WriteFence } from '../../core/api/source-control.ts';
 import type { DdlSource, DigestSource, SchemaSource, SnapshotSource } from '../../core/api/source-database.ts';
-import type { ChangeStream, Source, SourceOpening, SourceRelations, StreamStart } from '../../core/api/source.ts';
+import type {
+  ChangeStream,
+  Source,
+  SourceCatalog,
+  SourceOpening,
+  SourceRelations,
+  StreamStart,
+} from '../../core/api/source.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { digestLargeObjects } from '../../core/postgres/large-object-digest.ts';
 import type { Folding } from '../../core/postgres/letters.ts';
@@ -170,8 +177,11 @@ export class PostgresSource implements Source {
     this.#context.log.log('debug', 'not-flushed', `the stop position may be reached late: ${said}`);
   }
 
-  async check(report: CheckReport, signal: AbortSignal): Promise<void> {
-    await runChecks(this.#access, this.#options, report, signal);
+  async check(report: CheckReport, signal: AbortSignal, catalog?: SourceCatalog): Promise<void> {
+    await ask(this.#access, signal, async (client) => {
+      const read = catalog ?? (await readCatalog(client, await readIdentity(client), this.#options.tables));
+      await runChecks({ client, access: this.#access, options: this.#options, catalog: read, report }, signal);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -117,10 +117,11 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     pipeline: config.pipeline,
     pid: process.pid,
   });
-  await preflight({ context, instances, config, skip: (flags.skipCheck ?? []).flatMap((name) => name.split(',')) });
+  const skip = (flags.skipCheck ?? []).flatMap((name) => name.split(','));
+  const catalog = await preflight({ context, instances, config, skip });
   try {
     await takeUpFile(pipeline);
-    const end = await runPipeline(context, { config, instances, stopAt: flags.stopAt ?? null });
+    const end = await runPipeline(context, { config, instances, stopAt: flags.stopAt ?? null, catalog });
     if (end === 'reload') return await fileNow(cli, of, pipeline);
     if (next !== null && !of.signal.aborted) return next;
     context.run.enter('done');

@@ -6,7 +6,7 @@ import { unsentValues } from './unsent-values.ts';
 import { cannotStay, cannotStayFinding } from '../../pipeline/ddl/left-out.ts';
 import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { allOf, planSinks } from '../../pipeline/open/planning.ts';
-import { readCatalog } from '../../api/source.ts';
+import { readCatalog, type SourceCatalog } from '../../api/source.ts';
 
 /** Asks source and sinks for their findings; what keeps one of them from being asked is a finding, too. */
 export async function runChecks(
@@ -14,7 +14,8 @@ export async function runChecks(
   instances: Instances,
   config: PipelineConfig,
 ): Promise<readonly Finding[]> {
-  return ask({ context, instances, config }, async (subject, found, question) => {
+  const catalog = readCatalog(context.source, context.stop);
+  return ask({ context, instances, config, catalog }, async (subject, found, question) => {
     try {
       await question();
     } catch (error) {
@@ -36,17 +37,19 @@ const told = 50;
 
 /**
  * The checks before a first start makes anything; a pipeline that is under way has passed them. Throws all errors at
- * once; what keeps a check from being asked (an unreachable server, a wrong pattern) is thrown as it is.
+ * once; what keeps a check from being asked (an unreachable server, a wrong pattern) is thrown as it is. Returns the catalog that was
+ * checked, null where nothing was.
  */
-export async function preflight(options: PreflightOptions): Promise<void> {
+export async function preflight(options: PreflightOptions): Promise<SourceCatalog | null> {
   const { context, skip } = options;
   const { head } = context.state;
-  if (head !== null && head.phase !== 'starting') return;
-  const findings = await ask(options, (_subject, _found, question) => question());
+  if (head !== null && head.phase !== 'starting') return null;
+  const catalog = readCatalog(context.source, context.stop);
+  const findings = await ask({ ...options, catalog }, (_subject, _found, question) => question());
   const counted = findings.filter(({ check }) => !skip.includes(check));
   for (const finding of counted) if (finding.level === 'warning') warn(context, finding);
   const errors = counted.filter(({ level }) => level === 'error');
-  if (errors.length === 0) return;
+  if (errors.length === 0) return catalog;
   const exits = new Set(errors.map(({ exit }) => exit ?? 3));
   const exit = exits.size === 1 ? [...exits][0]! : 3;
   const lines = errors.slice(0, told).map((finding) => errorOf(finding, exit));
@@ -59,22 +62,24 @@ export async function preflight(options: PreflightOptions): Promise<void> {
 
 type Ask = (subject: string, found: Finding[], question: () => Promise<void>) => Promise<void>;
 
+interface Asked extends Omit<PreflightOptions, 'skip'> {
+  /** Read once for all of them: with thousands of tables it takes a while. */
+  readonly catalog: Promise<SourceCatalog>;
+}
+
 /** Source and sinks at the same time: with thousands of tables either takes a while. The source's findings come first. */
-async function ask(
-  { context, instances, config }: Omit<PreflightOptions, 'skip'>,
-  asked: Ask,
-): Promise<readonly Finding[]> {
+async function ask({ context, instances, config, catalog: reading }: Asked, asked: Ask): Promise<readonly Finding[]> {
   const { source, stop } = context;
   const ofSource: Finding[] = [];
   const ofSinks: Finding[] = [];
   const both = await Promise.allSettled([
     asked('source', ofSource, async () => {
-      await source.check?.(reportTo(ofSource), stop);
+      await source.check?.(reportTo(ofSource), stop, await reading);
       if (config.ddl === 'follow') await source.ddl?.check(reportTo(ofSource), stop);
     }),
     asked('plan', ofSinks, async () => {
       const copies = config.snapshot.mode !== 'never';
-      const catalog = await readCatalog(source, stop);
+      const catalog = await reading;
       const planning = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', stop);
       const fresh = (context.state.head?.phase ?? 'starting') === 'starting';
       for (const sink of planning.sinks) {
@@ -86,7 +91,7 @@ async function ask(
         const { schema } = source;
         if (sink.sink.checkSurroundings !== undefined && schema !== undefined) {
           await asked(`sink ${sink.name}`, ofSinks, async () =>
-            sink.sink.checkSurroundings!(await schema.surroundings(stop), reportTo(ofSinks), stop),
+            sink.sink.checkSurroundings!(await schema.surroundings(stop, catalog), reportTo(ofSinks), stop),
           );
         }
         await asked(`sink ${sink.name}`, ofSinks, async () => {

@@ -35,6 +35,8 @@ export interface RunOptions {
   readonly instances: Instances;
   /** `--stop-at`, or null. */
   readonly stopAt: bigint | 'now' | null;
+  /** What was just read of the source at a first start: the snapshot sees what came since. */
+  readonly catalog?: SourceCatalog | null;
 }
 
 /** `copied`: `initial_only` is through; `reload`: it was asked to begin again; the others as in {@link FollowEnd}. */
@@ -47,7 +49,7 @@ export type RunEnd = FollowEnd | 'copied' | 'reload';
 export async function runPipeline(context: RunContext, options: RunOptions): Promise<RunEnd> {
   const { state } = context;
   const { config } = options;
-  const catalog = await catalogNow(context);
+  const catalog = options.catalog ?? (await catalogNow(context));
   checkIdentity(state.head, catalog.identity);
   checkFile(state, config);
   if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);

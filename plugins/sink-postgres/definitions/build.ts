@@ -187,7 +187,7 @@ export async function markDefinition(
   );
 }
 
-async function markDefinitions(
+export async function markDefinitions(
   client: pg.Client,
   owner: Owner,
   definitions: readonly Definition[],

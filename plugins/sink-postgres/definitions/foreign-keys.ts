@@ -1,15 +1,25 @@
 import type pg from 'pg';
 import { failpoint } from '../../../core/base/failpoint.ts';
+import { PgsluiceError } from '../../../core/base/error.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
+import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { descendantsOf, readTree } from '../schema/tree.ts';
 import { settle } from '../semaphore.ts';
 import { type TableState, readTables } from '../state.ts';
-import { type Builder, type Definition, markDefinition, openDefinitions, runAll, step } from './build.ts';
+import {
+  type Builder,
+  type Definition,
+  markDefinition,
+  markDefinitions,
+  openDefinitions,
+  runAll,
+  step,
+} from './build.ts';
 import { findOrphans, type Reference } from './orphans.ts';
 import type { DefinitionStatus } from './save.ts';
 
@@ -70,7 +80,9 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
   const { replica } = await builder.sessions.powers();
   const waits = (key: Key): boolean => !more.caughtUp && (key.standing === 'later' || !replica);
   const ready = keys.filter((key) => !waits(key));
-  for (const key of ready.filter((k) => k.definition.status === 'aside')) {
+  const aside = ready.filter((key) => key.definition.status === 'aside');
+  const made = more.caughtUp ? new Set<Key>() : await addTogether(builder, aside, signal);
+  for (const key of aside.filter((one) => !made.has(one))) {
     signal.throwIfAborted();
     failpoint('foreign-key');
     await orphansNamed(more, key, () => step(builder, key.definition, (client) => add(client, key, more)));
@@ -152,12 +164,63 @@ export function columnsOf(constraint: string): { columns: string[]; refColumns: 
   return { columns: names(match?.[1] ?? ''), refColumns: names(match?.[2] ?? '') };
 }
 
+/** Keys of one transaction: each locks two tables until the commit. */
+const perTransaction = 50;
+
+/**
+ * Keys that need no scan, many at a time with their marks. Returns those that were made: of a group of which one is refused none is, and
+ * they are tried one by one.
+ */
+async function addTogether(builder: Builder, keys: readonly Key[], signal: AbortSignal): Promise<ReadonlySet<Key>> {
+  const { superuser } = await builder.sessions.powers();
+  const sure = keys.filter(
+    (key) => superuser && key.standing === 'guaranteed' && !key.partitioned && !staysUnchecked(key.definition),
+  );
+  const made = new Set<Key>();
+  for (const group of batches(sure, perTransaction)) {
+    signal.throwIfAborted();
+    failpoint('foreign-key');
+    const definitions = group.map(({ definition }) => definition);
+    try {
+      await builder.sessions.transaction(async (client) => {
+        await client.query(definitions.map((one) => `${additionOf(one)} NOT VALID`).join('; '));
+        await markValid(client, definitions);
+        await runAll(
+          client,
+          definitions.flatMap(({ after }) => after),
+        );
+        await markDefinitions(client, builder.owner, definitions, 'built');
+      });
+      for (const key of group) made.add(key);
+    } catch (error) {
+      if (!(error instanceof PgsluiceError) || error.where.sqlstate === undefined) throw error;
+    }
+  }
+  return made;
+}
+
+function additionOf({ table, name, constraint }: Definition): string {
+  return `ALTER TABLE ${table} ADD CONSTRAINT ${quoteIdent(name)} ${constraint}`;
+}
+
+/** It was not valid, or is not enforced, on the source either. */
+function staysUnchecked({ constraint }: Definition): boolean {
+  return / NOT (?:VALID|ENFORCED)$/.test(constraint!);
+}
+
+async function markValid(client: pg.Client, definitions: readonly Definition[]): Promise<void> {
+  await client.query(
+    `UPDATE pg_catalog.pg_constraint k SET convalidated = true FROM unnest($1::oid[], $2::name[]) AS n (relid, name)
+     WHERE k.conrelid = n.relid AND k.conname = n.name AND k.contype = 'f'`,
+    [definitions.map(({ relid }) => relid), definitions.map(({ name }) => name)],
+  );
+}
+
 async function add(client: pg.Client, key: Key, more: ForeignKeyMore): Promise<DefinitionStatus> {
   const { definition } = key;
   const { version, superuser } = await more.builder.sessions.powers();
-  const name = quoteIdent(definition.name);
-  const statement = `ALTER TABLE ${definition.table} ADD CONSTRAINT ${name} ${definition.constraint}`;
-  if (/ NOT (?:VALID|ENFORCED)$/.test(definition.constraint!)) {
+  const statement = additionOf(definition);
+  if (staysUnchecked(definition)) {
     await client.query(statement);
     await runAll(client, definition.after);
     return 'built';
@@ -169,10 +232,7 @@ async function add(client: pg.Client, key: Key, more: ForeignKeyMore): Promise<D
   }
   await client.query(`${statement} NOT VALID`);
   if (key.standing !== 'guaranteed' || !superuser || key.partitioned) return 'unchecked';
-  await client.query(
-    `UPDATE pg_catalog.pg_constraint SET convalidated = true WHERE conrelid = $1 AND conname = $2 AND contype = 'f'`,
-    [definition.relid, definition.name],
-  );
+  await markValid(client, [definition]);
   await runAll(client, definition.after);
   return 'built';
 }

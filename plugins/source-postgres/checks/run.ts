@@ -1,8 +1,4 @@
-import type { CheckReport } from '../../../core/api/check.ts';
-import { readCatalog, readIdentity } from '../catalog/catalog.ts';
-import type { PostgresSourceOptions } from '../options.ts';
-import { type SourceAccess, withClient } from '../session.ts';
-import type { Check } from './check.ts';
+import type { Check, CheckInput } from './check.ts';
 import { connections, pooler } from './connections.ts';
 import { largeObjects, rowSecurity, sequences, subscriptions } from './contents.ts';
 import { failover } from './failover.ts';
@@ -63,19 +59,11 @@ const forStream: ReadonlySet<Check> = new Set([
   transactionAge,
 ]);
 
-export async function runChecks(
-  access: SourceAccess,
-  options: PostgresSourceOptions,
-  report: CheckReport,
-  signal: AbortSignal,
-): Promise<void> {
-  await withClient(access, signal, async (client) => {
-    const catalog = await readCatalog(client, await readIdentity(client), options.tables);
-    const streaming = options.snapshot.mode !== 'initial_only';
-    for (const check of checks) {
-      if (!streaming && forStream.has(check)) continue;
-      signal.throwIfAborted();
-      await check({ client, access, options, catalog, report });
-    }
-  });
+export async function runChecks(input: CheckInput, signal: AbortSignal): Promise<void> {
+  const streaming = input.options.snapshot.mode !== 'initial_only';
+  for (const check of checks) {
+    if (!streaming && forStream.has(check)) continue;
+    signal.throwIfAborted();
+    await check(input);
+  }
 }

@@ -3,7 +3,7 @@ import { readTarget } from '../../../core/postgres/target.ts';
 import { sourceError } from '../errors.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { schemasLeftOut } from '../catalog/choose.ts';
-import { type SourceAccess, withClient } from '../session.ts';
+import { type SourceAccess, ask, withClient } from '../session.ts';
 import { snapshotIsGone } from '../snapshot/workers.ts';
 import { besideDump, withBeside } from './beside-dump.ts';
 import { type NativeDump, findNative, inspect, runNative } from './native.ts';
@@ -20,14 +20,19 @@ export async function dumpSchema(
   { snapshot, tables }: { readonly snapshot: string | null; readonly tables: TablesOption },
   signal: AbortSignal,
 ): Promise<SchemaDump> {
-  const major = await withClient(access, signal, async (client) => {
+  const { major, leave } = await ask(access, signal, async (client) => {
     const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
-    return Math.floor(Number(rows[0]!.server_version_num) / 10_000);
+    return {
+      major: Math.floor(Number(rows[0]!.server_version_num) / 10_000),
+      leave: await schemasLeftOut(client, tables),
+    };
   });
   try {
-    const { text, by } = await dumpText(access, { snapshot, tables, major }, signal);
-    const beside = await withClient(access, signal, (client) => besideDump(client, snapshot));
-    const objects = withBeside(withoutOurs(parseDump(text), access.publication), beside);
+    const dumping = dumpText(access, { snapshot, leave, major }, signal);
+    const reading = withClient(access, signal, (client) => besideDump(client, snapshot));
+    await Promise.allSettled([dumping, reading]);
+    const { text, by } = await dumping;
+    const objects = withBeside(withoutOurs(parseDump(text), access.publication), await reading);
     access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
     return { objects, by };
   } catch (error) {
@@ -41,12 +46,11 @@ async function dumpText(
   access: SourceAccess,
   {
     snapshot,
-    tables,
+    leave,
     major,
-  }: { readonly snapshot: string | null; readonly tables: TablesOption; readonly major: number },
+  }: { readonly snapshot: string | null; readonly leave: readonly string[]; readonly major: number },
   signal: AbortSignal,
 ): Promise<{ readonly text: string; readonly by: string }> {
-  const leave = await withClient(access, signal, (client) => schemasLeftOut(client, tables));
   const args = [
     ...dumpArguments(snapshot),
     ...leave.map((schema) => `--exclude-schema="${schema.replaceAll('"', '""')}"`),

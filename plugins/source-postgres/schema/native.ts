@@ -17,14 +17,11 @@ export interface NativeDump {
 
 /** A pg_dump of at least this major: on PATH, or where Debian and Red Hat put them. The oldest that fits. */
 export async function findNative(major: number): Promise<NativeDump | null> {
-  const found: NativeDump[] = [];
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...(await installed())]) {
-    const path = join(folder, process.platform === 'win32' ? 'pg_dump.exe' : 'pg_dump');
-    if (folder === '' || !existsSync(path)) continue;
-    const dump = await inspect(path);
-    if (dump !== null && dump.major >= major) found.push(dump);
-  }
-  return found.sort((a, b) => a.major - b.major)[0] ?? null;
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...(await installed())].filter(Boolean);
+  const paths = folders.map((folder) => join(folder, process.platform === 'win32' ? 'pg_dump.exe' : 'pg_dump'));
+  const found = await Promise.all([...new Set(paths)].filter((path) => existsSync(path)).map(inspect));
+  const fit = found.filter((dump) => dump !== null && dump.major >= major);
+  return fit.sort((a, b) => a!.major - b!.major)[0] ?? null;
 }
 
 export async function inspect(path: string): Promise<NativeDump | null> {

@@ -29,9 +29,9 @@ export function schemaSource(access: SourceAccess, tables: TablesOption): Schema
         scope: 'database' as const,
       })),
     dump: (session, signal) => dumpSchema(access, { snapshot: session?.name ?? null, tables }, signal),
-    surroundings: (signal) =>
-      withClient(access, signal, async (client) =>
-        readSurroundings(client, await readCatalog(client, await readIdentity(client), tables)),
+    surroundings: (signal, catalog) =>
+      ask(access, signal, async (client) =>
+        readSurroundings(client, catalog ?? (await readCatalog(client, await readIdentity(client), tables))),
       ),
     dependents: (going, signal) => ask(access, signal, (client) => readDependents(client, going)),
     // A standby has them ahead of what was drawn, and behind what is being drawn.
