@@ -74,7 +74,8 @@ async function ask({ context, instances, config, catalog: reading }: Asked, aske
   const ofSinks: Finding[] = [];
   const both = await Promise.allSettled([
     asked('source', ofSource, async () => {
-      await source.check?.(reportTo(ofSource), stop, await reading);
+      // A source says more of what is in the way of its catalog than the catalog's error does.
+      await source.check?.(reportTo(ofSource), stop, await reading.catch(() => undefined));
       if (config.ddl === 'follow') await source.ddl?.check(reportTo(ofSource), stop);
     }),
     asked('plan', ofSinks, async () => {
