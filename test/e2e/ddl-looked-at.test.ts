@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Live, live } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { schemaDifferences } from '../support/manifest.ts';
 import { server } from '../support/servers.ts';
 
@@ -77,7 +78,7 @@ async function same(pipeline: Live): Promise<void> {
   );
 }
 
-for (const from of [14, 18]) {
+for (const from of short(1, [14, 18])) {
   test(`ddl: follow, from ${from}, where the source's user may make no event triggers: the catalog is looked at`, async () => {
     const pipeline = await live({
       from,

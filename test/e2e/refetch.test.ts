@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type pg from 'pg';
 import { type Live, live, openWriter, randomFrom } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 
 await server(14);
@@ -116,10 +117,10 @@ async function rewrite(pipeline: Live, change: (text: string) => string): Promis
   await writeFile(pipeline.file, change(await readFile(pipeline.file, 'utf8')));
 }
 
-for (const [from, to, seed] of [
-  [17, 17, 21],
+for (const [from, to, seed] of short(1, [
   [14, 17, 22],
-] as const) {
+  [17, 17, 21],
+] as const)) {
   test(`values that were not sent are fetched, of rows changed and gone since, too: ${from} to ${to}, seed ${seed}`, async () => {
     const pipeline = await live({ from, to, source: ddl, yaml });
     await writeFile(join(dirname(pipeline.file), 'big.ts'), script);

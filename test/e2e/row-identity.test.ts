@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { live } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { relatives } from '../support/row-identities.ts';
 import { server } from '../support/servers.ts';
 
@@ -8,10 +9,10 @@ await Promise.all([14, 17, 18].map((major) => server(major)));
 
 const indent = (name: string, keys: string) => `  - tables: public.${name}\n    ${keys}\n`;
 
-for (const [from, to] of [
-  [17, 17],
+for (const [from, to] of short(1, [
   [14, 18],
-] as const) {
+  [17, 17],
+] as const)) {
   for (const role of ['superuser', 'owner']) {
     test(`rows are found by what identifies them: ${from} to ${to}, ${role} of the target`, async () => {
       const tried = relatives.filter(({ since }) => from >= (since ?? 0));

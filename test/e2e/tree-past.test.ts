@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { live } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 import { sameTrees } from '../support/trees.ts';
 
@@ -20,10 +21,10 @@ const keyless = `${tree.replace(' PRIMARY KEY', '')} ALTER TABLE p_1 REPLICA IDE
 const there = `ALTER TABLE p DETACH PARTITION p_1; INSERT INTO p VALUES (5, 'in the default partition')`;
 const andBack = `DELETE FROM p WHERE id = 5; ALTER TABLE p ATTACH PARTITION p_1 FOR VALUES FROM (1) TO (10); INSERT INTO p VALUES (6, 'six')`;
 
-for (const [from, to] of [
-  [14, 18],
+for (const [from, to] of short(1, [
   [18, 14],
-] as const) {
+  [14, 18],
+] as const)) {
   test(`rows of a time when the tree stood otherwise arrive, from ${from} to ${to}`, async () => {
     const pipeline = await live({ from, to, source: keyless });
     const { source, target } = pipeline;

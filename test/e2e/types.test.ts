@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
 import { readColumns } from '../../core/postgres/columns.ts';
+import { short } from '../support/long.ts';
 import { eventsOf, type Migration, migration } from '../support/migration.ts';
 import { database, type TestDatabase, type TestServer, server } from '../support/servers.ts';
 import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-values.ts';
@@ -15,11 +16,11 @@ import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-
 const servers = new Map<number, TestServer>();
 for (const major of [14, 15, 17, 18]) servers.set(major, await server(major));
 
-for (const [from, to] of [
+for (const [from, to] of short(2, [
   [14, 18],
-  [15, 17],
   [17, 18],
-] as const) {
+  [15, 17],
+] as const)) {
   const [old, recent] = [servers.get(from)!, servers.get(to)!];
   test(`every type keeps its text through snapshot and stream, ${from} to ${to}`, async () => {
     const types = typesOf(from);

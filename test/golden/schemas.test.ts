@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { brokers, kafkaAvailable } from '../support/kafka.ts';
+import { long } from '../support/long.ts';
 import { ownServer } from '../support/servers.ts';
 import { compareRecords, type GoldenRecord } from './compare.ts';
 import { faults, wanted, without, withoutIndexKeys } from './exceptions.ts';
@@ -72,9 +73,7 @@ if (await kafkaAvailable()) {
   const postgres = await ownServer(15);
   const addresses = await brokers();
   const short = new Set(['string', 'txmeta', 'mix1', 'mix2', 'mix3']);
-  const chosen = [...settings, ...mixtures].filter(({ name }) =>
-    process.env['GOLDEN_SCHEMAS'] === 'all' ? name !== 'cloud' : short.has(name),
-  );
+  const chosen = [...settings, ...mixtures].filter(({ name }) => (long ? name !== 'cloud' : short.has(name)));
   for (const setting of chosen) {
     test(`json_schema, ${setting.name}: schemas and payloads of JsonConverter with schemas.enable=true`, async () => {
       const all = await goldenWithSchemas(setting.name);

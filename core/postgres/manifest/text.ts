@@ -16,10 +16,11 @@ function tokens(sql: string): Token[] {
   for (const match of sql.matchAll(pattern)) {
     const text = match[0];
     if (/^(\s|--|\/\*)/.test(text)) continue;
+    // Outside quotes capitals mean nothing: what was `extract('YEAR' FROM d)` prints YEAR, and year once that was read again.
     const name = text.startsWith('"')
       ? text.slice(1, -1).replaceAll('""', '"')
       : /^[A-Za-z_\u0080-\uffff]/.test(text) && !/^[eE]'/.test(text)
-        ? text
+        ? text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase())
         : null;
     found.push({ text, name, start: match.index, end: match.index + text.length });
   }
@@ -38,10 +39,11 @@ export const noRenames: Renames = { relations: new Map(), columns: new Set() };
 
 /**
  * Whether two texts of the server say the same. Servers before 16 name the only table of a query before each of its columns, later
- * ones do not; spaces differ, too. Through renames a view keeps the old name as an alias.
+ * ones do not; spaces differ, too. Through renames a view keeps the old name as an alias. A cast of an array prints as one of its
+ * elements once the text was read again (see {@link pushCasts}).
  */
 export function sameText(there: string, wanted: string, renames: Renames = noRenames): boolean {
-  const [a, b] = [tokens(there), tokens(wanted)];
+  const [a, b] = [pushCasts(tokens(there)), pushCasts(tokens(wanted))];
   const qualifiers = new Set<string>();
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
@@ -61,6 +63,70 @@ export function sameText(there: string, wanted: string, renames: Renames = noRen
     }
   }
   return qualifiers.size <= 1;
+}
+
+/**
+ * `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`. `v IN ('a', 'b')` over a varchar column prints as the first; the grammar
+ * gives the cast to the elements (transformTypeCast in parse_expr.c), so what a dump restored prints as the second.
+ */
+function pushCasts(all: readonly Token[]): readonly Token[] {
+  const casts = all.findIndex((_, at) => castArray(all, at) !== null);
+  if (casts === -1) return all;
+  const { elements, type, end } = castArray(all, casts)!;
+  return pushCasts([...all.slice(0, casts), ...ofElements(elements, type), ...all.slice(end)]);
+}
+
+interface CastArray {
+  /** `ARRAY[…]`. */
+  readonly elements: readonly Token[];
+  /** `::` and the type of an element. */
+  readonly type: readonly Token[];
+  readonly end: number;
+}
+
+function castArray(all: readonly Token[], at: number): CastArray | null {
+  if (all[at]?.text !== '(' || all[at + 1]?.text !== 'ARRAY' || all[at + 2]?.text !== '[') return null;
+  const close = closing(all, at + 2);
+  if (all[close + 1]?.text !== ')' || all[close + 2]?.text !== ':' || all[close + 3]?.text !== ':') return null;
+  let end = close + 4;
+  while (
+    end < all.length &&
+    (all[end]!.name !== null || /^([.,()]|\d+)$/.test(all[end]!.text)) &&
+    all[end]!.text !== ')'
+  )
+    end = all[end]!.text === '(' ? closing(all, end) + 1 : end + 1;
+  if (all[end]?.text !== '[' || all[end + 1]?.text !== ']') return null;
+  return { elements: all.slice(at + 1, close + 1), type: all.slice(close + 2, end), end: end + 2 };
+}
+
+/** Index of the bracket that closes the one at `open`. */
+function closing(all: readonly Token[], open: number): number {
+  let depth = 0;
+  for (let at = open; at < all.length; at++) {
+    if ('(['.includes(all[at]!.text)) depth++;
+    if (')]'.includes(all[at]!.text) && --depth === 0) return at;
+  }
+  return all.length;
+}
+
+/** Each element of `ARRAY[…]` with the cast; the elements of its elements where those are arrays themselves. */
+function ofElements(array: readonly Token[], type: readonly Token[]): readonly Token[] {
+  const [open, close] = [
+    { text: '(', name: null, start: 0, end: 0 },
+    { text: ')', name: null, start: 0, end: 0 },
+  ];
+  const found: Token[] = [...array.slice(0, 2)];
+  for (let at = 2; at < array.length - 1; ) {
+    let end = at;
+    while (end < array.length - 1 && array[end]!.text !== ',')
+      end = '(['.includes(array[end]!.text) ? closing(array, end) + 1 : end + 1;
+    const element = array.slice(at, end);
+    const nested = element[0]?.text === 'ARRAY' && element.length === closing(element, 1) + 1;
+    found.push(...(nested ? ofElements(element, type) : [open, ...element, close, ...type]));
+    if (array[end]?.text === ',') found.push(array[end]!);
+    at = end + 1;
+  }
+  return [...found, array.at(-1)!];
 }
 
 function sameToken(a: Token, b: Token, renames: Renames): boolean {
