@@ -6,6 +6,7 @@ import { checkCoreNames } from './lib/core-names.ts';
 import { errorsPage } from './lib/errors-page.ts';
 import { checkFiles } from './lib/file-rules.ts';
 import { manPage } from './lib/man-page.ts';
+import { metricsPage } from './lib/metrics-page.ts';
 import { verbsPage } from './lib/verbs-page.ts';
 import { optionsPage } from './lib/options-page.ts';
 import { checkImports } from './lib/import-graph.ts';
@@ -27,6 +28,7 @@ const parts: readonly Part[] = [
   { name: 'types', run: () => tool('tsc', ['-p', '.']) },
   { name: 'lint', run: () => tool('oxlint', ['--deny-warnings', '.']) },
   { name: 'format', run: () => tool('biome', ['format', '.']) },
+  { name: 'docker-compose.yml', run: () => tool('dclint', ['--quiet', 'docker-compose.yml']) },
   { name: 'import graph', run: () => checkImports(root) },
   { name: 'core knows no plugin', run: () => checkCoreNames(root) },
   { name: 'files', run: () => checkFiles(root) },
@@ -41,6 +43,11 @@ const parts: readonly Part[] = [
   {
     name: 'docs/reference/verbs.md',
     run: () => generated('docs/reference/verbs.md', verbsPage(), 'node scripts/write-cli-pages.ts'),
+  },
+  {
+    name: 'docs/reference/metrics.md',
+    run: () =>
+      generated('docs/reference/metrics.md', Promise.resolve(metricsPage(root)), 'node scripts/write-metrics.ts'),
   },
   { name: 'man/pgsluice.1', run: () => generated('man/pgsluice.1', manPage(), 'node scripts/write-cli-pages.ts') },
   { name: 'docs/errors.md', run: () => generated('docs/errors.md', errorsPage(), 'node scripts/write-errors.ts') },

@@ -79,6 +79,9 @@ const counters: readonly Figure[] = [
   each('dead_letters_total', 'changes that went to the dead letters, of all runs', (sink) => sink.deadLetters),
 ];
 
+/** Names, help and labels of what a run tells: for the page of metrics. */
+export const runFigures: readonly Pick<Figure, 'name' | 'help' | 'label'>[] = [...gauges, ...counters];
+
 /** What a run knows of itself, read from its view when somebody asks: nothing is counted twice. */
 export function watchRun(registry: Registry, view: RunView): void {
   for (const figure of gauges) {

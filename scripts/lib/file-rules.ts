@@ -45,7 +45,7 @@ export function machinePaths(file: string, content: string): string[] {
 
 /** Everything in the lock file comes from the public registry, or is part of the repository. */
 export function lockHosts(file: string, content: string): string[] {
-  if (file !== 'package-lock.json') return [];
+  if (!/(?:^|\/)package-lock\.json$/.test(file)) return [];
   return [...content.matchAll(/"resolved": "([^"]+)"/g)].flatMap(([, url]) =>
     url!.startsWith('https://registry.npmjs.org/') || !url!.includes(':') ? [] : [`${file}: resolved from ${url}`],
   );

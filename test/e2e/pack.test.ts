@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { database, server } from '../support/servers.ts';
 
 /** The package as a user gets it: packed, installed elsewhere without dev dependencies, and run. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -147,6 +150,51 @@ sinks: [{ plugin: postgres, url: "postgres://target/shop" }]
   );
   const ran = await run(bin, ['validate', 'upper.yaml']);
   assert.deepEqual([ran.code, ran.stderr], [0, '']);
+});
+
+test('one executable: without Node or npm it migrates, takes plugins in TypeScript, and unpacks itself once', async () => {
+  const executable = join(folder, 'pgsluice');
+  const made = await run(process.execPath, ['scripts/executable.ts', '--package', folder, '--to', executable], {
+    cwd: root,
+  });
+  assert.equal(made.code, 0, made.stderr);
+  const cache = join(folder, 'executable-cache');
+  const alone = { PATH: '', XDG_CACHE_HOME: cache };
+  const version = await run(executable, ['--version'], { more: alone });
+  assert.deepEqual([version.code, version.stderr], [0, '']);
+  const [unpacked, ...others] = readdirSync(join(cache, 'pgsluice'));
+  assert.ok(unpacked !== undefined && others.length === 0);
+  const before = statSync(join(cache, 'pgsluice', unpacked)).mtimeMs;
+  const plugin = await run(executable, ['validate', 'upper.yaml'], { more: alone });
+  assert.deepEqual([plugin.code, plugin.stderr], [0, '']);
+
+  const [source, target] = [await database(await server(17), 'src'), await database(await server(17), 'dst')];
+  await source.query(`CREATE TABLE thing (id int PRIMARY KEY, name text);
+    INSERT INTO thing SELECT g, 'n' || g FROM generate_series(1, 100) g`);
+  const pipeline = `pipeline: alone\nsource: { plugin: postgres, url: "${source.url}" }
+sinks: [{ plugin: postgres, url: "${target.url}" }]\n`;
+  writeFileSync(join(folder, 'alone.yaml'), pipeline);
+  for (const verb of [
+    ['run', '--stop-at', 'now'],
+    ['verify', '--schema'],
+  ]) {
+    const ran = await run(executable, [verb[0]!, 'alone.yaml', ...verb.slice(1)], { more: alone });
+    assert.equal(ran.code, 0, `${verb.join(' ')}: ${ran.stdout}${ran.stderr}`);
+  }
+  const [row] = await target.query('SELECT count(*)::int AS n FROM thing');
+  assert.deepEqual(row, { n: 100 });
+  assert.equal(statSync(join(cache, 'pgsluice', unpacked)).mtimeMs, before);
+});
+
+test('the executable refuses a folder for temporary files that others can write', async () => {
+  const [tmp, home] = [join(folder, 'tmp'), join(folder, 'no-folder')];
+  const own = join(tmp, `pgsluice-${process.getuid?.()}`);
+  mkdirSync(own, { recursive: true });
+  chmodSync(own, 0o777);
+  writeFileSync(home, '');
+  const ran = await run(join(folder, 'pgsluice'), ['--version'], { more: { TMPDIR: tmp, XDG_CACHE_HOME: home } });
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /^pgsluice cannot be started: .* can be written by others\n$/);
 });
 
 test('what the package holds and does not hold', () => {
