@@ -115,7 +115,7 @@ function ofElements(array: readonly Token[], type: readonly Token[]): readonly T
     { text: '(', name: null, start: 0, end: 0 },
     { text: ')', name: null, start: 0, end: 0 },
   ];
-  const found: Token[] = [...array.slice(0, 2)];
+  const found: Token[] = array.slice(0, 2);
   for (let at = 2; at < array.length - 1; ) {
     let end = at;
     while (end < array.length - 1 && array[end]!.text !== ',')
