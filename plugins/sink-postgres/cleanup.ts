@@ -11,6 +11,7 @@ const kept: readonly string[] = [
   'bulk_table',
   'left_out',
   'definition',
+  'made_part',
   'chunk',
   'large_object',
 ];

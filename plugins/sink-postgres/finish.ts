@@ -17,7 +17,7 @@ import { noteLeftOut } from './schema/left-out.ts';
 import { makeOne } from './schema/restore.ts';
 import { readTree } from './schema/tree.ts';
 import { refreshViews } from './schema/views.ts';
-import { bulkStateExists, readPhase, readTables, setTablePhase, writePhase } from './state.ts';
+import { bulkStateExists, ensureBulkState, readPhase, readTables, setTablePhase, writePhase } from './state.ts';
 
 export interface FinishMore {
   readonly builder: Builder;
@@ -35,6 +35,8 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   const { builder, context } = more;
   const { sessions, owner } = builder;
   const dependents = more.options.dependents;
+  // A cut-over may find the state of an older version.
+  await sessions.query(ensureBulkState);
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
@@ -81,6 +83,7 @@ export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Pro
   );
   if (phase === null || (phase.phase === 'restore' && phase.restored === 0)) return true;
   if (schemaMode(options) === 'create') return false;
+  await builder.sessions.query(ensureBulkState);
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);

@@ -44,14 +44,18 @@ export class PostgresSink implements Sink {
     this.#sessions = new Sessions(options, context);
     this.#options = options;
     this.#context = context;
+    const owner = { pipeline: context.pipeline, sink: context.name };
     this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
-    this.tree = new PostgresTrees(this.#sessions, { dependents: options.dependents ?? 'error' });
+    this.tree = new PostgresTrees(this.#sessions, {
+      owner,
+      dependents: options.dependents ?? 'error',
+    });
     // The trees of a schema that was there before are not ours to change.
     const existing = schemaMode(options) === 'existing';
     this.stream = streamNamed(context.name, existing ? undefined : (table, signal) => this.tree.detach(table, signal));
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
-    this.schema = schemaReader(this.#sessions, { pipeline: context.pipeline, sink: context.name }, options);
+    this.schema = schemaReader(this.#sessions, owner, options);
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),
       context.name,

@@ -40,6 +40,8 @@ const tables = `
     pipeline text, sink text, source text, relid oid NOT NULL, phase text NOT NULL, altered boolean NOT NULL DEFAULT false,
     exact_at pg_lsn, PRIMARY KEY (pipeline, sink, source));
   ALTER TABLE pgsluice.bulk_table ADD COLUMN IF NOT EXISTS made int2[];
+  CREATE TABLE IF NOT EXISTS pgsluice.made_part (
+    pipeline text, sink text, relid oid, kind text, name text, objid oid, PRIMARY KEY (pipeline, sink, relid, kind, name, objid));
   CREATE TABLE IF NOT EXISTS pgsluice.definition (
     pipeline text, sink text, relid oid, kind text, name text, create_sql text, constraint_sql text, after_sql text[] NOT NULL,
     top boolean NOT NULL, partitioned boolean NOT NULL, index_name text, parent_index text, ref_relid oid,
@@ -53,7 +55,7 @@ const tables = `
 /** Repeatable; takes no lock where everything is there. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: string }>(
-    `SELECT (to_regclass('pgsluice.left_out') IS NOT NULL AND EXISTS (
+    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND EXISTS (
        SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgsluice.bulk_table') AND attname = 'made'))::text AS there`,
   );
   if (rows[0]?.there === 'true' && (await bulkStateExists(client))) return;

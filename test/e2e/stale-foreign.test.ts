@@ -4,6 +4,7 @@ import { type Live, live, openWriter } from '../support/live.ts';
 import { server } from '../support/servers.ts';
 
 await server(14);
+await server(16);
 await server(18);
 
 /** A table for each thing that somebody builds on it in the target, and what the source changes of all of them. */
@@ -123,31 +124,98 @@ test('and while the copy goes on', async () => {
   await refusedUntilGone(pipeline);
 });
 
-test('a column that somebody added to a table that is copied again is named and stays; one that came from the source is not', async () => {
+test('what somebody made on a table that is copied again is named and stays, also under the names of what the source has; the rest is not', async () => {
   const pipeline = await live({
     from: 14,
     to: 18,
-    source: `CREATE TABLE t (id int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1), (2, 2);
+    source: `CREATE TABLE t (id int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1), (2, 2); CREATE INDEX same ON t (b); CREATE INDEX going ON t (b);
       CREATE TABLE p (id int PRIMARY KEY, b int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); INSERT INTO p VALUES (1, 1)`,
     yaml: 'ddl: follow\non_unknown_values: resync',
   });
   const { source, target } = pipeline;
   await pipeline.settle();
-  await source.query('ALTER TABLE t ADD d int; ALTER TABLE p ADD d int');
+  await source.query(
+    'ALTER TABLE t ADD d int; ALTER TABLE p ADD d int; CREATE INDEX came ON t (d); ALTER TABLE t ALTER d TYPE bigint',
+  );
   await pipeline.settle();
   const names = ['t', 'p'];
   for (const name of names) await target.query(`ALTER TABLE ${name} ADD mine text; UPDATE ${name} SET mine = 'm'`);
+  await target.query(
+    'DROP INDEX same; CREATE INDEX same ON t (id, b); ALTER TABLE p1 ADD CONSTRAINT checked CHECK (b < 1000)',
+  );
+  await source.query('ALTER TABLE p1 ADD CONSTRAINT checked CHECK (b > 0); DROP INDEX going');
   for (const name of names)
     await source.query(`ALTER TABLE ${name} ALTER b TYPE bigint USING b * 2; ALTER TABLE ${name} DROP d`);
+  const foreign: Record<string, readonly [RegExp, string, string]> = {
+    t: [
+      /: column public\.t\.mine, index public\.same \(/,
+      `SELECT mine, pg_get_indexdef('same'::regclass) ~ 'id, b' AS kept FROM t LIMIT 1`,
+      'DROP INDEX same',
+    ],
+    p: [
+      /column public\.p\.mine, column public\.p1\.mine, constraint checked of public\.p1 \(/,
+      `SELECT mine, pg_get_constraintdef(oid) ~ '1000' AS kept FROM p, pg_constraint WHERE conname = 'checked'`,
+      'ALTER TABLE p1 DROP CONSTRAINT checked',
+    ],
+  };
   for (const tries of names.keys()) {
     const refused = await pipeline.toNow();
     assert.equal(refused.code, 1, `${tries} ${refused.stderr}`);
-    assert.match(refused.stderr, /^PGS3150 .*column public\.(t|p|p1)\.mine/m);
-    assert.doesNotMatch(refused.stderr, /column public\.\w+\.d\b/);
-    const named = /^PGS3150 .*column public\.(?:p1|(\w+))\.mine/m.exec(refused.stderr)![1] ?? 'p';
-    assert.deepEqual(await target.query(`SELECT DISTINCT mine FROM ${named}`), [{ mine: 'm' }]);
-    await target.query(`ALTER TABLE ${named} DROP mine`);
+    const named = /^PGS3150 .*column public\.(t|p)\.mine/m.exec(refused.stderr)?.[1] ?? refused.stderr;
+    const [list, kept, drop] = foreign[named]!;
+    assert.match(refused.stderr, list);
+    assert.doesNotMatch(refused.stderr, /column public\.\w+\.d\b|going|came|pkey/);
+    assert.deepEqual(await target.query(kept), [{ mine: 'm', kept: true }]);
+    await target.query(`ALTER TABLE ${named} DROP mine; ${drop}`);
   }
   await pipeline.settle();
   for (const name of names) assert.equal(await pipeline.same(`TABLE ${name}`, `TABLE ${name}`), name === 't' ? 2 : 1);
+});
+
+/** The definition of each thing of `t` in the target; null: it is gone. */
+const definitions = `SELECT array_to_json(ARRAY(
+  SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass
+  UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 't'::regclass AND contype IN ('c', 'f')
+  UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal
+  ORDER BY 1))::text AS all`;
+
+test('ddl: follow: what somebody made in the target stays as it is, where the source makes, changes or drops something of its name', async () => {
+  const pipeline = await live({
+    from: 18,
+    to: 16,
+    source: `CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1);
+      CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+      CREATE TABLE t (id int PRIMARY KEY, a int, b int); INSERT INTO t VALUES (1, 1, 1);
+      CREATE INDEX replaced ON t (a); CREATE INDEX ours ON t (b); CREATE INDEX retyped ON t (a, b);
+      ALTER TABLE t ADD CONSTRAINT replaced_check CHECK (a > 0), ADD CONSTRAINT ours_check CHECK (b > 0);
+      CREATE TRIGGER ours_trigger BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()`,
+    yaml: 'ddl: follow',
+  });
+  const { source, target } = pipeline;
+  await pipeline.settle();
+  await target.query(`DROP INDEX replaced; CREATE INDEX replaced ON t (b, a); CREATE INDEX fresh ON t (b, id);
+    ALTER TABLE t DROP CONSTRAINT replaced_check, ADD CONSTRAINT replaced_check CHECK (a > -1000);
+    ALTER TABLE t ADD CONSTRAINT fresh_check CHECK (b > -1000), ADD CONSTRAINT fresh_key FOREIGN KEY (id) REFERENCES u;
+    CREATE TRIGGER fresh_trigger AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION g()`);
+  const before = await target.query<{ all: string }>(definitions);
+  await source.query('DROP INDEX replaced; ALTER TABLE t DROP CONSTRAINT replaced_check');
+  await source.query(`CREATE INDEX fresh ON t (a); ALTER TABLE t ADD CONSTRAINT fresh_check CHECK (b > -1);
+    ALTER TABLE t ADD CONSTRAINT fresh_key FOREIGN KEY (a) REFERENCES u; CREATE TRIGGER fresh_trigger BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()`);
+  await source.query('ALTER TABLE t ALTER b TYPE bigint; INSERT INTO u VALUES (2); INSERT INTO t VALUES (2, 1, 2)');
+  const run = await pipeline.settle();
+  for (const name of ['index public.fresh', 'fresh_check', 'fresh_key', 'fresh_trigger', 'replaced', 'replaced_check'])
+    assert.match(run.stderr + run.stdout, new RegExp(`"object-skipped".*${name.replace('.', '\\.')}`), name);
+  const now = JSON.parse((await target.query<{ all: string }>(definitions))[0]!.all) as string[];
+  assert.deepEqual(now, JSON.parse(before[0]!.all));
+  await source.query(`DROP INDEX fresh; ALTER TABLE t DROP CONSTRAINT fresh_check, DROP CONSTRAINT fresh_key; DROP TRIGGER fresh_trigger ON t;
+    DROP INDEX ours, retyped; ALTER TABLE t DROP CONSTRAINT ours_check; DROP TRIGGER ours_trigger ON t`);
+  await pipeline.settle();
+  const left = JSON.parse((await target.query<{ all: string }>(definitions))[0]!.all) as string[];
+  assert.deepEqual(
+    left,
+    now.filter((definition) => !/\b(ours|retyped)\w*\b/.test(definition)),
+  );
+  const verified = await pipeline.verb('verify', '--schema');
+  assert.equal(verified.code, 4, verified.stdout);
+  assert.match(verified.stdout, /index public\.fresh/);
 });

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { TablePart, SchemaStep, TableName } from '../../../core/api/schema-change.ts';
 import type { Logger } from '../../../core/base/logger.ts';
+import { describe } from '../../../core/postgres/manifest/statements/refs.ts';
 import { difference } from '../../../core/postgres/manifest/difference.ts';
 import { mend } from '../../../core/postgres/manifest/statements/plan.ts';
 import { bare, containerOf, objectOf, sqlName } from '../../../core/postgres/manifest/statements/step.ts';
@@ -8,6 +9,7 @@ import { sameSql } from '../../../core/postgres/manifest/text.ts';
 import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from '../../../core/postgres/manifest/types.ts';
 import { qualified } from '../../../core/postgres/quote.ts';
 import { keepOff } from '../definitions/kept-off.ts';
+import { notePart, partsBefore } from '../schema/made-parts.ts';
 import type { Owner } from '../state.ts';
 import { readParts, runApart } from './parts.ts';
 
@@ -22,12 +24,14 @@ export interface BecomeOptions {
 
 /**
  * Brings what hangs on tables to what it is on the source, from whatever it is here: what the command did not touch stays as it is, what
- * is equal already is left. What the target refuses (a function or a role that it lacks) is told, and named by `verify --schema`; it keeps
- * no row away. Returns the statements that ran.
+ * is equal already is left. What the target refuses (a function or a role that it lacks), and what bears the name of something that
+ * somebody made there, is told, and named by `verify --schema`; it keeps no row away. Returns the statements that ran.
  */
 export async function become(client: pg.Client, step: Become, options: BecomeOptions): Promise<readonly string[]> {
   let there = await readParts(client, step.tables);
-  const renames = step.now.flatMap((part) => renaming(part, there));
+  const before = await partsBefore(client, options.owner, step.tables);
+  const { foreign } = before;
+  const renames = step.now.filter((part) => !foreign.has(keyBefore(part))).flatMap((part) => renaming(part, there));
   const ran = await runApart(client, renames, options.log);
   if (renames.length > 0) there = await readParts(client, step.tables);
   const objects = new Map(there.objects);
@@ -36,6 +40,7 @@ export async function become(client: pg.Client, step: Become, options: BecomeOpt
     const wanted = wantedOf(object, there);
     if (wanted !== null) objects.set(keyOf(wanted), wanted);
   }
+  keepForeign({ there, objects, foreign }, options.log);
   if (options.enforced) await setKeysAside(client, { there, objects }, options);
   const wanted = { ...there, objects };
   const changes = difference(there, wanted, {
@@ -50,9 +55,43 @@ export async function become(client: pg.Client, step: Become, options: BecomeOpt
       options.log,
     )),
   );
+  await before.noteNew();
   const acts = step.now.some(({ object: { kind } }) => kind === 'trigger' || kind === 'rule' || kind === 'table');
   if (acts && ran.length > 0) await keepOff(client, options.owner, await relids(client, step.tables), options.log);
   return ran;
+}
+
+function keyBefore({ object, was }: TablePart): string {
+  return keyOf({ ...object, name: [...object.name.slice(0, -1), was ?? object.name.at(-1)!] });
+}
+
+/** What somebody made in the target stays as it is, also where the source has, or had, something of its name. */
+function keepForeign(
+  {
+    there,
+    objects,
+    foreign,
+  }: {
+    readonly there: Manifest;
+    readonly objects: Map<string, ManifestObject>;
+    readonly foreign: ReadonlySet<string>;
+  },
+  log: Logger,
+): void {
+  for (const key of foreign) {
+    const object = there.objects.get(key);
+    const wanted = objects.get(key);
+    if (object === undefined || object === wanted) continue;
+    objects.set(key, object);
+    if (wanted !== undefined && difference(manifestOf(there, object), manifestOf(there, wanted)).length === 0) continue;
+    const of = wanted === undefined ? 'dropped' : 'made';
+    const message = `${describe(object)}: somebody made it in the target, so it stays; the source has ${of} one of its name`;
+    log.log('warn', 'object-skipped', message);
+  }
+}
+
+function manifestOf(like: Manifest, object: ManifestObject): Manifest {
+  return { ...like, objects: new Map([[keyOf(object), object]]) };
 }
 
 /** What rows and their place stand on comes by steps of its own. */
@@ -133,6 +172,11 @@ async function setKeysAside(
     if (facts['type'] !== 'f' || there.objects.has(key)) continue;
     objects.delete(key);
     const to = JSON.parse(facts['references'] ?? '[]') as [string, string];
+    await notePart(client, owner, {
+      table: { schema: name[0]!, name: name[1]! },
+      kind: 'constraint',
+      name: name[2]!,
+    });
     await client.query(
       `INSERT INTO pgsluice.definition (pipeline, sink, relid, kind, name, constraint_sql, after_sql, top, partitioned, ref_relid, status)
        SELECT $1, $2, c.oid, 'foreign key', $4, $5, '{}', true, c.relkind = 'p', to_regclass($6), 'aside'

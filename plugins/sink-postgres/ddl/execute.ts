@@ -4,9 +4,13 @@ import type { PartitionOf, SchemaStep, TableName } from '../../../core/api/schem
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { become, type BecomeOptions, dropAlong } from './become.ts';
 import { noteColumns } from '../schema/made-columns.ts';
+import { areNoted, noteParts, partsBefore } from '../schema/made-parts.ts';
+import { resolveTables } from '../schema/tree.ts';
+import type { Owner } from '../state.ts';
 import { becomeTypes } from './types.ts';
 
 export interface ExecuteOptions {
+  readonly owner: Owner;
   /** Of a sink that follows DDL. */
   readonly become?: BecomeOptions;
   /** What DROP does with objects that depend on what goes. */
@@ -36,9 +40,16 @@ export async function executeStep(
     return options.become === undefined ? [] : becomeTypes(client, step, options.become);
   if (step.kind === 'drop-along') return dropAlong(client, step.objects);
   const statements = await statementsOf(client, step, options);
+  if (statements.length === 0) return statements;
+  const { owner } = options;
+  const before = await partsBefore(client, owner, [step.table]);
   for (const sql of statements) await client.query(sql);
-  if (step.kind === 'add-column' && statements.length > 0 && options.become !== undefined)
-    await noteColumns(client, options.become.owner, { table: step.table, names: [step.column.name] });
+  await before.noteNew();
+  if (step.kind === 'create-table' && (await areNoted(client))) {
+    const made = await resolveTables(client, [step.table]);
+    await noteParts(client, owner, [...made.values()]);
+  }
+  if (step.kind === 'add-column') await noteColumns(client, owner, { table: step.table, names: [step.column.name] });
   return statements;
 }
 

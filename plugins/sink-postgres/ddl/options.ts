@@ -5,5 +5,6 @@ import type { ExecuteOptions } from './execute.ts';
 /** How DDL that comes with the stream is carried out in this session. */
 export function schemaOptions({ enforced }: ApplySession, options: ApplierOptions): ExecuteOptions {
   const { pipeline, context, dependents } = options;
-  return { dependents, become: { owner: { pipeline, sink: context.name }, log: context.log, enforced } };
+  const owner = { pipeline, sink: context.name };
+  return { owner, dependents, become: { owner, log: context.log, enforced } };
 }

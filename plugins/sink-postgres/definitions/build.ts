@@ -7,6 +7,7 @@ import { type Semaphore, settle } from '../semaphore.ts';
 import type { Sessions } from '../sessions.ts';
 import { smallBytes } from '../small.ts';
 import type { Owner } from '../state.ts';
+import { renewedParts } from '../schema/made-parts.ts';
 import type { DefinitionStatus } from './save.ts';
 
 export interface Definition {
@@ -182,7 +183,8 @@ export async function markDefinition(
   status: DefinitionStatus,
 ): Promise<void> {
   await client.query(
-    'UPDATE pgsluice.definition SET status = $6 WHERE pipeline = $1 AND sink = $2 AND relid = $3 AND kind = $4 AND name = $5',
+    `WITH renewed AS (${renewedParts('SELECT $3::oid AS relid, $5::text AS name')})
+     UPDATE pgsluice.definition SET status = $6 WHERE pipeline = $1 AND sink = $2 AND relid = $3::oid AND kind = $4 AND name = $5::text`,
     [owner.pipeline, owner.sink, definition.relid, definition.kind, definition.name, status],
   );
 }
@@ -194,7 +196,8 @@ export async function markDefinitions(
   status: DefinitionStatus,
 ): Promise<void> {
   await client.query(
-    `UPDATE pgsluice.definition d SET status = $6
+    `WITH renewed AS (${renewedParts('SELECT * FROM unnest($3::oid[], $5::text[]) AS b (relid, name)')})
+     UPDATE pgsluice.definition d SET status = $6
      FROM unnest($3::oid[], $4::text[], $5::text[]) AS m (relid, kind, name)
      WHERE d.pipeline = $1 AND d.sink = $2 AND d.relid = m.relid AND d.kind = m.kind AND d.name = m.name`,
     [

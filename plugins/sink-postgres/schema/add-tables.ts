@@ -4,11 +4,12 @@ import { relationName } from '../../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../../core/api/snapshot.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { bulkError } from '../errors.ts';
-import { type Owner, addTables, readTables } from '../state.ts';
+import { type Owner, readTables } from '../state.ts';
 import { alterTables } from './alter.ts';
 import { fitted } from './dump.ts';
 import { noteLeftOut, tellLeftOut } from './left-out.ts';
 import { noteMade } from './made.ts';
+import { takeOn } from './made-parts.ts';
 import type { PrepareMore } from './prepare.ts';
 import { makeOne } from './restore.ts';
 import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
@@ -60,7 +61,7 @@ export async function addMissingTables(more: PrepareMore, preparation: SinkPrepa
       const made = await resolveTables(client, tables);
       const entries = (of: readonly Pick<ParentPlan, 'source'>[], phase: 'new' | 'parent') =>
         of.map(({ source }) => ({ source: relationName(source), relid: relidOf(source, made), phase }));
-      await addTables(client, owner, [...entries(plans, 'new'), ...entries(parents, 'parent')]);
+      await takeOn(client, owner, [...entries(plans, 'new'), ...entries(parents, 'parent')]);
     });
     log.log('info', 'tables-created', `${plans.length} added tables are created in the target`, { by: dump.by });
   }
@@ -99,11 +100,12 @@ async function findMissing(client: pg.Client, owner: Owner, preparation: SinkPre
 
 export async function forgetGone(client: pg.Client, owner: Owner, sources: readonly string[]): Promise<void> {
   const key = [owner.pipeline, owner.sink, sources];
-  await client.query(
-    `DELETE FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND relid IN (
-       SELECT relid FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[]))`,
-    key,
-  );
+  for (const table of ['definition', 'made_part'])
+    await client.query(
+      `DELETE FROM pgsluice.${table} WHERE pipeline = $1 AND sink = $2 AND relid IN (
+         SELECT relid FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[]))`,
+      key,
+    );
   for (const table of ['chunk', 'bulk_table'])
     await client.query(
       `DELETE FROM pgsluice.${table} WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])`,

@@ -22,6 +22,7 @@ import { detachGone } from './detach-gone.ts';
 import { dropTables, type Doomed } from './drop-stale.ts';
 import { labelsOf, noteMade, readMade } from './made.ts';
 import { addedColumns } from './made-columns.ts';
+import { foreignParts, notedTables, partsBefore } from './made-parts.ts';
 import { schemaReader } from './manifest.ts';
 import type { PrepareMore } from './prepare.ts';
 import { type TreeNode, readTree } from './tree.ts';
@@ -114,7 +115,9 @@ async function dropStale(
     const doomed: Doomed = { waiting, stale: waiting.filter(isStale), states, tree };
     const made = await readMade(client, owner, doomed);
     const columns = await addedColumns(client, owner);
-    const dropped = await dropTables(client, doomed, { compared, made, columns });
+    const parts = await foreignParts(client, owner, null);
+    const noted = await notedTables(client, owner);
+    const dropped = await dropTables(client, doomed, { compared, made, foreign: [...columns, ...parts], noted });
     await forgetGone(client, owner, dropped);
     for (const table of dropped)
       context.log.log(
@@ -279,6 +282,7 @@ async function make({ sessions, owner, context }: PrepareMore, { there, wanted, 
   const refused = new Set<string>();
   const isMade = ({ key }: Change): boolean => !refused.has(about(key));
   await sessions.transaction(async (client) => {
+    const before = await partsBefore(client, owner, null);
     for (const { about: key, sql } of statements) {
       await client.query('SAVEPOINT again');
       try {
@@ -291,6 +295,7 @@ async function make({ sessions, owner, context }: PrepareMore, { there, wanted, 
         context.log.log('warn', 'object-skipped', `not made in the target: ${fromPg(error, {}).message}: ${sql}`);
       }
     }
+    await before.noteNew();
     const own = changes.filter(isMade).map(objectOf);
     await noteMade(
       client,

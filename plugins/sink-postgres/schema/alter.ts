@@ -8,11 +8,12 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { batches } from '../batches.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
-import { type Owner, addTables } from '../state.ts';
+import type { Owner } from '../state.ts';
 import { changeColumns } from './alter-columns.ts';
 import { moveTable } from './alter-names.ts';
 import { columnChanges, isEmpty } from '../../../core/api/column-changes.ts';
 import { noteColumns } from './made-columns.ts';
+import { noteParts, takeOn } from './made-parts.ts';
 import { parentColumns } from './parents.ts';
 import { type TreeNode, readTree, resolveTables } from './tree.ts';
 
@@ -55,7 +56,7 @@ export async function adoptRestored(sessions: Sessions, owner: Owner, plans: rea
     );
     const known = new Set(entries.map((entry) => entry.relid));
     const parents = [...tree.values()].filter((node) => node.partitioned && !known.has(node.relid));
-    await addTables(client, owner, [
+    await takeOn(client, owner, [
       ...entries,
       ...parents.map((node) => ({ source: relationName(node), relid: node.relid, phase: 'parent' as const })),
     ]);
@@ -85,6 +86,12 @@ export async function alterTables(
         const added = step.plan === null ? [] : columnChanges(step.plan).add.map(({ name }) => name);
         await noteColumns(client, owner, { relid: step.node.relid, names: added });
       }
+      // A column that gets another type makes its indexes and constraints again.
+      await noteParts(
+        client,
+        owner,
+        group.map(({ node }) => node.relid),
+      );
       await client.query(
         `UPDATE pgsluice.bulk_table SET altered = true WHERE pipeline = $1 AND sink = $2 AND relid = ANY($3::oid[])`,
         [owner.pipeline, owner.sink, group.map((step) => step.node.relid)],

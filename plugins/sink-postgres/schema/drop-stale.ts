@@ -7,7 +7,7 @@ import { type Manifest, type ManifestObject, keyOf, objectKey } from '../../../c
 import { bulkError } from '../errors.ts';
 import type { TableState } from '../state.ts';
 import type { Made } from './made.ts';
-import type { AddedColumn } from './made-columns.ts';
+import type { ForeignPart } from './made-parts.ts';
 import { type TreeNode, childrenOf, descendantsOf } from './tree.ts';
 
 export interface Doomed {
@@ -23,8 +23,10 @@ export interface DropMore {
   readonly compared: { readonly there: Manifest; readonly wanted: Manifest } | null;
   /** What this pipeline made in the target. */
   readonly made: Made;
-  /** Columns that somebody added in the target. */
-  readonly columns: readonly AddedColumn[];
+  /** Columns and other parts of tables that somebody made in the target. */
+  readonly foreign: readonly ForeignPart[];
+  /** Tables of which all such parts are known. */
+  readonly noted: ReadonlySet<number>;
 }
 
 /**
@@ -53,7 +55,7 @@ export async function dropTables(client: pg.Client, doomed: Doomed, more: DropMo
     const { relid, sql } = node;
     for (const child of childrenOf(tree, relid)) {
       if (child.isPartition || gone.has(child.relid)) continue;
-      if (!ours.has(child.relid)) throw foreign([node], `table ${child.sql}`);
+      if (!ours.has(child.relid)) throw refusal([node], `table ${child.sql}`);
       await client.query(`ALTER TABLE ${child.sql} NO INHERIT ${sql}`);
     }
   }
@@ -118,19 +120,24 @@ const partKinds: ReadonlySet<ManifestObject['kind']> = new Set(['trigger', 'rule
 function refuseForeign(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
-  { compared, made, columns }: DropMore,
+  { compared, made, foreign, noted }: DropMore,
 ): void {
   const relids = new Set(tables.map(({ relid }) => relid));
-  const added = columns.filter(
-    ({ relid, column }) => relids.has(relid) && compared?.wanted.objects.has(keyOf(column)) !== true,
+  // A column that the source has, too, holds the source's values.
+  const added = foreign.filter(
+    ({ relid, object }) =>
+      relids.has(relid) && (object.kind !== 'column' || compared?.wanted.objects.has(keyOf(object)) !== true),
   );
-  const names = [
-    ...added.map(({ column }) => column),
-    ...(compared === null ? [] : othersOf(tables, dependents, { compared, made })),
-  ].map(describe);
-  if (names.length > 0) throw foreign(tables, names.join(', '));
+  const older = tables.filter(({ relid }) => !noted.has(relid));
+  const objects = [
+    ...added.map(({ object }) => object),
+    ...(compared === null ? [] : othersOf(older, dependents, { compared, made })),
+  ];
+  const names = new Set(objects.map(describe));
+  if (names.size > 0) throw refusal(tables, [...names].join(', '));
 }
 
+/** Dependents, and parts of tables of which is not known who made them: what the source does not have and the dump did not. */
 function othersOf(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
@@ -147,7 +154,7 @@ function othersOf(
   );
 }
 
-function foreign(tables: readonly Pick<TreeNode, 'schema' | 'name' | 'sql'>[], names: string, cause?: Error): Error {
+function refusal(tables: readonly Pick<TreeNode, 'schema' | 'name' | 'sql'>[], names: string, cause?: Error): Error {
   const list = tables.map(({ sql }) => sql);
   const more = list.length > 5 ? ` and ${list.length - 5} more` : '';
   const message = `${list.slice(0, 5).join(', ')}${more}: another table on the source now, and what depends on it in the target would go with it: ${names}`;
@@ -169,6 +176,6 @@ async function dropRestricted(client: pg.Client, tables: readonly TreeNode[]): P
     await client.query(`DROP TABLE ${names}`);
   } catch (error) {
     if (!(error instanceof pg.DatabaseError) || error.code !== '2BP01') throw error;
-    throw foreign(tables, error.detail ?? error.message, error);
+    throw refusal(tables, error.detail ?? error.message, error);
   }
 }

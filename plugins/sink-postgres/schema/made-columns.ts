@@ -1,13 +1,8 @@
 import type pg from 'pg';
 import type { TableName } from '../../../core/api/schema-change.ts';
-import type { ManifestObject } from '../../../core/postgres/manifest/types.ts';
 import { qualified } from '../../../core/postgres/quote.ts';
 import type { Owner } from '../state.ts';
-
-export interface AddedColumn {
-  readonly relid: number;
-  readonly column: ManifestObject;
-}
+import type { ForeignPart } from './made-parts.ts';
 
 /**
  * Notes columns that this pipeline added, in the transaction that did: in all tables that got them along, too. A partition's step adds them
@@ -42,7 +37,7 @@ async function isNoted(client: pg.Client): Promise<boolean> {
 }
 
 /** Columns of our tables that somebody added in the target. Nothing is known of tables that an older version noted. */
-export async function addedColumns(client: pg.Client, owner: Owner): Promise<readonly AddedColumn[]> {
+export async function addedColumns(client: pg.Client, owner: Owner): Promise<readonly ForeignPart[]> {
   const { rows } = await client.query<Record<'relid' | 'schema' | 'name' | 'column', string>>(
     `SELECT t.relid, n.nspname AS schema, c.relname AS name, a.attname AS "column" FROM pgsluice.bulk_table t
      JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -52,6 +47,6 @@ export async function addedColumns(client: pg.Client, owner: Owner): Promise<rea
   );
   return rows.map(({ relid, schema, name, column }) => ({
     relid: Number(relid),
-    column: { kind: 'column', name: [schema, name, column], props: {}, facts: {}, needs: [] },
+    object: { kind: 'column', name: [schema, name, column], props: {}, facts: {}, needs: [] },
   }));
 }

@@ -8,13 +8,14 @@ import { bulkError } from '../errors.ts';
 import { type PostgresSinkOptions, schemaMode } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
 import { smallTables } from '../small.ts';
-import { type Owner, addTables, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
+import { type Owner, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
 import { addMissingTables } from './add-tables.ts';
 import { schemaAgain } from './again.ts';
 import { adoptRestored, alterTables } from './alter.ts';
 import { storeDump } from './dump.ts';
 import { refuseOccupied } from './empty.ts';
 import { dropExcluded, standingAlready } from './excluded.ts';
+import { takeOn } from './made-parts.ts';
 import { restore } from './restore.ts';
 import { withoutTables } from './table-objects.ts';
 import { type VerifiedTarget, verifyTargets, withRows } from './verify-target.ts';
@@ -138,7 +139,7 @@ async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Pro
       await client.query(`TRUNCATE ${full.join(', ')}`);
       context.log.log('warn', 'truncated', `emptied before the copy: ${full.join(', ')}`);
     }
-    await addTables(client, owner, entries);
+    await takeOn(client, owner, entries);
     if ((await readPhase(client, owner)) === null) await writePhase(client, owner, 'ready');
     return targets;
   });
