@@ -16,13 +16,19 @@ test('each fence keeps writers away as it says, and an abort or a failure takes 
   const to = await server(17);
   const { source, target, file, run } = await migration({ from, to });
   const app = `app_${source.name}`;
-  for (const side of [from, to]) await side.query(`CREATE ROLE ${app} LOGIN PASSWORD 'p'`);
+  const [first, second] = [`a_${app}`, `"b ""${app}"`];
+  for (const side of [from, to])
+    await side.query(`CREATE ROLE ${app} LOGIN PASSWORD 'p'; CREATE ROLE ${first}; CREATE ROLE ${second}`);
   after(async () => {
     await dropDatabase(target);
-    for (const side of [from, to]) await side.query(`DROP ROLE ${app}`);
+    for (const side of [from, to]) await side.query(`DROP ROLE ${app}, ${first}, ${second}`);
   });
   await source.query(`CREATE TABLE item (id int PRIMARY KEY, word text);
     GRANT INSERT, SELECT ON item TO ${app} WITH GRANT OPTION; GRANT UPDATE (word) ON item TO ${app}`);
+  // Roles that pass privileges on, one of them before the others by name, and one privilege that comes from two.
+  await source.query(`SET ROLE ${app}; GRANT INSERT ON item TO ${second} WITH GRANT OPTION;
+    SET ROLE ${second}; GRANT INSERT ON item TO ${first}; GRANT INSERT (word) ON item TO ${first};
+    RESET ROLE; GRANT INSERT ON item TO ${first}`);
   await run();
 
   const session = async () => {
@@ -46,13 +52,13 @@ test('each fence keeps writers away as it says, and an abort or a failure takes 
     }
   };
   const settings = () =>
-    source.query(`SELECT 'item' AS what, NULL AS col, a.grantee::int, a.privilege_type, a.is_grantable FROM pg_class, aclexplode(relacl) a WHERE relname = 'item'
-      UNION ALL SELECT 'item', attname, a.grantee::int, a.privilege_type, a.is_grantable FROM pg_attribute, aclexplode(attacl) a WHERE attrelid = 'item'::regclass
-      UNION ALL SELECT 'database', NULL, setrole::int, setconfig::text, false FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()
-      UNION ALL SELECT 'trigger', tgname::text, 0, tgrelid::regclass::text, false FROM pg_trigger
-      UNION ALL SELECT 'function', p.proname::text, 0, n.nspname::text, false FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384
-      UNION ALL SELECT 'schema', nspname::text, 0, NULL, false FROM pg_namespace WHERE nspname !~ '^pg_'
-      ORDER BY 1, 2, 3, 4`);
+    source.query(`SELECT 'item' AS what, NULL AS col, a.grantee::int, a.privilege_type, a.is_grantable, a.grantor::int FROM pg_class, aclexplode(relacl) a WHERE relname = 'item'
+      UNION ALL SELECT 'item', attname, a.grantee::int, a.privilege_type, a.is_grantable, a.grantor::int FROM pg_attribute, aclexplode(attacl) a WHERE attrelid = 'item'::regclass
+      UNION ALL SELECT 'database', NULL, setrole::int, setconfig::text, false, 0 FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()
+      UNION ALL SELECT 'trigger', tgname::text, 0, tgrelid::regclass::text, false, 0 FROM pg_trigger
+      UNION ALL SELECT 'function', p.proname::text, 0, n.nspname::text, false, 0 FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384
+      UNION ALL SELECT 'schema', nspname::text, 0, NULL, false, 0 FROM pg_namespace WHERE nspname !~ '^pg_'
+      ORDER BY 1, 2, 3, 4, 6`);
   const before = await settings();
 
   for (const kind of kinds) {

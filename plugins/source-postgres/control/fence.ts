@@ -16,7 +16,7 @@ import { changesBeyond } from './changes-beyond.ts';
 import { openTransactions } from './transactions.ts';
 import { type Closing, type ClosedTable, close, closingObstacles, tablesToClose } from './closing.ts';
 import { closingNames } from './closing-sql.ts';
-import { type Grant, grantSql, readGrants, revokeSql } from './grants.ts';
+import { type Grant, giveBack, readGrants, takeAway } from './grants.ts';
 import { proveClosed } from './prove-closed.ts';
 
 /** `previous`: the database's own setting before, null for none. */
@@ -81,7 +81,7 @@ export class PostgresFence implements WriteFence {
         done.push(`database ${database} is read-only for new sessions`);
       }
       if (extra.kind === 'revoke') {
-        for (const sql of revokeSql(extra.grants)) await client.query(sql);
+        await takeAway(client, extra.grants);
         done.push(`privileges to write in ${tables.length} tables revoked`);
       }
       if (extra.kind === 'read_only' || extra.kind === 'terminate') {
@@ -107,8 +107,8 @@ export class PostgresFence implements WriteFence {
       const opened = await openTables(client, closingNames(this.#access.slot).function);
       if (opened > 0) done.push(`${opened} tables opened to writes again`);
       if (extra.kind === 'revoke') {
-        for (const sql of grantSql(extra.grants)) await client.query(sql);
-        done.push('privileges to write given back');
+        const instead = await giveBack(client, extra.grants);
+        done.push('privileges to write given back', ...instead.map((sql) => `by the owner: ${sql}`));
       }
       if (extra.kind === 'read_only') {
         const database = await databaseName(client);

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 
 /** A privilege to write in a table, or in one column of it. All names are SQL, quoted where need be. */
 export interface Grant {
@@ -7,6 +7,8 @@ export interface Grant {
   readonly grantee: string;
   readonly privilege: string;
   readonly grantable: boolean;
+  /** A role with the grant option that gave it; null: the owner. Notes of older versions lack it. */
+  readonly grantor?: string | null;
 }
 
 const writing = `('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')`;
@@ -25,14 +27,16 @@ export async function readGrants(
          LATERAL (SELECT w.name::regclass::oid AS oid UNION SELECT relid FROM pg_partition_ancestors(w.name::regclass)) AS a
     JOIN pg_class c ON c.oid = a.oid JOIN pg_namespace n ON n.oid = c.relnamespace)`;
   const all = await client.query<{ name: string }>(`${wanted} SELECT name FROM t ORDER BY name`, [tables]);
-  const { rows } = await client.query<Record<'name' | 'col' | 'grantee' | 'privilege' | 'grantable', string | null>>(
+  const { rows } = await client.query<
+    Record<'name' | 'col' | 'grantee' | 'privilege' | 'grantable' | 'grantor', string | null>
+  >(
     `${wanted}, acl AS (
-       SELECT t.name, NULL AS col, a.* FROM t, aclexplode(coalesce(t.relacl, acldefault('r', t.relowner))) AS a
+       SELECT t.name, t.relowner, NULL AS col, a.* FROM t, aclexplode(coalesce(t.relacl, acldefault('r', t.relowner))) AS a
        UNION ALL
-       SELECT t.name, quote_ident(c.attname), a.* FROM t
+       SELECT t.name, t.relowner, quote_ident(c.attname), a.* FROM t
        JOIN pg_attribute c ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped, aclexplode(c.attacl) AS a)
      SELECT acl.name, acl.col, coalesce(quote_ident(r.rolname), 'PUBLIC') AS grantee, acl.privilege_type AS privilege,
-            acl.is_grantable::text AS grantable
+            acl.is_grantable::text AS grantable, CASE WHEN acl.grantor <> acl.relowner THEN quote_ident(pg_get_userbyid(acl.grantor)) END AS grantor
      FROM acl LEFT JOIN pg_roles r ON r.oid = acl.grantee
      WHERE acl.privilege_type IN ${writing} ORDER BY 1, 2, 3, 4`,
     [tables],
@@ -45,19 +49,71 @@ export async function readGrants(
       grantee: row.grantee!,
       privilege: row.privilege!,
       grantable: row.grantable === 'true',
+      grantor: row.grantor,
     })),
   };
 }
 
-/** Taking a privilege on a table takes it on its columns, too (manual: REVOKE). */
-export function revokeSql(grants: readonly Grant[]): readonly string[] {
+/**
+ * Taking a privilege on a table takes it on its columns, too (manual: REVOKE), but for columns that a role with the grant option on the
+ * table gave: these are taken first, as that role.
+ */
+export async function takeAway(client: pg.Client, grants: readonly Grant[]): Promise<void> {
+  for (const { table, column, grantee, privilege, grantor = null } of grants) {
+    if (column === null || grantor === null) continue;
+    const sql = `REVOKE ${privilege} (${column}) ON TABLE ${table} FROM ${grantee} CASCADE`;
+    await asRole(client, grantor, sql);
+  }
   const pairs = new Set(grants.map(({ table, grantee }) => `ON TABLE ${table} FROM ${grantee}`));
-  return [...pairs].map((pair) => `REVOKE INSERT, UPDATE, DELETE, TRUNCATE ${pair} CASCADE`);
+  for (const pair of pairs) await client.query(`REVOKE INSERT, UPDATE, DELETE, TRUNCATE ${pair} CASCADE`);
 }
 
-export function grantSql(grants: readonly Grant[]): readonly string[] {
-  return grants.map(({ table, column, grantee, privilege, grantable }) => {
-    const what = column === null ? privilege : `${privilege} (${column})`;
-    return `GRANT ${what} ON TABLE ${table} TO ${grantee}${grantable && grantee !== 'PUBLIC' ? ' WITH GRANT OPTION' : ''}`;
-  });
+/** False where this session may not act as the role. */
+async function asRole(client: pg.Client, role: string, sql: string): Promise<boolean> {
+  try {
+    await client.query(`BEGIN; SET LOCAL ROLE ${role}; ${sql}; COMMIT`);
+    return true;
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || error.code !== '42501') throw error;
+    await client.query('ROLLBACK');
+    return false;
+  }
+}
+
+function grantSql({ table, column, grantee, privilege, grantable }: Grant): string {
+  const what = column === null ? privilege : `${privilege} (${column})`;
+  return `GRANT ${what} ON TABLE ${table} TO ${grantee}${grantable && grantee !== 'PUBLIC' ? ' WITH GRANT OPTION' : ''}`;
+}
+
+/** Who gave a privilege has it, with the grant option, before. */
+function inOrder(grants: readonly Grant[]): readonly Grant[] {
+  const may = new Set<string>();
+  const key = ({ table, privilege }: Grant, role: string, column: string | null) =>
+    JSON.stringify([table, privilege, column, role]);
+  const ordered: Grant[] = [];
+  let left = grants;
+  for (let before = -1; before !== left.length; ) {
+    before = left.length;
+    const ready = left.filter((grant) => {
+      const { grantor = null, column } = grant;
+      return grantor === null || may.has(key(grant, grantor, column)) || may.has(key(grant, grantor, null));
+    });
+    for (const grant of ready) if (grant.grantable) may.add(key(grant, grant.grantee, grant.column));
+    ordered.push(...ready);
+    left = left.filter((grant) => !ready.includes(grant));
+  }
+  return [...ordered, ...left];
+}
+
+/** Each as the role that gave it. Returns what the owner gave instead, as this session may not act as that role. */
+export async function giveBack(client: pg.Client, grants: readonly Grant[]): Promise<readonly string[]> {
+  const instead: string[] = [];
+  for (const grant of inOrder(grants)) {
+    const sql = grantSql(grant);
+    const { grantor = null } = grant;
+    if (grantor !== null && (await asRole(client, grantor, sql))) continue;
+    if (grantor !== null) instead.push(`${sql}, which ${grantor} had given`);
+    await client.query(sql);
+  }
+  return instead;
 }
