@@ -4,6 +4,8 @@ import type { Refusal } from '../table.ts';
 export interface Translated {
   /** Source of a JavaScript RegExp with flags `su`. */
   readonly source: string;
+  /** The pattern for the server, which is to mind case: each letter is spelled out with those that are alike. */
+  readonly server: string;
   /** Quantifiers whose count may vary. With more than one, or with `|`, the two engines may match different lengths. */
   readonly variable: number;
   readonly alternation: boolean;
@@ -11,6 +13,12 @@ export interface Translated {
   readonly canBeEmpty: boolean;
 }
 class Differs extends Error {}
+
+/** A letter with those that are the same where case does not count. */
+export type Alike = (letter: string) => readonly string[];
+
+export const asciiAlike: Alike = (letter) =>
+  /^[A-Za-z]$/.test(letter) ? [letter.toLowerCase(), letter.toUpperCase()] : [letter];
 
 const classes: Readonly<Record<string, string>> = {
   alpha: 'A-Za-z',
@@ -29,27 +37,35 @@ const classes: Readonly<Record<string, string>> = {
 const shorthand: Readonly<Record<string, string>> = { d: '0-9', w: '0-9A-Za-z_', s: ' \\t\\n\\v\\f\\r' };
 const controls: Readonly<Record<string, string>> = { n: '\\n', t: '\\t', r: '\\r', f: '\\f', v: '\\v' };
 
-/** Reads an ARE (manual: "Regular Expression Details") as far as JavaScript agrees with it; a refusal for the rest. */
-export function translate(pattern: string, ignoreCase: boolean): Translated | Refusal {
+/**
+ * Reads an ARE (manual: "Regular Expression Details") as far as JavaScript agrees with it; a refusal for the rest. `alike` null: case
+ * counts.
+ */
+export function translate(pattern: string, alike: Alike | null): Translated | Refusal {
   try {
-    return new Translator(pattern, ignoreCase).whole();
+    return new Translator(pattern, alike).whole();
   } catch (error) {
     if (!(error instanceof Differs)) throw error;
     return { code: 'PGS4108', message: error.message };
   }
 }
 
+/** No letter behind it has another case. */
+const lastCased = 0x1_ffff;
+
 class Translator {
   readonly #chars: readonly string[];
-  readonly #ignoreCase: boolean;
+  readonly #alike: Alike | null;
+  /** What the server's pattern has instead of the characters from `from` to `to`. */
+  readonly #edits: { readonly from: number; readonly to: number; readonly text: string }[] = [];
   #at = 0;
   #variable = 0;
   #alternation = false;
   #groups = 0;
 
-  constructor(pattern: string, ignoreCase: boolean) {
+  constructor(pattern: string, alike: Alike | null) {
     this.#chars = [...pattern];
-    this.#ignoreCase = ignoreCase;
+    this.#alike = alike;
   }
 
   whole(): Translated {
@@ -58,11 +74,22 @@ class Translator {
     if (this.#at < this.#chars.length) throw new Differs('unmatched ) in the pattern');
     return {
       source,
+      server: this.#edited(),
       variable: this.#variable,
       alternation: this.#alternation,
       groups: this.#groups,
       canBeEmpty: empty,
     };
+  }
+
+  #edited(): string {
+    let out = '';
+    let at = 0;
+    for (const { from, to, text } of this.#edits) {
+      out += this.#chars.slice(at, from).join('') + text;
+      at = to;
+    }
+    return out + this.#chars.slice(at).join('');
   }
 
   #alternatives(): Piece {
@@ -153,8 +180,13 @@ class Translator {
     return { source, least };
   }
 
-  #literal(c: string): string {
-    if (this.#ignoreCase && /[A-Za-z]/.test(c)) return `[${c.toLowerCase()}${c.toUpperCase()}]`;
+  #literal(c: string, from = this.#at - 1): string {
+    const letters = this.#alike?.(c) ?? [c];
+    if (letters.length > 1) {
+      const set = `[${letters.join('')}]`;
+      this.#edits.push({ from, to: this.#at, text: set });
+      return set;
+    }
     return c.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
   }
 
@@ -169,7 +201,7 @@ class Translator {
       throw new Differs(
         `\\${c} in a pattern is not supported${c === 'b' ? ' (PostgreSQL reads it as backspace)' : ''}`,
       );
-    return this.#literal(c);
+    return this.#literal(c, this.#at - 2);
   }
 
   #bracket(): string {
@@ -214,9 +246,10 @@ class Translator {
   #namedClass(): string {
     const match = /^\[:([a-z]+):\]/.exec(this.#chars.slice(this.#at, this.#at + 12).join(''));
     const name = match?.[1] ?? '';
-    const folded = this.#ignoreCase && (name === 'upper' || name === 'lower') ? 'alpha' : name;
+    const folded = this.#alike !== null && (name === 'upper' || name === 'lower') ? 'alpha' : name;
     const set = classes[folded];
     if (match === null || set === undefined) throw new Differs('unknown character class in the pattern');
+    if (folded !== name) this.#edits.push({ from: this.#at, to: this.#at + match[0].length, text: `[:${folded}:]` });
     this.#at += match[0].length;
     return set;
   }
@@ -237,12 +270,19 @@ class Translator {
 
   #range(from: number, to: number): string {
     const code = (n: number): string => `\\u{${n.toString(16)}}`;
-    let out = from === to ? code(from) : `${code(from)}-${code(to)}`;
-    if (!this.#ignoreCase) return out;
-    for (let n = Math.max(from, 65); n <= Math.min(to, 122); n++) {
-      if ((n >= 65 && n <= 90) || n >= 97) out += code(n ^ 32);
+    const out = from === to ? code(from) : `${code(from)}-${code(to)}`;
+    if (this.#alike === null) return out;
+    const more = new Set<number>();
+    for (let n = from; n <= Math.min(to, lastCased); n++) {
+      if (n >= 0xd800 && n <= 0xdfff) continue;
+      for (const letter of this.#alike(String.fromCodePoint(n))) {
+        const other = letter.codePointAt(0) as number;
+        if (other < from || other > to) more.add(other);
+      }
     }
-    return out;
+    if (more.size === 0) return out;
+    this.#edits.push({ from: this.#at, to: this.#at, text: String.fromCodePoint(...more) });
+    return out + [...more].map(code).join('');
   }
 }
 interface Piece {

@@ -1,6 +1,8 @@
 import type { Expr } from '../expr.ts';
-import { type Entry, type Evaluate, type Refusal, strictWith } from '../table.ts';
-import { type Translated, translate } from './regex-translate.ts';
+import { quoteLiteral } from '../../postgres/quote.ts';
+import type { Letters } from '../letters.ts';
+import { type Call, type Entry, type Evaluate, type Refusal, operatorSql, strictWith } from '../table.ts';
+import { type Alike, type Translated, asciiAlike, translate } from './regex-translate.ts';
 
 const isRefusal = (result: Translated | Refusal): result is Refusal => 'code' in result;
 const needsConstant: Refusal = {
@@ -16,15 +18,33 @@ function checkPattern(ignoreCase: boolean) {
     const text = constantText(pattern);
     if (text === undefined) return needsConstant;
     if (text === null) return null;
-    const result = translate(text, ignoreCase);
+    const result = translate(text, ignoreCase ? asciiAlike : null);
     return isRefusal(result) ? result : null;
   };
 }
 
-function compilePattern(text: string, ignoreCase: boolean, flags: string): RegExp {
-  const result = translate(text, ignoreCase);
+function alikeOf(letters: Letters | undefined): Alike {
+  return letters === undefined ? asciiAlike : (letter) => letters.alike(letter);
+}
+
+function translated(text: string, alike: Alike | null): Translated {
+  const result = translate(text, alike);
   if (isRefusal(result)) throw new Error(result.message);
-  return new RegExp(result.source, flags);
+  return result;
+}
+
+function compilePattern(text: string, alike: Alike | null, flags: string): RegExp {
+  return new RegExp(translated(text, alike).source, flags);
+}
+
+/**
+ * The pattern with each letter as a set of those that are alike: the server compares it under collation "C", so that no version of
+ * Unicode and no collation decides. Null: not for this call.
+ */
+function spelledOut(call: Call, ignoreCase: boolean): string | null {
+  const pattern = constantText(call.args[1]);
+  if (!ignoreCase || call.letters === undefined || typeof pattern !== 'string') return null;
+  return `CAST(${quoteLiteral(translated(pattern, alikeOf(call.letters)).server)} AS pg_catalog.text)`;
 }
 
 function matcher(name: string, type: 'text' | 'bpchar'): Entry {
@@ -33,10 +53,16 @@ function matcher(name: string, type: 'text' | 'bpchar'): Entry {
   const entry = strictWith({ check: checkPattern(ignoreCase) }, name, [[type, 'text'], 'bool'], () => wanted);
   return {
     ...entry,
+    sql: (args, call) => {
+      const pattern = spelledOut(call, ignoreCase);
+      return pattern === null
+        ? entry.sql(args, call)
+        : operatorSql(wanted ? '~' : '!~', entry.args)([args[0] as string, pattern]);
+    },
     build: ([a], call) => {
       const pattern = constantText(call.args[1]);
       if (typeof pattern !== 'string') return () => null;
-      const regex = compilePattern(pattern, ignoreCase, 'su');
+      const regex = compilePattern(pattern, ignoreCase ? alikeOf(call.letters) : null, 'su');
       return (row) => {
         const value = (a as Evaluate)(row) as string | null;
         return value === null ? null : regex.test(value) === wanted;
@@ -59,7 +85,7 @@ function checkReplace([, pattern, replacement, flags]: readonly Expr[]): Refusal
   if (!/^(?:g|i|gi|ig)?$/.test(options)) return { code: 'PGS4108', message: 'flags of regexp_replace may be g and i' };
   if (!/^(?:[^\\]|\\[\\&1-9])*$/s.test(by))
     return { code: 'PGS4108', message: 'a backslash in the replacement must be \\1 to \\9, \\& or \\\\' };
-  const result = translate(text, options.includes('i'));
+  const result = translate(text, options.includes('i') ? asciiAlike : null);
   if (isRefusal(result)) return result;
   if (result.alternation || result.variable > 1 || result.canBeEmpty) {
     return {
@@ -83,11 +109,19 @@ function replaceEntry(withFlags: boolean): Entry {
   );
   return {
     ...entry,
+    sql: (args, call) => {
+      const flags = constantText(call.args[3]) ?? '';
+      const pattern = spelledOut(call, flags.includes('i'));
+      if (pattern === null) return entry.sql(args, call);
+      const [text = '', , by = ''] = args;
+      return entry.sql([text, pattern, by, `CAST(${quoteLiteral(flags.replace('i', ''))} AS pg_catalog.text)`], call);
+    },
     build: ([a], call) => {
       const [, pattern, by, flags] = call.args.map(constantText);
       const options = withFlags ? flags : '';
       if (typeof pattern !== 'string' || typeof by !== 'string' || typeof options !== 'string') return () => null;
-      const regex = compilePattern(pattern, options.includes('i'), options.includes('g') ? 'gsu' : 'su');
+      const alike = options.includes('i') ? alikeOf(call.letters) : null;
+      const regex = compilePattern(pattern, alike, options.includes('g') ? 'gsu' : 'su');
       const replacement = by
         .replace(/\$/g, '$$$$')
         .replace(/\\([\\&1-9])/g, (_, c: string) => (c === '\\' ? '\\' : `$${c}`));

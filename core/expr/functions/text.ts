@@ -128,8 +128,25 @@ function folds(name: 'lower' | 'upper', ascii: (text: string) => string): Entry 
 }
 
 /** Words are runs of ASCII letters and digits, as under collation "C". */
-function initcap(text: string): string {
+function initcapAscii(text: string): string {
   return text.replace(/[A-Za-z0-9]+/g, (word) => upperAscii(word[0] as string) + lowerAscii(word.slice(1)));
+}
+
+/** Letters and words of other languages, too, where the server has a builtin collation. */
+function initcap(): Entry {
+  const plain = strict('initcap', ['text'], 'text', initcapAscii);
+  return {
+    ...plain,
+    sql: (args, call) => {
+      const words = call.letters?.words ?? null;
+      if (words === null) return plain.sql(args, call);
+      return `(pg_catalog.initcap((${args[0]} COLLATE ${words.collation})) COLLATE pg_catalog."C")`;
+    },
+    build: (parts, call) => {
+      const words = call.letters?.words ?? null;
+      return words === null ? plain.build(parts, call) : strictBuild((text) => words.initcap(text as string), parts);
+    },
+  };
 }
 
 const lengths = (['length', 'char_length', 'character_length'] as const).flatMap((name) => [
@@ -193,7 +210,7 @@ export const textFunctions: readonly Entry[] = [
   strict('||', ['text', 'text'], 'text', (a, b) => a + b),
   folds('lower', lowerAscii),
   folds('upper', upperAscii),
-  strict('initcap', ['text'], 'text', initcap),
+  initcap(),
   ...lengths,
   ...byteLengths,
   strict('left', ['text', 'int4'], 'text', (text, n) =>

@@ -1,5 +1,12 @@
 import type pg from 'pg';
-import type { Folding } from '../../../core/postgres/letters.ts';
+import {
+  type Folding,
+  type WordFolding,
+  firstInWord,
+  lastLetter,
+  withinWord,
+  wordRanges,
+} from '../../../core/postgres/letters.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 
 /**
@@ -40,7 +47,36 @@ export async function readLetters(client: pg.Client, only?: string): Promise<Fol
     ],
   );
   const others = rows.map(({ letter, upper, lower, on }) => ({ letter, upper, lower, goesOn: on === 'true' }));
-  return { collation, context: chosen.context, others };
+  const words = there.has(builtIn) ? await readWords(client, letters) : null;
+  return { collation, context: chosen.context, others, words };
+}
+
+/** A word is a run of letters and digits there, whatever the version, and each letter has one letter for another. */
+const builtIn = 'pg_c_utf8';
+
+async function readWords(client: pg.Client, letters: readonly string[]): Promise<WordFolding> {
+  const collation = `pg_catalog.${quoteIdent(builtIn)}`;
+  const { rows: others } = await client.query<Record<'letter' | 'first' | 'within', string>>(
+    `SELECT * FROM (SELECT c AS letter, f, w, initcap(c COLLATE ${collation}) COLLATE "C" AS first,
+         substr(initcap(('a' || c || 'a') COLLATE ${collation}), 2, 1) COLLATE "C" AS within
+       FROM unnest($1::text[], $2::text[], $3::text[]) AS x (c, f, w)) y
+     WHERE first <> f COLLATE "C" OR within <> w COLLATE "C"`,
+    [letters, letters.map(firstInWord), letters.map(withinWord)],
+  );
+  const { rows: otherwise } = await client.query<{ letter: string }>(
+    `SELECT chr(n) AS letter FROM generate_series(1, ${lastLetter}) n
+     WHERE n NOT BETWEEN 55296 AND 57343 AND ((chr(n) COLLATE ${collation}) ~ '[[:alnum:]]') <> ($1::int4multirange @> n)`,
+    [
+      `{${wordRanges()
+        .map(([from, to]) => `[${from},${to}]`)
+        .join(',')}}`,
+    ],
+  );
+  return {
+    collation,
+    others: others.map(({ letter, first, within }) => ({ letter, first, within })),
+    otherwise: otherwise.map(({ letter }) => letter),
+  };
 }
 
 /** Planes and blocks to which Unicode still adds letters with case. */

@@ -35,7 +35,31 @@ const expressions = [
   "CASE WHEN upper(v) = upper(p) OR lower(v) < lower(p) THEN 'x' END",
   "upper('né ß ŉ ǆ Σς')",
   'initcap(v)',
+  "initcap(lower(v) || ' ' || p || '''' || v)",
+  ...[
+    'é',
+    '[à-ö]x?',
+    '^[^Σκ]+$',
+    'ß|ﬁ|ŉ',
+    '(ᾳ|ΐ)',
+    'k',
+    'İ|ı',
+    '[[:upper:]]|Ǆ',
+    '\\É.',
+    '[Ⓐ-Ⓩ0-9]',
+    '[Ꭰ-Ᏼა-ჰ]',
+    'ƛ|ɤ|Ԑ|Ծ|և',
+    '[a-]',
+  ].flatMap((pattern) => [
+    `CASE WHEN v ~* '${pattern}' THEN 1 ELSE 0 END`,
+    `CASE WHEN p !~* '${pattern}' THEN 1 ELSE 0 END`,
+  ]),
+  "regexp_replace(v, '[é-ö]', '<>', 'gi')",
+  "CASE WHEN 'É' ~* 'é' THEN 1 ELSE 0 END",
 ];
+
+/** Patterns of which the server's own comparison under the collation says the same. */
+const alike = ['é', '[à-ö]x?', '^[^Σκ]+$', 'ß|ﬁ|ŉ', '(ᾳ|ΐ)', 'k', 'İ|ı', '[Ꭰ-Ᏼა-ჰ]', 'ƛ|Ԑ|Ծ|և'];
 
 /** Letters of many alphabets, with those whose case has more than one letter, depends on the place, or is new in Unicode. */
 const pool: readonly string[] =
@@ -76,6 +100,18 @@ for (const major of [14, 15, 16, 17, 18]) {
             assert.equal(evaluate([v, p]), rows[i]!.r, `${text} under ${only}: ${JSON.stringify([v, p])}`);
           }
         }
+        for (const pattern of alike) {
+          const { rows } = await client.query<{ r: string }>({
+            text: `SELECT (CASE WHEN (x.v COLLATE "${only}") ~* $2 THEN 1 ELSE 0 END)::text AS r FROM unnest($1::text[]) WITH ORDINALITY AS x (v, n) ORDER BY n`,
+            values: [values.map(([v]) => v), pattern],
+          });
+          const evaluate = compileValue(
+            withLetters(parseExpression(`CASE WHEN v ~* '${pattern}' THEN 1 ELSE 0 END`, columns), letters),
+            position,
+          );
+          for (const [i, [v]] of values.entries())
+            assert.equal(evaluate([v, null]), rows[i]!.r, `${pattern} under ${only}: ${JSON.stringify(v)}`);
+        }
       }
       assert.ok(collations >= (major >= 17 ? 2 : 1), `${collations}`);
     } finally {
@@ -94,6 +130,6 @@ test('a database that is not UTF-8 folds ASCII letters, and it is said', async (
   await client.end();
   await on.query(`DROP DATABASE ${name}`);
   assert.deepEqual([...foldsAscii(parseExpression("upper(v) = 'A' AND v ILIKE p", columns))], ['upper', 'ILIKE']);
-  const letters = new Letters({ collation: 'x', context: true, others: [] });
+  const letters = new Letters({ collation: 'x', context: true, others: [], words: null });
   assert.deepEqual([...foldsAscii(withLetters(parseExpression('lower(initcap(v))', columns), letters))], ['initcap']);
 });
