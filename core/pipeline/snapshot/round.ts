@@ -6,6 +6,7 @@ import { asTarget } from '../plan/as-target.ts';
 import { mappingOf } from '../plan/mapping.ts';
 import { ShapeHistory } from '../ddl/shape-history.ts';
 import { chosen } from '../plan/draft.ts';
+import { canonical } from '../open/fingerprint.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { planAgain } from '../open/planning.ts';
 import { entry, type StateEntry } from '../state/entries.ts';
@@ -124,8 +125,9 @@ function sourceTable(relation: Relation, { tables }: SourceCatalog): SourceTable
   return { bytes: 0, rows: -1, persistence: 'permanent', ...now, relation };
 }
 
+/** One of the two may come from a checkpoint, which keeps an object's keys in an order of its own. */
 export function isSame(a: Relation, b: Relation): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return canonical(a) === canonical(b);
 }
 
 /**
