@@ -26,7 +26,7 @@ export const baseTypes = (select: string): string => `
     SELECT enumtypid, json_agg(enumlabel ORDER BY enumsortorder)::text AS labels FROM pg_enum GROUP BY enumtypid
   ), resolved AS (
     SELECT b.oid, b.under, u.typtype AS under_kind, b.typmod AS under_typmod, format_type(b.under, b.typmod) AS under_name,
-           CASE WHEN u.typsubscript = 'array_subscript_handler'::regproc THEN u.typelem ELSE 0 END AS element,
+           CASE WHEN u.typsubscript = 'array_subscript_handler'::regproc THEN u.typelem ELSE 0 END AS element, u.typdelim AS delimiter,
            (SELECT e.typtype FROM pg_type e WHERE e.oid = u.typelem) AS element_kind,
            l.labels
     FROM base b JOIN pg_type u ON u.oid = b.under
@@ -36,13 +36,16 @@ export const baseTypes = (select: string): string => `
 
 /** Columns of `resolved` (as r), beside which t is the type itself; read by {@link typeFacts}. */
 export const typeFactsSql = `t.typtype, t.typsubscript = 'array_subscript_handler'::regproc, r.under, r.under_kind, r.under_typmod,
-         r.under_name, r.element, r.element_kind, r.labels`;
+         r.under_name, r.element, r.element_kind, r.labels, r.delimiter`;
 
 /** What pg_type says of a column's type. */
-export type TypeFacts = Pick<Column, 'typeKind' | 'baseType' | 'binarySafe' | 'under' | 'elementKind' | 'labels'>;
+export type TypeFacts = Pick<
+  Column,
+  'typeKind' | 'baseType' | 'binarySafe' | 'under' | 'elementKind' | 'delimiter' | 'labels'
+>;
 
 export function typeFacts(row: readonly (string | null)[]): TypeFacts {
-  const [kind, isArray, under, underKind, underTypmod, underName, element, elementKind, labels] = row as [
+  const [kind, isArray, under, underKind, underTypmod, underName, element, elementKind, labels, delimiter] = row as [
     string,
     ...string[],
   ];
@@ -55,6 +58,7 @@ export function typeFacts(row: readonly (string | null)[]): TypeFacts {
       ? { under: { typmod: Number(underTypmod), typeName: underName!, typeKind: typeKind(underKind!, overArray) } }
       : {}),
     ...(overArray ? { elementKind: typeKind(elementKind!, false) } : {}),
+    ...(overArray && delimiter !== ',' ? { delimiter: delimiter! } : {}),
     ...(labels === null || labels === undefined ? {} : { labels: JSON.parse(labels) as string[] }),
   };
 }

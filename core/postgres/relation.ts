@@ -21,6 +21,8 @@ export interface Column {
   readonly under?: { readonly typmod: number; readonly typeName: string; readonly typeKind: TypeKind };
   /** Of an array, or of a domain over one: what its elements are. */
   readonly elementKind?: TypeKind;
+  /** Of an array whose elements are not parted by commas in its text (box, geometry): by what. */
+  readonly delimiter?: string;
   /** Of an enum, a domain over one or an array of one: its labels in their order. */
   readonly labels?: readonly string[];
   /** DEFAULT as the catalog's pg_get_expr prints it; absent: none, or generated. */

@@ -8,11 +8,27 @@ export interface AccessWanted {
   readonly present: readonly string[];
   /** Topics that the run will make. */
   readonly missing: readonly TopicSpec[];
+  /** Topics that rows choose. */
+  readonly chosen: readonly ChosenTopics[];
   /** `User:alice`; null: not known. */
   readonly principal: string | null;
   /** There is a snapshot, whose transactions have ids of their own. */
   readonly copies: boolean;
 }
+
+/** Topics whose names are known when their first row comes. */
+export interface ChosenTopics {
+  /** What chooses them. */
+  readonly subject: string;
+  /** With which all their names begin. */
+  readonly prefix: string;
+  /** A topic of such a name, as it would be made; null: none is. */
+  readonly example: TopicSpec | null;
+}
+
+/** A name that no topic has. */
+const unlikely = 'pgsluice-check-4f1d';
+export const exampleName = (prefix: string): string => `${prefix}${unlikely}`;
 
 /** Tries the rights that the run needs. What Kafka has no authorizer for is allowed. */
 export async function checkAccess(
@@ -37,6 +53,7 @@ export async function checkAccess(
     const remedy = allow(`--operation Write --operation Describe --topic '${topic}'`);
     report.add(refused(topic, 'the user may not write to the topic', remedy));
   }
+  for (const each of wanted.chosen) report.add(await chosenFinding(access, each, allow));
   const read = [
     ...(settings.exactlyOnce ? [settings.positionTopic] : []),
     ...(settings.signals?.topic ? [settings.signals.topic] : []),
@@ -71,4 +88,27 @@ export async function checkAccess(
       break;
     }
   }
+}
+
+/** Rights by prefix are tried by a name that nobody gave a right of its own; such rights may do, so nothing is refused. */
+async function chosenFinding(
+  access: Access,
+  { subject, prefix, example }: ChosenTopics,
+  allow: (what: string) => string,
+): Promise<Finding> {
+  const any = prefix === '' ? 'any topic' : `any topic whose name begins with ${prefix}`;
+  const write = (await access.cannotWrite([exampleName(prefix)])).length === 0;
+  const refusals = example === null ? [] : await access.cannotCreate([example]);
+  const create = refusals.every(({ code }) => code !== errors.topicAuthorization);
+  const finding = { check: 'kafka-acl', subject } as const;
+  if (write && create) return { ...finding, level: 'ok', message: `the user may write to ${any}`, remedy: null };
+  const what = [write ? [] : ['write to'], create ? [] : ['make']].flat().join(' and ');
+  const operations = `--operation Write --operation Describe${example === null ? '' : ' --operation Create'}`;
+  const names = prefix === '' ? `--topic '*'` : `--topic '${prefix}' --resource-pattern-type prefixed`;
+  return {
+    ...finding,
+    level: 'warning',
+    message: `the user may not ${what} ${any}: where no ACL of its own allows a topic that a row chooses, that row stops the run (PGS5004)`,
+    remedy: allow(`${operations} ${names}`),
+  };
 }

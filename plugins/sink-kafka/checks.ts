@@ -3,7 +3,7 @@ import { PgsluiceError } from '../../core/base/error.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { qualified } from '../../core/postgres/quote.ts';
 import { type Relation, relationName } from '../../core/postgres/relation.ts';
-import { checkAccess } from './access-checks.ts';
+import { checkAccess, exampleName } from './access-checks.ts';
 import type { TopicAdmin, TopicSpec } from './client/producer.ts';
 import { positionTopic } from './position.ts';
 import { topicSpec } from './router.ts';
@@ -205,11 +205,33 @@ async function checkTopics(
       }
     }
     for (const name of own) if (!found.has(name)) missing.push(positionTopic(name, settings.replicationFactor));
-    const wanted = { present: [...found.keys()], missing, principal, copies };
+    const chosen = [...chosenBy(settings, plans)].map(([subject, prefix]) => ({
+      subject,
+      prefix,
+      example: settings.createTopics ? topicSpec(settings, exampleName(prefix)) : null,
+    }));
+    const wanted = { present: [...found.keys()], missing, chosen, principal, copies };
     await checkAccess(settings, access, { wanted, report });
   } catch (error) {
     report.add(findingOf(error, 'kafka-topic', 'sink kafka'));
   }
+}
+
+/** What chooses topics by row, with the literal that their names begin with. */
+function chosenBy(settings: Settings, plans: readonly TablePlan[]): ReadonlyMap<string, string> {
+  if (settings.events !== null) return new Map([[`topics: ${settings.events.words}`, settings.events.prefix]]);
+  const found = new Map<string, string>();
+  for (const { output } of plans) {
+    const rule = settings.topicRule(output);
+    if (rule.kind === 'expr') found.set(`topic: ${rule.sql}`, literalStart(rule.sql));
+  }
+  return found;
+}
+
+/** `'orders.' || region` and `concat('orders.', region)` begin with `orders.`. */
+export function literalStart(sql: string): string {
+  const [, joined, first] = /^\s*(?:'((?:[^']|'')*)'\s*\|\||concat\s*\(\s*'((?:[^']|'')*)'\s*,)/i.exec(sql) ?? [];
+  return (joined ?? first ?? '').replaceAll("''", "'");
 }
 
 function ok(check: string, subject: string, message: string): Finding {

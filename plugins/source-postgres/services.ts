@@ -84,7 +84,7 @@ const known: readonly Known[] = [
   {
     name: 'Timescale Cloud',
     is: ({ roles }) => roles.has('tsdbadmin') || roles.has('tsdbowner'),
-    logical: 'wal_level = logical in Operations, Database parameters of the console, then restart the service',
+    logical: 'ask the support of Timescale whether the service has logical decoding (wal_level = logical)',
     replication: alter,
     setting: '{name} = {value} in Operations, Database parameters of the console',
   },
@@ -105,7 +105,8 @@ const known: readonly Known[] = [
   {
     name: 'Crunchy Bridge',
     is: ({ roles }) => roles.has('crunchy_superuser') || roles.has('ccp_monitoring'),
-    logical: 'cb config-param set --cluster CLUSTER wal_level=logical, then cb restart CLUSTER',
+    logical:
+      'wal_level is logical there; if not: cb config-param set --cluster CLUSTER wal_level=logical, then cb restart CLUSTER',
     replication: alter,
     setting: 'cb config-param set --cluster CLUSTER {name}={value}',
   },

@@ -7,6 +7,7 @@ import { testAdmin, unique } from '../support/kafka.ts';
 import { readAll } from '../support/kafka-read.ts';
 import type { TestServer } from '../support/servers.ts';
 import type { GoldenRecord } from './compare.ts';
+import { type DatabaseName, textsOf } from './databases.ts';
 import { statementsOf } from './statements.ts';
 
 const folder = join(import.meta.dirname, 'debezium');
@@ -23,17 +24,33 @@ export async function goldenRecords(setting: string): Promise<readonly GoldenRec
   });
 }
 
-export const nan = {
-  before: `create table zoo_nan (id int primary key, n numeric, n2 numeric(10,2), na numeric[]);
-    insert into zoo_nan values (1, 'NaN', 'NaN', '{NaN,1}'), (2, 'Infinity', 1.5, '{Infinity,-Infinity}'), (3, '-Infinity', null, null), (4, 1.50, 1.50, '{1.50}');`,
-  after: `insert into zoo_nan select id + 10, n, n2, na from zoo_nan; delete from zoo_nan where id = 1;`,
-};
-
 export interface Setting {
   readonly name: string;
   /** Of the sink, beside those that all have. */
   readonly options: Readonly<Record<string, string>>;
   readonly withNan: boolean;
+  /** Default: the zoo. */
+  readonly database?: DatabaseName;
+  /** Default: the current one. */
+  readonly release?: string;
+}
+
+/**
+ * geometry and geography of PostGIS, of which the servers here have no binaries: their text is EWKB in hexadecimal digits, and elements of
+ * their arrays are parted by colons.
+ */
+const postgis = ['geometry', 'geography']
+  .map(
+    (name) => `create type ${name};
+      create function ${name}_in(cstring) returns ${name} language internal immutable strict as 'textin';
+      create function ${name}_out(${name}) returns cstring language internal immutable strict as 'textout';
+      create type ${name} (input = ${name}_in, output = ${name}_out, internallength = variable, storage = extended, delimiter = ':');`,
+  )
+  .join('');
+
+/** With types in the place of the extension; a typmod is in no record. */
+function withoutPostgis(sql: string): string {
+  return sql.replace('create extension postgis;', postgis).replace(/\b(geometry|geography)\([^)]*\)/g, '$1');
 }
 
 export interface Replayed {
@@ -52,11 +69,9 @@ export async function replay(on: TestServer, addresses: readonly string[], setti
   const run = async (...texts: readonly string[]) => {
     for (const text of texts) for (const statement of statementsOf(text, 0)) await client.query(statement);
   };
-  const read = (name: string) => readFile(join(folder, name), 'utf8');
+  const texts = await textsOf(setting.database ?? 'zoo', setting.withNan);
   try {
-    const rows = await read('zoo-rows.sql');
-    await run(await read('zoo.sql'), await read('games-schema.sql'), rows, await read('games-rows.sql'));
-    if (setting.withNan) await run(nan.before);
+    await run(...texts.schema.map(withoutPostgis), texts.rows, ...texts.before);
     // The name goes into the records, so it is fixed; topics have one of their own, as brokers may be shared.
     const prefix = unique('golden');
     const file = await pipelineFile(`
@@ -71,16 +86,15 @@ sinks:
     database: ${database}
     messages: true
     unknown_types: omit
-    source_version: 3.7.0.Final
+    source_version: ${setting.release ?? '3.7.0.Final'}
 ${Object.entries(setting.options)
   .map(([name, value]) => `    ${name}: ${value}\n`)
   .join('')}checkpoint: { plugin: file, path: ./state.json }
 `);
     await pgsluice(file);
     await client.query(`SELECT pg_create_logical_replication_slot('${database}_peek', 'pgoutput')`);
-    for (const statement of statementsOf(rows, 1000)) await client.query(statement);
-    if (setting.withNan) await run(nan.after);
-    await run(await read('games-stream.sql'), 'insert into empty_one values (777);');
+    for (const statement of statementsOf(texts.rows, 1000)) await client.query(statement);
+    await run(...texts.stream);
     await pgsluice(file);
     const ends = await commitEnds(client, `${database}_peek`);
     return { records: await recordsOf(addresses, { prefix, database }), ends };

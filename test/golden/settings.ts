@@ -36,3 +36,6 @@ export const mixtures: readonly Setting[] = [
   },
   { name: 'mix3', options: { hstore: 'map', binary: 'hex', time: 'isostring' }, withNan: false },
 ];
+
+/** PostGIS and arrays of more dimensions (more.sql). */
+export const others: readonly Setting[] = [{ name: 'more', options: {}, withNan: false, database: 'more' }];

@@ -3,7 +3,7 @@ import { derived, PgsluiceError } from '../../base/error.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { StreamBatch } from '../../api/change.ts';
 import type { SourceCatalog, SourceIdentity } from '../../api/source.ts';
-import { checkIdentity, goOnWherePromoted } from '../../pipeline/open/promoted.ts';
+import { checkIdentity, goOnWherePromoted, ownPositions } from '../../pipeline/open/promoted.ts';
 import type { TablePresence } from '../../api/source-database.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
@@ -85,6 +85,15 @@ function copiedBefore(context: RunContext): RunEnd {
   return 'copied';
 }
 
+/** After a promotion since the last look the reason is that one. */
+async function slotIsGone(context: RunContext, { sinks }: Instances): Promise<never> {
+  await goOnWherePromoted(context, () => ownPositions(sinks, context.stop));
+  throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source', {
+    remedy:
+      '`pgsluice resync FILE --verify-first` makes a new slot and copies again what differs; or run `pgsluice cleanup`, empty the target and start over.',
+  });
+}
+
 /**
  * Follows until told otherwise; each round is one set of tables. Those that came on the source are taken along at its start, those
  * that were copied beside it join at its end, and those that stand elsewhere in their trees are placed while nothing is in flight.
@@ -95,7 +104,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
   const { identity, handoff } = state.head!;
   if (handoff === null) throw runtimeError('PGS6002', 'the checkpoint has no consistent point of a slot');
   if (source.control !== undefined && (await source.control.slot.status(context.stop)) === null)
-    throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source');
+    await slotIsGone(context, instances);
   const seen = (await source.ddl?.tables(context.stop)) ?? [];
   // Under `ddl: follow` the source publishes a new table before its first row, and its message is in the stream.
   let told = new Set(config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : []);
@@ -259,9 +268,4 @@ export function checkFile(state: PipelineState, config: PipelineConfig): void {
   const then = state.get('file');
   if (state.head === null || state.head.phase === 'starting' || then === null || isFingerprintOf(config, then)) return;
   throw runtimeError('PGS6014', 'transforms, or tables of a sink, were changed since the pipeline was started');
-}
-
-async function ownPositions(sinks: Instances['sinks'], signal: AbortSignal): Promise<readonly bigint[]> {
-  const positions = await Promise.all(sinks.map(({ sink }) => sink.stream.resume(signal)));
-  return positions.filter((position) => position !== null);
 }

@@ -6,7 +6,7 @@ import { forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
-import { checkIdentity, reachedBy } from '../../pipeline/open/promoted.ts';
+import { checkIdentity, ownPositions, reachedBy } from '../../pipeline/open/promoted.ts';
 import { entry, member } from '../../pipeline/state/entries.ts';
 import { requestCopy } from '../../pipeline/state/known-tables.ts';
 import { verifyError } from './errors.ts';
@@ -66,14 +66,7 @@ async function withNewSlot({ context, instances }: OpenPipeline, planning: Plann
   checkIdentity(state.head, identity);
   const snapshot = needed(source, 'snapshot', 'resync --verify-first');
   const control = needed(source, 'control', 'resync --verify-first');
-  const positions = await Promise.all(planning.sinks.map(({ sink }) => sink.stream.resume(stop)));
-  await passBy(
-    context,
-    reachedBy(
-      state,
-      positions.filter((at) => at !== null),
-    ),
-  );
+  await passBy(context, reachedBy(state, await ownPositions(planning.sinks, stop)));
   await control.slot.drop?.(stop);
   await using session = await snapshot.open({ kind: 'new' }, stop);
   const at = session.handoff!;

@@ -3,7 +3,7 @@ import type { SourceIdentity } from '../../api/source.ts';
 import { runtimeError } from '../errors.ts';
 import { entry } from '../state/entries.ts';
 import type { Head, PipelineState } from '../state/pipeline-state.ts';
-import type { RunContext } from './instances.ts';
+import type { Instances, RunContext } from './instances.ts';
 
 /** Throws PGS6001 for another database than the one that the pipeline was started on. */
 export function checkIdentity(head: Head | null, now: SourceIdentity): void {
@@ -45,6 +45,15 @@ export async function goOnWherePromoted(
     `the source was promoted: timeline ${identity.timeline} goes on where ${timeline} ended, at ${formatLsn(until)}; nothing is missing`,
     { timeline: identity.timeline, lsn: formatLsn(until) },
   );
+}
+
+/** Of sinks that keep their own. */
+export async function ownPositions(
+  sinks: readonly { readonly sink: Instances['sinks'][number]['sink'] }[],
+  signal: AbortSignal,
+): Promise<readonly bigint[]> {
+  const positions = await Promise.all(sinks.map(({ sink }) => sink.stream.resume(signal)));
+  return positions.filter((position) => position !== null);
 }
 
 /** Of whatever the sinks have: changes, and tables that were copied by a snapshot (I5). */

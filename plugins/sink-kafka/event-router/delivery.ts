@@ -43,6 +43,10 @@ export class EventDelivery {
     return this.#events.words;
   }
 
+  get prefix(): string {
+    return this.#events.prefix;
+  }
+
   get takesMessages(): boolean {
     return this.#prefixes.length > 0;
   }

@@ -54,6 +54,12 @@ export class EventRouter {
     return `${this.#options.route_topic_replacement} by ${this.#options.route_by_field}`;
   }
 
+  /** What the topics of all events begin with; empty: nothing that is known before. */
+  get prefix(): string {
+    const { route_topic_regex: regex, route_topic_replacement: replacement } = this.#options;
+    return /^\((?:\?<\w+>)?\.\*\)$/.test(regex) ? (/^[^$\\]*/.exec(replacement)?.[0] ?? '') : '';
+  }
+
   /** Throws PGS5065 where a field is missing, and PGS5061 where the row has no topic. */
   event(fields: Fields): RoutedEvent {
     const options = this.#options;

@@ -1,7 +1,7 @@
 /** An array's text (manual: "Array Input and Output Syntax"): strings, nulls and nested lists. */
 export type ArrayText = readonly (string | null | ArrayText)[];
 
-/** Reads `{1,NULL,"a \"b\""}`, `[0:1]={…}` and nested arrays. `delimiter` is `;` for box only. */
+/** Reads `{1,NULL,"a \"b\""}`, `[0:1]={…}` and nested arrays. `delimiter`: pg_type.typdelim, `;` for box and `:` for PostGIS. */
 export function parseArray(text: string, delimiter = ','): ArrayText {
   const start = text.startsWith('[') ? text.indexOf('=') + 1 : 0;
   const stop = delimiter.charCodeAt(0);
@@ -52,7 +52,7 @@ export function parseArray(text: string, delimiter = ','): ArrayText {
 }
 
 /** A JSON array of the elements; more dimensions nest. */
-export function arrayEncoder(element: (text: string) => string): (text: string) => string {
+export function arrayEncoder(element: (text: string) => string, delimiter: string): (text: string) => string {
   const write = (items: ArrayText): string => {
     let out = '[';
     for (let i = 0; i < items.length; i++) {
@@ -62,5 +62,5 @@ export function arrayEncoder(element: (text: string) => string): (text: string) 
     }
     return `${out}]`;
   };
-  return (text) => (text === '{}' ? '[]' : write(parseArray(text)));
+  return (text) => (text === '{}' ? '[]' : write(parseArray(text, delimiter)));
 }

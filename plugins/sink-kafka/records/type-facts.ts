@@ -11,6 +11,8 @@ export interface Typed {
   readonly kind: TypeKind;
   readonly column: string;
   readonly array: boolean;
+  /** Between the elements in an array's text. */
+  readonly delimiter: string;
   /** Of an enum, in its order. */
   readonly labels: readonly string[];
 }
@@ -35,6 +37,7 @@ export function typedOf(column: Column): Typed {
         : kind,
     column: column.name,
     array,
+    delimiter: column.delimiter ?? ',',
     labels: column.labels ?? [],
   };
 }

@@ -292,7 +292,7 @@ function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
     const named = shapes.get(type);
     if (named !== undefined) {
       // Of a column like any other, while those of PostGIS are always optional.
-      const schema = { ...schemas.geometryOf('Geometry', version), optional: false };
+      const schema = { ...schemas.geometryOf(version), optional: false };
       return of(schema, shape(named), { fallback: shapeFallbacks[named] });
     }
     if (type === oids.line) return of(schemas.line, line, { fallback: line('{0,1,0}') });
@@ -306,8 +306,8 @@ function ofExtension(name: string, modes: TypeModes): ColumnType | null {
   switch (name) {
     case 'geometry':
     case 'geography': {
-      const encode = geometryEncoder(version >= releases.shapes);
-      const schema = schemas.geometryOf(name === 'geometry' ? 'Geometry' : 'Geography', version);
+      const encode = geometryEncoder(name === 'geometry' && version >= releases.shapes);
+      const schema = name === 'geometry' ? schemas.geometryOf(version) : schemas.geography;
       return of(schema, encode, { fallback: encode(emptyEwkb) });
     }
     case 'hstore': {
@@ -333,7 +333,7 @@ function ofExtension(name: string, modes: TypeModes): ColumnType | null {
 const firstUserOid = 16384;
 
 function arrayOf(element: ColumnType, typed: Typed, modes: TypeModes): ColumnType {
-  const encode = arrayEncoder(element.encode);
+  const encode = arrayEncoder(element.encode, typed.delimiter);
   // Debezium says of labels alone that they are never null.
   const items = typed.kind === 'enum' ? element.schema : optional(element.schema);
   const more = { fallback: '[]', unavailable: arrayPlaceholder(typed, modes) };

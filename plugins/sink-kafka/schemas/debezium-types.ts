@@ -83,15 +83,18 @@ export const circle = data(
   'Geometry (CIRCLE)',
 );
 
-/** `name`: Geometry or Geography. It is optional even where the column is not. */
-export function geometryOf(name: 'Geometry' | 'Geography', version: number): ConnectSchema {
+const wkb: Field = { name: 'wkb', schema: plain.bytes };
+export const geography = data('geometry.Geography', 1, [wkb, srid], 'Geography');
+
+/** It is optional even where the column is not. */
+export function geometryOf(version: number): ConnectSchema {
   const extended = version >= releases.shapes;
   const extensions: Field = {
     name: 'extensions',
     schema: optional({ type: 'map', keys: plain.string, values: plain.string }),
   };
-  const fields = [{ name: 'wkb', schema: plain.bytes }, srid, ...(extended ? [extensions] : [])];
-  return optional(data(`geometry.${name}`, extended ? 2 : 1, fields, name));
+  const fields = [wkb, srid, ...(extended ? [extensions] : [])];
+  return optional(data('geometry.Geometry', extended ? 2 : 1, fields, 'Geometry'));
 }
 
 export const doubleVector: ConnectSchema = {

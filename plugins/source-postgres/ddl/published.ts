@@ -3,14 +3,19 @@ import type { TablesOption } from '../../../core/api/schemas.ts';
 import type { TablePresence } from '../../../core/api/source-database.ts';
 import { collationSql } from '../../../core/postgres/columns.ts';
 import { chosenOids } from '../catalog/choose.ts';
+import { isPublished } from '../publication/definition.ts';
 
 /**
  * A partition that is being detached (DETACH CONCURRENTLY) is no member any more. Columns by number, as numbers stay through
  * renames and are never given again (manual: pg_attribute).
  */
 const query = `
+  WITH excepted AS (SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    WHERE p.pubname = $1 AND NOT (${isPublished}))
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition,
-    r.prrelid IS NOT NULL OR EXISTS (SELECT FROM pg_publication WHERE pubname = $1 AND puballtables), to_jsonb(r) ->> 'prattrs' IS NOT NULL,
+    r.prrelid IS NOT NULL OR EXISTS (SELECT FROM pg_publication WHERE pubname = $1 AND puballtables) AND NOT EXISTS (
+      SELECT FROM excepted e WHERE e.prrelid = c.oid OR e.prrelid IN (SELECT relid FROM pg_partition_ancestors(c.oid))),
+    to_jsonb(r) ->> 'prattrs' IS NOT NULL,
     pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
     (SELECT json_agg(i.inhparent::int8 ORDER BY i.inhseqno)::text FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT i.inhdetachpending),
     (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod, ${collationSql}) ORDER BY a.attnum)::text
@@ -20,7 +25,7 @@ const query = `
     EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'),
     c.relpersistence = 'u'
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN (pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND p.pubname = $1) ON r.prrelid = c.oid
+  LEFT JOIN (pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND p.pubname = $1 AND ${isPublished}) ON r.prrelid = c.oid
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
     AND n.nspname NOT IN ('information_schema', 'pgsluice')`;
 

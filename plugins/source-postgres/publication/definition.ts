@@ -29,6 +29,9 @@ export interface Definition {
   readonly tables: readonly DefinedTable[];
 }
 
+/** Of an entry `r` of pg_publication_rel: it says what is published, and not what is left out of ALL TABLES (EXCEPT, from 19 on). */
+export const isPublished = `to_jsonb(r) ->> 'prexcept' IS DISTINCT FROM 'true'`;
+
 /**
  * In one query for all majors, so columns that some of them lack are read through jsonb. What a filter reads is in pg_depend
  * (manual: "pg_depend"), and once more each column of a column list.
@@ -48,7 +51,7 @@ const query = `
             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = r.prrelid AND d.refobjsubid > 0
           GROUP BY d.refobjsubid HAVING count(*) >
             CASE WHEN to_jsonb(r) -> 'prattrs' @> to_jsonb(d.refobjsubid) THEN 1 ELSE 0 END)))
-      FROM pg_publication_rel r WHERE r.prpubid = p.oid), '[]'))::text AS definition
+      FROM pg_publication_rel r WHERE r.prpubid = p.oid AND ${isPublished}), '[]'))::text AS definition
   FROM pg_publication p WHERE p.pubname = $1`;
 
 /** Null: there is no publication of this name. */

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Oid } from '../../../core/postgres/relation.ts';
+import { isPublished } from './definition.ts';
 
 export interface Look {
   /** Differs as soon as anything of the publication was set, added or dropped; null: there is none. */
@@ -17,7 +18,7 @@ const query = `
   WITH RECURSIVE p AS (SELECT *, xmin::text AS written, to_jsonb(pg_publication) ->> 'pubgencols' AS gencols
     FROM pg_publication WHERE pubname = $1
   ), covered (oid) AS (
-    SELECT r.prrelid FROM p JOIN pg_publication_rel r ON r.prpubid = p.oid
+    SELECT r.prrelid FROM p JOIN pg_publication_rel r ON r.prpubid = p.oid AND ${isPublished}
     UNION SELECT i.inhrelid FROM covered JOIN pg_inherits i ON i.inhparent = covered.oid
       JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
   ), keyed AS (

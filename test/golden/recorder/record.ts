@@ -9,83 +9,61 @@ import { gzipSync } from 'node:zlib';
 import pg from 'pg';
 import { LocalServer } from '../../../core/servers/local-server.ts';
 import { resolveDebezium } from '../../../scripts/kafka/debezium/engine.ts';
-import { nan } from '../replay.ts';
+import { textsOf } from '../databases.ts';
 import { statementsOf } from '../statements.ts';
 
-/**
- * `node test/golden/recorder/record.ts [SETTING …]` writes ../debezium/SETTING.schemas.jsonl.gz: what Debezium 3.7.0 and JsonConverter with
- * schemas.enable=true make of the zoo. Needs Java and Maven. In a file the first line is a list of all schemas; a key or a value is
- * [index of its schema, text of its payload].
- */
-const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  default: {},
-  string: {
-    'decimal.handling.mode': 'string',
-    'interval.handling.mode': 'string',
-    'hstore.handling.mode': 'json',
-    'binary.handling.mode': 'base64',
-    'time.precision.mode': 'isostring',
-  },
-  double: {
-    'decimal.handling.mode': 'double',
-    'time.precision.mode': 'connect',
-    'binary.handling.mode': 'hex',
-    'hstore.handling.mode': 'map',
-  },
-  micro: { 'time.precision.mode': 'microseconds', 'binary.handling.mode': 'base64-url-safe' },
-  nano: { 'time.precision.mode': 'nanoseconds', 'event.processing.failure.handling.mode': 'warn' },
-  atm: { 'time.precision.mode': 'adaptive_time_microseconds' },
-  txmeta: { 'provide.transaction.metadata': 'true' },
-  mix1: {
-    'decimal.handling.mode': 'string',
-    'interval.handling.mode': 'string',
-    'hstore.handling.mode': 'map',
-    'binary.handling.mode': 'base64-url-safe',
-    'time.precision.mode': 'connect',
-  },
-  mix2: {
-    'decimal.handling.mode': 'double',
-    'binary.handling.mode': 'base64',
-    'time.precision.mode': 'microseconds',
-    'interval.handling.mode': 'string',
-    'provide.transaction.metadata': 'true',
-  },
-  mix3: {
-    'hstore.handling.mode': 'map',
-    'binary.handling.mode': 'hex',
-    'time.precision.mode': 'isostring',
-  },
-};
+import { recordings } from './recordings.ts';
 
+/**
+ * `node test/golden/recorder/record.ts [NAME …]` writes ../debezium/NAME.schemas.jsonl.gz: what Debezium and JsonConverter with
+ * schemas.enable=true make of a database. Needs Java and Maven, and for PostGIS the URL of a superuser on a server that has it
+ * (RECORDER_POSTGIS). In a file the first line is a list of all schemas; a key or a value is [index of its schema, text of its payload].
+ */
 const run = promisify(execFile);
 const folder = join(import.meta.dirname, '..', 'debezium');
 const work = await mkdtemp(join(tmpdir(), 'pgsluice-recorder-'));
-const classPath = `${join(await resolveDebezium(), 'jars', '*')}:${work}`;
-await run('javac', ['-cp', classPath, '-d', work, join(import.meta.dirname, 'Recorder.java')]);
 await using postgres = await LocalServer.start({ major: 15 });
 const names = process.argv.slice(2);
-for (const name of names.length === 0 ? Object.keys(settings) : names) {
+for (const name of names.length === 0 ? Object.keys(recordings) : names) {
   await writeFile(join(folder, `${name}.schemas.jsonl.gz`), gzipSync(interned(await record(name)), { level: 9 }));
 }
 await rm(work, { recursive: true });
 
+/** Debezium's jars with our program compiled against them; those of older releases are other ones. */
+async function classPathOf(release: string): Promise<string> {
+  const old = Number.parseFloat(release) < 3.3;
+  const jars = old ? join(work, `jars-${release}`, '*') : join(await resolveDebezium(release), 'jars', '*');
+  if (old) {
+    const maven = ['-B', '-q', '-f', join(import.meta.dirname, 'older.pom.xml'), `-Ddebezium.version=${release}`];
+    const to = `-DoutputDirectory=${join(work, `jars-${release}`)}`;
+    await run('mvn', [...maven, 'dependency:copy-dependencies', '-DincludeScope=runtime', to]);
+  }
+  const compiled = join(work, release);
+  await run('javac', ['-cp', jars, '-d', compiled, join(import.meta.dirname, 'Recorder.java')]);
+  return `${jars}:${compiled}`;
+}
+
 async function record(name: string): Promise<string> {
+  const { settings, release, database: of = 'zoo', withNan = false } = recordings[name]!;
   const database = `zoo_${name}`;
-  await postgres.query(`CREATE DATABASE ${database} TEMPLATE template0`);
-  const client = new pg.Client({ connectionString: postgres.url(database) });
+  const url = new URL(of === 'more' ? process.env['RECORDER_POSTGIS']! : postgres.url(database));
+  const admin = new pg.Client({ connectionString: url.href.replace(database, 'postgres') });
+  await admin.connect();
+  await admin.query(
+    `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${database}'`,
+  );
+  await admin.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+  await admin.query(`CREATE DATABASE ${database} TEMPLATE template0`);
+  url.pathname = `/${database}`;
+  const client = new pg.Client({ connectionString: url.href });
   await client.connect();
   const each = async (text: string, k = 0) => {
     for (const statement of statementsOf(text, k)) await client.query(statement);
   };
-  const withNan = ['string', 'double', 'mix1', 'mix2'].includes(name);
-  const read = (file: string) => readFile(join(folder, file), 'utf8');
-  const rows = await read('zoo-rows.sql');
-  for (const text of [await read('zoo.sql'), await read('games-schema.sql'), rows, await read('games-rows.sql')])
-    await each(text);
-  if (withNan) await each(nan.before);
+  const texts = await textsOf(of, withNan);
+  for (const text of [...texts.schema, texts.rows, ...texts.before]) await each(text);
   const output = join(work, `${name}.jsonl`);
   const properties = join(work, `${name}.properties`);
-  const url = new URL(postgres.url(database));
   await writeFile(
     properties,
     Object.entries({
@@ -103,35 +81,35 @@ async function record(name: string): Promise<string> {
       'publication.name': database,
       'publication.autocreate.mode': 'filtered',
       'skipped.operations': 'none',
-      ...settings[name],
+      ...settings,
     })
       .map(([key, value]) => `${key}=${value}\n`)
       .join(''),
   );
-  const engine = spawn('java', ['-Xmx512m', '-cp', classPath, 'Recorder', properties, output], {
+  const engine = spawn('java', ['-Xmx512m', '-cp', await classPathOf(release), 'Recorder', properties, output], {
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, TZ: 'UTC' },
   });
+  process.on('exit', () => engine.kill());
   const ended = once(engine, 'exit');
-  await until(
-    async () =>
-      (await postgres.query(`SELECT 1 FROM pg_replication_slots WHERE active AND slot_name = '${database}'`)).length ===
-      1,
-  );
-  await each(rows, 1000);
-  if (withNan) await each(nan.after);
-  await each(await read('games-stream.sql'));
-  await each('insert into empty_one values (777)');
-  await until(async () => (await readFile(output, 'utf8')).includes('.public.empty_one'));
+  await until(async () => {
+    const { rows } = await admin.query(`SELECT FROM pg_replication_slots WHERE active AND slot_name = '${database}'`);
+    return rows.length === 1;
+  });
+  await each(texts.rows, 1000);
+  for (const text of texts.stream) await each(text);
+  const [, table] = /^insert into (\w+) /.exec(texts.stream.at(-1)!)!;
+  await until(async () => (await readFile(output, 'utf8')).includes(`.public.${table}`));
   await sleep(2000);
   engine.stdin.end('\n');
   await ended;
   await client.end();
+  await admin.end();
   return readFile(output, 'utf8');
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 120_000; Date.now() < end; await sleep(300)) if (await condition()) return;
+  for (const end = Date.now() + 900_000; Date.now() < end; await sleep(300)) if (await condition()) return;
   throw new Error('this did not come');
 }
 

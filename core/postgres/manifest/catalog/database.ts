@@ -85,7 +85,12 @@ const foreign: readonly KindQuery[] = [
 const publications = (major: number): KindQuery => ({
   kind: 'publication',
   catalog: 'pg_publication',
-  sql: `SELECT p.oid, p.pubname AS n1, pg_get_userbyid(p.pubowner) AS owner, p.puballtables AS "all tables", p.pubviaroot AS "via root",
+  sql: `SELECT p.oid, p.pubname AS n1, pg_get_userbyid(p.pubowner) AS owner, p.puballtables AS "all tables", ${
+    major >= 19
+      ? `CASE WHEN p.puballsequences THEN 't' END AS "all sequences", (SELECT json_agg(json_build_array(tn.nspname, t.relname) ORDER BY tn.nspname, t.relname) FROM pg_publication_rel r
+          JOIN pg_class t ON t.oid = r.prrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace WHERE r.prpubid = p.oid AND r.prexcept)::text AS "except",`
+      : ''
+  } p.pubviaroot AS "via root",
     concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END,
       CASE WHEN p.pubtruncate THEN 'truncate' END) AS publish,
     ${major >= 18 ? `CASE p.pubgencols WHEN 's' THEN 'stored' END AS "generated columns",` : ''}
@@ -94,7 +99,7 @@ const publications = (major: number): KindQuery => ({
         ? `(SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY(r.prattrs)), pg_get_expr(r.prqual, r.prrelid)`
         : 'NULL::text, NULL::text'
     }) ORDER BY tn.nspname, t.relname)
-      FROM pg_publication_rel r JOIN pg_class t ON t.oid = r.prrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace WHERE r.prpubid = p.oid)::text AS tables
+      FROM pg_publication_rel r JOIN pg_class t ON t.oid = r.prrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace WHERE r.prpubid = p.oid ${major >= 19 ? 'AND NOT r.prexcept' : ''})::text AS tables
     ${major >= 15 ? ', (SELECT json_agg(s.nspname ORDER BY s.nspname) FROM pg_publication_namespace r JOIN pg_namespace s ON s.oid = r.pnnspid WHERE r.pnpubid = p.oid)::text AS schemas' : ''}
     FROM pg_publication p WHERE ${notOfExtension('pg_publication', 'p.oid')}`,
 });

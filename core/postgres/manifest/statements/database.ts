@@ -161,11 +161,22 @@ type Published = readonly [string, string, readonly string[] | null, string | nu
 
 export function createPublication(wanted: ManifestObject, writing: Writing): Step[] {
   const { props } = wanted;
-  const targets = props['all tables'] === 't' ? ' FOR ALL TABLES' : publishedList(wanted);
+  const whole = publishedWhole(props);
+  const targets = whole === '' ? publishedList(wanted) : ` FOR ${whole}`;
   return [
     safe(`CREATE ${reference(wanted)}${targets} WITH (${parameters(wanted)})`),
     ...commonSteps(null, wanted, writing),
   ];
+}
+
+/** Sequences and EXCEPT are of PostgreSQL 19. */
+function publishedWhole(props: ManifestObject['props']): string {
+  const except = list<readonly [string, string]>(props['except']).map(([schema, table]) => sqlName(schema, table));
+  const tables = `ALL TABLES${except.length === 0 ? '' : ` EXCEPT (TABLE ${except.join(', ')})`}`;
+  return [
+    ...(props['all tables'] === 't' ? [tables] : []),
+    ...(props['all sequences'] === 't' ? ['ALL SEQUENCES'] : []),
+  ].join(', ');
 }
 
 function publishedList({ props }: ManifestObject): string {
@@ -186,7 +197,7 @@ function parameters({ props }: ManifestObject): string {
 
 export function alterPublication(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
   const differs = (name: string): boolean => (there.props[name] ?? null) !== (wanted.props[name] ?? null);
-  if (differs('all tables') || differs('generated columns')) return null;
+  if (['all tables', 'all sequences', 'except', 'generated columns'].some(differs)) return null;
   const targets = publishedList(wanted);
   // SET asks for at least one; one without any is made again.
   if ((differs('tables') || differs('schemas')) && targets === '') return null;

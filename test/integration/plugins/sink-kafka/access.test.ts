@@ -5,13 +5,23 @@ import type { Finding } from '../../../../core/api/check.ts';
 import type { KafkaOptions } from '../../../../plugins/sink-kafka/options.ts';
 import { KafkaSink } from '../../../../plugins/sink-kafka/sink.ts';
 import { brokers, kafkaAvailable, ownBroker, ownBrokersAvailable, testAdmin, unique } from '../../../support/kafka.ts';
-import { context, kafkaOptionsOf, never, notes, plan } from '../../../support/kafka-batches.ts';
+import { rowExpressions } from '../../../../core/pipeline/plan/row-expressions.ts';
+import {
+  batch,
+  context,
+  insert,
+  kafkaOptionsOf,
+  never,
+  notes,
+  plan,
+  transaction,
+} from '../../../support/kafka-batches.ts';
 
 async function findings(pipeline: string, options: Partial<KafkaOptions>): Promise<readonly Finding[]> {
   const found: Finding[] = [];
   await using sink = await KafkaSink.create(
     kafkaOptionsOf({ partitions: 1, connect_timeout: 10_000, request_timeout: 20_000, ...options }),
-    context(pipeline),
+    { ...context(pipeline), expressions: rowExpressions },
   );
   await sink.check([plan(notes())], { add: (finding) => void found.push(finding) }, never, true);
   return found;
@@ -115,6 +125,31 @@ if (await ownBrokersAvailable()) {
     assert.deepEqual(refused(await findings(pipeline, { ...alice, topic: closed })), [
       `kafka-acl ${closed}: the user may not write to the topic`,
     ]);
+    // Topics that rows choose: by prefix, and at the first write.
+    const orders = unique('orders');
+    const chosen = { ...alice, topic: { expr: `'${orders}.' || id::text` } };
+    const says = async () => (await findings(pipeline, chosen)).find(({ subject }) => subject.startsWith('topic: '))!;
+    const closedOnes = await says();
+    assert.equal(closedOnes.level, 'warning');
+    assert.match(closedOnes.message, /may not write to and make any topic whose name begins with orders/);
+    assert.match(
+      closedOnes.remedy!,
+      /--operation Write --operation Describe --operation Create --topic 'orders\S+\.' --resource-pattern-type prefixed$/,
+    );
+    await using sink = await KafkaSink.create(
+      kafkaOptionsOf({ partitions: 1, connect_timeout: 10_000, request_timeout: 20_000, ...chosen }),
+      { ...context(pipeline), expressions: rowExpressions },
+    );
+    await sink.stream.resume(never);
+    const written = async () => {
+      await sink.stream.write(batch([insert(notes(), transaction(1), ['7', 'x'])]), never);
+      await sink.stream.flush();
+    };
+    await assert.rejects(written(), { code: 'PGS5004', message: new RegExp(`${orders}\\.7`) });
+    await grant(operations.WRITE, resources.TOPIC, `${orders}.`);
+    assert.match((await says()).message, /may not make any topic/);
+    await grant(operations.CREATE, resources.TOPIC, `${orders}.`);
+    assert.equal((await says()).level, 'ok');
     const offsets = await admin.fetchTopicOffsets(closed);
     assert.deepEqual(
       offsets.map(({ high }) => high),

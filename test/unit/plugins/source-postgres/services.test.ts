@@ -23,7 +23,7 @@ const cases: readonly [Parameters<typeof marks>[0], string, RegExp][] = [
   [{ roles: ['azure_pg_admin', 'azuresu'] }, 'Azure Database for PostgreSQL', /azure\.replication_support/],
   [{ roles: ['supabase_admin', 'authenticator'] }, 'Supabase', /direct connection/],
   [{ roles: ['neon_superuser'], settings: ['neon'] }, 'Neon', /Enable in the console/],
-  [{ roles: ['tsdbadmin'], settings: ['timescaledb'] }, 'Timescale Cloud', /Database parameters/],
+  [{ roles: ['tsdbadmin'], settings: ['timescaledb'] }, 'Timescale Cloud', /ask the support of Timescale/],
   [{ roles: ['avnadmin'] }, 'Aiven', /wal_level is logical/],
   [{ roles: ['doadmin'] }, 'DigitalOcean', /wal_level is logical/],
   [{ roles: ['crunchy_superuser'] }, 'Crunchy Bridge', /cb config-param set/],
