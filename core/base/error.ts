@@ -50,6 +50,8 @@ export class PgsluiceError extends Error {
   readonly at: TextPosition | null;
   readonly within: TextError | null;
   readonly meaning: Meaning | null;
+  /** The remedy as statements for the server of the source, where it is no more than that. */
+  readonly statements: readonly string[] | null;
 
   constructor(code: string, spec: ErrorTreatment, message: string, more: ErrorMore = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
@@ -62,12 +64,14 @@ export class PgsluiceError extends Error {
     this.at = more.at ?? null;
     this.within = more.within ?? null;
     this.meaning = spec.meaning ?? null;
+    this.statements = more.statements ?? null;
   }
 }
 export interface ErrorMore {
   readonly where?: ErrorWhere;
   /** Overrides the table's remedy where something more exact is known. */
   readonly remedy?: string;
+  readonly statements?: readonly string[];
   readonly cause?: unknown;
   /** Where in the text of a plugin's option the error is, so that it can be shown at its place in the pipeline file. */
   readonly at?: TextPosition;

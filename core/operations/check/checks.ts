@@ -112,8 +112,9 @@ function reportTo(findings: Finding[]): CheckReport {
 function findingsOf(error: unknown, subject: string): Finding[] {
   if (!(error instanceof PgsluiceError)) throw error;
   const all = error.cause instanceof AggregateError ? (error.cause.errors as PgsluiceError[]) : [error];
-  return all.map(({ code, message, remedy, where }) => {
-    return { check: code.toLowerCase(), level: 'error', subject: where.table ?? subject, message, remedy, code };
+  return all.map(({ code, message, remedy, where, statements }) => {
+    const found = { check: code.toLowerCase(), subject: where.table ?? subject, message, remedy, code };
+    return { ...found, level: 'error', ...(statements === null ? {} : { statements }) };
   });
 }
 

@@ -214,6 +214,7 @@ test('a key column that is computed or dropped is refused where the sink finds r
     const { problems: found } = planTables(planInput([table], [step(transform)]));
     assert.equal(found[0]?.code, 'PGS4004');
     assert.match(found[0]?.remedy ?? '', /ALTER TABLE "public"\."t" REPLICA IDENTITY FULL;/);
+    assert.deepEqual(found[0]?.statements, ['ALTER TABLE "public"."t" REPLICA IDENTITY FULL;']);
     assert.deepEqual(problems([table], [step(transform)], { streaming: false }), []);
     assert.deepEqual(problems([table], [step(transform)], { traits: kafkaTraits }), []);
   }
