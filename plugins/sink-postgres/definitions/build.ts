@@ -183,7 +183,7 @@ export async function markDefinition(
   status: DefinitionStatus,
 ): Promise<void> {
   await client.query(
-    `WITH renewed AS (${renewedParts('SELECT $3::oid AS relid, $5::text AS name')})
+    `WITH ${renewedParts('SELECT $3::oid AS relid, $5::text AS name')}
      UPDATE pgsluice.definition SET status = $6 WHERE pipeline = $1 AND sink = $2 AND relid = $3::oid AND kind = $4 AND name = $5::text`,
     [owner.pipeline, owner.sink, definition.relid, definition.kind, definition.name, status],
   );
@@ -196,7 +196,7 @@ export async function markDefinitions(
   status: DefinitionStatus,
 ): Promise<void> {
   await client.query(
-    `WITH renewed AS (${renewedParts('SELECT * FROM unnest($3::oid[], $5::text[]) AS b (relid, name)')})
+    `WITH ${renewedParts('SELECT * FROM unnest($3::oid[], $5::text[]) AS b (relid, name)')}
      UPDATE pgsluice.definition d SET status = $6
      FROM unnest($3::oid[], $4::text[], $5::text[]) AS m (relid, kind, name)
      WHERE d.pipeline = $1 AND d.sink = $2 AND d.relid = m.relid AND d.kind = m.kind AND d.name = m.name`,

@@ -80,14 +80,20 @@ export async function notePart(
 }
 
 /**
- * Parts that were set aside are others when they are built again: SQL for the statement that marks definitions as built, with $1 and $2 of
- * the owner. `built`: a query with the columns relid and name.
+ * Parts that were set aside are others when they are built again: CTEs for the statement that marks definitions as built, with $1 and $2 of
+ * the owner. `built`: a query with the columns relid and name. Several notes may stand for one part: of what was set aside, and of what
+ * DDL said meanwhile.
  */
 export const renewedParts = (built: string): string => `
-  UPDATE pgsluice.made_part m SET objid = p.objid FROM (${built}) b, (${parts}) p
-  WHERE m.pipeline = $1 AND m.sink = $2 AND m.relid = b.relid AND m.name = b.name AND p.relid = b.relid AND p.name = b.name
-    AND p.kind = m.kind AND p.objid <> m.objid
-    AND NOT EXISTS (SELECT FROM (${parts}) q WHERE q.relid = m.relid AND q.kind = m.kind AND q.objid = m.objid)`;
+  stale AS (
+    DELETE FROM pgsluice.made_part m USING (${built}) b, (${parts}) p
+    WHERE m.pipeline = $1 AND m.sink = $2 AND m.relid = b.relid AND m.name = b.name AND p.relid = b.relid AND p.name = b.name
+      AND p.kind = m.kind AND p.objid <> m.objid
+      AND NOT EXISTS (SELECT FROM (${parts}) q WHERE q.relid = m.relid AND q.kind = m.kind AND q.objid = m.objid)
+    RETURNING p.relid, p.kind, p.name, p.objid),
+  renewed AS (
+    INSERT INTO pgsluice.made_part (pipeline, sink, relid, kind, name, objid)
+    SELECT DISTINCT $1, $2, relid, kind, name, objid FROM stale ON CONFLICT DO NOTHING)`;
 
 /** Parts of tables (null: of all tables of this pipeline) that somebody made. */
 export async function foreignParts(
