@@ -194,7 +194,9 @@ function keyProblem(plan: TablePlan, lost: readonly string[], input: PlanInput):
   const what = `key column ${lost.join(', ')} is computed or dropped, but sink ${input.sink.name} finds rows by it`;
   const full = identityFull(plan);
   const remedy = `Keep ${lost.join(', ')} as it is${full === null ? '.' : `, or run on the source: ${full};`}`;
-  return [planError('PGS4004', what, { where: { table }, remedy, ...(full === null ? {} : { statements: [`${full};`] }) })];
+  return [
+    planError('PGS4004', what, { where: { table }, remedy, ...(full === null ? {} : { statements: [`${full};`] }) }),
+  ];
 }
 
 function existingProblems(plan: TablePlan, input: PlanInput): readonly PgsluiceError[] {
