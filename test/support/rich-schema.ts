@@ -142,12 +142,6 @@ CREATE TRIGGER event_note AFTER INSERT ON app.event FOR EACH ROW EXECUTE FUNCTIO
 ALTER TABLE app.orders DISABLE TRIGGER orders_statement; ALTER TABLE app.orders ENABLE ALWAYS TRIGGER orders_touch;
 COMMENT ON TRIGGER orders_touch ON app.orders IS 'keeps total';
 CREATE RULE keep AS ON DELETE TO app.parent WHERE OLD.id = 1 DO INSTEAD NOTHING;
--- What prints otherwise once its text was read again: casts of arrays go to their elements, fields of EXTRACT to small letters.
-CREATE DOMAIN app.size AS varchar(2) CHECK (VALUE IN ('s', 'm', 'l'));
-CREATE TABLE app.shirt (id int PRIMARY KEY, size varchar(2) CHECK (size IN ('s', 'm')), fit char(1) CHECK (fit = 'x' OR size NOT IN ('l', 'xl')),
-  tags varchar(4)[] DEFAULT ARRAY['a', 'b'], grid varchar[] DEFAULT ARRAY[ARRAY['a'], ARRAY['b,)']], cut int GENERATED ALWAYS AS (extract('DAY' FROM DATE '2020-01-09')) STORED);
-CREATE INDEX shirt_small ON app.shirt (id) WHERE size IN ('s', 'm');
-CREATE VIEW app.small AS SELECT id, extract('EPOCH' FROM now()) AS "At", array[size, 'x']::text[] AS both FROM app.shirt WHERE size IN ('s', 'm');
 CREATE VIEW app.rich AS SELECT id, name FROM app.customer WHERE balance > 100 WITH LOCAL CHECK OPTION;
 CREATE RECURSIVE VIEW app.numbers (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < 10;
 CREATE VIEW app.over_rich WITH (security_barrier) AS SELECT r.*, app.add(1, 2) AS three FROM app.rich r;
@@ -193,3 +187,14 @@ CREATE TABLE app.temporal (id int, valid daterange, PRIMARY KEY (id, valid WITHO
 ALTER TABLE app.tree ADD CONSTRAINT not_enforced CHECK (id < 1000) NOT ENFORCED;`;
   return `${major >= 15 ? fifteen : ''}\n${major >= 18 ? eighteen : ''}`;
 }
+
+/**
+ * On top of it: what prints otherwise once its text was read again. Casts of arrays go to their elements, fields of EXTRACT to small
+ * letters.
+ */
+export const printedOtherwise = `
+CREATE DOMAIN app.size AS varchar(2) CHECK (VALUE IN ('s', 'm', 'l'));
+CREATE TABLE app.shirt (id int PRIMARY KEY, size varchar(2) CHECK (size IN ('s', 'm')), fit char(1) CHECK (fit = 'x' OR size NOT IN ('l', 'xl')),
+  tags varchar(4)[] DEFAULT ARRAY['a', 'b'], grid varchar[] DEFAULT ARRAY[ARRAY['a'], ARRAY['b,)']], cut int GENERATED ALWAYS AS (extract('DAY' FROM DATE '2020-01-09')) STORED);
+CREATE INDEX shirt_small ON app.shirt (id) WHERE size IN ('s', 'm');
+CREATE VIEW app.small AS SELECT id, extract('EPOCH' FROM now()) AS "At", array[size, 'x']::text[] AS both FROM app.shirt WHERE size IN ('s', 'm');`;
