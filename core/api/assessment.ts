@@ -1,11 +1,14 @@
 import type { Oid } from '../postgres/relation.ts';
+import type { ServerProfile } from '../postgres/server-profile.ts';
 
-/** What `assess` asks of a source. Both questions only read. */
+/** What `assess` asks of a source. All questions only read. */
 export interface AssessSource {
   /** What does not change within minutes. */
   survey(signal: AbortSignal): Promise<SourceSurvey>;
   /** The counters of the surveyed tables, and the position of the WAL, now. */
   sample(tables: readonly Oid[], signal: AbortSignal): Promise<SourceSample>;
+  /** For `--compare`. */
+  profile(signal: AbortSignal): Promise<ServerProfile>;
 }
 
 export interface SourceSurvey {

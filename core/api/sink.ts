@@ -2,6 +2,7 @@ import type { StreamBatch } from './change.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { DeadLetterStore } from './dead-letter.ts';
 import type { DigestQuery, DigestReader } from '../postgres/digest-query.ts';
+import type { ServerProfile } from '../postgres/server-profile.ts';
 import type { CommitLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
 import type { PlacedTable, SchemaStep } from './schema-change.ts';
@@ -187,6 +188,8 @@ export interface Sink extends AsyncDisposable {
   readonly cutover?: CutoverSink;
   readonly repair?: RepairSink;
   readonly tree?: TreeSink;
+  /** Settings and statements of the server, for `assess --compare`. */
+  profile?(signal: AbortSignal): Promise<ServerProfile>;
   /** Where people signal to the run, for sinks with {@link SinkTraits.rereads}. */
   readonly signals?: SignalChannel;
   /** Lines for `pgsluice plan`: where rows of the table go, where its name does not say so. Pure. */

@@ -1,7 +1,14 @@
 import { errorFactory } from '../base/error.ts';
 
-/** PGS11xx: the command line. */
+/** PGS11xx: the command line; PGS1060: what a verb asks of the file. */
 export const cliErrors = {
+  PGS1060: {
+    title: 'No database to compare with',
+    cause: 'The verb compares the source with a sink, and no sink of the file is a PostgreSQL database.',
+    remedy: 'Use a file with a Postgres sink.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS1101: {
     title: 'Unknown verb',
     cause: 'pgsluice has no command of this name.',

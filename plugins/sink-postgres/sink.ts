@@ -7,6 +7,7 @@ import type { SchemaReader } from '../../core/api/schema-reader.ts';
 import type { CutoverSink, RepairSink, Sink, SinkTraits, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
+import { type ServerProfile, readServerProfile } from '../../core/postgres/server-profile.ts';
 import type { Detach } from './apply/detach-refusing.ts';
 import { checkTarget } from './checks/check.ts';
 import { readTarget, surroundingFindings } from './checks/surroundings.ts';
@@ -90,6 +91,11 @@ export class PostgresSink implements Sink {
   ): Promise<readonly (readonly Column[] | null)[]> {
     signal.throwIfAborted();
     return this.#sessions.query((client) => describeTables(client, tables));
+  }
+
+  profile(signal: AbortSignal): Promise<ServerProfile> {
+    signal.throwIfAborted();
+    return this.#sessions.query(readServerProfile);
   }
 
   cleanup(): Promise<readonly string[]> {

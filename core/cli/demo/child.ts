@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { isSea } from 'node:sea';
 import { packageRoot } from '../package-root.ts';
 
 export type LogLine = { readonly event?: string; readonly msg?: string } & { readonly [key: string]: unknown };
@@ -13,8 +14,9 @@ export class Child {
   #stderr = '';
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>, onLine: (line: string) => void) {
-    const bin = join(packageRoot(), 'bin', 'pgsluice.js');
-    this.#process = spawn(process.execPath, [bin, ...args], {
+    // The single executable is Node and the program in one.
+    const program = isSea() ? [] : [join(packageRoot(), 'bin', 'pgsluice.js')];
+    this.#process = spawn(process.execPath, [...program, ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

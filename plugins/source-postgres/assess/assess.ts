@@ -4,6 +4,7 @@ import type { TablesOption } from '../../../core/api/schemas.ts';
 import type { SourceTable } from '../../../core/api/source.ts';
 import { parseLsn } from '../../../core/postgres/lsn.ts';
 import { type Oid, relationName } from '../../../core/postgres/relation.ts';
+import { readServerProfile } from '../../../core/postgres/server-profile.ts';
 import { readCatalog, readIdentity } from '../catalog/catalog.ts';
 import { type SourceAccess, ask } from '../session.ts';
 
@@ -12,6 +13,7 @@ export function assessSource(access: SourceAccess, patterns: TablesOption): Asse
   return {
     survey: (signal) => ask(access, signal, (client) => survey(client, patterns)),
     sample: (tables, signal) => ask(access, signal, (client) => sample(client, tables)),
+    profile: (signal) => ask(access, signal, readServerProfile),
   };
 }
 
