@@ -141,7 +141,7 @@ async function schemaFindings(
   if (schemaMode(options) !== 'create') return [];
   const { rows } = await client.query<{ name: string }>(
     `SELECT nspname AS name FROM pg_namespace WHERE nspname = ANY ($1) AND NOT has_schema_privilege(oid, 'CREATE') ORDER BY 1`,
-    [[...new Set(plans.map(({ target }) => target.schema))]],
+    [[...new Set(plans.map(({ output }) => output.schema))]],
   );
   return rows.map(({ name }) => ({
     check: 'target-create',
