@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly encoding: string;
   /** `LC_COLLATE / LC_CTYPE` of the database. */
   readonly locale: string;
+  /** Those with objects that will be made in the target, sorted. */
+  readonly schemas: readonly string[];
   readonly extensions: readonly { readonly name: string; readonly version: string }[];
   /** That the database names anywhere, those above them and their members. */
   readonly roles: readonly Role[];

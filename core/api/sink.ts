@@ -204,7 +204,12 @@ export interface Sink extends AsyncDisposable {
   /** Looks only. `copies`: rows will be copied into its tables; not with `snapshot.mode: never`, where they may hold some. */
   check?(plans: readonly TablePlan[], report: CheckReport, signal: AbortSignal, copies: boolean): Promise<void>;
   /** The target against what the source's schema needs. Looks only. */
-  checkSurroundings?(source: Surroundings, report: CheckReport, signal: AbortSignal): Promise<void>;
+  checkSurroundings?(
+    source: Surroundings,
+    report: CheckReport,
+    signal: AbortSignal,
+    plans: readonly TablePlan[],
+  ): Promise<void>;
   /** Removes the state that this pipeline keeps in the target (never a user's table). Returns what it removed, in words. */
   cleanup?(): Promise<readonly string[]>;
 }

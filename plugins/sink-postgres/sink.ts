@@ -10,7 +10,7 @@ import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { type ServerProfile, readServerProfile } from '../../core/postgres/server-profile.ts';
 import type { Detach } from './apply/detach-refusing.ts';
 import { checkTarget } from './checks/check.ts';
-import { readTarget, surroundingFindings } from './checks/surroundings.ts';
+import { readTarget, schemasNeeded, surroundingFindings } from './checks/surroundings.ts';
 import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
@@ -77,12 +77,18 @@ export class PostgresSink implements Sink {
     await checkTarget(this.#sessions, { options: this.#options, context: this.#context, copies }, plans, report);
   }
 
-  async checkSurroundings(source: Surroundings, report: CheckReport, signal: AbortSignal): Promise<void> {
+  async checkSurroundings(
+    source: Surroundings,
+    report: CheckReport,
+    signal: AbortSignal,
+    plans: readonly TablePlan[],
+  ): Promise<void> {
     signal.throwIfAborted();
     const { version } = await this.#sessions.powers();
     const target = await this.#sessions.query((client) => readTarget(client, version));
     const subject = `sink ${this.#context.name}`;
-    for (const finding of surroundingFindings(source, target, this.#options)) report.add({ subject, ...finding });
+    const needed = { ...source, schemas: schemasNeeded(source, plans) };
+    for (const finding of surroundingFindings(needed, target, this.#options)) report.add({ subject, ...finding });
   }
 
   describe(

@@ -7,6 +7,7 @@ import { readRoles } from './roles.ts';
 export async function readSurroundings(
   client: pg.Client,
   { tables, identity, excluded }: SourceCatalog,
+  schemasExcept: readonly string[],
 ): Promise<Surroundings> {
   const list = async (sql: string, values: unknown[] = []): Promise<string[]> => {
     const { rows } = await client.query<{ name: string }>(sql, values);
@@ -24,6 +25,14 @@ export async function readSurroundings(
     version: identity.version,
     encoding: rows[0]!.encoding,
     locale: rows[0]!.locale,
+    schemas: await list(
+      // Each object in a schema depends on it; what an extension brings is made by the extension.
+      `SELECT DISTINCT nspname::text COLLATE "C" AS name FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid
+       WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n' AND nspname !~ '^(pg_|information_schema$)' AND nspname <> ALL ($1)
+         AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
+       ORDER BY 1`,
+      [schemasExcept],
+    ),
     extensions,
     ...(await readRoles(client, excluded)),
     collations: await list(

@@ -92,7 +92,7 @@ async function ask({ context, instances, config, catalog: reading }: Asked, aske
         const { schema } = source;
         if (sink.sink.checkSurroundings !== undefined && schema !== undefined) {
           await asked(`sink ${sink.name}`, ofSinks, async () =>
-            sink.sink.checkSurroundings!(await schema.surroundings(stop, catalog), reportTo(ofSinks), stop),
+            sink.sink.checkSurroundings!(await schema.surroundings(stop, catalog), reportTo(ofSinks), stop, sink.plans),
           );
         }
         await asked(`sink ${sink.name}`, ofSinks, async () => {

@@ -46,7 +46,6 @@ export async function checkTarget(
   await sessions.query(async (client) => {
     const facts = { ...(await readFacts(client)), ...powers };
     for (const finding of serverFindings(facts, more.options)) report.add({ subject, ...finding });
-    for (const finding of await schemaFindings(client, facts.user, more, plans)) report.add({ subject, ...finding });
     report.add({ subject, ...(await tablesFinding(client, more, plans)) });
     for (const finding of excludeFindings(more.options, plans)) report.add({ subject, ...finding });
     for (const finding of await actingFindings(client, facts, plans)) report.add({ subject, ...finding });
@@ -129,26 +128,6 @@ export function serverFindings(facts: Facts, options: PostgresSinkOptions): Foun
           'Raise max_connections of the target, or lower snapshot.workers and index_workers.',
         ),
   ];
-}
-
-/** Schemas that are there, and take no table of ours: `public` from 15 on, where the role does not own the database. */
-async function schemaFindings(
-  client: pg.Client,
-  user: string,
-  { options }: Looked,
-  plans: readonly TablePlan[],
-): Promise<Found[]> {
-  if (schemaMode(options) !== 'create') return [];
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT nspname AS name FROM pg_namespace WHERE nspname = ANY ($1) AND NOT has_schema_privilege(oid, 'CREATE') ORDER BY 1`,
-    [[...new Set(plans.map(({ output }) => output.schema))]],
-  );
-  return rows.map(({ name }) => ({
-    check: 'target-create',
-    level: 'error',
-    message: `${user} may not create tables in the schema ${name}`,
-    remedy: `GRANT CREATE ON SCHEMA ${quoteIdent(name)} TO ${quoteIdent(user)};`,
-  }));
 }
 
 async function tablesFinding(client: pg.Client, more: Looked, plans: readonly TablePlan[]): Promise<Found> {

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Finding, Surroundings } from '../../../core/api/check.ts';
+import type { TablePlan } from '../../../core/api/plan.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { type PostgresSinkOptions, schemaExclude, schemaMode } from '../options.ts';
 import { type TargetRoles, readTargetRoles } from '../schema/roles.ts';
@@ -17,6 +18,8 @@ export interface TargetSurroundings {
   readonly memberships: ReadonlySet<string>;
   readonly user: string;
   readonly collations: ReadonlySet<string>;
+  /** That are there, and in which the user may not make anything. */
+  readonly closed: readonly string[];
 }
 
 type Found = Omit<Finding, 'subject'>;
@@ -33,6 +36,10 @@ export async function readTarget(client: pg.Client, version: number): Promise<Ta
     `SELECT collname AS name FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace
        AND collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))`,
   );
+  const { rows: closed } = await client.query<{ name: string }>(
+    `SELECT nspname AS name FROM pg_namespace
+     WHERE NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')) ORDER BY 1`,
+  );
   const { rows } = await client.query<{ encoding: string; locale: string; usr: string }>(
     `SELECT current_user AS usr, pg_encoding_to_char(encoding) AS encoding, datcollate || ' / ' || datctype AS locale
      FROM pg_database WHERE datname = current_database()`,
@@ -46,6 +53,7 @@ export async function readTarget(client: pg.Client, version: number): Promise<Ta
     memberships: new Set(members.map(({ role, member }) => JSON.stringify([role, member]))),
     user: rows[0]!.usr,
     collations: new Set(collations.map(({ name }) => name)),
+    closed: closed.map(({ name }) => name),
   };
 }
 
@@ -60,6 +68,7 @@ export function surroundingFindings(
     direction(source, target),
     ...(creates
       ? [
+          ...closedSchemas(source, target, options),
           ...extensions(source, target, options),
           ...roleFindings(source, target, options),
           ...collations(source, target),
@@ -104,6 +113,24 @@ function extensions(source: Surroundings, target: TargetSurroundings, options: P
   const left = excluded.length === 0 ? [] : [`left out: ${excluded.join(', ')}`];
   const message = [`${wanted.length} extensions, all there`, ...others, ...left].join('; ');
   return [{ check, level: 'ok', message, remedy: null }];
+}
+
+/** All is made under the source's names first, and renamed then. Pure. */
+export function schemasNeeded({ schemas }: Surroundings, plans: readonly TablePlan[]): string[] {
+  return [...new Set([...schemas, ...plans.map(({ output }) => output.schema)])].toSorted();
+}
+
+/** `public` from 15 on, where the role does not own the database. */
+function closedSchemas(source: Surroundings, target: TargetSurroundings, options: PostgresSinkOptions): Found[] {
+  const { schemas: excluded } = schemaExclude(options);
+  return source.schemas
+    .filter((name) => target.closed.includes(name) && !excluded.includes(name))
+    .map((name) => ({
+      check: 'target-create',
+      level: 'error',
+      message: `${target.user} may not create objects in the schema ${name}`,
+      remedy: `GRANT USAGE, CREATE ON SCHEMA ${quoteIdent(name)} TO ${quoteIdent(target.user)};`,
+    }));
 }
 
 function collations(source: Surroundings, target: TargetSurroundings): Found[] {

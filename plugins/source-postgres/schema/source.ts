@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import type { SchemaSource } from '../../../core/api/source-database.ts';
 import { readManifestOf } from '../../../core/postgres/manifest/read-client.ts';
@@ -17,13 +18,11 @@ import { dumpSchema } from './dump.ts';
 export function schemaSource(access: SourceAccess, tables: TablesOption): SchemaSource {
   const { slot, publication } = access;
   const exceptNames = [publication, besideOf(access).publication, ...objectNames(slot).triggers];
+  const except = async (client: pg.Client) => [stateSchema, ...(await schemasLeftOut(client, tables))];
   return {
     read: (signal) =>
       withClient(access, signal, async (client) => ({
-        manifest: await readManifestOf(client, {
-          except: [stateSchema, ...(await schemasLeftOut(client, tables))],
-          exceptNames,
-        }),
+        manifest: await readManifestOf(client, { except: await except(client), exceptNames }),
         pending: new Map<string, null>(),
         owners: true,
         scope: 'database' as const,
@@ -31,7 +30,11 @@ export function schemaSource(access: SourceAccess, tables: TablesOption): Schema
     dump: (session, signal) => dumpSchema(access, { snapshot: session?.name ?? null, tables }, signal),
     surroundings: (signal, catalog) =>
       ask(access, signal, async (client) =>
-        readSurroundings(client, catalog ?? (await readCatalog(client, await readIdentity(client), tables))),
+        readSurroundings(
+          client,
+          catalog ?? (await readCatalog(client, await readIdentity(client), tables)),
+          await except(client),
+        ),
       ),
     dependents: (going, signal) => ask(access, signal, (client) => readDependents(client, going)),
     // A standby has them ahead of what was drawn, and behind what is being drawn.

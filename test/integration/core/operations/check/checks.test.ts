@@ -67,6 +67,7 @@ const source: Surroundings = {
   version: 170004,
   encoding: 'UTF8',
   locale: 'en_US.UTF-8 / en_US.UTF-8',
+  schemas: ['public', 'shop'],
   extensions: [{ name: 'postgis', version: '3.10.1' }],
   roles: [{ name: 'shop', attributes: ['LOGIN'], settings: [], named: ['owns 2 objects'], owns: true }],
   memberships: [],
@@ -88,6 +89,7 @@ const target: TargetSurroundings = {
   memberships: new Set(),
   user: 'me',
   collations: new Set(['sv_SE']),
+  closed: ['cron', 'pg_catalog'],
 };
 
 const noRoles = {
@@ -103,6 +105,9 @@ test('collations, encoding, locale, extensions and roles: each difference by its
     names(surroundingFindings(source, { ...target, ...more }, sinkOptions(options)));
   assert.deepEqual(differing({}), []);
   assert.deepEqual(differing({ collations: new Set() }), ['target-collations error']);
+  assert.deepEqual(differing({ closed: ['shop', 'public'] }), ['target-create error', 'target-create error']);
+  assert.deepEqual(differing({ closed: ['shop'] }, { schema: { exclude: { schemas: ['shop'] } } }), []);
+  assert.deepEqual(differing({ closed: ['shop'] }, { schema: 'existing' }), []);
   assert.deepEqual(differing({ encoding: 'LATIN1' }), ['target-locale warning']);
   assert.deepEqual(differing({ locale: 'C / C' }), ['target-locale warning']);
   assert.deepEqual(differing({ extensions: new Map() }), ['target-extensions error']);
