@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import type { Contender, Sample } from '../support/rounds.ts';
 import { nodeProgram, pgsluice } from '../support/processes.ts';
-import { type Field, publication, slot } from './field.ts';
+import { type Field, publication, slot, type Way } from './field.ts';
 import { arrived, since, Watch } from './watch.ts';
 
 /** `pgsluice run --stop-at now`, going on from the state that the copied target holds. */
-export function ours(field: Field, name: string): Contender {
+export function ours(field: Field, name: string, way: Way = {}): Contender {
   const run = () =>
     field.on(slot, async (database): Promise<Sample> => {
-      const file = await field.file(database);
+      const file = await field.file(database, way);
       await using watch = await Watch.on(field.target.url(database));
       const from = Date.now();
       const seen = watch.for(arrived);

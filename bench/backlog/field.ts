@@ -12,6 +12,12 @@ export const publication = slot;
 const saved = 'bench_saved';
 const savedText = 'bench_saved_text';
 
+/** How the target is reached, and keys of the sink. */
+export interface Way {
+  readonly port?: number;
+  readonly sinkKeys?: string;
+}
+
 /** What a contender leaves must be the same as the source; is told if it is not; nothing is applied. */
 type Result = 'same' | 'tell' | 'none';
 
@@ -68,8 +74,10 @@ export class Field implements AsyncDisposable {
   }
 
   /** The pipeline file for a target database. */
-  async file(database: string): Promise<string> {
+  async file(database: string, { port, sinkKeys = '' }: Way = {}): Promise<string> {
     const path = join(this.#folder, `${database}.yaml`);
+    const url = new URL(this.target.url(database));
+    if (port !== undefined) url.port = String(port);
     await writeFile(
       path,
       `pipeline: bench
@@ -79,9 +87,9 @@ source:
   snapshot: { mode: never }
 sinks:
   - plugin: postgres
-    url: ${this.target.url(database)}
+    url: ${url.href}
     schema: existing
-`,
+${sinkKeys}`,
     );
     return path;
   }

@@ -91,6 +91,20 @@ export function wideUpdates(rows: number): Workload {
   };
 }
 
+/** The same with four more indexes, of which each update writes all: the target has more to do. */
+export function indexedUpdates(rows: number): Workload {
+  const plain = wideUpdates(rows);
+  const indexes = ['updated', 'amount', 'state, id', 'account, updated'].map(
+    (columns) => `CREATE INDEX ON wide (${columns})`,
+  );
+  return {
+    ...plain,
+    name: 'indexed',
+    what: `${plain.what}, four more indexes`,
+    state: `${plain.state}; ${indexes.join('; ')}`,
+  };
+}
+
 export function oneTransaction(rows: number): Workload {
   return {
     name: 'single',

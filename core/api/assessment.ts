@@ -1,7 +1,7 @@
 import type { Oid } from '../postgres/relation.ts';
 import type { ServerProfile } from '../postgres/server-profile.ts';
 
-/** What `assess` asks of a source. All questions only read. */
+/** What `assess` asks of a source, and `plan` where a sink divides tables. All of it only reads. */
 export interface AssessSource {
   /** What does not change within minutes. */
   survey(signal: AbortSignal): Promise<SourceSurvey>;
@@ -9,6 +9,8 @@ export interface AssessSource {
   sample(tables: readonly Oid[], signal: AbortSignal): Promise<SourceSample>;
   /** For `--compare`. */
   profile(signal: AbortSignal): Promise<ServerProfile>;
+  /** Pairs of tables, by `schema.table`, that a foreign key or a tree (partitions, inheritance) connects. */
+  connected(signal: AbortSignal): Promise<readonly (readonly [string, string])[]>;
 }
 
 export interface SourceSurvey {

@@ -29,6 +29,8 @@ export interface StreamSink {
    * thrown here is dropped.
    */
   prepare?(batch: StreamBatch): void;
+  /** Of a sink with several sessions: each of them now. */
+  lanes?(): readonly LaneView[];
   /** Makes everything written so far durable; returns up to where that is, null if nothing was written. */
   flush(signal: AbortSignal): Promise<CommitLsn | null>;
 }
@@ -175,6 +177,24 @@ export interface TreeSink {
   place(steps: readonly SchemaStep[], signal: AbortSignal): Promise<readonly string[]>;
 }
 
+/** What `plan` tells a sink that divides tables among sessions; names are the source's. */
+export interface Divisible {
+  readonly tables: readonly {
+    readonly name: string;
+    /** Rows that were written, by the source's statistics. */
+    readonly writes: number;
+    /** Why its rows cannot be divided among sessions, as far as the plan knows; null: they may be. */
+    readonly whole: string | null;
+  }[];
+  readonly connected: readonly (readonly [string, string])[];
+}
+
+/** What each of several sessions of a sink holds, for displays. */
+export interface LaneView {
+  readonly queuedBytes: number;
+  readonly durable: CommitLsn | null;
+}
+
 /** Where rows and changes go. Required: {@link snapshot} with `load` and `loaded`, and {@link stream}. */
 export interface Sink extends AsyncDisposable {
   /** What is not said is as in {@link plainTraits}. */
@@ -194,6 +214,8 @@ export interface Sink extends AsyncDisposable {
   readonly signals?: SignalChannel;
   /** Lines for `pgsluice plan`: where rows of the table go, where its name does not say so. Pure. */
   destination?(plan: TablePlan): readonly string[];
+  /** Lines for `pgsluice plan`: what each of its sessions is given; undefined: it has one. Pure. */
+  readonly division?: ((of: Divisible) => readonly string[]) | undefined;
   /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */
   deadLetterTopic?(name: string): Promise<DeadLetterStore>;
   /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */

@@ -103,6 +103,9 @@ function sinkLines(sink: SinkStatus): string[] {
       sink.queuedBytes === null || sink.queuedBytes === 0 ? '' : `, ${formatBytes(sink.queuedBytes)} waiting`;
     lines.push(`  ${lag}${bytes}${count}${waiting}${sink.durable === null ? '' : `; durable up to ${sink.durable}`}`);
   }
+  if (sink.lanes.length > 0) {
+    lines.push(`  ${sink.lanes.length} lanes, durable up to ${sink.lanes.map((at) => at ?? 'nothing yet').join(', ')}`);
+  }
   if (sink.retrying !== null) lines.push(`  trying again after ${sink.retrying}`);
   if (sink.deadLetters > 0) lines.push(`  ${deadLetterWords(sink.deadLetters)}`);
   return lines;

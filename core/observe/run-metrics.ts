@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { copyFigures } from '../pipeline/progress/copy-figures.ts';
 import type { RunView, SinkView } from '../pipeline/progress/run-view.ts';
+import type { LaneView } from '../api/sink.ts';
 import type { RunPhase } from '../pipeline/state/run-state.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -10,7 +11,7 @@ type Sample = readonly [Labels, number | null];
 interface Figure {
   readonly name: string;
   readonly help: string;
-  readonly label?: string;
+  readonly label?: string | readonly string[];
   readonly of: (view: RunView) => readonly Sample[];
 }
 
@@ -22,6 +23,15 @@ function each(name: string, help: string, of: (sink: SinkView, view: RunView) =>
   const samples = (view: RunView) =>
     [...view.sinks.values()].map((sink): Sample => [{ sink: sink.name }, of(sink, view)]);
   return { name: `sink_${name}`, help, label: 'sink', of: samples };
+}
+
+/** One figure of each session of sinks that have several. */
+function lanes(name: string, help: string, of: (lane: LaneView) => number | null): Figure {
+  const samples = (view: RunView) =>
+    [...view.sinks.values()].flatMap((sink) =>
+      sink.lanes.map((lane, i): Sample => [{ sink: sink.name, lane: String(i) }, of(lane)]),
+    );
+  return { name: `lane_${name}`, help, label: ['sink', 'lane'], of: samples };
 }
 
 const phases: readonly RunPhase[] = ['starting', 'schema', 'copy', 'index', 'catch-up', 'follow', 'stopping', 'done'];
@@ -65,6 +75,10 @@ const gauges: readonly Figure[] = [
   each('written_position_bytes', 'end of the last transaction written', (sink) => number(sink.written)),
   each('durable_position_bytes', 'end of the last durable transaction', (sink) => number(sink.durable)),
   each('queued_bytes', 'memory of the changes that wait', (sink) => sink.queued),
+  lanes('queued_bytes', 'memory of the changes that wait for the lane', ({ queuedBytes }) => queuedBytes),
+  lanes('durable_position_bytes', 'end of the last transaction that the lane has durably', ({ durable }) =>
+    number(durable),
+  ),
   each('retrying', '1 while the sink is tried again', (sink) => (sink.retrying === null ? 0 : 1)),
 ];
 
@@ -111,5 +125,5 @@ export function watchRun(registry: Registry, view: RunView): void {
 }
 
 function named({ name, help, label }: Figure) {
-  return { name: `pgsluice_${name}`, help, labelNames: label === undefined ? [] : [label], registers: [] };
+  return { name: `pgsluice_${name}`, help, labelNames: label === undefined ? [] : [label].flat(), registers: [] };
 }

@@ -57,6 +57,8 @@ export interface SinkStatus {
   readonly retrying: string | null;
   /** Changes that went to the dead letters, of all runs. */
   readonly deadLetters: number;
+  /** Positions up to which each of several sessions has its part durably. */
+  readonly lanes: readonly (string | null)[];
 }
 
 /**
@@ -155,6 +157,7 @@ function sinkStatus(
     queuedBytes: running ? number(noted?.['queuedBytes']) : null,
     retrying: running ? text(noted?.['retrying']) : null,
     deadLetters: input.state.deadLetters(sink.name),
+    lanes: running ? list(noted?.['lanes']).map((lane) => text(lane['durable'])) : [],
   };
 }
 

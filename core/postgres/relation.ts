@@ -63,6 +63,8 @@ export interface Relation {
   readonly primaryKey: readonly number[];
   /** The primary key is DEFERRABLE: within a transaction two rows may have one key, so it identifies none of them. */
   readonly deferrableKey?: true;
+  /** Its rows are made by code of the user's: what is one value may come as several texts. */
+  readonly opaque?: true;
   /** Of a stream that has all tables of the source: the file does not choose this one, and its changes are passed over. */
   readonly outside?: true;
 }

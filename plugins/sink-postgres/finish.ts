@@ -12,7 +12,7 @@ import {
 import { buildForeignKeys } from './definitions/foreign-keys.ts';
 import { bringBack } from './definitions/kept-off.ts';
 import { buildPartitioned } from './definitions/partitioned.ts';
-import { type PostgresSinkOptions, schemaMode } from './options.ts';
+import { dividesTransactions, type PostgresSinkOptions, schemaMode } from './options.ts';
 import { noteLeftOut } from './schema/left-out.ts';
 import { makeOne } from './schema/restore.ts';
 import { readTree } from './schema/tree.ts';
@@ -41,7 +41,14 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   await buildPartitioned(builder, signal);
   await stepsOf(builder, 'check', (client, definition) => addConstraint(client, definition), signal);
   const waiting = await buildForeignKeys(
-    { builder, plans: more.plans, dependents, context, caughtUp: more.caughtUp },
+    {
+      builder,
+      plans: more.plans,
+      dependents,
+      context,
+      caughtUp: more.caughtUp,
+      apart: dividesTransactions(more.options),
+    },
     signal,
   );
   if (waiting.length > 0) {

@@ -108,6 +108,11 @@ export function schemaMode({ schema }: Pick<PostgresSinkOptions, 'schema'>): 'cr
   return (typeof schema === 'object' ? schema.mode : schema) ?? 'create';
 }
 
+/** Rows of one transaction are committed by several sessions. */
+export function dividesTransactions({ apply }: Pick<PostgresSinkOptions, 'apply'>): boolean {
+  return apply.lanes > 1 && apply.by !== 'group';
+}
+
 /** What of the source's schema shall not be made. */
 export function schemaExclude({ schema }: Pick<PostgresSinkOptions, 'schema'>): {
   readonly extensions: readonly string[];

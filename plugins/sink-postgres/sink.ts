@@ -4,7 +4,7 @@ import type { DigestReader } from '../../core/postgres/digest-query.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import type { Column } from '../../core/postgres/relation.ts';
 import type { SchemaReader } from '../../core/api/schema-reader.ts';
-import type { CutoverSink, RepairSink, Sink, SinkTraits, StreamSink } from '../../core/api/sink.ts';
+import type { CutoverSink, Divisible, RepairSink, Sink, SinkTraits, StreamSink } from '../../core/api/sink.ts';
 import { connect } from '../../core/postgres/connect.ts';
 import { PostgresDigests } from '../../core/postgres/digest.ts';
 import { type ServerProfile, readServerProfile } from '../../core/postgres/server-profile.ts';
@@ -15,6 +15,7 @@ import { cleanupState } from './cleanup.ts';
 import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
 import { PostgresTrees } from './ddl/tree.ts';
+import { tellDivision } from './lanes/tell.ts';
 import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import { PostgresRepair } from './repair.ts';
 import { schemaReader } from './schema/manifest.ts';
@@ -34,6 +35,7 @@ export class PostgresSink implements Sink {
   readonly cutover: CutoverSink;
   readonly repair: RepairSink;
   readonly tree: PostgresTrees;
+  readonly division: Sink['division'];
   readonly #sessions: Sessions;
   readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
@@ -54,6 +56,8 @@ export class PostgresSink implements Sink {
     // The trees of a schema that was there before are not ours to change.
     const existing = schemaMode(options) === 'existing';
     this.stream = streamNamed(context.name, existing ? undefined : (table, signal) => this.tree.detach(table, signal));
+    const { lanes, by } = options.apply;
+    this.division = lanes === 1 ? undefined : (of: Divisible) => tellDivision(of, lanes, by);
     this.cutover = new PostgresCutover(this.#sessions, options, context);
     this.repair = new PostgresRepair(this.#sessions);
     this.schema = schemaReader(this.#sessions, owner, options);

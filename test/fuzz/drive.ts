@@ -21,10 +21,13 @@ export class Drive {
   runs = 0;
   readonly #file: string;
   readonly #follows: boolean;
+  readonly #write: (run: number) => Promise<void>;
   #child: CliProcess | null = null;
 
-  constructor(file: string, { ddl }: { ddl: 'stop' | 'follow' }) {
+  /** `write`: the file for a run, by its number. */
+  constructor(file: string, { ddl }: { ddl: 'stop' | 'follow' }, write: (run: number) => Promise<void>) {
     this.#file = file;
+    this.#write = write;
     this.#follows = ddl === 'follow';
   }
 
@@ -36,6 +39,7 @@ export class Drive {
   async start(): Promise<void> {
     await this.#notice();
     if (this.#child !== null || !this.well) return;
+    await this.#write(this.runs);
     this.#child = new CliProcess(['run', this.#file, '--log', 'json', '--debug']);
     this.runs++;
   }
@@ -75,6 +79,7 @@ export class Drive {
   async catchUp(): Promise<void> {
     if (this.#child !== null) await this.stop();
     for (let tries = 0; this.well; tries++) {
+      await this.#write(this.runs);
       const result = await this.command('run', '--stop-at', 'now', '--log', 'json', '--debug');
       this.runs++;
       if (result.code === 0 || !this.well) return;

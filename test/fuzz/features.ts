@@ -28,12 +28,16 @@ export const features = {
   spoil: 'the verdict of verify on sides that differ',
   cutover: 'the verdict of cutover, and sequences after it',
   late: 'objects made on the source just before a cutover, which must not be passed over',
+  lanes:
+    'several lanes of the sink, of another number and another way of dividing at each start; only where it is asked for',
   owners: 'an owner with REPLICATION on the source, one with CREATEDB and CREATEROLE on the target, no superuser',
 } as const;
 export type Feature = keyof typeof features;
 
 /** Left out unless asked for by name: faults that are known and being mended. */
 export const knownOpen: readonly Feature[] = ['generated_full'];
+/** Left out unless asked for by name, too. */
+const asked: readonly Feature[] = ['lanes'];
 
 const names = Object.keys(features) as Feature[];
 
@@ -44,6 +48,10 @@ export function chosenFeatures(only: string | undefined, without: string | undef
   if (unknown !== undefined) throw new Error(`there is no feature ${unknown}; there are: ${names.join(', ')}`);
   const from = list(only);
   const start =
-    from.length === 0 ? names.filter((name) => !knownOpen.includes(name)) : from.includes('all') ? names : from;
+    from.length === 0
+      ? names.filter((name) => !knownOpen.includes(name) && !asked.includes(name))
+      : from.includes('all')
+        ? names
+        : from;
   return new Set((start as Feature[]).filter((name) => !list(without).includes(name)));
 }

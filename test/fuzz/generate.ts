@@ -36,7 +36,11 @@ export function generate(
     seed,
     from,
     to,
-    settings: transforms.length > 0 ? { ...settings, existing: false } : settings,
+    settings: {
+      ...settings,
+      existing: settings.existing && transforms.length === 0,
+      ...(on('lanes') ? { lanes: lanesOf(new Random(seed + 0x6c616e65)) } : {}),
+    },
     needs: needsOf(tables),
     tables: tables.map(({ table }) => table),
     transforms,
@@ -65,6 +69,12 @@ function settingsOf(random: Random, on: (feature: Feature) => boolean): Settings
     smallMemory: random.chance(0.4),
     owners: false,
   };
+}
+
+function lanesOf(random: Random): NonNullable<Settings['lanes']> {
+  const first = { lanes: random.int(2, 6), by: random.pick(['group', 'table', 'key'] as const) };
+  if (random.chance(0.4)) return [first];
+  return [first, { lanes: random.int(1, 6), by: random.pick(['group', 'table', 'key'] as const) }];
 }
 
 /** Event triggers are a superuser's. */

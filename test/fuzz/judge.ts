@@ -96,8 +96,10 @@ async function relationsOf(script: Script, side: Side): Promise<Relation[]> {
 async function compareCatalogs(script: Script, source: Side, target: Side): Promise<readonly Fault[]> {
   const [before, after] = await Promise.all([ask(source, catalogs), ask(target, catalogs)]);
   const names = new Set(script.tables.filter((table) => touched(script, table)).map(key));
-  // Without replica role foreign keys come at the cut-over.
-  const waits = (row: (string | null)[]) => script.settings.owners && row[2]?.startsWith('FOREIGN KEY') === true;
+  // Without replica role foreign keys come at the cut-over, as they do where lanes divide transactions.
+  const { owners, lanes = [] } = script.settings;
+  const late = owners || lanes.some(({ by }) => by !== 'group');
+  const waits = (row: (string | null)[]) => late && row[2]?.startsWith('FOREIGN KEY') === true;
   // A constraint or a default may name a table that was renamed, too.
   const free = (rows: (string | null)[][]) =>
     rows.filter((row) => names.size === 0 && !names.has(row[0]!) && !waits(row)).map((row) => row.join(' '));

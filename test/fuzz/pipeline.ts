@@ -8,7 +8,7 @@ export interface Ends {
 }
 
 /** The pipeline file of a script. */
-export function pipelineYaml(script: Script, pipeline: string, { source, target }: Ends): string {
+export function pipelineYaml(script: Script, pipeline: string, { source, target }: Ends, run = 0): string {
   const { workers, chunkSize, streaming, binary, checkpointFile, existing, ddl, rate, owners } = script.settings;
   return `pipeline: ${pipeline}
 source:
@@ -20,8 +20,13 @@ source:
 ${transformsYaml(script)}sinks:
   - plugin: postgres
     url: ${urlOf(target)}
-    schema: ${existing ? 'existing' : 'create'}
+${lanesYaml(script, run)}    schema: ${existing ? 'existing' : 'create'}
 ${owners ? '    owners: skip\n' : ''}${ddl === 'stop' ? '' : 'ddl: follow\n'}${rate === null ? '' : `limit: { rate: ${rate} }\n`}${checkpointFile ? 'checkpoint: { plugin: file, path: state.json }\n' : ''}`;
+}
+
+function lanesYaml({ settings: { lanes = [] } }: Script, run: number): string {
+  const apply = lanes[run % lanes.length];
+  return apply === undefined ? '' : `    apply: { lanes: ${apply.lanes}, by: ${apply.by} }\n`;
 }
 
 /** YAML below `transforms:`. JSON is YAML. */

@@ -48,8 +48,9 @@ export async function runScript(script: Script, servers: Servers): Promise<Outco
     if (side.role !== undefined) await own(side);
   }
   const file = join(directory, 'pipeline.yaml');
-  await writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }));
-  const drive = new Drive(file, script.settings);
+  const write = (run: number) => writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }, run));
+  await write(0);
+  const drive = new Drive(file, script.settings, write);
   const sessions = new Sessions(source, script);
   made.defer(() => sessions.end());
   made.defer(() => drive.end());

@@ -134,6 +134,8 @@ export interface Settings {
   readonly rate: string | null;
   /** Neither side is used as a superuser. */
   readonly owners: boolean;
+  /** By the number of the run, round and round; absent: one lane. */
+  readonly lanes?: readonly { readonly lanes: number; readonly by: 'group' | 'table' | 'key' }[];
   /** Even small transactions spill, or are streamed, before their commit. */
   readonly smallMemory: boolean;
 }

@@ -57,6 +57,9 @@ function* plainer(script: Script): Iterable<Script> {
     smallMemory: false,
     owners: false,
   } as const;
+  const { lanes = [], ...oneLane } = script.settings;
+  if (lanes.length > 0) yield { ...script, settings: oneLane };
+  for (const one of lanes.length > 1 ? lanes : []) yield { ...script, settings: { ...oneLane, lanes: [one] } };
   if (JSON.stringify(script.settings) !== JSON.stringify(plain)) yield { ...script, settings: plain };
   for (const name of Object.keys(plain) as (keyof typeof plain)[])
     if (script.settings[name] !== plain[name])

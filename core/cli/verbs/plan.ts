@@ -6,6 +6,7 @@ import { planSinks } from '../../pipeline/open/planning.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 import { readCatalog } from '../../api/source.ts';
+import { division } from '../../pipeline/plan/division.ts';
 
 /** `pgsluice plan FILE`: what `run` would do, from the same planner. */
 export function register(program: Command, cli: Cli): void {
@@ -27,6 +28,8 @@ export function register(program: Command, cli: Cli): void {
         for (const sink of planning.sinks) {
           cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published, sink.sink)}\n`);
           if (sink.sink.cutover) cli.stdout.write(printParents(sink.parents));
+          const divided = await division(context.source, sink, signal);
+          if (divided.length > 0) cli.stdout.write(`${divided.join('\n')}\n\n`);
           cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog, signal)));
         }
       }),

@@ -23,6 +23,8 @@ export interface DeadLetterOptions {
 export class PipelineDeadLetters implements AsyncDisposable {
   readonly #options: DeadLetterOptions;
   #store: Promise<DeadLetterStore> | null = null;
+  /** Sinks, and lanes of one, come at the same time; a store takes one write after the other. */
+  #last: Promise<unknown> = Promise.resolve();
   /** Told of letters that are recorded: who counts them. */
   onRecorded: (sink: string, count: number) => void = () => {};
 
@@ -38,7 +40,9 @@ export class PipelineDeadLetters implements AsyncDisposable {
       passed: (count) => threshold.passed(count),
       refuse: async (refused) => {
         for (const one of refused) if (!threshold.fail()) throw tooMany(sink, config, one);
-        await this.#record(sink, refused);
+        const recorded = this.#last.then(() => this.#record(sink, refused));
+        this.#last = recorded.catch(() => {});
+        await recorded;
       },
     };
   }

@@ -22,6 +22,7 @@ export function outputRelation(input: Relation, parts: OutputParts): Relation {
     identity: outputIdentity(input, parts),
     primaryKey: untouchedPositions(input, input.primaryKey, parts.columns) ?? [],
     ...(input.deferrableKey === true ? { deferrableKey: true } : {}),
+    ...(input.opaque === true ? { opaque: true } : {}),
   };
 }
 
@@ -82,6 +83,7 @@ export function opaqueOutput(
   }
   return {
     ...input,
+    opaque: true,
     schema: made.schema,
     name: made.name,
     columns: made.columns,

@@ -1,4 +1,5 @@
 import type { TablePlan } from '../../api/plan.ts';
+import type { LaneView } from '../../api/sink.ts';
 import { relationName } from '../../postgres/relation.ts';
 import { History } from './history.ts';
 import { noRates, type Rates } from './rates.ts';
@@ -39,6 +40,8 @@ export interface SinkView {
   waiting: number;
   /** Changes that it could not deliver and that went to the dead letters, of all runs. */
   deadLetters: number;
+  /** Of a sink with several sessions: each of them. */
+  lanes: readonly LaneView[];
 }
 
 /** What the stream has handed out since it was opened. */
@@ -141,6 +144,7 @@ export class RunView {
         retrying: null,
         waiting: 0,
         deadLetters: 0,
+        lanes: [],
       };
       this.sinks.set(name, view);
     }

@@ -72,6 +72,7 @@ function sinkRecord(view: RunView, sink: SinkView, now: number): Json {
     queuedBytes: sink.queued,
     retrying: sink.retrying,
     deadLetters: sink.deadLetters,
+    lanes: sink.lanes.map(({ queuedBytes, durable }) => ({ queuedBytes, durable: lsn(durable) })),
   };
 }
 

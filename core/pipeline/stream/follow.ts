@@ -3,15 +3,15 @@ import type { CommitLsn, IdleLsn } from '../../postgres/lsn.ts';
 import type { ChangeStream, StreamItem } from '../../api/source.ts';
 import type { AckLedger } from './ack-ledger.ts';
 import { raceAbort } from '../../base/race-abort.ts';
-import type { Lane } from './lane.ts';
+import type { SinkQueue } from './sink-queue.ts';
 import type { RunView } from '../progress/run-view.ts';
 import { type ControlMessage, decodeControl } from '../control/control-message.ts';
 import { join } from './batches.ts';
 
-/** What one connected stretch of the change plane needs; the lanes are made for it and end with it. */
+/** What one connected stretch of the change plane needs; the queues are made for it and end with it. */
 export interface FollowOptions {
   readonly stream: ChangeStream;
-  readonly lanes: readonly Lane[];
+  readonly queues: readonly SinkQueue[];
   readonly ledger: AckLedger;
   readonly barriers: Barriers;
   readonly hold: Hold;
@@ -25,31 +25,31 @@ export interface FollowOptions {
   readonly onReleased: (id: string) => Promise<void>;
   /** Makes the place of a batch that has one durable. */
   readonly notePlace: (batch: StreamBatch) => Promise<void>;
-  /** Awaited for every batch before a lane gets it; may return another one in its place. */
+  /** Awaited for every batch before a queue gets it; may return another one in its place. */
   readonly beforeBatch: ((batch: StreamBatch) => Promise<StreamBatch | void>) | null;
   readonly view: Pick<RunView, 'received'>;
   /** Aborted: stop after the transaction in hand. */
   readonly stop: AbortSignal;
-  /** Aborted when a lane failed. */
+  /** Aborted when a queue failed. */
   readonly failure: AbortSignal;
 }
 
 export type FollowEnd = 'ended' | 'stopped' | 'barrier';
 
 /**
- * Reads the stream and feeds the lanes until the stream ends (its `until` was reached), a stop is asked for, or a barrier
+ * Reads the stream and feeds the queues until the stream ends (its `until` was reached), a stop is asked for, or a barrier
  * says so. Returns with everything durable and confirmed; throws with nothing confirmed that is not durable.
  */
 export async function follow(options: FollowOptions): Promise<FollowEnd> {
-  const { stream, lanes, stop, failure } = options;
+  const { stream, queues, stop, failure } = options;
   const items = stream[Symbol.asyncIterator]();
   let open = false;
   let pending: Promise<IteratorResult<StreamItem> | 'progress'> | null = null;
   let end: FollowEnd = 'ended';
   for (;;) {
     pending ??= items.next();
-    // What a lane made durable in the meantime is confirmed without waiting for the next item.
-    const unsettled = lanes.filter((lane) => !lane.settled).map((lane) => lane.progress());
+    // What a queue made durable in the meantime is confirmed without waiting for the next item.
+    const unsettled = queues.filter((queue) => !queue.settled).map((queue) => queue.progress());
     // A stop does not cut a transaction that has begun to flow (contract: after the transaction in hand).
     const next: IteratorResult<StreamItem> | 'progress' | null = await raceAbort(
       options.hold.active ? [pending, ...unsettled, tick()] : [pending, ...unsettled],
@@ -87,7 +87,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     }
     await confirm(options);
   }
-  await Promise.all(lanes.map((lane) => lane.drain()));
+  await Promise.all(queues.map((queue) => queue.drain()));
   failure.throwIfAborted();
   await confirm(options);
   await stream.flushConfirmed();
@@ -95,9 +95,9 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
 }
 
 async function takeStep(options: FollowOptions, step: HoldStep): Promise<'go-on' | 'stop'> {
-  const { lanes, barriers } = options;
+  const { queues, barriers } = options;
   if (step.kind === 'held') {
-    await Promise.all(lanes.map((lane) => lane.drain()));
+    await Promise.all(queues.map((queue) => queue.drain()));
     options.failure.throwIfAborted();
     await options.onHeld(step.id, step.at);
     return 'go-on';
@@ -107,7 +107,7 @@ async function takeStep(options: FollowOptions, step: HoldStep): Promise<'go-on'
     return 'go-on';
   }
   const barrier = barriers.see(step.batch);
-  for (const lane of lanes) lane.offer(step.batch);
+  for (const queue of queues) queue.offer(step.batch);
   await roomIn(options);
   return barrier ? settleBarrier(options) : 'go-on';
 }
@@ -117,16 +117,16 @@ function tick(): Promise<'progress'> {
   return new Promise((resolve) => setTimeout(() => resolve('progress'), 500).unref());
 }
 
-/** Waits until one lane is free and none has more than its share queued (I8). */
+/** Waits until one queue is free and none has more than its share queued (I8). */
 async function roomIn(options: FollowOptions): Promise<void> {
-  const { lanes, failure } = options;
+  const { queues, failure } = options;
   for (;;) {
     failure.throwIfAborted();
-    const full = lanes.filter((lane) => lane.full);
-    if (full.length === 0 && (lanes.length === 0 || lanes.some((lane) => lane.hungry))) return;
-    const waitFor = full.length > 0 ? full : lanes.filter((lane) => lane.busy);
+    const full = queues.filter((queue) => queue.full);
+    if (full.length === 0 && (queues.length === 0 || queues.some((queue) => queue.hungry))) return;
+    const waitFor = full.length > 0 ? full : queues.filter((queue) => queue.busy);
     await raceAbort(
-      waitFor.map((lane) => lane.progress()),
+      waitFor.map((queue) => queue.progress()),
       [failure],
     );
     await confirm(options);
@@ -134,7 +134,7 @@ async function roomIn(options: FollowOptions): Promise<void> {
 }
 
 async function settleBarrier(options: FollowOptions): Promise<'go-on' | 'stop'> {
-  await Promise.all(options.lanes.map((lane) => lane.drain()));
+  await Promise.all(options.queues.map((queue) => queue.drain()));
   options.failure.throwIfAborted();
   await confirm(options);
   let after: 'go-on' | 'stop' = 'go-on';
@@ -157,9 +157,9 @@ async function confirm(options: FollowOptions): Promise<void> {
 /** I3: an idle position only when every sink is durable up to everything that was handed out. */
 async function confirmIdle(options: FollowOptions, at: IdleLsn): Promise<void> {
   await confirm(options);
-  // A lane may have failed while a position was saved.
+  // A queue may have failed while a position was saved.
   options.failure.throwIfAborted();
-  if (options.hold.active || !options.lanes.every((lane) => lane.settled)) return;
+  if (options.hold.active || !options.queues.every((queue) => queue.settled)) return;
   const due = options.ledger.dueIdle(at);
   if (due === null) return;
   await options.beforeConfirmIdle(due);
@@ -168,8 +168,8 @@ async function confirmIdle(options: FollowOptions, at: IdleLsn): Promise<void> {
 }
 
 /**
- * What is to be done after a batch was fed: give this to the lanes; drain the lanes and report that they stand at `at`; take
- * that report back, before anything that follows is given to the lanes.
+ * What is to be done after a batch was fed: give this to the queues; drain the queues and report that they stand at `at`; take
+ * that report back, before anything that follows is given to the queues.
  */
 export type HoldStep =
   | { readonly kind: 'offer'; readonly batch: StreamBatch }
@@ -181,7 +181,7 @@ type State =
   | { readonly kind: 'collect' | 'held'; readonly id: string; readonly since: number };
 
 /**
- * Stands between the stream and the lanes. While nobody asks for a hold it passes batches on; under a hold it keeps what
+ * Stands between the stream and the queues. While nobody asks for a hold it passes batches on; under a hold it keeps what
  * commits later, in bounded memory and for a bounded time: when either is used up, the hold is given up and the batches
  * flow again, and whoever asked for it finds no report.
  */
@@ -286,7 +286,7 @@ export class Barriers {
     this.#pipeline = pipeline;
   }
 
-  /** Looks at a batch that goes to the lanes. Returns whether a barrier now waits for it. */
+  /** Looks at a batch that goes to the queues. Returns whether a barrier now waits for it. */
   see(batch: StreamBatch): boolean {
     for (const change of batch.changes) {
       if (change.kind !== 'message') continue;

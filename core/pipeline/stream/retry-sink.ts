@@ -1,7 +1,7 @@
 import type { StreamBatch } from '../../api/change.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { CommitLsn } from '../../postgres/lsn.ts';
-import type { Receipt, StreamSink } from '../../api/sink.ts';
+import type { LaneView, Receipt, StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../progress/run-view.ts';
 import { pause, retryable, retryDelay } from '../../base/backoff.ts';
 import { memoryOf, Skip } from './batches.ts';
@@ -26,7 +26,7 @@ const longestWait = 5000;
 
 /**
  * Lets one sink of several fail without the others noticing: keeps what it was given until it is durable, and after a
- * failure that may pass gives it again, from the position that the sink then names. While the lane's buffer lasts it tries
+ * failure that may pass gives it again, from the position that the sink then names. While the queue lasts it tries
  * for ever; when that is full, for some minutes more. What cannot be given again (a transaction larger than the budget) is
  * thrown on: the runtime then starts again from what all sinks hold, as after a crash.
  */
@@ -45,6 +45,10 @@ export class RetrySink implements StreamSink {
 
   get keptBytes(): number {
     return this.#keptBytes;
+  }
+
+  lanes(): readonly LaneView[] {
+    return this.#options.sink.lanes?.() ?? [];
   }
 
   resume(signal: AbortSignal): Promise<CommitLsn | null> {

@@ -8,7 +8,7 @@ import { pause, retryDelay } from '../../base/backoff.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { type Barrier, Barriers, follow, type FollowEnd, Hold } from './follow.ts';
 import { containedIn } from '../ddl/contained.ts';
-import { Lane } from './lane.ts';
+import { SinkQueue } from './sink-queue.ts';
 import { mergeBytesOf, Skip } from './batches.ts';
 import { goOnWherePromoted } from '../open/promoted.ts';
 import { checkPublication } from '../open/publication-guard.ts';
@@ -115,11 +115,11 @@ async function followOnce(
   context.view.opened(from);
   context.log.log('info', 'stream-started', `following from ${formatLsn(from)}`, { from: formatLsn(from) });
   const ledger = new AckLedger(positions.bySink, from);
-  const lanes = options.sinks.map((sink) => makeLane(context, options, { sink, positions, ledger, failure }));
+  const queues = options.sinks.map((sink) => makeQueue(context, options, { sink, positions, ledger, failure }));
   try {
     return await follow({
       stream,
-      lanes,
+      queues,
       ledger,
       barriers,
       hold: new Hold(context.pipeline, holdLimits),
@@ -156,18 +156,18 @@ async function followOnce(
     fatal?.removeEventListener('abort', end);
     // What is in flight must have ended before the sinks are asked for their positions again.
     await stream[Symbol.asyncDispose]();
-    await Promise.all(lanes.map((lane) => lane.end()));
+    await Promise.all(queues.map((queue) => queue.end()));
   }
 }
 
-interface LaneParts {
+interface QueueParts {
   readonly sink: PlannedSink;
   readonly positions: Positions;
   readonly ledger: AckLedger;
   readonly failure: AbortController;
 }
 
-function makeLane(context: RunContext, options: StreamRunOptions, parts: LaneParts): Lane {
+function makeQueue(context: RunContext, options: StreamRunOptions, parts: QueueParts): SinkQueue {
   const { sink, positions, ledger, failure } = parts;
   const position = positions.bySink.get(sink.name)!;
   const contained = containedIn(context, sink);
@@ -178,7 +178,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
   // One sink alone goes the way of a crash, which keeps nothing; of several, one may fail while the others go on.
   const alone = options.sinks.length === 1;
   const note = alone || sink.traits.keepsPosition === true ? null : noteNowAndThen(context, sink.name);
-  const lane: Lane = new Lane({
+  const queue: SinkQueue = new SinkQueue({
     name: sink.name,
     sink: alone
       ? stream
@@ -187,7 +187,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
           position,
           keepBytes: room,
           patienceMs,
-          blocking: () => lane.full,
+          blocking: () => queue.full,
           stop: context.stop,
           view,
           log: context.log,
@@ -207,7 +207,7 @@ function makeLane(context: RunContext, options: StreamRunOptions, parts: LanePar
     onFailure: (error) => failure.abort(error),
     signal: failure.signal,
   });
-  return lane;
+  return queue;
 }
 
 /** While another sink holds back what is confirmed, the position of one that keeps none must not grow old in the checkpoint. */

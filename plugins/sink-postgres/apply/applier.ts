@@ -8,7 +8,7 @@ import { executeStep } from '../ddl/execute.ts';
 import { schemaOptions } from '../ddl/options.ts';
 import { ddlFailure } from '../ddl/failure.ts';
 import { applyOneByOne } from '../dead-letter/one-by-one.ts';
-import { isRefusal } from '../dead-letter/refusal.ts';
+import { isOfConstraint, isRefusal } from '../dead-letter/refusal.ts';
 import { LookAhead, type RoundTrip } from './look-ahead.ts';
 import { type BatchOptions, scriptBatch, writePosition } from './batch-script.ts';
 import { BufferPool, type Send } from './wire.ts';
@@ -35,6 +35,8 @@ export interface ApplierOptions {
   readonly context: PluginContext;
   /** Other sinks' names whose stored positions move with ours, where they are not ahead. */
   readonly together?: () => readonly string[];
+  /** A constraint refused a row, which was rolled back: throws where that has a reason beside the row. */
+  readonly onConstraint?: (client: ApplySession['client']) => Promise<void>;
 }
 
 /** WAL positions of the target after a commit; null where it cannot tell. */
@@ -180,7 +182,11 @@ export class Applier {
       if (error instanceof Committed) return this.#committed();
       // A letter says its change in text; where there may be letters, text was asked for.
       const letters = batch.values === 'text' ? this.#options.context.deadLetters : undefined;
-      if (letters === undefined || !isRefusal(error) || !(await this.#rollback())) throw error;
+      const { onConstraint } = this.#options;
+      const asked = onConstraint !== undefined && isOfConstraint(error);
+      if (!(asked || letters !== undefined) || !isRefusal(error) || !(await this.#rollback())) throw error;
+      if (asked) await onConstraint(this.#session.client);
+      if (letters === undefined) throw error;
       return this.#applyOneByOne(batch, letters);
     }
   }

@@ -140,12 +140,21 @@ export const applyErrors = {
     retry: 'backoff',
   },
   PGS3177: {
-    title: 'Lanes are not possible with this role',
+    title: 'Lanes are not possible with this foreign key',
     cause:
-      'With `apply.by: key` or `table` rows of one transaction are committed apart, and foreign keys of the target act on the user of the URL.',
-    remedy: 'GRANT SET ON PARAMETER session_replication_role to the user of the URL, or use `by: group`.',
+      'With `apply.by: key` or `table` rows of one transaction are committed apart, and a foreign key of the target acts on the user of the URL.',
+    remedy:
+      'GRANT SET ON PARAMETER session_replication_role to the user of the URL, drop the key until the cutover, or use `by: group`.',
     exit: 1,
     retry: 'never',
+  },
+  PGS3178: {
+    title: 'Lanes no longer fit the target',
+    cause:
+      'A row was refused by a foreign key, unique index or exclusion constraint that came to the target after its tables were divided among lanes.',
+    remedy: 'Nothing: the stream starts again, and tables that belong together now share a lane.',
+    exit: 1,
+    retry: 'backoff',
   },
   PGS3195: {
     title: 'Standbys of the target are behind',

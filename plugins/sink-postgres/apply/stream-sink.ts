@@ -29,6 +29,8 @@ export interface StreamSinkInput {
   readonly detach?: Detach | undefined;
   /** Where the position was left by several lanes: who applies in our place. Asked at each start. */
   readonly older?: (client: ApplySession['client']) => Promise<(StreamSink & AsyncDisposable) | null>;
+  /** See {@link ApplierOptions}. */
+  readonly onConstraint?: (client: ApplySession['client']) => Promise<void>;
   /** See {@link SessionInput}. */
   readonly waitForStandbys?: number;
 }

@@ -16,3 +16,8 @@ export function isRefusal(error: unknown): error is PgsluiceError {
   const { sqlstate } = error.where;
   return sqlstate === undefined ? ofTheChange.has(error.code) : ofTheRow.has(sqlstate.slice(0, 2));
 }
+
+/** A foreign key, a unique index or an exclusion constraint: the row stands against other rows. */
+export function isOfConstraint(error: unknown): boolean {
+  return error instanceof PgsluiceError && ['23503', '23505', '23P01'].includes(error.where.sqlstate ?? '');
+}

@@ -59,11 +59,13 @@ interface ForeignKeyMore {
   readonly context: PluginContext;
   /** The stream has caught up: what waited for that is checked now. */
   readonly caughtUp: boolean;
+  /** Lanes commit rows of one transaction apart: no key holds before all have met for good. */
+  readonly apart?: boolean;
 }
 
 /**
- * Two kinds wait until the stream has caught up: those whose tables are exact at different positions, and all where the
- * user has no replica role, as rows come one by one: a cascade would take rows that the stream deletes, too, and a statement
+ * Until the stream has caught up wait those whose tables are exact at different positions, all where lanes divide transactions, and
+ * all where the user has no replica role, as rows come one by one: a cascade would take rows that the stream deletes, too, and a statement
  * that removes both ends of a key is two changes here.
  *
  * Adds each other key NOT VALID, an instant under a lock, then checks it as far as it must be checked: a superuser marks a guaranteed
@@ -78,7 +80,7 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
   if (open.length === 0) return [];
   const keys = await builder.sessions.query((client) => judge(client, more, open));
   const { replica } = await builder.sessions.powers();
-  const waits = (key: Key): boolean => !more.caughtUp && (key.standing === 'later' || !replica);
+  const waits = (key: Key): boolean => !more.caughtUp && (key.standing === 'later' || !replica || more.apart === true);
   const ready = keys.filter((key) => !waits(key));
   const aside = ready.filter((key) => key.definition.status === 'aside');
   const made = more.caughtUp ? new Set<Key>() : await addTogether(builder, aside, signal);

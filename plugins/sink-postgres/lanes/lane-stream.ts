@@ -1,6 +1,6 @@
 import type { StreamBatch } from '../../../core/api/change.ts';
 import { type CommitLsn, formatLsn } from '../../../core/postgres/lsn.ts';
-import type { Receipt, StreamSink } from '../../../core/api/sink.ts';
+import type { LaneView, Receipt, StreamSink } from '../../../core/api/sink.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { raceAbort } from '../../../core/base/race-abort.ts';
 import { applyError } from '../apply/errors.ts';
@@ -9,7 +9,7 @@ import { SessionStream, type StreamSinkInput } from '../apply/stream-sink.ts';
 import { divide, lacking, segmentsOf } from './divide.ts';
 import { Lane } from './lane.ts';
 import { everyLane, type Layout, Lanes, oneLane } from './layout.ts';
-import { type By, laneName, planLayout, readStored, store } from './stored.ts';
+import { actingKey, type By, laneName, outgrown, planLayout, readStored, store } from './stored.ts';
 
 export interface LanesInput extends StreamSinkInput {
   readonly lanes: number;
@@ -59,10 +59,17 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   #altered = false;
   /** Transactions that must not be divided, by the start of their commit records. */
   readonly #undivided = new Set<bigint>();
+  /** Tables whose rows came in a form in which they cannot be divided. */
+  readonly #whole = new Set<string>();
 
   constructor(input: LanesInput) {
     this.#input = input;
     this.#lane(0);
+  }
+
+  lanes(): readonly LaneView[] {
+    if (this.#mode.kind !== 'divided') return [];
+    return this.#lanes.map(({ bytes, durable }) => ({ queuedBytes: bytes, durable }));
   }
 
   async resume(signal: AbortSignal): Promise<CommitLsn | null> {
@@ -83,7 +90,6 @@ export class LaneStream implements StreamSink, AsyncDisposable {
     const ends = await Promise.allSettled(others);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     const positions = [first, ...(await Promise.all(others))].slice(0, old.lanes).map((at) => at ?? 0n);
-    this.#refuseEnforced();
     return this.#begin(old, positions);
   }
 
@@ -143,15 +149,29 @@ export class LaneStream implements StreamSink, AsyncDisposable {
 
   #lane(index: number): Lane {
     return (this.#lanes[index] ??= new Lane(
-      new SessionStream({ ...this.#input, name: laneName(this.#input.name, index) }),
+      new SessionStream({
+        ...this.#input,
+        name: laneName(this.#input.name, index),
+        onConstraint: (client) => this.#refuseOutgrown(client),
+      }),
     ));
   }
 
+  /** A constraint refused a row: was it made by somebody who does not know of lanes? Then they are to be divided again. */
+  async #refuseOutgrown(client: ApplySession['client']): Promise<void> {
+    const { name, by } = this.#input;
+    const apart = by !== 'group' && !this.#first.session.session.enforced;
+    const why = this.#mode.kind === 'divided' ? await outgrown(client, this.#mode.lanes.layout, { by, apart }) : null;
+    if (why !== null) throw applyError('PGS3178', `${why}: lanes are made again`, { where: { connection: name } });
+  }
+
   /** Where rows of one transaction are committed apart, a foreign key that acts would refuse them. */
-  #refuseEnforced(): void {
-    const { by, name, lanes } = this.#input;
-    if (lanes === 1 || by === 'group' || !this.#first.session.session.enforced) return;
-    const message = `the user of sink ${name} may not set session_replication_role, which lanes by ${by} need`;
+  async #refuseActing(client: ApplySession['client'], layout: Layout): Promise<void> {
+    const { by, name } = this.#input;
+    if (by === 'group' || !this.#first.session.session.enforced) return;
+    const key = await this.#told(actingKey(client, layout));
+    if (key === null) return;
+    const message = `foreign key ${key} acts on rows that lanes by ${by} commit apart`;
     throw applyError('PGS3177', message, { where: { connection: name } });
   }
 
@@ -174,7 +194,10 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   /** All lanes stand at `position`: which of them does what is decided again. */
   async #arrange(position: CommitLsn | null): Promise<void> {
     const { client } = this.#first.session.session;
-    const layout = await this.#told(planLayout(client, this.#input.lanes, this.#input.by));
+    if (this.#mode.kind === 'divided') for (const name of this.#mode.lanes.misfits) this.#whole.add(name);
+    const { lanes, by } = this.#input;
+    const layout = await this.#told(planLayout(client, { lanes, by, whole: this.#whole }));
+    await this.#refuseActing(client, layout);
     await this.#told(store(client, this.#input, { layout, position }));
     for (const { session } of this.#lanes.splice(layout.lanes)) await session[Symbol.asyncDispose]();
     await this.#together(position, true);
@@ -244,7 +267,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
       return;
     }
     session.together = [];
-    if (this.#altered) await this.#arrange(batch.boundary);
+    if (this.#altered || mode.lanes.misfits.size > 0) await this.#arrange(batch.boundary);
     else await this.#together(batch.boundary, false);
     this.#altered = false;
   }
@@ -260,7 +283,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
     this.#goesOn(batch, 'divided');
     while (this.#lanes.reduce((sum, { bytes }) => sum + bytes, 0) > room) {
       this.#throwFailure();
-      const busy = this.#lanes.filter((lane) => lane.busy).map((lane) => lane.progress());
+      const busy = this.#busy.map((lane) => lane.progress());
       await raceAbort(busy, [signal]);
       signal.throwIfAborted();
     }
@@ -269,8 +292,16 @@ export class LaneStream implements StreamSink, AsyncDisposable {
 
   /** Resolves when every lane has committed what it was given. */
   async #rest(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.rest()));
+    for (let busy = this.#busy; busy.length > 0; busy = this.#busy) {
+      // One may wait for a lock for long: the failure of another is told meanwhile.
+      this.#throwFailure();
+      await Promise.race(busy.map((lane) => lane.progress()));
+    }
     this.#throwFailure();
+  }
+
+  get #busy(): readonly Lane[] {
+    return this.#lanes.filter((lane) => lane.busy);
   }
 
   #throwFailure(): void {

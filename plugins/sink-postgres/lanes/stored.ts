@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { type CommitLsn, formatLsn } from '../../../core/postgres/lsn.ts';
-import { stateSchema } from '../../../core/postgres/state-schema.ts';
-import { assign, type Groups, type Layout } from './layout.ts';
+import { advisoryKey, stateSchema } from '../../../core/postgres/state-schema.ts';
+import { assign, type Groups, type Layout, oneLane, sameText } from './layout.ts';
 
 export type By = 'group' | 'key' | 'table';
 
@@ -36,6 +36,8 @@ export async function store(
   const { layout } = state;
   const names = Array.from({ length: layout.lanes }, (_, lane) => laneName(name, lane));
   await client.query('BEGIN');
+  // Two that make a table at once: for one of them it ends with an error, IF NOT EXISTS or not.
+  await client.query(`SELECT pg_advisory_xact_lock(${advisoryKey('state schema')})`);
   await client.query(
     `CREATE TABLE IF NOT EXISTS ${stateSchema}.lanes (pipeline text, sink text, layout text NOT NULL, PRIMARY KEY (pipeline, sink))`,
   );
@@ -61,7 +63,7 @@ export async function store(
   await client.query('COMMIT');
 }
 
-const user = `c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ('information_schema', '${stateSchema}') AND n.nspname !~ '^pg_'`;
+const user = `c.relkind IN ('r', 'p', 'f', 'v') AND n.nspname NOT IN ('information_schema', '${stateSchema}') AND n.nspname !~ '^pg_'`;
 
 const tablesQuery = `
   SELECT n.nspname || '.' || c.relname AS name,
@@ -91,17 +93,67 @@ const keysQuery = `
     AND i.indnatts = i.indnkeyatts
     AND NOT EXISTS (SELECT FROM pg_attribute a LEFT JOIN pg_collation l ON l.oid = a.attcollation
       WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
-        AND (a.atttypid NOT IN (16, 17, 20, 21, 23, 25, 26, 1043, 1082, 1114, 2950) OR NOT coalesce(l.collisdeterministic, true)))`;
+        AND (a.atttypid NOT IN (${[...sameText].join(', ')}) OR NOT coalesce(l.collisdeterministic, true)))`;
+
+/** How the tables of the target are to be divided. */
+export interface Division {
+  readonly lanes: number;
+  readonly by: By;
+  /** Tables that came from the source, which must not be divided. */
+  readonly whole: ReadonlySet<string>;
+}
 
 /** What each lane of so many shall do, by what the target is now. */
-export async function planLayout(client: pg.Client, lanes: number, by: By): Promise<Layout> {
+export async function planLayout(client: pg.Client, { lanes, by, whole }: Division): Promise<Layout> {
+  if (lanes === 1) return oneLane;
   const groups = await readGroups(client, by !== 'group');
-  const keys: Record<string, readonly string[]> = {};
-  if (by === 'key' && lanes > 1) {
-    const { rows } = await client.query<{ name: string; key: string }>(keysQuery);
-    for (const { name, key } of rows) keys[name] = JSON.parse(key) as string[];
-  }
-  return { lanes, tables: lanes === 1 ? {} : assign(groups, lanes), keys };
+  // One that the catalog does not show is the first lane's.
+  const unknown = Object.fromEntries([...whole].map((name) => [name, 0]));
+  return { lanes, tables: { ...unknown, ...assign(groups, lanes) }, keys: await readKeys(client, by, whole) };
+}
+
+async function readKeys(
+  client: pg.Client,
+  by: By,
+  whole: ReadonlySet<string>,
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  if (by !== 'key') return {};
+  const { rows } = await client.query<{ name: string; key: string }>(keysQuery);
+  const divided = rows.filter(({ name }) => !whole.has(name));
+  return Object.fromEntries(divided.map(({ name, key }) => [name, JSON.parse(key) as string[]]));
+}
+
+/**
+ * What of the target the layout does not know: a foreign key or a tree that came between tables of two lanes, a constraint by which
+ * rows of several lanes meet. Null: nothing. `apart`: foreign keys do not act.
+ */
+export async function outgrown(
+  client: pg.Client,
+  layout: Layout,
+  { by, apart }: { readonly by: By; readonly apart: boolean },
+): Promise<string | null> {
+  const { edges } = await readGroups(client, apart);
+  const between = edges.find(([one, other]) => !together(layout, one, other));
+  if (between !== undefined) return `${between[0]} and ${between[1]} are connected now`;
+  const keys = await readKeys(client, by, new Set());
+  const whole = Object.keys(layout.keys).find((name) => keys[name] === undefined);
+  return whole === undefined ? null : `${whole} has another key or constraint now`;
+}
+
+/** All rows of both are written by one lane. */
+function together({ tables, keys }: Layout, one: string, other: string): boolean {
+  return keys[one] === undefined && keys[other] === undefined && tables[one] === tables[other];
+}
+
+/** A foreign key that is there and leads from one lane's rows to another's; null: none. */
+export async function actingKey(client: pg.Client, layout: Layout): Promise<string | null> {
+  const { rows } = await client.query<Record<'key' | 'one' | 'other', string>>(
+    `SELECT k.conname || ' of ' || k.conrelid::regclass AS key, a.nspname || '.' || x.relname AS one, b.nspname || '.' || y.relname AS other
+     FROM pg_constraint k JOIN pg_class x ON x.oid = k.conrelid JOIN pg_namespace a ON a.oid = x.relnamespace
+     JOIN pg_class y ON y.oid = k.confrelid JOIN pg_namespace b ON b.oid = y.relnamespace
+     WHERE k.contype = 'f' AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY k.conname`,
+  );
+  return rows.find(({ one, other }) => !together(layout, one, other))?.key ?? null;
 }
 
 /** `apart`: foreign keys do not keep tables together. */

@@ -14,7 +14,19 @@ export function assessSource(access: SourceAccess, patterns: TablesOption): Asse
     survey: (signal) => ask(access, signal, (client) => survey(client, patterns)),
     sample: (tables, signal) => ask(access, signal, (client) => sample(client, tables)),
     profile: (signal) => ask(access, signal, readServerProfile),
+    connected: (signal) => ask(access, signal, connected),
   };
+}
+
+async function connected(client: pg.Client): Promise<readonly (readonly [string, string])[]> {
+  const { rows } = await client.query<Record<'one' | 'other', string>>(
+    `SELECT a.nspname || '.' || x.relname AS one, b.nspname || '.' || y.relname AS other
+     FROM (SELECT conrelid AS l, confrelid AS r FROM pg_constraint WHERE contype = 'f'
+       UNION SELECT h.inhrelid, h.inhparent FROM pg_inherits h JOIN pg_class i ON i.oid = h.inhrelid AND i.relkind IN ('r', 'p', 'f')) e
+     JOIN pg_class x ON x.oid = e.l JOIN pg_namespace a ON a.oid = x.relnamespace
+     JOIN pg_class y ON y.oid = e.r JOIN pg_namespace b ON b.oid = y.relnamespace`,
+  );
+  return rows.map(({ one, other }) => [one, other] as const);
 }
 
 async function survey(client: pg.Client, patterns: TablesOption): Promise<SourceSurvey> {

@@ -103,7 +103,7 @@ export class Assembly {
 
 /**
  * A piece of a transaction says that every other one that commits before it was handed out: up to the start of its commit
- * record, from where the server sends it again as a whole. That is the boundary of what a lane commits before the piece.
+ * record, from where the server sends it again as a whole. That is the boundary of what a sink commits before the piece.
  */
 function upTo({ boundary, changes }: StreamBatch, before: bigint): bigint {
   if (boundary !== null) return boundary;

@@ -9,7 +9,7 @@ import type { StreamSink } from '../../../../../core/api/sink.ts';
 import { RunView } from '../../../../../core/pipeline/progress/run-view.ts';
 import { AckLedger } from '../../../../../core/pipeline/stream/ack-ledger.ts';
 import { Barriers, follow, type FollowOptions, Hold } from '../../../../../core/pipeline/stream/follow.ts';
-import { Lane, type LaneOptions } from '../../../../../core/pipeline/stream/lane.ts';
+import { SinkQueue, type SinkQueueOptions } from '../../../../../core/pipeline/stream/sink-queue.ts';
 import { mergeBytesOf, Skip } from '../../../../../core/pipeline/stream/batches.ts';
 import { RetrySink } from '../../../../../core/pipeline/stream/retry-sink.ts';
 import { batch, insert, notes, transaction } from '../../../../support/kafka-batches.ts';
@@ -33,8 +33,8 @@ function sink(ms: number, more: Partial<StreamSink> = {}): StreamSink {
   };
 }
 
-function lane(of: StreamSink, more: Partial<LaneOptions> = {}): Lane {
-  return new Lane({
+function queue(of: StreamSink, more: Partial<SinkQueueOptions> = {}): SinkQueue {
+  return new SinkQueue({
     name: 's',
     sink: of,
     mapper: { map: (changes) => changes },
@@ -63,7 +63,7 @@ test('what a sink throws while it prepares is dropped: the batch is written in i
     return { status: 'durable', upTo: boundary as CommitLsn };
   };
   const failures: unknown[] = [];
-  const of3 = lane(sink(0, { prepare, write }), { onFailure: (error) => failures.push(error) });
+  const of3 = queue(sink(0, { prepare, write }), { onFailure: (error) => failures.push(error) });
   for (const n of [1, 2, 3]) of3.offer(of(n));
   await of3.drain();
   assert.deepEqual(failures, []);
@@ -71,7 +71,7 @@ test('what a sink throws while it prepares is dropped: the batch is written in i
   assert.ok(of3.settled);
 });
 
-test('a lane that has ended maps nothing any more, and is not settled', async () => {
+test('a queue that has ended maps nothing any more, and is not settled', async () => {
   const events: string[] = [];
   const first = transaction(1).finalLsn;
   const map = async (changes: readonly Change[]) => {
@@ -84,7 +84,7 @@ test('a lane that has ended maps nothing any more, and is not settled', async ()
     await sleep(20);
     throw new Error('lost');
   };
-  const ended = lane(sink(0, { prepare: () => {}, write }), {
+  const ended = queue(sink(0, { prepare: () => {}, write }), {
     mapper: { map },
     onFailure: () => events.push('failed'),
   });
@@ -117,9 +117,13 @@ test('an idle position is not confirmed above a batch that fails while an older 
       return { status: 'durable', upTo: boundary as CommitLsn };
     },
   });
-  const lanes = [
-    lane(slow, { name: 'slow', onDurable: (upTo) => ledger.durable('slow', upTo), onFailure: (e) => failure.abort(e) }),
-    lane(sink(0), { name: 'fast', onDurable: (upTo) => ledger.durable('fast', upTo) }),
+  const queues = [
+    queue(slow, {
+      name: 'slow',
+      onDurable: (upTo) => ledger.durable('slow', upTo),
+      onFailure: (e) => failure.abort(e),
+    }),
+    queue(sink(0), { name: 'fast', onDurable: (upTo) => ledger.durable('fast', upTo) }),
   ];
   const beyond = (transaction(9).finalLsn + 8n) as bigint as IdleLsn;
   const stream = {
@@ -134,7 +138,7 @@ test('an idle position is not confirmed above a batch that fails while an older 
   } as unknown as ChangeStream;
   const options: FollowOptions = {
     stream,
-    lanes,
+    queues,
     ledger,
     barriers: new Barriers('p'),
     hold: new Hold('p', { bytes: 1 << 20, ms: 60_000 }),
@@ -184,7 +188,7 @@ test('of several sinks, one with the smallest buffer whose target is durable two
     view,
     log: { child: () => log, log: () => {} },
   });
-  const busy: Lane = lane(retry, {
+  const busy: SinkQueue = queue(retry, {
     mergeBytes: mergeBytesOf(room, false),
     room,
     view,

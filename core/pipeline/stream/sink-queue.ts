@@ -6,7 +6,7 @@ import type { SinkView } from '../progress/run-view.ts';
 import { mapFailure } from '../plan/map-failure.ts';
 import { join, memoryOf, paced, type Skip, typesFirst, wholeFirst } from './batches.ts';
 
-export interface LaneOptions {
+export interface SinkQueueOptions {
   readonly name: string;
   readonly sink: StreamSink;
   readonly mapper: ChangeMapper;
@@ -42,11 +42,11 @@ interface Taken {
 
 /**
  * One sink's way through the change plane: a queue bounded by its caller, one write in flight while the next batch fills,
- * a flush when it falls idle. A failure ends the lane; nothing is skipped (I9).
+ * a flush when it falls idle. A failure ends the queue; nothing is skipped (I9).
  */
-export class Lane {
+export class SinkQueue {
   readonly name: string;
-  readonly #options: LaneOptions;
+  readonly #options: SinkQueueOptions;
   #queue: Queued[] = [];
   #queuedBytes = 0;
   /**
@@ -65,7 +65,7 @@ export class Lane {
   #timer: NodeJS.Timeout | null = null;
   #waiters: (() => void)[] = [];
 
-  constructor(options: LaneOptions) {
+  constructor(options: SinkQueueOptions) {
     this.name = options.name;
     this.#options = options;
     this.#budget = Math.min(options.mergeBytes, leastBudget);
@@ -87,7 +87,7 @@ export class Lane {
   get full(): boolean {
     return this.#queuedBytes > this.#options.room;
   }
-  /** Everything that was offered is durable; never again true once the lane has ended. */
+  /** Everything that was offered is durable; never again true once the queue has ended. */
   get settled(): boolean {
     if (this.#failed || this.#running !== null || this.#next !== null) return false;
     return this.#written === this.#durable && this.#queue.length === 0;
@@ -105,12 +105,12 @@ export class Lane {
     this.#lookAhead();
   }
 
-  /** Resolves at the next end of a write or a flush, or of the lane. */
+  /** Resolves at the next end of a write or a flush, or of the queue. */
   progress(): Promise<'progress'> {
     return new Promise((resolve) => this.#waiters.push(() => resolve('progress')));
   }
 
-  /** Writes what is queued and makes it durable; a failure ends the lane as any other does. */
+  /** Writes what is queued and makes it durable; a failure ends the queue as any other does. */
   async drain(): Promise<void> {
     while (this.#running !== null) await this.#running;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -239,11 +239,12 @@ export class Lane {
     view.transactions += batch.transactions;
     view.changes += changes.length;
     view.bytes += batch.bytes;
+    view.lanes = sink.lanes?.() ?? [];
     if (receipt.status === 'durable') this.#settle(receipt.upTo);
   }
 
   /**
-   * What cannot be mapped ends the lane, with every transaction before it durable: so the user can change the target to
+   * What cannot be mapped ends the queue, with every transaction before it durable: so the user can change the target to
    * what the source is at exactly this position. A boundary at the start of a commit record says the same as one at the end
    * of the commit before.
    */
@@ -261,7 +262,9 @@ export class Lane {
   }
 
   async #flush(): Promise<void> {
-    const upTo = await this.#options.sink.flush(this.#options.signal);
+    const { sink, view } = this.#options;
+    const upTo = await sink.flush(this.#options.signal);
+    view.lanes = sink.lanes?.() ?? [];
     if (upTo !== null) this.#settle(upTo);
   }
 
