@@ -1,13 +1,14 @@
 /**
  * `npm run bench:catchup -- [--workloads tpcb,inserts,updates] [--transactions 20000] [--rows 200000] [--scale 5] [--rounds 5]
  * [--major 15] [--only ours,native]`: a backlog behind slots, replayed on to the same starting state by us, by a native
- * subscription and, where it is on PATH, pgcopydb, in turn, with an A/A control (ours twice); every result is compared
+ * subscription, by the target alone (the floor: one statement a table for the net changes) and, where it is on PATH, pgcopydb, in turn, with an A/A control (ours twice); every result is compared
  * with the source row by row.
  * `--workloads single --rows 5000000`: one transaction, for its memory.
  */
 import { parseArgs } from 'node:util';
 import { native, ours, receiveOnly } from './backlog/contenders.ts';
 import { Field } from './backlog/field.ts';
+import { floor } from './backlog/floor.ts';
 import { followsTestDecoding, pgcopydb } from './backlog/pgcopydb.ts';
 import { oneTransaction, tpcb, wideInserts, wideUpdates, type Workload } from './backlog/workloads.ts';
 import { findProgram } from './support/processes.ts';
@@ -42,7 +43,7 @@ for (const name of options.workloads.split(',')) {
 async function measure(workload: Workload): Promise<void> {
   process.stdout.write(`\n${workload.what}, PostgreSQL ${options.major} to ${options.major}\n`);
   await using field = await Field.prepare(workload, Number(options.major));
-  const all = [ours(field, 'ours'), native(field), receiveOnly(field), ours(field, 'ours again (A/A)')];
+  const all = [ours(field, 'ours'), native(field), receiveOnly(field), floor(field), ours(field, 'ours again (A/A)')];
   const copydb = findProgram('pgcopydb');
   if (copydb !== null && followsTestDecoding(copydb)) all.push(pgcopydb(field, copydb));
   else process.stdout.write('  left out: pgcopydb (none that reads test_decoding is on PATH)\n');
@@ -61,6 +62,7 @@ async function measure(workload: Workload): Promise<void> {
     'changes/s',
     'to native',
     'to receive',
+    'to floor',
     'Node CPU s',
   ];
   const lines = contenders.map((contender) => line(contender.name, samples, workload));
@@ -78,7 +80,7 @@ async function measure(workload: Workload): Promise<void> {
 function line(name: string, samples: ReadonlyMap<string, readonly Sample[]>, workload: Workload): string[] {
   const of = samples.get(name) ?? [];
   const stream = column(of, 'stream');
-  if (stream.length === 0) return [name, 'failed', ...Array<string>(10).fill('-')];
+  if (stream.length === 0) return [name, 'failed', ...Array<string>(11).fill('-')];
   const middle = (key: string) => {
     const values = column(of, key);
     return values.length === 0 ? '-' : short(median(values));
@@ -97,6 +99,7 @@ function line(name: string, samples: ReadonlyMap<string, readonly Sample[]>, wor
     String(Math.round(workload.changes / median(stream))),
     faster('native'),
     faster('receive only'),
+    faster('floor'),
     middle('cpu'),
     rss.length === 0 ? '-' : String(Math.round(Math.max(...rss) / 1e6)),
     middle('sourceCpu'),

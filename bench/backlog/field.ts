@@ -32,6 +32,8 @@ export class Field implements AsyncDisposable {
   readonly #folder: string;
   /** End of WAL behind the backlog. */
   until = '';
+  /** Rows with this xmin, or a later one, are the backlog's. */
+  firstXid = '';
   #expected = '';
   #copies = 0;
 
@@ -65,6 +67,8 @@ export class Field implements AsyncDisposable {
     await source.query(`SELECT pg_copy_logical_replication_slot('${slot}', '${saved}')`, 'start');
     await source.query(`SELECT pg_drop_replication_slot('${slot}')`);
     await source.query(`SELECT pg_create_logical_replication_slot('${savedText}', 'test_decoding')`, 'start');
+    const [xid] = await source.query<{ xid: string }>('SELECT txid_current()::text AS xid', 'start');
+    this.firstXid = xid!.xid;
     await source.query(workload.backlog, 'start');
     await source.query(`INSERT INTO ${marker} VALUES (1)`, 'start');
     await source.query('CHECKPOINT');

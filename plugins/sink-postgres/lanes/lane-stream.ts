@@ -59,6 +59,8 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   #altered = false;
   /** Transactions that must not be divided, by the start of their commit records. */
   readonly #undivided = new Set<bigint>();
+  /** Foreign keys of the target act on what we write. */
+  #enforced = false;
   /** Tables whose rows came in a form in which they cannot be divided. */
   readonly #whole = new Set<string>();
 
@@ -82,6 +84,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
     this.#first.session.together = [];
     const first = await this.#first.session.resume(signal);
     this.#altered = false;
+    this.#enforced = this.#first.session.session.enforced;
     const stored = await this.#told(readStored(this.#first.session.session.client, this.#input));
     const old = stored ?? oneLane;
     // Sessions of lanes that are no more, too: only with their locks their positions are final.
@@ -160,7 +163,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   /** A constraint refused a row: was it made by somebody who does not know of lanes? Then they are to be divided again. */
   async #refuseOutgrown(client: ApplySession['client']): Promise<void> {
     const { name, by } = this.#input;
-    const apart = by !== 'group' && !this.#first.session.session.enforced;
+    const apart = by !== 'group' && !this.#enforced;
     const why = this.#mode.kind === 'divided' ? await outgrown(client, this.#mode.lanes.layout, { by, apart }) : null;
     if (why !== null) throw applyError('PGS3178', `${why}: lanes are made again`, { where: { connection: name } });
   }
@@ -168,7 +171,7 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   /** Where rows of one transaction are committed apart, a foreign key that acts would refuse them. */
   async #refuseActing(client: ApplySession['client'], layout: Layout): Promise<void> {
     const { by, name } = this.#input;
-    if (by === 'group' || !this.#first.session.session.enforced) return;
+    if (by === 'group' || !this.#enforced) return;
     const key = await this.#told(actingKey(client, layout));
     if (key === null) return;
     const message = `foreign key ${key} acts on rows that lanes by ${by} commit apart`;

@@ -140,8 +140,9 @@ export async function outgrown(
   return whole === undefined ? null : `${whole} has another key or constraint now`;
 }
 
-/** All rows of both are written by one lane. */
+/** All rows of both are written by one lane, or those of one of them by no lane while others are at work. */
 function together({ tables, keys }: Layout, one: string, other: string): boolean {
+  if (tables[one] === undefined || tables[other] === undefined) return true;
   return keys[one] === undefined && keys[other] === undefined && tables[one] === tables[other];
 }
 
