@@ -8,8 +8,8 @@ import { type Live, live, openWriter } from '../support/live.ts';
 import { database, server } from '../support/servers.ts';
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; !(await holds()); ) {
-    assert.ok(Date.now() < deadline, `not in a minute: ${what}`);
+  for (const deadline = Date.now() + 300_000; !(await holds()); ) {
+    assert.ok(Date.now() < deadline, `not in time: ${what}`);
     await sleep(50);
   }
 }
@@ -29,6 +29,8 @@ const waits = (m: Live) =>
 
 interface Late {
   readonly by: string;
+  /** With dead letters, of which there must be none. */
+  readonly letters: boolean;
   readonly owners?: 'target';
   readonly tables: string;
   /** Comes to both sides while lanes stand. */
@@ -43,6 +45,7 @@ interface Late {
 const late: Readonly<Record<string, Late>> = {
   'a foreign key between tables of two lanes': {
     by: 'group',
+    letters: true,
     owners: 'target',
     tables: 'CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int)',
     constraint: 'ALTER TABLE b ADD FOREIGN KEY (a) REFERENCES a',
@@ -52,6 +55,7 @@ const late: Readonly<Record<string, Late>> = {
   },
   'a unique index over rows of several lanes': {
     by: 'key',
+    letters: false,
     tables: 'CREATE TABLE a (id int PRIMARY KEY, v int); INSERT INTO a SELECT i, i FROM generate_series(1, 20) i',
     constraint: 'CREATE UNIQUE INDEX ON a (v)',
     write: 'BEGIN; UPDATE a SET v = -v WHERE id = 1; UPDATE a SET v = v - 1 WHERE id > 1; COMMIT',
@@ -61,39 +65,37 @@ const late: Readonly<Record<string, Late>> = {
 };
 
 for (const [what, input] of Object.entries(late)) {
-  for (const letters of [false, true]) {
-    test(`${what} that comes later: lanes are made again${letters ? ', and no row becomes a dead letter' : ''}`, async () => {
-      const m = await live({
-        source: input.tables,
-        sinkKeys: `    apply: { lanes: 4, by: ${input.by} }`,
-        ...(input.owners === undefined ? {} : { owners: input.owners }),
-        yaml: letters ? 'dead_letter: { file: dead.jsonl, max_failures: 100 }' : '',
-      });
-      const run = m.start();
-      await run.until('lanes');
-      await run.until('caught-up');
-      await m.source.query(input.constraint);
-      await m.target.query(input.constraint);
-      const client = await openWriter(m.target.url);
-      await client.query(`BEGIN; ${input.lock}`);
-      await m.source.query(input.write);
-      await waits(m);
-      await until('the others are told', () => /PGS3178/.test(run.stdout + run.stderr));
-      await client.query('ROLLBACK');
-      await client.end();
-      await run.until('lanes', 2);
-      run.process.kill('SIGTERM');
-      const { code, stderr } = await run.ended;
-      assert.equal(code, 0, stderr);
-      await m.settle();
-      await same(m, ...input.names);
-      if (letters) await assert.rejects(readFile(join(dirname(m.file), 'dead.jsonl')), /ENOENT/);
+  test(`${what} that comes later: lanes are made again${input.letters ? ', and no row becomes a dead letter' : ''}`, async () => {
+    const m = await live({
+      source: input.tables,
+      sinkKeys: `    apply: { lanes: 4, by: ${input.by} }`,
+      ...(input.owners === undefined ? {} : { owners: input.owners }),
+      yaml: input.letters ? 'dead_letter: { file: dead.jsonl, max_failures: 100 }' : '',
     });
-  }
+    const run = m.start();
+    await run.until('lanes');
+    await run.until('caught-up');
+    await m.source.query(input.constraint);
+    await m.target.query(input.constraint);
+    const client = await openWriter(m.target.url);
+    await client.query(`BEGIN; ${input.lock}`);
+    await m.source.query(input.write);
+    await waits(m);
+    await until('the others are told', () => /PGS3178/.test(run.stdout + run.stderr));
+    await client.query('ROLLBACK');
+    await client.end();
+    await run.until('lanes', 2);
+    run.process.kill('SIGTERM');
+    const { code, stderr } = await run.ended;
+    assert.equal(code, 0, stderr);
+    await m.settle();
+    await same(m, ...input.names);
+    if (input.letters) await assert.rejects(readFile(join(dirname(m.file), 'dead.jsonl')), /ENOENT/);
+  });
 }
 
 test('tables that come later, are given to lanes, and old ones that may no longer be divided stay whole', {
-  timeout: 300_000,
+  timeout: 900_000,
 }, async () => {
   const m = await live({
     source: `CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE f (id int PRIMARY KEY, v int);
@@ -103,7 +105,6 @@ test('tables that come later, are given to lanes, and old ones that may no longe
     yaml: 'ddl: follow',
   });
   const run = m.start();
-  const told = setTimeout(() => console.log(run.stdout.split('\n').slice(-25).join('\n'), run.stderr), 150_000).unref();
   await run.until('caught-up');
   await m.source.query(`UPDATE f SET v = v + 1; UPDATE f SET id = -id WHERE id < 4; DELETE FROM f WHERE id > 25;
     CREATE UNIQUE INDEX su ON s (u); UPDATE s SET v = 0; ALTER TABLE s REPLICA IDENTITY USING INDEX su; UPDATE s SET v = v + 1; UPDATE s SET u = u + 100 WHERE id < 5`);
@@ -115,7 +116,6 @@ test('tables that come later, are given to lanes, and old ones that may no longe
   );
   run.process.kill('SIGTERM');
   assert.equal((await run.ended).code, 0, run.stderr);
-  clearTimeout(told);
   await m.settle();
   await same(m, 'a', 'b', 'f', 's', 'later');
   const [stored] = await m.target.query<{ layout: string }>('SELECT layout FROM pgsluice.lanes');
@@ -150,7 +150,7 @@ test('dead letters of several lanes at once are whole lines, each row once', asy
 });
 
 test('two sinks with lanes, of which one loses sessions; a table copied again beside lanes; another number of them; the cutover', {
-  timeout: 300_000,
+  timeout: 900_000,
 }, async () => {
   const on = await server(17);
   const [source, one, two] = [await database(on, 'ln'), await database(on, 'ln1'), await database(on, 'ln2')];
