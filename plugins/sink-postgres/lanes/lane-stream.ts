@@ -63,6 +63,8 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   #enforced = false;
   /** Tables whose rows came in a form in which they cannot be divided. */
   readonly #whole = new Set<string>();
+  /** Tables that came later than a layout. */
+  readonly #later = new Set<string>();
 
   constructor(input: LanesInput) {
     this.#input = input;
@@ -197,9 +199,12 @@ export class LaneStream implements StreamSink, AsyncDisposable {
   /** All lanes stand at `position`: which of them does what is decided again. */
   async #arrange(position: CommitLsn | null): Promise<void> {
     const { client } = this.#first.session.session;
-    if (this.#mode.kind === 'divided') for (const name of this.#mode.lanes.misfits) this.#whole.add(name);
+    if (this.#mode.kind === 'divided') {
+      const { layout, misfits } = this.#mode.lanes;
+      for (const name of misfits) (layout.keys[name] === undefined ? this.#later : this.#whole).add(name);
+    }
     const { lanes, by } = this.#input;
-    const layout = await this.#told(planLayout(client, { lanes, by, whole: this.#whole }));
+    const layout = await this.#told(planLayout(client, { lanes, by, whole: this.#whole, later: this.#later }));
     await this.#refuseActing(client, layout);
     await this.#told(store(client, this.#input, { layout, position }));
     for (const { session } of this.#lanes.splice(layout.lanes)) await session[Symbol.asyncDispose]();

@@ -101,14 +101,16 @@ export interface Division {
   readonly by: By;
   /** Tables that came from the source, which must not be divided. */
   readonly whole: ReadonlySet<string>;
+  /** Tables that came, and which the catalog may not show as tables. */
+  readonly later: ReadonlySet<string>;
 }
 
 /** What each lane of so many shall do, by what the target is now. */
-export async function planLayout(client: pg.Client, { lanes, by, whole }: Division): Promise<Layout> {
+export async function planLayout(client: pg.Client, { lanes, by, whole, later }: Division): Promise<Layout> {
   if (lanes === 1) return oneLane;
   const groups = await readGroups(client, by !== 'group');
   // One that the catalog does not show is the first lane's.
-  const unknown = Object.fromEntries([...whole].map((name) => [name, 0]));
+  const unknown = Object.fromEntries([...later].map((name) => [name, 0]));
   return { lanes, tables: { ...unknown, ...assign(groups, lanes) }, keys: await readKeys(client, by, whole) };
 }
 
