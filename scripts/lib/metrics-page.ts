@@ -5,7 +5,7 @@ import { runFigures } from '../../core/observe/run-metrics.ts';
 /** docs/reference/metrics.md: what `/metrics` holds, from the run's table and from what the plugins count. */
 export function metricsPage(root: string): string {
   const rows = runFigures.map(({ name, help, label }) =>
-    row(`pgsluice_${name}`, label === undefined ? [] : [label], help),
+    row(`pgsluice_${name}`, label === undefined ? [] : [label].flat(), help),
   );
   const lines = [
     '# Metrics',
