@@ -62,7 +62,7 @@ async function hurt(m: Live, run: CliProcess, n: number): Promise<CliProcess> {
 
 for (const by of ['group', 'table', 'key']) {
   test(`by ${by}: kills of the run and of its sessions, with other lanes in between, lose and double nothing`, {
-    timeout: 120_000 + kills * 30_000,
+    timeout: 300_000 + kills * 60_000,
   }, async () => {
     const m = await live({ source: schema, sinkKeys: `    apply: { lanes: 4, by: ${by} }` });
     let run = m.start();
