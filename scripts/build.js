@@ -12,7 +12,11 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 const assets = '{core,plugins}/**/*.{html,css,js,mjs,sql,json,svg,wasm}';
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
-const built = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+// Types are the business of `npm run check`; here they would take twice the time of the rest.
+const built = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--noCheck'], {
+  cwd: root,
+  stdio: 'inherit',
+});
 if (built.status !== 0) process.exit(built.status ?? 1);
 for (const file of globSync(assets, { cwd: root })) {
   const to = join(root, 'dist', file);

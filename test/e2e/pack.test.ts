@@ -16,9 +16,13 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { long, short } from '../support/long.ts';
 import { database, server } from '../support/servers.ts';
 
-/** The package as a user gets it: packed, installed elsewhere without dev dependencies, and run. */
+/**
+ * The package as a user gets it: packed, installed elsewhere without dev dependencies, and run. Each install takes 9 s of CPU and the executable
+ * 15: all but one are in the long form.
+ */
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pgsluice-pack-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -57,13 +61,15 @@ function archive(): string {
   return name;
 }
 
+const inLongForm = long ? test : test.skip;
+
 before(() => {
   npm(['pack', '--pack-destination', folder], root);
   writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}\n');
   npm(['install', '--omit=dev', '--prefer-offline', `./${archive()}`], folder);
 });
 
-test('--version, and every verb has its help, so its modules load', async () => {
+test('--version, and verbs have their help (the long form asks each)', async () => {
   const version = await run(bin, ['--version']);
   assert.deepEqual([version.code, version.stderr], [0, '']);
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
@@ -71,7 +77,7 @@ test('--version, and every verb has its help, so its modules load', async () => 
   const verbs = [...help.stdout.matchAll(/^ {2}([a-z]+) (?!\[verb)/gm)].map((match) => match[1]!);
   assert.ok(verbs.includes('run') && verbs.includes('validate'), help.stdout);
   await Promise.all(
-    verbs.map(async (verb) => {
+    short(1, verbs).map(async (verb) => {
       const ran = await run(bin, [verb, '--help']);
       assert.deepEqual([ran.code, ran.stderr], [0, ''], verb);
       assert.match(ran.stdout, new RegExp(`^Usage: pgsluice ${verb}`));
@@ -79,7 +85,19 @@ test('--version, and every verb has its help, so its modules load', async () => 
   );
 });
 
-test('installed globally: the command is there, with its manual page and completion', async () => {
+test('every module of the package loads with the dependencies that a user gets', async () => {
+  const all = `for (const file of fs.globSync('node_modules/pgsluice/dist/{bundle,core/api,core/cli,plugins}/**/*.js')) {
+    if (!/worker|[/]page[/]/.test(file)) await import(path.resolve(file));
+  }`;
+  const ran = await run(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `import fs from 'fs'; import path from 'path'; ${all}`,
+  ]);
+  assert.deepEqual([ran.code, ran.stdout, ran.stderr], [0, '', '']);
+});
+
+inLongForm('installed globally: the command is there, with its manual page and completion', async () => {
   const prefix = join(folder, 'global');
   npm(['install', '--global', '--prefix', prefix, '--omit=dev', '--prefer-offline', `./${archive()}`], folder);
   const command = join(prefix, 'bin', 'pgsluice');
@@ -92,7 +110,7 @@ test('installed globally: the command is there, with its manual page and complet
   assert.equal(manual, readFileSync(join(root, 'man', 'pgsluice.1'), 'utf8'));
 });
 
-test('npx runs the package in a folder that knows nothing of it', async () => {
+inLongForm('npx runs the package in a folder that knows nothing of it', async () => {
   const elsewhere = join(folder, 'elsewhere', 'node_modules');
   // npx installs into its cache: one of this test, with the downloads that are there already.
   const cache = join(folder, 'cache');
@@ -105,10 +123,18 @@ test('npx runs the package in a folder that knows nothing of it', async () => {
   assert.match(ran.stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
+test('the package has its manual page and completes', async () => {
+  const manual = readFileSync(join(folder, 'node_modules', 'pgsluice', 'man', 'pgsluice.1'), 'utf8');
+  assert.equal(manual, readFileSync(join(root, 'man', 'pgsluice.1'), 'utf8'));
+  const completion = await run(bin, ['completion', 'bash']);
+  assert.deepEqual([completion.code, completion.stderr], [0, '']);
+  assert.match(completion.stdout, /complete -o default -F _pgsluice pgsluice/);
+});
+
 test('validate: the packed examples are good, a wrong file is 2', async () => {
   const examples = join(folder, 'node_modules', 'pgsluice', 'configs');
   const urls = { SOURCE_URL: 'postgres://source/shop', TARGET_URL: 'postgres://target/shop' };
-  for (const name of ['migrate.yaml', 'shop.yaml', 'kafka.yaml', 'fan-out.yaml']) {
+  for (const name of short(1, ['fan-out.yaml', 'migrate.yaml', 'shop.yaml', 'kafka.yaml'])) {
     const ran = await run(bin, ['validate', join(examples, name)], { more: urls });
     assert.deepEqual([ran.code, ran.stderr], [0, ''], name);
   }
@@ -152,41 +178,44 @@ sinks: [{ plugin: postgres, url: "postgres://target/shop" }]
   assert.deepEqual([ran.code, ran.stderr], [0, '']);
 });
 
-test('one executable: without Node or npm it migrates, takes plugins in TypeScript, and unpacks itself once', async () => {
-  const executable = join(folder, 'pgsluice');
-  const made = await run(process.execPath, ['scripts/executable.ts', '--package', folder, '--to', executable], {
-    cwd: root,
-  });
-  assert.equal(made.code, 0, made.stderr);
-  const cache = join(folder, 'executable-cache');
-  const alone = { PATH: '', XDG_CACHE_HOME: cache };
-  const version = await run(executable, ['--version'], { more: alone });
-  assert.deepEqual([version.code, version.stderr], [0, '']);
-  const [unpacked, ...others] = readdirSync(join(cache, 'pgsluice'));
-  assert.ok(unpacked !== undefined && others.length === 0);
-  const before = statSync(join(cache, 'pgsluice', unpacked)).mtimeMs;
-  const plugin = await run(executable, ['validate', 'upper.yaml'], { more: alone });
-  assert.deepEqual([plugin.code, plugin.stderr], [0, '']);
+inLongForm(
+  'one executable: without Node or npm it migrates, takes plugins in TypeScript, and unpacks itself once',
+  async () => {
+    const executable = join(folder, 'pgsluice');
+    const made = await run(process.execPath, ['scripts/executable.ts', '--package', folder, '--to', executable], {
+      cwd: root,
+    });
+    assert.equal(made.code, 0, made.stderr);
+    const cache = join(folder, 'executable-cache');
+    const alone = { PATH: '', XDG_CACHE_HOME: cache };
+    const version = await run(executable, ['--version'], { more: alone });
+    assert.deepEqual([version.code, version.stderr], [0, '']);
+    const [unpacked, ...others] = readdirSync(join(cache, 'pgsluice'));
+    assert.ok(unpacked !== undefined && others.length === 0);
+    const before = statSync(join(cache, 'pgsluice', unpacked)).mtimeMs;
+    const plugin = await run(executable, ['validate', 'upper.yaml'], { more: alone });
+    assert.deepEqual([plugin.code, plugin.stderr], [0, '']);
 
-  const [source, target] = [await database(await server(17), 'src'), await database(await server(17), 'dst')];
-  await source.query(`CREATE TABLE thing (id int PRIMARY KEY, name text);
+    const [source, target] = [await database(await server(17), 'src'), await database(await server(17), 'dst')];
+    await source.query(`CREATE TABLE thing (id int PRIMARY KEY, name text);
     INSERT INTO thing SELECT g, 'n' || g FROM generate_series(1, 100) g`);
-  const pipeline = `pipeline: alone\nsource: { plugin: postgres, url: "${source.url}" }
+    const pipeline = `pipeline: alone\nsource: { plugin: postgres, url: "${source.url}" }
 sinks: [{ plugin: postgres, url: "${target.url}" }]\n`;
-  writeFileSync(join(folder, 'alone.yaml'), pipeline);
-  for (const verb of [
-    ['run', '--stop-at', 'now'],
-    ['verify', '--schema'],
-  ]) {
-    const ran = await run(executable, [verb[0]!, 'alone.yaml', ...verb.slice(1)], { more: alone });
-    assert.equal(ran.code, 0, `${verb.join(' ')}: ${ran.stdout}${ran.stderr}`);
-  }
-  const [row] = await target.query('SELECT count(*)::int AS n FROM thing');
-  assert.deepEqual(row, { n: 100 });
-  assert.equal(statSync(join(cache, 'pgsluice', unpacked)).mtimeMs, before);
-});
+    writeFileSync(join(folder, 'alone.yaml'), pipeline);
+    for (const verb of [
+      ['run', '--stop-at', 'now'],
+      ['verify', '--schema'],
+    ]) {
+      const ran = await run(executable, [verb[0]!, 'alone.yaml', ...verb.slice(1)], { more: alone });
+      assert.equal(ran.code, 0, `${verb.join(' ')}: ${ran.stdout}${ran.stderr}`);
+    }
+    const [row] = await target.query('SELECT count(*)::int AS n FROM thing');
+    assert.deepEqual(row, { n: 100 });
+    assert.equal(statSync(join(cache, 'pgsluice', unpacked)).mtimeMs, before);
+  },
+);
 
-test('the executable refuses a folder for temporary files that others can write', async () => {
+inLongForm('the executable refuses a folder for temporary files that others can write', async () => {
   const [tmp, home] = [join(folder, 'tmp'), join(folder, 'no-folder')];
   const own = join(tmp, `pgsluice-${process.getuid?.()}`);
   mkdirSync(own, { recursive: true });
