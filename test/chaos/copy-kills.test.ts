@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CliProcess } from '../support/cli.ts';
+import { long } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 import { killPoints, newCopy, Witness, writeUntil } from './copy-kills.ts';
 
@@ -53,5 +54,5 @@ test('killed at every named place of the copy, with a writer: nothing is lost, n
 });
 
 test('killed at random points of the copy and index phases, with writers: identical in the end', async (t) => {
-  await killPoints(4, Date.now() % 100_000, (line) => t.diagnostic(line));
+  await killPoints(long ? 4 : 2, Date.now() % 100_000, (line) => t.diagnostic(line));
 });

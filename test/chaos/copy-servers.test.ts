@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalServer } from '../../core/servers/local-server.ts';
 import { hashes, migration, type Migration } from '../support/migration.ts';
+import { short } from '../support/long.ts';
 import { database, ownServer } from '../support/servers.ts';
 import { newCopy, Witness, writeUntil } from './copy-kills.ts';
 
@@ -39,7 +40,7 @@ async function restart(server: LocalServer, mode: 'fast' | 'immediate'): Promise
   await server.startAgain();
 }
 
-for (const mode of ['fast', 'immediate'] as const) {
+for (const mode of short(1, ['immediate', 'fast'] as const)) {
   test(`the target is restarted (${mode}) in the middle of the copy`, async () => {
     const { events } = await disturbed(() => restart(target, mode));
     assert.ok(events.includes('chunk-retry') || events.includes('snapshot-retry'), events.join(' '));

@@ -3,11 +3,12 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
+import { long } from '../support/long.ts';
 import { hashes, type Migration, migration } from '../support/migration.ts';
 import { server } from '../support/servers.ts';
 
 /** `--stop-at` at any byte of the WAL, with writers on. STOPS=30 is the long form. */
-const stops = Number(process.env['STOPS'] ?? 6);
+const stops = Number(process.env['STOPS'] ?? (long ? 6 : 3));
 
 /** Every transaction writes its number, and how many rows it has, in each of its rows. */
 const schema = `CREATE TABLE a (tx int, i int, n int, PRIMARY KEY (tx, i)); CREATE TABLE b (tx int, i int, n int);

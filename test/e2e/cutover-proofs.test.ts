@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { cli, CliProcess } from '../support/cli.ts';
 import { live, openWriter } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { dropDatabase, server } from '../support/servers.ts';
 
 await Promise.all([15, 17].map((major) => server(major)));
@@ -38,7 +39,7 @@ test('a fence that the role may not put up is refused before anybody stops, with
   assert.doesNotMatch(again.stderr, /PGS7041/);
 });
 
-for (const [what, open] of [
+for (const [what, open] of short(1, [
   ['disabled', 'ALTER TABLE item DISABLE TRIGGER ALL'],
   [
     'no longer always',
@@ -48,7 +49,7 @@ for (const [what, open] of [
     'dropped',
     'DO $$ DECLARE n name; BEGIN FOR n IN SELECT tgname FROM pg_trigger WHERE tgrelid = $a$item$a$::regclass LOOP EXECUTE format($a$DROP TRIGGER %I ON item$a$, n); END LOOP; END $$',
   ],
-] as const) {
+] as const)) {
   test(`triggers of the fence that were ${what} keep a cutover from its GO`, { timeout: 300_000 }, async () => {
     const pipeline = await live({ from: 15, to: 17, source, sourceKeys: only });
     const { source: db } = pipeline;

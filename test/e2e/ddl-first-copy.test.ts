@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Live, type LiveOptions, live, openWriter } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { schemaDifferences } from '../support/manifest.ts';
 import { server } from '../support/servers.ts';
 
@@ -91,7 +92,7 @@ const options = (ddl: string): LiveOptions => ({
   sourceKeys: '  snapshot: { workers: 1 }',
 });
 
-for (const ddl of ['follow', 'stop']) {
+for (const ddl of short(1, ['stop', 'follow'])) {
   test(`ddl: ${ddl}: every kind of DDL while the run is down`, async () => {
     const pipeline = await live(options(ddl));
     // Restored and not altered yet, or ready to be filled.
@@ -102,7 +103,9 @@ for (const ddl of ['follow', 'stop']) {
     await pipeline.settle();
     await equal(pipeline);
   });
+}
 
+for (const ddl of short(1, ['follow', 'stop'])) {
   test(`ddl: ${ddl}: every kind of DDL while another table is copied`, async () => {
     const pipeline = await live(options(ddl));
     const started = pipeline.start();

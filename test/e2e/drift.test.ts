@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { live } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 
 await server(17);
@@ -50,7 +51,7 @@ const cases = [
   },
 ] as const;
 
-for (const { what, code, statement, rows, select, ...more } of cases) {
+for (const { what, code, statement, rows, select, ...more } of short(2, cases)) {
   test(`${what} stops behind what came before, and goes on when the target was changed`, async () => {
     const pipeline = await live({ source: ddl, yaml });
     await pipeline.settle();

@@ -16,7 +16,7 @@ import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-
 const servers = new Map<number, TestServer>();
 for (const major of [14, 15, 17, 18]) servers.set(major, await server(major));
 
-for (const [from, to] of short(2, [
+for (const [from, to] of short(1, [
   [14, 18],
   [17, 18],
   [15, 17],

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { test, type TestContext } from 'node:test';
 import { freePort } from '../../core/servers/free-port.ts';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
+import { short } from '../support/long.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
 const on = await server(17);
@@ -52,7 +53,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   }
 }
 
-for (const checkpoint of ['postgres', 'file']) {
+for (const checkpoint of short(1, ['postgres', 'file'])) {
   test(`status from another shell, checkpoint in ${checkpoint}: before, during the copy, following, stopped, source away`, async (t) => {
     const both = await pair(`status_${checkpoint}`);
     const { source } = both;

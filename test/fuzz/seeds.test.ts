@@ -8,6 +8,7 @@ import { runScript } from './runner.ts';
 import type { Script } from './script.ts';
 import { Servers } from './sides.ts';
 import { printed } from './told.ts';
+import { long } from '../support/long.ts';
 
 /** A fixed range of seeds, then every script that once found a fault (found/*.json): `npm run fuzz` looks further. */
 const servers = new Servers();
@@ -16,7 +17,7 @@ after(() => servers[Symbol.asyncDispose]());
 const chosen = chosenFeatures(undefined, undefined);
 const script = (seed: number) => generate(seed, (feature) => chosen.has(feature));
 
-for (let seed = 1; seed <= 15; seed++) test(`seed ${seed}`, () => holds(script(seed)));
+for (let seed = 1; seed <= (long ? 30 : 8); seed++) test(`seed ${seed}`, () => holds(script(seed)));
 
 for (const file of globSync('found/*.json', { cwd: import.meta.dirname }).sort())
   test(`found: ${file}`, () => holds(JSON.parse(readFileSync(join(import.meta.dirname, file), 'utf8')) as Script));
