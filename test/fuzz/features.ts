@@ -34,9 +34,7 @@ export const features = {
 } as const;
 export type Feature = keyof typeof features;
 
-/** Left out unless asked for by name: faults that are known and being mended. */
-export const knownOpen: readonly Feature[] = ['generated_full'];
-/** Left out unless asked for by name, too. */
+/** Left out unless asked for by name. */
 const asked: readonly Feature[] = ['lanes'];
 
 const names = Object.keys(features) as Feature[];
@@ -48,10 +46,6 @@ export function chosenFeatures(only: string | undefined, without: string | undef
   if (unknown !== undefined) throw new Error(`there is no feature ${unknown}; there are: ${names.join(', ')}`);
   const from = list(only);
   const start =
-    from.length === 0
-      ? names.filter((name) => !knownOpen.includes(name) && !asked.includes(name))
-      : from.includes('all')
-        ? names
-        : from;
+    from.length === 0 ? names.filter((name) => !asked.includes(name)) : from.includes('all') ? names : from;
   return new Set((start as Feature[]).filter((name) => !list(without).includes(name)));
 }

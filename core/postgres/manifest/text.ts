@@ -70,10 +70,14 @@ export function sameText(there: string, wanted: string, renames: Renames = noRen
  * gives the cast to the elements (transformTypeCast in parse_expr.c), so what a dump restored prints as the second.
  */
 function pushCasts(all: readonly Token[]): readonly Token[] {
-  const casts = all.findIndex((_, at) => castArray(all, at) !== null);
-  if (casts === -1) return all;
-  const { elements, type, end } = castArray(all, casts)!;
-  return pushCasts([...all.slice(0, casts), ...ofElements(elements, type), ...all.slice(end)]);
+  let pushed = all;
+  for (let at = 0; at < pushed.length; at++) {
+    const cast = castArray(pushed, at);
+    if (cast === null) continue;
+    // The elements may hold such casts themselves; they begin behind `ARRAY[`.
+    pushed = [...pushed.slice(0, at), ...ofElements(cast.elements, cast.type), ...pushed.slice(cast.end)];
+  }
+  return pushed;
 }
 
 interface CastArray {

@@ -137,7 +137,8 @@ export async function partsBefore(
     await client.query(
       `INSERT INTO pgsluice.made_part (pipeline, sink, relid, kind, name, objid)
        SELECT $1, $2, p.relid, p.kind, p.name, p.objid FROM (${parts}) p
-       WHERE ($3::oid[] IS NULL OR p.relid = ANY($3::oid[])) AND ${isNoted('p')} AND p.kind || p.objid <> ALL($4::text[])
+       WHERE ($3::oid[] IS NULL OR p.relid = ANY($3::oid[])) AND ${isNoted('p')}
+         AND NOT EXISTS (SELECT FROM unnest($4::text[]) AS s (seen) WHERE s.seen = p.kind || p.objid)
          AND NOT EXISTS (SELECT FROM unnest($5::oid[], $6::text[], $7::text[]) AS f (relid, kind, name)
            WHERE f.relid = p.relid AND f.kind = p.kind AND f.name = p.name)
        ON CONFLICT DO NOTHING`,
