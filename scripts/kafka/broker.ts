@@ -113,9 +113,13 @@ export class LocalBroker implements AsyncDisposable {
     return this.remove();
   }
 
-  /** {@link kafkaTool} of the node's release. */
-  tool(main: string, args: readonly string[]): Promise<string> {
-    return kafkaTool(this.version, main, args);
+  /** Runs a command-line class of the release, such as org.apache.kafka.tools.consumer.ConsoleConsumer; returns its stdout. */
+  async tool(main: string, args: readonly string[]): Promise<string> {
+    const { stdout } = await run('java', [...small, '-cp', this.#classPath, main, ...args], {
+      maxBuffer: 64 << 20,
+      cwd: this.#directory,
+    });
+    return stdout;
   }
 
   get #properties(): string {
@@ -173,13 +177,6 @@ export class LocalBroker implements AsyncDisposable {
       await sleep(100);
     }
   }
-}
-
-/** Runs a command-line class of a release, such as org.apache.kafka.tools.consumer.ConsoleConsumer; returns its stdout. */
-export async function kafkaTool(version: string, main: string, args: readonly string[]): Promise<string> {
-  const path = await classPath(await resolveKafka(version));
-  const { stdout } = await run('java', [...small, '-cp', path, main, ...args], { maxBuffer: 64 << 20, cwd: tmpdir() });
-  return stdout;
 }
 
 /** A port in a value of the settings. */

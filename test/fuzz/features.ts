@@ -45,7 +45,6 @@ export function chosenFeatures(only: string | undefined, without: string | undef
   const unknown = [...list(only), ...list(without)].find((word) => word !== 'all' && !names.includes(word as Feature));
   if (unknown !== undefined) throw new Error(`there is no feature ${unknown}; there are: ${names.join(', ')}`);
   const from = list(only);
-  const start =
-    from.length === 0 ? names.filter((name) => !asked.includes(name)) : from.includes('all') ? names : from;
+  const start = from.length === 0 ? names.filter((name) => !asked.includes(name)) : from.includes('all') ? names : from;
   return new Set((start as Feature[]).filter((name) => !list(without).includes(name)));
 }

@@ -7,9 +7,8 @@ import { type BrokerSettings, LocalBroker } from '../../scripts/kafka/broker.ts'
 import { kafkaVersions, missingTools } from '../../scripts/kafka/resolve.ts';
 
 /**
- * Brokers for tests. KAFKA_BROKERS names one that is there (`npm test` starts one where several files need it); else a node is
- * started, one per file. Where that cannot be, the file says so and is left out, and fails under CI=true. To be called at the
- * top of a file, before its tests.
+ * Brokers for tests. KAFKA_BROKERS names one that is there; else a node is started, one per file. Where that cannot be, the
+ * file says so and is left out, and fails under CI=true. To be called at the top of a file, before its tests.
  */
 export async function kafkaAvailable(): Promise<boolean> {
   if (process.env['KAFKA_BROKERS'] !== undefined) return true;
@@ -71,12 +70,19 @@ export async function allow(
 
 let shared: Promise<LocalBroker> | null = null;
 
-/** Addresses of the broker that tests share. */
+/** Addresses of the broker that tests of a file share. */
 export async function brokers(): Promise<readonly string[]> {
   const named = process.env['KAFKA_BROKERS'];
   if (named !== undefined) return named.split(',');
-  shared ??= LocalBroker.start(kafkaVersions.current);
-  return [(await shared).address];
+  return [(await localBroker()).address];
+}
+
+/** The local node of this file, for its command-line tools. */
+export function localBroker(): Promise<LocalBroker> {
+  if (shared === null) {
+    shared = LocalBroker.start(kafkaVersions.current);
+  }
+  return shared;
 }
 
 /** A node for tests that kill it. */

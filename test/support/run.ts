@@ -3,8 +3,6 @@ import { once } from 'node:events';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LocalServer } from '../../core/servers/local-server.ts';
-import { LocalBroker } from '../../scripts/kafka/broker.ts';
-import { kafkaVersions, missingTools } from '../../scripts/kafka/resolve.ts';
 import { testSettings } from './servers.ts';
 
 /**
@@ -32,16 +30,9 @@ const named = new Set(
     .map(Number),
 );
 const majors = needServers ? [14, 15, 16, 17, 18].filter((major) => wanted.length === 0 || named.has(major)) : [];
-/** A node costs seconds of CPU to start: where several files need one, they share it. */
-async function sharedBroker(): Promise<LocalBroker | null> {
-  const users = files.filter((file) => /await (brokers|kafkaAvailable)\(\)/.test(readFileSync(file, 'utf8')));
-  if (users.length < 2 || process.env['KAFKA_BROKERS'] !== undefined || (await missingTools()) !== null) return null;
-  return LocalBroker.start(kafkaVersions.current);
-}
-const broker = await sharedBroker();
 const servers = await Promise.all(majors.map((major) => LocalServer.start({ major, settings: testSettings })));
 const stop = async () => {
-  await Promise.all([...servers, ...(broker === null ? [] : [broker])].map((started) => started.remove()));
+  await Promise.all(servers.map((server) => server.remove()));
 };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void stop().then(() => process.exit(130)));
@@ -51,13 +42,12 @@ const reporters = ['spec', join(import.meta.dirname, 'stderr-reporter.ts')].flat
   `--test-reporter=${name}`,
   '--test-reporter-destination=stdout',
 ]);
-const options = ['--test', '--test-concurrency=3', '--test-timeout=600000', ...reporters];
+const options = ['--test', '--test-concurrency=2', '--test-timeout=600000', ...reporters];
 const child = spawn(process.execPath, [...options, ...files], {
   stdio: ['ignore', 'pipe', 'inherit'],
   env: {
     ...process.env,
     PGSLUICE_TEST_SERVERS: JSON.stringify(ports),
-    ...(broker === null ? {} : { KAFKA_BROKERS: broker.address }),
     // Stripping the types of what each file imports would take a quarter of its start.
     NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(root, '.cache/node'),
     FORCE_COLOR: '0',
