@@ -1,4 +1,5 @@
 import type { CommitLsn, RecordLsn } from '../postgres/lsn.ts';
+import type { LogStep } from './logs.ts';
 import type { Relation } from '../postgres/relation.ts';
 import type { SchemaSteps } from './schema-change.ts';
 import type { RowPlace, WireRow } from './wire-change.ts';
@@ -99,6 +100,8 @@ export interface StreamBatch {
    * beside `boundary`. Kept before a sink gets the batch; comes back as {@link StreamStart.place}.
    */
   readonly place?: string;
+  /** Of a source that several processes share: how far each of its logs is read with this batch. See {@link LogStep}. */
+  readonly logs?: readonly LogStep[];
   /** Size on the wire, for budgets and metrics. */
   readonly bytes: number;
   /**

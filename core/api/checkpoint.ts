@@ -18,6 +18,8 @@ export interface CheckpointStore extends CheckpointMap, AsyncDisposable {
   place?(): Promise<string | null>;
   /** Refuses (PGS6xxx) when another process holds this pipeline; released by dispose or by the death of the process. */
   lock(signal: AbortSignal): Promise<void>;
+  /** Together with other processes of the pipeline, and with nobody who holds the lock. A store that cannot do that leaves it out. */
+  share?(signal: AbortSignal): Promise<void>;
   /** Removes everything of this pipeline. */
   remove(): Promise<void>;
   /**

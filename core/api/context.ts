@@ -16,6 +16,8 @@ export interface PluginContext {
   readonly debugValues: boolean;
   /** For sinks, and only where the file has `dead_letter`; without it a change that fails is an error (I9). */
   readonly deadLetters?: DeadLetters;
+  /** For sinks: several processes apply at once, each what it has claimed ({@link StreamSink.claim}). */
+  readonly shared?: true;
   /** For sinks: loads the SQL parser. Rows of the snapshot and of the stream are evaluated here, by the same function. */
   readonly expressions?: () => Promise<RowExpressions>;
 }

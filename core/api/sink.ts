@@ -4,6 +4,7 @@ import type { DeadLetterStore } from './dead-letter.ts';
 import type { DigestQuery, DigestReader } from '../postgres/digest-query.ts';
 import type { ServerProfile } from '../postgres/server-profile.ts';
 import type { CommitLsn, SnapshotLsn } from '../postgres/lsn.ts';
+import type { LogClaim } from './logs.ts';
 import type { CopyFormat, TablePlan } from './plan.ts';
 import type { PlacedTable, SchemaStep } from './schema-change.ts';
 import type { Column, Oid } from '../postgres/relation.ts';
@@ -33,6 +34,11 @@ export interface StreamSink {
   lanes?(): readonly LaneView[];
   /** Makes everything written so far durable; returns up to where that is, null if nothing was written. */
   flush(signal: AbortSignal): Promise<CommitLsn | null>;
+  /**
+   * For a source whose logs several processes share ({@link PluginContext.shared}): takes these from whoever had them, who can commit
+   * nothing of them any more, and says durably where each stands. The map has by each log's name what it is (the id of a topic). Such a sink keeps no position of its own.
+   */
+  claim?(logs: ReadonlyMap<string, string>, signal: AbortSignal): Promise<ReadonlyMap<string, LogClaim>>;
 }
 
 /** What the planner asks of a sink before it chooses routes. */

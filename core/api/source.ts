@@ -4,6 +4,7 @@ import type { Relation } from '../postgres/relation.ts';
 import type { StreamBatch } from './change.ts';
 import type { AssessSource } from './assessment.ts';
 import type { CheckReport } from './check.ts';
+import type { StreamSink } from './sink.ts';
 import type { SourceControl, WriteFence } from './source-control.ts';
 import type { DdlSource, DigestSource, RowSource, SchemaSource, SnapshotSource } from './source-database.ts';
 
@@ -22,6 +23,11 @@ export interface Source extends AsyncDisposable {
   stream(start: StreamStart, signal: AbortSignal): Promise<ChangeStream>;
   /** Findings of `pgsluice check`; looks only. `catalog`: what the caller has just read. */
   check?(report: CheckReport, signal: AbortSignal, catalog?: SourceCatalog): Promise<void>;
+  /**
+   * Several processes run the same file at once and divide its logs among themselves. Positions are then of one process alone; how far
+   * each log is read is with the rows in the sink ({@link StreamStart.claim}).
+   */
+  readonly shared?: true;
   /** A consistent view to copy before the stream is followed. Without it the stream holds everything. */
   readonly snapshot?: SnapshotSource;
   /** Of a database: its objects, for a target whose schema is created. */
@@ -132,6 +138,8 @@ export interface StreamStart {
   readonly until: bigint | null;
   /** {@link StreamBatch.place} of the batch that ended at `from`; absent: no batch with one did. */
   readonly place?: string;
+  /** For a shared source: see {@link StreamSink.claim}. */
+  readonly claim?: NonNullable<StreamSink['claim']>;
   /**
    * Every reader takes values as bytes: those of all tables may come in binary ({@link StreamBatch.values}), where the source can.
    * A value that has no binary form then throws with `retry: 'text'`.

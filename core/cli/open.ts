@@ -1,4 +1,4 @@
-import { type OpenPipeline, openPipeline } from '../pipeline/open/open-pipeline.ts';
+import { type OpenOptions, type OpenPipeline, openPipeline } from '../pipeline/open/open-pipeline.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Logger } from '../base/logger.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
@@ -7,7 +7,7 @@ import type { Cli } from './cli.ts';
 
 export interface OpenVerb {
   readonly file: string;
-  readonly lock: 'none' | 'hold' | 'take-over';
+  readonly lock: OpenOptions['lock'];
   /** Where log lines go: a verb that prints a result keeps stdout for it. */
   readonly logTo: 'stdout' | 'stderr';
   readonly signal: AbortSignal;

@@ -164,6 +164,14 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS4115: {
+    title: 'File cannot be run by several processes',
+    cause:
+      'With a consumer group as its source a file has one sink, which keeps how far each partition is read beside the rows (Postgres), and its checkpoint is in a database.',
+    remedy: 'Do what the message names, or take `group` out of the source: one process then reads all partitions.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS7050: {
     title: 'The source cannot do this',
     cause: 'What was asked for needs a capability that the plugin of the source does not have (docs/plugins.md).',

@@ -33,6 +33,7 @@ export class PostgresCheckpoint implements CheckpointStore {
   readonly #key: string;
   #client: pg.Client | null = null;
   #locked = false;
+  #shared = false;
   #ensured = false;
   /** The calls so far: one statement at a time on one connection. */
   #last: Promise<unknown> = Promise.resolve();
@@ -65,8 +66,17 @@ export class PostgresCheckpoint implements CheckpointStore {
   }
 
   lock(signal: AbortSignal): Promise<void> {
+    return this.#lock('alone', signal);
+  }
+
+  share(signal: AbortSignal): Promise<void> {
+    return this.#lock('shared', signal);
+  }
+
+  #lock(how: 'alone' | 'shared', signal: AbortSignal): Promise<void> {
     return this.#inTurn(async (client) => {
       const deadline = Date.now() + patience;
+      this.#shared = how === 'shared';
       while (!(await this.#tryLock(client))) {
         signal.throwIfAborted();
         if (Date.now() > deadline) throw await this.#refused(client, 'PGS6050');
@@ -171,7 +181,8 @@ export class PostgresCheckpoint implements CheckpointStore {
   }
 
   async #tryLock(client: pg.Client): Promise<boolean> {
-    return (await rows(client, `SELECT pg_catalog.pg_try_advisory_lock(${this.#key})`))[0]?.[0] === 't';
+    const take = `pg_try_advisory_lock${this.#shared ? '_shared' : ''}`;
+    return (await rows(client, `SELECT pg_catalog.${take}(${this.#key})`))[0]?.[0] === 't';
   }
 
   async #refused(client: pg.Client, code: 'PGS6050' | 'PGS6051'): Promise<Error> {

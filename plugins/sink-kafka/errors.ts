@@ -210,6 +210,21 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2210: {
+    title: 'No part in the consumer group',
+    cause: 'The coordinator of the group did not answer for longer than `session_timeout`, or refused the process.',
+    remedy:
+      'Nothing is lost: the process joins again and reads on where the target stands. If it cannot, see the message.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS2211: {
+    title: 'Position means nothing in a group',
+    cause: 'With `group`, positions count what one process has read since it began.',
+    remedy: 'Use --stop-at now: the process ends where the partitions ended that it has.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS5046: {
     title: 'Records and tables do not fit',
     cause:

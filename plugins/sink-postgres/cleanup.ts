@@ -5,6 +5,7 @@ import { bringBack, keptOff, statementsBack } from './definitions/kept-off.ts';
 const kept: readonly string[] = [
   'position',
   'lanes',
+  'log',
   'checkpoint',
   'bulk',
   'bulk_object',

@@ -20,6 +20,7 @@ export const sinkPostgres: SinkPlugin<PostgresSinkOptions> = definePlugin<Postgr
         // A copy beside the stream has one session.
         lanes: name === context.name ? options.apply.lanes : 1,
         by: options.apply.by,
+        shared: context.shared === true,
         waitForStandbys: options.apply.wait_for_standbys,
         connection: options,
         pipeline: context.pipeline,

@@ -77,6 +77,23 @@ export function checkpointConformance(name: string, open: () => Promise<Checkpoi
     await last.lock(never);
   });
 
+  test(`${name}: those who share it keep away who holds it alone, and the other way round`, async () => {
+    await using one = await open();
+    if (one.share === undefined) return;
+    await one.share(never);
+    await using other = await open();
+    await other.share?.(never);
+    await using alone = await open();
+    const locked = (error: unknown) => isPgsluiceError(error) && error.meaning === 'locked';
+    await assert.rejects(alone.lock(never), locked);
+    await one[Symbol.asyncDispose]();
+    await assert.rejects(alone.lock(never), locked);
+    await other[Symbol.asyncDispose]();
+    await alone.lock(never);
+    await using late = await open();
+    await assert.rejects(late.share?.(never) ?? Promise.resolve(), locked);
+  });
+
   test(`${name}: a second map beside it is written without the lock and kept apart`, async () => {
     await using holder = await open();
     await holder.lock(never);

@@ -97,7 +97,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
   await using pipeline = await openFor(cli, {
     file,
     config: of.config,
-    lock: 'hold',
+    lock: 'run',
     logTo: 'stdout',
     signal,
     ...(log && { log }),

@@ -30,7 +30,8 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
         config.source.plugin.create(config.source.options as never, context(options, 'source')),
       ),
     );
-    const shared = await steps(options, config.transforms);
+    const common = await steps(options, config.transforms);
+    const shared = source.shared === true ? ({ shared: true } as const) : {};
     const sinks: SinkInstance[] = [];
     const deadLetters = deadLettersFor(options, sinks);
     for (const use of config.sinks) {
@@ -40,13 +41,14 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
           use.plugin.create(use.options as never, {
             ...context(options, use.name),
             ...letters,
+            ...shared,
             expressions: rowExpressions,
           }),
         ),
       );
       const own = await steps(options, use.transforms);
       const { name, tables, buffer } = use;
-      sinks.push({ name, plugin: use.plugin.name, sink, tables, steps: [...shared, ...own], buffer });
+      sinks.push({ name, plugin: use.plugin.name, sink, tables, steps: [...common, ...own], buffer });
     }
     const store = made.use(await createStore(options));
     if (deadLetters !== null) made.use(deadLetters);

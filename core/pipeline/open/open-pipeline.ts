@@ -1,6 +1,7 @@
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { Logger } from '../../base/logger.ts';
+import { runtimeError } from '../errors.ts';
 import { RunView } from '../progress/run-view.ts';
 import { PipelineState } from '../state/pipeline-state.ts';
 import { assemble } from './assemble.ts';
@@ -17,10 +18,10 @@ export interface OpenOptions {
   readonly debugValues: boolean;
   readonly stop: AbortSignal;
   /**
-   * `hold`: refused while another process runs the pipeline. `take-over`: a run in another process is ended first.
-   * `none`: only reads.
+   * `hold`: refused while another process runs the pipeline. `run`: likewise, but a shared source is run by several. `take-over`: a
+   * run in another process is ended first. `none`: only reads.
    */
-  readonly lock: 'none' | 'hold' | 'take-over';
+  readonly lock: 'none' | 'hold' | 'run' | 'take-over';
 }
 
 /** A pipeline that is opened for a verb: everything created, the state loaded, the lock held where asked for. */
@@ -36,7 +37,8 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
   const config = followedOnly(options.config, instances.source);
   try {
     // The state is loaded under the lock: what another process saved until it ended is in it.
-    if (options.lock === 'hold') await instances.store.lock(stop);
+    if (options.lock === 'run' && instances.source.shared === true) await share(instances, stop);
+    else if (options.lock === 'hold' || options.lock === 'run') await instances.store.lock(stop);
     if (options.lock === 'take-over')
       await takeOver({ pipeline: config.pipeline, instances, log, stop, timeoutMs: 60_000 });
     const state = await PipelineState.load(instances.store);
@@ -59,6 +61,16 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
     await instances[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function share({ sinks, store }: Instances, stop: AbortSignal): Promise<void> {
+  const refused = (what: string) => runtimeError('PGS4115', what);
+  const [sink, ...others] = sinks;
+  if (sink === undefined || others.length > 0) throw refused('the processes of a group apply to one sink');
+  if (sink.sink.stream.claim === undefined)
+    throw refused(`sink ${sink.name} (${sink.plugin}) does not keep how far each log is read`);
+  if (store.share === undefined) throw refused('the checkpoint cannot be shared');
+  await store.share(stop);
 }
 
 /** The stream of a source without snapshots holds everything: nothing is copied first. */

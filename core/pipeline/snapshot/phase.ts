@@ -42,7 +42,8 @@ export async function firstStart(context: RunContext, input: PhaseInput): Promis
     await snapshotPhase(context, input);
   } catch (error) {
     const copied = input.planning.sinks.some((sink) => context.state.tables(sink.name).size > 0);
-    if (context.run.beforeCopy && !copied) await undo(context, input.instances);
+    // Other processes may be at work with what a start of ours would remove.
+    if (context.run.beforeCopy && !copied && context.source.shared !== true) await undo(context, input.instances);
     throw error;
   }
 }

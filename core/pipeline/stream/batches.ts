@@ -1,4 +1,5 @@
 import type { Change, StreamBatch } from '../../api/change.ts';
+import { joinSteps } from '../../api/logs.ts';
 import type { Contained } from '../ddl/contained.ts';
 import type { CommitLsn } from '../../postgres/lsn.ts';
 import type { MapperPace } from '../../api/plan.ts';
@@ -54,6 +55,7 @@ export class Skip {
 export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
   const { changes, boundary } = batch;
   const last = changes[changes.length - 1];
+  if (batch.logs !== undefined) return [batch];
   if (boundary !== null || last === undefined || changes[0]!.tx.finalLsn === last.tx.finalLsn) return [batch];
   const at = changes.findIndex((change) => change.tx.finalLsn === last.tx.finalLsn);
   const before = changes[at - 1]!.tx;
@@ -76,6 +78,7 @@ export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
  * is committed there.
  */
 export function typesFirst(batch: StreamBatch): readonly StreamBatch[] {
+  if (batch.logs !== undefined) return [batch];
   const parts: StreamBatch[] = [];
   let rest = batch;
   for (;;) {
@@ -108,7 +111,17 @@ export function join(batches: readonly StreamBatch[]): StreamBatch {
     transactions: batches.reduce((sum, batch) => sum + batch.transactions, 0),
     bytes: batches.reduce((sum, batch) => sum + batch.bytes, 0),
     values: last.values,
+    ...(last.logs === undefined ? {} : { logs: joinSteps(batches.flatMap(({ logs = [] }) => logs)) }),
   };
+}
+
+/**
+ * How far logs are read is known at the ends of batches alone. So batches of logs that would have to be divided again (inside of a
+ * transaction, behind changed types) stay apart.
+ */
+export function mayJoin(before: StreamBatch, next: StreamBatch): boolean {
+  if (before.logs === undefined) return true;
+  return before.boundary !== null && next.boundary !== null && !before.changes.some(changesTypes);
 }
 
 /** What the objects of a change take beside its text, and what a cell's string does. */

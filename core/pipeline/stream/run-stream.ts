@@ -2,7 +2,7 @@ import type { StreamBatch } from '../../api/change.ts';
 import { PgsluiceError } from '../../base/error.ts';
 import { type CommitLsn, formatLsn, type HandoffLsn } from '../../postgres/lsn.ts';
 import type { ChangeMapper } from '../../api/plan.ts';
-import type { SourceIdentity } from '../../api/source.ts';
+import type { SourceIdentity, StreamStart } from '../../api/source.ts';
 import { AckLedger } from './ack-ledger.ts';
 import { pause, retryDelay } from '../../base/backoff.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
@@ -105,6 +105,7 @@ async function followOnce(
       until: options.until,
       binary: options.binary,
       ...places.at(from),
+      ...claimOf(context, options.sinks),
     },
     failure.signal,
   );
@@ -158,6 +159,12 @@ async function followOnce(
     await stream[Symbol.asyncDispose]();
     await Promise.all(queues.map((queue) => queue.end()));
   }
+}
+
+/** The one sink of a shared source says how far each log is read. */
+function claimOf({ source }: RunContext, [one]: readonly PlannedSink[]): Pick<StreamStart, 'claim'> {
+  const claim = source.shared === true ? one?.sink.stream.claim : undefined;
+  return claim === undefined ? {} : { claim: (logs, signal) => claim.call(one?.sink.stream, logs, signal) };
 }
 
 interface QueueParts {

@@ -4,7 +4,7 @@ import type { ChangeMapper, MapperPace } from '../../api/plan.ts';
 import type { StreamSink } from '../../api/sink.ts';
 import type { SinkView } from '../progress/run-view.ts';
 import { mapFailure } from '../plan/map-failure.ts';
-import { join, memoryOf, paced, type Skip, typesFirst, wholeFirst } from './batches.ts';
+import { join, mayJoin, memoryOf, paced, type Skip, typesFirst, wholeFirst } from './batches.ts';
 
 export interface SinkQueueOptions {
   readonly name: string;
@@ -252,7 +252,8 @@ export class SinkQueue {
     const failure = mapFailure(error);
     const { finalLsn, commitTime } = failure?.change.tx ?? { finalLsn: 0n, commitTime: null };
     const changes = (failure?.done ?? []).filter((change) => change.tx.finalLsn < finalLsn);
-    if (changes.length > 0) {
+    // How far the logs are read with a part of it nobody knows: it comes again as a whole.
+    if (changes.length > 0 && batch.logs === undefined) {
       const boundary = finalLsn as bigint as CommitLsn;
       const whole = { ...batch, changes, boundary, commitTime, transactions: 0, bytes: 0 };
       await this.#options.sink.write(whole, this.#options.signal);
@@ -278,8 +279,8 @@ export class SinkQueue {
   #take(): Taken | null {
     let count = 0;
     let bytes = 0;
-    for (const { memory } of this.#queue) {
-      if (count > 0 && bytes + memory > this.#budget) break;
+    for (const { batch, memory } of this.#queue) {
+      if (count > 0 && (bytes + memory > this.#budget || !mayJoin(this.#queue[count - 1]!.batch, batch))) break;
       bytes += memory;
       count++;
     }

@@ -10,9 +10,14 @@ export const kafkaSourceOptions = Options({
   group: Type.Optional(
     Text({
       description:
-        'Name of the consumer group in requests; default: pgsluice.{pipeline}. One process reads all partitions, and nothing is committed to the group.',
+        'A consumer group: several processes run the file at once, and the group divides the partitions among them. Default: one process reads all partitions.',
     }),
   ),
+  session_timeout: Duration({
+    default: '10s',
+    description:
+      'With `group`: how long a process may be silent before its partitions are given to others (the broker sets bounds: group.min.session.timeout.ms).',
+  }),
   format: Choice(['debezium'], {
     description: 'What the records are: change events of Debezium in JSON, with or without schemas.',
   }),

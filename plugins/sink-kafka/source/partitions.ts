@@ -1,4 +1,5 @@
 import { Admin, Consumer, FetchIsolationLevels, type RecordsBatch } from '@platformatic/kafka';
+import { derived, type PgsluiceError } from '../../../core/base/error.ts';
 import { asKafkaError, within } from '../client/failure.ts';
 import type { ClusterOptions } from '../client/kafkajs-client.ts';
 import { platformaticBase } from '../client/platformatic-base.ts';
@@ -48,6 +49,7 @@ export class Partitions {
   readonly #most: number;
   readonly #consumer: Consumer;
   readonly #admin: Admin;
+  #reached = false;
 
   constructor(cluster: ClusterOptions, topics: readonly string[], group: string) {
     const base = { ...platformaticBase(cluster), retries: 1 };
@@ -80,9 +82,12 @@ export class Partitions {
 
   async #ask<T>(doing: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await within(work(), this.#most, doing);
+      const answer = await within(work(), this.#most, doing);
+      this.#reached = true;
+      return answer;
     } catch (error) {
-      throw asKafkaError(error, doing);
+      const failure = asKafkaError(error, doing);
+      throw this.#reached ? away(failure) : failure;
     }
   }
 
@@ -128,6 +133,11 @@ export class Partitions {
       }),
     );
   }
+}
+
+/** Brokers that were there and cannot be reached now come back. */
+export function away(error: PgsluiceError): PgsluiceError {
+  return error.code === 'PGS5001' ? derived(error, { retry: 'backoff' }) : error;
 }
 
 function pieceOf(of: Partition, from: bigint, response: Response): Piece {

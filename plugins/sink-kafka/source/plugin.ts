@@ -9,6 +9,8 @@ import { DebeziumEvents } from './debezium.ts';
 import { type KafkaSourceOptions, kafkaSourceOptions } from './options.ts';
 import { type Partition, Partitions } from './partitions.ts';
 import { readRelations } from './relations.ts';
+import { groupStream } from './group-stream.ts';
+import { Membership } from './membership.ts';
 import { logStream } from './stream.ts';
 
 type Given = KafkaSourceOptions & { readonly tables?: TablesOption };
@@ -24,7 +26,7 @@ export const sourceKafka: SourcePlugin<KafkaSourceOptions> = definePlugin<KafkaS
 
 async function create(options: Given, context: PluginContext): Promise<Source> {
   const { brokers, topics, tables_from, tables = {}, decimal, time, binary, unavailable } = options;
-  const group = options.group ?? `pgsluice.${context.pipeline}`;
+  const group = options.group ?? null;
   const cluster = {
     brokers,
     clientId: `pgsluice.${context.pipeline}`,
@@ -33,7 +35,7 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
     connectTimeout: options.connect_timeout,
     log: context.log,
   };
-  const partitions = new Partitions(cluster, topics, group);
+  const partitions = new Partitions(cluster, topics, group ?? `pgsluice.${context.pipeline}`);
   let known: Promise<SourceRelations> | null = null;
   /** The same shapes for as long as the process runs; a table that is altered needs a new start. */
   const relations = () =>
@@ -43,7 +45,9 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
     }));
   /** Where the partitions ended when that was asked, by the sum of it. */
   const ends = new Map<bigint, readonly Partition[]>();
+  const counter = { at: 0n };
   return {
+    ...(group === null ? {} : { shared: true as const }),
     async open() {
       const found = await partitions.discover();
       if (found.length === 0) throw kafkaError('PGS5005', `no topic matches ${topics.join(', ')}`);
@@ -51,17 +55,21 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
       ends.set(end, found);
       const first = ends.keys().next().value;
       if (ends.size > 100 && first !== undefined) ends.delete(first);
-      return { identity, begin: 0n as HandoffLsn, end };
+      return { identity: group === null ? alone : together, begin: 0n as HandoffLsn, end };
     },
     relations,
     async stream(start, signal) {
       const events = new DebeziumEvents(await relations(), { decimal, time, binary }, unavailable);
       const bounds = start.until === null ? null : (ends.get(start.until) ?? null);
-      return logStream({ partitions, events, start, bounds, signal });
+      if (group === null) return logStream({ partitions, events, start, bounds, signal });
+      const membership = new Membership(cluster, { group, sessionTimeout: options.session_timeout });
+      return groupStream({ partitions, membership, events, start, bounds, counter, signal });
     },
     [Symbol.asyncDispose]: () => partitions.close(),
   };
 }
 
 /** Which records were read is known by the ids of the topics, which are among the offsets; the choice of topics may grow. */
-const identity = { systemId: 'kafka', database: 'kafka', timeline: 0, version: 0 };
+const alone = { systemId: 'kafka', database: 'kafka', timeline: 0, version: 0 };
+/** Positions are kept in another way: a pipeline stays with one or the other. */
+const together = { ...alone, systemId: 'kafka group' };

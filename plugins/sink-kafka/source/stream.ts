@@ -1,4 +1,4 @@
-import type { Change, TransactionInfo } from '../../../core/api/change.ts';
+import type { Change, StreamBatch, TransactionInfo } from '../../../core/api/change.ts';
 import type { ChangeStream, StreamItem, StreamStart } from '../../../core/api/source.ts';
 import type { CommitLsn, RecordLsn } from '../../../core/postgres/lsn.ts';
 import { kafkaError } from '../errors.ts';
@@ -29,7 +29,7 @@ export function logStream(of: Following): ChangeStream {
 }
 
 /** Milliseconds between looks for topics and partitions that are new. */
-const lookEvery = 30_000;
+export const lookEvery = 30_000;
 
 async function* follow(of: Following): AsyncGenerator<StreamItem> {
   const { partitions, start, bounds, signal } = of;
@@ -53,18 +53,20 @@ async function* follow(of: Following): AsyncGenerator<StreamItem> {
     const pieces = asked.length === 0 ? await pause(signal) : await partitions.read(asked);
     const before = offsets.sum;
     const taken = pieces.map((piece) => cut(piece, { offsets, until, bound: boundOf(piece.of, bounds) }));
-    if (offsets.sum > before) yield item(taken, { before, offsets, events: of.events });
+    if (offsets.sum === before) continue;
+    const batch = item(taken, { before, boundary: offsets.sum, events: of.events });
+    yield { kind: 'batch', batch: { ...batch, place: String(offsets) } };
   }
 }
 
 const endless = 1n << 63n;
 
-function boundOf({ topic, partition }: Partition, bounds: readonly Partition[] | null): bigint {
+export function boundOf({ topic, partition }: Partition, bounds: readonly Partition[] | null): bigint {
   if (bounds === null) return endless;
   return bounds.find((each) => each.topic === topic && each.partition === partition)?.end ?? 0n;
 }
 
-async function pause(signal: AbortSignal): Promise<readonly Piece[]> {
+export async function pause(signal: AbortSignal): Promise<readonly Piece[]> {
   await new Promise<void>((resolve) => {
     const done = () => {
       clearTimeout(timer);
@@ -90,12 +92,12 @@ function cut(
 
 interface Reading {
   readonly before: bigint;
-  readonly offsets: Offsets;
+  readonly boundary: bigint;
   readonly events: DebeziumEvents;
 }
 
-function item(pieces: readonly Piece[], { before, offsets, events }: Reading): StreamItem {
-  const boundary = offsets.sum as CommitLsn;
+/** Records of several partitions as one transaction. */
+export function item(pieces: readonly Piece[], { before, boundary, events }: Reading): StreamBatch {
   const xid = Number(BigInt.asUintN(32, boundary));
   let commitTime = 0n;
   let bytes = 0;
@@ -115,6 +117,5 @@ function item(pieces: readonly Piece[], { before, offsets, events }: Reading): S
   }
   if (commitTime === 0n) commitTime = BigInt(Date.now()) * 1000n;
   tx.commitTime = commitTime;
-  const place = String(offsets);
-  return { kind: 'batch', batch: { changes, boundary, commitTime, transactions: 1, bytes, values: 'text', place } };
+  return { changes, boundary: boundary as CommitLsn, commitTime, transactions: 1, bytes, values: 'text' };
 }

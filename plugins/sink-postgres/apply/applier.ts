@@ -1,4 +1,5 @@
 import type { Change, MessageChange, StreamBatch } from '../../../core/api/change.ts';
+import type { LogStep } from '../../../core/api/logs.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { DeadLetters } from '../../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
@@ -11,6 +12,7 @@ import { applyOneByOne } from '../dead-letter/one-by-one.ts';
 import { isOfConstraint, isRefusal } from '../dead-letter/refusal.ts';
 import { LookAhead, type RoundTrip } from './look-ahead.ts';
 import { type BatchOptions, scriptBatch, writePosition } from './batch-script.ts';
+import { behindBegin, movesFirst, writeSteps } from './logs.ts';
 import { BufferPool, type Send } from './wire.ts';
 import { Exchange, type ExchangeResult, finish, Script, type Steps } from './round-trip.ts';
 import {
@@ -103,15 +105,16 @@ export class Applier {
 
   #lookAhead(): void {
     if (this.#asked === null || this.#waiting === null || this.#ahead !== null) return;
-    const { changes, values } = this.#asked;
+    const { changes, values, logs } = this.#asked;
     const { open } = this.#waiting;
+    const asked = this.#asked;
     this.#asked = null;
     if (changes.length === 0 || nextSchema(changes) !== -1 || !this.#shapes.knows(changes)) return;
     const exchange = new Exchange(this.#session.client);
-    const trip = new LookAhead({ changes, open }, exchange, (send) => this.#scriptTo(send, values));
+    const trip = new LookAhead({ changes, open, logs }, exchange, (send) => this.#scriptTo(send, values));
     const { epoch } = this.#session.prepared;
     try {
-      this.#begin(trip.script, open);
+      this.#begin(trip.script, open, asked);
       trip.write(scriptBatch(trip.script, changes, this.#batchOptions(false)));
       this.#ahead = { trip, epoch };
     } catch {
@@ -127,7 +130,8 @@ export class Applier {
     this.#ahead = null;
     const { trip, epoch } = ahead;
     if (epoch !== this.#session.prepared.epoch) return null;
-    if (trip.changes === batch.changes && trip.open === this.#open) return { trip, steps: trip.release() };
+    if (trip.of.changes === batch.changes && trip.of.open === this.#open && trip.of.logs === batch.logs)
+      return { trip, steps: trip.release() };
     this.#session.prepared.forget();
     return null;
   }
@@ -197,7 +201,7 @@ export class Applier {
     await this.#shapes.learn(batch, this.#open);
     if (!this.#open) {
       const begin = this.#script('text');
-      this.#begin(begin.script, false);
+      this.#begin(begin.script, false, null);
       await this.#run(begin, { commit: Number.POSITIVE_INFINITY, position: -1 });
       this.#open = true;
     }
@@ -244,17 +248,19 @@ export class Applier {
     }
     // Nothing to look at before the commit: it goes in the same round trip.
     const atOnce = !script.mustCheck;
-    const position = script.steps;
-    this.#position(script, batch);
+    const moved = !this.#open && movesFirst(batch);
+    const own = moved ? behindBegin : script.steps;
+    const position = batch.logs === undefined ? { position: own } : { position: -1, logs: own };
+    if (!moved) this.#position(script, batch);
     const behind = { open: false };
-    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, position, guard }, behind);
+    if (!atOnce) await this.#run(first, { commit: Number.POSITIVE_INFINITY, ...position, guard }, behind);
     const last = atOnce ? first : this.#script('text');
     const commit = last.script.steps;
     last.script.control('COMMIT');
     if (this.#session.tellsFlush) {
       last.script.control('SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()');
     }
-    const result = await this.#run(last, atOnce ? { commit, position, guard } : { commit, position: -1 }, behind);
+    const result = await this.#run(last, atOnce ? { commit, ...position, guard } : { commit, position: -1 }, behind);
     this.#open = false;
     this.#setWiseFailures.batchDone();
     await this.#trimPrepared();
@@ -282,7 +288,7 @@ export class Applier {
 
   #written(batch: StreamBatch, strict: boolean): { readonly trip: RoundTrip; readonly steps: Steps } {
     const trip = this.#script(batch.values);
-    this.#begin(trip.script, this.#open);
+    this.#begin(trip.script, this.#open, batch);
     return { trip, steps: scriptBatch(trip.script, batch.changes, this.#batchOptions(strict)) };
   }
 
@@ -309,16 +315,18 @@ export class Applier {
     };
   }
 
-  #begin(script: Script, open: boolean): void {
+  #begin(script: Script, open: boolean, batch: StreamBatch | null): void {
     if (open) {
       script.control('SAVEPOINT pgsluice_batch');
       return;
     }
     script.control('BEGIN');
+    if (batch !== null && movesFirst(batch)) writeSteps(script, this.#options, batch.logs as readonly LogStep[]);
     if (this.#session.enforced) script.control('SET CONSTRAINTS ALL DEFERRED');
   }
 
   #position(script: Script, batch: StreamBatch): void {
+    if (batch.logs !== undefined) return writeSteps(script, this.#options, batch.logs);
     const { pipeline, name, together } = this.#options;
     writePosition(script, { pipeline, name, together: together?.() ?? [] }, batch);
   }
@@ -326,7 +334,7 @@ export class Applier {
   /** Runs a script and looks at every count. */
   async #run(
     { script, exchange }: RoundTrip,
-    at: Pick<FailureContext, 'commit' | 'position' | 'guard'>,
+    at: Pick<FailureContext, 'commit' | 'position' | 'guard' | 'logs'>,
     waiting: { readonly open: boolean } | null = null,
   ): Promise<ExchangeResult> {
     const { debugValues } = this.#options.context;

@@ -115,6 +115,22 @@ export const applyErrors = {
     exit: 1,
     retry: 'text',
   },
+  PGS3215: {
+    title: 'Log is claimed by another process',
+    cause:
+      'The consumer group gave a partition to another process, which claimed it in the target; rows that this process had read of it were not written.',
+    remedy:
+      'Nothing: the process reads on what the group gives it. If it ends with this code, the group never came to rest.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS3216: {
+    title: 'Lanes beside other processes',
+    cause: '`apply.lanes` divides what one process applies; the processes of a consumer group divide the partitions.',
+    remedy: 'Take `lanes` out of the file and start more processes, up to the number of partitions.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS3121: {
     title: 'Target table changed meanwhile',
     cause:

@@ -15,6 +15,8 @@ export interface FailureContext {
   readonly position: number;
   /** The step that looks whether what was read of the tables still holds; a division by zero there means that it does not. */
   readonly guard?: number;
+  /** The step that moves the logs on; a division by zero there means that another process has one of them. */
+  readonly logs?: number;
   readonly debugValues: boolean;
   /** The sink's name. */
   readonly name: string;
@@ -31,6 +33,11 @@ export function failure(error: unknown, script: Script, context: FailureContext)
   if (state === undefined) return mapped;
   if (index === context.position && state === '22012') {
     return applyError('PGS3109', 'the stored position is not behind this batch: another process moved it', {
+      where: { connection: context.name },
+    });
+  }
+  if (index === context.logs && state === '22012') {
+    return applyError('PGS3215', 'another process has a log of this batch by now: nothing of the batch was written', {
       where: { connection: context.name },
     });
   }

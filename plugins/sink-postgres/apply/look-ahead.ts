@@ -1,4 +1,5 @@
 import type { Change } from '../../../core/api/change.ts';
+import type { LogStep } from '../../../core/api/logs.ts';
 import { Exchange, type Script, type Steps } from './round-trip.ts';
 import type { Send } from './wire.ts';
 
@@ -11,11 +12,17 @@ export interface RoundTrip {
   readonly exchange: Exchange;
 }
 
-/** The script of the batch behind the one that is being applied, written while the target works, and kept back. */
-export class LookAhead implements RoundTrip {
+/** What a script was written for. */
+interface Ahead {
   readonly changes: readonly Change[];
   /** The transaction of the batch before goes on in this one. */
   readonly open: boolean;
+  readonly logs: readonly LogStep[] | undefined;
+}
+
+/** The script of the batch behind the one that is being applied, written while the target works, and kept back. */
+export class LookAhead implements RoundTrip {
+  readonly of: Ahead;
   readonly exchange: Exchange;
   readonly script: Script;
   readonly #pieces: (readonly [bytes: Buffer, done: () => void])[] = [];
@@ -23,13 +30,8 @@ export class LookAhead implements RoundTrip {
   #released = false;
   #steps: Steps | null = null;
 
-  constructor(
-    of: { readonly changes: readonly Change[]; readonly open: boolean },
-    exchange: Exchange,
-    script: (send: Send) => Script,
-  ) {
-    this.changes = of.changes;
-    this.open = of.open;
+  constructor(of: Ahead, exchange: Exchange, script: (send: Send) => Script) {
+    this.of = of;
     this.exchange = exchange;
     this.script = script((bytes, done) => this.#send(bytes, done));
   }

@@ -5,6 +5,7 @@ import { connect, type ConnectionOptions, disconnect } from '../../../core/postg
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { advisoryKey, ensureStateSchema, stateSchema } from '../../../core/postgres/state-schema.ts';
 import { applyError } from './errors.ts';
+import { ensureLogs } from './logs.ts';
 import { flushedByStandbys } from './standbys.ts';
 import { Prepared } from './round-trip.ts';
 import { lockHolder } from '../../../core/postgres/advisory-lock.ts';
@@ -27,6 +28,8 @@ export interface SessionInput {
   readonly pipeline: string;
   readonly name: string;
   readonly context: PluginContext;
+  /** Several processes apply at once; what each may write is in {@link claimLogs}. */
+  readonly shared?: boolean;
   /** How many standbys must have flushed what counts as durable. */
   readonly waitForStandbys?: number;
 }
@@ -67,8 +70,9 @@ export async function openSession(
     // Not every platform has it.
     await client.query("SET client_connection_check_interval = '5s'").catch(() => {});
     const pid = await one(client, 'SELECT pg_backend_pid()');
-    await takeLock(client, input, previous, signal);
+    if (input.shared !== true) await takeLock(client, input, previous, signal);
     await ensureStateSchema(client);
+    if (input.shared === true) await ensureLogs(client);
     const enforced = !(await setReplica(client));
     const position = await readPosition(client, input);
     const tellsFlush = (input.waitForStandbys ?? 0) === 0 && (await canTellFlush(client));

@@ -1,4 +1,5 @@
 import type { StreamBatch } from '../../../core/api/change.ts';
+import { joinSteps, type LogClaim, type LogStep } from '../../../core/api/logs.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import { type CommitLsn, formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { Receipt, StreamSink } from '../../../core/api/sink.ts';
@@ -9,6 +10,7 @@ import { Applier } from './applier.ts';
 import { Durability } from './durability.ts';
 import { applyError } from './errors.ts';
 import { type Detach, detachRefusing } from './detach-refusing.ts';
+import { claimLogs } from './logs.ts';
 import { type ApplySession, openSession, type SessionInput, syncCommit } from './session.ts';
 
 export interface ApplyOptions {
@@ -33,10 +35,17 @@ export interface StreamSinkInput {
   readonly onConstraint?: (client: ApplySession['client']) => Promise<void>;
   /** See {@link SessionInput}. */
   readonly waitForStandbys?: number;
+  readonly shared?: boolean;
 }
 
 /** Milliseconds between positions that are written for batches without changes. */
 const idleInterval = 1000;
+
+interface Idle {
+  readonly boundary: CommitLsn;
+  readonly commitTime: bigint | null;
+  readonly logs?: readonly LogStep[];
+}
 
 /** The change plane of the Postgres sink: rows and position in one target transaction (I4). */
 export function createStreamSink(input: StreamSinkInput): StreamSink & AsyncDisposable {
@@ -54,7 +63,7 @@ export class SessionStream implements StreamSink, AsyncDisposable {
   /** Last position given to the target, in a commit. */
   #position: CommitLsn | null = null;
   /** A later position with no changes up to it, not yet written. */
-  #idle: { readonly boundary: CommitLsn; readonly commitTime: bigint | null } | null = null;
+  #idle: Idle | null = null;
   #wroteAt = 0;
   #told = false;
   #instead: (StreamSink & AsyncDisposable) | null = null;
@@ -117,11 +126,11 @@ export class SessionStream implements StreamSink, AsyncDisposable {
       !applier.open && batch.changes.every((change) => change.kind === 'message' && change.schema === undefined);
     if (idle) {
       if (batch.boundary === null) return this.#receipt();
-      this.#idle = { boundary: batch.boundary, commitTime: batch.commitTime };
+      this.#idle = idleBehind(this.#idle, batch as StreamBatch & Idle);
       if (performance.now() - this.#wroteAt < idleInterval) return this.#receipt();
     }
     await this.#guarded(signal, async () => {
-      const result = await applier.apply(batch);
+      const result = await applier.apply(idle ? { ...batch, ...this.#idle } : behindIdle(this.#idle, batch));
       if (batch.boundary === null) return;
       this.#position = batch.boundary;
       this.#idle = null;
@@ -130,6 +139,13 @@ export class SessionStream implements StreamSink, AsyncDisposable {
       if (result.flushLsn !== null) this.#durability.flushed(result.flushLsn);
     });
     return this.#receipt();
+  }
+
+  claim(logs: ReadonlyMap<string, string>, signal: AbortSignal): Promise<ReadonlyMap<string, LogClaim>> {
+    signal.throwIfAborted();
+    return claimLogs(this.#input, logs).catch((error: unknown) => {
+      throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
+    });
   }
 
   prepare(batch: StreamBatch): void {
@@ -247,4 +263,16 @@ export class SessionStream implements StreamSink, AsyncDisposable {
 
 function destroy(session: ApplySession): void {
   (session.client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+/** Steps of logs without changes wait for the next write. */
+function idleBehind(before: Idle | null, { boundary, commitTime, logs }: Idle): Idle {
+  if (logs === undefined) return { boundary, commitTime };
+  return { boundary, commitTime, logs: joinSteps([...(before?.logs ?? []), ...logs]) };
+}
+
+function behindIdle(before: Idle | null, batch: StreamBatch): StreamBatch {
+  // A batch that goes on does not move them yet.
+  if (before?.logs === undefined || batch.logs === undefined || batch.boundary === null) return batch;
+  return { ...batch, logs: joinSteps([...before.logs, ...batch.logs]) };
 }

@@ -30,6 +30,10 @@ type Mode =
 
 /** One lane is a single session, without anything in its way; only lanes that an earlier run left are taken up by {@link LaneStream}. */
 export function createLanes(input: LanesInput): StreamSink & AsyncDisposable {
+  if (input.shared === true) {
+    if (input.lanes === 1) return new SessionStream(input);
+    throw applyError('PGS3216', `sink ${input.name} asks for ${input.lanes} lanes`);
+  }
   if (input.lanes > 1) return new LaneStream(input);
   const { name, context } = input;
   const older = async (client: ApplySession['client']) => {
