@@ -79,12 +79,28 @@ export interface TablePresence {
   /** The publication has a list of columns for it, so that the stream does not tell of new ones. */
   readonly listed: boolean;
   readonly columns: readonly Required<Pick<Column, 'name' | 'type' | 'typmod' | 'attnum' | 'collation'>>[];
+  /** Where it keeps its rows; absent: the source does not tell. */
+  readonly stored?: StoredRows;
   /** What it is a partition of, or inherits from, in order. */
   readonly parents: readonly Oid[];
   /** As in `FOR VALUES …`; null where it is no partition. */
   readonly bound: string | null;
   /** `RANGE (at)`; null where it is not partitioned. */
   readonly partitionBy: string | null;
+}
+
+/**
+ * Whether a command wrote all rows of a table again, such as ALTER COLUMN … TYPE … USING: then the file is another one, and the catalog's
+ * rows of the columns that it concerned were written by the transaction that gave the table its file. Of VACUUM FULL, CLUSTER and TRUNCATE
+ * only the file is another one.
+ */
+export interface StoredRows {
+  /** pg_class.relfilenode. */
+  readonly file: string;
+  /** The transaction that last wrote the table's row of pg_class. */
+  readonly written: string;
+  /** By attribute number: the transaction that last wrote the column's row of pg_attribute. */
+  readonly columns: Readonly<Record<string, string>>;
 }
 
 export interface DigestSource extends DigestReader {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { live } from '../support/live.ts';
 import { server } from '../support/servers.ts';
 
@@ -53,6 +54,36 @@ test('a look at the catalog tells of it where no row comes', { timeout: 900_000 
   assert.equal(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /^PGS4012 .*columns b, c are others of the same name/);
   assert.match((await pipeline.toNow()).stderr, /^PGS4012 /);
+});
+
+test('rows that a command wrote again stop the pipeline until they are copied; what leaves values alone does not', {
+  timeout: 900_000,
+}, async () => {
+  const pipeline = await live({ from: 18, to: 14, source: `${made('again')} ${made('well')}` });
+  const { source } = pipeline;
+  const run = pipeline.start();
+  await run.until('caught-up');
+  // Each of these gives the table another file or the catalog other rows, and no value.
+  await source.query(`ALTER TABLE well ALTER a SET STATISTICS 50, ALTER b SET COMPRESSION pglz`);
+  await source.query('VACUUM FULL well');
+  await source.query(`BEGIN; TRUNCATE well; INSERT INTO well VALUES (1, 'a', 'b', 'c'); COMMIT`);
+  await setTimeout(4000);
+  await source.query(`ALTER TABLE again ALTER a TYPE text USING upper(a)`);
+  const ended = await run.ended;
+  assert.equal(ended.code, 1, ended.stderr);
+  const told = /^PGS4021 .*other values in a .*public\.again.*pgsluice resync FILE public\.again/;
+  assert.match(ended.stderr, told);
+  assert.match((await pipeline.toNow()).stderr, told);
+  const copied = await pipeline.verb('resync', 'public.again');
+  assert.equal(copied.code, 0, copied.stderr);
+  // While no run goes on, too.
+  await pipeline.settle();
+  await source.query(`ALTER TABLE again ALTER b TYPE text USING upper(b), ADD CHECK (id > 0)`);
+  assert.match((await pipeline.toNow()).stderr, /^PGS4021 .*other values in b /);
+  const compared = await pipeline.verb('resync', 'public.again', '--verify-first');
+  assert.equal(compared.code, 0, compared.stderr);
+  await pipeline.settle();
+  for (const table of ['again', 'well']) await pipeline.same(`SELECT * FROM ${table}`, `SELECT * FROM ${table}`);
 });
 
 test('columns that exchange names under follow take their values along', { timeout: 900_000 }, async () => {

@@ -2,7 +2,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import { failpoint } from '../../base/failpoint.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
-import { forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
+import { forgottenRows, forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Planning } from '../../pipeline/open/planning.ts';
@@ -40,7 +40,10 @@ export async function verifyFirst(
       { pipeline, locked: true, only, repair: true, leave: true, compare },
       planning,
     );
-    return { again: null, tables, copy: toCopy(tables) };
+    const copy = toCopy(tables);
+    const equal = tables.map(({ table }) => table).filter((table) => !copy.includes(table));
+    await pipeline.context.state.putAll(forgottenRows(pipeline.context.state, equal));
+    return { again: null, tables, copy };
   } catch (error) {
     if (!(error instanceof PgsluiceError) || error.meaning !== 'stream-lost') throw error;
     pipeline.context.log.log('warn', 'stream-lost', error.message, { code: error.code });

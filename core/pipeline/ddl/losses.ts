@@ -1,6 +1,6 @@
 import type { PgsluiceError } from '../../base/error.ts';
 import type { TablePlan } from '../../api/plan.ts';
-import type { TablePresence } from '../../api/source-database.ts';
+import type { StoredRows, TablePresence } from '../../api/source-database.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import type { PlannedSink } from '../open/instances.ts';
 import { columnsRead } from '../plan/binding.ts';
@@ -47,8 +47,8 @@ export class Look {
     return this.#byOid.get(oid);
   }
 
-  /** What the stream cannot go on with in a table of the pipeline; null: nothing. */
-  lossOf(relation: Relation, { plans, read, tables }: Taken): PgsluiceError | null {
+  /** What the stream cannot go on with in a table of the pipeline; null: nothing. `then`: where it had its rows, as far as that matters. */
+  lossOf(relation: Relation, { plans, read, tables }: Taken, then: StoredRows | null): PgsluiceError | null {
     const table = relationName(relation);
     const where = { where: { table } };
     const resync = `Copy the table again: pgsluice resync FILE ${table}`;
@@ -71,6 +71,11 @@ export class Look {
       const { output } = plans[0]!;
       const drift = { source: renumbered(relation, now), was: output, is: output, replaced: true };
       return withDrift(replacedError(relation, { was: output, is: output, moved }), drift);
+    }
+    const rewritten = then === null ? [] : rewrittenColumns(now, then, relation).filter((column) => read.has(column));
+    if (rewritten.length > 0) {
+      const message = `the rows were written again with other values in ${rewritten.join(', ')} (ALTER COLUMN … TYPE … USING), which the stream does not carry`;
+      return planError('PGS4021', message, { ...where, remedy: resync });
     }
     if (!now.listed || !plans.some((plan) => plan.takesNewColumns === true)) return null;
     const known = new Set(relation.columns.map((column) => column.name));
@@ -105,6 +110,21 @@ export async function otherCollations(
   return others
     .filter(({ name, collation }) => !there.some((column) => column.name === name && column.collation === collation))
     .map(({ name, collation }) => ({ column: name, is: collation }));
+}
+
+/** Columns of the same type as before whose values a command wrote again; of a column of another type the stream tells. */
+function rewrittenColumns(now: TablePresence, then: StoredRows, { columns }: Relation): readonly string[] {
+  const { stored } = now;
+  if (stored === undefined || stored.file === then.file) return [];
+  const known = new Map(columns.map((column) => [column.attnum, column]));
+  return now.columns
+    .filter(({ attnum, type, typmod }) => {
+      const before = known.get(attnum);
+      const [was, is] = [then.columns[attnum], stored.columns[attnum]];
+      if (before === undefined || before.type !== type || before.typmod !== typmod) return false;
+      return was !== undefined && was !== is && is === stored.written;
+    })
+    .map(({ name }) => name);
 }
 
 /** The same shape, with the numbers that its names have now. */

@@ -1,5 +1,6 @@
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import type { SourceTable } from '../../api/source.ts';
+import type { StoredRows } from '../../api/source-database.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import { type Member, member, type StateEntry } from '../state/entries.ts';
 
@@ -51,7 +52,7 @@ export class ShapeHistory {
     const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
     const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
     this.#tables.set(oid, entries);
-    await this.#state.putAll([member('shape', oid, entries)]);
+    await this.#state.putAll([member('shape', oid, entries), member('stored', oid, null)]);
   }
 
   /** Takes what is not in the history yet as it is. */
@@ -63,19 +64,20 @@ export class ShapeHistory {
   /** The table is copied again: its earlier shapes are forgotten. */
   async renew(relation: Relation): Promise<void> {
     this.#tables.set(relation.oid, [{ ...start, relation }]);
-    await this.#state.putAll([member('shape', relation.oid, this.#tables.get(relation.oid)!)]);
+    const entries = this.#tables.get(relation.oid)!;
+    await this.#state.putAll([member('shape', relation.oid, entries), member('stored', relation.oid, null)]);
   }
 
   /** The table is gone on both sides: whatever comes of it concerns nobody. */
   async leave(oid: Oid): Promise<void> {
     this.#tables.set(oid, [{ ...start, relation: null }]);
-    await this.#state.putAll([member('shape', oid, this.#tables.get(oid)!)]);
+    await this.#state.putAll([member('shape', oid, this.#tables.get(oid)!), member('stored', oid, null)]);
   }
 
   /** The table is no longer of this pipeline, at any position. */
   async forget(oid: Oid): Promise<void> {
     this.#tables.delete(oid);
-    await this.#state.putAll([member('shape', oid, null)]);
+    await this.#state.putAll([member('shape', oid, null), member('stored', oid, null)]);
   }
 
   /** Tables that are no longer of this pipeline for a sink at this position. */
@@ -93,6 +95,15 @@ export class ShapeHistory {
     return true;
   }
 
+  /** Where the table had its rows under its newest shape; null: not noted. */
+  stored(oid: Oid): StoredRows | null {
+    return this.#state.of('stored', oid);
+  }
+
+  async noteStored(stored: ReadonlyMap<Oid, StoredRows>): Promise<void> {
+    if (stored.size > 0) await this.#state.putAll([...stored].map(([oid, rows]) => member('stored', oid, rows)));
+  }
+
   /** The newest shape of a table; itself where the history does not have it. */
   of(relation: Relation): Relation {
     return this.#tables.get(relation.oid)?.at(-1)?.relation ?? relation;
@@ -105,10 +116,19 @@ export class ShapeHistory {
 
 /** Entries of the state that take tables of these names out of the history: their copy will say what shape they have. */
 export function forgottenShapes(state: PipelineState, names: readonly string[]): readonly StateEntry[] {
-  const gone = new Set(names);
+  return oidsOf(state, names).flatMap((oid) => [member('shape', oid, null), member('stored', oid, null)]);
+}
+
+/** Entries of the state after tables of these names were compared, and repaired: what commands made of their rows is in the target. */
+export function forgottenRows(state: PipelineState, names: readonly string[]): readonly StateEntry[] {
+  return oidsOf(state, names).map((oid) => member('stored', oid, null));
+}
+
+function oidsOf(state: PipelineState, names: readonly string[]): readonly string[] {
+  const asked = new Set(names);
   return [...state.all('shape')].flatMap(([oid, entries]) => {
     const relation = entries.findLast((entry) => entry.relation !== null)?.relation ?? null;
-    return relation !== null && gone.has(relationName(relation)) ? [member('shape', oid, null)] : [];
+    return relation !== null && asked.has(relationName(relation)) ? [oid] : [];
   });
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { PgsluiceError } from '../../base/error.ts';
-import type { TablePresence } from '../../api/source-database.ts';
+import type { StoredRows, TablePresence } from '../../api/source-database.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { encodeControl } from '../control/control-message.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
@@ -173,10 +174,14 @@ export class TableWatch implements AsyncDisposable {
   async #lost(): Promise<ReadonlyMap<Oid, PgsluiceError>> {
     const { history, context } = this.#options;
     const lost = new Map<Oid, PgsluiceError>();
+    const stored = new Map<Oid, StoredRows>();
     for (const { relation } of history.newest()) {
       const taken = this.#taken.get(relation.oid);
-      const error = taken === undefined ? null : this.#last.lossOf(relation, taken);
-      if (error === null && taken !== undefined) await this.#tellCollations(relation, taken);
+      const error = this.#lossOf(relation, taken);
+      if (error === null && taken !== undefined) {
+        await this.#tellCollations(relation, taken);
+        this.#addStored(stored, relation.oid);
+      }
       if (error === null || taken === undefined) continue;
       if (error.code === 'PGS4016' && (await isDroppedInTargets(taken, this.#stop.signal))) {
         await history.leave(relation.oid);
@@ -187,7 +192,27 @@ export class TableWatch implements AsyncDisposable {
       if (taken.tables.length === 0 && (await this.#isAgreed(relation, error))) continue;
       lost.set(relation.oid, error);
     }
+    await history.noteStored(stored);
     return lost;
+  }
+
+  /** DDL that is followed tells of rows that were written again; topics have no rows that could differ. */
+  #lossOf(relation: Relation, taken: Taken | undefined): PgsluiceError | null {
+    if (taken === undefined) return null;
+    const { follow, history } = this.#options;
+    return this.#last.lossOf(
+      relation,
+      taken,
+      follow || taken.tables.length === 0 ? null : history.stored(relation.oid),
+    );
+  }
+
+  /** What was noted before the file said `follow` is kept up to date. */
+  #addStored(stored: Map<Oid, StoredRows>, oid: Oid): void {
+    const { follow, history } = this.#options;
+    const now = this.#last.of(oid)?.stored;
+    const then = history.stored(oid);
+    if (now !== undefined && !(follow && then === null) && !isDeepStrictEqual(now, then)) stored.set(oid, now);
   }
 
   /** No message of the stream tells of them, and no value is another: the target sorts and compares otherwise until somebody mends it. */
@@ -241,7 +266,7 @@ export class TableWatch implements AsyncDisposable {
       // DDL that was followed in the meantime is no finding any more.
       const relation = newest.get(oid);
       const taken = this.#taken.get(oid);
-      const error = relation === undefined || taken === undefined ? null : this.#last.lossOf(relation, taken);
+      const error = relation === undefined ? null : this.#lossOf(relation, taken);
       if (error === null) this.#losses.delete(oid);
       else if (last) throw error;
       else if (this.#passed(mark)) return this.#stop.abort(error);

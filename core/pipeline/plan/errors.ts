@@ -134,6 +134,13 @@ export const planErrors = {
     exit: 1,
     retry: 'text',
   },
+  PGS4021: {
+    title: 'Rows written again on the source',
+    cause:
+      'A command on the source gave the rows of a table new values without changing its columns (ALTER COLUMN … TYPE … USING). Logical replication does not carry them.',
+    remedy: 'Copy the table again with `pgsluice resync`.',
+    ...failed,
+  },
 } as const;
 
 export const planError = errorFactory(planErrors);

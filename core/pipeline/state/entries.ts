@@ -133,6 +133,8 @@ export const family = {
   'dead-letters': number,
   /** By oid: the shapes that a table had. */
   shape: listOf(shape),
+  /** By oid: in which file a table had its rows when its newest shape was first seen. */
+  stored: fields({ file: text, written: text, columns: recordOf(text) }),
   /** By oid: DDL that the user was told of. */
   told: lsn<bigint>(),
   /** By object: what the source noted of what it made. */

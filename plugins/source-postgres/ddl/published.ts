@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { TablesOption } from '../../../core/api/schemas.ts';
-import type { TablePresence } from '../../../core/api/source-database.ts';
+import type { StoredRows, TablePresence } from '../../../core/api/source-database.ts';
 import { collationSql } from '../../../core/postgres/columns.ts';
 import { chosenOids } from '../catalog/choose.ts';
 import { isPublished } from '../publication/definition.ts';
@@ -23,7 +23,9 @@ const query = `
     c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indimmediate AND x.indisvalid
       AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident END),
     EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'),
-    c.relpersistence = 'u'
+    c.relpersistence = 'u',
+    json_build_object('file', c.relfilenode::text, 'written', c.xmin::text, 'columns', (SELECT json_object_agg(a.attnum, a.xmin::text)
+      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND p.pubname = $1 AND ${isPublished}) ON r.prrelid = c.oid
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
@@ -70,5 +72,11 @@ function presenceOf(row: readonly (string | null)[]): Omit<TablePresence, 'chose
     columns: columns.map(([attnum, name, type, typmod, collation]) => ({ attnum, name, type, typmod, collation })),
     keyed: row[11] === 't',
     unlogged: row[13] === 't',
+    ...(row[3] === 'p' ? {} : { stored: storedOf(row[14]!) }),
   };
+}
+
+function storedOf(text: string): StoredRows {
+  const { columns, ...stored } = JSON.parse(text) as Omit<StoredRows, 'columns'> & Pick<Partial<StoredRows>, 'columns'>;
+  return { ...stored, columns: columns ?? {} };
 }
