@@ -46,6 +46,7 @@ export async function checkKafka(
       remedy: `replication_factor: ${brokers}`,
     });
   }
+  if (settings.journal !== null) return checkTopics(settings, parts, plans, report);
   checkTables(settings, plans, report);
   await checkTopics(settings, parts, plans, report);
   await checkSchemas(settings, plans, report);
@@ -176,6 +177,11 @@ function tableFinding(error: unknown, settings: Settings, plan: TablePlan): Find
   return passed ? { ...finding, level: 'warning', message } : finding;
 }
 
+function topicsOf(settings: Settings, plans: readonly TablePlan[]): readonly string[] {
+  if (settings.journal !== null) return [settings.journal.topic];
+  return settings.events === null ? [...new Set(plans.flatMap((plan) => settings.topicOf(plan.output) ?? []))] : [];
+}
+
 async function checkTopics(
   settings: Settings,
   { admin, access, principal, copies }: CheckParts,
@@ -183,8 +189,7 @@ async function checkTopics(
   report: CheckReport,
 ): Promise<void> {
   try {
-    const names =
-      settings.events === null ? [...new Set(plans.flatMap((plan) => settings.topicOf(plan.output) ?? []))] : [];
+    const names = topicsOf(settings, plans);
     const own = settings.exactlyOnce ? [settings.positionTopic] : [];
     const found = await admin.describe([...names, ...own]);
     const missing: TopicSpec[] = [];

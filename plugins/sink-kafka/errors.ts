@@ -225,6 +225,22 @@ export const kafkaErrors = {
     exit: 2,
     retry: 'never',
   },
+  PGS2212: {
+    title: 'Record is no page of a journal',
+    cause:
+      'The topic holds something else than what the Kafka sink writes with `format: pgsluice`, or a later version wrote it.',
+    remedy: 'Choose `topics` so that only journals match, or use the version that wrote them.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS2213: {
+    title: 'Partition was taken away within a transaction',
+    cause: 'The group gave a partition to another process while a large transaction of it was read.',
+    remedy:
+      'Nothing: what was applied of it is rolled back, and the transaction is read again by whoever has the partition.',
+    exit: 1,
+    retry: 'backoff',
+  },
   PGS5046: {
     title: 'Records and tables do not fit',
     cause:

@@ -237,9 +237,10 @@ const valueOptions = {
 };
 
 const recordOptions = {
-  format: Choice(['debezium', 'flat', 'cloudevents', 'outbox'], {
+  format: Choice(['debezium', 'flat', 'cloudevents', 'outbox', 'pgsluice'], {
     default: 'debezium',
-    description: 'Form of the records; outbox: the rows of outbox tables are events (docs/kafka-outbox.md).',
+    description:
+      'Form of the records; outbox: the rows of outbox tables are events (docs/kafka-outbox.md); pgsluice: a journal for `source: { plugin: kafka, format: pgsluice }` that loses nothing, in one topic (default {pipeline}.journal), always exactly once.',
   }),
   key_format: Choice(serializations, { default: 'json', description: 'Serialization of keys; see `value_format`.' }),
   value_format: Choice(serializations, {

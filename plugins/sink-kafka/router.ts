@@ -162,6 +162,13 @@ export class Router {
   }
 }
 
+/** Largest record of a journal: a row of any size is in one. */
+const journalBytes = 64 << 20;
+
+export function journalTopic(router: Router, { topic }: NonNullable<Settings['journal']>): Promise<Target> {
+  return router.named({ name: topic, config: { 'max.message.bytes': String(journalBytes) } });
+}
+
 /** How a topic of rows is made. */
 export function topicSpec(settings: Settings, name: string): TopicSpec {
   const { partitions, replicationFactor, topicConfig } = settings;

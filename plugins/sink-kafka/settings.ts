@@ -21,6 +21,7 @@ import { Codecs } from './schemas/codecs.ts';
 import { Registry } from './schemas/registry.ts';
 import { envelopeSchema, keySchema, type RowSchemas, rowSchema } from './schemas/record-schemas.ts';
 import {
+  defaultTopic,
   escapePointer,
   isExpression,
   type TopicRule,
@@ -52,6 +53,8 @@ export interface Settings {
   readonly partitions: number | null;
   readonly replicationFactor: number | null;
   readonly topicConfig: Readonly<Record<string, string>>;
+  /** `format: pgsluice`; else null. */
+  readonly journal: { readonly topic: string } | null;
   /** Null where the file has no `dead_letter`: what cannot be delivered is an error. */
   readonly deadLetters: DeadLetters | null;
   /** A record too large for its topic may go to the dead letters. */
@@ -77,13 +80,14 @@ export function settings(
 ): Settings {
   const { pipeline } = context;
   const prefix = options.topic_prefix ?? pipeline;
-  const exactlyOnce = options.delivery === 'exactly_once';
+  const journal = journalOf(options, prefix);
+  const exactlyOnce = journal !== null || options.delivery === 'exactly_once';
   const deadLetters = context.deadLetters ?? null;
   if (options.oversize === 'dead_letter' && deadLetters === null) {
     throw kafkaError('PGS5018', '`oversize: dead_letter` needs `dead_letter` at the top of the pipeline file');
   }
   if (
-    ['cloudevents', 'outbox'].includes(options.format) &&
+    ['cloudevents', 'outbox', 'pgsluice'].includes(options.format) &&
     !(options.key_format === 'json' && options.value_format === 'json')
   ) {
     throw kafkaError('PGS5018', `\`format: ${options.format}\` is written without schemas only`, {
@@ -118,6 +122,7 @@ export function settings(
     partitions: options.partitions ?? null,
     replicationFactor: options.replication_factor ?? null,
     topicConfig: Object.fromEntries(Object.entries(options.topic_config).map(([k, v]) => [k, String(v)])),
+    journal,
     deadLetters,
     oversize: deadLetters !== null && options.oversize !== 'error',
     signals: signalsOf(options),
@@ -126,6 +131,21 @@ export function settings(
     codecs: codecs(options, context),
     formatOf: formats(options, { names, rules, expressions }),
   };
+}
+
+/** One topic for all tables. */
+function journalOf({ format, topic, partition_by, signals }: KafkaOptions, prefix: string): Settings['journal'] {
+  if (format !== 'pgsluice') return null;
+  const refused = (what: string) => kafkaError('PGS5018', `\`${what}\` has no meaning in \`format: pgsluice\``);
+  if (partition_by !== undefined) throw refused('partition_by');
+  if (signals !== undefined) throw refused('signals');
+  if (topic === defaultTopic) return { topic: topicName(`${prefix}.journal`) };
+  if (typeof topic === 'string' && !/\{(schema|table)\}/.test(topic)) {
+    return { topic: topicName(topic.replaceAll('{pipeline}', prefix)) };
+  }
+  throw kafkaError('PGS5018', '`format: pgsluice` has one topic for all tables', {
+    remedy: 'Leave out `topic`, or give one name without {schema} and {table}.',
+  });
 }
 
 function codecs(options: KafkaOptions, { directory }: PluginContext): Codecs {

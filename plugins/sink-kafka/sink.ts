@@ -2,16 +2,18 @@ import type { CheckReport } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { DeadLetterStore } from '../../core/api/dead-letter.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
-import type { Sink, SinkTraits } from '../../core/api/sink.ts';
+import { plainTraits, type Sink, type SinkTraits } from '../../core/api/sink.ts';
+import { relationName } from '../../core/postgres/relation.ts';
 import { checkKafka } from './checks.ts';
 import type { SignalChannel } from '../../core/api/signal.ts';
 import type { TopicAdmin } from './client/producer.ts';
 import { KafkaSignals } from './signals.ts';
 import { type Connection, connection } from './connection.ts';
 import { TopicLetters } from './dead-letter.ts';
+import { JournalStream } from './journal/stream.ts';
 import type { KafkaOptions } from './options.ts';
 import { positionTopic } from './position.ts';
-import { Router } from './router.ts';
+import { journalTopic, Router } from './router.ts';
 import { needsExpressions } from './routing/topics.ts';
 import { type Settings, settings as settingsOf } from './settings.ts';
 import { KafkaSnapshot } from './snapshot.ts';
@@ -23,7 +25,7 @@ const deadLetterBytes = 64 << 20;
 
 export class KafkaSink implements Sink {
   readonly snapshot: KafkaSnapshot;
-  readonly stream: KafkaStream;
+  readonly stream: KafkaStream | JournalStream;
   readonly signals?: SignalChannel;
   readonly #settings: Settings;
   readonly #connection: Connection;
@@ -45,10 +47,15 @@ export class KafkaSink implements Sink {
       this.signals = this.#signals;
     }
     this.snapshot = new KafkaSnapshot(parts, router);
-    this.stream = new KafkaStream(parts.settings, router, async () => {
+    const open = async () => {
       await this.#positionTopic(router);
       return openWriter(parts);
-    });
+    };
+    const { journal } = parts.settings;
+    this.stream =
+      journal === null
+        ? new KafkaStream(parts.settings, router, open)
+        : new JournalStream(async () => ({ topic: await journalTopic(router, journal), writer: await open() }));
   }
 
   static async create(options: KafkaOptions, context: PluginContext): Promise<KafkaSink> {
@@ -58,6 +65,7 @@ export class KafkaSink implements Sink {
   }
 
   async traits(): Promise<SinkTraits> {
+    if (this.#settings.journal !== null) return { ...plainTraits, messages: true, keepsPosition: true };
     return {
       rawFormats: [],
       needsKey: false,
@@ -83,7 +91,8 @@ export class KafkaSink implements Sink {
   }
 
   destination({ output }: TablePlan): readonly string[] {
-    const { events } = this.#settings;
+    const { events, journal } = this.#settings;
+    if (journal !== null) return [`topic: ${journal.topic}, the partition of ${relationName(output)}`];
     if (events !== null) return [`topic: by row: ${events.words}`];
     const rule = this.#settings.topicRule(output);
     const byRow = this.#settings.byRow(output);

@@ -18,7 +18,8 @@ import { RowRecords } from './records/row-records.ts';
 import { type Template, templateOf } from './records/template.ts';
 import type { Outbox } from './outbox.ts';
 import { readPlaces } from './places.ts';
-import type { TopicRoute, Router } from './router.ts';
+import { copyRows, emptyTable } from './journal/copy.ts';
+import { journalTopic, type TopicRoute, type Router } from './router.ts';
 import { type ChunkMarks, SnapshotMarks, runsWithLast, withLast } from './snapshot-marks.ts';
 import type { EventDelivery } from './event-router/delivery.ts';
 import { outboxOf, type WriterParts } from './writer.ts';
@@ -36,6 +37,11 @@ export class KafkaSnapshot implements SnapshotSink {
   /** Numbers of loads under way, for transactional ids. */
   readonly #slots = new Set<number>();
   readonly #marks = new SnapshotMarks();
+  /** `format: pgsluice`: its topic. */
+  #journal: Target | null = null;
+  /** An earlier run may have begun to copy. */
+  #again = false;
+  readonly #begun = new Set<string>();
   readonly #idle: { readonly slot: number; readonly producer: Producer }[] = [];
 
   constructor(parts: WriterParts, router: Router) {
@@ -44,9 +50,11 @@ export class KafkaSnapshot implements SnapshotSink {
   }
 
   async prepare(preparation: SinkPreparation): Promise<void> {
-    await this.#router.prepare(preparation.plans.map((plan) => plan.output));
+    const { exactlyOnce, positionTopic: name, replicationFactor, journal } = this.#parts.settings;
+    this.#again = preparation.again !== undefined;
+    if (journal !== null) this.#journal = await journalTopic(this.#router, journal);
+    else await this.#router.prepare(preparation.plans.map((plan) => plan.output));
     this.#marks.prepare(preparation.plans.length);
-    const { exactlyOnce, positionTopic: name, replicationFactor } = this.#parts.settings;
     if (!exactlyOnce) return;
     await this.#router.named(positionTopic(name, replicationFactor));
     const slots = Array.from({ length: fencedSlots }, (_, slot) => slot);
@@ -64,7 +72,13 @@ export class KafkaSnapshot implements SnapshotSink {
 
   /** What a broken copy wrote stays in the log: its rows are sent again, and changes since the first handoff mend the rest. */
   async begin(plan: TablePlan, chunks: number): Promise<void> {
-    this.#marks.begin(relationName(plan.source), chunks);
+    const table = relationName(plan.source);
+    this.#marks.begin(table, chunks);
+    if (this.#journal !== null) {
+      if (this.#again || this.#begun.has(table)) await this.#empty(plan, this.#journal);
+      this.#begun.add(table);
+      return;
+    }
     if (this.#parts.settings.events === null) await this.#routeOf(plan);
   }
 
@@ -96,6 +110,25 @@ export class KafkaSnapshot implements SnapshotSink {
 
   async close(): Promise<void> {
     await Promise.all(this.#idle.splice(0).map(({ producer }) => producer.close()));
+  }
+
+  /** In a journal a table is in one partition, so what a broken copy wrote can be taken back at its place. */
+  async #empty(plan: TablePlan, topic: Target): Promise<void> {
+    const { slot, producer } = await this.#take();
+    const { settings } = this.#parts;
+    try {
+      await producer.begin(positionRecord(settings.positionTopic, this.#transactionalId(slot), null));
+      const outbox = outboxOf(settings, producer);
+      emptyTable(plan, topic, outbox);
+      await outbox.drain();
+      await producer.commit();
+      this.#idle.push({ slot, producer });
+    } catch (error) {
+      await producer.close();
+      throw error;
+    } finally {
+      this.#slots.delete(slot);
+    }
   }
 
   async #take(): Promise<{ slot: number; producer: Producer }> {
@@ -135,7 +168,8 @@ export class KafkaSnapshot implements SnapshotSink {
     }
     const marks = this.#marks.chunk(relationName(plan.source), copy.chunk.id);
     try {
-      if (settings.events !== null) await this.#events(settings.events, copy, { plan, outbox, signal: by.signal });
+      if (this.#journal !== null) await copyRows(copy, { plan, outbox, topic: this.#journal, signal: by.signal });
+      else if (settings.events !== null) await this.#events(settings.events, copy, { plan, outbox, signal: by.signal });
       else await this.#records(plan, copy, { outbox, marks, signal: by.signal });
       marks.end();
       await outbox.drain();

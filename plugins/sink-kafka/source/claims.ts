@@ -10,6 +10,9 @@ export type Claim = NonNullable<StreamStart['claim']>;
 export interface Held {
   readonly of: Partition;
   readonly claim: bigint;
+  /** Up to where whole transactions were handed out. */
+  from: bigint;
+  /** Where it is read on: ahead of that within a large transaction. */
   at: bigint;
 }
 
@@ -65,7 +68,7 @@ export class Claims {
       if (next !== null && (next < start || next > end)) {
         throw kafkaError('PGS5046', `${log} was read up to offset ${next}, and has ${start} to ${end}`);
       }
-      this.#held.set(log, { of: partition, claim, at: next ?? start });
+      this.#held.set(log, { of: partition, claim, from: next ?? start, at: next ?? start });
     }
   }
 
@@ -73,8 +76,17 @@ export class Claims {
   advance(of: Partition, next: bigint): LogStep | null {
     const held = this.#held.get(logName(of));
     if (held === undefined) return null;
-    const step = { log: logName(of), claim: held.claim, from: held.at, next };
+    const step = { log: logName(of), claim: held.claim, from: held.from, next };
+    held.from = next;
     held.at = next;
     return step;
+  }
+
+  /** A transaction goes on behind this offset. Throws PGS2213 where the partition was taken away. */
+  within(of: Partition, next: bigint): Held {
+    const held = this.#held.get(logName(of));
+    if (held === undefined) throw kafkaError('PGS2213', `${logName(of)} is read by another process`);
+    held.at = next;
+    return held;
   }
 }

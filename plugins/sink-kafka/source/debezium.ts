@@ -6,6 +6,7 @@ import { type Cell, type PartialTuple, type Tuple, UNCHANGED } from '../../../co
 import { kafkaError } from '../errors.ts';
 import { Digits, isObject, type JsonObject, parse, type Parsed, textOf } from './json.ts';
 import type { LogRecord } from './partitions.ts';
+import type { Records } from './stream.ts';
 import { type Unsent, unsentOf } from './unsent.ts';
 import { converter, type FieldSchema, Inexpressible, type Modes } from './values.ts';
 
@@ -20,8 +21,19 @@ interface Row {
 }
 export interface Read {
   readonly change: Change;
-  /** Of the commit on the source, microseconds since 1970; null: the record does not say. */
+  /** See {@link RecordChanges}. */
   readonly commitTime: bigint | null;
+}
+
+/** Each record is one change, and none goes on in another. */
+export function debeziumRecords(events: DebeziumEvents): Records {
+  return {
+    read: (record, tx, lsn) => {
+      const read = events.read(record, tx, lsn);
+      return read === null ? null : { changes: [read.change], commitTime: read.commitTime };
+    },
+    goesOn: () => false,
+  };
 }
 
 /** Change events of Debezium as changes. A row's key decides whether the target has it: events may have been written twice. */

@@ -1,16 +1,16 @@
+import type { TransactionInfo } from '../../../core/api/change.ts';
 import type { LogStep } from '../../../core/api/logs.ts';
 import type { ChangeStream, StreamItem, StreamStart } from '../../../core/api/source.ts';
 import { kafkaError } from '../errors.ts';
 import { Claims } from './claims.ts';
-import type { DebeziumEvents } from './debezium.ts';
 import type { Membership } from './membership.ts';
-import type { Partition, Partitions, Piece } from './partitions.ts';
-import { boundOf, item, lookEvery, pause } from './stream.ts';
+import type { LogRecord, Partition, Partitions, Piece } from './partitions.ts';
+import { boundOf, item, lookEvery, pause, type Records } from './stream.ts';
 
 export interface GroupFollowing {
   readonly partitions: Partitions;
   readonly membership: Membership;
-  readonly events: DebeziumEvents;
+  readonly records: Records;
   readonly start: StreamStart;
   /** Where each partition ends, if `start.until` is said. */
   readonly bounds: readonly Partition[] | null;
@@ -49,7 +49,7 @@ export async function groupStream(of: GroupFollowing): Promise<ChangeStream> {
 }
 
 async function* follow(of: GroupFollowing, claims: Claims, read: Read): AsyncGenerator<StreamItem> {
-  const { partitions, membership, counter, events, bounds, signal } = of;
+  const { partitions, membership, bounds, signal } = of;
   let lookAt = Date.now() + lookEvery;
   for (;;) {
     signal.throwIfAborted();
@@ -63,21 +63,82 @@ async function* follow(of: GroupFollowing, claims: Claims, read: Read): AsyncGen
     const rest = claims.held.filter(({ of: partition, at }) => at < boundOf(partition, bounds));
     if (bounds !== null && rest.length === 0 && !claims.behind(membership.assigned())) return;
     const pieces = rest.length === 0 ? await pause(signal) : await partitions.read(rest);
-    const steps: LogStep[] = [];
-    const taken: Piece[] = [];
-    const before = counter.at;
-    for (const { of: partition, records, next } of pieces) {
-      const bound = boundOf(partition, bounds);
-      const step = claims.advance(partition, next < bound ? next : bound);
-      if (step === null || step.next <= step.from) continue;
-      steps.push(step);
-      taken.push({ of: partition, next: step.next, records: records.filter(({ offset }) => offset < step.next) });
-      counter.at += step.next - step.from;
+    const cuts = pieces.map((piece) => cut(piece, boundOf(piece.of, bounds), of.records));
+    const whole = wholeBatch(of, claims, { read, pieces: cuts.flatMap((piece) => (piece.open ? [] : [piece])) });
+    if (whole !== null) yield whole;
+    for (const piece of cuts) if (piece.open) yield* largeTransaction(of, claims, { read, piece });
+  }
+}
+
+type Cut = Piece & { readonly open: boolean };
+
+/**
+ * Whole transactions up to the bound; what has begun behind them is read again with its end. `open`: there is nothing but the beginning of
+ * one, which is larger than what is read at once.
+ */
+function cut({ of, records, next }: Piece, bound: bigint, { goesOn }: Records): Cut {
+  const end = next < bound ? next : bound;
+  const some = records.filter(({ offset }) => offset < end);
+  const last = some.findLastIndex((record) => !goesOn(record));
+  if (last === some.length - 1) return { of, next: end, records: some, open: false };
+  if (last === -1) return { of, next: end, records: some, open: true };
+  return { of, next: (some[last] as LogRecord).offset + 1n, records: some.slice(0, last + 1), open: false };
+}
+
+interface Handing {
+  readonly read: Read;
+  readonly pieces: readonly Piece[];
+}
+
+/** Null: there is nothing new. */
+function wholeBatch(
+  { counter, records }: GroupFollowing,
+  claims: Claims,
+  { read, pieces }: Handing,
+): StreamItem | null {
+  const logs: LogStep[] = [];
+  const taken: Piece[] = [];
+  const before = counter.at;
+  for (const piece of pieces) {
+    const step = claims.advance(piece.of, piece.next);
+    if (step === null || step.next <= step.from) continue;
+    logs.push(step);
+    taken.push(piece);
+    counter.at += step.next - step.from;
+  }
+  if (logs.length === 0) return null;
+  read.handed(counter.at, taken);
+  return { kind: 'batch', batch: { ...item(taken, { before, boundary: counter.at, records }), logs } };
+}
+
+/** In pieces, of which only the last says how far the partition is read; nothing else is read meanwhile. */
+async function* largeTransaction(
+  of: GroupFollowing,
+  claims: Claims,
+  { read, piece }: { readonly read: Read; readonly piece: Cut },
+): AsyncGenerator<StreamItem> {
+  const { counter, records, partitions, membership, bounds, signal } = of;
+  const before = counter.at;
+  let tx: TransactionInfo | null = null;
+  for (let part = piece; ; ) {
+    signal.throwIfAborted();
+    claims.behind(membership.assigned());
+    const held = claims.within(part.of, part.next);
+    const size = part.next - held.from;
+    const batch = item([part], { before, boundary: before + size, records, ...(tx && { tx }) });
+    tx = batch.changes[0]?.tx ?? tx;
+    if (!part.open) {
+      counter.at = before + size;
+      const step = claims.advance(part.of, part.next) as LogStep;
+      read.handed(counter.at, [part]);
+      yield { kind: 'batch', batch: { ...batch, logs: [step] } };
+      return;
     }
-    if (steps.length === 0) continue;
-    read.handed(counter.at, taken);
-    const batch = item(taken, { before, boundary: counter.at, events });
-    yield { kind: 'batch', batch: { ...batch, logs: steps } };
+    if (part.records.length > 0) {
+      yield { kind: 'batch', batch: { ...batch, boundary: null, commitTime: null, transactions: 0, logs: [] } };
+    }
+    const [next] = await partitions.read([held]);
+    if (next !== undefined) part = cut(next, boundOf(next.of, bounds), records);
   }
 }
 

@@ -18,8 +18,9 @@ export const kafkaSourceOptions = Options({
     description:
       'With `group`: how long a process may be silent before its partitions are given to others (the broker sets bounds: group.min.session.timeout.ms).',
   }),
-  format: Choice(['debezium'], {
-    description: 'What the records are: change events of Debezium in JSON, with or without schemas.',
+  format: Choice(['debezium', 'pgsluice'], {
+    description:
+      'What the records are: change events of Debezium in JSON, with or without schemas, or the journal that the Kafka sink writes with `format: pgsluice` (always read in a group).',
   }),
   tables_from: Text({
     secret: true,

@@ -5,7 +5,8 @@ import type { Source, SourceRelations } from '../../../core/api/source.ts';
 import type { HandoffLsn } from '../../../core/postgres/lsn.ts';
 import { security } from '../client/security.ts';
 import { kafkaError } from '../errors.ts';
-import { DebeziumEvents } from './debezium.ts';
+import { DebeziumEvents, debeziumRecords } from './debezium.ts';
+import { JournalRecords } from './journal.ts';
 import { type KafkaSourceOptions, kafkaSourceOptions } from './options.ts';
 import { type Partition, Partitions } from './partitions.ts';
 import { readRelations } from './relations.ts';
@@ -25,8 +26,9 @@ export const sourceKafka: SourcePlugin<KafkaSourceOptions> = definePlugin<KafkaS
 });
 
 async function create(options: Given, context: PluginContext): Promise<Source> {
-  const { brokers, topics, tables_from, tables = {}, decimal, time, binary, unavailable } = options;
-  const group = options.group ?? null;
+  const { brokers, topics, format, tables_from, tables = {}, decimal, time, binary, unavailable } = options;
+  // Transactions of a journal are of one partition each, so it is read by partition.
+  const group = options.group ?? (format === 'pgsluice' ? `pgsluice.${context.pipeline}` : null);
   const cluster = {
     brokers,
     clientId: `pgsluice.${context.pipeline}`,
@@ -59,11 +61,15 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
     },
     relations,
     async stream(start, signal) {
-      const events = new DebeziumEvents(await relations(), { decimal, time, binary }, unavailable);
+      const chosen = await relations();
+      const records =
+        format === 'pgsluice'
+          ? new JournalRecords(chosen)
+          : debeziumRecords(new DebeziumEvents(chosen, { decimal, time, binary }, unavailable));
       const bounds = start.until === null ? null : (ends.get(start.until) ?? null);
-      if (group === null) return logStream({ partitions, events, start, bounds, signal });
+      if (group === null) return logStream({ partitions, records, start, bounds, signal });
       const membership = new Membership(cluster, { group, sessionTimeout: options.session_timeout });
-      return groupStream({ partitions, membership, events, start, bounds, counter, signal });
+      return groupStream({ partitions, membership, records, start, bounds, counter, signal });
     },
     [Symbol.asyncDispose]: () => partitions.close(),
   };

@@ -2,13 +2,26 @@ import type { Change, StreamBatch, TransactionInfo } from '../../../core/api/cha
 import type { ChangeStream, StreamItem, StreamStart } from '../../../core/api/source.ts';
 import type { CommitLsn, RecordLsn } from '../../../core/postgres/lsn.ts';
 import { kafkaError } from '../errors.ts';
-import type { DebeziumEvents } from './debezium.ts';
 import { Offsets } from './offsets.ts';
-import type { Partition, Partitions, Piece } from './partitions.ts';
+import type { LogRecord, Partition, Partitions, Piece } from './partitions.ts';
+
+export interface RecordChanges {
+  readonly changes: readonly Change[];
+  /** Of the commit on the source, microseconds since 1970; null: the record does not say. */
+  readonly commitTime: bigint | null;
+}
+
+/** How records of a format become changes. */
+export interface Records {
+  /** Null: nothing that concerns rows. `lsn`: the place of its first change. */
+  read(record: LogRecord, tx: TransactionInfo, lsn: bigint): RecordChanges | null;
+  /** The record's transaction goes on in the next one of its partition. */
+  goesOn(record: LogRecord): boolean;
+}
 
 export interface Following {
   readonly partitions: Partitions;
-  readonly events: DebeziumEvents;
+  readonly records: Records;
   readonly start: StreamStart;
   /** Where each partition ends, if `start.until` is the sum of that. */
   readonly bounds: readonly Partition[] | null;
@@ -54,7 +67,7 @@ async function* follow(of: Following): AsyncGenerator<StreamItem> {
     const before = offsets.sum;
     const taken = pieces.map((piece) => cut(piece, { offsets, until, bound: boundOf(piece.of, bounds) }));
     if (offsets.sum === before) continue;
-    const batch = item(taken, { before, boundary: offsets.sum, events: of.events });
+    const batch = item(taken, { before, boundary: offsets.sum, records: of.records });
     yield { kind: 'batch', batch: { ...batch, place: String(offsets) } };
   }
 }
@@ -93,27 +106,29 @@ function cut(
 interface Reading {
   readonly before: bigint;
   readonly boundary: bigint;
-  readonly events: DebeziumEvents;
+  readonly records: Records;
+  /** The transaction that goes on. */
+  readonly tx?: TransactionInfo;
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Records of several partitions as one transaction. */
-export function item(pieces: readonly Piece[], { before, boundary, events }: Reading): StreamBatch {
+export function item(pieces: readonly Piece[], { before, boundary, records, tx: open }: Reading): StreamBatch {
   const xid = Number(BigInt.asUintN(32, boundary));
+  const begun = { xid, finalLsn: before as RecordLsn, commitTime: 0n, origin: null };
+  const tx: Writable<TransactionInfo> = open ?? begun;
   let commitTime = 0n;
   let bytes = 0;
-  const tx: { -readonly [K in keyof TransactionInfo]: TransactionInfo[K] } = {
-    xid,
-    finalLsn: before as RecordLsn,
-    commitTime,
-    origin: null,
-  };
   const changes: Change[] = [];
-  for (const record of pieces.flatMap(({ records }) => records)) {
-    bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
-    const read = events.read(record, tx, before + BigInt(changes.length));
-    if (read === null) continue;
-    changes.push(read.change);
-    if (read.commitTime !== null && read.commitTime > commitTime) commitTime = read.commitTime;
+  for (const piece of pieces) {
+    for (const record of piece.records) {
+      bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
+      const read = records.read(record, tx, before + BigInt(changes.length));
+      if (read === null) continue;
+      for (const change of read.changes) changes.push(change);
+      if (read.commitTime !== null && read.commitTime > commitTime) commitTime = read.commitTime;
+    }
   }
   if (commitTime === 0n) commitTime = BigInt(Date.now()) * 1000n;
   tx.commitTime = commitTime;
