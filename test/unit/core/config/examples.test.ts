@@ -14,7 +14,9 @@ import { errorsPage } from '../../../../scripts/lib/errors-page.ts';
 import { pipelineSchemaText } from '../../../../scripts/lib/schema-text.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-const examples = globSync('configs/{*,compose/*,guides/*,plugins/*,scale-out/*}.yaml', { cwd: root }).toSorted();
+const examples = globSync('configs/{*,compose/*,guides/*,plugins/*,scale-out/{reader,apply}}.yaml', {
+  cwd: root,
+}).toSorted();
 const env = { SOURCE_URL: 'postgres://source/shop', TARGET_URL: 'postgres://target/shop', KAFKA_BROKER: 'kafka:9092' };
 
 test('configs/pipeline.schema.json is what the plugins say (npm run schema)', async () => {

@@ -26,6 +26,7 @@ const access = {
 const settings = {
   replicationFactor: null,
   exactlyOnce: false,
+  journal: null,
   events: null,
   signals: null,
   createTopics: true,
