@@ -80,6 +80,9 @@ function wholeCopy(): Contender[] {
     ours(field, 'ours', 'initial_only'),
     ours(field, 'ours again (A/A)', 'initial_only'),
     ours(field, 'ours, with slot', 'initial'),
+    // Pages against ranges of the key, in as many parts.
+    ours(field, 'ours, 16MB of pages', 'initial', ', chunk_size: 16MB'),
+    ours(field, 'ours, 16MB of keys', 'initial', ', chunk_size: 16MB, ledger_above: 1MB'),
   ];
   if (psql) list.push(floor(field, psql));
   else leaveOut('floor', 'psql');

@@ -50,9 +50,10 @@ function difference(expected: string, found: string): string {
 
 const sampleOf = ({ seconds, cpu, rss }: Usage): Sample => ({ seconds, cpu, rss });
 
-/** `pgsluice run`; with `initial` the slot is made, too, the stream is met, and all is dropped again (not counted). */
-export function ours(field: Field, name: string, mode: 'initial' | 'initial_only'): Contender {
-  const what = mode === 'initial' ? 'pgsluice run --stop-at now' : 'pgsluice run, snapshot.mode initial_only';
+/** `pgsluice run`, `snapshot` in its file where it is given; with `initial` the slot is made, too, the stream is met, and all is dropped again (not counted). */
+export function ours(field: Field, name: string, mode: 'initial' | 'initial_only', snapshot = ''): Contender {
+  const what =
+    mode === 'initial' ? `pgsluice run --stop-at now${snapshot}` : 'pgsluice run, snapshot.mode initial_only';
   const run = () =>
     copyInto(field, async (target, copy) => {
       const folder = await mkdtemp(join(tmpdir(), 'pgsluice-bench-'));
@@ -63,7 +64,7 @@ export function ours(field: Field, name: string, mode: 'initial' | 'initial_only
 source:
   plugin: postgres
   url: ${field.source.url(field.database)}
-  snapshot: { mode: ${mode}, workers: ${field.workers} }
+  snapshot: { mode: ${mode}, workers: ${field.workers}${snapshot} }
 sinks:
   - plugin: postgres
     url: ${target}

@@ -49,6 +49,8 @@ export interface SourceSample {
   readonly wal: bigint;
   /** wal_bytes of pg_stat_wal. */
   readonly walBytes: number;
+  /** Seconds since these were begun to be counted; null: not known. */
+  readonly walSeconds: number | null;
   /** Age in seconds of the oldest transaction that has written, as far as the role sees it; null: there is none. */
   readonly oldestWriter: number | null;
   readonly tables: ReadonlyMap<Oid, TableCounters>;

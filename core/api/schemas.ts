@@ -1,4 +1,4 @@
-import { Choice, List, Part, Size, type Static, Text, Type, schemaOf } from '../base/options.ts';
+import { Choice, Duration, List, Part, Size, type Static, Text, Type, schemaOf } from '../base/options.ts';
 
 const pattern = Text({ description: 'Glob on schema.table; a name without a dot is in schema public.' });
 const patterns = (description: string) => List(pattern, { minItems: 1, description, change: { effect: 'tables' } });
@@ -31,6 +31,17 @@ export const snapshotSchema = Part(
       description: 'Connections that copy at the same time.',
     }),
     chunk_size: Size({ default: '256MB', description: 'A larger table is read in ranges of about this size.' }),
+    ledger_above: Size({
+      default: '10GB',
+      description:
+        'A larger table is copied in ranges of its key, each exact at a position of its own, so that a broken copy goes on where it was.',
+    }),
+    max_age: Type.Optional(
+      Duration({
+        description:
+          'No snapshot is read for longer: what is left is copied under a new one with a position of its own. Default: one snapshot for the whole copy.',
+      }),
+    ),
   },
   { description: 'How the tables are copied before the stream is followed.' },
 );

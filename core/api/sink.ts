@@ -89,6 +89,38 @@ export interface LoadResult {
   readonly bytes: number;
 }
 
+/** A range of a table that is in the sink, with what its transaction noted. */
+export interface LoadedRange {
+  readonly exactAt: SnapshotLsn;
+  readonly rows: bigint;
+  readonly bytes: number;
+}
+
+/** For sinks that commit the rows of a range together with the position at which they are exact. */
+export interface RangeSink {
+  /**
+   * In place of {@link SnapshotSink.begin} for a table that is copied in ranges of these columns of its source: those of `ledger`
+   * that are in, by chunk. Where another ledger was begun, or the rows are no longer those that it wrote, the table is emptied and
+   * none is. A string: why the table does not fit; then nothing was done.
+   */
+  begin(
+    plan: TablePlan,
+    of: { readonly ledger: string; readonly columns: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, LoadedRange> | string>;
+  /**
+   * Why {@link begin} would not take the table, as far as the target tells now; null: it would. `unique`: what the source has that is
+   * unique beside the columns, for a target that is yet to be made after it.
+   */
+  unfit(
+    plan: TablePlan,
+    of: { readonly columns: readonly string[]; readonly unique: string | null },
+    signal: AbortSignal,
+  ): Promise<string | null>;
+  /** The ranges that are in, by chunk. */
+  loaded(plan: TablePlan, signal: AbortSignal): Promise<ReadonlyMap<string, LoadedRange>>;
+}
+
 /**
  * The bulk plane. `load` is a function property, not a method: methods are bivariant, and a sink for rows would
  * type-check where raw frames are given.
@@ -102,9 +134,13 @@ export interface SnapshotSink {
   readonly load: (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal) => Promise<LoadResult>;
   /** Makes the rows of all loads of this table durable; the checkpoint then says that the table is copied. */
   loaded(plan: TablePlan, signal: AbortSignal): Promise<void>;
+  readonly ranges?: RangeSink;
   /** For sinks that take large objects. They are not in the stream: what is copied is the state of the snapshot. */
   readonly largeObjects?: LargeObjectSink;
-  /** All chunks are in: indexes and constraints of this table, statistics. Repeatable. */
+  /**
+   * All chunks are in: indexes and constraints of this table, statistics. Repeatable. `exactAt`: the highest of the positions where
+   * ranges have their own.
+   */
   finishTable?(plan: TablePlan, exactAt: SnapshotLsn, signal: AbortSignal): Promise<void>;
   /** All tables are finished: foreign keys, triggers, materialized views. Repeatable. */
   finish?(plans: readonly TablePlan[], signal: AbortSignal): Promise<void>;

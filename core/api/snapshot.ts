@@ -6,12 +6,43 @@ import type { SchemaView } from './schema-reader.ts';
 import type { SourceRelations } from './source.ts';
 import type { Oid, Relation } from '../postgres/relation.ts';
 
-/** A part of a table: the whole of it (`range` null), or pages [from, to) of its heap; `to` null: to the end. */
+/** Pages [from, to) of a table's heap; `to` null: to the end. */
+export interface PageRange {
+  readonly fromPage: number;
+  readonly toPage: number | null;
+}
+
+/** Rows whose key is from `from` (null: the start) up to, not including, `to` (null: the end), in the order of the key's index. */
+export interface KeyRange {
+  readonly columns: readonly string[];
+  readonly from: Tuple | null;
+  readonly to: Tuple | null;
+}
+
+/** Where to cut a table by its key. */
+export interface KeyCut {
+  /** Keys as text, strictly ascending as the source orders them. */
+  readonly bounds: readonly Tuple[];
+  /** Bytes of the table. */
+  readonly bytes: number;
+}
+
+/** How ranges of a key would do. */
+export interface KeyFit {
+  /** Of the order of the rows with that of the key, 0 to 1. */
+  readonly correlation: number;
+  /** What is unique on the source beside the key; null: nothing. */
+  readonly unique: string | null;
+}
+
+/** A part of a table: the whole of it (`range` null), pages of its heap, or a range of its key. */
 export interface CopyChunk {
   /** Stable within one snapshot: `schema.table#0`. */
   readonly id: string;
   readonly relation: Relation;
-  readonly range: { readonly fromPage: number; readonly toPage: number | null } | null;
+  readonly range: PageRange | KeyRange | null;
+  /** Of a range of the key: the position that the sink notes in the transaction of its rows (I4, I5). */
+  readonly exactAt?: SnapshotLsn;
   /** Estimated bytes on the source, for scheduling and progress. */
   readonly bytes: number;
 }
@@ -64,6 +95,16 @@ export interface SnapshotSession extends AsyncDisposable {
   /** The source's tables as the snapshot sees them: what is copied under it is planned by them. A source that cannot tell leaves it out. */
   relations?(): Promise<SourceRelations>;
   chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]>;
+  /**
+   * Cuts a table into ranges of about `chunkBytes` of these columns; a string: why that does not pay or cannot be done. A source that
+   * reads no ranges of keys leaves it out.
+   */
+  keyRanges?(relation: Relation, columns: readonly string[], chunkBytes: number): Promise<KeyCut | string>;
+  /**
+   * The table as the snapshot sees it, in a text that another snapshot has as well only if between the two the table was neither
+   * emptied, nor rewritten, nor altered.
+   */
+  standing?(relation: Relation): Promise<string>;
   openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy>;
   openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy>;
   /** All large objects whose oid is greater, by oid, some at a time. */

@@ -92,6 +92,18 @@ export interface SlotStatus {
   readonly walStatus: string;
   /** Bytes left until max_slot_wal_keep_size cuts it off; null where unlimited. */
   readonly safeBytes: number | null;
+  /** The oldest snapshot that sessions of the pipeline hold; null: none. */
+  readonly held?: HeldSnapshot | null;
+}
+
+/** What vacuum must leave for a snapshot of ours. */
+export interface HeldSnapshot {
+  /** Its age. */
+  readonly seconds: number;
+  /** Transaction ids that were given out since (the age of its xmin). */
+  readonly transactions: number;
+  /** Dead rows in the database's tables now: at most so many would go without it. */
+  readonly deadRows: number;
 }
 
 /** A replication slot of the source that no connection reads, and the WAL that is kept for it. */

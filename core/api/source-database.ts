@@ -6,7 +6,7 @@ import type { Tuple } from '../postgres/tuple.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { SchemaReader } from './schema-reader.ts';
 import type { SourceCatalog } from './source.ts';
-import type { LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
+import type { KeyFit, LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
 
 export interface SnapshotSource {
   /**
@@ -15,6 +15,8 @@ export interface SnapshotSource {
    * `before` saw the same rows, its position is the new session's, too.
    */
   open(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession>;
+  /** Without a snapshot, what {@link SnapshotSession.keyRanges} would go by; a string: why these columns would not do. */
+  keyFit?(relation: Relation, columns: readonly string[], signal: AbortSignal): Promise<KeyFit | string>;
 }
 
 /** `only`: a copy without a stream. `before`: what an earlier session told of itself, so that an unchanged source is known again. */

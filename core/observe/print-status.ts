@@ -88,7 +88,16 @@ function sourceLines({ slot, sourceError, waits, run, running }: StatusReport): 
   return [
     `slot ${slot.name}: ${slot.active ? 'active' : 'not active'}, confirmed ${slot.confirmed}, source at ${slot.sourcePosition} (${formatBytes(slot.lagBytes)} behind)`,
     `  keeps ${formatBytes(slot.retainedBytes)} of WAL on the source (${slot.walStatus}${left}${when})`,
+    ...heldLines(slot),
     ...waiting,
+  ];
+}
+
+function heldLines({ held }: NonNullable<StatusReport['slot']>): string[] {
+  if (held === null) return [];
+  const { seconds, transactions, deadRows } = held;
+  return [
+    `  a snapshot is held for ${formatSeconds(seconds)}, ${transactions} transaction ids old: of ${deadRows} dead rows vacuum removes none that died since`,
   ];
 }
 

@@ -55,6 +55,13 @@ const gauges: readonly Figure[] = [
   whole('slot_retained_wal_bytes', 'WAL that the slot keeps on the source', (view) => view.retainedBytes),
   whole('slot_safe_wal_bytes', 'WAL until max_slot_wal_keep_size cuts the slot off', (view) => view.safeBytes),
   whole('slot_limit_seconds', 'seconds until then, if the kept WAL goes on growing', (view) => view.limitSeconds),
+  whole('snapshot_seconds', 'age of the oldest snapshot held on the source', (view) => view.held?.seconds ?? null),
+  whole('snapshot_xid_age', 'transaction ids given out since that snapshot', (view) => view.held?.transactions ?? null),
+  whole(
+    'snapshot_dead_rows',
+    'dead rows of the source, which vacuum may have to leave for that snapshot',
+    (view) => view.held?.deadRows ?? null,
+  ),
   {
     name: 'copy_tables',
     help: 'tables of all sinks by state of their copy',

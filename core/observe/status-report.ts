@@ -1,7 +1,7 @@
 import type { Json } from '../api/checkpoint.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { compilePattern } from '../api/pattern.ts';
-import type { SlotStatus } from '../api/source-control.ts';
+import type { HeldSnapshot, SlotStatus } from '../api/source-control.ts';
 import type { Uncovered } from '../operations/coverage/uncovered.ts';
 import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
 import { pendingTables } from '../pipeline/state/known-tables.ts';
@@ -30,6 +30,7 @@ export interface StatusReport {
     readonly retainedBytes: number;
     readonly walStatus: string;
     readonly safeBytes: number | null;
+    readonly held: HeldSnapshot | null;
   } | null;
   /** What keeps the pipeline's sessions on the source waiting now: transactions that are open, or prepared. */
   readonly waits: readonly string[];
@@ -132,6 +133,7 @@ function slotReport(slot: SlotStatus): NonNullable<StatusReport['slot']> {
     retainedBytes: slot.retainedBytes,
     walStatus: slot.walStatus,
     safeBytes: slot.safeBytes,
+    held: slot.held ?? null,
   };
 }
 

@@ -179,6 +179,37 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS3200: {
+    title: 'Change cannot be placed in a table copied in ranges',
+    cause:
+      'A table was copied in ranges of its key that are exact at different positions, and between these positions came a change of which the stream does not tell enough: an UPDATE of the key that left a large value untouched, or another replica identity.',
+    remedy: 'Copy the table again: `pgsluice resync FILE TABLE`. REPLICA IDENTITY FULL sends all values.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3201: {
+    title: 'Range of a copy is missing',
+    cause: 'All ranges of a table were copied, and the target does not say so of each.',
+    remedy: 'Run again: what is missing is copied then.',
+    exit: 1,
+    retry: 'backoff',
+  },
+  PGS3202: {
+    title: 'Snapshot grows too old',
+    cause: 'Several snapshots in a row reached `snapshot.max_age` before a chunk of a table was copied under them.',
+    remedy:
+      'Set a higher `snapshot.max_age`, or `pgsluice cleanup` and start over with a smaller `snapshot.chunk_size`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3203: {
+    title: 'Age of the snapshot cannot be bounded',
+    cause:
+      'Without a stream that is followed nothing brings tables of different snapshots to one state, so `snapshot.max_age` needs `snapshot.mode: initial`.',
+    remedy: 'Remove `snapshot.max_age` from the file, or set `snapshot.mode: initial`.',
+    exit: 2,
+    retry: 'never',
+  },
   PGS6082: {
     title: 'Tree of the target cannot follow',
     cause:

@@ -3,7 +3,7 @@ import { failpoint } from '../../core/base/failpoint.ts';
 import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import type { TablePlan } from '../../core/api/plan.ts';
 import { type Oid, relationName } from '../../core/postgres/relation.ts';
-import type { LargeObjectSink, LoadResult, SnapshotSink } from '../../core/api/sink.ts';
+import type { LargeObjectSink, LoadedRange, LoadResult, RangeSink, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
 import { qualified } from '../../core/postgres/quote.ts';
 import { type Builder, buildIndexes } from './definitions/build.ts';
@@ -13,6 +13,7 @@ import { finishTarget, putBack } from './finish.ts';
 import { Coalescer } from './coalescer.ts';
 import { PostgresLargeObjects } from './load/large-objects.ts';
 import { loadChunk } from './load/load.ts';
+import { goesOn, loadedRanges, namesInTarget, startAgain, unfit, unfitTarget } from './load/ranges.ts';
 import type { PostgresSinkOptions } from './options.ts';
 import { prepareTarget } from './schema/prepare.ts';
 import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
@@ -55,6 +56,11 @@ export class PostgresSnapshotSink implements SnapshotSink {
   /** Small tables have next to nothing to build: one piece of work at a time gathers more of them. */
   readonly #finishingSmall: Coalescer<Finish>;
   readonly largeObjects: LargeObjectSink;
+  readonly ranges: RangeSink = {
+    begin: (plan, of, signal) => this.#beginRanges(plan, of, signal),
+    unfit: (plan, of) => this.#sessions.query((client) => unfit(client, this.#owner, plan, of)),
+    loaded: (plan) => this.#sessions.query((client) => loadedRanges(client, this.#owner, plan)),
+  };
   #targets: ReadonlyMap<string, Target> = new Map();
   #small: ReadonlySet<number> = new Set();
   #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
@@ -84,16 +90,38 @@ export class PostgresSnapshotSink implements SnapshotSink {
   async begin(plan: TablePlan, chunks: number, signal: AbortSignal): Promise<void> {
     const target = this.#target(plan);
     signal.throwIfAborted();
-    if (!target.aside) {
-      await setAside(this.#sessions, this.#owner, [target.state.relid], {
-        log: this.#context.log,
-        small: this.#small,
-      });
-      target.aside = true;
-    }
+    await this.#setAside(target);
     target.whole = chunks === 1 && !target.shared && !target.node.partitioned;
     // The load of a whole table empties it itself.
     if (!target.whole) await this.#empty(plan, target);
+  }
+
+  async #setAside(target: Target): Promise<void> {
+    if (target.aside) return;
+    await setAside(this.#sessions, this.#owner, [target.state.relid], { log: this.#context.log, small: this.#small });
+    target.aside = true;
+  }
+
+  async #beginRanges(
+    plan: TablePlan,
+    { ledger, columns }: { readonly ledger: string; readonly columns: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, LoadedRange> | string> {
+    const target = this.#target(plan);
+    signal.throwIfAborted();
+    if (target.shared || target.node.partitioned) return 'its target is partitioned, or takes other tables, too';
+    const names = namesInTarget(plan, columns);
+    if (typeof names === 'string') return names;
+    await this.#setAside(target);
+    const { relid } = target.state;
+    const why = await this.#sessions.query((client) => unfitTarget(client, { owner: this.#owner, relid }, names));
+    if (why !== null) return why;
+    target.whole = false;
+    const ranged = { owner: this.#owner, plan, relid, ledger };
+    return this.#sessions.transaction(async (client) => {
+      if (!(await goesOn(client, ranged))) await startAgain(client, ranged);
+      return loadedRanges(client, this.#owner, plan);
+    });
   }
 
   readonly load = async (plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult> => {
@@ -160,7 +188,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
   async #flush(sources: readonly string[]): Promise<void> {
     await this.#sessions.transaction(async (client) => {
       await client.query(
-        'UPDATE pgsluice.bulk_table SET exact_at = NULL WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])',
+        'UPDATE pgsluice.bulk_table SET exact_at = NULL, mixed = false WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])',
         [this.#owner.pipeline, this.#owner.sink, sources],
       );
     }, true);

@@ -22,6 +22,8 @@ export interface TableState {
   readonly relid: number;
   readonly phase: LoadPhase;
   readonly exactAt: string | null;
+  /** It was copied in ranges of different positions: up to `exactAt` its rows are not of one moment. */
+  readonly mixed: boolean;
 }
 
 /** Two processes that start at the same time must not both create it (IF NOT EXISTS races in the catalogs). */
@@ -39,7 +41,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS pgsluice.bulk_table (
     pipeline text, sink text, source text, relid oid NOT NULL, phase text NOT NULL, altered boolean NOT NULL DEFAULT false,
     exact_at pg_lsn, PRIMARY KEY (pipeline, sink, source));
-  ALTER TABLE pgsluice.bulk_table ADD COLUMN IF NOT EXISTS made int2[];
+  ALTER TABLE pgsluice.bulk_table ADD COLUMN IF NOT EXISTS made int2[], ADD COLUMN IF NOT EXISTS mixed boolean NOT NULL DEFAULT false;
   CREATE TABLE IF NOT EXISTS pgsluice.made_part (
     pipeline text, sink text, relid oid, kind text, name text, objid oid, PRIMARY KEY (pipeline, sink, relid, kind, name, objid));
   CREATE TABLE IF NOT EXISTS pgsluice.definition (
@@ -49,14 +51,16 @@ const tables = `
   CREATE TABLE IF NOT EXISTS pgsluice.chunk (
     pipeline text, sink text, source text, chunk text, rows bigint, bytes bigint,
     PRIMARY KEY (pipeline, sink, source, chunk));
+  ALTER TABLE pgsluice.chunk ADD COLUMN IF NOT EXISTS exact_at pg_lsn;
   CREATE TABLE IF NOT EXISTS pgsluice.large_object (
     pipeline text, sink text, up_to oid NOT NULL, done boolean NOT NULL DEFAULT false, PRIMARY KEY (pipeline, sink));`;
 
 /** Repeatable; takes no lock where everything is there. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: string }>(
-    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND EXISTS (
-       SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgsluice.bulk_table') AND attname = 'made'))::text AS there`,
+    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND 3 = (
+       SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN ((to_regclass('pgsluice.bulk_table'), 'made'),
+         (to_regclass('pgsluice.bulk_table'), 'mixed'), (to_regclass('pgsluice.chunk'), 'exact_at'))))::text AS there`,
   );
   if (rows[0]?.there === 'true' && (await bulkStateExists(client))) return;
   await client.query('BEGIN');
@@ -97,14 +101,24 @@ export async function writePhase(client: pg.Client, owner: Owner, phase: Phase):
 }
 
 export async function readTables(client: pg.Client, owner: Owner): Promise<Map<string, TableState>> {
-  const { rows } = await client.query<{ source: string; relid: string; phase: LoadPhase; exact_at: string | null }>(
-    'SELECT source, relid, phase, exact_at FROM pgsluice.bulk_table WHERE pipeline = $1 AND sink = $2',
+  // A state of an earlier version has no column `mixed`.
+  const { rows } = await client.query<
+    Record<'source' | 'relid' | 'phase', string> & Record<'exact_at' | 'mixed', string | null>
+  >(
+    `SELECT source, relid, phase, exact_at, to_jsonb(t)->>'mixed' AS mixed FROM pgsluice.bulk_table t
+     WHERE pipeline = $1 AND sink = $2`,
     [owner.pipeline, owner.sink],
   );
   return new Map(
     rows.map((row) => [
       row.source,
-      { source: row.source, relid: Number(row.relid), phase: row.phase, exactAt: row.exact_at },
+      {
+        source: row.source,
+        relid: Number(row.relid),
+        phase: row.phase as LoadPhase,
+        exactAt: row.exact_at,
+        mixed: row.mixed === 'true',
+      },
     ]),
   );
 }
@@ -149,14 +163,19 @@ export async function setTablePhase(
   );
 }
 
-/** Copied whole and exact at these positions (I5), and `built` again where that is said. */
+/**
+ * Copied whole and exact at these positions (I5), and `built` again where that is said. Before the marks of its ranges go: they tell
+ * whether it is mixed.
+ */
 export async function setFinished(
   client: pg.Client,
   owner: Owner,
   tables: readonly { readonly source: string; readonly exactAt: SnapshotLsn; readonly built: boolean }[],
 ): Promise<void> {
   await client.query(
-    `UPDATE pgsluice.bulk_table t SET exact_at = e.at, phase = CASE WHEN e.built THEN 'built' ELSE t.phase END
+    `UPDATE pgsluice.bulk_table t SET exact_at = e.at, phase = CASE WHEN e.built THEN 'built' ELSE t.phase END,
+       mixed = t.mixed OR (SELECT count(DISTINCT c.exact_at) > 1 FROM pgsluice.chunk c
+         WHERE c.pipeline = $1 AND c.sink = $2 AND c.source = e.source)
      FROM unnest($3::text[], $4::pg_lsn[], $5::boolean[]) AS e (source, at, built)
      WHERE pipeline = $1 AND sink = $2 AND t.source = e.source`,
     [

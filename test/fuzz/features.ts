@@ -19,6 +19,7 @@ export const features = {
   large: 'large transactions',
   transforms: 'filter, rename, columns, set, mask',
   kills: 'SIGKILL of a run',
+  ranges: 'tables in tiny ranges of their key, slowly, under snapshots of a small age',
   cuts: 'connections that are cut',
   ddl: 'ALTER TABLE and the like with ddl: follow',
   members: 'partitions, children and tables that come and go, in both modes',
@@ -35,7 +36,7 @@ export const features = {
 export type Feature = keyof typeof features;
 
 /** Left out unless asked for by name. */
-const asked: readonly Feature[] = ['lanes'];
+const asked: readonly Feature[] = ['lanes', 'ranges'];
 
 const names = Object.keys(features) as Feature[];
 

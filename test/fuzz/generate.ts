@@ -24,7 +24,7 @@ export function generate(
   const random = new Random(seed);
   const [from, to] = among[seed % among.length]!;
   const tables = makeTables({ random: random.fork(), major: from, on }, size);
-  const settings = ownersOf(settingsOf(random.fork(), on), seed, on);
+  const settings = rangesOf(ownersOf(settingsOf(random.fork(), on), seed, on), seed, on);
   const transforms =
     on('transforms') && settings.ddl === 'stop' && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
   const members =
@@ -83,6 +83,13 @@ function ownersOf(settings: Settings, seed: number, on: (feature: Feature) => bo
   return owners ? { ...settings, owners, ddl: 'stop' } : settings;
 }
 
+/** Slow enough for kills and writes between the ranges of tables of some kB. */
+function rangesOf(settings: Settings, seed: number, on: (feature: Feature) => boolean): Settings {
+  if (!on('ranges')) return settings;
+  const maxAge = new Random(seed + 0x72616e67).pick([null, '2s', '3s']);
+  return { ...settings, chunkSize: '8kB', rate: '60kB/s', ranges: { maxAge } };
+}
+
 /** Rows, then runs and work in turn. */
 function course(
   random: Random,
@@ -94,7 +101,7 @@ function course(
   work.fill();
   if (random.chance(0.3)) some(1, 8);
   // In half of the seeds nothing runs while the writers write: the fastest, and all that follows is one backlog.
-  const live = random.chance(0.5);
+  const live = random.chance(0.5) || on('ranges');
   if (!live) {
     work.endAll();
     steps.push({ op: 'catch up' });
@@ -107,8 +114,8 @@ function course(
     return steps;
   }
   steps.push({ op: 'start' });
-  if (random.chance(0.6)) some(1, 15);
-  if (on('kills') && random.chance(0.25))
+  if (random.chance(0.6) || on('ranges')) some(1, 15);
+  if (on('kills') && random.chance(on('ranges') ? 0.75 : 0.25))
     steps.push({ op: 'wait', ms: random.int(50, 900) }, { op: 'kill' }, { op: 'start' });
   steps.push({ op: 'streaming' });
   for (let i = random.int(1, 3); i > 0; i--) {

@@ -1,4 +1,4 @@
-import type { Script, Table } from './script.ts';
+import type { Script, Settings, Table } from './script.ts';
 import { type Side, urlOf } from './sides.ts';
 import { secret } from './transforms.ts';
 
@@ -9,14 +9,14 @@ export interface Ends {
 
 /** The pipeline file of a script. */
 export function pipelineYaml(script: Script, pipeline: string, { source, target }: Ends, run = 0): string {
-  const { workers, chunkSize, streaming, binary, checkpointFile, existing, ddl, rate, owners } = script.settings;
+  const { streaming, binary, checkpointFile, existing, ddl, rate, owners } = script.settings;
   return `pipeline: ${pipeline}
 source:
   plugin: postgres
   url: ${urlOf(source)}
   streaming: ${streaming}
   binary: ${binary}
-  snapshot: { workers: ${workers}, chunk_size: ${chunkSize} }
+  snapshot: ${snapshotYaml(script.settings)}
 ${transformsYaml(script)}sinks:
   - plugin: postgres
     url: ${urlOf(target)}
@@ -27,6 +27,12 @@ ${owners ? '    owners: skip\n' : ''}${ddl === 'stop' ? '' : 'ddl: follow\n'}${r
 function lanesYaml({ settings: { lanes = [] } }: Script, run: number): string {
   const apply = lanes[run % lanes.length];
   return apply === undefined ? '' : `    apply: { lanes: ${apply.lanes}, by: ${apply.by} }\n`;
+}
+
+function snapshotYaml({ workers, chunkSize, ranges }: Settings): string {
+  const above = ranges === undefined ? '' : ', ledger_above: 1kB';
+  const age = ranges === undefined || ranges.maxAge === null ? '' : `, max_age: ${ranges.maxAge}`;
+  return `{ workers: ${workers}, chunk_size: ${chunkSize}${above}${age} }`;
 }
 
 /** YAML below `transforms:`. JSON is YAML. */

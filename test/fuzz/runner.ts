@@ -88,12 +88,25 @@ async function course(scene: Scene): Promise<void> {
   const { script, drive, sessions } = scene;
   for (const step of script.steps) {
     if (!drive.well) return;
+    if (script.settings.ranges !== undefined && drive.runs === 0 && (step.op === 'start' || step.op === 'catch up'))
+      await inOrder(scene);
     await take(step, scene);
   }
   await sessions.end();
   if (!drive.well) return;
   await drive.catchUp();
   if (drive.well) await ending(scene);
+}
+
+/** Ranges are taken where rows lie in the order of the key, by the statistics. */
+async function inOrder({ source, sessions }: Scene): Promise<void> {
+  if (sessions.busy) await sessions.end();
+  const [keys = []] = await ask(source, [
+    `SELECT format('CLUSTER %s USING %I', i.indrelid::regclass, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+     JOIN pg_class t ON t.oid = i.indrelid AND t.relkind = 'r' AND t.relnamespace <> ALL (ARRAY['pg_catalog', 'pg_toast']::regnamespace[])
+     WHERE i.indisprimary`,
+  ]);
+  await ask(source, [...keys.flat().map(String), 'ANALYZE']);
 }
 
 async function take(step: Step, { script, drive, sessions, source, target }: Scene): Promise<void> {

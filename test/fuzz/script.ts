@@ -132,6 +132,8 @@ export interface Settings {
   readonly existing: boolean;
   readonly ddl: 'stop' | 'follow';
   readonly rate: string | null;
+  /** Tables in ranges of their key, and the age of a snapshot; absent: as usual. */
+  readonly ranges?: { readonly maxAge: string | null };
   /** Neither side is used as a superuser. */
   readonly owners: boolean;
   /** By the number of the run, round and round; absent: one lane. */

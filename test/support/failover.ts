@@ -24,9 +24,11 @@ export interface FailoverGiven {
   /** Nothing reaches the pipeline that the standby has not. */
   readonly waits: boolean;
   readonly schema: string;
+  /** Options of `snapshot`. */
+  readonly snapshot?: string;
 }
 
-export async function failoverPair({ major, synced, waits, schema }: FailoverGiven): Promise<Failover> {
+export async function failoverPair({ major, synced, waits, schema, snapshot = '' }: FailoverGiven): Promise<Failover> {
   const primary = await ownServer(major, { wal_keep_size: '256MB' });
   await primary.query('CREATE DATABASE shop');
   await primary.query(schema, 'shop');
@@ -43,6 +45,7 @@ source:
   plugin: postgres
   url: "postgres://postgres:local-only@${hosts}/shop?target_session_attrs=read-write"
   ${synced ? 'slot: { failover: true }' : ''}
+  snapshot: { ${snapshot} }
 sinks: [{ plugin: postgres, url: "${target.url}" }]
 `);
   return { primary, standby, target, file, slot: `pgsluice_${name}` };

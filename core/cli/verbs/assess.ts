@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { AssessSource } from '../../api/assessment.ts';
 import { parseDuration, parseRate } from '../../base/units.ts';
 import { type Comparison, compare, printComparison } from '../../operations/assess/compare.ts';
-import type { Rate } from '../../operations/assess/estimate.ts';
+import { assumedRates, type Rate } from '../../operations/assess/estimate.ts';
 import { htmlReport } from '../../operations/assess/html.ts';
 import { printAssessment } from '../../operations/assess/print.ts';
 import { assessment } from '../../operations/assess/report.ts';
@@ -24,9 +24,6 @@ interface AssessFlags {
   readonly indexRate?: number;
   readonly applyRate?: number;
 }
-
-/** What the path is taken for where nobody says more; docs/assess.md. */
-const assumed = { copy: 40 * 1024 ** 2, index: 20 * 1024 ** 2, apply: 15 * 1024 ** 2 };
 
 /** `pgsluice assess FILE`: watches the source and says what a migration of it would take. Exit 3: NO-GO. */
 export function register(program: Command, cli: Cli): void {
@@ -69,9 +66,9 @@ async function report(cli: Cli, file: string, flags: AssessFlags, signal: AbortS
   const began = () => context.log.log('info', 'watching', `the source is watched for ${flags.for / 1000} s`);
   const watched = await watch({ source, survey, duration: flags.for, signal, began });
   const rates = {
-    copy: rateOf(flags.copyRate, assumed.copy),
-    index: rateOf(flags.indexRate, assumed.index),
-    apply: rateOf(flags.applyRate, assumed.apply),
+    copy: rateOf(flags.copyRate, assumedRates.copy),
+    index: rateOf(flags.indexRate, assumedRates.index),
+    apply: rateOf(flags.applyRate, assumedRates.apply),
   };
   const result = assessment({ pipeline: config.pipeline, survey, watched, findings, rates });
   if (flags.html !== undefined) await writeFile(flags.html, htmlReport(result));
@@ -99,8 +96,8 @@ async function compareWith(cli: Cli, { pipeline, source, json, signal }: Compare
   cli.stdout.write(json ? `${JSON.stringify(compared, null, 2)}\n` : compared.map(printComparison).join('\n'));
 }
 
-function rateOf(given: number | undefined, otherwise: number): Rate {
-  return { bytes: given ?? otherwise, given: given !== undefined };
+function rateOf(given: number | undefined, otherwise: Rate): Rate {
+  return given === undefined ? otherwise : { bytes: given, given: true };
 }
 
 function duration(text: string): number {

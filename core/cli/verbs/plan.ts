@@ -3,6 +3,8 @@ import { printParents, printPlan } from '../../pipeline/plan/print.ts';
 import { publishedTables } from '../../pipeline/plan/publication.ts';
 import { cannotStay, printCannotStay } from '../../pipeline/ddl/left-out.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
+import { copyWays } from '../../operations/plan/copy-ways.ts';
+import { outlook } from '../../operations/plan/outlook.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 import { readCatalog } from '../../api/source.ts';
@@ -26,12 +28,16 @@ export function register(program: Command, cli: Cli): void {
           config.ddl === 'follow' ? 0 : catalog.identity.version,
         );
         for (const sink of planning.sinks) {
-          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${printPlan(sink.plans, published, sink.sink)}\n`);
+          const copies = await copyWays(context, sink, { config, catalog });
+          const text = printPlan(sink.plans, published, sink.sink, copies);
+          cli.stdout.write(`sink ${sink.name} (${sink.plugin})\n\n${text}\n`);
           if (sink.sink.cutover) cli.stdout.write(printParents(sink.parents));
           const divided = await division(context.source, sink, signal);
           if (divided.length > 0) cli.stdout.write(`${divided.join('\n')}\n\n`);
           cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog, signal)));
         }
+        if (config.snapshot.mode === 'never' || context.source.assess === undefined) return;
+        cli.stdout.write(await outlook(context.source.assess, signal));
       }),
     );
 }

@@ -13,6 +13,14 @@ export interface PathRates {
   readonly apply: Rate;
 }
 
+const assumed = (bytes: number): Rate => ({ bytes, given: false });
+/** What the path is taken for where nobody says more; docs/assess.md. */
+export const assumedRates: PathRates = {
+  copy: assumed(40 * 1024 ** 2),
+  index: assumed(20 * 1024 ** 2),
+  apply: assumed(15 * 1024 ** 2),
+};
+
 /** Seconds and bytes; docs/assess.md says how each is computed. */
 export interface Estimate {
   readonly copy: number;

@@ -30,7 +30,9 @@ export async function copyPending(context: RunContext, given: Omit<PhaseInput, '
     plans: sink.plans.filter((plan) => chosen(plan.source)),
   }));
   const catalog = { ...input.catalog, tables: input.catalog.tables.filter((table) => chosen(table.relation)) };
-  await copyWithRetries(context, { ...input, catalog, planning: { ...input.planning, sinks } });
+  const snapshot = { ...input.config.snapshot, ledger_above: Number.POSITIVE_INFINITY };
+  const config = { ...input.config, snapshot };
+  await copyWithRetries(context, { ...input, config, catalog, planning: { ...input.planning, sinks } });
   failpoint('resync-copied');
   await state.put('resync', null);
   log.log('info', 'resync-finished', 'the tables are copied; the stream goes on', { tables: pending.size });

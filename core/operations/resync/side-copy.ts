@@ -95,7 +95,9 @@ export class SideCopy implements AsyncDisposable {
 
   async #begin(given: Given): Promise<void> {
     const context = { ...this.#context, stop: AbortSignal.any([this.#main.stop, this.#end.signal]) };
-    const config = { ...given.config, snapshot: { ...given.config.snapshot, mode: 'initial' as const } };
+    // `join` moves a table to one position for all of its rows, so they must have one.
+    const one = { mode: 'initial' as const, ledger_above: Number.POSITIVE_INFINITY };
+    const config = { ...given.config, snapshot: { ...given.config.snapshot, ...one } };
     const names = new Set(this.#planning.sinks.flatMap(({ plans }) => plans.map((plan) => relationName(plan.source))));
     const tables = given.catalog.tables.filter(({ relation }) => names.has(relationName(relation)));
     const { state } = context;

@@ -100,6 +100,7 @@ class Watch {
       view.retainedBytes = slot.retainedBytes;
       view.safeBytes = slot.safeBytes;
       view.walStatus = slot.walStatus;
+      view.held = slot.held ?? null;
       this.#retained.note(slot.retainedBytes, now);
       view.retainedGrowth = this.#retained.perSecond();
     } catch (error) {

@@ -1,8 +1,9 @@
-import type { MessageChange } from '../../api/change.ts';
+import type { MessageChange, RowChange } from '../../api/change.ts';
 import type { SnapshotLsn } from '../../postgres/lsn.ts';
-import { type Oid, relationName } from '../../postgres/relation.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { decodeDdl, type DdlMessage } from '../plan/ddl/message.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
+import { RangedTable } from '../ledger/ranged-table.ts';
 import { pendingTables } from '../state/known-tables.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 
@@ -21,16 +22,26 @@ export interface Named {
 export class Contained {
   /** The highest of the positions; beyond it nothing is contained. */
   readonly highest: bigint;
+  /** Up to here keys of rows decide what is contained: they must come as text. */
+  readonly readsKeysUpTo: bigint;
   readonly #pipeline: string;
   readonly #names: ReadonlyMap<string, SnapshotLsn>;
   readonly #oids: ReadonlyMap<Oid, SnapshotLsn>;
+  readonly #ranged: ReadonlyMap<string | Oid, RangedTable>;
   readonly #parents: { readonly at: bigint; readonly names: ReadonlySet<string> };
 
-  /** `exact`: positions by the names under which tables were copied; `tables`: those that are known by now. */
+  /**
+   * `exact`: positions by the names under which tables were copied, `ranged`: those of them of which ranges have positions of their
+   * own, up to that one; `tables`: those that are known by now.
+   */
   constructor(
     state: Pick<PipelineState, 'get'>,
     pipeline: string,
-    given: { readonly exact: ReadonlyMap<string, SnapshotLsn>; readonly tables: readonly Named[] },
+    given: {
+      readonly exact: ReadonlyMap<string, SnapshotLsn>;
+      readonly ranged?: ReadonlyMap<string, RangedTable>;
+      readonly tables: readonly Named[];
+    },
   ) {
     this.#pipeline = pipeline;
     this.#names = given.exact;
@@ -40,6 +51,13 @@ export class Contained {
         return at === undefined ? [] : [[table.oid, at] as const];
       }),
     );
+    const ranged = new Map<string | Oid, RangedTable>(given.ranged);
+    for (const table of given.tables) {
+      const of = ranged.get(relationName(table));
+      if (of !== undefined) ranged.set(table.oid, of);
+    }
+    this.#ranged = ranged;
+    this.readsKeysUpTo = [...ranged.values()].reduce((up, of) => (of.highest > up ? of.highest : up), 0n);
     const noted = state.get('parents');
     this.#parents = { at: noted?.at ?? 0n, names: new Set(noted?.names ?? []) };
     let highest = this.#parents.at;
@@ -47,8 +65,30 @@ export class Contained {
     this.highest = highest;
   }
 
-  /** Whether the copy has a change of the table that was committed at this position. */
-  hasRow(table: Named, finalLsn: bigint): boolean {
+  /** What the copy lacks of a change of a row; null: nothing. */
+  left(change: RowChange): RowChange | null {
+    const { relation, tx } = change;
+    if (!this.hasTable(relation, tx.finalLsn)) return change;
+    const ranged = this.#rangedOf(relation);
+    return ranged === null ? null : ranged.left(change);
+  }
+
+  hasTruncate(relation: Relation, finalLsn: bigint): boolean {
+    if (!this.hasTable(relation, finalLsn)) return false;
+    return this.#rangedOf(relation)?.hasTruncate(relation, finalLsn) ?? true;
+  }
+
+  #rangedOf(relation: Relation): RangedTable | null {
+    if (this.#ranged.size === 0) return null;
+    return this.#ranged.get(relation.oid) ?? this.#ranged.get(relationName(relation)) ?? null;
+  }
+
+  /**
+   * Whether the table's copy is exact beyond this position: it has all of the table's DDL that was committed there, and of a table
+   * that was copied in one piece all rows. (The DDL of one that was copied in ranges is no exception: had there been any between
+   * their positions, it would have been copied from its start again.)
+   */
+  hasTable(table: Named, finalLsn: bigint): boolean {
     const exact = this.#oids.get(table.oid) ?? this.#names.get(relationName(table));
     return exact !== undefined && finalLsn < exact;
   }
@@ -62,12 +102,12 @@ export class Contained {
   hasDdl(message: DdlMessage, finalLsn: bigint): boolean {
     if (message.op === 'failed' || message.op === 'types') return false;
     if (message.op === 'parts')
-      return message.tables.every((table) => table.kind === 'partitioned' || this.hasRow(table, finalLsn));
+      return message.tables.every((table) => table.kind === 'partitioned' || this.hasTable(table, finalLsn));
     const shape = message.op === 'create' ? message.after : message.before;
     // A partitioned table has no copy. The one of the snapshot is not the one that was dropped before.
     if (shape.kind === 'partitioned')
       return message.op === 'drop' && finalLsn < this.#parents.at && this.#parents.names.has(relationName(shape));
-    return this.hasRow(shape, finalLsn);
+    return this.hasTable(shape, finalLsn);
   }
 }
 
@@ -76,7 +116,18 @@ const notYet = (1n << 64n) as SnapshotLsn;
 
 export function containedIn({ state, pipeline }: Pick<RunContext, 'state' | 'pipeline'>, sink: PlannedSink): Contained {
   const exact = new Map<string, SnapshotLsn>();
-  for (const [table, { exactAt }] of state.tables(sink.name)) exact.set(table, exactAt);
-  for (const table of pendingTables(state)) exact.set(table, notYet);
-  return new Contained(state, pipeline, { exact, tables: sink.plans.map(({ source }) => source) });
+  const ranged = new Map<string, RangedTable>();
+  for (const [table, { exactAt }] of state.tables(sink.name)) {
+    exact.set(table, exactAt);
+    const ledger = state.of('ledger', `${sink.name}:${table}`);
+    if (ledger === null || ledger.exact.length === 0) continue;
+    const ranges = new RangedTable(ledger);
+    // One of an earlier copy of the table says nothing of this one.
+    if (ranges.highest === exactAt && ranges.lowest < exactAt) ranged.set(table, ranges);
+  }
+  for (const table of pendingTables(state)) {
+    exact.set(table, notYet);
+    ranged.delete(table);
+  }
+  return new Contained(state, pipeline, { exact, ranged, tables: sink.plans.map(({ source }) => source) });
 }

@@ -56,12 +56,13 @@ export async function ownPositions(
   return positions.filter((position) => position !== null);
 }
 
-/** Of whatever the sinks have: changes, and tables that were copied by a snapshot (I5). */
+/** Of whatever the sinks have: changes, and tables and ranges of tables that were copied by a snapshot (I5). */
 export function reachedBy(state: PipelineState, positions: Iterable<bigint>): bigint {
   let most: bigint = state.head?.handoff ?? 0n;
   const see = (position: bigint): void => void (position > most && (most = position));
   for (const position of positions) see(position);
   for (const position of state.all('position').values()) see(position);
   for (const { exactAt } of state.all('table').values()) see(exactAt);
+  for (const { upTo } of state.all('ledger').values()) see(upTo);
   return most;
 }

@@ -8,16 +8,22 @@ import { qualified, quoteIdent } from '../../postgres/quote.ts';
 
 /**
  * The text of `pgsluice plan`: what is shown is what is run, except that secrets of masks are hidden. Tables in order of
- * the plans; the same plans give the same text.
+ * the plans; the same plans give the same text. `copies`: how a table is read, by its name.
  */
 export function printPlan(
   plans: readonly TablePlan[],
   published: readonly PublishedTable[] = [],
   sink: Pick<Sink, 'destination'> = {},
+  copies: ReadonlyMap<string, string> = new Map(),
 ): string {
   const byName = new Map(published.map((table) => [relationName(table.relation), table]));
   return plans
-    .map((plan) => printTable(plan, byName.get(relationName(plan.source)), sink.destination?.(plan) ?? []))
+    .map((plan) => {
+      const name = relationName(plan.source);
+      const copy = copies.get(name);
+      const lines = [...(copy === undefined ? [] : [`copy: ${copy}`]), ...(sink.destination?.(plan) ?? [])];
+      return printTable(plan, byName.get(name), lines);
+    })
     .join('\n');
 }
 

@@ -1,3 +1,4 @@
+import type { HeldSnapshot } from '../../api/source-control.ts';
 import type { TablePlan } from '../../api/plan.ts';
 import type { LaneView } from '../../api/sink.ts';
 import { relationName } from '../../postgres/relation.ts';
@@ -63,6 +64,8 @@ export class RunView {
   safeBytes: number | null = null;
   /** pg_replication_slots.wal_status of the pipeline's slot. */
   walStatus: string | null = null;
+  /** The oldest snapshot that this pipeline holds on the source. */
+  held: HeldSnapshot | null = null;
   /** Bytes a second by which the kept WAL grows (or shrinks: negative), over the last minutes. */
   retainedGrowth: number | null = null;
   /** Code of the error with which the last look at the source failed. */

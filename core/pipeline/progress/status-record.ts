@@ -36,6 +36,7 @@ export function statusRecord(view: RunView, now: number = Date.now()): { readonl
       safeBytes: view.safeBytes,
       walStatus: view.walStatus,
       limitSeconds: view.limitSeconds,
+      held: view.held === null ? null : { ...view.held },
       error: view.sourceError,
     },
     rates: { ...view.rates },

@@ -4,6 +4,7 @@ import { relationName } from '../../postgres/relation.ts';
 import type { CopyChunk, RawCopy, RowCopy, SnapshotSession } from '../../api/snapshot.ts';
 import type { TableView } from '../progress/run-view.ts';
 import type { PlannedSink } from '../open/instances.ts';
+import type { Ledger } from './ledger.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** One table's way into one sink: its chunks, and how many of them are still to come. */
@@ -12,21 +13,43 @@ export class CopyJob {
   readonly plan: TablePlan;
   readonly view: TableView;
   readonly chunks: readonly CopyChunk[];
+  /** Null: begun where its first chunk comes. */
+  readonly ledger: Ledger | null;
+  /** It was told that the snapshot becomes too old over it. */
+  outlived = false;
   rows = 0n;
   bytes = 0;
   #left: number;
   #begun: Promise<void> | null = null;
 
-  constructor(sink: PlannedSink, plan: TablePlan, chunks: readonly CopyChunk[], view: TableView) {
+  constructor(
+    sink: PlannedSink,
+    plan: TablePlan,
+    of: { readonly chunks: readonly CopyChunk[]; readonly view: TableView; readonly ledger?: Ledger },
+  ) {
+    const { chunks, view, ledger = null } = of;
     this.sink = sink;
     this.plan = plan;
     this.chunks = chunks;
     this.view = view;
     this.#left = chunks.length;
+    this.ledger = ledger;
+    if (ledger !== null) {
+      this.#begun = Promise.resolve();
+      this.rows = ledger.rows;
+      this.bytes = ledger.bytes;
+      view.rows = this.rows;
+      view.bytes = this.bytes;
+    }
   }
 
   get name(): string {
     return relationName(this.plan.source);
+  }
+
+  /** Something of it is in the sink already, of this snapshot or, with a ledger, of any. */
+  get begun(): boolean {
+    return this.#begun !== null;
   }
 
   /** Removes what a broken copy left, once, before the first chunk. */

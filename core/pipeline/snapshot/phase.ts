@@ -13,6 +13,7 @@ import { fingerprint } from '../open/fingerprint.ts';
 import type { Instances, RunContext } from '../open/instances.ts';
 import { ensureOwner } from '../open/ownership.ts';
 import { planAgain, type Planning } from '../open/planning.ts';
+import { runtimeError } from '../errors.ts';
 import { RateLimit } from './rate-limit.ts';
 import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
 import { finishOnly, openOnly } from './only.ts';
@@ -85,6 +86,8 @@ export async function snapshotPhase(context: RunContext, input: PhaseInput): Pro
   const { state } = context;
   const { mode } = input.config.snapshot;
   const { identity, tables } = input.catalog;
+  if (mode === 'initial_only' && input.config.snapshot.max_age !== undefined)
+    throw runtimeError('PGS3203', 'snapshot.max_age cannot be kept with snapshot.mode: initial_only');
   const fresh = state.head === null || state.head.phase === 'starting';
   if (fresh) {
     await state.setHead({ phase: 'starting', identity, handoff: null });
@@ -160,7 +163,11 @@ async function slotForStream(context: RunContext): Promise<HandoffLsn | null> {
  */
 export async function copyWithRetries(context: RunContext, input: PhaseInput): Promise<void> {
   const { workers, chunk_size: chunkBytes } = input.config.snapshot;
-  const options = { workers, chunkBytes, limit: new RateLimit(input.config.limit.rate) };
+  const limit = new RateLimit(input.config.limit.rate);
+  const maxAge = input.config.snapshot.max_age ?? null;
+  const above = ledgerAbove(input.config.snapshot);
+  const options = { workers, chunkBytes, ledgerAbove: above, ranges: { done: 0 }, limit, maxAge };
+  const turns = new SnapshotTurns(context);
   let opened = context.state.head?.phase === 'snapshot';
   let tables = input.catalog.tables;
   let round: Round | null = null;
@@ -171,7 +178,7 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
         await goOnWherePromoted(context, async () => []);
         await publishChanged(context, input, tables);
       }
-      const left = await runSnapshot(context, options, async () => {
+      const { left, due } = await runSnapshot(context, options, async () => {
         const session = await open(context, input);
         opened = true;
         const made = await planned(context, { input, tables, first }, session);
@@ -179,13 +186,13 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
         round = made;
         return { ...made, settle: async () => (tables = await made.settle()) };
       });
-      if (left.length === 0) {
-        context.view.retrying = null;
-        return;
-      }
-      throw left[0]!.error;
+      context.view.retrying = null;
+      if (left.length > 0) throw left[0]!.error;
+      if (!due) return;
+      turns.next(finishedTables(context, input.planning) + options.ranges.done);
+      failures = 0;
     } catch (error) {
-      const finished = finishedTables(context, input.planning);
+      const finished = finishedTables(context, input.planning) + options.ranges.done;
       if (finished > before) failures = 1;
       before = finished;
       if (!opened || context.stop.aborted) throw error;
@@ -198,6 +205,31 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
     }
     round = null;
   }
+}
+
+/** Snapshots that end by their age, one after the other. */
+class SnapshotTurns {
+  readonly #context: RunContext;
+  #steps = -1;
+  #vain = 0;
+
+  constructor(context: RunContext) {
+    this.#context = context;
+  }
+
+  /** `steps`: what is done for good. Throws PGS3202 where snapshot after snapshot brought nothing. */
+  next(steps: number): void {
+    this.#vain = steps > this.#steps ? 0 : this.#vain + 1;
+    this.#steps = steps;
+    if (this.#vain >= 3) throw runtimeError('PGS3202', 'no chunk of a table could be copied within snapshot.max_age');
+    const text = 'the snapshot has reached snapshot.max_age: what is left is copied under a new one';
+    this.#context.log.log('info', 'snapshot-renewed', text, {});
+  }
+}
+
+/** Without a stream nothing would bring ranges of different positions to one state. */
+function ledgerAbove({ mode, ledger_above: above }: PipelineConfig['snapshot']): number {
+  return mode === 'initial' ? above : Number.POSITIVE_INFINITY;
 }
 
 /** Nothing of an earlier snapshot is in a sink. */

@@ -15,6 +15,8 @@ import type { PhaseInput } from './phase.ts';
 /** What is copied under one snapshot, as the source has it there. */
 export interface Round {
   readonly session: SnapshotSession;
+  /** performance.now() when the session was there. */
+  readonly since: number;
   /** With the tables of the pipeline; those that are copied already as they were then. */
   readonly catalog: SourceCatalog;
   readonly sinks: readonly PlannedSink[];
@@ -50,6 +52,7 @@ interface Standing {
  * stream comes to its DDL. One that waits for its copy is taken as it is now, and what the stream has of its DDL is contained in that.
  */
 export async function planRound(context: RunContext, given: RoundInput, session: SnapshotSession): Promise<Round> {
+  const since = performance.now();
   const { input, first } = given;
   const { state } = context;
   const seen: SourceCatalog = { ...input.catalog, ...(await session.relations?.()) };
@@ -78,7 +81,7 @@ export async function planRound(context: RunContext, given: RoundInput, session:
   const under = state.head?.phase === 'snapshot' || input.config.ddl === 'follow';
   const again = (sink: PlannedSink): SchemaAgain | undefined =>
     first || !under ? undefined : schemaAgain(context, { given, standings, catalog, history }, sink);
-  return { session, catalog, sinks, waiting, again, settle };
+  return { session, since, catalog, sinks, waiting, again, settle };
 }
 
 /** The tables that were known before, by their identity, as the snapshot has them. */

@@ -10,12 +10,26 @@ import type { RateLimit } from './rate-limit.ts';
 import { CopyJob, openChunk } from './copy-job.ts';
 import { copyLargeObjects } from './large-objects.ts';
 import { changedSince, type Round } from './round.ts';
+import { SnapshotAge } from './snapshot-age.ts';
 import { needed } from '../open/capability.ts';
+import { allRanges, forgetRanges, highestOf, inRanges, noteRanges } from './ledger.ts';
 
 export interface SnapshotRunOptions {
   readonly workers: number;
   readonly chunkBytes: number;
+  /** Larger tables are copied in ranges of their key. */
+  readonly ledgerAbove: number;
+  /** Counts ranges that are in for good, over all snapshots of a run. */
+  readonly ranges: { done: number };
   readonly limit: RateLimit;
+  /** Milliseconds for which a snapshot may be read; null: as long as it takes. */
+  readonly maxAge: number | null;
+}
+
+/** Tables that were left over, as DDL was run on them, and whether others are left as the snapshot became too old. */
+export interface SnapshotEnd {
+  readonly left: readonly LeftTable[];
+  readonly due: boolean;
 }
 
 const chunkTries = 6;
@@ -27,7 +41,7 @@ export interface LeftTable {
 }
 
 /**
- * Copies every table that is not yet copied, under one snapshot, and finishes every table that is not yet finished. Returns those that
+ * Copies every table that is not yet copied, under one snapshot, and finishes every table that is not yet finished. Returns what
  * another snapshot is needed for.
  * Ends the session as soon as the last chunk is read: indexes are built without holding the source (issue: bulk plane).
  * Each table's state is durable on its own, so a killed run goes on with what is left (I5).
@@ -36,17 +50,19 @@ export async function runSnapshot(
   context: RunContext,
   options: SnapshotRunOptions,
   openRound: () => Promise<Round>,
-): Promise<readonly LeftTable[]> {
+): Promise<SnapshotEnd> {
   const failure = new AbortController();
   const signal = AbortSignal.any([failure.signal, context.stop]);
   const finishing = new Finishing(context, signal, (error) => failure.abort(error));
   const round = await openRound();
+  const age = new SnapshotAge(round.since, options.maxAge);
   const { session, sinks } = round;
   const left: LeftTable[] = [];
+  const later = new Set<string>();
   try {
     await prepare(context, round, signal);
     await round.settle();
-    const jobs = await makeJobs(context, options, round);
+    const jobs = await makeJobs(context, options, { round, signal });
     finishing.takeCopied(sinks);
     context.run.enter('copy');
     context.log.log('info', 'copy-started', `copying ${jobs.length} tables`, {
@@ -57,7 +73,7 @@ export async function runSnapshot(
     const objects = copyLargeObjects(context, { sinks, session, limit: options.limit, signal });
     objects.catch((error: unknown) => failure.abort(error));
     try {
-      await copyAll({ context, options, round, jobs, finishing, left, signal, failure });
+      await copyAll({ context, options, round, jobs, finishing, left, later, age, signal, failure });
     } finally {
       // Also after a failure: nothing may still write when the session is closed.
       await objects;
@@ -73,9 +89,10 @@ export async function runSnapshot(
   context.run.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
-  if (left.length > 0) return left;
+  const end = { left, due: later.size > 0 };
+  if (left.length > 0 || end.due) return end;
   for (const { sink, plans } of sinks) await sink.snapshot.finish?.(plans, signal);
-  return [];
+  return end;
 }
 
 async function prepare(
@@ -111,8 +128,9 @@ function sizesOf({ tables }: SourceCatalog): ReadonlyMap<Oid, number> {
 async function makeJobs(
   context: RunContext,
   options: SnapshotRunOptions,
-  { session, sinks, catalog }: Round,
+  { round, signal }: { readonly round: Round; readonly signal: AbortSignal },
 ): Promise<readonly CopyJob[]> {
+  const { session, sinks, catalog } = round;
   const sizes = sizesOf(catalog);
   const chunked = new Map<Relation, readonly CopyChunk[]>();
   const jobs: CopyJob[] = [];
@@ -121,14 +139,21 @@ async function makeJobs(
       const name = relationName(plan.source);
       if (context.state.table(sink.name, name) !== null) continue;
       const bytes = sizes.get(plan.source.oid) ?? 0;
+      const view = context.view.table(sink.name, plan, bytes);
+      const wanted = { sink, plan, session, chunkBytes: options.chunkBytes, signal };
+      const ranged = bytes > options.ledgerAbove ? await inRanges(context, wanted) : null;
+      if (ranged !== null) {
+        jobs.push(new CopyJob(sink, plan, { ...ranged, view }));
+        continue;
+      }
+      await forgetRanges(context, sink, plan);
       let chunks = chunked.get(plan.source);
       if (chunks === undefined) {
         const whole = { id: `${name}#0`, relation: plan.source, range: null, bytes };
         chunks = bytes <= options.chunkBytes ? [whole] : await session.chunks(plan.source, options.chunkBytes);
         chunked.set(plan.source, chunks);
       }
-      const view = context.view.table(sink.name, plan, bytes);
-      jobs.push(new CopyJob(sink, plan, chunks, view));
+      jobs.push(new CopyJob(sink, plan, { chunks, view }));
     }
   }
   return jobs.sort((a, b) => (sizes.get(b.plan.source.oid) ?? 0) - (sizes.get(a.plan.source.oid) ?? 0));
@@ -141,21 +166,27 @@ interface CopyRun {
   readonly jobs: readonly CopyJob[];
   readonly finishing: Finishing;
   readonly left: LeftTable[];
+  /** Tables of which the rest waits for the next snapshot. */
+  readonly later: Set<string>;
+  readonly age: SnapshotAge;
   readonly signal: AbortSignal;
   readonly failure: AbortController;
 }
 
 async function copyAll(run: CopyRun): Promise<void> {
+  // All of its ranges came with an earlier snapshot.
+  for (const job of run.jobs) if (job.chunks.length === 0) run.finishing.follow(tableCopied(run, job));
   const queue = run.jobs.flatMap((job) => job.chunks.map((chunk) => ({ job, chunk })));
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < queue.length && !run.signal.aborted) {
       const item = queue[next++]!;
-      if (run.left.some(({ name }) => name === item.job.name)) continue;
+      if (run.left.some(({ name }) => name === item.job.name) || isLater(run, item.job)) continue;
       try {
         await copyChunk(run, item.job, item.chunk);
       } catch (error) {
-        if (error instanceof ChangedMeanwhile) leave(run, item.job, error.cause);
+        if (error instanceof TooOld) run.later.add(item.job.name);
+        else if (error instanceof ChangedMeanwhile) leave(run, item.job, error.cause);
         else run.failure.abort(error);
       }
     }
@@ -163,6 +194,27 @@ async function copyAll(run: CopyRun): Promise<void> {
   await Promise.all(Array.from({ length: Math.min(run.options.workers, queue.length) }, work));
   run.signal.throwIfAborted();
 }
+
+/**
+ * Whether the rest of a table is left for the next snapshot. One that is copied in ranges of its pages can only be finished under the
+ * snapshot that it was begun under.
+ */
+function isLater({ age, later, context }: CopyRun, job: CopyJob): boolean {
+  if (!age.isDue) return false;
+  if (job.ledger !== null || !job.begun) {
+    later.add(job.name);
+    return true;
+  }
+  if (age.over.aborted && !job.outlived) {
+    job.outlived = true;
+    const text = `${job.name} is copied under one snapshot, which is held beyond snapshot.max_age for it`;
+    context.log.log('warn', 'snapshot-older', text, { table: job.name });
+  }
+  return false;
+}
+
+/** The snapshot may not be read any longer. */
+class TooOld extends Error {}
 
 /** The table's DDL came between the snapshot and its copy. */
 class ChangedMeanwhile extends Error {}
@@ -180,15 +232,21 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
   job.view.phase = 'copying';
   job.view.startedAt ??= Date.now();
   await job.begin(signal);
+  const { over } = run.age;
+  const inTime = job.ledger === null ? signal : AbortSignal.any([signal, over]);
   for (let attempt = 1; ; attempt++) {
     const before = job.view.bytes;
+    const begun = performance.now();
     try {
-      const copy = await openChunk(round.session, job, chunk, { limit: run.options.limit, signal });
-      const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, signal);
+      const copy = await openChunk(round.session, job, chunk, { limit: run.options.limit, signal: inTime });
+      const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, inTime);
+      run.age.took(performance.now() - begun);
+      if (job.ledger !== null) run.options.ranges.done++;
       if (job.loaded(rows, bytes)) run.finishing.follow(tableCopied(run, job));
       return;
     } catch (error) {
       if (signal.aborted) throw error;
+      if (inTime.aborted) throw new TooOld('', { cause: error });
       if (await changedSince(context, round, job.plan.source.oid)) throw new ChangedMeanwhile('', { cause: error });
       if (!retryable(error, attempt, chunkTries)) throw error;
       job.view.bytes = before;
@@ -204,9 +262,10 @@ async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<
 async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
   const { context, round } = run;
   await job.sink.sink.snapshot.loaded(job.plan, run.signal);
-  const exactAt = exactFor(job.sink, round.session);
+  const exact = job.ledger === null ? null : await allRanges(job.sink, job.plan, job.ledger, run.signal);
+  const exactAt = exact === null ? exactFor(job.sink, round.session) : highestOf(exact);
   const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
-  await context.state.setTable(job.sink.name, job.name, state);
+  await context.state.setTables([[job.sink.name, job.name, state]], noteRanges(job, exact));
   job.view.phase = 'copied';
   context.log.log('info', 'table-copied', `${job.name} is copied`, {
     table: job.name,

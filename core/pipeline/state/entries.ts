@@ -125,6 +125,20 @@ export const single = {
 export const family = {
   /** `SINK:schema.table`. `exactAt`: the copy is exact there (I5). */
   table: fields({ state: oneOf('copied', 'finished'), exactAt: lsn<SnapshotLsn>(), rows: count, bytes: number }),
+  /**
+   * `SINK:schema.table`: how a table that is copied in ranges of its key is cut (core/pipeline/ledger). `id`: by which the target
+   * knows its chunks. `standing`: the table on the source when it was cut. `upTo`: no range is exact beyond it. `exact`: of each range,
+   * once all are in; the highest is the table's own.
+   */
+  ledger: fields({
+    id: text,
+    standing: text,
+    columns: listOf(text),
+    bounds: listOf(listOf(text)),
+    bytes: number,
+    upTo: lsn<SnapshotLsn>(),
+    exact: listOf(lsn<SnapshotLsn>()),
+  }),
   /** By sink that keeps no position of its own. */
   position: lsn<CommitLsn>(),
   /** By sink: up to where it has read signals. */

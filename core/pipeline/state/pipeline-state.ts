@@ -77,7 +77,13 @@ export class PipelineState {
 
   /** These tables are copied in none of the sinks any more; saved together with `entries`. */
   forgetTables(tables: readonly string[], sinks: readonly string[], entries: readonly StateEntry[]): Promise<void> {
-    const gone = sinks.flatMap((sink) => tables.map((table) => member('table', `${sink}:${table}`, null)));
+    const gone = sinks.flatMap((sink) =>
+      tables.flatMap((table) => {
+        const which = `${sink}:${table}`;
+        const ledger = this.of('ledger', which) === null ? [] : [member('ledger', which, null)];
+        return [member('table', which, null), ...ledger];
+      }),
+    );
     return this.putAll([...gone, ...entries]);
   }
 

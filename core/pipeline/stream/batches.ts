@@ -41,8 +41,8 @@ export class Skip {
     const contained = this.#contained;
     if (contained === null) return change;
     if (change.kind === 'message') return contained.hasMessage(change) ? null : change;
-    if (change.kind !== 'truncate') return contained.hasRow(change.relation, at) ? null : change;
-    const relations = change.relations.filter((relation) => !contained.hasRow(relation, at));
+    if (change.kind !== 'truncate') return contained.left(change);
+    const relations = change.relations.filter((relation) => !contained.hasTruncate(relation, at));
     if (relations.length === 0) return null;
     return relations.length === change.relations.length ? change : { ...change, relations };
   }

@@ -79,6 +79,15 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
   }
 }
 
+/** Whether a sink stands where keys of rows, as text, decide what its copy has of a change. */
+function readsKeys(
+  context: RunContext,
+  sinks: StreamRunOptions['sinks'],
+  positions: ReadonlyMap<string, bigint>,
+): boolean {
+  return sinks.some((sink) => containedIn(context, sink).readsKeysUpTo > positions.get(sink.name)!);
+}
+
 /** One connected stretch. */
 async function followOnce(
   context: RunContext,
@@ -103,7 +112,7 @@ async function followOnce(
       acknowledged,
       identity: context.state.head?.identity ?? options.identity,
       until: options.until,
-      binary: options.binary,
+      binary: options.binary && !readsKeys(context, options.sinks, positions.bySink),
       ...places.at(from),
       ...claimOf(context, options.sinks),
     },

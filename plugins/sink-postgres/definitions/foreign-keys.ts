@@ -37,11 +37,12 @@ export function standing(
   tables: readonly {
     readonly plan: TablePlan | null;
     readonly exactAt: string | null;
+    readonly mixed?: boolean;
     readonly columns: readonly string[];
   }[],
 ): Standing {
   const positions = new Set(tables.map((table) => table.exactAt));
-  if (positions.size > 1) return 'later';
+  if (positions.size > 1 || tables.some((table) => table.mixed === true)) return 'later';
   const whole = tables.every(
     ({ plan, columns }) =>
       plan !== null &&
@@ -135,10 +136,11 @@ async function judge(client: pg.Client, more: ForeignKeyMore, open: readonly Def
       { relid: Number(definition.refRelid), columns: refColumns },
     ].flatMap((side) => {
       const found = covering(side.relid);
-      if (found.length === 0) return [{ plan: null, exactAt: null, columns: side.columns }];
+      if (found.length === 0) return [{ plan: null, exactAt: null, mixed: false, columns: side.columns }];
       return found.map((state) => ({
         plan: bySource.get(state.source) ?? null,
         exactAt: state.exactAt,
+        mixed: state.mixed,
         columns: side.columns,
       }));
     });

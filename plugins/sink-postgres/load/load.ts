@@ -6,6 +6,7 @@ import type { TablePlan } from '../../../core/api/plan.ts';
 import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import type { LoadResult } from '../../../core/api/sink.ts';
 import type { RawCopy, RowCopy } from '../../../core/api/snapshot.ts';
+import { formatLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { typesSql } from '../../../core/postgres/types-sql.ts';
@@ -93,7 +94,7 @@ async function loadMarked(
   more: LoadMore,
 ): Promise<LoadResult> {
   const key = [more.owner.pipeline, more.owner.sink, relationName(plan.source), copy.chunk.id];
-  const loaded = await started(mark(client, key), copy);
+  const loaded = await started(mark(client, key, copy.chunk.exactAt), copy);
   if (loaded !== null) {
     await stopReading(copy);
     await client.query('ROLLBACK');
@@ -112,11 +113,14 @@ async function loadMarked(
 }
 
 /** Null: marked now. Else what the chunk's transaction, which did commit, has loaded. */
-async function mark(client: pg.Client, key: readonly string[]): Promise<LoadResult | null> {
+async function mark(client: pg.Client, key: readonly string[], exactAt?: SnapshotLsn): Promise<LoadResult | null> {
   await client.query('BEGIN');
+  // I4: the position of a range commits with its rows.
   const inserted = await client.query(
-    'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
-    [...key],
+    exactAt === undefined
+      ? 'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING'
+      : 'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk, exact_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
+    exactAt === undefined ? [...key] : [...key, formatLsn(exactAt)],
   );
   if (inserted.rowCount === 1) return null;
   const { rows } = await client.query<{ rows: string; bytes: string }>(

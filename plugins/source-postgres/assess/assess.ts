@@ -75,10 +75,13 @@ async function surveyTables(client: pg.Client, tables: readonly SourceTable[]): 
 }
 
 async function sample(client: pg.Client, tables: readonly Oid[]): Promise<SourceSample> {
-  const { rows: now } = await client.query<{ at: string; wal: string; bytes: string; oldest: string | null }>(
+  const { rows: now } = await client.query<
+    Record<'at' | 'wal' | 'bytes', string> & Record<'counted' | 'oldest', string | null>
+  >(
     `SELECT extract(epoch FROM clock_timestamp()) * 1000 AS at,
             CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_insert_lsn() END AS wal,
             (SELECT wal_bytes FROM pg_stat_wal) AS bytes,
+            (SELECT extract(epoch FROM clock_timestamp() - stats_reset) FROM pg_stat_wal) AS counted,
             (SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
              WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()) AS oldest`,
   );
@@ -87,11 +90,12 @@ async function sample(client: pg.Client, tables: readonly Oid[]): Promise<Source
      FROM pg_stat_all_tables WHERE relid = ANY ($1::oid[])`,
     [tables],
   );
-  const { at, wal, bytes, oldest } = now[0]!;
+  const { at, wal, bytes, counted, oldest } = now[0]!;
   return {
     at: Number(at),
     wal: parseLsn(wal),
     walBytes: Number(bytes),
+    walSeconds: counted === null ? null : Number(counted),
     oldestWriter: oldest === null ? null : Number(oldest),
     tables: new Map(
       rows.map((row) => [

@@ -57,7 +57,7 @@ function slotControl(access: SourceAccess): SlotControl {
       }
     },
     drop: (signal) => withClient(access, signal, (client) => dropSlot(client, access, access)),
-    status: (signal) => ask(access, signal, (client) => readSlot(client, access.slot)),
+    status: (signal) => ask(access, signal, (client) => readSlot(client, access.slot, access.application)),
     waits: (signal) => ask(access, signal, (client) => readWaits(client, access.application)),
     idle: (signal) => ask(access, signal, readIdleSlots),
   };

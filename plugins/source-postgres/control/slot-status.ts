@@ -3,14 +3,18 @@ import type { IdleSlot, SlotStatus } from '../../../core/api/source-control.ts';
 import { parseLsn } from '../../../core/postgres/lsn.ts';
 
 /** Null when there is no slot of this name. */
-export async function readSlot(client: pg.Client, name: string): Promise<SlotStatus | null> {
+export async function readSlot(client: pg.Client, name: string, application: string): Promise<SlotStatus | null> {
   const { rows } = await client.query<Record<string, string | null>>(
     `SELECT active, coalesce(confirmed_flush_lsn, restart_lsn, '0/0') AS confirmed, wal_status, safe_wal_size,
-            here AS current, greatest(0, coalesce(here - restart_lsn, 0)) AS retained
+            here AS current, greatest(0, coalesce(here - restart_lsn, 0)) AS retained,
+            held.seconds AS held, held.xids, CASE WHEN held.seconds IS NOT NULL THEN (SELECT sum(n_dead_tup) FROM pg_stat_user_tables) END AS dead
      FROM pg_replication_slots,
-          LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END) w (here)
+          LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END) w (here),
+          LATERAL (SELECT extract(epoch FROM max(clock_timestamp() - xact_start)), max(age(backend_xmin)) FROM pg_stat_activity
+            WHERE application_name = $2 AND datname = current_database() AND backend_type = 'client backend'
+              AND backend_xmin IS NOT NULL AND xact_start IS NOT NULL AND pid <> pg_backend_pid()) held (seconds, xids)
      WHERE slot_name = $1`,
-    [name],
+    [name, application],
   );
   const row = rows[0];
   if (row === undefined) return null;
@@ -22,6 +26,10 @@ export async function readSlot(client: pg.Client, name: string): Promise<SlotSta
     retainedBytes: Number(row['retained']),
     walStatus: row['wal_status'] ?? 'lost',
     safeBytes: nullOrNumber(row['safe_wal_size']),
+    held:
+      row['held'] === null
+        ? null
+        : { seconds: Number(row['held']), transactions: Number(row['xids']), deadRows: Number(row['dead'] ?? 0) },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import type { Column } from '../../../core/postgres/relation.ts';
-import type { CopyChunk } from '../../../core/api/snapshot.ts';
+import type { CopyChunk, KeyRange } from '../../../core/api/snapshot.ts';
+import type { Tuple } from '../../../core/postgres/tuple.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { typesSql } from '../../../core/postgres/types-sql.ts';
 
@@ -23,13 +24,22 @@ function namesGenerated(chunk: CopyChunk, names: readonly string[]): boolean {
   return chunk.relation.columns.some((column) => column.generated !== 'never' && names.includes(column.name));
 }
 
-function rangeConditions(chunk: CopyChunk): string[] {
-  if (chunk.range === null) return [];
-  const { fromPage, toPage } = chunk.range;
+function rangeConditions({ range }: CopyChunk): string[] {
+  if (range === null) return [];
+  if ('columns' in range) return keyConditions(range);
+  const { fromPage, toPage } = range;
   return [
     ...(fromPage === 0 ? [] : [`ctid >= '(${fromPage},0)'::tid`]),
     ...(toPage === null ? [] : [`ctid < '(${toPage},0)'::tid`]),
   ];
+}
+
+/** A row comparison is what a btree over these columns scans a range for (manual: "Row and Array Comparisons"). */
+function keyConditions({ columns, from, to }: KeyRange): string[] {
+  const key = `(${columns.map(quoteIdent).join(', ')})`;
+  const side = (operator: string, cells: Tuple) =>
+    `${key} ${operator} (${cells.map((cell) => quoteLiteral(cell!)).join(', ')})`;
+  return [...(from === null ? [] : [side('>=', from)]), ...(to === null ? [] : [side('<', to)])];
 }
 
 /** What the question of {@link guardSql} is answered with; all but `go` end the copy. */

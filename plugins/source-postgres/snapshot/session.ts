@@ -4,7 +4,7 @@ import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import type { SourceRelations } from '../../../core/api/source.ts';
-import type { CopyChunk, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
+import type { CopyChunk, KeyCut, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
 import { type LockWatch, watchLocks } from '../../../core/postgres/lock-watch.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { sourceError } from '../errors.ts';
@@ -13,6 +13,7 @@ import { type TableSize, cutChunks } from './chunks.ts';
 import { CopyOut } from './copy-out.ts';
 import { copyLines, copyRows } from './copy-rows.ts';
 import { copySql, guardSql } from './copy-sql.ts';
+import { cutByKey, standingOf } from './key-ranges.ts';
 import { readLargeObjects } from './large-objects.ts';
 import { SnapshotWorkers, type Worker } from './workers.ts';
 
@@ -38,6 +39,8 @@ export class PostgresSnapshot implements SnapshotSession {
   readonly #workers: SnapshotWorkers;
   readonly #keeper: SnapshotWorkers;
   readonly #tables: ReadTables;
+  /** Connections that were told to read by indexes. */
+  readonly #byIndex = new WeakSet<pg.Client>();
   #sizes: Promise<ReadonlyMap<number, TableSize>> | null = null;
 
   private constructor(
@@ -101,6 +104,15 @@ export class PostgresSnapshot implements SnapshotSession {
     return cutChunks(relation, size ?? { pages: 0, bytes: 0 }, chunkBytes);
   }
 
+  async keyRanges(relation: Relation, columns: readonly string[], chunkBytes: number): Promise<KeyCut | string> {
+    const { bytes } = await this.#ask((client) => readSize(client, relation));
+    return this.#ask((client) => cutByKey(client, relation, { columns, bytes, chunkBytes }));
+  }
+
+  standing(relation: Relation): Promise<string> {
+    return this.#ask((client) => standingOf(client, relation));
+  }
+
   async openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy> {
     return { kind: 'raw', chunk, format, frames: await this.#copy(chunk, query, format, signal) };
   }
@@ -126,8 +138,8 @@ export class PostgresSnapshot implements SnapshotSession {
     format: CopyFormat,
     signal: AbortSignal,
   ): Promise<AsyncGenerator<Buffer>> {
-    const sql = `${guardSql(chunk, query, format)}; ${copySql(chunk, query, format)}`;
     const worker = await this.#acquire(signal);
+    const sql = `${this.#scanSql(chunk, worker)}${guardSql(chunk, query, format)}; ${copySql(chunk, query, format)}`;
     const where: ErrorWhere = { connection: this.#access.name, table: relationName(chunk.relation), chunk: chunk.id };
     try {
       const copy = await CopyOut.start({ client: worker.client, sql, where, signal });
@@ -139,6 +151,15 @@ export class PostgresSnapshot implements SnapshotSession {
       this.#workers.discard(worker);
       throw error;
     }
+  }
+
+  /** Statistics that are out of date must not turn a range of the key into a scan of the whole table, once for each range. */
+  #scanSql({ range }: CopyChunk, { client }: Worker): string {
+    if (range !== null && 'columns' in range) {
+      this.#byIndex.add(client);
+      return 'SET LOCAL enable_seqscan = off; ';
+    }
+    return this.#byIndex.delete(client) ? 'SET LOCAL enable_seqscan TO DEFAULT; ' : '';
   }
 
   async #ask<T>(question: (client: pg.Client) => Promise<T>): Promise<T> {

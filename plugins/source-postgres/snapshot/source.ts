@@ -1,9 +1,11 @@
-import type { SnapshotSession } from '../../../core/api/snapshot.ts';
+import type { KeyFit, SnapshotSession } from '../../../core/api/snapshot.ts';
 import type { SnapshotSource, SnapshotStart } from '../../../core/api/source-database.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
-import { type SourceAccess, withClient } from '../session.ts';
+import type { Relation } from '../../../core/postgres/relation.ts';
+import { type SourceAccess, ask, withClient } from '../session.ts';
 import { createOwnSlot, createSlot, dropSlot, temporaryName } from '../slot.ts';
 import { exportSnapshot } from './export.ts';
+import { fitOf } from './key-ranges.ts';
 import { PostgresSnapshot, type ReadTables, type SessionPositions } from './session.ts';
 
 type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
@@ -23,6 +25,10 @@ export class PostgresSnapshots implements SnapshotSource {
     if (from.kind === 'new') return this.#firstSnapshot(signal);
     if (from.kind === 'only') return this.#onlySnapshot(from.before, signal);
     return this.#laterSnapshot(from.handoff, signal);
+  }
+
+  keyFit(relation: Relation, columns: readonly string[], signal: AbortSignal): Promise<KeyFit | string> {
+    return ask(this.#access, signal, (client) => fitOf(client, relation, columns));
   }
 
   async #firstSnapshot(signal: AbortSignal): Promise<SnapshotSession> {

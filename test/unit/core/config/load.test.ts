@@ -44,7 +44,12 @@ test('a minimal file: defaults of core and plugins, units as numbers, checkpoint
   const config = await load(good);
   assert.equal(config.pipeline, 'shop');
   assert.equal(config.directory, folder);
-  assert.deepEqual(config.snapshot, { mode: 'initial', workers: 4, chunk_size: 268435456 });
+  assert.deepEqual(config.snapshot, {
+    mode: 'initial',
+    workers: 4,
+    chunk_size: 268435456,
+    ledger_above: 10 * 1024 ** 3,
+  });
   assert.equal(config.source.options['heartbeat'], 10_000);
   assert.equal(config.sinks[0]!.name, 'postgres');
   assert.equal(config.sinks[0]!.options['batch'], 1024 ** 2);
@@ -104,7 +109,12 @@ test('variables: inside a scalar only, numbers and booleans read as such, defaul
   const env = { WORKERS: '7', B: 'a: b # c\n- d', P: 'false', W: '1.5', NUMERIC: '5' };
   const config = await load(text, env);
   assert.equal(config.source.options['url'], 'xp@ss: [1]y${Z}');
-  assert.deepEqual(config.snapshot, { mode: 'initial', workers: 7, chunk_size: 64 * 1024 ** 2 });
+  assert.deepEqual(config.snapshot, {
+    mode: 'initial',
+    workers: 7,
+    chunk_size: 64 * 1024 ** 2,
+    ledger_above: 10 * 1024 ** 3,
+  });
   const sink = config.sinks[0]!.options;
   assert.equal(sink['url'], 'a: b # c\n- d');
   assert.equal(sink['parallel'], false);

@@ -212,3 +212,12 @@ test('many tables are cut for people and whole in JSON; names cannot drive a ter
   }
   assert.match(printStatus(report(await inPhase('done'), { copyOnly: true }), now), /^pipeline shop: copied\n/);
 });
+
+test('the snapshot that is held on the source is shown, with what vacuum leaves for it', async () => {
+  const state = await inPhase('snapshot');
+  const held = { seconds: 3720, transactions: 4321, deadRows: 99 };
+  const told = report(state, { slot: { ...slot, held } });
+  assert.deepEqual(told.slot?.held, held);
+  assert.match(printStatus(told, now), /a snapshot is held for 1 h 2 min, 4321 transaction ids old: of 99 dead rows/);
+  assert.doesNotMatch(printStatus(report(state), now), /snapshot is held/);
+});

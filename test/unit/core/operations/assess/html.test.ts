@@ -9,7 +9,14 @@ const name = `public.<img src=x onerror="alert(1)"> & 'co'`;
 const table = { oid: 1, name, heap: 8192, toast: 0, indexes: 0, rows: 10, identified: true, unlogged: true };
 const sample = (at: number, inserts: number): SourceSample => {
   const counters = { inserts, updates: 0, hotUpdates: 0, deletes: 0, deadRows: 0 };
-  return { at, wal: BigInt(inserts), walBytes: 0, oldestWriter: null, tables: new Map([[1, counters]]) };
+  return {
+    at,
+    wal: BigInt(inserts),
+    walBytes: 0,
+    walSeconds: null,
+    oldestWriter: null,
+    tables: new Map([[1, counters]]),
+  };
 };
 const rate = { bytes: 1, given: true };
 

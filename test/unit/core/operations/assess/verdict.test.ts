@@ -51,7 +51,7 @@ test('findings: what a remedy mends is work, what none mends blocks, and so does
 test('counters that are reset while they are watched are counted from zero again', () => {
   const sample = (at: number, updates: number, walBytes: number): SourceSample => {
     const counters: TableCounters = { inserts: 0, updates, hotUpdates: 0, deletes: 0, deadRows: updates };
-    return { at, wal: BigInt(at), walBytes, oldestWriter: null, tables: new Map([[1, counters]]) };
+    return { at, wal: BigInt(at), walBytes, walSeconds: null, oldestWriter: null, tables: new Map([[1, counters]]) };
   };
   const watched = new Watched(sample(0, 100, 1000));
   watched.add(sample(1000, 110, 1500));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseTables } from '../../../../../plugins/source-postgres/catalog/choose.ts';
 import { nearest } from '../../../../../plugins/source-postgres/catalog/nearest.ts';
+import type { PageRange } from '../../../../../core/api/snapshot.ts';
 import type { CatalogTable } from '../../../../../plugins/source-postgres/catalog/tables.ts';
 import { defaultName } from '../../../../../plugins/source-postgres/names.ts';
 import { cutChunks } from '../../../../../plugins/source-postgres/snapshot/chunks.ts';
@@ -94,7 +95,8 @@ test('chunks cover every page once, and the last is open', () => {
   ] as const) {
     const chunks = cutChunks(relation, { pages, bytes }, chunk);
     let next = 0;
-    for (const [i, { range, id }] of chunks.entries()) {
+    for (const [i, { range: of, id }] of chunks.entries()) {
+      const range = of as PageRange | null;
       assert.equal(id, `s.t#${i}`);
       if (chunks.length === 1) assert.equal(range, null);
       else assert.equal(range?.fromPage, next);

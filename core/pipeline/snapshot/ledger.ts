@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto';
+import type { SnapshotLsn } from '../../postgres/lsn.ts';
+import type { TablePlan } from '../../api/plan.ts';
+import { type Relation, relationName } from '../../postgres/relation.ts';
+import type { CopyChunk, SnapshotSession } from '../../api/snapshot.ts';
+import { runtimeError } from '../errors.ts';
+import { isOrdered, KeyOrder } from '../ledger/key-order.ts';
+import type { PlannedSink, RunContext } from '../open/instances.ts';
+import { member, type Member, type StateEntry } from '../state/entries.ts';
+import type { CopyJob } from './copy-job.ts';
+
+/** A table's ledger with what is in already. */
+export interface Ledger {
+  readonly noted: Member<'ledger'>;
+  readonly rows: bigint;
+  readonly bytes: number;
+}
+
+interface Ranged {
+  readonly chunks: readonly CopyChunk[];
+  readonly ledger: Ledger;
+}
+
+interface Wanted {
+  readonly sink: PlannedSink;
+  readonly plan: TablePlan;
+  readonly session: SnapshotSession;
+  readonly chunkBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The columns by which a table can be copied in ranges: they have an index, and every change tells where a row was by them. A
+ * string: why there are none. Pure.
+ */
+export function rangeColumns({ source, unlogged }: TablePlan): readonly string[] | string {
+  const { primaryKey, identity, columns } = source;
+  if (unlogged === true) return 'it is unlogged, and no stream brings its ranges to one state';
+  if (primaryKey.length === 0) return 'it has no primary key';
+  if (source.deferrableKey === true) return 'its primary key is deferrable';
+  const told =
+    identity.kind === 'full' || (identity.kind === 'key' && primaryKey.every((at) => identity.positions.includes(at)));
+  if (!told) return 'its primary key is not in its replica identity';
+  const key = primaryKey.map((at) => columns[at]!);
+  const generated = key.find((column) => column.generated !== 'never');
+  if (generated !== undefined)
+    return `column ${generated.name} of its key is generated, and the stream does not carry it`;
+  const other = key.find((column) => !isOrdered(column));
+  if (other !== undefined) return `the order of type ${other.typeName} (column ${other.name}) is not known here`;
+  return key.map(({ name }) => name);
+}
+
+/**
+ * The ranges of a large table that are not in the sink yet (I5). Null: it is copied under one snapshot, for a reason that is logged.
+ * What an earlier snapshot brought stays, unless the table has been emptied, rewritten or altered since.
+ */
+export async function inRanges(context: RunContext, wanted: Wanted): Promise<Ranged | null> {
+  const { sink, plan, session } = wanted;
+  const { ranges } = sink.sink.snapshot;
+  const table = relationName(plan.source);
+  const unfit = (why: string): null => {
+    const text = `${table} is copied under one snapshot, as ${why}: a copy that breaks starts it again`;
+    context.log.log('info', 'ledger-unfit', text, { table, sink: sink.name, why });
+    return null;
+  };
+  if (ranges === undefined) return unfit('its sink takes no ranges that have positions of their own');
+  if (session.keyRanges === undefined || session.standing === undefined) return unfit('its source reads none');
+  const columns = rangeColumns(plan);
+  if (typeof columns === 'string') return unfit(columns);
+  const noted = await cut(context, wanted, columns);
+  if (typeof noted === 'string') return unfit(noted);
+  const done = await ranges.begin(plan, { ledger: noted.id, columns }, wanted.signal);
+  if (typeof done === 'string') return unfit(done);
+  let [rows, bytes] = [0n, 0];
+  for (const range of done.values()) {
+    rows += range.rows;
+    bytes += range.bytes;
+  }
+  const all = chunksOf(plan.source, noted, session.exactAt);
+  const chunks = all.filter(({ id }) => !done.has(id));
+  const text = `${table} is copied in ${all.length} ranges of (${columns.join(', ')}), of which ${done.size} are in`;
+  context.log.log('info', 'ledger', text, { table, sink: sink.name, ranges: all.length, done: done.size });
+  return { chunks, ledger: { noted, rows, bytes } };
+}
+
+/** The table is copied under one snapshot this time: its ranges of an earlier try must not count later. */
+export async function forgetRanges({ state }: RunContext, sink: PlannedSink, plan: TablePlan): Promise<void> {
+  const which = `${sink.name}:${relationName(plan.source)}`;
+  if (state.of('ledger', which) !== null) await state.putAll([member('ledger', which, null)]);
+}
+
+/** As it is noted, where that still holds; else anew, noted before the first chunk. */
+async function cut(
+  { state }: RunContext,
+  { sink, plan, session, chunkBytes }: Wanted,
+  columns: readonly string[],
+): Promise<Member<'ledger'> | string> {
+  const which = `${sink.name}:${relationName(plan.source)}`;
+  const before = state.of('ledger', which);
+  const standing = await session.standing!(plan.source);
+  const same = before?.standing === standing && before.columns.join('\0') === columns.join('\0');
+  if (before !== null && same && before.exact.length === 0) {
+    // Before a range of this snapshot can be in: whoever promotes a standby must know how far the target may have come.
+    const noted = { ...before, upTo: highestOf([before.upTo, session.exactAt]) };
+    await state.putAll([member('ledger', which, noted)]);
+    return noted;
+  }
+  const made = await session.keyRanges!(plan.source, columns, chunkBytes);
+  if (typeof made === 'string') return made;
+  const order = new KeyOrder(columns.map((name) => plan.source.columns.find((column) => column.name === name)!));
+  if (!order.isAscending(made.bounds)) return 'the source orders its keys in another way than is known here';
+  const noted = {
+    id: randomUUID(),
+    standing,
+    columns,
+    bounds: made.bounds as string[][],
+    bytes: made.bytes,
+    upTo: session.exactAt,
+    exact: [],
+  };
+  await state.putAll([member('ledger', which, noted)]);
+  return noted;
+}
+
+function chunksOf(relation: Relation, noted: Member<'ledger'>, exactAt: SnapshotLsn): readonly CopyChunk[] {
+  const { bounds, columns } = noted;
+  const bytes = Math.round(noted.bytes / (bounds.length + 1));
+  return Array.from({ length: bounds.length + 1 }, (_, i) => ({
+    id: chunkId(relation, noted, i),
+    relation,
+    range: { columns, from: bounds[i - 1] ?? null, to: bounds[i] ?? null },
+    bytes,
+    exactAt,
+  }));
+}
+
+function chunkId(relation: Relation, { id }: Member<'ledger'>, range: number): string {
+  return `${relationName(relation)}#${id}:${range}`;
+}
+
+/** Positions of all ranges as the sink committed them: a load whose answer was lost may be of an earlier snapshot. */
+export async function allRanges(
+  { sink }: PlannedSink,
+  plan: TablePlan,
+  { noted }: Ledger,
+  signal: AbortSignal,
+): Promise<readonly SnapshotLsn[]> {
+  const loaded = await sink.snapshot.ranges!.loaded(plan, signal);
+  return Array.from({ length: noted.bounds.length + 1 }, (_, i) => {
+    const chunk = chunkId(plan.source, noted, i);
+    const range = loaded.get(chunk);
+    if (range === undefined) {
+      const where = { table: relationName(plan.source), chunk };
+      throw runtimeError('PGS3201', `range ${i + 1} of ${where.table} is not in the target`, { where });
+    }
+    return range.exactAt;
+  });
+}
+
+export function highestOf(exact: readonly SnapshotLsn[]): SnapshotLsn {
+  return exact.reduce((highest, at) => (at > highest ? at : highest));
+}
+
+/** Saved together with the table's state: from then on the stream goes by it. */
+export function noteRanges(
+  { sink, name, ledger }: CopyJob,
+  exact: readonly SnapshotLsn[] | null,
+): readonly StateEntry[] {
+  const which = `${sink.name}:${name}`;
+  return exact === null || ledger === null
+    ? []
+    : [member('ledger', which, { ...ledger.noted, upTo: highestOf(exact), exact })];
+}

@@ -1,0 +1,124 @@
+import type pg from 'pg';
+import type { TablePlan } from '../../../core/api/plan.ts';
+import type { LoadedRange } from '../../../core/api/sink.ts';
+import { parseLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
+import { qualified } from '../../../core/postgres/quote.ts';
+import { relationName } from '../../../core/postgres/relation.ts';
+import type { Owner } from '../state.ts';
+
+/** A table of the target that is filled in ranges. */
+export interface RangedTarget {
+  readonly owner: Owner;
+  readonly plan: TablePlan;
+  readonly relid: number;
+  readonly ledger: string;
+}
+
+const setAside = `
+    SELECT d.name, coalesce(d.create_sql, d.constraint_sql) FROM pgsluice.definition d
+    WHERE d.pipeline = $3 AND d.sink = $4 AND d.relid = $1 AND d.kind IN ('index', 'constraint')
+      AND (d.create_sql LIKE '%CREATE UNIQUE INDEX%' OR d.constraint_sql LIKE ANY (ARRAY['EXCLUDE%', 'UNIQUE%', 'PRIMARY KEY%']))`;
+
+/**
+ * Between ranges of different positions a row may be there twice, by its old key and by its new one, until the stream has brought both to
+ * one position. Whatever is unique but the key itself could not be built in that time. `$2`: the key's columns here.
+ */
+const others = (saved: boolean) => `
+  SELECT what FROM (
+    ${saved ? `${setAside} UNION ALL` : ''}
+    SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
+    WHERE i.indrelid = $1 AND (i.indisunique OR i.indisexclusion)
+  ) AS u (what, sql), (SELECT string_agg(quote_ident(n), ', ' ORDER BY o) FROM unnest($2::text[]) WITH ORDINALITY k (n, o)) AS k (names)
+  WHERE NOT (sql LIKE '%CREATE UNIQUE INDEX%' AND right(sql, length(names) + 2) = '(' || names || ')') LIMIT 1`;
+
+function notUnique(unique: string): string {
+  return `the target holds another thing unique than its key: ${unique}`;
+}
+
+/** The key's columns as the target calls them; a text that says why it has not all of them as they are. */
+export function namesInTarget(plan: TablePlan, columns: readonly string[]): readonly string[] | string {
+  if (plan.tail !== null) return 'a script has a part in its rows';
+  const names = columns.flatMap((from) => plan.projection.columns.find((column) => column.from === from)?.name ?? []);
+  return names.length === columns.length ? names : 'the target does not have its key as it is';
+}
+
+/** See RangeSink.unfit. */
+export async function unfit(
+  client: pg.Client,
+  owner: Owner,
+  plan: TablePlan,
+  of: { readonly columns: readonly string[]; readonly unique: string | null },
+): Promise<string | null> {
+  const names = namesInTarget(plan, of.columns);
+  if (typeof names === 'string') return names;
+  const { rows } = await client.query<{ oid: string; relkind: string; state: string }>(
+    `SELECT oid, relkind, (to_regclass('pgsluice.definition') IS NOT NULL)::text AS state FROM pg_class WHERE oid = to_regclass($1)`,
+    [qualified(plan.output)],
+  );
+  const [found] = rows;
+  if (found === undefined) return of.unique === null ? null : notUnique(of.unique);
+  if (found.relkind === 'p') return 'its target is partitioned';
+  return unfitTarget(client, { owner, relid: Number(found.oid), saved: found.state === 'true' }, names);
+}
+
+/** Why a table that is there cannot hold ranges of different positions; `columns`: the key as the target calls it. */
+export async function unfitTarget(
+  client: pg.Client,
+  { owner, relid, saved = true }: Pick<RangedTarget, 'owner' | 'relid'> & { readonly saved?: boolean },
+  columns: readonly string[],
+): Promise<string | null> {
+  const asked = await client.query<{ relpersistence: string }>('SELECT relpersistence FROM pg_class WHERE oid = $1', [
+    relid,
+  ]);
+  // A crash of the server empties it, and leaves the marks of its ranges, which are logged.
+  if (asked.rows[0]?.relpersistence !== 'p') return 'its target is unlogged';
+  const values = [relid, columns, ...(saved ? [owner.pipeline, owner.sink] : [])];
+  const { rows } = await client.query<{ what: string }>(others(saved), values);
+  const [unique] = rows;
+  return unique === undefined ? null : notUnique(unique.what);
+}
+
+/** The file that the ranges were written to is part of the mark: a table that was emptied or made again has another. */
+const mark = `'ledger ' || $4 || ' in ' || coalesce(pg_relation_filenode($5::oid)::text, '')`;
+const mine = 'pipeline = $1 AND sink = $2 AND source = $3';
+
+/** Within the caller's transaction. True: the table holds what this ledger wrote, and nothing else was begun since. */
+export async function goesOn(client: pg.Client, target: RangedTarget): Promise<boolean> {
+  await client.query(`LOCK TABLE ONLY ${qualified(target.plan.output)} IN ROW EXCLUSIVE MODE`);
+  const { rowCount } = await client.query(
+    `SELECT FROM pgsluice.chunk WHERE ${mine} AND chunk = ${mark}`,
+    parameters(target),
+  );
+  return rowCount === 1;
+}
+
+/** Within the caller's transaction: the table is emptied and its marks go. Waits for a load that still runs in a backend we lost. */
+export async function startAgain(client: pg.Client, target: RangedTarget): Promise<void> {
+  await client.query(`TRUNCATE ONLY ${qualified(target.plan.output)}`);
+  await client.query(`DELETE FROM pgsluice.chunk WHERE ${mine}`, parameters(target).slice(0, 3));
+  await client.query(
+    `INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, ${mark})`,
+    parameters(target),
+  );
+}
+
+function parameters({ owner, plan, ledger, relid }: RangedTarget): (string | number)[] {
+  return [owner.pipeline, owner.sink, relationName(plan.source), ledger, relid];
+}
+
+export async function loadedRanges(
+  client: pg.Client,
+  owner: Owner,
+  plan: TablePlan,
+): Promise<ReadonlyMap<string, LoadedRange>> {
+  const { rows } = await client.query<{ chunk: string; exact_at: string; rows: string; bytes: string }>(
+    `SELECT chunk, exact_at, rows, bytes FROM pgsluice.chunk WHERE ${mine} AND exact_at IS NOT NULL`,
+    [owner.pipeline, owner.sink, relationName(plan.source)],
+  );
+  return new Map(
+    rows.map(({ chunk, exact_at: at, rows: count, bytes }) => [
+      chunk,
+      { exactAt: parseLsn(at) as SnapshotLsn, rows: BigInt(count), bytes: Number(bytes) },
+    ]),
+  );
+}
