@@ -196,17 +196,21 @@ export interface Refreshed {
   readonly failed: readonly { readonly view: string; readonly why: string }[];
 }
 
+export interface Replacement {
+  readonly names: readonly string[];
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** Position at which the rows were read and at which the sink stands. Absent: nobody else applies changes meanwhile. */
+  readonly standing?: bigint | null;
+}
+
 /** What a repair needs of a sink that is a database. */
 export interface RepairSink {
   /**
    * In one transaction: takes away what {@link DigestSession.rows} calls by these names, and puts these rows in, as text in order
-   * of the query's columns. Nobody else applies changes meanwhile. Refuses where triggers or foreign keys would act on it.
+   * of the query's columns, within its bounds. Refuses where triggers or foreign keys would act on it. False: nothing was done, as changes
+   * were applied beyond `standing`.
    */
-  replace(
-    query: DigestQuery,
-    change: { readonly names: readonly string[]; readonly rows: readonly (readonly (string | null)[])[] },
-    signal: AbortSignal,
-  ): Promise<void>;
+  replace(query: DigestQuery, change: Replacement, signal: AbortSignal): Promise<boolean>;
 }
 
 /** Of sinks whose tables stand in trees. */

@@ -19,10 +19,13 @@ export interface SnapshotSource {
   keyFit?(relation: Relation, columns: readonly string[], signal: AbortSignal): Promise<KeyFit | string>;
 }
 
-/** `only`: a copy without a stream. `before`: what an earlier session told of itself, so that an unchanged source is known again. */
+/**
+ * `readers`: connections that copy, where they are not as many as usual. `only`: a copy without a stream. `before`: what an earlier session
+ * told of itself, so that an unchanged source is known again.
+ */
 export type SnapshotStart =
   | { readonly kind: 'new' }
-  | { readonly kind: 'again'; readonly handoff: HandoffLsn }
+  | { readonly kind: 'again'; readonly handoff: HandoffLsn; readonly readers?: number }
   | { readonly kind: 'only'; readonly before: { readonly sees: string; readonly exactAt: SnapshotLsn } | null };
 
 export interface SchemaSource extends SchemaReader {

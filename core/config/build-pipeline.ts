@@ -45,6 +45,7 @@ export async function buildPipeline(context: BuildContext): Promise<PipelineConf
     ddl: root['ddl'] as 'stop' | 'follow',
     onUnknownValues: root['on_unknown_values'] as 'resync' | 'stop',
     deadLetter,
+    verify: (root['verify'] as PipelineConfig['verify'] | undefined) ?? null,
     scrub: (text) => context.tree.scrub(text),
   };
 }

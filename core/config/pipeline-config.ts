@@ -43,6 +43,12 @@ export interface DeadLetterConfig {
   readonly window: number;
 }
 
+export interface VerifyConfig {
+  /** Milliseconds in which each row is compared once. */
+  readonly every: number;
+  readonly repair: boolean;
+}
+
 /** A pipeline file that is known to be good, with its plugins loaded. */
 export interface PipelineConfig {
   /** As the user gave it. */
@@ -63,6 +69,8 @@ export interface PipelineConfig {
   readonly ddl: 'stop' | 'follow';
   readonly onUnknownValues: 'resync' | 'stop';
   readonly deadLetter: DeadLetterConfig | null;
+  /** Null: nothing is compared while the run goes on. */
+  readonly verify: VerifyConfig | null;
   /** Replaces what came through `${…}` by its reference, for messages of others that may quote options (I11). */
   readonly scrub: (text: string) => string;
 }

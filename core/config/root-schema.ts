@@ -1,5 +1,5 @@
 import { tableListSchema } from '../api/schemas.ts';
-import { Choice, List, Options, schemaOf, Size, Text, Type } from '../base/options.ts';
+import { Choice, Duration, List, Options, schemaOf, Size, Text, Type } from '../base/options.ts';
 import { testsSchema } from './cases-schema.ts';
 
 export type UseKind = 'source' | 'transform' | 'sink' | 'checkpoint';
@@ -88,6 +88,15 @@ export const rootSchema = Options({
     description:
       'With ddl: follow, when DDL gave rows values that only the source knows: copy the table again, or stop.',
   }),
+  verify: Type.Optional(
+    Options(
+      {
+        every: Duration({ default: '6h', description: 'Each row is compared once in this time.' }),
+        repair: Type.Boolean({ default: false, description: 'Rows that differ are copied again.' }),
+      },
+      { description: 'Source and target are compared while the run goes on, a range of rows at a time.' },
+    ),
+  ),
   dead_letter: Type.Optional(
     Options(
       {

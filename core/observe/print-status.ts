@@ -2,6 +2,7 @@ import { printUncovered } from '../operations/coverage/uncovered.ts';
 import { deadLetterWords, formatBytes, formatSeconds } from '../base/format.ts';
 import { phaseWords } from './live/render.ts';
 import { fitName, printable, textWidth } from '../base/terminal-text.ts';
+import type { Verdict, VerifiedTable } from '../pipeline/progress/verification-view.ts';
 import type { RunPhase } from '../pipeline/state/run-state.ts';
 import type { SinkStatus, StatusReport, TableProgressState, TableStatus } from './status-report.ts';
 
@@ -24,6 +25,7 @@ export function printStatus(report: StatusReport, now: number): string {
     ...runLines(report, now),
     ...sourceLines(report),
     ...report.sinks.flatMap((sink) => sinkLines(sink)),
+    ...verificationLines(report, now),
     ...tableLines(report.tables),
     ...printUncovered(report.uncovered ?? [], new Set())
       .split('\n')
@@ -118,6 +120,50 @@ function sinkLines(sink: SinkStatus): string[] {
   if (sink.retrying !== null) lines.push(`  trying again after ${sink.retrying}`);
   if (sink.deadLetters > 0) lines.push(`  ${deadLetterWords(sink.deadLetters)}`);
   return lines;
+}
+
+interface VerificationNote {
+  readonly every: number;
+  readonly repair: boolean;
+  readonly waits: string | null;
+  readonly counts: Readonly<Record<Verdict, number>>;
+  readonly tables: readonly VerifiedTable[];
+}
+
+/** What the verification beside the stream has found, from the note of the run. */
+function verificationLines({ run, running }: StatusReport, now: number): string[] {
+  const noted = (run?.['verification'] ?? null) as VerificationNote | null;
+  if (noted === null) return [];
+  const { counts, tables, every, waits } = noted;
+  const since = tables.flatMap((table) => (table.verdict === 'equal' ? (table.since ?? []) : []));
+  const oldest =
+    since.length === 0 ? '' : ` (the oldest part compared ${formatSeconds((now - Math.min(...since)) / 1000)} ago)`;
+  const parts = [
+    `${counts.equal} equal${oldest}`,
+    ...(counts.differs > 0 ? [`${counts.differs} DIFFER`] : []),
+    ...(counts.unknown > 0 ? [`${counts.unknown} not all compared yet`] : []),
+    ...(counts['not-compared'] > 0 ? [`${counts['not-compared']} not compared`] : []),
+  ];
+  return [
+    `verification, each row once in ${formatSeconds(every / 1000)}: ${parts.join(', ')}`,
+    ...(running && waits !== null ? [`  waits: ${waits}`] : []),
+    ...tables
+      .filter(({ verdict }) => verdict !== 'equal' && verdict !== 'unknown')
+      .slice(0, shownTables)
+      .flatMap(verifiedLines),
+  ];
+}
+
+function verifiedLines({ table, sink, verdict, why, differing, named, repaired }: VerifiedTable): string[] {
+  if (verdict !== 'differs') return [`  ${table} in ${sink} is not compared: ${why ?? ''}`];
+  const again = repaired === 0 ? '' : `; ${repaired} were copied again so far`;
+  const rows = named.map(({ kind, key }) => `    ${kind.padEnd(8)} ${key}`);
+  const more = differing > named.length ? ['    … and more'] : [];
+  return [
+    `  ${table} DIFFERS in ${sink}: ${differing} rows${again}${why === null ? '' : `; ${why}`}`,
+    ...rows,
+    ...more,
+  ];
 }
 
 function tableWords({ total, copied, finished, followed }: SinkStatus['tables']): string {

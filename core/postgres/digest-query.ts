@@ -70,12 +70,20 @@ export interface DigestSession extends AsyncDisposable {
     more: { readonly names: readonly string[]; readonly most: number },
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly (ShownText | null)[]>>;
+  /**
+   * The table was truncated, rewritten or dropped since the snapshot was taken, which a snapshot does not withstand: its rows cannot be
+   * seen any more. To be asked behind a query that read it, whose lock keeps others from it. A reader that cannot say leaves it out.
+   */
+  gone?(query: DigestQuery, signal: AbortSignal): Promise<boolean>;
   /** Which database this is: another one of the same name says something else. A reader that cannot say leaves it out. */
   identity?(signal: AbortSignal): Promise<string>;
   /** Name under which other sessions of this reader can open the same snapshot while this one lives. */
   share(): Promise<string>;
 }
 export interface DigestReader {
-  /** `snapshot`: name of an exported snapshot to read in (SnapshotSession.name); without: one of its own, taken now. */
-  open(signal: AbortSignal, snapshot?: string): Promise<DigestSession>;
+  /**
+   * `snapshot`: name of an exported snapshot to read in (SnapshotSession.name); without: one of its own, taken now. `longest`:
+   * milliseconds after which the server ends a statement.
+   */
+  open(signal: AbortSignal, snapshot?: string, longest?: number): Promise<DigestSession>;
 }

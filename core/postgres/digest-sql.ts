@@ -1,5 +1,5 @@
 import type { DigestQuery } from './digest-query.ts';
-import { qualified } from './quote.ts';
+import { qualified, quoteLiteral } from './quote.ts';
 
 /** MD5 of text as UTF-8 bytes, whatever the server's encoding. */
 export type Hash = (text: string) => string;
@@ -28,6 +28,15 @@ export function rowText(columns: readonly string[]): string {
 export function nameSql(query: DigestQuery, hash: Hash): string {
   if (query.key.length === 0) return hash(rowText(query.columns));
   return query.key.length === 1 ? `(${query.key[0]})::text` : rowText(query.key);
+}
+
+/** Conditions of the query's bounds on these expressions of its key. */
+export function boundsSql({ after, upTo }: DigestQuery, key: readonly string[]): string[] {
+  const row = (values: readonly string[]) => `(${values.map(quoteLiteral).join(', ')})`;
+  return [
+    ...(after === null ? [] : [`(${key.join(', ')}) > ${row(after)}`]),
+    ...(upTo === null ? [] : [`(${key.join(', ')}) <= ${row(upTo)}`]),
+  ];
 }
 
 /** The first 32 bits of a hash of the name, cut to a power of two. */

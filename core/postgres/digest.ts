@@ -3,7 +3,18 @@ import type { Digest, DigestQuery, DigestReader, DigestSession, ShownText } from
 import { readOrdered, readSize, sampledBounds } from './digest-bounds.ts';
 import { destroy, disconnect } from './connect.ts';
 import { fromPg } from './pg-error.ts';
-import { bucketSql, fastHash, fastProbe, type Hash, hashOf, nameSql, rowText, sums, tableOf } from './digest-sql.ts';
+import {
+  boundsSql,
+  bucketSql,
+  fastHash,
+  fastProbe,
+  type Hash,
+  hashOf,
+  nameSql,
+  rowText,
+  sums,
+  tableOf,
+} from './digest-sql.ts';
 import { quoteLiteral } from './quote.ts';
 
 /**
@@ -20,12 +31,13 @@ export class PostgresDigests implements DigestReader {
     this.#name = name;
   }
 
-  async open(signal: AbortSignal, snapshot?: string): Promise<DigestSession> {
+  async open(signal: AbortSignal, snapshot?: string, longest?: number): Promise<DigestSession> {
     signal.throwIfAborted();
     const client = await this.#open();
     try {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       if (snapshot !== undefined) await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`);
+      if (longest !== undefined) await client.query(`SET LOCAL statement_timeout = ${Math.ceil(longest)}`);
       // Where none was given, the first query takes it.
       const { rows } = await client.query<{ encoding: string; fast: string }>(
         `SELECT current_setting('server_encoding') AS encoding, ${fastProbe} AS fast`,
@@ -166,6 +178,16 @@ class PostgresDigestSession implements DigestSession {
     return shown;
   }
 
+  async gone(query: DigestQuery, signal: AbortSignal): Promise<boolean> {
+    // pg_class is read as the snapshot has it, the function tells what is now.
+    const rows = await this.#run(
+      query,
+      signal,
+      `SELECT FROM pg_class WHERE oid = to_regclass(${quoteLiteral(tableOf(query))}) AND relfilenode = coalesce(pg_relation_filenode(oid), 0)`,
+    );
+    return rows.length === 0;
+  }
+
   async identity(signal: AbortSignal): Promise<string> {
     const rows = await this.#run(
       null,
@@ -190,11 +212,8 @@ class PostgresDigestSession implements DigestSession {
 
   async #from(query: DigestQuery, signal: AbortSignal): Promise<string> {
     const conditions = query.where === null ? [] : [`(${query.where})`];
-    if (query.after !== null || query.upTo !== null) {
-      const key = (await this.#key(query, signal)).join(', ');
-      if (query.after !== null) conditions.push(`(${key}) > (${query.after.map(quoteLiteral).join(', ')})`);
-      if (query.upTo !== null) conditions.push(`(${key}) <= (${query.upTo.map(quoteLiteral).join(', ')})`);
-    }
+    if (query.after !== null || query.upTo !== null)
+      conditions.push(...boundsSql(query, await this.#key(query, signal)));
     if (query.buckets !== undefined) {
       const { count, only } = query.buckets;
       conditions.push(`${bucketSql(query, this.#hash, count)} = ANY ('{${only.join(',')}}'::int[])`);

@@ -1,35 +1,52 @@
 import type pg from 'pg';
 import type { DigestQuery } from '../../core/postgres/digest-query.ts';
-import type { RepairSink } from '../../core/api/sink.ts';
-import { hashOf, nameSql, tableOf } from '../../core/postgres/digest-sql.ts';
+import type { RepairSink, Replacement } from '../../core/api/sink.ts';
+import { boundsSql, hashOf, nameSql, tableOf } from '../../core/postgres/digest-sql.ts';
+import { formatLsn } from '../../core/postgres/lsn.ts';
+import { stateSchema } from '../../core/postgres/state-schema.ts';
 import { bulkError } from './errors.ts';
 import type { Sessions } from './sessions.ts';
 
 /** Replaces rows that a verification found to differ. Sessions of the sink keep triggers and foreign keys out where they may. */
 export class PostgresRepair implements RepairSink {
   readonly #sessions: Sessions;
+  readonly #of: { readonly pipeline: string; readonly name: string };
 
-  constructor(sessions: Sessions) {
+  constructor(sessions: Sessions, of: { readonly pipeline: string; readonly name: string }) {
     this.#sessions = sessions;
+    this.#of = of;
   }
 
-  async replace(
-    query: DigestQuery,
-    change: { readonly names: readonly string[]; readonly rows: readonly (readonly (string | null)[])[] },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async replace(query: DigestQuery, change: Replacement, signal: AbortSignal): Promise<boolean> {
     const table = `${query.schema}.${query.table}`;
     if (!(await this.#sessions.powers()).replica) {
       throw bulkError('PGS3024', `${table} cannot be repaired row by row`, { where: { table } });
     }
-    await this.#sessions.transaction(async (client) => {
+    return this.#sessions.transaction(async (client) => {
+      if (change.standing !== undefined && !(await this.#stands(client, change.standing))) return false;
       await client.query(await deleteSql(client, query), [change.names]);
       const insert = insertSql(query);
       for (const row of change.rows) {
         signal.throwIfAborted();
         await client.query(insert, row.slice(0, row.length - (query.computed ?? 0)));
       }
+      return true;
     }, true);
+  }
+
+  /**
+   * Whether nothing beyond this was applied. The rows of all lanes stay locked until the end, so that whatever is applied next is committed
+   * behind this (I2, I4). A session that applies and one that repairs may each wait for the other: this one gives in first.
+   */
+  async #stands(client: pg.Client, standing: bigint | null): Promise<boolean> {
+    const { pipeline, name } = this.#of;
+    await client.query(`SET LOCAL lock_timeout = '900ms'`);
+    const { rows } = await client.query<{ beyond: string }>(
+      `SELECT (coalesce(lsn, '0/0') > $3::pg_lsn)::text AS beyond FROM ${stateSchema}.position
+       WHERE pipeline = $1 AND (sink = $2 OR starts_with(sink, $2 || '#')) ORDER BY sink FOR UPDATE`,
+      [pipeline, name, standing === null ? null : formatLsn(standing)],
+    );
+    return rows.length > 0 && rows.every(({ beyond }) => beyond === 'false');
   }
 }
 
@@ -37,7 +54,8 @@ export class PostgresRepair implements RepairSink {
 async function deleteSql(client: pg.Client, query: DigestQuery): Promise<string> {
   const { rows } = await client.query<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`);
   const name = nameSql(query, hashOf(rows[0]!.encoding));
-  return `DELETE FROM ${query.only ? 'ONLY ' : ''}${tableOf(query)} WHERE ${name} = ANY ($1::text[])`;
+  const conditions = [`${name} = ANY ($1::text[])`, ...boundsSql(query, query.key)];
+  return `DELETE FROM ${query.only ? 'ONLY ' : ''}${tableOf(query)} WHERE ${conditions.join(' AND ')}`;
 }
 
 function insertSql(query: DigestQuery): string {

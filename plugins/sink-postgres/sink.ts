@@ -59,7 +59,7 @@ export class PostgresSink implements Sink {
     const { lanes, by } = options.apply;
     this.division = lanes === 1 ? undefined : (of: Divisible) => tellDivision(of, lanes, by);
     this.cutover = new PostgresCutover(this.#sessions, options, context);
-    this.repair = new PostgresRepair(this.#sessions);
+    this.repair = new PostgresRepair(this.#sessions, context);
     this.schema = schemaReader(this.#sessions, owner, options);
     this.digests = new PostgresDigests(
       () => connect(options, { name: context.name, applicationName: `pgsluice ${context.pipeline}` }),

@@ -94,7 +94,7 @@ export class PostgresSource implements Source {
     this.assess = assessSource(this.#access, options.tables);
     const digests = new PostgresDigests(() => open(this.#access), context.name);
     this.digests = {
-      open: (signal, snapshot) => digests.open(signal, snapshot),
+      open: (signal, snapshot, longest) => digests.open(signal, snapshot, longest),
       largeObjects: (signal) => withClient(this.#access, signal, (client) => digestLargeObjects(client, signal)),
     };
     this.schema = schemaSource(this.#access, options.tables);

@@ -10,9 +10,10 @@ import { database, server } from '../support/servers.ts';
 
 /**
  * The page of a run in a real browser, with live data. Where the machine has no Chromium the test is skipped and says
- * so; with PGSLUICE_REQUIRE_BROWSER=1 it fails then. A browser is no dependency of the package, and CI machines may have none.
+ * so; with PGSLUICE_REQUIRE_BROWSER=1 it fails then. PGSLUICE_PICTURES=1 makes the pictures of docs/. A browser is no dependency of the package, and CI machines may have none.
  */
-const output = fileURLToPath(new URL('../../test-output/', import.meta.url));
+const pictures = process.env['PGSLUICE_PICTURES'] === '1' ? 'docs/images/' : 'test-output/';
+const output = fileURLToPath(new URL(`../../${pictures}`, import.meta.url));
 const browserPath = findBrowser();
 const none = 'NO BROWSER: install chromium, or name one in CHROMIUM. The page of `http` was NOT tested in a browser.';
 const required = process.env['PGSLUICE_REQUIRE_BROWSER'] === '1';
@@ -40,17 +41,20 @@ test('the page draws a copy and then the stream, live, and tells when the run is
   const file = await pipelineFile(`pipeline: ${source.name}
 source: { plugin: postgres, url: "${source.url}" }
 sinks: [{ plugin: postgres, url: "${target.url}" }]
-limit: { rate: 3MB/s }
+limit: { rate: 1MB/s }
 http: 127.0.0.1:0
+verify: { every: 5s }
 `);
+  // Before the copy, which takes a few seconds.
+  await using browser = await startBrowser(browserPath!);
+  const page = await browser.newPage({ viewport: { width: 1200, height: 1100 } });
+  await page.goto('about:blank');
   const run = new CliProcess(['run', file, '--log', 'json']);
   t.after(() => run.process.kill('SIGKILL'));
   await run.until('http-listening');
   const url = String(run.events('http-listening')[0]?.['url']);
   assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
 
-  await using browser = await startBrowser(browserPath!);
-  const page = await browser.newPage({ viewport: { width: 1200, height: 1100 } });
   const complaints: string[] = [];
   const requests: string[] = [];
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
@@ -69,8 +73,8 @@ http: 127.0.0.1:0
   const insert = 'INSERT INTO small SELECT i + (SELECT coalesce(max(id), 0) FROM small) FROM generate_series(1, 50) i';
   await until('what is applied is counted', async () => {
     await source.query(insert);
-    const cells = await page.locator('#sinks tbody td').allTextContents();
-    return Number(cells[5]?.replaceAll(',', '') ?? 0) > 500;
+    const changes = await page.locator('#sinks dd.changes').first().textContent();
+    return Number(changes?.replaceAll(',', '') ?? 0) > 500;
   });
   assert.equal(await text(page, '#phase'), 'follow');
   assert.equal(await page.locator('#copy').isVisible(), false);
@@ -78,8 +82,28 @@ http: 127.0.0.1:0
   for (const id of ['#plot-lag', '#plot-rates', '#plot-wal', '#plot-copy']) {
     assert.ok(await painted(page, id), `${id} has something drawn`);
   }
-  await page.screenshot({ path: join(output, 'page.png') });
+  await until('the verdict is shown', async () => {
+    const verdicts = await page.locator('#verified tbody tr').allTextContents();
+    return verdicts.length === 2 && verdicts.every((line) => line.includes('equal'));
+  });
+  await target.query(`UPDATE "big <b>&amp;" SET v = 'y' WHERE id = 77`);
+  await until('a row that differs is named', async () =>
+    /differs: 1 rows, 77/.test((await text(page, '#verified')) ?? ''),
+  );
+  assert.match((await text(page, '#events')) ?? '', /verification-differs.*run-started/s, 'newest first');
+  await page.screenshot({ path: join(output, 'page.png'), fullPage: true });
   assert.ok(statSync(join(output, 'page.png')).size > 20_000);
+  const ground = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+  const light = await ground();
+  await page.emulateMedia({ colorScheme: 'dark' });
+  assert.notEqual(await ground(), light);
+  await until('the plots are drawn again', () => painted(page, '#plot-lag'));
+  await page.screenshot({ path: join(output, 'page-dark.png'), fullPage: true });
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 390, height: 844 });
+  const wide = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+  assert.equal(wide, 0, 'nothing is wider than a phone');
+  await page.screenshot({ path: join(output, 'page-phone.png'), fullPage: true });
 
   assert.deepEqual(complaints, []);
   assert.deepEqual(

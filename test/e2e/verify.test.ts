@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { pgbenchInit, PgbenchWriters } from '../support/pgbench.ts';
 import { database, server } from '../support/servers.ts';
@@ -18,7 +19,11 @@ interface Report {
   readonly equal: boolean;
   readonly tables: readonly {
     readonly table: string;
-    readonly comparison: { readonly equal: boolean; readonly differences: readonly { kind: string; key: string }[] };
+    readonly comparison: {
+      readonly equal: boolean;
+      readonly differences: readonly { kind: string; key: string }[];
+      readonly seen: { readonly first: { readonly position: string }; readonly last: { readonly position: string } };
+    };
   }[];
 }
 
@@ -27,6 +32,7 @@ async function verify(
   ...more: string[]
 ): Promise<{ code: number | null; report: Report; stderr: string }> {
   const { code, stdout, stderr } = await cli(['verify', file, '--json', ...more]);
+  assert.notEqual(stdout, '', stderr);
   return { code, stderr, report: JSON.parse(stdout) as Report };
 }
 
@@ -91,11 +97,30 @@ test('every planted difference is found and named, and repaired when asked for',
   assert.deepEqual([after.code, after.report.equal], [0, true], JSON.stringify(after.report.tables));
 });
 
+/** TRUNCATE takes rows out of snapshots: source and target see them go at different times. */
+function cutNowAndThen(source: { readonly query: (sql: string) => Promise<unknown> }) {
+  let ending = false;
+  const cutting = (async () => {
+    for (let times = 0; ; times++) {
+      if (ending) return times;
+      await sleep(400);
+      await source.query(`BEGIN; TRUNCATE cut; INSERT INTO cut SELECT g FROM generate_series(1, 100) g; COMMIT`);
+    }
+  })();
+  return {
+    end: () => {
+      ending = true;
+      return cutting;
+    },
+  };
+}
+
 test('under heavy live writes, with a run in another process and without one, both sides agree', {
   timeout: 300_000,
 }, async () => {
   const { source, target, file } = await pair(15, 17);
   await pgbenchInit(source, 1);
+  await source.query('CREATE TABLE cut (id int PRIMARY KEY)');
   await using writers = new PgbenchWriters(source.url, 1);
   writers.start(4, 0);
   const run = new CliProcess(['run', file, '--log', 'json']);
@@ -104,6 +129,16 @@ test('under heavy live writes, with a run in another process and without one, bo
     const { code, report, stderr } = await verify(file);
     assert.equal(code, 0, `${stderr} ${JSON.stringify(report.tables, null, 1)}`);
   }
+  const cut = cutNowAndThen(source);
+  const short = await verify(file, '--snapshot-age', '1ms', '--range-rows', '20000', '--workers', '2');
+  assert.ok((await cut.end()) > 0);
+  assert.equal(short.code, 0, `${short.stderr} ${JSON.stringify(short.report.tables, null, 1)}`);
+  const accounts = short.report.tables.find(({ table }) => table === 'public.pgbench_accounts')!.comparison.seen;
+  assert.notEqual(
+    accounts.first.position,
+    accounts.last.position,
+    'its ranges were compared at positions of their own',
+  );
   // A difference is told from changes that are under way.
   await target.query('DELETE FROM pgbench_history WHERE ctid = (SELECT min(ctid) FROM pgbench_history)');
   const found = await verify(file);

@@ -124,7 +124,7 @@ function size(text: string): number {
   return value;
 }
 
-function duration(text: string): number {
+export function duration(text: string): number {
   const value = parseDuration(text);
   if (value === null) throw new InvalidArgumentError('a duration with a unit is wanted, such as 30s');
   return value;

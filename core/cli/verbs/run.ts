@@ -10,7 +10,9 @@ import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import { readStop, runPipeline } from '../../operations/run/run.ts';
 import { takeUpFile } from '../../operations/run/take-up-file.ts';
+import { EndlessVerification } from '../../operations/verify/endless/endless.ts';
 import { watchSource } from '../../operations/run/watch-source.ts';
+import { recording, RunEvents } from '../../pipeline/progress/run-events.ts';
 import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
@@ -92,6 +94,7 @@ interface RunOfFile {
 async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> {
   const { file, flags, live, log } = of;
   const metrics = await metricsOf(of.config);
+  const events = of.config.http === null ? null : new RunEvents();
   const again = new AbortController();
   const signal = AbortSignal.any([of.signal, again.signal]);
   await using pipeline = await openFor(cli, {
@@ -101,6 +104,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     logTo: 'stdout',
     signal,
     ...(log && { log }),
+    ...(events && { log: recording(log ?? (await cli.logger('stdout')), events) }),
     ...(metrics && { metrics }),
   });
   const { config, context, instances } = pipeline;
@@ -110,6 +114,7 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
     if (next !== null) again.abort(new DOMException('the file has changed', 'AbortError'));
   });
   context.view.finishedBefore = finishedTables(context.state, instances);
+  context.view.events = events;
   live?.show(context.view);
   await using _server = await serve(context, config, metrics);
   await using _watch = watchSource(context, watching);
@@ -121,7 +126,10 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
   const catalog = await preflight({ context, instances, config, skip });
   try {
     await takeUpFile(pipeline);
-    const end = await runPipeline(context, { config, instances, stopAt: flags.stopAt ?? null, catalog });
+    const { verify } = config;
+    const companion = verify && ((of: RunContext) => new EndlessVerification({ context: of, instances, verify }));
+    const options = { config, instances, stopAt: flags.stopAt ?? null, catalog, ...(companion && { companion }) };
+    const end = await runPipeline(context, options);
     if (end === 'reload') return await fileNow(cli, of, pipeline);
     if (next !== null && !of.signal.aborted) return next;
     context.run.enter('done');

@@ -14,6 +14,7 @@ import { planKnown, verifyPipeline } from '../../operations/verify/verify-pipeli
 import type { Cli } from '../cli.ts';
 import { openLocked } from '../open-locked.ts';
 import { verifyWorkers } from '../../operations/verify/run-verify.ts';
+import { duration } from './cutover.ts';
 
 interface VerifyFlags {
   readonly table?: readonly string[];
@@ -24,6 +25,7 @@ interface VerifyFlags {
   readonly values?: boolean;
   readonly fresh?: boolean;
   readonly rangeRows?: number;
+  readonly snapshotAge?: number;
   readonly schema?: boolean;
   readonly accept?: readonly string[];
 }
@@ -41,6 +43,11 @@ export function register(program: Command, cli: Cli): void {
     .option('--repair', 'copy differing rows again; needs that no run is under way')
     .option('--fresh', 'compare every table, also what an interrupted verification had found equal')
     .option('--range-rows <n>', 'rows of a large table that are hashed in one statement (1000000)', positive)
+    .option(
+      '--snapshot-age <duration>',
+      'no snapshot is used for longer; what is left is compared in the next (20s)',
+      duration,
+    )
     .option('--schema', 'compare the objects of the schemas, too, and print the statements that mend what differs')
     .option('--accept <name...>', 'these may be missing or differ: names as the report prints them')
     .option('--json', 'print the report as JSON')
@@ -68,7 +75,8 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   const { store } = pipeline.instances;
   const progress = await VerifyProgress.open({ store, state, log, only, fresh: flags.fresh === true });
   const { workers, repair = false } = flags;
-  const options = { pipeline, locked, only, workers, repair, compare: compareOptions(flags), progress };
+  const age = flags.snapshotAge === undefined ? {} : { renewAfter: flags.snapshotAge };
+  const options = { pipeline, locked, only, workers, repair, compare: compareOptions(flags), progress, ...age };
   const { context } = pipeline;
   const readSchemas = async () =>
     flags.schema === true ? compareSchemas(context.source, planning.sinks, planning.excluded, context.stop) : null;

@@ -105,6 +105,8 @@ async function answer(request: IncomingMessage, serving: Serving): Promise<Answe
       return json(200, statusRecord(view));
     case '/history.json':
       return json(200, { columns: momentColumns, rows: view.history.rows(Number(url.searchParams.get('since') ?? 0)) });
+    case '/events.json':
+      return json(200, { events: view.events?.since(Number(url.searchParams.get('since') ?? 0)) ?? [] });
     default: {
       const asset = serving.assets.get(url.pathname);
       return asset === undefined ? text(404, 'not found') : { status: 200, ...asset };

@@ -30,6 +30,14 @@ import type { FollowEnd } from '../../pipeline/stream/follow.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
 import { runStream } from '../../pipeline/stream/run-stream.ts';
 
+/** Something that goes on beside the stream for as long as a round of it lasts. */
+export interface Companion extends AsyncDisposable {
+  /** What the stream brings, before the sinks get it. */
+  see(batch: StreamBatch): void;
+  /** True: the barrier was one of its own. */
+  reached(id: string): boolean;
+}
+
 export interface RunOptions {
   readonly config: PipelineConfig;
   readonly instances: Instances;
@@ -37,6 +45,8 @@ export interface RunOptions {
   readonly stopAt: bigint | 'now' | null;
   /** What was just read of the source at a first start: the snapshot sees what came since. */
   readonly catalog?: SourceCatalog | null;
+  /** Absent: none. Not begun where the run has an end. */
+  readonly companion?: (context: RunContext) => Companion;
 }
 
 /** `copied`: `initial_only` is through; `reload`: it was asked to begin again; the others as in {@link FollowEnd}. */
@@ -204,8 +214,10 @@ async function followRound(
   );
   reread?.begin(sinks);
   await using _signals = reread === null ? null : new SignalFollower(context, sinks);
+  await using companion = options.stopAt === null ? (options.companion?.(context) ?? null) : null;
   const beforeBatch = async (batch: StreamBatch) => {
     if (follow) await shapes.see(batch);
+    companion?.see(batch);
     return reread?.see(batch);
   };
   let reload = false;
@@ -214,13 +226,13 @@ async function followRound(
     {
       sinks,
       mapperAt: (sink, position) => shapes.mapper(sink, position),
-      ...(follow || reread !== null ? { beforeBatch } : {}),
+      ...(follow || reread !== null || companion !== null ? { beforeBatch } : {}),
       fatal: AbortSignal.any([watch.fatal, failed.signal]),
       identity: round.identity,
       handoff: round.handoff,
       until: round.until,
       onConnected: () => reread?.resume(),
-      onBarrier: (id) => reread?.reached(id) === true || watch.reached(id),
+      onBarrier: (id) => reread?.reached(id) === true || companion?.reached(id) === true || watch.reached(id),
       onReload: async (tables) => {
         const names = options.instances.sinks.map(({ name }) => name);
         if (tables.length > 0) await requestCopy(state, tables, names, ...forgottenShapes(state, tables), copyAnew);

@@ -2,7 +2,7 @@ import type { LogFields } from '../../base/logger.ts';
 import { PgsluiceError } from '../../base/error.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import { copyFigures } from '../../pipeline/progress/copy-figures.ts';
-import { Growth, RateMeter } from '../../pipeline/progress/rates.ts';
+import { Growth, RateMeter, type Rates } from '../../pipeline/progress/rates.ts';
 import type { RunView, SinkView } from '../../pipeline/progress/run-view.ts';
 import { statusRecord } from '../../pipeline/progress/status-record.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
@@ -63,7 +63,7 @@ class Watch {
     await this.#look();
     const now = Date.now();
     view.rates = this.#meter.sample(view, now);
-    noteHistory(view, now);
+    noteHistory(view, this.#meter.measured, now);
     if (run.phase === 'catch-up' && closest(view)) {
       run.enter('follow');
       log.log('info', 'caught-up', 'the stream is followed', progressOf(view));
@@ -116,8 +116,8 @@ function closest(view: RunView): boolean {
   return lags.length > 0 && lags.every((lag) => lag !== null && lag < closeBytes);
 }
 
-function noteHistory(view: RunView, at: number): void {
-  const { changes, transactions, copyBytes } = view.rates;
+function noteHistory(view: RunView, { changes, transactions, copyBytes }: Rates, at: number): void {
+  const { retainedBytes, safeBytes } = view;
   view.history.note({
     at,
     lagBytes: worst(view, (sink) => view.lagBytes(sink)),
@@ -125,7 +125,8 @@ function noteHistory(view: RunView, at: number): void {
     changes,
     transactions,
     copyBytes,
-    retainedBytes: view.retainedBytes,
+    retainedBytes,
+    limitBytes: retainedBytes === null || safeBytes === null ? null : retainedBytes + safeBytes,
   });
 }
 

@@ -56,7 +56,7 @@ export async function alignHere(of: Followed): Promise<Aligned> {
 }
 
 function openSource({ source, stop }: RunContext, handoff: HandoffLsn): Promise<SnapshotSession> {
-  return needed(source, 'snapshot', 'verification').open({ kind: 'again', handoff }, stop);
+  return needed(source, 'snapshot', 'verification').open({ kind: 'again', handoff, readers: 0 }, stop);
 }
 
 /** After the cutover there is no slot to align by: both sides are read as they are, so the writers must have moved. */
@@ -64,28 +64,48 @@ export function alignNow(): Aligned {
   return { snapshot: undefined, at: null, release: async () => {}, [Symbol.asyncDispose]: async () => {} };
 }
 
-/** Milliseconds that a run in another process has to report that its sinks stand still; a bit less than it holds them. */
+/** Milliseconds that a run has to report that its sinks stand still; a bit less than it holds them. */
 const holdPatience = 25_000;
 
+/** What a run says of the messages that it met, to whoever wrote them. */
+export interface RunReports {
+  /** Everything before this barrier is durable. */
+  come(id: string): Promise<boolean>;
+  /** The sinks stand still for this hold. */
+  held(id: string): Promise<boolean>;
+  /** Milliseconds between two looks. */
+  readonly every: number;
+}
+
+/** As a run in another process leaves them in the checkpoint. */
+export function reportsIn(store: CheckpointStore): RunReports {
+  const is = async (key: 'barrier' | 'held', id: string) => (await PipelineState.load(store)).get(key)?.id === id;
+  return { come: (id) => is('barrier', id), held: (id) => is('held', id), every: 100 };
+}
+
 /**
- * A run in another process: once it is close behind, it is asked, through the source's WAL, to apply nothing that commits
+ * A run under way: once it is close behind, it is asked, through the source's WAL, to apply nothing that commits
  * later than a position that it will be told; then the view is taken, its position is sent, and the run reports when its
- * sinks stand there. `patience`: milliseconds that it may take to come close.
+ * sinks stand there. `patience`: milliseconds that it may take to come close; `prefix`: of the ids of the messages.
  */
-export async function alignThere(context: RunContext, store: CheckpointStore, patience: number): Promise<Aligned> {
+export async function alignThere(
+  context: RunContext,
+  reports: RunReports,
+  { patience, prefix = '' }: { readonly patience: number; readonly prefix?: string },
+): Promise<Aligned> {
   const handoff = handoffOf(context);
-  const id = randomUUID();
+  const id = `${prefix}${randomUUID()}`;
   const control = needed(context.source, 'control', 'verification beside a run');
   const emit = (message: Parameters<typeof encodeControl>[1], signal = context.stop) =>
     control.emit(encodeControl(context.pipeline, message), signal);
-  const come: Wait = { context, store, key: 'barrier', id, patience };
+  const come: Wait = { context, every: reports.every, is: () => reports.come(id), patience };
   await emit({ kind: 'barrier', id, after: 'go-on' });
   await reported(come, 'did not come as far as now');
   await emit({ kind: 'hold', id });
-  const hold: Wait = { context, store, key: 'held', id, patience: holdPatience };
+  const hold: Wait = { context, every: reports.every, is: () => reports.held(id), patience: holdPatience };
   let session: SnapshotSession | null = null;
   try {
-    session = await openSource(context, handoff);
+    session = await openInTime(context, handoff);
     await emit({ kind: 'hold-at', id, at: session.exactAt });
     await reported(hold, 'did not report that its sinks stand still');
   } catch (error) {
@@ -98,7 +118,7 @@ export async function alignThere(context: RunContext, store: CheckpointStore, pa
     snapshot: view.name,
     at: view.exactAt,
     release: async () => {
-      const still = await isReported(hold);
+      const still = await hold.is();
       await emit({ kind: 'release', id }, afterStop());
       if (!still) throw verifyError('PGS7003', 'the run went on before the views of the targets were open');
     },
@@ -106,24 +126,31 @@ export async function alignThere(context: RunContext, store: CheckpointStore, pa
   };
 }
 
-interface Wait {
-  readonly context: RunContext;
-  readonly store: CheckpointStore;
-  readonly key: 'barrier' | 'held';
-  readonly id: string;
-  readonly patience: number;
-}
-
-async function reported(wait: Wait, otherwise: string): Promise<void> {
-  const deadline = Date.now() + wait.patience;
-  while (!(await isReported(wait))) {
-    if (Date.now() > deadline) {
-      throw verifyError('PGS7003', `the run in the other process ${otherwise} in ${wait.patience / 1000} s`);
-    }
-    await pause(100, wait.context.stop);
+/** The sinks stand still meanwhile, and not for long: a transaction that is open on the source keeps a snapshot from being taken. */
+async function openInTime(context: RunContext, handoff: HandoffLsn): Promise<SnapshotSession> {
+  const late = AbortSignal.timeout(holdPatience);
+  try {
+    return await openSource({ ...context, stop: AbortSignal.any([context.stop, late]) }, handoff);
+  } catch (error) {
+    if (context.stop.aborted || !late.aborted) throw error;
+    throw verifyError(
+      'PGS7003',
+      `the source gave no snapshot in ${holdPatience / 1000} s: a transaction is open there`,
+    );
   }
 }
 
-async function isReported({ store, key, id }: Wait): Promise<boolean> {
-  return (await PipelineState.load(store)).get(key)?.id === id;
+interface Wait {
+  readonly context: RunContext;
+  readonly is: () => Promise<boolean>;
+  readonly every: number;
+  readonly patience: number;
+}
+
+async function reported({ context, is, every, patience }: Wait, otherwise: string): Promise<void> {
+  const deadline = Date.now() + patience;
+  while (!(await is())) {
+    if (Date.now() > deadline) throw verifyError('PGS7003', `the run ${otherwise} in ${patience / 1000} s`);
+    await pause(every, context.stop);
+  }
 }

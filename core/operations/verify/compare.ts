@@ -1,9 +1,8 @@
 import type { Digest, DigestQuery } from '../../postgres/digest-query.ts';
-import type { KnownRanges } from './table-progress.ts';
+import type { KnownRanges, Moment } from './table-progress.ts';
 import { readValues, type RowValues } from './row-values.ts';
-import type { Pool } from './pool.ts';
 import type { TableQueries } from './queries.ts';
-import type { Sides } from './views.ts';
+import { type Lender, RowsGone, type Sides } from './views.ts';
 
 export interface RowDifference {
   /** `missing`: in the source only. `extra`: in the target only. `differs`: under the same key, other values. */
@@ -23,6 +22,8 @@ export interface TableComparison {
   readonly more: boolean;
   /** Ranges that were left out of a sample; 0: every row was compared. */
   readonly rangesLeftOut: number;
+  /** Where its first part was compared, and its last; null: nothing was compared now. */
+  readonly seen: { readonly first: Moment; readonly last: Moment } | null;
 }
 
 export interface CompareOptions {
@@ -42,7 +43,8 @@ export interface CompareOptions {
 export interface RangeNotes {
   /** Bounds of before, and which of the ranges between them agreed; null: there are none. */
   readonly known: Pick<KnownRanges, 'bounds' | 'equal' | 'rows'> | null;
-  begin(bounds: readonly (readonly string[])[]): Promise<void>;
+  /** `at`: where they were cut. */
+  begin(bounds: readonly (readonly string[])[], at: Moment): Promise<void>;
   rangeEqual(range: number, rows: bigint): Promise<void>;
 }
 
@@ -54,13 +56,15 @@ interface Range {
 }
 
 export interface TableRun {
-  readonly pool: Pool<Sides>;
+  readonly pool: Lender;
   readonly queries: TableQueries;
   readonly options: CompareOptions;
   readonly signal: AbortSignal;
   /** Null: nothing is noted. */
   readonly notes: RangeNotes | null;
 }
+
+type RangeRun = Omit<TableRun, 'pool' | 'notes'>;
 
 /**
  * Compares one table: whole, or in ranges of its key where the table is large and both sides have an index for that. What
@@ -70,30 +74,66 @@ export interface TableRun {
 export async function compareTable(run: TableRun): Promise<TableComparison> {
   const { ranges, leftOut, rows, notes } = await chooseRanges(run);
   const totals = { source: rows, target: rows };
-  const differing: { readonly range: Range; readonly rows: number }[] = [];
+  const differing: Differing[] = [];
+  const seen: Moment[] = [];
   await Promise.all(
     ranges.map(async (range) => {
-      const [source, target] = await run.pool.use((sides) => both(sides, run, range));
+      const { source, target, at } = await run.pool.use((sides) => hashes(sides, run, range));
+      seen.push(at);
       totals.source += source.rows;
       totals.target += target.rows;
-      if (!same(source, target)) differing.push({ range, rows: larger(source, target) });
+      if (!same(source, target)) differing.push({ range, rows: larger(source, target), at });
       else await notes?.rangeEqual(range.at, source.rows);
     }),
   );
   const found: RowDifference[] = [];
-  for (const { range, rows } of differing) {
+  let equal = true;
+  for (const each of differing) {
     if (found.length > run.options.limit) break;
-    const rowsFound = await drill(run, range, rows, run.options.limit - found.length);
-    found.push(...(await withValues(run, range, rowsFound, run.options.values - found.length)));
+    const more = { limit: run.options.limit - found.length, values: run.options.values - found.length };
+    const rowsFound = await run.pool.use((sides) => drill(sides, run, each, more));
+    if (rowsFound === null) continue;
+    equal = false;
+    found.push(...rowsFound);
   }
+  const [first, last] = [seen[0], seen.at(-1)];
   return {
     sourceRows: totals.source,
     targetRows: totals.target,
-    equal: differing.length === 0,
+    equal,
     differences: found.slice(0, run.options.limit),
     more: found.length > run.options.limit,
     rangesLeftOut: leftOut,
+    seen: first === undefined || last === undefined ? null : { first, last },
   };
+}
+
+export interface RangeComparison {
+  readonly rows: bigint;
+  readonly equal: boolean;
+  /** The first of them. */
+  readonly differences: readonly RowDifference[];
+}
+
+/** One range, at the position of these sides. */
+export async function compareRange(
+  sides: Sides,
+  run: RangeRun,
+  bounds: Pick<Range, 'after' | 'upTo'>,
+): Promise<RangeComparison> {
+  const range = { ...bounds, at: 0 };
+  const { source, target, at } = await hashes(sides, run, range);
+  if (same(source, target)) return { rows: source.rows, equal: true, differences: [] };
+  const { limit, values } = run.options;
+  const found = await drill(sides, run, { range, rows: larger(source, target), at }, { limit, values });
+  return { rows: source.rows, equal: found === null, differences: found?.slice(0, limit) ?? [] };
+}
+
+interface Differing {
+  readonly range: Range;
+  readonly rows: number;
+  /** Where its hashes differed. */
+  readonly at: Moment;
 }
 
 interface Chosen {
@@ -114,21 +154,21 @@ async function chooseRanges(run: TableRun): Promise<Chosen> {
     const ranges = cut(known.bounds).filter(({ at }) => !known.equal.has(at));
     return { ranges, leftOut: 0, rows: known.rows, notes };
   }
-  const bounds = await run.pool.use((sides) => findBounds(sides, run));
+  const { bounds, at } = await run.pool.use(async (sides) => ({ bounds: await findBounds(sides, run), at: sides.at }));
   if (bounds === null) return whole;
   const all = cut(bounds);
   if (options.sample !== null) {
     const ranges = pick(all, options.sample);
     return { ranges, leftOut: all.length - ranges.length, rows: 0n, notes: null };
   }
-  await notes?.begin(bounds);
+  await notes?.begin(bounds, at);
   return { ranges: all, leftOut: 0, rows: 0n, notes };
 }
 
 /** Null: the table is compared as a whole. */
 async function findBounds(
   { source, target }: Sides,
-  { queries, options, signal }: TableRun,
+  { queries, options, signal }: RangeRun,
 ): Promise<readonly (readonly string[])[] | null> {
   if ((await source.estimate(queries.source, signal)) <= options.rangeRows * 2) return null;
   const indexed = await Promise.all([source.ordered(queries.source, signal), target.ordered(queries.target, signal)]);
@@ -155,24 +195,51 @@ function pick<T>(items: readonly T[], count: number): T[] {
 
 const mostBuckets = 65_536;
 
-/** The rows of a range that differ: by buckets first where it is large, so that memory holds only a few of them at a time. */
-async function drill(run: TableRun, range: Range, rows: number, limit: number): Promise<RowDifference[]> {
-  const { options, pool } = run;
-  if (rows <= options.drillRows) return pool.use((sides) => rowsOf(sides, run, range));
+/**
+ * The rows of a range that differ: by buckets first where it is large, so that memory holds only a few of them at a time. Null: at the
+ * position of now none does.
+ */
+async function drill(
+  sides: Sides,
+  run: RangeRun,
+  { range, rows, at }: Differing,
+  most: { readonly limit: number; readonly values: number },
+): Promise<RowDifference[] | null> {
+  const found = await rowsIn(sides, run, { range, rows }, most.limit);
+  await refuseGone(sides, run.queries, run.signal);
+  // At the position of the hashes they are the ones to say that something differs.
+  if (found.length === 0) return sides.at.time === at.time ? [] : null;
+  return withValues(sides, run, range, { rows: found, most: most.values });
+}
+
+async function rowsIn(
+  sides: Sides,
+  run: RangeRun,
+  { range, rows }: Pick<Differing, 'range' | 'rows'>,
+  limit: number,
+): Promise<RowDifference[]> {
+  const { options } = run;
+  if (rows <= options.drillRows) return rowsOf(sides, run, range);
   const count = Math.min(mostBuckets, 2 ** Math.ceil(Math.log2((rows / options.drillRows) * 16)));
   const { signal, queries } = run;
-  const [source, target] = await pool.use((sides) =>
-    Promise.all([
-      sides.source.buckets(within(queries.source, range), count, signal),
-      sides.target.buckets(within(queries.target, range), count, signal),
-    ]),
-  );
+  const [source, target] = await Promise.all([
+    sides.source.buckets(within(queries.source, range), count, signal),
+    sides.target.buckets(within(queries.target, range), count, signal),
+  ]);
   const found: RowDifference[] = [];
   for (const only of groups(differingBuckets(source, target), options.drillRows)) {
     if (found.length > limit) break;
-    found.push(...(await pool.use((sides) => rowsOf(sides, run, range, { count, only }))));
+    found.push(...(await rowsOf(sides, run, range, { count, only })));
   }
   return found;
+}
+
+/** What a view no longer has is no difference. */
+async function refuseGone({ source, target }: Sides, queries: TableQueries, signal: AbortSignal): Promise<void> {
+  const gone = await Promise.all([source.gone?.(queries.source, signal), target.gone?.(queries.target, signal)]);
+  const { schema, table } = queries.source;
+  if (gone.includes(true))
+    throw new RowsGone(`${schema}.${table} was truncated or rewritten each time it was compared`);
 }
 
 function differingBuckets(
@@ -207,7 +274,7 @@ function* groups(
 
 async function rowsOf(
   sides: Sides,
-  { queries, signal }: TableRun,
+  { queries, signal }: RangeRun,
   range: Range,
   buckets?: DigestQuery['buckets'],
 ): Promise<RowDifference[]> {
@@ -221,18 +288,16 @@ async function rowsOf(
 
 /** Looks within the range, where an index finds it quickly. */
 async function withValues(
-  { pool, queries, signal }: TableRun,
+  sides: Sides,
+  { queries, signal }: RangeRun,
   range: Range,
-  rows: readonly RowDifference[],
-  most: number,
-): Promise<readonly RowDifference[]> {
+  { rows, most }: { readonly rows: RowDifference[]; readonly most: number },
+): Promise<RowDifference[]> {
   if (most <= 0) return rows;
   const shown = within(queries.source, range);
   const other = within(queries.target, range);
-  const valued = await pool.use((sides) =>
-    readValues(sides, { source: shown, target: other, names: queries.names }, rows.slice(0, most), signal),
-  );
-  return [...valued, ...rows.slice(most)];
+  const asked = { source: shown, target: other, names: queries.names };
+  return [...(await readValues(sides, asked, rows.slice(0, most), signal)), ...rows.slice(most)];
 }
 
 type Rows = ReadonlyMap<string, { readonly hash: string; readonly count: number }>;
@@ -250,12 +315,18 @@ export function differencesOf(source: Rows, target: Rows): RowDifference[] {
   return found;
 }
 
-function both(sides: Sides, { queries, signal }: TableRun, range: Range): Promise<[Digest, Digest]> {
+async function hashes(
+  sides: Sides,
+  { queries, signal }: RangeRun,
+  range: Range,
+): Promise<{ readonly source: Digest; readonly target: Digest; readonly at: Moment }> {
   const fast = sides.source.fast !== undefined && sides.source.fast === sides.target.fast;
-  return Promise.all([
+  const [source, target] = await Promise.all([
     sides.source.digest({ ...within(queries.source, range), fast }, signal),
     sides.target.digest({ ...within(queries.target, range), fast }, signal),
   ]);
+  await refuseGone(sides, queries, signal);
+  return { source, target, at: sides.at };
 }
 
 function within(query: DigestQuery, range: Range): DigestQuery {

@@ -31,6 +31,23 @@ export const verifyErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS5066: {
+    title: 'A table was truncated or rewritten while it was compared',
+    cause:
+      'TRUNCATE and statements that rewrite a table (VACUUM FULL, some ALTER TABLE) take its rows out of every snapshot that is open, on the source or in the target.',
+    remedy: 'Compare again when that is over: `pgsluice verify FILE`.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS5067: {
+    title: 'Verification waits for a transaction of the source',
+    cause:
+      'A snapshot with an exact position can be taken only when the transactions that were open before have ended (manual: CREATE_REPLICATION_SLOT).',
+    remedy:
+      'End it, or wait: `SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL;`',
+    exit: 1,
+    retry: 'never',
+  },
   PGS7051: {
     title: 'The slot of the pipeline is gone or cut off',
     cause: 'Somebody dropped it, or the source has dropped WAL that it needs (max_slot_wal_keep_size).',

@@ -38,11 +38,12 @@ function wentOn({ tables, wentOn: on }: VerifyReport): string[] {
   ];
 }
 
-function whenOf({ at, before, differed }: TableVerdict): string {
+function whenOf({ at, before, differed, comparison }: TableVerdict): string {
   const place = (moment: Moment) => moment.position ?? moment.time;
   if (at === null) return '';
   if (differed !== null) return `, compared again at ${place(at)}: differed at ${place(differed)}`;
-  if (before === null) return '';
+  const first = comparison?.seen?.first ?? at;
+  if (before === null) return first.time === at.time ? '' : `, from ${place(first)} to ${place(at)}`;
   if (before.ranges !== null)
     return `, ${before.ranges} ranges since ${place(before.since)}, the others at ${place(at)}`;
   return before.since.time === at.time ? `, at ${place(at)}` : `, from ${place(before.since)} to ${place(at)}`;

@@ -11,6 +11,7 @@ const perFetch = 500;
 /**
  * Copies the rows that differ again, in one transaction of the target. Sound only while nothing is applied there: the
  * target stands at the position of the source's view, and afterwards the stream goes on from there as if nothing had been.
+ * What the source has of them is read again, as the view may be a later one than that in which they differed.
  */
 export async function repairTable(
   sides: { readonly source: DigestSession; readonly target: RepairSink },
@@ -23,10 +24,9 @@ export async function repairTable(
     throw verifyError('PGS7007', `more than ${mostRepaired} rows differ in ${table}`, { where: { table } });
   }
   const names = comparison.differences.map(({ key }) => key);
-  const wanted = comparison.differences.filter(({ kind }) => kind !== 'extra' || queries.source.key.length === 0);
   const rows: (readonly (string | null)[])[] = [];
-  for (let at = 0; at < wanted.length; at += perFetch) {
-    const some = wanted.slice(at, at + perFetch).map(({ key }) => key);
+  for (let at = 0; at < names.length; at += perFetch) {
+    const some = names.slice(at, at + perFetch);
     for (const row of await sides.source.fetch(queries.source, some, signal)) rows.push(row);
   }
   await sides.target.replace(queries.target, { names, rows }, signal);

@@ -1,5 +1,4 @@
 import type { Logger } from '../../base/logger.ts';
-import { formatLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { Source } from '../../api/source.ts';
 import type { PlannedSink } from '../../pipeline/open/instances.ts';
@@ -10,7 +9,7 @@ import type { VerifyProgress } from './progress.ts';
 import type { Before, Moment } from './table-progress.ts';
 import type { TreeVerdict } from './verify-trees.ts';
 import { verifyTable } from './verify-table.ts';
-import { openViews, type Sides } from './views.ts';
+import { type Sides, Views } from './views.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 
 export interface TableVerdict {
@@ -65,13 +64,15 @@ export interface VerifyOptions {
   readonly repair: boolean;
   /** Tables that cannot be repaired row by row are left as they differ, and not an error. */
   readonly leave?: boolean;
+  /** See {@link ViewsOptions.renewAfter}. */
+  readonly renewAfter: number | null;
   /** Null: nothing is taken over from an earlier verification, and nothing noted for a later one. */
   readonly progress: VerifyProgress | null;
 }
 
 /**
  * Compares every table of every sink that can be read back, several at a time. `align` brings the sinks to the position of
- * the source's view; as soon as the views of the targets are open, the sinks go on.
+ * the source's view; as soon as the views of the targets are open, the sinks go on. It is called again for each new view.
  */
 export async function verifyAll(
   source: Source,
@@ -83,23 +84,21 @@ export async function verifyAll(
   const readable = sinks.filter((sink) => sink.sink.digests);
   if (readable.length === 0) throw verifyError('PGS7002', 'no sink of this pipeline can be read back');
   refuseUnknown(readable, options.only);
-  const { signal, workers } = options;
+  const { signal, workers, renewAfter } = options;
   const digests = needed(source, 'digests', 'verification');
-  await using views = await openViews(align, { source: digests, sinks: readable, workers, signal });
+  await using views = await Views.open(align, { source: digests, sinks: readable, workers, signal, renewAfter });
   const databasesOf = new Map<PlannedSink, readonly (string | null)[]>();
   if (options.progress !== null) {
-    for (const [sink, pool] of views.bySink)
-      databasesOf.set(sink, await pool.use((sides) => identities(sides, signal)));
+    for (const sink of readable) databasesOf.set(sink, await views.of(sink).use((sides) => identities(sides, signal)));
   }
   const failure = new AbortController();
   const work: Promise<TableVerdict>[] = [];
-  const at = { position: views.at === null ? null : formatLsn(views.at), time: new Date().toISOString() };
   const more = { ...options, signal: AbortSignal.any([signal, failure.signal]) };
-  for (const [sink, pool] of views.bySink) {
+  for (const sink of readable) {
     const databases = databasesOf.get(sink) ?? [];
     for (const plan of sink.plans) {
       if (options.only !== null && !options.only.includes(relationName(plan.source))) continue;
-      const verdict = verifyTable({ sink, plan, pool, databases, at, options: more });
+      const verdict = verifyTable({ sink, plan, pool: views.of(sink), databases, options: more });
       work.push(verdict);
       // One failure ends the others: their connections are about to be closed.
       verdict.catch((error: unknown) => failure.abort(error));

@@ -2,7 +2,7 @@ import { relationName } from '../../postgres/relation.ts';
 import type { Followed } from './stream-options.ts';
 import { knownTables } from '../../pipeline/state/known-tables.ts';
 import { type Planning, planSinks } from '../../pipeline/open/planning.ts';
-import { type Aligned, alignHere, alignNow, alignThere } from './aligned.ts';
+import { type Aligned, alignHere, alignNow, alignThere, reportsIn } from './aligned.ts';
 import type { CompareOptions } from './compare.ts';
 import { verifyError } from './errors.ts';
 import type { VerifyProgress } from './progress.ts';
@@ -22,9 +22,14 @@ export interface VerifyPipelineOptions {
   readonly patience?: number;
   readonly repair?: boolean;
   readonly leave?: boolean;
+  /** See {@link VerifyOptions.renewAfter}. */
+  readonly renewAfter?: number;
   /** Of a verification that goes on with an interrupted one; left out: every table is compared now. */
   readonly progress?: VerifyProgress | null;
 }
+
+/** Milliseconds that a snapshot of a verification serves; a range that is begun is finished in it. */
+const renewAfter = 20_000;
 
 /** Plans the tables that the pipeline has, as a run would. */
 export async function planKnown({ context, instances }: Followed): Promise<Planning> {
@@ -44,6 +49,7 @@ export async function verifyPipeline(options: VerifyPipelineOptions, planning: P
     workers: options.workers ?? verifyWorkers,
     repair: options.repair ?? false,
     leave: options.leave ?? false,
+    renewAfter: options.renewAfter ?? renewAfter,
     progress: null,
   };
   if (more.repair) refuseRepair(options);
@@ -65,7 +71,7 @@ function alignFor({ pipeline, locked, patience }: VerifyPipelineOptions): Promis
   const { context, instances } = pipeline;
   if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
   if (locked) return alignHere(pipeline);
-  return alignThere(context, instances.store, patience ?? 600_000);
+  return alignThere(context, reportsIn(instances.store), { patience: patience ?? 600_000 });
 }
 
 function refuseRepair({ pipeline: { context }, locked }: VerifyPipelineOptions): void {

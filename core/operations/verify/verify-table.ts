@@ -4,27 +4,24 @@ import { relationName } from '../../postgres/relation.ts';
 import type { PlannedSink } from '../../pipeline/open/instances.ts';
 import { compareTable, type RangeNotes, type TableComparison } from './compare.ts';
 import { verifyError } from './errors.ts';
-import type { Pool } from './pool.ts';
 import { queriesOf, type TableQueries } from './queries.ts';
 import { repairTable } from './repair.ts';
 import type { TableVerdict, VerifyOptions } from './run-verify.ts';
-import type { Before, FoundEqual, KnownRanges, Moment, TableProgress } from './table-progress.ts';
-import type { Sides } from './views.ts';
+import type { Before, FoundEqual, KnownRanges, TableProgress } from './table-progress.ts';
+import type { Lender } from './views.ts';
 
 export interface TableJob {
   readonly sink: PlannedSink;
   readonly plan: TablePlan;
-  readonly pool: Pool<Sides>;
+  readonly pool: Lender;
   /** Which databases the views are of. */
   readonly databases: readonly (string | null)[];
-  /** Of the views. */
-  readonly at: Moment;
   readonly options: VerifyOptions;
 }
 
 /** One table of one sink, or what an interrupted verification had found equal of it. */
 export async function verifyTable(job: TableJob): Promise<TableVerdict> {
-  const { sink, plan, options, at } = job;
+  const { sink, plan, options } = job;
   const table = relationName(plan.source);
   const existing = sink.traits.existing?.get(relationName(plan.output));
   const queries = queriesOf(plan, existing === undefined ? null : new Set(existing.map(({ name }) => name)));
@@ -40,7 +37,8 @@ export async function verifyTable(job: TableJob): Promise<TableVerdict> {
   const differed = noted?.differed ?? null;
   const { comparison, before } = await compare(job, queries, noted);
   tell(options, table, comparison);
-  await noted?.finished({ equal: comparison.equal, rows: comparison.sourceRows, at, before });
+  const at = comparison.seen?.last ?? before?.since ?? null;
+  if (at !== null) await noted?.finished({ equal: comparison.equal, rows: comparison.sourceRows, at, before });
   const verdict = { ...found, comparison, at, before, differed };
   return { ...verdict, repaired: comparison.equal ? 0 : await repair(job, queries, comparison) };
 }
@@ -53,27 +51,28 @@ function takenOver({ rows, at, since, ranges }: FoundEqual): Pick<TableVerdict, 
     differences: [],
     more: false,
     rangesLeftOut: 0,
+    seen: null,
   };
   return { comparison, at, before: { since, ranges } };
 }
 
 async function compare(
-  { pool, options, at }: TableJob,
+  { pool, options }: TableJob,
   queries: TableQueries,
   noted: TableProgress | null,
 ): Promise<{ readonly comparison: TableComparison; readonly before: Before | null }> {
   const known = noted?.ranges() ?? null;
-  const notes = noted === null ? null : notesOf(noted, known, at);
+  const notes = noted === null ? null : notesOf(noted, known);
   const run = { pool, queries, options: options.compare, signal: options.signal, notes };
   const comparison = await compareTable(run);
   const before = known === null || known.equal.size === 0 ? null : { since: known.since, ranges: known.equal.size };
   return { comparison, before };
 }
 
-function notesOf(noted: TableProgress, known: KnownRanges | null, at: Moment): RangeNotes {
+function notesOf(noted: TableProgress, known: KnownRanges | null): RangeNotes {
   return {
     known,
-    begin: (bounds) => noted.begin(bounds, at),
+    begin: (bounds, at) => noted.begin(bounds, at),
     rangeEqual: (range, rows) => noted.rangeEqual(range, rows),
   };
 }

@@ -1,4 +1,4 @@
-/** A moment of the run, for plots. Rates are per second; `at` in milliseconds since 1970. */
+/** A moment of the run, for plots. Rates are per second, as measured since the moment before; `at` in milliseconds since 1970. */
 export interface Moment {
   readonly at: number;
   readonly lagBytes: number | null;
@@ -7,6 +7,8 @@ export interface Moment {
   readonly transactions: number;
   readonly copyBytes: number;
   readonly retainedBytes: number | null;
+  /** What may be kept at most (max_slot_wal_keep_size); null: there is no limit. */
+  readonly limitBytes: number | null;
 }
 
 /** In the order of {@link History.rows}. */
@@ -18,38 +20,59 @@ export const momentColumns = [
   'transactions',
   'copyBytes',
   'retainedBytes',
+  'limitBytes',
 ] as const satisfies readonly (keyof Moment)[];
 
-const recentMoments = 300;
-const olderMoments = 600;
+/** Half an hour of a moment every two seconds; before, a moment a minute for a day. */
+const recentMoments = 900;
+const minute = 60_000;
+const day = 24 * 60 * minute;
 
-/**
- * The run's past in bounded memory: the last moments as they were noted, and the whole run before them in steps that
- * double whenever there are too many.
- */
+/** The last day of the run in bounded memory: what is older than its recent moments is kept by the minute, rates as means, the rest as most. */
 export class History {
   #recent: Moment[] = [];
   #older: Moment[] = [];
-  /** Every how many moments one is kept for good. */
-  #step = 1;
-  #left = 0;
+  /** Of the minute that is not over. */
+  #minute: Moment[] = [];
 
   note(moment: Moment): void {
     this.#recent.push(moment);
     if (this.#recent.length <= recentMoments) return;
     const oldest = this.#recent.shift()!;
-    this.#left++;
-    if (this.#left % this.#step !== 0) return;
-    this.#older.push(oldest);
-    if (this.#older.length <= olderMoments) return;
-    this.#older = this.#older.filter((_, i) => i % 2 === 0);
-    this.#step *= 2;
+    const first = this.#minute[0];
+    if (first !== undefined && oldest.at - first.at >= minute) {
+      this.#older.push(together(this.#minute));
+      this.#minute = [];
+    }
+    this.#minute.push(oldest);
+    while (this.#older[0] !== undefined && this.#older[0].at < moment.at - day) this.#older.shift();
   }
 
   /** Moments after `since`, oldest first, each as an array in the order of {@link momentColumns}. */
   rows(since = 0): readonly (readonly (number | null)[])[] {
-    return [...this.#older, ...this.#recent]
+    const now = this.#minute.length === 0 ? [] : [together(this.#minute)];
+    return [...this.#older, ...now, ...this.#recent]
       .filter(({ at }) => at > since)
       .map((moment) => momentColumns.map((column) => moment[column]));
   }
+}
+
+function together(moments: readonly Moment[]): Moment {
+  const last = moments.at(-1)!;
+  const mean = (of: (moment: Moment) => number) => moments.reduce((sum, each) => sum + of(each), 0) / moments.length;
+  const most = (of: (moment: Moment) => number | null) =>
+    moments.reduce<number | null>((high, each) => {
+      const value = of(each);
+      return value === null || (high !== null && high >= value) ? high : value;
+    }, null);
+  return {
+    at: last.at,
+    lagBytes: most(({ lagBytes }) => lagBytes),
+    lagSeconds: most(({ lagSeconds }) => lagSeconds),
+    changes: mean(({ changes }) => changes),
+    transactions: mean(({ transactions }) => transactions),
+    copyBytes: mean(({ copyBytes }) => copyBytes),
+    retainedBytes: most(({ retainedBytes }) => retainedBytes),
+    limitBytes: last.limitBytes,
+  };
 }

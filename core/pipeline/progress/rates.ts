@@ -1,6 +1,6 @@
-import type { RunView } from './run-view.ts';
+import type { RunView, TableView } from './run-view.ts';
 
-/** What a run does per second, smoothed over some seconds. */
+/** What a run does per second. */
 export interface Rates {
   /** Bytes of the copy, as sent. */
   readonly copyBytes: number;
@@ -22,14 +22,18 @@ interface Totals {
   readonly changes: number;
   readonly transactions: number;
   readonly source: bigint | null;
+  /** Bytes of the tables that are copied now. */
+  readonly tables: ReadonlyMap<TableView, number>;
 }
 
 /** Compares totals between two looks. One meter per run, so that terminal, page, log and metrics show the same. */
 export class RateMeter {
   #last: Totals | null = null;
   #rates: Rates = noRates;
+  /** Between the last two looks. */
+  measured: Rates = noRates;
 
-  /** `now` in milliseconds. */
+  /** Smoothed over some seconds; what has ended is 0 at once. `now` in milliseconds. */
   sample(view: RunView, now: number): Rates {
     const next = totals(view, now);
     const last = this.#last;
@@ -40,33 +44,47 @@ export class RateMeter {
     // The WAL position is looked at less often than the meter runs; a look without news says nothing.
     const wal = last.source === null || next.source === null ? 0 : Number(next.source - last.source) / seconds;
     const part = this.#rates === noRates ? 1 : 1 - Math.exp(-seconds / memory);
-    const smooth = (before: number, value: number) => before + (Math.max(0, value) - before) * part;
-    this.#rates = {
-      // A copy that has ended is no slow one.
-      copyBytes:
-        copied(view) && next.copy === last.copy ? 0 : smooth(this.#rates.copyBytes, (next.copy - last.copy) / seconds),
-      changes: smooth(this.#rates.changes, (next.changes - last.changes) / seconds),
-      transactions: smooth(this.#rates.transactions, (next.transactions - last.transactions) / seconds),
-      walBytes: smooth(this.#rates.walBytes, wal),
+    const smooth = (before: number, value: number) => (value === 0 ? 0 : before + (value - before) * part);
+    const measured = {
+      copyBytes: Math.max(0, (next.copy - last.copy) / seconds),
+      changes: Math.max(0, (next.changes - last.changes) / seconds),
+      transactions: Math.max(0, (next.transactions - last.transactions) / seconds),
+      walBytes: Math.max(0, wal),
     };
+    this.measured = measured;
+    this.#rates = {
+      copyBytes: smooth(this.#rates.copyBytes, measured.copyBytes),
+      changes: smooth(this.#rates.changes, measured.changes),
+      transactions: smooth(this.#rates.transactions, measured.transactions),
+      walBytes: this.#rates.walBytes + (measured.walBytes - this.#rates.walBytes) * part,
+    };
+    meterTables(view, last.tables, seconds);
     return this.#rates;
   }
 }
 
-function copied(view: RunView): boolean {
-  return [...view.tables.values()].every(({ phase }) => phase !== 'pending' && phase !== 'copying');
+/** Of the tables that are copied now; what waits or is through has no rate. */
+function meterTables(view: RunView, before: ReadonlyMap<TableView, number>, seconds: number): void {
+  for (const table of view.tables.values()) {
+    const sent = table.phase === 'copying' ? table.bytes - (before.get(table) ?? 0) : 0;
+    table.rate = Math.max(0, sent / seconds);
+  }
 }
 
 function totals(view: RunView, at: number): Totals {
   let copy = 0;
-  for (const table of view.tables.values()) copy += table.bytes;
+  const tables = new Map<TableView, number>();
+  for (const table of view.tables.values()) {
+    copy += table.bytes;
+    if (table.phase === 'copying') tables.set(table, table.bytes);
+  }
   let changes = 0;
   let transactions = 0;
   for (const sink of view.sinks.values()) {
     changes += sink.changes;
     transactions += sink.transactions;
   }
-  return { at, copy, changes, transactions, source: view.sourcePosition };
+  return { at, copy, changes, transactions, source: view.sourcePosition, tables };
 }
 
 /** Looks that a growth is judged by, in milliseconds: fewer say nothing, older ones no longer count. */

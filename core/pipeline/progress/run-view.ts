@@ -3,8 +3,10 @@ import type { TablePlan } from '../../api/plan.ts';
 import type { LaneView } from '../../api/sink.ts';
 import { relationName } from '../../postgres/relation.ts';
 import { History } from './history.ts';
+import type { RunEvents } from './run-events.ts';
 import { noRates, type Rates } from './rates.ts';
 import { SourceClock } from './source-clock.ts';
+import type { VerificationView } from './verification-view.ts';
 import type { RunPhase, RunState } from '../state/run-state.ts';
 
 export type TablePhase = 'pending' | 'copying' | 'copied' | 'indexing' | 'finished';
@@ -20,7 +22,11 @@ export interface TableView {
   bytes: number;
   rows: bigint;
   startedAt: number | null;
+  /** Its rows are in the target; indexes and constraints may be on their way. */
+  copiedAt: number | null;
   finishedAt: number | null;
+  /** Bytes a second between the last two looks, while it is copied. */
+  rate: number;
 }
 
 export interface SinkView {
@@ -82,9 +88,13 @@ export class RunView {
   /** Tables (per sink) that an earlier run has finished: they are in the checkpoint and not in `tables`. */
   finishedBefore = 0;
   read: ReadView | null = null;
+  /** Null: the file asks for none. */
+  verification: VerificationView | null = null;
   rates: Rates = noRates;
   readonly clock = new SourceClock();
   readonly history = new History();
+  /** What happened, where somebody can ask for it. */
+  events: RunEvents | null = null;
 
   readonly run: RunState;
 
@@ -121,7 +131,9 @@ export class RunView {
         bytes: 0,
         rows: 0n,
         startedAt: null,
+        copiedAt: null,
         finishedAt: null,
+        rate: 0,
       };
       this.tables.set(key, view);
     }

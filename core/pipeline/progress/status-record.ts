@@ -3,6 +3,7 @@ import type { Json } from '../../api/checkpoint.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import { copyFigures } from './copy-figures.ts';
 import type { RunView, SinkView, TablePhase, TableView } from './run-view.ts';
+import { countVerdicts, oldestSeconds, worstFirst } from './verification-view.ts';
 
 /** Tables named one by one in a record; beyond, only counts: a record is written every few seconds. */
 const namedTables = 200;
@@ -55,7 +56,23 @@ export function statusRecord(view: RunView, now: number = Date.now()): { readonl
       .filter(({ phase }) => tables.length <= namedTables || phase !== 'finished')
       .sort((a, b) => order.indexOf(a.phase) - order.indexOf(b.phase))
       .slice(0, namedTables)
-      .map(tableRecord),
+      .map((table) => tableRecord(table, now)),
+    verification: verificationRecord(view, now),
+  };
+}
+
+function verificationRecord({ verification }: RunView, now: number): Json {
+  if (verification === null) return null;
+  const { every, repair, waits, tables } = verification;
+  return {
+    every,
+    repair,
+    waits,
+    oldestSeconds: oldestSeconds(tables, now),
+    counts: { ...countVerdicts(tables) },
+    tables: worstFirst(tables)
+      .slice(0, namedTables)
+      .map((table) => ({ ...table, named: table.named.map((row) => ({ ...row })) })),
   };
 }
 
@@ -77,7 +94,7 @@ function sinkRecord(view: RunView, sink: SinkView, now: number): Json {
   };
 }
 
-function tableRecord(table: TableView): Json {
+function tableRecord(table: TableView, now: number): Json {
   return {
     sink: table.sink,
     table: table.source,
@@ -87,8 +104,18 @@ function tableRecord(table: TableView): Json {
     bytes: table.bytes,
     rows: String(table.rows),
     startedAt: table.startedAt,
+    copiedAt: table.copiedAt,
+    rate: table.rate,
+    secondsLeft: secondsLeft(table, now),
     finishedAt: table.finishedAt,
   };
+}
+
+/** By its pace since it was begun: that of a moment jumps. */
+function secondsLeft({ phase, startedAt, bytes, estimate }: TableView, now: number): number | null {
+  if (phase !== 'copying' || startedAt === null || bytes === 0) return null;
+  const seconds = (now - startedAt) / 1000;
+  return seconds < 1 ? null : (Math.max(0, estimate - bytes) * seconds) / bytes;
 }
 
 function lsn(value: bigint | null): string | null {

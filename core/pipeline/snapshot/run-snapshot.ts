@@ -267,6 +267,7 @@ async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
   const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
   await context.state.setTables([[job.sink.name, job.name, state]], noteRanges(job, exact));
   job.view.phase = 'copied';
+  job.view.copiedAt = Date.now();
   context.log.log('info', 'table-copied', `${job.name} is copied`, {
     table: job.name,
     sink: job.sink.name,

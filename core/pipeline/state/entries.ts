@@ -153,6 +153,17 @@ export const family = {
   told: lsn<bigint>(),
   /** By object: what the source noted of what it made. */
   made: opaque,
+  /**
+   * `SINK:schema.table`: what the verification that goes on beside the stream found. `view` is what people see of it; of each range: time, position,
+   * rows, and whether it differs.
+   */
+  verified: fields({
+    mark: text,
+    view: recordOf(opaque),
+    rangeRows: number,
+    bounds: listOf(listOf(text)),
+    parts: listOf(listOf(opaque)),
+  }),
   /** A copy beside the stream: a state of its own. */
   side: opaque,
 } as const;

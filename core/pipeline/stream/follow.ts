@@ -191,6 +191,10 @@ export class Hold {
   #state: State = { kind: 'off' };
   #kept: StreamBatch[] = [];
   #bytes = 0;
+  /** Id of a hold that was asked for during this one. */
+  #next: string | null = null;
+  /** Up to where the lanes got what was kept. */
+  #stood = 0n;
 
   constructor(pipeline: string, limits: { readonly bytes: number; readonly ms: number }) {
     this.#pipeline = pipeline;
@@ -221,19 +225,27 @@ export class Hold {
         if (message !== null) steps.push(...this.#obey(message, now));
       }
     }
-    if (this.#bytes > this.#limits.bytes) steps.push(...this.#giveUp());
+    if (this.#bytes > this.#limits.bytes) steps.push(...this.#giveUp(now));
     return steps;
   }
 
   /** Gives up a hold whose owner is gone. */
   expire(now: number): HoldStep[] {
-    return this.#state.kind !== 'off' && now - this.#state.since > this.#limits.ms ? this.#giveUp() : [];
+    return this.#state.kind !== 'off' && now - this.#state.since > this.#limits.ms ? this.#giveUp(now) : [];
   }
 
   #obey(message: ControlMessage, now: number): HoldStep[] {
-    if (this.#state.kind === 'off' || message.id !== this.#state.id) return [];
-    if (message.kind === 'release') return this.#giveUp();
+    if (this.#state.kind === 'off') return [];
+    if (message.id !== this.#state.id) {
+      if (message.kind === 'hold') this.#next = message.id;
+      else if (message.kind === 'release' && message.id === this.#next) this.#next = null;
+      return [];
+    }
+    if (message.kind === 'release') return this.#giveUp(now);
     if (message.kind !== 'hold-at' || this.#state.kind !== 'collect') return [];
+    // What the hold before let through cannot be taken back: whoever asks tries again.
+    if (message.at < this.#stood) return this.#giveUp(now);
+    this.#stood = message.at;
     const all = join(this.#kept);
     const cut = all.changes.findIndex((change) => change.tx.finalLsn >= message.at);
     // Everything that commits below the consistent point ends at or below it, so it is a boundary (I2).
@@ -248,11 +260,23 @@ export class Hold {
     ];
   }
 
-  #giveUp(): HoldStep[] {
+  #giveUp(now: number): HoldStep[] {
     const kept = this.#kept;
     const steps: HoldStep[] = this.#state.kind === 'held' ? [{ kind: 'released', id: this.#state.id }] : [];
+    const next = this.#next;
+    this.#next = null;
+    if (next !== null) {
+      this.#state = { kind: 'collect', id: next, since: now };
+      // Its position may have come already.
+      for (const change of kept.flatMap(({ changes }) => changes)) {
+        const message = this.#read(change);
+        if (message?.id === next) steps.push(...this.#obey(message, now));
+      }
+      return steps;
+    }
     this.#kept = [];
     this.#bytes = 0;
+    this.#stood = 0n;
     this.#state = { kind: 'off' };
     if (kept.length > 0) steps.push({ kind: 'offer', batch: join(kept) });
     return steps;

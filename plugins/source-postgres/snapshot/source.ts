@@ -8,6 +8,7 @@ import { exportSnapshot } from './export.ts';
 import { fitOf } from './key-ranges.ts';
 import { PostgresSnapshot, type ReadTables, type SessionPositions } from './session.ts';
 
+type Again = Extract<SnapshotStart, { kind: 'again' }>;
 type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
 
 export class PostgresSnapshots implements SnapshotSource {
@@ -24,7 +25,7 @@ export class PostgresSnapshots implements SnapshotSource {
   async open(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
     if (from.kind === 'new') return this.#firstSnapshot(signal);
     if (from.kind === 'only') return this.#onlySnapshot(from.before, signal);
-    return this.#laterSnapshot(from.handoff, signal);
+    return this.#laterSnapshot(from, signal);
   }
 
   keyFit(relation: Relation, columns: readonly string[], signal: AbortSignal): Promise<KeyFit | string> {
@@ -55,14 +56,15 @@ export class PostgresSnapshots implements SnapshotSource {
     }
   }
 
-  async #laterSnapshot(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession> {
+  async #laterSnapshot({ handoff, readers }: Again, signal: AbortSignal): Promise<SnapshotSession> {
     const made = await createSlot(
       this.#access,
       { name: temporaryName(this.#access), temporary: true, exportSnapshot: true },
       signal,
     );
     try {
-      return await this.#import(made.snapshot, { handoff, exactAt: made.consistentPoint as SnapshotLsn }, signal);
+      const positions = { handoff, exactAt: made.consistentPoint as SnapshotLsn };
+      return await this.#import(made.snapshot, positions, signal, readers);
     } finally {
       await made.close();
     }
@@ -76,8 +78,13 @@ export class PostgresSnapshots implements SnapshotSource {
     });
   }
 
-  async #import(name: string, positions: SessionPositions, signal: AbortSignal): Promise<SnapshotSession> {
-    const snapshot = { name, workers: this.#workers, tables: this.#tables };
+  async #import(
+    name: string,
+    positions: SessionPositions,
+    signal: AbortSignal,
+    workers = this.#workers,
+  ): Promise<SnapshotSession> {
+    const snapshot = { name, workers, tables: this.#tables };
     const session = await PostgresSnapshot.start(this.#access, snapshot, positions);
     if (!signal.aborted) return session;
     await session[Symbol.asyncDispose]();

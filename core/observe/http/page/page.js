@@ -4,7 +4,7 @@
 const every = 2000;
 const shownTables = 40;
 /** Points drawn; the server keeps a longer past in fewer points. */
-const most = 2000;
+const most = 2500;
 const $ = (id) => document.getElementById(id);
 
 // --- words -------------------------------------------------------------------------------------------------------
@@ -43,9 +43,9 @@ function showState(status) {
     `for ${duration((status.at - status.phaseSince) / 1000)}, running for ${duration((status.at - status.startedAt) / 1000)}`;
   const copying = ['schema', 'copy', 'index'].includes(status.phase);
   $('copy').hidden = !copying;
-  $('follow').hidden = copying || status.sinks.length === 0;
   if (copying) showCopy(status);
-  else showSinks(status);
+  showSinks(status, copying);
+  showVerification(status);
   showSource(status.source);
   const troubles = [];
   if (status.retrying !== null) troubles.push(`The stream is opened again after ${status.retrying}.`);
@@ -63,7 +63,7 @@ function notice(text) {
   $('notice').hidden = text === '';
 }
 
-function showCopy({ copy, rates, tables, tableCounts }) {
+function showCopy({ copy, rates, tables, tableCounts, at }) {
   const part = copy.estimatedBytes === 0 ? 1 : copy.doneBytes / copy.estimatedBytes;
   $('copy-bar').style.width = `${(part * 100).toFixed(1)}%`;
   const left = copy.secondsLeft === null ? '' : `, about ${duration(copy.secondsLeft)} left`;
@@ -71,38 +71,122 @@ function showCopy({ copy, rates, tables, tableCounts }) {
     `${bytes(copy.doneBytes)} of about ${bytes(copy.estimatedBytes)}, ${bytes(rates.copyBytes)}/s${left}; ` +
     `${copy.finished} of ${copy.tables} tables finished`;
   const active = tables.filter(({ phase }) => phase === 'copying' || phase === 'indexing');
-  rows('tables', active.slice(0, shownTables).map(tableRow));
-  const hidden = tableCounts.copying + tableCounts.indexing - Math.min(active.length, shownTables);
-  $('tables-more').textContent = hidden > 0 ? `and ${hidden} more under way` : '';
+  const waiting = tables.filter(({ phase }) => phase === 'pending' || phase === 'copied');
+  const shown = [...active, ...waiting].slice(0, shownTables);
+  rows('tables', shown.map(tableRow(at)));
+  const hidden = tableCounts.copying + tableCounts.indexing + tableCounts.pending + tableCounts.copied - shown.length;
+  $('tables-more').textContent = hidden > 0 ? `and ${hidden} more under way or waiting` : '';
 }
 
-function tableRow({ table, phase, bytes: sent, estimatedBytes, rows: lines }) {
-  if (phase === 'indexing') return [table, 'indexes and constraints', bytes(sent), `${count(lines)} rows`];
-  const bar = document.createElement('div');
-  bar.className = 'bar';
+const tableRow = (now) => (of) => {
+  const { table, phase, bytes: sent, estimatedBytes, rows: lines, rate, secondsLeft, copiedAt } = of;
+  const size = `${bytes(sent)} of about ${bytes(estimatedBytes)}`;
+  if (phase === 'pending') return [table, `waits, about ${bytes(estimatedBytes)}`, '', '', ''];
+  if (phase === 'copied') return [table, 'copied, waits for its indexes', count(lines), '', ''];
+  if (phase === 'indexing') {
+    const since = copiedAt === null ? '' : ` for ${duration((now - copiedAt) / 1000)}`;
+    return [table, `indexes and constraints${since}`, count(lines), '', ''];
+  }
+  const cell = document.createElement('div');
+  const part = estimatedBytes === 0 ? 1 : Math.min(1, sent / estimatedBytes);
+  cell.append(bar(part), size);
+  return [table, cell, count(lines), `${bytes(rate)}/s`, secondsLeft === null ? '' : duration(secondsLeft)];
+};
+
+function bar(part) {
+  const outer = document.createElement('div');
+  outer.className = 'bar';
   const inner = document.createElement('i');
-  inner.style.width = `${Math.min(100, estimatedBytes === 0 ? 100 : (sent / estimatedBytes) * 100).toFixed(1)}%`;
-  bar.append(inner);
-  return [table, bar, bytes(sent), `of about ${bytes(estimatedBytes)}`];
+  inner.style.width = `${(part * 100).toFixed(1)}%`;
+  outer.append(inner);
+  return outer;
 }
 
-function showSinks({ sinks }) {
-  rows(
-    'sinks',
-    sinks.map((sink) => [
-      sink.name,
-      duration(sink.lagSeconds),
-      bytes(sink.lagBytes),
-      count(sink.lagTransactions),
-      count(sink.transactions),
-      count(sink.changes),
-      bytes(sink.queuedBytes),
-      sink.durable ?? '–',
-    ]),
+const before = new Map();
+
+/** Side by side, each with what it has taken since the last look. */
+function showSinks({ sinks, at }, copying) {
+  $('sinks').hidden = copying || sinks.length === 0;
+  $('sinks').replaceChildren(
+    ...sinks.map((sink) => {
+      const last = before.get(sink.name);
+      before.set(sink.name, { at, changes: sink.changes });
+      const rate = last === undefined || at <= last.at ? null : ((sink.changes - last.changes) * 1000) / (at - last.at);
+      const card = element('section', '');
+      const lag = element('div', duration(sink.lagSeconds), `lag ${lagClass(sink)}`);
+      const facts = [
+        ['behind', `${bytes(sink.lagBytes)}, ${count(sink.lagTransactions)} transactions`],
+        ['now', rate === null ? '–' : `${count(Math.round(rate))} changes/s`],
+        ['changes', count(sink.changes)],
+        ['transactions', count(sink.transactions)],
+        ['waiting', bytes(sink.queuedBytes)],
+        ['durable up to', sink.durable ?? '–'],
+        ...(sink.deadLetters > 0 ? [['dead letters', count(sink.deadLetters)]] : []),
+      ];
+      const list = element('dl', '');
+      for (const [name, value] of facts)
+        list.append(element('dt', name), element('dd', value, name.replaceAll(' ', '-')));
+      card.append(element('h2', `Sink ${sink.name}`), lag, list);
+      return card;
+    }),
   );
 }
 
+function lagClass({ lagSeconds, retrying }) {
+  if (retrying) return 'bad';
+  return lagSeconds === null ? '' : lagSeconds < 10 ? 'good' : 'warn';
+}
+
+function element(tag, text, className = '') {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (className !== '') made.className = className;
+  return made;
+}
+
+const verdicts = {
+  equal: 'equal',
+  differs: 'differs',
+  unknown: 'not all compared yet',
+  'not-compared': 'not compared',
+};
+const verdictClass = { equal: 'good', differs: 'bad', unknown: '', 'not-compared': 'warn' };
+
+function showVerification({ verification, at }) {
+  $('verification').hidden = verification === null;
+  if (verification === null) return;
+  const { counts, every, waits, oldestSeconds, tables } = verification;
+  const parts = Object.entries(counts).filter(([, number]) => number > 0);
+  const oldest = oldestSeconds === null ? '' : `; the oldest part was compared ${duration(oldestSeconds)} ago`;
+  $('verification-line').textContent =
+    `${parts.map(([verdict, number]) => `${number} ${verdicts[verdict]}`).join(', ')}${oldest}; each row once in ${duration(every / 1000)}` +
+    (waits === null ? '' : `; waits: ${waits}`);
+  rows(
+    'verified',
+    tables.slice(0, shownTables).map((of) => {
+      const words = element('span', verdicts[of.verdict], verdictClass[of.verdict]);
+      const more =
+        of.differing > 0 ? `: ${count(of.differing)} rows, ${of.named.map(({ key }) => key).join(', ')}` : '';
+      const why = of.why === null ? '' : `: ${of.why}`;
+      const cell = element('span', '');
+      cell.append(words, `${more}${why}`, of.repaired > 0 ? `; ${count(of.repaired)} rows copied again` : '');
+      const age = of.since === null ? '–' : `${duration((at - of.since) / 1000)} ago`;
+      const changed = of.changed > 0 ? `, ${of.changed} of ${of.parts} ranges changed since` : '';
+      return [of.table, cell, of.verdict === 'not-compared' ? '' : count(of.rows), `${age}${changed}`];
+    }),
+  );
+  const hidden = Object.values(counts).reduce((sum, number) => sum + number, 0) - Math.min(tables.length, shownTables);
+  $('verified-more').textContent = hidden > 0 ? `and ${hidden} more` : '';
+}
+
 function showSource({ position, retainedBytes, safeBytes, limitSeconds, walStatus }) {
+  const limited = retainedBytes !== null && safeBytes !== null;
+  $('wal-bar').hidden = !limited;
+  if (limited) {
+    const part = retainedBytes / Math.max(1, retainedBytes + safeBytes);
+    $('wal-bar').className = part > 0.8 ? 'bar full' : 'bar';
+    $('wal-bar').firstElementChild.style.width = `${(part * 100).toFixed(1)}%`;
+  }
   if (retainedBytes === null) {
     $('source-line').textContent = 'no replication slot yet';
     return;
@@ -147,7 +231,13 @@ const plots = [
       ['transactions', 'transactions', count, 'n'],
     ],
   },
-  { id: 'plot-wal', series: [['retainedBytes', 'WAL kept', bytes, 'b']] },
+  {
+    id: 'plot-wal',
+    series: [
+      ['retainedBytes', 'WAL kept', bytes, 'b'],
+      ['limitBytes', 'limit', bytes, 'b'],
+    ],
+  },
   { id: 'plot-copy', series: [['copyBytes', 'copied', bytes, 'b']] },
 ];
 const binarySteps = Array.from({ length: 50 }, (_, power) => 2 ** power);
@@ -184,6 +274,7 @@ function makePlot({ id, series }) {
           scale,
           stroke: color(i === 0 ? '--one' : '--two'),
           width: 1.5,
+          ...(label === 'limit' ? { dash: [6, 4], stroke: color('--bad') } : {}),
           value: (_, value) => words(value),
         })),
       ],
@@ -203,8 +294,52 @@ function drawPlots() {
   }
 }
 
+/** Colours are those of the scheme that the reader has now. */
+function remakePlots() {
+  for (const plot of plots) {
+    plot.chart?.destroy();
+    plot.chart = undefined;
+  }
+  drawPlots();
+}
+
 function fitPlots() {
   for (const { id, chart } of plots) chart?.setSize({ width: $(id).clientWidth, height: 190 });
+}
+
+// --- events ------------------------------------------------------------------------------------------------------
+
+const shownEvents = 100;
+let events = new Map();
+
+/** What kind of event it is, for its mark in the timeline. */
+function kindOf({ event, level }) {
+  if (level === 'error') return 'error';
+  if (/retry|again|lost|wait/.test(event)) return 'retry';
+  if (level === 'warn') return 'warn';
+  if (/ddl|table|shape|schema|placed/.test(event)) return 'ddl';
+  return /started|caught-up|finished|opened/.test(event) ? 'start' : '';
+}
+
+function showEvents(news) {
+  for (const each of news) {
+    for (const [id, known] of events) if (known.at === each.at && known.event === each.event) events.delete(id);
+    events.set(each.id, each);
+  }
+  if (news.length === 0) return;
+  const newest = [...events.values()].slice(-shownEvents).reverse();
+  events = new Map([...newest].reverse().map((each) => [each.id, each]));
+  $('events').replaceChildren(
+    ...newest.map((each) => {
+      const line = element('li', '', kindOf(each));
+      const time = element('time', new Date(each.last).toLocaleTimeString());
+      time.dateTime = new Date(each.last).toISOString();
+      const words = element('span', '');
+      words.append(element('b', each.event), ` ${each.message}${each.count > 1 ? ` (${each.count} times)` : ''}`);
+      line.append(time, words);
+      return line;
+    }),
+  );
 }
 
 // --- asking ------------------------------------------------------------------------------------------------------
@@ -221,12 +356,18 @@ async function turn() {
   try {
     const status = await ask('/status.json');
     // Another process has taken the place of the one that was shown: its past is its own.
-    if (status.startedAt !== startedAt) past = { columns: [], rows: [] };
+    if (status.startedAt !== startedAt) {
+      past = { columns: [], rows: [] };
+      events = new Map();
+      before.clear();
+    }
     startedAt = status.startedAt;
     const last = past.rows.at(-1)?.[past.columns.indexOf('at')] ?? 0;
     const news = await ask(`/history.json?since=${last}`);
     past = { columns: news.columns, rows: [...past.rows, ...news.rows].slice(-most) };
+    const told = await ask(`/events.json?since=${Math.max(0, ...events.keys())}`);
     showState(status);
+    showEvents(told.events);
     drawPlots();
   } catch {
     notice('The run does not answer: it has ended, or cannot be reached. What is shown is the last that was known.');
@@ -240,4 +381,5 @@ async function watch() {
 }
 
 addEventListener('resize', fitPlots);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', remakePlots);
 void watch();

@@ -165,3 +165,20 @@ test('workers take part in the scan of a large table and of a range of it', asyn
     }
   }
 });
+
+test('a table that was truncated or rewritten behind the snapshot is known as gone, others are not', async () => {
+  const db = await database(recent, 'gone');
+  for (const name of ['kept', 'cut', 'rewritten', 'dropped', 'again'])
+    await db.query(`CREATE TABLE ${name} AS SELECT g AS id FROM generate_series(1, 10) g`);
+  await using session = await digests(db).open(calm);
+  const of = (table: string) => ask(['id'], { table });
+  await db.query(`TRUNCATE cut; ALTER TABLE rewritten ALTER id TYPE bigint; DROP TABLE dropped;
+    DROP TABLE again; CREATE TABLE again AS SELECT 1 AS id; DELETE FROM kept; ALTER TABLE kept ADD COLUMN more int`);
+  // This is what must not be taken for a difference.
+  assert.equal((await session.digest(of('cut'), calm)).rows, 0n);
+  assert.equal((await session.digest(of('kept'), calm)).rows, 10n);
+  const found: string[] = [];
+  for (const name of ['kept', 'cut', 'rewritten', 'dropped', 'again'])
+    if (await session.gone?.(of(name), calm)) found.push(name);
+  assert.deepEqual(found, ['cut', 'rewritten', 'dropped', 'again']);
+});

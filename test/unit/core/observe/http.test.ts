@@ -5,6 +5,7 @@ import { isLocalName, isLoopback, readAddress } from '../../../../core/observe/h
 import { reasonsAgainst } from '../../../../core/observe/http/readiness.ts';
 import { type HttpServer, serveHttp } from '../../../../core/observe/http/server.ts';
 import { PromMetrics } from '../../../../core/observe/metrics.ts';
+import { recording, type RunEvent, RunEvents } from '../../../../core/pipeline/progress/run-events.ts';
 import { RunView } from '../../../../core/pipeline/progress/run-view.ts';
 import { RunState } from '../../../../core/pipeline/state/run-state.ts';
 
@@ -127,7 +128,15 @@ test('ready is a run that follows and arrives; each reason against it has its co
 
 test('the past is asked for from a moment on', async () => {
   const view = new RunView('shop', new RunState());
-  const moment = { lagBytes: 1, lagSeconds: null, changes: 2, transactions: 1, copyBytes: 0, retainedBytes: 5 };
+  const moment = {
+    lagBytes: 1,
+    lagSeconds: null,
+    changes: 2,
+    transactions: 1,
+    copyBytes: 0,
+    retainedBytes: 5,
+    limitBytes: 9,
+  };
   for (const at of [1000, 2000, 3000]) view.history.note({ at, ...moment });
   await using server = await serve(view);
   const past = (await (await fetch(`${server.url}/history.json?since=1000`)).json()) as {
@@ -139,4 +148,34 @@ test('the past is asked for from a moment on', async () => {
     [2000, 3000],
   );
   assert.equal(past.rows[0]![past.columns.indexOf('lagSeconds')], null);
+});
+
+test('the timeline has what happened, the same again as one with a count, in bounded memory', async () => {
+  const view = new RunView('shop', new RunState());
+  const events = new RunEvents();
+  view.events = events;
+  const silent = { child: () => silent, log: () => {} };
+  const log = recording(silent, events).child({ part: 'x' });
+  log.log('info', 'run-started', 'pipeline shop');
+  log.log('info', 'progress', 'follow');
+  log.log('debug', 'watch-failed', 'no');
+  for (let i = 0; i < 3; i++) log.log('warn', 'stream-retry', `attempt ${i}`);
+  await using server = await serve(view);
+  const ask = async (since: number) =>
+    ((await (await fetch(`${server.url}/events.json?since=${since}`)).json()) as { events: RunEvent[] }).events;
+  const all = await ask(0);
+  assert.deepEqual(
+    all.map(({ event, count, message }) => [event, count, message]),
+    [
+      ['run-started', 1, 'pipeline shop'],
+      ['stream-retry', 3, 'attempt 2'],
+    ],
+  );
+  log.log('warn', 'stream-retry', 'attempt 3');
+  assert.deepEqual(
+    (await ask(all[1]!.id)).map(({ count }) => count),
+    [4],
+  );
+  for (let i = 0; i < 1000; i++) log.log('info', `event-${i}`, 'x');
+  assert.ok((await ask(0)).length <= 300);
 });

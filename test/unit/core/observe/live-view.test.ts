@@ -22,7 +22,9 @@ function table(i: number, phase: TableView['phase']): TableView {
     bytes: 500,
     rows: 5n,
     startedAt: 0,
+    copiedAt: null,
     finishedAt: null,
+    rate: 0,
   };
 }
 
@@ -219,27 +221,40 @@ test('rates rise and fall with what is done, and a chunk that starts again is no
   one.bytes = 0;
   const after = meter.sample(view, 31_000).copyBytes;
   assert.ok(after >= 0 && after < steady, String(after));
+  assert.equal(meter.measured.copyBytes, 0);
   // It is over, not slower and slower.
   one.phase = 'finished';
   assert.equal(meter.sample(view, 32_000).copyBytes, 0);
 });
 
-test('the history has the last minutes as they were and the whole run in fewer points', () => {
+test('the history has the last minutes as they were and a day by the minute, in bounded memory', () => {
   const history = new History();
-  const none = { lagBytes: null, lagSeconds: null, changes: 0, transactions: 0, copyBytes: 0, retainedBytes: null };
-  for (let i = 1; i <= 100_000; i++) history.note({ at: i, ...none });
-  const times = history.rows().map((row) => row[momentColumns.indexOf('at')]!);
-  assert.ok(times.length <= 901, `${times.length} moments`);
+  const none = { lagBytes: null, changes: 0, transactions: 0, copyBytes: 0, retainedBytes: null, limitBytes: null };
+  const turns = 60_000;
+  // A peak in every hundredth look must not get lost; means stay means.
+  for (let i = 1; i <= turns; i++)
+    history.note({ at: i * 2000, ...none, changes: i % 2, lagSeconds: i % 100 === 0 ? 7 : 1 });
+  const rows = history.rows();
+  const column = (name: (typeof momentColumns)[number]) => rows.map((row) => row[momentColumns.indexOf(name)]!);
+  const times = column('at');
+  assert.ok(times.length <= 2400, `${times.length} moments`);
   assert.deepEqual(
-    times.slice(-300),
-    Array.from({ length: 300 }, (_, i) => 99_701 + i),
+    times.slice(-900),
+    Array.from({ length: 900 }, (_, i) => (turns - 899 + i) * 2000),
   );
-  assert.ok(times[0]! < 1000, 'the beginning is still there');
+  const first = turns * 2000 - times[0]!;
+  assert.ok(first > 23.9 * 3_600_000 && first <= 24 * 3_600_000 + 60_000, `${first} ms back`);
   assert.deepEqual(
     times,
     [...times].sort((a, b) => a - b),
   );
-  assert.equal(history.rows(99_990).length, 10);
+  const older = column('changes').slice(1, -901);
+  assert.ok(
+    older.every((value) => Math.abs(value - 0.5) < 0.05),
+    'rates are means',
+  );
+  assert.ok(column('lagSeconds').filter((value) => value === 7).length > 400, 'peaks of the lag are kept');
+  assert.equal(history.rows((turns - 10) * 2000).length, 10);
 });
 
 test('the copy: how far, and how long yet, once that is no guess', () => {

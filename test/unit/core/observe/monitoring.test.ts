@@ -43,6 +43,17 @@ async function served(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const view = new RunView('shop', new RunState());
   view.sourcePosition = 2n;
   Object.assign(view.sink('postgres'), { written: 1n, commitTime: 0n });
+  const table = {
+    sink: 'postgres',
+    table: 'public.t',
+    verdict: 'equal',
+    why: null,
+    since: 1,
+    last: 1,
+    rows: '1',
+  } as const;
+  const verified = { ...table, parts: 1, compared: 1, changed: 0, differing: 0, named: [], repaired: 0 };
+  view.verification = { every: 1, repair: false, waits: null, tables: [verified] };
   const metrics = new PromMetrics('shop');
   metrics.watch(view);
   const found = new Map<string, Set<string>>();

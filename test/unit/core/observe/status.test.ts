@@ -75,7 +75,15 @@ test('during the copy each table stands where it is: from the checkpoint, from t
   await state.setTable('postgres', 'public.b', { state: 'copied', ...done });
   const view = new RunView('shop', new RunState());
   view.run.enter('copy');
-  const common = { sink: 'postgres', estimate: 1000, rows: 0n, startedAt: 1, finishedAt: null };
+  const common = {
+    sink: 'postgres',
+    estimate: 1000,
+    rows: 0n,
+    startedAt: 1,
+    copiedAt: null,
+    finishedAt: null,
+    rate: 0,
+  };
   view.tables.set('b', { ...common, source: 'public.b', target: 'public.b', phase: 'indexing', bytes: 100 });
   view.tables.set('c', { ...common, source: 'public.c', target: 'public.c', phase: 'copying', bytes: 250 });
   await noted(state, view, 1000);

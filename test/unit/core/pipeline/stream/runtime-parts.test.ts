@@ -105,6 +105,24 @@ test('a hold keeps what commits later, splits at the position and goes on after 
   assert.equal(hold.active, false);
 });
 
+test('a hold that is asked for during another one begins where that ends', () => {
+  const hold = new Hold('p', { bytes: 1000, ms: 1000 });
+  hold.feed(batch([control(1n, { kind: 'hold', id: 'a' })], 2n), 0);
+  hold.feed(batch([insert(3n), control(4n, { kind: 'hold', id: 'b' }), insert(5n)], 6n), 0);
+  hold.feed(batch([control(7n, { kind: 'hold-at', id: 'a', at: 5n }), insert(8n)], 9n), 0);
+  hold.feed(batch([control(10n, { kind: 'hold-at', id: 'b', at: 8n }), insert(11n)], 12n), 0);
+  const steps = hold.feed(batch([control(13n, { kind: 'release', id: 'a' }), insert(14n)], 15n), 0);
+  const shown = steps.map((step) =>
+    step.kind === 'offer' ? step.batch.changes.map(({ lsn }) => lsn) : `${step.kind} ${step.id}`,
+  );
+  assert.deepEqual(shown, ['released a', [5n, 7n], 'held b']);
+  const last = hold.feed(batch([control(16n, { kind: 'release', id: 'b' })], 17n), 0);
+  assert.deepEqual(
+    last.map((step) => (step.kind === 'offer' ? step.batch.changes.map(({ lsn }) => lsn) : step.kind)),
+    ['released', [8n, 10n, 11n, 13n, 14n, 16n]],
+  );
+});
+
 test('a hold is given up when its owner is gone or memory is used up; nothing is lost', () => {
   const hold = new Hold('p', { bytes: 10, ms: 1000 });
   hold.feed(batch([control(1n, { kind: 'hold', id: 'h' })], 2n), 0);
