@@ -86,14 +86,15 @@ export async function verifyAll(
   refuseUnknown(readable, options.only);
   const { signal, workers, renewAfter } = options;
   const digests = needed(source, 'digests', 'verification');
-  await using views = await Views.open(align, { source: digests, sinks: readable, workers, signal, renewAfter });
+  const failure = new AbortController();
+  const more = { ...options, signal: AbortSignal.any([signal, failure.signal]) };
+  const reading = { source: digests, sinks: readable, workers, signal: more.signal, renewAfter };
+  await using views = await Views.open(align, reading);
   const databasesOf = new Map<PlannedSink, readonly (string | null)[]>();
   if (options.progress !== null) {
     for (const sink of readable) databasesOf.set(sink, await views.of(sink).use((sides) => identities(sides, signal)));
   }
-  const failure = new AbortController();
   const work: Promise<TableVerdict>[] = [];
-  const more = { ...options, signal: AbortSignal.any([signal, failure.signal]) };
   for (const sink of readable) {
     const databases = databasesOf.get(sink) ?? [];
     for (const plan of sink.plans) {

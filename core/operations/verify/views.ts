@@ -76,6 +76,7 @@ export class Views implements AsyncDisposable {
 
   async #use<R>(sink: PlannedSink, work: (sides: Sides) => Promise<R>): Promise<R> {
     for (let gone = 0; ; ) {
+      this.#options.signal.throwIfAborted();
       await this.#renewing;
       const view = this.#view;
       const done = await view.bySink.get(sink)!.use(async (sides) => {
