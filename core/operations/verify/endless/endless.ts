@@ -200,6 +200,11 @@ export class EndlessVerification implements Companion {
       log.log('info', 'verification-repaired', `${check.table}: ${rows} rows copied again in ${sink.name}`, fields);
     } catch (error) {
       if (!(error instanceof PgsluiceError) || error.retry === 'backoff') throw error;
+      // It gave in to the session that applies: what differs is looked at again.
+      if (error.where.sqlstate === '55P03' || error.where.sqlstate === '40P01') {
+        part.again = true;
+        return;
+      }
       log.log('warn', 'verification-not-repaired', error.message, { table: check.table, code: error.code });
       check.repairs = mostRepairs;
     }
