@@ -142,7 +142,7 @@ const counters: readonly Figure[] = [
 ];
 
 /** Names, help and labels of what a run tells: for the page of metrics. */
-export const runFigures: readonly Pick<Figure, 'name' | 'help' | 'label'>[] = [...gauges, ...counters];
+export const runFigures: readonly Pick<Figure, 'name' | 'help' | 'labels'>[] = [...gauges, ...counters];
 
 /** What a run knows of itself, read from its view when somebody asks: nothing is counted twice. */
 export function watchRun(registry: Registry, view: RunView): void {

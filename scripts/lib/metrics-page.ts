@@ -4,9 +4,7 @@ import { runFigures } from '../../core/observe/run-metrics.ts';
 
 /** docs/reference/metrics.md: what `/metrics` holds, from the run's table and from what the plugins count. */
 export function metricsPage(root: string): string {
-  const rows = runFigures.map(({ name, help, label }) =>
-    row(`pgsluice_${name}`, label === undefined ? [] : [label].flat(), help),
-  );
+  const rows = runFigures.map(({ name, help, labels = [] }) => row(`pgsluice_${name}`, labels, help));
   const lines = [
     '# Metrics',
     '',
