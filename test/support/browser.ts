@@ -26,5 +26,10 @@ export function findBrowser(): string | null {
 
 export function startBrowser(executablePath: string): Promise<Browser> {
   // As root, as in containers, Chromium starts only without its sandbox; the pages are our own.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+  // Under a POSIX locale its language is one that its own Intl refuses.
+  return chromium.launch({
+    executablePath,
+    env: { ...process.env, LANG: 'en_US.UTF-8', LC_ALL: 'en_US.UTF-8' },
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  });
 }

@@ -353,25 +353,36 @@ async function ask(path) {
 }
 
 async function turn() {
+  let seen;
   try {
-    const status = await ask('/status.json');
-    // Another process has taken the place of the one that was shown: its past is its own.
-    if (status.startedAt !== startedAt) {
-      past = { columns: [], rows: [] };
-      events = new Map();
-      before.clear();
-    }
-    startedAt = status.startedAt;
-    const last = past.rows.at(-1)?.[past.columns.indexOf('at')] ?? 0;
-    const news = await ask(`/history.json?since=${last}`);
-    past = { columns: news.columns, rows: [...past.rows, ...news.rows].slice(-most) };
-    const told = await ask(`/events.json?since=${Math.max(0, ...events.keys())}`);
-    showState(status);
-    showEvents(told.events);
-    drawPlots();
+    seen = await look();
   } catch {
     notice('The run does not answer: it has ended, or cannot be reached. What is shown is the last that was known.');
+    return;
   }
+  try {
+    showState(seen.status);
+    showEvents(seen.events);
+    drawPlots();
+  } catch (error) {
+    notice(`The run answers, and this browser cannot draw all of it: ${error.message}`);
+  }
+}
+
+async function look() {
+  const status = await ask('/status.json');
+  // Another process has taken the place of the one that was shown: its past is its own.
+  if (status.startedAt !== startedAt) {
+    past = { columns: [], rows: [] };
+    events = new Map();
+    before.clear();
+  }
+  startedAt = status.startedAt;
+  const last = past.rows.at(-1)?.[past.columns.indexOf('at')] ?? 0;
+  const news = await ask(`/history.json?since=${last}`);
+  past = { columns: news.columns, rows: [...past.rows, ...news.rows].slice(-most) };
+  const told = await ask(`/events.json?since=${Math.max(0, ...events.keys())}`);
+  return { status, events: told.events };
 }
 
 /** One question after the other, however long an answer takes. */
