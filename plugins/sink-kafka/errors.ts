@@ -241,6 +241,15 @@ export const kafkaErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS2214: {
+    title: 'Journal has another number of partitions',
+    cause:
+      'Partitions were added to the topic of a journal. A table would be written to another one, and read there before what stands for it in the one it was in.',
+    remedy:
+      'Begin again under another `pipeline`, with another `topic` of that many partitions, and with empty tables in the target.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS5046: {
     title: 'Records and tables do not fit',
     cause:

@@ -15,13 +15,20 @@ export function positionTopic(name: string, replicationFactor: number | null): T
   };
 }
 
-export function positionRecord(topic: string, key: string, position: CommitLsn | null): KafkaRecord {
+/** `partitions`: of the journal that is written. */
+export function positionRecord(
+  topic: string,
+  key: string,
+  position: CommitLsn | null,
+  partitions: number | null = null,
+): KafkaRecord {
   const lsn = position === null ? 'null' : `"${formatLsn(position)}"`;
+  const of = partitions === null ? '' : `,"partitions":${partitions}`;
   return {
     topic,
     partition: 0,
     key: Buffer.from(key),
-    value: Buffer.from(`{"version":1,"lsn":${lsn}}`),
+    value: Buffer.from(`{"version":1,"lsn":${lsn}${of}}`),
     headers: null,
   };
 }
@@ -36,4 +43,12 @@ export function readPosition(text: string | null, topic: string): CommitLsn | nu
   } catch (cause) {
     throw kafkaError('PGS5015', `a record of ${topic} holds no position`, { cause });
   }
+}
+
+/** A table of a journal is in the partition that its name and their number say: with another number its changes would pass each other. */
+export function refuseOtherPartitions(text: string | null, partitions: number): void {
+  if (text === null || text === '') return;
+  const { partitions: before } = JSON.parse(text) as { partitions?: unknown };
+  if (typeof before !== 'number' || before === partitions) return;
+  throw kafkaError('PGS2214', `the journal was begun with ${before} partitions, and its topic has ${partitions}`);
 }

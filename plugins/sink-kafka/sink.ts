@@ -47,15 +47,18 @@ export class KafkaSink implements Sink {
       this.signals = this.#signals;
     }
     this.snapshot = new KafkaSnapshot(parts, router);
-    const open = async () => {
+    const open = async (partitions: number | null = null) => {
       await this.#positionTopic(router);
-      return openWriter(parts);
+      return openWriter(parts, partitions);
     };
     const { journal } = parts.settings;
     this.stream =
       journal === null
-        ? new KafkaStream(parts.settings, router, open)
-        : new JournalStream(async () => ({ topic: await journalTopic(router, journal), writer: await open() }));
+        ? new KafkaStream(parts.settings, router, () => open())
+        : new JournalStream(async () => {
+            const topic = await journalTopic(router, journal);
+            return { topic, writer: await open(topic.partitions) };
+          });
   }
 
   static async create(options: KafkaOptions, context: PluginContext): Promise<KafkaSink> {

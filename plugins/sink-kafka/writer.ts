@@ -2,7 +2,7 @@ import type { CommitLsn } from '../../core/postgres/lsn.ts';
 import type { Connection } from './connection.ts';
 import type { Producer } from './client/producer.ts';
 import { Outbox } from './outbox.ts';
-import { positionRecord, readPosition } from './position.ts';
+import { positionRecord, readPosition, refuseOtherPartitions } from './position.ts';
 import type { Settings } from './settings.ts';
 
 /** A producer with its outbox, and under exactly_once its transactions. After an error only `close` is allowed. */
@@ -22,7 +22,8 @@ export interface WriterParts {
   readonly connection: Connection;
 }
 
-export async function openWriter(parts: WriterParts): Promise<Writer> {
+/** `partitions`: of a journal; null: none is written. */
+export async function openWriter(parts: WriterParts, partitions: number | null = null): Promise<Writer> {
   const { settings } = parts;
   const producer = parts.connection.producer(settings.exactlyOnce ? settings.transactionalId : null);
   try {
@@ -31,8 +32,10 @@ export async function openWriter(parts: WriterParts): Promise<Writer> {
     if (!settings.exactlyOnce) return plainWriter(producer, outbox);
     const { positionTopic: topic, transactionalId: key } = settings;
     // After connect: the transaction that a killed instance left is decided, so what is read now is the truth.
-    const position = readPosition(await parts.connection.lastValue(topic, key), topic);
-    return transactionalWriter(producer, outbox, { topic, key, position });
+    const text = await parts.connection.lastValue(topic, key);
+    const position = readPosition(text, topic);
+    if (partitions !== null) refuseOtherPartitions(text, partitions);
+    return transactionalWriter(producer, outbox, { topic, key, position, partitions });
   } catch (error) {
     await producer.close();
     throw error;
@@ -57,6 +60,7 @@ interface Position {
   readonly topic: string;
   readonly key: string;
   readonly position: CommitLsn | null;
+  readonly partitions: number | null;
 }
 
 function transactionalWriter(producer: Producer, outbox: Outbox, at: Position): Writer {
@@ -67,12 +71,12 @@ function transactionalWriter(producer: Producer, outbox: Outbox, at: Position): 
     position,
     async begin() {
       if (open) return;
-      await producer.begin(positionRecord(at.topic, at.key, position));
+      await producer.begin(positionRecord(at.topic, at.key, position, at.partitions));
       open = true;
     },
     async commit(next) {
       await outbox.drain();
-      await producer.send([positionRecord(at.topic, at.key, next)]);
+      await producer.send([positionRecord(at.topic, at.key, next, at.partitions)]);
       await producer.commit();
       position = next;
       open = false;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
-import { brokers, kafkaAvailable, unique } from '../support/kafka.ts';
+import { brokers, kafkaAvailable, testAdmin, unique } from '../support/kafka.ts';
 import { long } from '../support/long.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
@@ -77,7 +77,7 @@ source:
   tables_from: ${target.url}
 sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
 `);
-    return { source, target, reader, applier };
+    return { source, target, reader, applier, topic: `${name}.journal` };
   }
 
   async function carry({ reader, applier }: { readonly reader: string; readonly applier: string }): Promise<void> {
@@ -98,6 +98,12 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
     await client.end();
     await carry(of);
     assert.deepEqual(await rowsOf(of.target), await rowsOf(of.source));
+    const admin = testAdmin((await brokers())[0]!);
+    await admin.connect();
+    await admin.createPartitions({ topicPartitions: [{ topic: of.topic, count: 4 }] });
+    await admin.disconnect();
+    const more = await cli(['run', of.reader, '--stop-at', 'now', '--log', 'json']);
+    assert.match(more.stderr, /^PGS2214 .*3 partitions, and its topic has 4/m);
   });
 
   test('a reader and appliers that are killed lose and double nothing', { skip: !long }, async () => {
