@@ -1,3 +1,5 @@
+import type { ManifestObject } from './types.ts';
+
 /** Rights by grantee: privilege letters (manual: "Privileges", table of abbreviations), each with or without grant option. */
 export type Acl = Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 
@@ -22,6 +24,27 @@ const full: Readonly<Record<string, (major: number) => string>> = {
 };
 /** What everybody may do with an object without an ACL. */
 const forPublic: Readonly<Record<string, string>> = { f: 'X', l: 'U', T: 'U', d: 'Tc' };
+
+/** Type letter of acldefault for an object. */
+export function aclType(kind: ManifestObject['kind']): string {
+  const types: Partial<Record<ManifestObject['kind'], string>> = {
+    table: 'r',
+    'foreign table': 'r',
+    view: 'r',
+    'materialized view': 'r',
+    column: 'c',
+    sequence: 's',
+    database: 'd',
+    schema: 'n',
+    function: 'f',
+    procedure: 'f',
+    aggregate: 'f',
+    language: 'l',
+    'foreign data wrapper': 'F',
+    'foreign server': 'S',
+  };
+  return types[kind] ?? 'T';
+}
 
 /** Letters that `ALL` stands for. */
 export function privilegesOf(type: string, major: number): string {
@@ -71,6 +94,27 @@ export function printAcl(acl: Acl): string {
     ]);
   return JSON.stringify(Object.fromEntries(sorted));
 }
+
+/**
+ * Whether both give the same rights where the owners differ on purpose: an owner has all of them, and what is granted to him by name adds nothing.
+ * So a grant to the role that owns the copy is held there without an entry.
+ */
+export function sameRights(there: ManifestObject, wanted: ManifestObject): boolean {
+  const owners = [there, wanted].map(({ props, facts }) => props['owner'] ?? facts['owner'] ?? null);
+  if (owners[0] === owners[1] || wanted.kind === 'default privileges') return false;
+  const type = aclType(wanted.kind);
+  const [a, b] = [there, wanted].map(({ props }): Acl => {
+    const text = props['acl'] ?? null;
+    return text === null ? defaultAcl(type, newest) : parseAcl(text);
+  });
+  if (a![ownerGrantee]?.[allPrivileges] === undefined || b![ownerGrantee]?.[allPrivileges] === undefined) return false;
+  const others = (acl: Acl) =>
+    printAcl(Object.fromEntries(Object.entries(acl).filter(([name]) => !owners.includes(name))));
+  return others(a!) === others(b!);
+}
+
+/** Where all privileges are one word, the version makes no difference. */
+const newest = 18;
 
 function normalised(by: ReadonlyMap<string, ReadonlyMap<string, boolean>>, all: string): Acl {
   const acl: Record<string, Record<string, boolean>> = {};

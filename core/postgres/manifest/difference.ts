@@ -1,3 +1,4 @@
+import { sameRights } from './acl.ts';
 import { type Manifest, type ManifestObject } from './types.ts';
 
 /** What has to happen to what is there, so that it becomes what is wanted. */
@@ -54,6 +55,7 @@ function differing(there: ManifestObject, wanted: ManifestObject, comparing: Com
     const [a, b] = [there.props[name], wanted.props[name]];
     if ((a ?? null) === (b ?? null)) return false;
     if (name === 'owner' && comparing.owners === false) return false;
+    if (name === 'acl' && sameRights(there, wanted)) return false;
     if ((a === undefined || b === undefined) && onlyWhereBoth.has(name)) return false;
     if (typeof a !== 'string' || typeof b !== 'string') return true;
     return comparing.same?.({ object: wanted, name }, a, b) !== true;

@@ -1,4 +1,13 @@
-import { type Acl, allPrivileges, defaultAcl, ownerGrantee, parseAcl, privilegesOf, publicGrantee } from '../acl.ts';
+import {
+  type Acl,
+  aclType,
+  allPrivileges,
+  defaultAcl,
+  ownerGrantee,
+  parseAcl,
+  privilegesOf,
+  publicGrantee,
+} from '../acl.ts';
 import type { ManifestObject } from '../types.ts';
 import { grantReference, literalOrNull, reference } from './refs.ts';
 import { type Step, type Writing, bare, list, relationOf, safe } from './step.ts';
@@ -56,29 +65,8 @@ const privilegeNames: Readonly<Record<string, string>> = {
   T: 'TEMPORARY',
 };
 
-/** Type letter of acldefault for an object. */
-function aclType({ kind }: ManifestObject): string {
-  const types: Partial<Record<ManifestObject['kind'], string>> = {
-    table: 'r',
-    'foreign table': 'r',
-    view: 'r',
-    'materialized view': 'r',
-    column: 'c',
-    sequence: 's',
-    database: 'd',
-    schema: 'n',
-    function: 'f',
-    procedure: 'f',
-    aggregate: 'f',
-    language: 'l',
-    'foreign data wrapper': 'F',
-    'foreign server': 'S',
-  };
-  return types[kind] ?? 'T';
-}
-
 function aclSteps(there: ManifestObject | null, wanted: ManifestObject, writing: Writing): Step[] {
-  const type = aclType(wanted);
+  const type = aclType(wanted.kind);
   const acl = (object: ManifestObject): Acl => {
     const text = object.props['acl'] ?? null;
     return text === null ? defaultAcl(type, writing.major) : parseAcl(text);
