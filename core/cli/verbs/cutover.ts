@@ -89,7 +89,7 @@ async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSig
     accept: new Set(flags.accept ?? []),
     verify: flags.verify === false ? 'none' : flags.verify,
     wayBack: flags.wayBack ?? null,
-    openBack: (back) => openFor(cli, { file: back, lock: 'hold', logTo: 'stderr', signal }),
+    openBack: (back, lock) => openFor(cli, { file: back, lock, logTo: 'stderr', signal }),
     steps: wayBackSteps(flags.wayBack === undefined ? [] : await cli.registry.all()),
     maxLag: flags.maxLag,
     patience: flags.wait,

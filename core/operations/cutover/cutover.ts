@@ -15,7 +15,7 @@ import { checkReady, waitForLag } from './preconditions.ts';
 import { readRecord, writeRecord } from './record.ts';
 import { carrySequences, leftOutLines, sequenceLines } from './sequences.ts';
 import { type Switched, switchOver } from './switch-over.ts';
-import { writeWayBack } from './way-back.ts';
+import { tryWayBack } from './way-back.ts';
 import { differingTables } from '../verify/differing.ts';
 import { coveredBefore } from './covered.ts';
 import { fencedTables, refuseUnfenced, waitForWriters } from './fence.ts';
@@ -66,6 +66,9 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
   if (before.blocked.length > 0) return { ...nothing, verify, blocked: before.blocked };
   await tellOpen(options, planning);
   failpoint('cutover-verified');
+  // While a run elsewhere still goes on: what it lacks can be mended without a stop.
+  const { wayBack: file, openBack: open, steps } = options;
+  if (file !== null) await tryWayBack({ pipeline, planning, file, open, steps });
   if (options.dryRun) return dryRun(options, planning, verify);
   const held = await hold(options);
   failpoint('cutover-taken-over');
@@ -136,10 +139,7 @@ async function dryRun(
   const { pipeline, say } = options;
   const { context } = pipeline;
   for (const line of sequenceLines(await carrySequences(context, planning, say))) say(line);
-  if (options.wayBack !== null) {
-    await writeWayBack({ pipeline, planning, file: options.wayBack, steps: options.steps });
-    say(`the way back can be made; its file is ${options.wayBack}`);
-  }
+  if (options.wayBack !== null) say(`the way back can be made; its file is ${options.wayBack}`);
   const slot = await context.source.control?.slot.status(context.stop);
   say(`dry run: nothing was stopped; slot ${slot?.name ?? '(none)'} and its publication stay`);
   return { ...nothing, verify };

@@ -2,6 +2,7 @@ import type { FenceKind } from '../../api/source-control.ts';
 import type { OpenPipeline } from '../../pipeline/open/open-pipeline.ts';
 import type { Uncovered } from '../coverage/uncovered.ts';
 import type { VerifyReport } from '../verify/run-verify.ts';
+import type { OpenBack } from './way-back.ts';
 import type { WayBackSteps } from './way-back-file.ts';
 
 /**
@@ -28,7 +29,7 @@ export interface CutoverOptions {
   readonly verify: VerifyMode;
   /** File for the pipeline that leads back; null: none is made. */
   readonly wayBack: string | null;
-  readonly openBack: (file: string) => Promise<OpenPipeline>;
+  readonly openBack: OpenBack;
   /** What its transforms are made of. */
   readonly steps: WayBackSteps;
   /** Bytes that a run elsewhere may be behind when it is taken over. */

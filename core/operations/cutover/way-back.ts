@@ -11,6 +11,9 @@ import { wayBackFile, type WayBackSteps } from './way-back-file.ts';
 import { readCatalog } from '../../api/source.ts';
 import { afterStop } from '../../pipeline/open/capability.ts';
 
+/** Opens the pipeline that leads back; with `none` it is only looked at. */
+export type OpenBack = (file: string, lock: 'hold' | 'none') => Promise<OpenPipeline>;
+
 export interface WayBackOptions {
   /** The pipeline that is cut over. */
   readonly pipeline: OpenPipeline;
@@ -18,11 +21,11 @@ export interface WayBackOptions {
   /** Where the file of the way back goes. */
   readonly file: string;
   readonly steps: WayBackSteps;
-  readonly open: (file: string) => Promise<OpenPipeline>;
+  readonly open: OpenBack;
 }
 
 /** Writes the file, for which nothing has to exist on either side. Throws where there is no way back. */
-export async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promise<void> {
+async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promise<void> {
   const { config } = options.pipeline;
   const { asSink } = config.source.plugin;
   if (asSink === undefined)
@@ -33,6 +36,15 @@ export async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promi
     throw verifyError('PGS7009', 'the pipeline has no sink that can be a source to come back from');
   const given = { sink: sink.name, asSink, asSource: use.plugin.asSource, steps: options.steps };
   await writeFile(options.file, wayBackFile(await readFile(config.file, 'utf8'), sink.plans, given));
+}
+
+/** Writes the file and asks whether a run of it would be refused; makes nothing on either side. */
+export async function tryWayBack(options: WayBackOptions): Promise<void> {
+  await writeWayBack(options);
+  await using pipeline = await options.open(options.file, 'none');
+  const { context, instances } = pipeline;
+  await planSinks(instances.sinks, await readCatalog(context.source, context.stop), true, context.stop);
+  await refuseUnready(pipeline);
 }
 
 /**
@@ -52,7 +64,7 @@ export class WayBack implements AsyncDisposable {
 
   static async prepare(options: WayBackOptions): Promise<WayBack> {
     await writeWayBack(options);
-    const pipeline = await options.open(options.file);
+    const pipeline = await options.open(options.file, 'hold');
     try {
       const { context, instances } = pipeline;
       const catalog = await readCatalog(context.source, context.stop);
