@@ -28,7 +28,7 @@ async function verdicts(run: CliProcess): Promise<ReadonlyMap<string, Verified>>
 }
 
 async function until(run: CliProcess, what: string, is: (all: ReadonlyMap<string, Verified>) => boolean) {
-  for (const deadline = Date.now() + 150_000; ; await sleep(300)) {
+  for (const deadline = Date.now() + 150_000; ; await sleep(500)) {
     const all = await verdicts(run);
     if (is(all)) return all;
     const seen = () => `${what}: ${JSON.stringify([...all.values()])} ${run.stderr} ${run.stdout.slice(-1500)}`;
@@ -49,7 +49,7 @@ function watchSnapshots(source: TestDatabase) {
          WHERE datname = current_database() AND application_name LIKE 'pgsluice%' AND backend_xmin IS NOT NULL AND backend_type = 'client backend'`,
       );
       oldest = Math.max(oldest, Number(row!.age));
-      await sleep(200);
+      await sleep(1000);
     }
     return oldest;
   })();
@@ -99,7 +99,7 @@ test('a fault planted in a live target is found, named and repaired, and nothing
   run = on.start();
   // What is changed on the source meanwhile must not be set back by a repair. (A row that is not there ends the run: PGS3101.)
   await source.query(`UPDATE quiet SET v = 'newer' WHERE id = 10`);
-  for (const deadline = Date.now() + 120_000; ; await sleep(300)) {
+  for (const deadline = Date.now() + 120_000; ; await sleep(1000)) {
     const [left] = await target.query<{ n: string }>(
       `SELECT (count(*) FILTER (WHERE v = 'other' OR id = -3) + 1000 - count(*) FILTER (WHERE id > 0))::text AS n FROM quiet`,
     );
@@ -121,29 +121,35 @@ test('a fault planted in a live target is found, named and repaired, and nothing
   assert.deepEqual(await hashes(target, tables), await hashes(source, tables));
 });
 
-test('without repair the rows are named in status until somebody mends them; what cannot be compared is named with its reason', {
-  timeout: 300_000,
-}, async () => {
-  const on = await migration({
-    from: await server(17),
-    to: await server(17),
-    more: `http: 127.0.0.1:0
+const inLongForm = long ? test : test.skip;
+
+inLongForm(
+  'without repair the rows are named in status until somebody mends them; what cannot be compared is named with its reason',
+  {
+    timeout: 300_000,
+  },
+  async () => {
+    const on = await migration({
+      from: await server(17),
+      to: await server(17),
+      more: `http: 127.0.0.1:0
 verify: { every: 3s }
 transforms: [{ plugin: script, tables: public.scripted, module: ./keep.mjs }]`,
-  });
-  await writeFile(join(dirname(on.file), 'keep.mjs'), 'export default () => (row) => row;\n');
-  await on.source.query(`${quietTable} CREATE TABLE scripted (id int PRIMARY KEY)`);
-  const run = on.start();
-  const first = await until(run, 'all equal', (now) => now.get('public.quiet')?.verdict === 'equal');
-  assert.equal(first.get('public.scripted')!.verdict, 'not-compared');
-  assert.match(first.get('public.scripted')!.why!, /script/);
-  await on.target.query(`UPDATE quiet SET v = 'other' WHERE id = 77`);
-  const all = await until(run, 'named', (now) => now.get('public.quiet')?.verdict === 'differs');
-  assert.deepEqual(all.get('public.quiet')!.named, [{ kind: 'differs', key: '77' }]);
-  const status = await on.verb('status');
-  assert.match(status.stdout, /1 DIFFER[^]*public\.quiet DIFFERS in postgres: 1 rows\n {4}differs {2}77/);
-  await on.target.query(`UPDATE quiet SET v = 'v77' WHERE id = 77`);
-  await until(run, 'mended', (now) => now.get('public.quiet')?.verdict === 'equal');
-  run.process.kill('SIGTERM');
-  assert.equal((await run.ended).code, 0);
-});
+    });
+    await writeFile(join(dirname(on.file), 'keep.mjs'), 'export default () => (row) => row;\n');
+    await on.source.query(`${quietTable} CREATE TABLE scripted (id int PRIMARY KEY)`);
+    const run = on.start();
+    const first = await until(run, 'all equal', (now) => now.get('public.quiet')?.verdict === 'equal');
+    assert.equal(first.get('public.scripted')!.verdict, 'not-compared');
+    assert.match(first.get('public.scripted')!.why!, /script/);
+    await on.target.query(`UPDATE quiet SET v = 'other' WHERE id = 77`);
+    const all = await until(run, 'named', (now) => now.get('public.quiet')?.verdict === 'differs');
+    assert.deepEqual(all.get('public.quiet')!.named, [{ kind: 'differs', key: '77' }]);
+    const status = await on.verb('status');
+    assert.match(status.stdout, /1 DIFFER[^]*public\.quiet DIFFERS in postgres: 1 rows\n {4}differs {2}77/);
+    await on.target.query(`UPDATE quiet SET v = 'v77' WHERE id = 77`);
+    await until(run, 'mended', (now) => now.get('public.quiet')?.verdict === 'equal');
+    run.process.kill('SIGTERM');
+    assert.equal((await run.ended).code, 0);
+  },
+);
