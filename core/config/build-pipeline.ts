@@ -41,6 +41,7 @@ export async function buildPipeline(context: BuildContext): Promise<PipelineConf
     sinks,
     checkpoint,
     http: httpOf(root['http']),
+    otlp: (root['otlp'] as PipelineConfig['otlp'] | undefined) ?? null,
     limit: { rate: limit?.rate ?? null },
     ddl: root['ddl'] as 'stop' | 'follow',
     onUnknownValues: root['on_unknown_values'] as 'resync' | 'stop',

@@ -43,6 +43,14 @@ export interface DeadLetterConfig {
   readonly window: number;
 }
 
+export interface OtlpConfig {
+  /** Without `/v1/metrics`, as OTEL_EXPORTER_OTLP_ENDPOINT has it. */
+  readonly url: string;
+  /** Milliseconds between two messages. */
+  readonly every: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export interface VerifyConfig {
   /** Milliseconds in which each row is compared once. */
   readonly every: number;
@@ -64,6 +72,8 @@ export interface PipelineConfig {
   readonly checkpoint: PluginUse<CheckpointPlugin> | null;
   /** `HOST:PORT`, on the loopback interface where the file gives a port only; null: no HTTP server. */
   readonly http: string | null;
+  /** Null: metrics are sent nowhere. */
+  readonly otlp: OtlpConfig | null;
   /** Bytes per second. */
   readonly limit: { readonly rate: number | null };
   readonly ddl: 'stop' | 'follow';

@@ -1,5 +1,5 @@
 import { tableListSchema } from '../api/schemas.ts';
-import { Choice, Duration, List, Options, schemaOf, Size, Text, Type } from '../base/options.ts';
+import { Choice, Duration, List, Mapping, Options, schemaOf, Size, Text, Type } from '../base/options.ts';
 import { testsSchema } from './cases-schema.ts';
 
 export type UseKind = 'source' | 'transform' | 'sink' | 'checkpoint';
@@ -63,6 +63,22 @@ export const rootSchema = Options({
       description:
         'address of /metrics, /healthz, /readyz, /status.json and the page: HOST:PORT, or PORT on 127.0.0.1; a port is at most 65535',
     }),
+  ),
+  otlp: Type.Optional(
+    Options(
+      {
+        url: Text({
+          pattern: '^https?://[^\\s?#@]+$',
+          description: 'Of the collector, without /v1/metrics: http://127.0.0.1:4318.',
+        }),
+        every: Duration({ default: '15s', description: 'Time between two messages.' }),
+        headers: Mapping(Text({ secret: true, pattern: '^[\\x20-\\x7e]+$' }), {
+          default: {},
+          description: 'Sent with each message.',
+        }),
+      },
+      { description: 'The metrics go to an OpenTelemetry collector, by OTLP over HTTP with JSON.' },
+    ),
   ),
   limit: Type.Optional(
     Options(

@@ -47,9 +47,21 @@ export class PromMetrics implements Metrics {
   get contentType(): string {
     return this.#registry.contentType;
   }
+  /** What {@link text} holds, as values. */
+  async json(): Promise<readonly MetricValues[]> {
+    // Its types say that `type` is a number; it is one of the words of the text format.
+    return (await this.#registry.getMetricsAsJSON()) as unknown as readonly MetricValues[];
+  }
   text(): Promise<string> {
     return this.#registry.metrics();
   }
+}
+
+export interface MetricValues {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary';
+  readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string | number>> }[];
 }
 
 function metricName(name: string): string {

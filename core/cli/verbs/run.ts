@@ -116,7 +116,9 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
   context.view.finishedBefore = finishedTables(context.state, instances);
   context.view.events = events;
   live?.show(context.view);
+  metrics?.watch(context.view);
   await using _server = await serve(context, config, metrics);
+  await using _push = await push(context, config, metrics);
   await using _watch = watchSource(context, watching);
   context.log.log('info', 'run-started', `pipeline ${config.pipeline}`, {
     pipeline: config.pipeline,
@@ -161,8 +163,8 @@ function onHangup(work: () => Promise<void>): Disposable {
 }
 
 /** Loaded only where somebody can ask for it. */
-async function metricsOf({ http, pipeline }: PipelineConfig): Promise<PromMetrics | null> {
-  if (http === null) return null;
+async function metricsOf({ http, otlp, pipeline }: PipelineConfig): Promise<PromMetrics | null> {
+  if (http === null && otlp === null) return null;
   const { PromMetrics } = await import('../../observe/metrics.ts');
   return new PromMetrics(pipeline);
 }
@@ -173,11 +175,20 @@ async function serve(
   metrics: PromMetrics | null,
 ): Promise<AsyncDisposable | null> {
   if (http === null || metrics === null) return null;
-  metrics.watch(view);
   const { serveHttp } = await import('../../observe/http/server.ts');
   const server = await serveHttp({ address: http, view, metrics });
   log.log('info', 'http-listening', `watch it at ${server.url}/`, { url: server.url });
   return server;
+}
+
+async function push(
+  { log }: RunContext,
+  { otlp, pipeline }: PipelineConfig,
+  metrics: PromMetrics | null,
+): Promise<AsyncDisposable | null> {
+  if (otlp === null || metrics === null) return null;
+  const { OtlpPush } = await import('../../observe/otlp.ts');
+  return new OtlpPush({ ...otlp, metrics, pipeline, log });
 }
 
 function finishedTables(state: PipelineState, { sinks }: Instances): number {
