@@ -235,7 +235,7 @@ test('an empty file, a list, a binary and a missing file are errors, not crashes
       '__proto__: { a: 1 }\npipeline: a\nsource: {plugin: postgres, url: a}\nsinks: [{plugin: postgres, url: b}]\n',
     ),
     [
-      '1:1 PGS1004 unknown key "__proto__"; known keys: pipeline, source, transforms, sinks, checkpoint, http, limit, tests, ddl, on_unknown_values, verify, dead_letter',
+      '1:1 PGS1004 unknown key "__proto__"; known keys: pipeline, source, transforms, sinks, checkpoint, http, otlp, limit, tests, ddl, on_unknown_values, verify, dead_letter',
     ],
   );
   await assert.rejects(loadPipeline(join(folder, 'none.yaml'), fakeRegistry()), { code: 'PGS1001', exit: 2 });
