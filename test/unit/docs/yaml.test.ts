@@ -20,6 +20,7 @@ after(() => rmSync(folder, { recursive: true }));
 const url = 'postgres://db.example.org/shop';
 const secret = 'a-secret-that-is-long-enough-for-all';
 const env = {
+  OTLP_TOKEN: 'token',
   SOURCE_URL: url,
   TARGET_URL: url,
   PASSWORD: 'p',
