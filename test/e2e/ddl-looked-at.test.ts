@@ -17,13 +17,16 @@ CREATE TABLE loose (id int PRIMARY KEY, v int NOT NULL CHECK (v > 0), u int CONS
 CREATE TABLE tree (k int PRIMARY KEY, a int, b text) PARTITION BY RANGE (k);
 CREATE TABLE tree_1 PARTITION OF tree FOR VALUES FROM (0) TO (10);
 CREATE TABLE tree_2 PARTITION OF tree FOR VALUES FROM (10) TO (20);
+CREATE TABLE tree_3 PARTITION OF tree FOR VALUES FROM (20) TO (30);
+CREATE TABLE tree_4 PARTITION OF tree FOR VALUES FROM (30) TO (40);
+CREATE TABLE twigs (k int PRIMARY KEY, a int, b text) PARTITION BY RANGE (k);
 CREATE TABLE upped (id int PRIMARY KEY, c text);
 CREATE TABLE drawn (id int PRIMARY KEY);
 CREATE TABLE early (id int PRIMARY KEY, a text, last text);
 INSERT INTO plain SELECT i, i, 'b' || i, 'c' FROM generate_series(1, 5) i;
 INSERT INTO wide SELECT i, 'v' || i, i FROM generate_series(1, 5) i;
 INSERT INTO "Old N" VALUES (1, 1); INSERT INTO gone VALUES (1); INSERT INTO loose VALUES (1, 1, 1);
-INSERT INTO tree SELECT i, i, 'b' FROM generate_series(1, 19) i;
+INSERT INTO tree SELECT i, i, 'b' FROM generate_series(1, 39) i;
 INSERT INTO upped VALUES (1, 'low'); INSERT INTO drawn VALUES (1), (2); INSERT INTO early VALUES (1, 'a', 'l');
 `;
 
@@ -40,8 +43,13 @@ const told = [
   'ALTER TABLE "Old N" RENAME TO "New N"',
   'DROP TABLE gone',
   'ALTER TABLE loose DROP CONSTRAINT loose_v_check, DROP CONSTRAINT loose_u, ALTER v DROP NOT NULL',
+  'ALTER TABLE tree DETACH PARTITION tree_3',
+  'ALTER TABLE tree DETACH PARTITION tree_4',
+  'ALTER TABLE twigs ATTACH PARTITION tree_4 FOR VALUES FROM (30) TO (40)',
   'ALTER TABLE tree DROP a',
   `ALTER TABLE tree ADD c int DEFAULT 7`,
+  'CREATE INDEX tree_b ON tree (b)',
+  'CREATE INDEX twigs_b ON twigs (b)',
 ];
 const rows = [
   `INSERT INTO plain (id, a) VALUES (9, 9)`,
@@ -51,6 +59,7 @@ const rows = [
   `INSERT INTO loose VALUES (2, -1, 1), (3, NULL, 1)`,
   `UPDATE tree SET c = k`,
   `INSERT INTO tree VALUES (0, 'z')`,
+  `UPDATE twigs SET a = 0`,
 ];
 
 /** The rows were written before anybody looked, or have values that only the source knows: the table is copied again. */

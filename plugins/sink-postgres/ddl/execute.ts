@@ -171,15 +171,18 @@ async function renameTable(
   return statements;
 }
 
+/** A target that has no such tree, or another one (`schema: existing`), is left as it is. */
 async function attach(
   client: pg.Client,
   { table, to }: Extract<SchemaStep, { kind: 'attach' }>,
 ): Promise<readonly string[]> {
-  const { rows } = await client.query('SELECT FROM pg_class WHERE oid = to_regclass($1) AND relispartition', [
-    qualified(table),
-  ]);
-  if (rows.length > 0) return [];
-  return [`ALTER TABLE ${await parentOf(client, to)} ATTACH PARTITION ${qualified(table)} ${to.bound}`];
+  const parent = await parentOf(client, to);
+  const { rows } = await client.query(
+    `SELECT FROM pg_class c, pg_class p WHERE c.oid = to_regclass($1) AND NOT c.relispartition AND p.oid = to_regclass($2) AND p.relkind = 'p'`,
+    [qualified(table), parent],
+  );
+  if (rows.length === 0) return [];
+  return [`ALTER TABLE ${parent} ATTACH PARTITION ${qualified(table)} ${to.bound}`];
 }
 
 async function detach(

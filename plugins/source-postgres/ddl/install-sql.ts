@@ -30,6 +30,11 @@ export function memorySql(objects: DdlObjects): readonly string[] {
     // DDL that comes meanwhile must not wait for it.
     `DO $pgsluice$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = ${quoteLiteral(names.memory)}::regclass AND attname = 'parts')
        THEN ALTER TABLE ${names.memory} ADD COLUMN parts jsonb; END IF; END $pgsluice$`,
+    // Shapes of an older version name their parent without its oid.
+    `UPDATE ${names.memory} m SET shape = jsonb_set(m.shape, '{parent,oid}', to_jsonb(p.oid::int8))
+       FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
+       WHERE i.inhrelid = m.oid AND m.shape #>> '{parent,schema}' = n.nspname AND m.shape #>> '{parent,name}' = p.relname
+         AND m.shape #> '{parent,oid}' IS NULL`,
     describeSql(names.describe),
     ...partsSqlOf(objects),
     chosenSql(names.chosen, objects.tables),
@@ -65,7 +70,7 @@ function describeSql(name: string): string {
     'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
     'kind', CASE WHEN c.relkind = 'p' THEN 'partitioned' WHEN c.relispartition THEN 'partition' ELSE 'table' END,
     'identity', c.relreplident, 'partitionBy', pg_get_partkeydef(c.oid), 'bound', pg_get_expr(c.relpartbound, c.oid),
-    'parent', (SELECT jsonb_build_object('schema', pn.nspname, 'name', p.relname,
+    'parent', (SELECT jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname,
         'siblings', (SELECT jsonb_agg(s.inhrelid::int8) FROM (SELECT inhrelid FROM pg_inherits
           WHERE inhparent = p.oid AND inhrelid <> c.oid ORDER BY inhrelid LIMIT 20) s))
       FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
@@ -227,7 +232,9 @@ function ddlSql({ pipeline, publication, prefix, major }: DdlObjects): string {
   SELECT array_agg(o.oid ORDER BY o.relkind, o.depth, o.oid) INTO rels FROM (
     WITH RECURSIVE told AS (SELECT DISTINCT ${tableOfCommand} AS oid FROM pg_event_trigger_ddl_commands() d
       UNION SELECT c.oid FROM pg_class c WHERE c.reloftype = ANY (types)),
-      below AS (SELECT oid, 0 AS depth FROM told UNION SELECT i.inhrelid, depth + 1 FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
+      -- DETACH is a command on the parent: what it took out is known from before.
+      at AS (SELECT oid FROM told UNION SELECT m.oid FROM told JOIN ${memory} m ON m.shape #>> '{parent,oid}' = told.oid::text),
+      below AS (SELECT oid, 0 AS depth FROM at UNION SELECT i.inhrelid, depth + 1 FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
     SELECT c.oid, c.relkind, max(depth) AS depth FROM below JOIN pg_class c USING (oid)
     WHERE c.relkind IN ('r', 'p') GROUP BY c.oid, c.relkind) o;
   FOREACH rel IN ARRAY coalesce(rels, '{}') LOOP

@@ -81,11 +81,14 @@ BEGIN
     INSERT INTO ${memory} (oid, shape, stored, parts) SELECT it.oid, ${describe}(it.oid), ${stored}(it.oid),
       (SELECT jsonb_object_agg(p.key, p.seen) FROM ${parts}(it.oid) p) ON CONFLICT (oid) DO NOTHING;
   END LOOP;
-  -- Names are given again by later commands, mostly.
+  -- What has left its place in a tree goes first: what comes to the tree, or is changed in it, does not touch it. Names are given again by
+  -- later commands, mostly.
   FOR it IN SELECT m.oid, m.shape, m.stored, m.seen FROM ${memory} m JOIN ${seen}(NULL) s ON s.rel = m.oid JOIN pg_class c ON c.oid = m.oid
       JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE m.seen IS DISTINCT FROM s.digest
-    ORDER BY c.relkind, EXISTS (SELECT FROM ${memory} o WHERE o.oid <> m.oid AND o.shape ->> 'schema' = n.nspname AND o.shape ->> 'name' = c.relname),
+    ORDER BY jsonb_typeof(m.shape -> 'parent') = 'object' AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = m.oid
+        AND i.inhparent::text = m.shape #>> '{parent,oid}' AND pg_get_expr(c.relpartbound, c.oid) = m.shape ->> 'bound') DESC,
+      c.relkind, EXISTS (SELECT FROM ${memory} o WHERE o.oid <> m.oid AND o.shape ->> 'schema' = n.nspname AND o.shape ->> 'name' = c.relname),
       age(c.xmin) DESC, m.oid LIMIT 300 LOOP
     BEGIN
       EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', it.oid::regclass);

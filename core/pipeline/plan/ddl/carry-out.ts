@@ -80,14 +80,17 @@ function created(question: CarryOut, shape: ToldShape, published: boolean): Sche
 function partitionOf(question: CarryOut, shape: ToldShape, relation: Relation): PartitionOf | null {
   const { parent, bound } = shape;
   if (parent === null || bound === null) return null;
-  const as: Relation = { ...relation, schema: parent.schema, name: parent.name, kind: 'partitioned' };
-  const { plan } = planTable(as, question.input);
   let sibling: TableName | null = null;
   for (const oid of parent.siblings ?? []) {
     const known = question.known(oid);
     if (known?.plan !== undefined && known.plan !== null) sibling ??= nameOf(known.plan.output);
   }
-  return { parent: plan === null ? { schema: parent.schema, name: parent.name } : nameOf(plan.output), sibling, bound };
+  return { parent: parentInTarget(question, parent, relation), sibling, bound };
+}
+
+function parentInTarget({ input }: CarryOut, { schema, name }: TableName, relation: Relation): TableName {
+  const { plan } = planTable({ ...relation, schema, name, kind: 'partitioned' }, input);
+  return plan === null ? { schema, name } : nameOf(plan.output);
 }
 
 function dropped(
@@ -138,27 +141,32 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   if (retyped !== null) {
     throw cannotFollow(`a filter or a computed column reads ${retyped}, whose type changes`, { message, was, is });
   }
-  const attach = before.kind === 'table' && after.kind === 'partition' ? partitionOf(question, after, relation) : null;
   // A member that leaves its tree does so before its columns change: those of the others stay as they are.
   const steps: SchemaStep[] = [
     ...droppedAlong(nameOf(was.output), message.along),
     ...leaving(question, message, was),
     ...alterSteps({ message, was, is }),
-    ...(attach === null ? [] : [{ kind: 'attach', table: nameOf(is.output), to: attach } as const]),
+    ...entering(question, message, is),
   ];
   question.redefine(after.oid, relation);
   return steps.length === 0 ? null : { table, steps };
 }
 
 /** Columns of a partitioned table come and go with those of its partitions, where it has any; its name in the target stays. */
-function changedParent({ input }: CarryOut, message: Extract<DdlMessage, { op: 'shape' }>): SchemaSteps | null {
+function changedParent(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' }>): SchemaSteps | null {
   const { before, after } = message;
-  if (after.members !== 0) return null;
-  const [was, is] = [before, after].map((shape) =>
-    planned({ ...relationOf(shape), schema: after.schema, name: after.name }, input),
-  );
-  if (was === null || is === null || was === undefined || is === undefined) return null;
-  const steps = [...droppedAlong(nameOf(was.output), message.along), ...alterSteps({ message, was, is })];
+  const [was, is] = [before, after].map((shape) => ({ ...relationOf(shape), schema: after.schema, name: after.name }));
+  const { plan } = planTable(is!, question.input);
+  if (plan === null) return null;
+  const steps: SchemaStep[] = [...leaving(question, message, plan), ...entering(question, message, plan)];
+  if (after.members === 0) {
+    const [from, to] = [planned(was!, question.input), planned(is!, question.input)];
+    if (from === null || to === null) return null;
+    steps.push(
+      ...droppedAlong(nameOf(from.output), message.along),
+      ...alterSteps({ message, was: from, is: to }),
+    );
+  }
   return steps.length === 0 ? null : { table: relationName(after), steps };
 }
 
@@ -168,12 +176,28 @@ function leaving(
   { output }: TablePlan,
 ): readonly SchemaStep[] {
   const table = nameOf(output);
-  if (before.kind === 'partition' && after.kind === 'table') return [{ kind: 'detach', table, from: null }];
+  if (before.parent !== null && !isSamePlace(before, after))
+    return [{ kind: 'detach', table, from: parentInTarget(question, before.parent, relationOf(before)) }];
   const still = new Set((after.inherits ?? []).map(({ oid }) => oid));
   return (before.inherits ?? []).flatMap(({ oid }) => {
     const plan = question.known(oid)?.plan ?? null;
     return still.has(oid) || plan === null ? [] : [{ kind: 'no-inherit', table, parent: nameOf(plan.output) } as const];
   });
+}
+
+/** What went from one place to another between two looks is put there by a later one, when all have left theirs. */
+function entering(
+  question: CarryOut,
+  { before, after }: Extract<DdlMessage, { op: 'shape' }>,
+  { output }: TablePlan,
+): readonly SchemaStep[] {
+  const to = before.parent === null ? partitionOf(question, after, relationOf(after)) : null;
+  return to === null ? [] : [{ kind: 'attach', table: nameOf(output), to }];
+}
+
+function isSamePlace(before: ToldShape, after: ToldShape): boolean {
+  const [from, to] = [before.parent?.oid, after.parent?.oid];
+  return after.parent !== null && before.bound === after.bound && (from === undefined || to === undefined || from === to);
 }
 
 function planned(relation: Relation, input: PlanInput): TablePlan | null {

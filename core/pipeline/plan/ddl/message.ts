@@ -26,6 +26,8 @@ export interface ToldShape {
   readonly partitionBy: string | null;
   readonly bound: string | null;
   readonly parent: {
+    /** Older messages lack it. */
+    readonly oid?: number;
     readonly schema: string;
     readonly name: string;
     /** Oids of other partitions of it. */
