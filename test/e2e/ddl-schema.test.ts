@@ -273,6 +273,38 @@ test('what the target has of its own stays, and what it refuses is named', async
   assert.match(verified.stdout, /trigger g of table public.t.*missing|CREATE TRIGGER g/s);
 });
 
+test('a column that somebody has made in the target is taken only with the values of the source', async () => {
+  const pipeline = await live({ from: 18, to: 18, source: t, yaml: 'ddl: follow' });
+  await pipeline.settle();
+  await pipeline.target.query(
+    `ALTER TABLE t ADD "Own" text, ADD same int DEFAULT 7, ADD none json, ADD drawn float8; UPDATE t SET "Own" = 'mine' WHERE id = 1`,
+  );
+  for (const sql of [
+    'ALTER TABLE t ADD same int DEFAULT 7',
+    'ALTER TABLE t ADD none json',
+    `ALTER TABLE t ADD "Own" text DEFAULT 'q'`,
+    `INSERT INTO t VALUES (9, 9, 'n', 1, '[]', 'own')`,
+  ])
+    await pipeline.source.query(sql);
+  let remedy = '';
+  for (let i = 0; i < 2; i++) {
+    const stopped = await pipeline.toNow();
+    assert.equal(stopped.code, 1, stopped.stdout);
+    remedy = /^PGS3123 .* – Run on the target: (ALTER TABLE .*?;)/.exec(stopped.stderr)?.[1] ?? stopped.stderr;
+  }
+  await pipeline.target.query(remedy);
+  await pipeline.settle();
+  await pipeline.same('SELECT id, same, none, "Own" FROM t', 'SELECT id, same, none, "Own" FROM t');
+  const [kept] = await pipeline.target.query<{ own: string }>(`SELECT "Own_of_target" AS own FROM t WHERE id = 1`);
+  assert.equal(kept?.own, 'mine');
+  // Its values are the source's alone: the table is copied again.
+  await pipeline.source.query('ALTER TABLE t ADD drawn float8 DEFAULT random()');
+  await pipeline.source.query(`UPDATE t SET c = 'later' WHERE id = 9`);
+  const ended = await pipeline.toNow();
+  if (ended.code === 0) await pipeline.same('SELECT id, drawn FROM t', 'SELECT id, drawn FROM t');
+  else assert.match(ended.stderr, /^PGS3150 .*drawn|^PGS3150 .*Own_of_target/);
+});
+
 test('two sessions that make tables do not wait for each other, and both tables are followed', async () => {
   const pipeline = await live({ from: 18, to: 18, source: t, yaml: 'ddl: follow' });
   await pipeline.settle();

@@ -148,6 +148,14 @@ export const applyErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS3123: {
+    title: 'The target has a column of the name of a new one',
+    cause:
+      'With `ddl: follow`, a table of the source got a column. That of the target has one of its name, which this pipeline did not make, and whose rows hold other values than those that the rows of the source got.',
+    remedy: 'Rename the column of the target, or drop it; then run again.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS3176: {
     title: 'Transaction has to be applied by one lane',
     cause: 'A large transaction was divided among lanes, and then does something that concerns all of them.',

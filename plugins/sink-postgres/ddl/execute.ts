@@ -3,6 +3,7 @@ import type { Column } from '../../../core/postgres/relation.ts';
 import type { PartitionOf, SchemaStep, TableName } from '../../../core/api/schema-change.ts';
 import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { become, type BecomeOptions, dropAlong } from './become.ts';
+import { takeColumn } from './column-there.ts';
 import { noteColumns } from '../schema/made-columns.ts';
 import { areNoted, noteParts, partsBefore } from '../schema/made-parts.ts';
 import { resolveTables } from '../schema/tree.ts';
@@ -76,7 +77,9 @@ async function statementsOf(client: pg.Client, step: PlainStep, options: Execute
       return [`ALTER TABLE ${qualified(step.table)} ${verb} ${qualified(step.parent)}`];
     }
     case 'add-column':
-      return table?.columns.has(step.column.name) === true ? [] : addColumn(table?.root ?? qualified(step.table), step);
+      if (table?.columns.has(step.column.name) !== true) return addColumn(table?.root ?? qualified(step.table), step);
+      await takeColumn(client, step, options.owner);
+      return [];
     case 'drop-column':
       if (table !== null && !table.columns.has(step.column)) return [];
       // What inherits it may have kept it on the source (ALTER TABLE ONLY), and is told for itself where it has not.

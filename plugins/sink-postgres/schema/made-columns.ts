@@ -28,6 +28,18 @@ export async function noteColumns(
   );
 }
 
+/** A column that this pipeline made, or that it found when it took the table on; one of the transaction that is open is ours, too. */
+export async function isMadeColumn(client: pg.Client, owner: Owner, table: TableName, column: string): Promise<boolean> {
+  const noted = `EXISTS (SELECT FROM pgsluice.bulk_table t WHERE t.relid = a.attrelid AND t.pipeline = $3 AND t.sink = $4 AND a.attnum = ANY(t.made))`;
+  const known = await isNoted(client);
+  const { rows } = await client.query(
+    `SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attname = $2
+       AND (a.xmin = pg_current_xact_id()::xid${known ? ` OR ${noted}` : ''})`,
+    [qualified(table), column, ...(known ? [owner.pipeline, owner.sink] : [])],
+  );
+  return rows.length > 0;
+}
+
 /** A stream without a copy, or one that goes on from an older version, has no notes. */
 async function isNoted(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query(
