@@ -9,6 +9,9 @@ await server(14);
 await server(18);
 
 const source = `
+CREATE TYPE mood AS ENUM ('low', 'high'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int CHECK (VALUE < 10);
+CREATE TABLE typed (id int PRIMARY KEY, m mood, ms mood[], p pair, s small);
+INSERT INTO typed VALUES (1, 'low', '{high}', '(1,x)', 1);
 CREATE TABLE plain (id int PRIMARY KEY, a int, b text DEFAULT 'b', c text);
 CREATE TABLE wide (id int PRIMARY KEY, v varchar(5) NOT NULL, n int);
 CREATE TABLE "Old N" (id int PRIMARY KEY, v int);
@@ -50,6 +53,14 @@ const told = [
   `ALTER TABLE tree ADD c int DEFAULT 7`,
   'CREATE INDEX tree_b ON tree (b)',
   'CREATE INDEX twigs_b ON twigs (b)',
+  `ALTER TYPE mood ADD VALUE 'middle' BEFORE 'high'`,
+  `ALTER TYPE mood RENAME VALUE 'low' TO 'lowest'`,
+  'ALTER DOMAIN small DROP CONSTRAINT small_check',
+  `ALTER DOMAIN small SET DEFAULT 3`,
+  'ALTER TYPE pair ADD ATTRIBUTE c mood',
+  `CREATE TYPE fresh AS ENUM ('f')`,
+  'CREATE DOMAIN fresh_too AS fresh[]',
+  `ALTER TABLE typed ADD f fresh, ADD ff fresh_too DEFAULT '{f}'`,
 ];
 const rows = [
   `INSERT INTO plain (id, a) VALUES (9, 9)`,
@@ -60,6 +71,7 @@ const rows = [
   `UPDATE tree SET c = k`,
   `INSERT INTO tree VALUES (0, 'z')`,
   `UPDATE twigs SET a = 0`,
+  `INSERT INTO typed VALUES (2, 'middle', '{lowest,middle}', '(2,y,middle)', 1000, 'f', '{f,f}')`,
 ];
 
 /** The rows were written before anybody looked, or have values that only the source knows: the table is copied again. */
@@ -87,7 +99,7 @@ async function same(pipeline: Live): Promise<void> {
   );
 }
 
-for (const from of short(1, [14, 18])) {
+for (const from of short(1, [14, 18, 15, 16, 17])) {
   test(`ddl: follow, from ${from}, where the source's user may make no event triggers: the catalog is looked at`, async () => {
     const pipeline = await live({
       from,

@@ -1,3 +1,4 @@
+import { typesSql } from '../../../core/postgres/manifest/parts.ts';
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { emit, memorySql, messageForm } from './install-sql.ts';
 import { type DdlObjects, markSql, objectNames } from './objects.ts';
@@ -12,10 +13,11 @@ export function installLookSql(objects: DdlObjects): string {
   const { memory, look } = objectNames(objects.prefix);
   return [
     ...memorySql(objects),
-    `DO $pgsluice$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = ${quoteLiteral(memory)}::regclass AND attname = 'seen')
-       THEN ALTER TABLE ${memory} ADD COLUMN seen text, ADD COLUMN stored jsonb; END IF; END $pgsluice$`,
+    `DO $pgsluice$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = ${quoteLiteral(memory)}::regclass AND attname = 'types')
+       THEN ALTER TABLE ${memory} ADD COLUMN IF NOT EXISTS seen text, ADD COLUMN IF NOT EXISTS stored jsonb, ADD COLUMN types jsonb; END IF; END $pgsluice$`,
     seenFunction(objects),
     storedFunction(objects),
+    typesFunction(objects),
     lookFunction(objects),
     ...markSql(objects),
     `SET LOCAL lock_timeout = '200ms'`,
@@ -65,10 +67,35 @@ function storedFunction({ prefix }: DdlObjects): string {
 $pgsluice$`;
 }
 
-function lookFunction({ pipeline, prefix }: DdlObjects): string {
-  const { memory, describe, parts, chosen, tell, seen, stored, look } = objectNames(prefix);
+/** Of each table in memory, or of one: the types of users that its columns have, under arrays, domains, ranges and attributes, too, with a digest each. */
+function typesFunction({ prefix }: DdlObjects): string {
+  const { memory, types } = objectNames(prefix);
+  return `CREATE OR REPLACE FUNCTION ${types}(only_rel oid) RETURNS TABLE (rel oid, digests jsonb) LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp AS $pgsluice$
+  WITH RECURSIVE used AS (
+    SELECT a.attrelid AS rel, a.atttypid AS oid FROM ${memory} m JOIN pg_attribute a ON a.attrelid = m.oid
+    WHERE (only_rel IS NULL OR m.oid = only_rel) AND a.attnum > 0 AND a.atttypid >= 16384
+    UNION SELECT used.rel, x.oid FROM used JOIN pg_type t USING (oid), LATERAL (
+      SELECT t.typelem AS oid UNION ALL SELECT t.typbasetype
+      UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0) x WHERE x.oid >= 16384
+  ), told AS (
+    SELECT t.oid, md5(concat_ws(' ', t.xmin,
+      (SELECT string_agg(e.oid || ':' || e.xmin, ' ' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid = t.oid),
+      (SELECT string_agg(k.oid || ':' || k.xmin, ' ' ORDER BY k.oid) FROM pg_constraint k WHERE k.contypid = t.oid),
+      (SELECT string_agg(a.attnum || ':' || a.xmin, ' ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid))) AS digest
+    FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+    WHERE t.oid IN (SELECT oid FROM used) AND t.typtype IN ('e', 'd', 'c') AND (t.typrelid = 0 OR c.relkind = 'c'))
+  SELECT m.oid, coalesce(jsonb_object_agg(told.oid, told.digest) FILTER (WHERE told.oid IS NOT NULL), '{}')
+  FROM ${memory} m LEFT JOIN used ON used.rel = m.oid LEFT JOIN told ON told.oid = used.oid
+  WHERE only_rel IS NULL OR m.oid = only_rel GROUP BY m.oid
+$pgsluice$`;
+}
+
+function lookFunction({ pipeline, prefix, major }: DdlObjects): string {
+  const { memory, describe, parts, chosen, tell, seen, stored, types, look } = objectNames(prefix);
   return `CREATE OR REPLACE FUNCTION ${look}() RETURNS void LANGUAGE plpgsql ${messageForm} AS $pgsluice$
-DECLARE it record; now jsonb; file jsonb; again boolean; fresh boolean; others oid[] := '{}';
+DECLARE it record; now jsonb; file jsonb; again boolean; fresh boolean; others oid[] := '{}'; retold oid[];
 BEGIN
   FOR it IN SELECT m.oid, m.shape FROM ${memory} m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.oid)
     ORDER BY m.shape ->> 'kind' = 'partitioned' LOOP
@@ -81,6 +108,17 @@ BEGIN
     INSERT INTO ${memory} (oid, shape, stored, parts) SELECT it.oid, ${describe}(it.oid), ${stored}(it.oid),
       (SELECT jsonb_object_agg(p.key, p.seen) FROM ${parts}(it.oid) p) ON CONFLICT (oid) DO NOTHING;
   END LOOP;
+  -- Before the tables that may use them. Those of a new table are in its copy.
+  WITH otherwise AS (SELECT m.oid, m.types AS was, t.digests FROM ${types}(NULL) t JOIN ${memory} m ON m.oid = t.rel WHERE m.types IS DISTINCT FROM t.digests),
+    noted AS (UPDATE ${memory} m SET types = o.digests FROM otherwise o WHERE m.oid = o.oid)
+  SELECT array_agg(DISTINCT d.key::oid) INTO retold FROM otherwise o, jsonb_each_text(o.digests) d
+    WHERE o.was ->> d.key IS DISTINCT FROM d.value AND o.was IS NOT NULL;
+  IF retold IS NOT NULL THEN
+    SELECT jsonb_agg(jsonb_build_object('kind', p.kind, 'row', p."row")) INTO now FROM (${typesSql(major, 'SELECT unnest(retold)')}) p;
+    IF now IS NOT NULL THEN
+      ${emit(pipeline, `'op', 'types', 'tag', 'ALTER TYPE', 'version', current_setting('server_version_num')::int, 'now', now`)}
+    END IF;
+  END IF;
   -- What has left its place in a tree goes first: what comes to the tree, or is changed in it, does not touch it. Names are given again by
   -- later commands, mostly.
   FOR it IN SELECT m.oid, m.shape, m.stored, m.seen FROM ${memory} m JOIN ${seen}(NULL) s ON s.rel = m.oid JOIN pg_class c ON c.oid = m.oid

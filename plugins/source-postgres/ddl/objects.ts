@@ -26,6 +26,7 @@ export function objectNames(prefix: string) {
     chosen: of('chosen'),
     seen: of('seen'),
     stored: of('stored'),
+    types: of('types'),
     look: of('look'),
     functions: [of('ddl'), of('drop'), of('rewrite')] as const,
     /** Not quoted. */
@@ -55,7 +56,7 @@ export function markSql({ prefix, mark }: DdlObjects): string[] {
 
 /** With their arguments: every one that either way makes. */
 export function functionsOf(prefix: string): readonly string[] {
-  const { describe, parts, tell, chosen, seen, stored, look, functions } = objectNames(prefix);
-  const ofTable = [describe, parts, chosen, seen, stored].map((name) => `${name}(oid)`);
+  const { describe, parts, tell, chosen, seen, stored, types, look, functions } = objectNames(prefix);
+  const ofTable = [describe, parts, chosen, seen, stored, types].map((name) => `${name}(oid)`);
   return [...[...functions, look].map((name) => `${name}()`), ...ofTable, `${tell}(oid[],text)`];
 }
