@@ -29,7 +29,12 @@ export async function noteColumns(
 }
 
 /** A column that this pipeline made, or that it found when it took the table on; one of the transaction that is open is ours, too. */
-export async function isMadeColumn(client: pg.Client, owner: Owner, table: TableName, column: string): Promise<boolean> {
+export async function isMadeColumn(
+  client: pg.Client,
+  owner: Owner,
+  table: TableName,
+  column: string,
+): Promise<boolean> {
   const noted = `EXISTS (SELECT FROM pgsluice.bulk_table t WHERE t.relid = a.attrelid AND t.pipeline = $3 AND t.sink = $4 AND a.attnum = ANY(t.made))`;
   const known = await isNoted(client);
   const { rows } = await client.query(

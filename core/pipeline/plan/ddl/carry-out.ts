@@ -162,10 +162,7 @@ function changedParent(question: CarryOut, message: Extract<DdlMessage, { op: 's
   if (after.members === 0) {
     const [from, to] = [planned(was!, question.input), planned(is!, question.input)];
     if (from === null || to === null) return null;
-    steps.push(
-      ...droppedAlong(nameOf(from.output), message.along),
-      ...alterSteps({ message, was: from, is: to }),
-    );
+    steps.push(...droppedAlong(nameOf(from.output), message.along), ...alterSteps({ message, was: from, is: to }));
   }
   return steps.length === 0 ? null : { table: relationName(after), steps };
 }
@@ -197,7 +194,9 @@ function entering(
 
 function isSamePlace(before: ToldShape, after: ToldShape): boolean {
   const [from, to] = [before.parent?.oid, after.parent?.oid];
-  return after.parent !== null && before.bound === after.bound && (from === undefined || to === undefined || from === to);
+  return (
+    after.parent !== null && before.bound === after.bound && (from === undefined || to === undefined || from === to)
+  );
 }
 
 function planned(relation: Relation, input: PlanInput): TablePlan | null {
