@@ -69,16 +69,30 @@ const helpEvery = 200;
  */
 export async function helpStandby(access: SourceAccess, ended: AbortSignal): Promise<void> {
   const primary = primaryOf(access);
-  if (primary === access) return;
+  if (primary !== access) await logTransactions(primary, helpEvery, ended);
+}
+
+/** Milliseconds from the start of a stream; after that the server's own records, one in 15 seconds, do. */
+const syncHelp = 60_000;
+
+/**
+ * A standby takes the copy of a failover slot once the slot stands behind what the standby itself keeps. The slot moves on with the
+ * records of running transactions, so that they come every second in the first minute.
+ */
+export async function helpSlotSync(access: SourceAccess, ended: AbortSignal): Promise<void> {
+  if (access.failover) await logTransactions(access, 1000, AbortSignal.any([ended, AbortSignal.timeout(syncHelp)]));
+}
+
+async function logTransactions(access: SourceAccess, every: number, ended: AbortSignal): Promise<void> {
   try {
-    await withClient(primary, null, async (client) => {
+    await withClient(access, null, async (client) => {
       while (!ended.aborted) {
         await client.query('SELECT pg_log_standby_snapshot()');
-        await pause(helpEvery, ended).catch(() => {});
+        await pause(every, ended).catch(() => {});
       }
     });
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
-    access.log.log('debug', 'standby-snapshot-failed', `pg_log_standby_snapshot() on the primary: ${said}`);
+    access.log.log('debug', 'standby-snapshot-failed', `pg_log_standby_snapshot(): ${said}`);
   }
 }

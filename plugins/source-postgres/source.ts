@@ -31,7 +31,7 @@ import { RowFetcher } from './fetch-rows.ts';
 import { KeptClient } from './kept-client.ts';
 import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { primaryOf } from './primary.ts';
+import { helpSlotSync, primaryOf } from './primary.ts';
 import { schemaSource } from './schema/source.ts';
 import { type SourceAccess, ask, open, withClient } from './session.ts';
 import { PostgresSnapshots } from './snapshot/source.ts';
@@ -59,6 +59,8 @@ export class PostgresSource implements Source {
   readonly #context: PluginContext;
   readonly #describer: Describer;
   readonly #heartbeat: Heartbeat | null;
+  #helping = new AbortController();
+  #helped = Promise.resolve();
   /** Asked once: collations do not change under a running server. */
   #letters: Promise<Folding | null> | null = null;
 
@@ -166,9 +168,17 @@ export class PostgresSource implements Source {
       signal,
     );
     this.#heartbeat?.start();
+    await this.#endHelp();
+    this.#helping = new AbortController();
+    this.#helped = helpSlotSync(this.#access, AbortSignal.any([signal, this.#helping.signal]));
     if (start.until !== null)
       await flushBeyond(this.#access, start.until).catch((error: unknown) => this.#notFlushed(error));
     return stream;
+  }
+
+  async #endHelp(): Promise<void> {
+    this.#helping.abort();
+    await this.#helped;
   }
 
   /** Without it the stream may end some seconds later, and no worse. */
@@ -186,6 +196,7 @@ export class PostgresSource implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#heartbeat?.stop();
+    await this.#endHelp();
     await this.#describer[Symbol.asyncDispose]();
     await this.rows[Symbol.asyncDispose]();
     await this.#access.kept[Symbol.asyncDispose]();

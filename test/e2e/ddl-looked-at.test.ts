@@ -10,8 +10,8 @@ await server(18);
 
 const source = `
 CREATE TYPE mood AS ENUM ('low', 'high'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int CHECK (VALUE < 10);
-CREATE TABLE typed (id int PRIMARY KEY, m mood, ms mood[], p pair, s small);
-INSERT INTO typed VALUES (1, 'low', '{high}', '(1,x)', 1);
+CREATE TYPE tone AS ENUM ('flat', 'sharp'); CREATE TABLE typed (id int PRIMARY KEY, m mood, ms mood[], p pair, s small, n tone);
+INSERT INTO typed VALUES (1, 'low', '{high}', '(1,x)', 1, 'flat');
 CREATE TABLE plain (id int PRIMARY KEY, a int, b text DEFAULT 'b', c text);
 CREATE TABLE wide (id int PRIMARY KEY, v varchar(5) NOT NULL, n int);
 CREATE TABLE "Old N" (id int PRIMARY KEY, v int);
@@ -54,7 +54,7 @@ const told = [
   'CREATE INDEX tree_b ON tree (b)',
   'CREATE INDEX twigs_b ON twigs (b)',
   `ALTER TYPE mood ADD VALUE 'middle' BEFORE 'high'`,
-  `ALTER TYPE mood RENAME VALUE 'low' TO 'lowest'`,
+  `ALTER TYPE tone RENAME VALUE 'flat' TO 'minor'`,
   'ALTER DOMAIN small DROP CONSTRAINT small_check',
   `ALTER DOMAIN small SET DEFAULT 3`,
   'ALTER TYPE pair ADD ATTRIBUTE c mood',
@@ -71,7 +71,7 @@ const rows = [
   `UPDATE tree SET c = k`,
   `INSERT INTO tree VALUES (0, 'z')`,
   `UPDATE twigs SET a = 0`,
-  `INSERT INTO typed VALUES (2, 'middle', '{lowest,middle}', '(2,y,middle)', 1000, 'f', '{f,f}')`,
+  `INSERT INTO typed VALUES (2, 'middle', '{low,middle}', '(2,y,middle)', 1000, 'minor', 'f', '{f,f}')`,
 ];
 
 /** The rows were written before anybody looked, or have values that only the source knows: the table is copied again. */

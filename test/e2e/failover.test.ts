@@ -152,3 +152,40 @@ for (const major of short(1, [16, 14])) {
     await goesOn(pair, /public\.same agrees in postgres[^]*copied public\.large: 30000 rows/);
   });
 }
+
+test('16: a failover in the first copy: what was copied is compared and repaired, and the copy goes on', {
+  timeout: 300_000,
+}, async () => {
+  const many = [1, 2, 3, 4, 5].map(
+    (i) => `CREATE TABLE m${i} AS SELECT g AS id, repeat('v', ${i} * 100) AS v FROM generate_series(1, 20000) g;
+      ALTER TABLE m${i} ADD PRIMARY KEY (id)`,
+  );
+  const pair = await failoverPair({ major: 16, synced: false, waits: false, schema: `${schema}; ${many.join(';')}` });
+  const { primary, standby, target, file } = pair;
+  // Some tables are copied, some are not.
+  const begun = new CliProcess(['run', file, '--log', 'json']);
+  await begun.until('table-copied', 2);
+  begun.process.kill('SIGKILL');
+  await begun.ended;
+  await caughtUp(primary, standby);
+  await primary.stop('immediate');
+  await promote(standby);
+  for (const table of ['t', 'm1', 'm2', 'm3', 'm4', 'm5'])
+    await standby.query(
+      `DELETE FROM ${table} WHERE id < 10; UPDATE ${table} SET v = 'later' WHERE id BETWEEN 991 AND 1000`,
+      'shop',
+    );
+  const lost = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+  assert.equal(lost.code, 1, lost.stdout);
+  assert.match(lost.stderr, /^PGS2197 .*resync FILE --verify-first/m);
+  const repaired = await cli(['resync', file, '--verify-first']);
+  assert.equal(repaired.code, 0, repaired.stderr);
+  assert.match(repaired.stdout, /a new slot begins at/);
+  assert.match(repaired.stdout, /rows copied again into postgres/);
+  await standby.query(`INSERT INTO t (v) VALUES ('after'); UPDATE m3 SET v = 'first' WHERE id = 20`, 'shop');
+  const run = await cli(['run', file, '--stop-at', 'now', '--log', 'json']);
+  assert.equal(run.code, 0, run.stderr);
+  const verify = await cli(['verify', file, '--schema']);
+  assert.equal(verify.code, 0, verify.stdout + verify.stderr);
+  assert.equal(await rowsOf(target), await rowsOf(standby, 'shop'));
+});

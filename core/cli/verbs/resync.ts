@@ -63,7 +63,7 @@ async function resyncDiffering(
   const { pipeline } = opened;
   const { context, instances, config } = pipeline;
   const { state, source } = context;
-  requireStream(state);
+  if (state.head?.phase !== 'snapshot' || config.snapshot.mode !== 'initial') requireStream(state);
   if (!opened.locked) throw verifyError('PGS7006', 'a run of this pipeline is under way in another process');
   checkFile(state, config);
   const catalog = knownTables(state, await readCatalog(source, signal));

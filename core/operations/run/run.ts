@@ -20,7 +20,7 @@ import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
 import { type Planning, partOf, planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../resync/resync.ts';
-import { copyUnknown } from './unknown-values.ts';
+import { copiesUnknown, copyUnknown } from './unknown-values.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
 import { SignalFollower } from '../resync/follow-signals.ts';
@@ -202,7 +202,8 @@ async function followRound(
   const { planning, copy, reread } = round;
   const follow = options.config.ddl === 'follow';
   if (follow) await tellDdl(context);
-  const shapes = await Shapes.open(context, planning, follow);
+  const copies = copiesUnknown(options.config, planning.sinks);
+  const shapes = await Shapes.open(context, planning, { follow, copies });
   const trees = copy === null && options.stopAt === null;
   const { sinks } = planning;
   await using watch = new TableWatch({ context, sinks, history: shapes.history, follow, trees, every: 3000 });

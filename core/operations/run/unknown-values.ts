@@ -25,9 +25,7 @@ export async function copyUnknown(
 ): Promise<'stopped' | undefined> {
   const { state, log, stop } = context;
   const known = error instanceof PgsluiceError && isUnknown(error) ? error : null;
-  const follows = config.ddl === 'follow' && config.onUnknownValues === 'resync';
-  const ours = sinks.every(({ traits }) => traits.schemaChanges === true && traits.existing === null);
-  if (known === null || !follows || !ours) throw error;
+  if (known === null || !copiesUnknown(config, sinks)) throw error;
   // The next start meets the same DDL, as no sink is past it.
   if (stop.aborted) return 'stopped';
   const catalog = await catalogNow(context);
@@ -48,6 +46,12 @@ export async function copyUnknown(
     copyAnew,
   );
   return undefined;
+}
+
+/** Whether the file lets tables be copied again, and the sinks have a schema that is ours to change. */
+export function copiesUnknown(config: PipelineConfig, sinks: readonly PlannedSink[]): boolean {
+  const follows = config.ddl === 'follow' && config.onUnknownValues === 'resync';
+  return follows && sinks.every(({ traits }) => traits.schemaChanges === true && traits.existing === null);
 }
 
 /** Or what the target refuses, as it is another table there. */

@@ -20,7 +20,7 @@ export async function streamOptions(
   const known = knownTables(context.state, await catalogNow(context));
   const planning = await planSinks(instances.sinks, await shapesUnderWay(context, known), true, context.stop);
   const follow = config.ddl === 'follow';
-  const shapes = await Shapes.open(context, planning, follow);
+  const shapes = await Shapes.open(context, planning, { follow, copies: false });
   const count = new ChangeCount();
   const options = {
     sinks: planning.sinks,

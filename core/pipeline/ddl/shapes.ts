@@ -12,32 +12,38 @@ import { ShapeHistory } from './shape-history.ts';
 import { type Contained, containedIn } from './contained.ts';
 import { runtimeError } from '../errors.ts';
 
+export interface Following {
+  /** DDL messages are carried out. */
+  readonly follow: boolean;
+  /** A table of which they do not tell enough is copied again; else whoever changes the target by hand is believed. */
+  readonly copies: boolean;
+}
+
 /** The shapes of the source's tables along the stream, and the mappers made from them. */
 export class Shapes {
   readonly history: ShapeHistory;
   readonly #context: RunContext;
   readonly #planning: Planning;
 
-  readonly #follow: boolean;
+  readonly #how: Following;
   #contained: readonly Contained[] | null = null;
 
   private constructor(
     context: RunContext,
     planning: Planning,
-    more: { readonly history: ShapeHistory; readonly follow: boolean },
+    more: { readonly history: ShapeHistory; readonly how: Following },
   ) {
     this.#context = context;
     this.#planning = planning;
     this.history = more.history;
-    this.#follow = more.follow;
+    this.#how = more.how;
   }
 
-  /** `follow`: DDL messages are carried out. */
-  static async open(context: RunContext, planning: Planning, follow: boolean): Promise<Shapes> {
+  static async open(context: RunContext, planning: Planning, how: Following): Promise<Shapes> {
     const history = new ShapeHistory(context.state);
     const tables = [...planning.inputs.values()].flatMap((input) => input.tables);
     await history.add(tables.map((table) => table.relation));
-    return new Shapes(context, planning, { history, follow });
+    return new Shapes(context, planning, { history, how });
   }
 
   /** Looks at a batch before any sink gets it: shapes that DDL brings are in the history before rows of them are written. */
@@ -98,7 +104,7 @@ export class Shapes {
   /** For a sink that stands at this position: its stream begins with the shapes that were there. */
   mapper(sink: PlannedSink, position: bigint): ChangeMapper {
     const { log } = this.#context;
-    const more = this.#follow
+    const more = this.#how.follow
       ? { followDdl: this.#context.pipeline, lateDdl: this.#context.source.ddl?.late === true }
       : {};
     const input = { ...this.#planning.inputs.get(sink.name)!, ...more, tables: this.history.at(position) };
@@ -111,6 +117,8 @@ export class Shapes {
     // An abrupt end of the stretch is not told here; what is asked for is short.
     const mapper = createMapper(input, plans, rows && ((asked) => rows.fetch(asked, stop)));
     for (const oid of this.history.left(position)) mapper.redefine(oid, null);
+    // What the target has under that name may be somebody's, with other values.
+    if (this.#how.copies) return mapper;
     const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
     const accept = acceptShapes({
       mapper,

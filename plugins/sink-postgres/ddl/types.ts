@@ -4,6 +4,8 @@ import { difference } from '../../../core/postgres/manifest/difference.ts';
 import { mend } from '../../../core/postgres/manifest/statements/plan.ts';
 import { containerOf, list, objectOf } from '../../../core/postgres/manifest/statements/step.ts';
 import { type Manifest, type ManifestObject, keyOf } from '../../../core/postgres/manifest/types.ts';
+import { describe } from '../../../core/postgres/manifest/statements/refs.ts';
+import { labelSteps } from '../../../core/postgres/manifest/statements/types.ts';
 import type { BecomeOptions } from './become.ts';
 import { readTypes, runApart } from './parts.ts';
 
@@ -25,7 +27,14 @@ export async function becomeTypes(
   const objects = new Map(there.objects);
   const told = new Set(step.now.map(keyOf));
   for (const [key, { kind }] of there.objects) if (kind === 'domain constraint' && !told.has(key)) objects.delete(key);
-  for (const object of step.now) if (!isOlder(object, there)) objects.set(keyOf(object), object);
+  for (const object of step.now) {
+    if (isOlder(object, there)) continue;
+    const found = there.objects.get(keyOf(object));
+    if (object.kind === 'enum' && found !== undefined && labelSteps(found, object) === null) {
+      const text = `${describe(object)}: which of its labels was renamed cannot be told`;
+      log.log('warn', 'object-skipped', `not changed in the target: ${text}`);
+    } else objects.set(keyOf(object), object);
+  }
   const wanted = { ...there, objects };
   const { statements } = mend(difference(there, wanted, { owners: false }), { there, wanted }, { owners: false });
   return runApart(

@@ -42,7 +42,9 @@ interface Compared {
  * after. Tables that are copied stay as they are. Repeatable at any point.
  */
 export async function schemaAgain(more: PrepareMore, preparation: SinkPreparation, again: Again): Promise<void> {
-  const compared = await compare(more, again);
+  const before = await compare(more, again);
+  // What it says of the needs of a partition holds until that leaves its parent.
+  const compared = (await leaveParents(more, before)) ? await compare(more, again) : before;
   const finished = await more.sessions.query((client) => isFinished(more, client));
   const dropped = await dropStale(more, preparation, { again, compared });
   failpoint('dropped-stale');
@@ -87,6 +89,21 @@ function objectOf(change: Change): ManifestObject {
   return change.change === 'extra' ? change.there : change.wanted;
 }
 
+async function leaveParents({ sessions, owner, context }: PrepareMore, compared: Compared | null): Promise<boolean> {
+  const detached = await sessions.transaction(async (client) => {
+    const states = [...(await readTables(client, owner)).values()];
+    const tree = await readTree(
+      client,
+      states.map(({ relid }) => relid),
+    );
+    return detachGone(client, compared?.changes ?? [], tree);
+  });
+  if (detached.length === 0) return false;
+  const message = `taken out of their parents in the target, as on the source: ${detached.join(', ')}`;
+  context.log.log('info', 'partitions-detached', message);
+  return true;
+}
+
 async function dropStale(
   more: PrepareMore,
   { plans }: SinkPreparation,
@@ -96,13 +113,7 @@ async function dropStale(
   return sessions.transaction(async (client) => {
     const states = [...(await readTables(client, owner)).values()];
     const relids = states.map(({ relid }) => relid);
-    let tree = await readTree(client, relids);
-    const detached = await detachGone(client, compared?.changes ?? [], tree);
-    if (detached.length > 0) {
-      tree = await readTree(client, relids);
-      const message = `taken out of their parents in the target, as on the source: ${detached.join(', ')}`;
-      context.log.log('info', 'partitions-detached', message);
-    }
+    const tree = await readTree(client, relids);
     const names = new Set(plans.map(({ source }) => relationName(source)));
     const waiting = states.filter(({ source, phase }) => phase !== 'parent' && again.waiting.has(source));
     const stale = staleKeys(compared);

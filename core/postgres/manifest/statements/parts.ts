@@ -57,13 +57,14 @@ export function createIndex(wanted: ManifestObject, writing: Writing): Step[] {
   return [...main, ...attachIndex(wanted, writing), ...indexRest(null, wanted), ...commonSteps(null, wanted, writing)];
 }
 
-/** A new table's indexes find their parents when it is attached. */
+/** A new table's indexes find their parents when it is attached. A table that is not asked about stays where it is. */
 function attachIndex(wanted: ManifestObject, { there, wanted: manifest }: Writing): Step[] {
   const parent = list(wanted.props['parent']);
   const table = list(wanted.props['table']);
   if (parent.length === 0) return [];
-  const [now, then] = [there, manifest].map((each) => relationOf(each, table));
-  if (now === null || now!.props['parents'] !== then!.props['parents']) return [];
+  const now = relationOf(there, table);
+  const then = relationOf(manifest, table) ?? now;
+  if (now === null || now.props['parents'] !== then?.props['parents']) return [];
   return [safe(`ALTER INDEX ${sqlName(...parent)} ATTACH PARTITION ${sqlName(...wanted.name)}`)];
 }
 

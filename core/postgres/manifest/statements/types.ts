@@ -43,8 +43,14 @@ function typeSql(wanted: ManifestObject, writing: Writing): string {
 const alignments: Readonly<Record<string, string>> = { c: 'char', s: 'int2', i: 'int4', d: 'double' };
 const storages: Readonly<Record<string, string>> = { p: 'plain', e: 'external', m: 'main', x: 'extended' };
 
-/** Labels that come in between are added, renamed ones renamed; a label that goes takes a new type. */
+/** A label that goes takes a new type. */
 export function alterEnum(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
+  const steps = labelSteps(there, wanted);
+  return steps === null ? null : [...steps, ...commonSteps(there, wanted, writing)];
+}
+
+/** Labels that come in between are added, renamed ones renamed. Null: some label goes, or has another place. */
+export function labelSteps(there: ManifestObject, wanted: ManifestObject): Step[] | null {
   const [from, to] = [list(there.props['labels']), list(wanted.props['labels'])];
   const type = `ALTER TYPE ${sqlName(...wanted.name)}`;
   const renamed = renames(from, to);
@@ -64,7 +70,7 @@ export function alterEnum(there: ManifestObject, wanted: ManifestObject, writing
     steps.push(safe(`${type} ADD VALUE ${literalOrNull(label)}${place}`));
     now.splice(i, 0, label);
   }
-  return [...steps, ...commonSteps(there, wanted, writing)];
+  return steps;
 }
 
 function renames(from: readonly string[], to: readonly string[]): (readonly [string, string])[] {
