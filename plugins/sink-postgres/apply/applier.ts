@@ -1,5 +1,4 @@
 import type { Change, MessageChange, StreamBatch } from '../../../core/api/change.ts';
-import type { LogStep } from '../../../core/api/logs.ts';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { DeadLetters } from '../../../core/api/dead-letter.ts';
 import { PgsluiceError } from '../../../core/base/error.ts';
@@ -12,7 +11,7 @@ import { applyOneByOne } from '../dead-letter/one-by-one.ts';
 import { isOfConstraint, isRefusal } from '../dead-letter/refusal.ts';
 import { LookAhead, type RoundTrip } from './look-ahead.ts';
 import { type BatchOptions, scriptBatch, writePosition } from './batch-script.ts';
-import { behindBegin, movesFirst, writeSteps } from './logs.ts';
+import { behindBegin, writeSteps } from './logs.ts';
 import { BufferPool, type Send } from './wire.ts';
 import { Exchange, type ExchangeResult, finish, Script, type Steps } from './round-trip.ts';
 import {
@@ -248,7 +247,7 @@ export class Applier {
     }
     // Nothing to look at before the commit: it goes in the same round trip.
     const atOnce = !script.mustCheck;
-    const moved = !this.#open && movesFirst(batch);
+    const moved = !this.#open && batch.logs !== undefined && batch.boundary !== null;
     const own = moved ? behindBegin : script.steps;
     const position = batch.logs === undefined ? { position: own } : { position: -1, logs: own };
     if (!moved) this.#position(script, batch);
@@ -321,7 +320,8 @@ export class Applier {
       return;
     }
     script.control('BEGIN');
-    if (batch !== null && movesFirst(batch)) writeSteps(script, this.#options, batch.logs as readonly LogStep[]);
+    // A batch that goes on in the next one does not say yet how far its logs are read.
+    if (batch?.logs !== undefined && batch.boundary !== null) writeSteps(script, this.#options, batch.logs);
     if (this.#session.enforced) script.control('SET CONSTRAINTS ALL DEFERRED');
   }
 

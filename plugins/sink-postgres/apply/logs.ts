@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import type { StreamBatch } from '../../../core/api/change.ts';
 import type { LogClaim, LogStep } from '../../../core/api/logs.ts';
 import { connect, disconnect } from '../../../core/postgres/connect.ts';
 import { advisoryKey, stateSchema } from '../../../core/postgres/state-schema.ts';
@@ -85,8 +84,3 @@ export function writeSteps(
 
 /** The step of {@link writeSteps} where the batch is a transaction of its own. */
 export const behindBegin = 1;
-
-/** A batch that goes on in the next one does not say yet how far its logs are read. */
-export function movesFirst({ logs, boundary }: Pick<StreamBatch, 'logs' | 'boundary'>): boolean {
-  return logs !== undefined && boundary !== null;
-}
