@@ -6,6 +6,7 @@ import { readWithDebezium } from '../../scripts/kafka/debezium/engine.ts';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { missingDebezium, TestDebezium } from '../support/debezium.ts';
 import { brokers, kafkaAvailable, testAdmin, unique } from '../support/kafka.ts';
+import { short } from '../support/long.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
 /*
@@ -163,10 +164,10 @@ checkpoint: { plugin: file }
     }
   });
 
-  for (const [how, settings] of [
-    ['stopped', { 'publication.autocreate.mode': 'filtered' }],
+  for (const [how, settings] of short(1, [
     ['killed', {}],
-  ] as const) {
+    ['stopped', { 'publication.autocreate.mode': 'filtered' }],
+  ] as const)) {
     test(`a pipeline goes on where a Debezium was ${how}: nothing is lost, and nothing copied`, async () => {
       const source = await filled(addresses, (prefix) => tables.map((table) => `${prefix}.public.${table}`));
       const debezium = await TestDebezium.of(source, addresses);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { short } from '../support/long.ts';
 import { type Live, live, openWriter } from '../support/live.ts';
 import { server } from '../support/servers.ts';
 
@@ -87,10 +88,10 @@ const make = `CREATE SCHEMA mine; ${Object.values(foreign)
   .map(([sql]) => sql)
   .join('; ')}`;
 
-for (const [ddl, from] of [
+for (const [ddl, from] of short(1, [
   ['follow', 14],
   ['stop', 18],
-] as const) {
+] as const)) {
   test(`ddl: ${ddl}: what somebody made in the target during the first copy is named and stays, after a kill`, async () => {
     const pipeline = await live({
       from,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Live, live } from '../support/live.ts';
+import { short } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 
 await Promise.all([14, 17, 18].map((major) => server(major)));
@@ -17,10 +18,10 @@ async function verdict(pipeline: Live, code: number, ...args: readonly string[])
   return result.stdout;
 }
 
-for (const [from, to] of [
-  [14, 18],
+for (const [from, to] of short(1, [
   [17, 14],
-] as const) {
+  [14, 18],
+] as const)) {
   test(`generated columns are compared, and repaired rows compute their own, from ${from} to ${to}`, async () => {
     const pipeline = await live({ from, to, source: tables });
     const { source, target } = pipeline;

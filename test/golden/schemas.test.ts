@@ -107,7 +107,7 @@ if (await kafkaAvailable()) {
   // Names of databases are fixed, and those of debezium.test.ts, which runs beside this, are the same.
   const postgres = await ownServer(15);
   const addresses = await brokers();
-  const short = new Set(['string', 'txmeta', 'mix1', 'mix2', 'mix3', 'more']);
+  const short = new Set(['string', 'mix1', 'mix3', 'more']);
   const asked = process.env['GOLDEN_SCHEMAS']?.split(',');
   const all = [...settings, ...mixtures, ...others].filter(({ name }) => name !== 'cloud');
   const chosen = all.filter(({ name }) => asked?.includes(name) ?? (long || short.has(name)));
