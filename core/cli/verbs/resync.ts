@@ -141,7 +141,11 @@ async function rereadEnd({ context, instances }: OpenPipeline, { id, table }: Re
 
 function requireStream(state: PipelineState): void {
   if (state.head?.phase === 'stream') return;
-  throw verifyError('PGS7004', `the pipeline is in phase ${state.head?.phase ?? 'not started'}`, {
+  if (state.head === null)
+    throw verifyError('PGS7004', 'the pipeline has not started', {
+      remedy: 'Nothing is copied yet: pgsluice run FILE',
+    });
+  throw verifyError('PGS7004', `the pipeline is in phase ${state.head.phase}`, {
     remedy: 'Only a pipeline whose first copy is complete, and that is not cut over, can copy tables again.',
   });
 }
