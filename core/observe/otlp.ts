@@ -43,6 +43,8 @@ export class OtlpPush implements AsyncDisposable {
 
   async #post(): Promise<void> {
     const { log } = this.#options;
+    const { signal } = this.#ending;
+    const last = signal.aborted;
     let why: string | null;
     try {
       const body = JSON.stringify(await this.#message());
@@ -52,6 +54,8 @@ export class OtlpPush implements AsyncDisposable {
         return this.#deliver(body);
       });
     } catch (error) {
+      // Cut off by the end of the run, which sends once more and tells how that went.
+      if (!last && signal.aborted && isLate(error)) return;
       why = causeOf(error);
     }
     if (why !== null && !this.#failing) log.log('warn', 'otlp-failed', `metrics do not reach the collector: ${why}`);
