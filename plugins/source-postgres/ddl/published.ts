@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { TablesOption } from '../../../core/api/schemas.ts';
-import type { StoredRows, TablePresence } from '../../../core/api/source-database.ts';
+import type { TablePresence } from '../../../core/api/source-database.ts';
 import { collationSql } from '../../../core/postgres/columns.ts';
 import { chosenOids } from '../catalog/choose.ts';
 import { isPublished } from '../publication/definition.ts';
@@ -18,14 +18,13 @@ const query = `
     to_jsonb(r) ->> 'prattrs' IS NOT NULL,
     pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
     (SELECT json_agg(i.inhparent::int8 ORDER BY i.inhseqno)::text FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT i.inhdetachpending),
-    (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod, ${collationSql}) ORDER BY a.attnum)::text
+    (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod, ${collationSql}, a.xmin::text) ORDER BY a.attnum)::text
      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indimmediate AND x.indisvalid
       AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident END),
     EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'),
     c.relpersistence = 'u',
-    json_build_object('file', c.relfilenode::text, 'written', c.xmin::text, 'columns', (SELECT json_object_agg(a.attnum, a.xmin::text)
-      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))::text
+    c.relfilenode::text, c.xmin::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND p.pubname = $1 AND ${isPublished}) ON r.prrelid = c.oid
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
@@ -57,8 +56,9 @@ export async function readPublished(
 }
 
 function presenceOf(row: readonly (string | null)[]): Omit<TablePresence, 'chosen'> {
-  const columns = JSON.parse(row[10] ?? '[]') as [number, string, number, number, string | null][];
+  const columns = JSON.parse(row[10] ?? '[]') as [number, string, number, number, string | null, string][];
   const parents = JSON.parse(row[9] ?? '[]') as number[];
+  const written = Object.fromEntries(columns.map((column) => [column[0], column[5]]));
   return {
     oid: Number(row[0]),
     schema: row[1]!,
@@ -72,11 +72,6 @@ function presenceOf(row: readonly (string | null)[]): Omit<TablePresence, 'chose
     columns: columns.map(([attnum, name, type, typmod, collation]) => ({ attnum, name, type, typmod, collation })),
     keyed: row[11] === 't',
     unlogged: row[13] === 't',
-    ...(row[3] === 'p' ? {} : { stored: storedOf(row[14]!) }),
+    ...(row[3] === 'p' ? {} : { stored: { file: row[14]!, written: row[15]!, columns: written } }),
   };
-}
-
-function storedOf(text: string): StoredRows {
-  const { columns, ...stored } = JSON.parse(text) as Omit<StoredRows, 'columns'> & Pick<Partial<StoredRows>, 'columns'>;
-  return { ...stored, columns: columns ?? {} };
 }
