@@ -89,7 +89,7 @@ export async function forgetRanges({ state }: RunContext, sink: PlannedSink, pla
   if (state.of('ledger', which) !== null) await state.putAll([member('ledger', which, null)]);
 }
 
-/** As it is noted, where that still holds; else anew, noted before the first chunk. */
+/** As it is noted, where that still holds; else cut again, and noted before the first chunk. */
 async function cut(
   { state }: RunContext,
   { sink, plan, session, chunkBytes }: Wanted,

@@ -54,6 +54,26 @@ const fileFacts: Codec<FileFactsNote> = {
   write: ({ facts: kept }) => ({ version: 2, facts: facts.write(kept) }),
 };
 
+/** A range that verification compared; there are thousands, so each is a list. */
+interface VerifiedPart {
+  readonly time: string | null;
+  readonly position: string | null;
+  readonly rows: string;
+  readonly differs: boolean;
+}
+const verifiedPart: Codec<VerifiedPart> = {
+  read: (value) => {
+    const [time = null, position = null, rows = null, differs = null] = listOf(opaque).read(value);
+    return {
+      time: nullable(text).read(time),
+      position: nullable(text).read(position),
+      rows: text.read(rows),
+      differs: flag.read(differs),
+    };
+  },
+  write: ({ time, position, rows, differs }) => [time, position, rows, differs],
+};
+
 /** What a run last noted of itself (docs/watching.md): a record for people and scripts, whose keys are added and never renamed. */
 export type RunRecord = JsonObject & { readonly ended?: boolean; readonly at?: number };
 const runRecord: Codec<RunRecord> = { read: (value) => objectOf(value) as RunRecord, write: (value) => value };
@@ -162,7 +182,7 @@ export const family = {
     view: recordOf(opaque),
     rangeRows: number,
     bounds: listOf(listOf(text)),
-    parts: listOf(listOf(opaque)),
+    parts: listOf(verifiedPart),
   }),
   /** A copy beside the stream: a state of its own. */
   side: opaque,

@@ -1,11 +1,12 @@
 import type { Change, RowChange, StreamBatch } from '../../../api/change.ts';
 import type { TablePlan } from '../../../api/plan.ts';
 import { integerOf, type Row } from '../../../api/wire-change.ts';
+import { oidsOf } from '../../../postgres/oids.ts';
 import { relationName, type Relation } from '../../../postgres/relation.ts';
 import type { TableQueries } from '../queries.ts';
 import type { Part, TableCheck } from './table-check.ts';
 
-const integers: ReadonlySet<number> = new Set([20, 21, 23]);
+const integers = oidsOf('int2', 'int4', 'int8');
 
 /** Notes which ranges of a table the stream changes. Of keys that do not begin with an integer, all of them. */
 export class ChangeMarks {

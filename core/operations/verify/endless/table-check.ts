@@ -146,7 +146,12 @@ export class TableCheck {
       view: { ...this.view() },
       rangeRows: this.rangeRows,
       bounds: this.parts.slice(0, -1).map(({ upTo }) => upTo!),
-      parts: this.parts.map(({ at, rows, differs }) => [at?.time ?? null, at?.position ?? null, String(rows), differs]),
+      parts: this.parts.map(({ at, rows, differs }) => ({
+        time: at?.time ?? null,
+        position: at?.position ?? null,
+        rows: String(rows),
+        differs,
+      })),
     };
   }
 
@@ -154,9 +159,8 @@ export class TableCheck {
   restore(note: TableNote): void {
     if (note.mark !== this.mark || note.parts.length !== note.bounds.length + 1) return;
     this.rangeRows = note.rangeRows;
-    this.repaired = Number((note.view as { readonly repaired?: number }).repaired ?? 0);
-    this.parts = note.parts.map((each, i) => {
-      const [time, position, rows, differs] = each as unknown as [string | null, string | null, string, boolean];
+    this.repaired = Number(note.view['repaired'] ?? 0);
+    this.parts = note.parts.map(({ time, position, rows, differs }, i) => {
       return {
         ...newPart(note.bounds[i - 1] ?? null, note.bounds[i] ?? null),
         at: time === null ? null : { time, position },
