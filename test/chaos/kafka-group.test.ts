@@ -6,7 +6,7 @@ import { Producer } from '@platformatic/kafka';
 import type { LocalBroker } from '../../scripts/kafka/broker.ts';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { ownBroker, ownBrokersAvailable, testAdmin, unique } from '../support/kafka.ts';
-import { long } from '../support/long.ts';
+import { long, onlyLong } from '../support/long.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
 /** How often something is hurt; KAFKA_GROUP_KILLS=100 for more. */
@@ -193,7 +193,7 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
     await assertEqual(target, writer);
   });
 
-  test('what several processes cannot share is refused by name', { skip: !long }, async () => {
+  test('what several processes cannot share is refused by name', { skip: onlyLong }, async () => {
     const { target, path } = await setUp();
     const text = await readFile(path, 'utf8');
     const refused = async (file: string, code: string, message: RegExp, ...args: string[]) => {

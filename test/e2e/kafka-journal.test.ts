@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { brokers, kafkaAvailable, testAdmin, unique } from '../support/kafka.ts';
-import { long } from '../support/long.ts';
+import { onlyLong } from '../support/long.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
 const tables = `
@@ -106,7 +106,7 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
     assert.match(more.stderr, /^PGS2214 .*3 partitions, and its topic has 4/m);
   });
 
-  test('a reader and appliers that are killed lose and double nothing', { skip: !long }, async () => {
+  test('a reader and appliers that are killed lose and double nothing', { skip: onlyLong }, async () => {
     const of = await chain(3);
     await of.source.query(before);
     const start = (file: string) => new CliProcess(['run', file, '--log', 'json']);

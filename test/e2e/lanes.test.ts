@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { type Live, live, openWriter } from '../support/live.ts';
-import { long, short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { database, server } from '../support/servers.ts';
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
@@ -124,7 +124,7 @@ test('tables that come later, are given to lanes, and old ones that may no longe
   assert.deepEqual(Object.keys(keys).sort(), ['public.a', 'public.b', 'public.f', 'public.later']);
 });
 
-test('dead letters of several lanes at once are whole lines, each row once', { skip: !long }, async () => {
+test('dead letters of several lanes at once are whole lines, each row once', { skip: onlyLong }, async () => {
   const tables = ['d1', 'd2', 'd3', 'd4'];
   const m = await live({
     source: tables.map((t) => `CREATE TABLE ${t} (id int PRIMARY KEY, v text, pad text)`).join(';'),
@@ -152,7 +152,7 @@ test('dead letters of several lanes at once are whole lines, each row once', { s
 
 test('two sinks with lanes, of which one loses sessions; a table copied again beside lanes; another number of them; the cutover', {
   timeout: 900_000,
-  skip: !long,
+  skip: onlyLong,
 }, async () => {
   const on = await server(17);
   const [source, one, two] = [await database(on, 'ln'), await database(on, 'ln1'), await database(on, 'ln2')];

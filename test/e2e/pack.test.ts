@@ -61,6 +61,7 @@ function archive(): string {
   return name;
 }
 
+/** Left out of the short form for the tens of seconds that each takes: installations and an executable. */
 const inLongForm = long ? test : test.skip;
 
 before(() => {

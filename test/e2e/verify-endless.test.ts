@@ -121,6 +121,7 @@ test('a fault planted in a live target is found, named and repaired, and nothing
   assert.deepEqual(await hashes(target, tables), await hashes(source, tables));
 });
 
+/** Left out of the short form for the half minute that it takes; the test above compares, repairs and is killed there. */
 const inLongForm = long ? test : test.skip;
 
 inLongForm(
