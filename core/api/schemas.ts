@@ -1,3 +1,4 @@
+import { urlPattern } from '../postgres/connect.ts';
 import { Choice, Duration, List, Part, Size, type Static, Text, Type, schemaOf } from '../base/options.ts';
 
 const pattern = Text({ description: 'Glob on schema.table; a name without a dot is in schema public.' });
@@ -36,6 +37,14 @@ export const snapshotSchema = Part(
       description:
         'A larger table is copied in ranges of its key, each exact at a position of its own, so that a broken copy goes on where it was.',
     }),
+    from: Type.Optional(
+      List(Type.String({ pattern: urlPattern }), {
+        minItems: 1,
+        secret: true,
+        description:
+          'libpq URLs of physical standbys of the source: ranges of large tables (`ledger_above`) are read there.',
+      }),
+    ),
     max_age: Type.Optional(
       Duration({
         description:

@@ -8,7 +8,17 @@ import type { SchemaReader } from './schema-reader.ts';
 import type { SourceCatalog } from './source.ts';
 import type { KeyFit, LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
 
+/** Another server with the source's data as it was a moment ago, from which ranges of tables may be read. */
+export interface SnapshotReplica {
+  /** As in errors. */
+  readonly name: string;
+  /** A snapshot that is exact at a position of its own, which is not below `handoff`. */
+  open(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession>;
+}
+
 export interface SnapshotSource {
+  /** Absent, or none: all is read from the source. */
+  readonly replicas?: readonly SnapshotReplica[];
   /**
    * `new`: makes the slot and exports its snapshot; on failure the slot is dropped again. `again`: the slot exists; a temporary slot gives
    * a new snapshot with an exact position (I5). `only`: neither slot nor publication, nothing is left on the source; where

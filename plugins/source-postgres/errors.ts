@@ -189,6 +189,14 @@ export const sourceErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS2185: {
+    title: 'Standby cannot be read',
+    cause:
+      'A server of `snapshot.from` is no standby of the source, is too far behind, or its replay could not be held for a moment.',
+    remedy: 'The copy goes on at the source. `pgsluice check FILE` says what each standby lacks.',
+    exit: 1,
+    retry: 'backoff',
+  },
   PGS2195: {
     title: 'No failover slots on this version',
     cause: '`slot.failover` asks for a slot that standbys keep a copy of, which PostgreSQL has from 17 on.',

@@ -3,6 +3,7 @@ import { pause } from '../../core/base/backoff.ts';
 import { formatLsn, parseLsn } from '../../core/postgres/lsn.ts';
 import { sourceError } from './errors.ts';
 import { KeptClient } from './kept-client.ts';
+import type { PostgresSourceOptions } from './options.ts';
 import { type SourceAccess, ask, withClient } from './session.ts';
 
 /** Milliseconds that a standby may be behind a change that the pipeline made on the primary. */
@@ -13,6 +14,20 @@ export function primaryOf(access: SourceAccess): SourceAccess {
   const { primary } = access;
   if (primary === undefined || primary === null) return access;
   return { ...access, connection: primary, primary: null, name: `${access.name} primary`, kept: new KeptClient() };
+}
+
+/** The standbys that ranges of tables are read from. */
+export function replicasOf(
+  access: SourceAccess,
+  { snapshot, ...options }: PostgresSourceOptions,
+): readonly SourceAccess[] {
+  return (snapshot.from ?? []).map((url, i) => ({
+    ...access,
+    connection: { ...options, url },
+    primary: null,
+    name: `${access.name} standby ${i + 1}`,
+    kept: new KeptClient(),
+  }));
 }
 
 /**

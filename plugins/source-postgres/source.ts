@@ -31,7 +31,7 @@ import { RowFetcher } from './fetch-rows.ts';
 import { KeptClient } from './kept-client.ts';
 import { besideOf, defaultName } from './names.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { helpSlotSync, primaryOf } from './primary.ts';
+import { helpSlotSync, primaryOf, replicasOf } from './primary.ts';
 import { schemaSource } from './schema/source.ts';
 import { type SourceAccess, ask, open, withClient } from './session.ts';
 import { PostgresSnapshots } from './snapshot/source.ts';
@@ -85,6 +85,7 @@ export class PostgresSource implements Source {
     this.snapshot = new PostgresSnapshots(this.#access, {
       workers: options.snapshot.workers,
       tables: this.#readTables,
+      replicas: replicasOf(this.#access, options),
     });
     this.rows = new RowFetcher(this.#access);
     this.control = postgresControl(this.#access, {

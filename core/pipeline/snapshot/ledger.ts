@@ -138,6 +138,23 @@ function chunkId(relation: Relation, { id }: Member<'ledger'>, range: number): s
   return `${relationName(relation)}#${id}:${range}`;
 }
 
+/**
+ * Whether ranges of a table can be read under another snapshot than the one that it was cut under: nothing but rows changed between
+ * the two. How far they may then reach is noted before any of them is in.
+ */
+export async function noteReader(
+  { state }: RunContext,
+  { sink, name, plan, ledger }: CopyJob,
+  session: SnapshotSession,
+): Promise<boolean> {
+  const which = `${sink.name}:${name}`;
+  const noted = state.of('ledger', which);
+  if (ledger === null || noted?.id !== ledger.noted.id) return false;
+  if ((await session.standing?.(plan.source)) !== noted.standing) return false;
+  await state.putAll([member('ledger', which, { ...noted, upTo: highestOf([noted.upTo, session.exactAt]) })]);
+  return true;
+}
+
 /** Positions of all ranges as the sink committed them: a load whose answer was lost may be of an earlier snapshot. */
 export async function allRanges(
   { sink }: PlannedSink,

@@ -2,6 +2,7 @@ import { derived, PgsluiceError } from '../../base/error.ts';
 import { formatLsn, type HandoffLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
 import { relationName } from '../../postgres/relation.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
+import type { SnapshotReplica } from '../../api/source-database.ts';
 import { readCatalog, type SourceCatalog, type SourceTable } from '../../api/source.ts';
 import type { PublishedTable } from '../../api/source-control.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
@@ -166,7 +167,14 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
   const limit = new RateLimit(input.config.limit.rate);
   const maxAge = input.config.snapshot.max_age ?? null;
   const above = ledgerAbove(input.config.snapshot);
-  const options = { workers, chunkBytes, ledgerAbove: above, ranges: { done: 0 }, limit, maxAge };
+  const options = {
+    workers,
+    chunkBytes,
+    ledgerAbove: above,
+    ranges: { done: 0, without: new Set<SnapshotReplica>() },
+    limit,
+    maxAge,
+  };
   const turns = new SnapshotTurns(context);
   let opened = context.state.head?.phase === 'snapshot';
   let tables = input.catalog.tables;
@@ -222,7 +230,7 @@ class SnapshotTurns {
     this.#vain = steps > this.#steps ? 0 : this.#vain + 1;
     this.#steps = steps;
     if (this.#vain >= 3) throw runtimeError('PGS3202', 'no chunk of a table could be copied within snapshot.max_age');
-    const text = 'the snapshot has reached snapshot.max_age: what is left is copied under a new one';
+    const text = 'what is left is copied under a new snapshot: snapshot.max_age is reached, or standbys were lost';
     this.#context.log.log('info', 'snapshot-renewed', text, {});
   }
 }

@@ -1,43 +1,24 @@
-import { formatLsn, type SnapshotLsn } from '../../postgres/lsn.ts';
-import type { TablePlan } from '../../api/plan.ts';
-import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
-import type { CopyChunk, SnapshotSession } from '../../api/snapshot.ts';
 import type { SourceCatalog } from '../../api/source.ts';
-import { runtimeError } from '../errors.ts';
-import { pause, retryable, retryDelay } from '../../base/backoff.ts';
-import type { PlannedSink, RunContext } from '../open/instances.ts';
-import type { RateLimit } from './rate-limit.ts';
-import { CopyJob, openChunk } from './copy-job.ts';
-import { copyLargeObjects } from './large-objects.ts';
-import { changedSince, type Round } from './round.ts';
-import { SnapshotAge } from './snapshot-age.ts';
+import type { CopyChunk } from '../../api/snapshot.ts';
+import { formatLsn } from '../../postgres/lsn.ts';
+import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { needed } from '../open/capability.ts';
-import { allRanges, forgetRanges, highestOf, inRanges, noteRanges } from './ledger.ts';
+import type { RunContext } from '../open/instances.ts';
+import { type CopyRun, type Item, type LeftTable, type SnapshotRunOptions, tableCopied, take } from './copy-chunk.ts';
+import { CopyJob } from './copy-job.ts';
+import { Finishing } from './finishing.ts';
+import { copyLargeObjects } from './large-objects.ts';
+import { forgetRanges, inRanges } from './ledger.ts';
+import { RangeQueue, ReplicaReaders } from './replicas.ts';
+import type { Round } from './round.ts';
+import { SnapshotAge } from './snapshot-age.ts';
 
-export interface SnapshotRunOptions {
-  readonly workers: number;
-  readonly chunkBytes: number;
-  /** Larger tables are copied in ranges of their key. */
-  readonly ledgerAbove: number;
-  /** Counts ranges that are in for good, over all snapshots of a run. */
-  readonly ranges: { done: number };
-  readonly limit: RateLimit;
-  /** Milliseconds for which a snapshot may be read; null: as long as it takes. */
-  readonly maxAge: number | null;
-}
+const chunkTries = 6;
 
 /** Tables that were left over, as DDL was run on them, and whether others are left as the snapshot became too old. */
 export interface SnapshotEnd {
   readonly left: readonly LeftTable[];
   readonly due: boolean;
-}
-
-const chunkTries = 6;
-
-/** A table that could not be read under this snapshot, as DDL was run on it since. */
-export interface LeftTable {
-  readonly name: string;
-  readonly error: unknown;
 }
 
 /**
@@ -59,6 +40,7 @@ export async function runSnapshot(
   const { session, sinks } = round;
   const left: LeftTable[] = [];
   const later = new Set<string>();
+  let replicas: ReplicaReaders | null = null;
   try {
     await prepare(context, round, signal);
     await round.settle();
@@ -72,20 +54,26 @@ export async function runSnapshot(
     });
     const objects = copyLargeObjects(context, { sinks, session, limit: options.limit, signal });
     objects.catch((error: unknown) => failure.abort(error));
+    const run = { context, options, round, jobs, finishing, left, later, age, signal, failure };
+    const queue = new RangeQueue(jobs);
+    replicas = new ReplicaReaders(run, queue);
     try {
-      await copyAll({ context, options, round, jobs, finishing, left, later, age, signal, failure });
+      await copyAll(run, queue, replicas);
     } finally {
       // Also after a failure: nothing may still write when the session is closed.
       await objects;
     }
   } catch (error) {
     failure.abort(error);
+    await replicas?.ended();
     await finishing.ended();
     // What came first: what fails after a stop was asked for (it cuts connections) is the stop's own doing.
     throw signal.reason;
   } finally {
     await session[Symbol.asyncDispose]();
   }
+  // The source is not held while standbys are still read.
+  for (const { job } of await replicas.ended()) later.add(job.name);
   context.run.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
@@ -159,182 +147,22 @@ async function makeJobs(
   return jobs.sort((a, b) => (sizes.get(b.plan.source.oid) ?? 0) - (sizes.get(a.plan.source.oid) ?? 0));
 }
 
-interface CopyRun {
-  readonly context: RunContext;
-  readonly options: SnapshotRunOptions;
-  readonly round: Round;
-  readonly jobs: readonly CopyJob[];
-  readonly finishing: Finishing;
-  readonly left: LeftTable[];
-  /** Tables of which the rest waits for the next snapshot. */
-  readonly later: Set<string>;
-  readonly age: SnapshotAge;
-  readonly signal: AbortSignal;
-  readonly failure: AbortController;
-}
-
-async function copyAll(run: CopyRun): Promise<void> {
+/** Tables in one piece first; ranges of which no standby is read come after them. */
+async function copyAll(run: CopyRun, ranges: RangeQueue, replicas: ReplicaReaders): Promise<void> {
   // All of its ranges came with an earlier snapshot.
   for (const job of run.jobs) if (job.chunks.length === 0) run.finishing.follow(tableCopied(run, job));
-  const queue = run.jobs.flatMap((job) => job.chunks.map((chunk) => ({ job, chunk })));
-  let next = 0;
-  const work = async (): Promise<void> => {
-    while (next < queue.length && !run.signal.aborted) {
-      const item = queue[next++]!;
-      if (run.left.some(({ name }) => name === item.job.name) || isLater(run, item.job)) continue;
-      try {
-        await copyChunk(run, item.job, item.chunk);
-      } catch (error) {
-        if (error instanceof TooOld) run.later.add(item.job.name);
-        else if (error instanceof ChangedMeanwhile) leave(run, item.job, error.cause);
-        else run.failure.abort(error);
-      }
-    }
+  const own = run.jobs.flatMap((job) => (job.ledger === null ? job.chunks.map((chunk) => ({ job, chunk })) : []));
+  const here = { session: run.round.session, age: run.age, tries: chunkTries };
+  const next = async (): Promise<Item | undefined> => {
+    const item = own.shift();
+    if (item !== undefined) return item;
+    await replicas.opened;
+    return ranges.take((job) => !replicas.reads(job));
   };
-  await Promise.all(Array.from({ length: Math.min(run.options.workers, queue.length) }, work));
+  const work = async (): Promise<void> => {
+    for (let item = await next(); item !== undefined && !run.signal.aborted; item = await next())
+      await take(run, item, here);
+  };
+  await Promise.all(Array.from({ length: run.options.workers }, work));
   run.signal.throwIfAborted();
-}
-
-/**
- * Whether the rest of a table is left for the next snapshot. One that is copied in ranges of its pages can only be finished under the
- * snapshot that it was begun under.
- */
-function isLater({ age, later, context }: CopyRun, job: CopyJob): boolean {
-  if (!age.isDue) return false;
-  if (job.ledger !== null || !job.begun) {
-    later.add(job.name);
-    return true;
-  }
-  if (age.over.aborted && !job.outlived) {
-    job.outlived = true;
-    const text = `${job.name} is copied under one snapshot, which is held beyond snapshot.max_age for it`;
-    context.log.log('warn', 'snapshot-older', text, { table: job.name });
-  }
-  return false;
-}
-
-/** The snapshot may not be read any longer. */
-class TooOld extends Error {}
-
-/** The table's DDL came between the snapshot and its copy. */
-class ChangedMeanwhile extends Error {}
-
-/** Others go on; what this one has so far goes when it is begun again. */
-function leave({ context, left }: CopyRun, job: CopyJob, error: unknown): void {
-  left.push({ name: job.name, error });
-  const text = `${job.name} was changed on the source before its copy: it is copied under another snapshot`;
-  context.log.log('info', 'table-left-over', text, { table: job.name });
-}
-
-/** A chunk whose connection broke is copied again under the same snapshot; the sink keeps a chunk whole or not at all. */
-async function copyChunk(run: CopyRun, job: CopyJob, chunk: CopyChunk): Promise<void> {
-  const { context, signal, round } = run;
-  job.view.phase = 'copying';
-  job.view.startedAt ??= Date.now();
-  await job.begin(signal);
-  const { over } = run.age;
-  const inTime = job.ledger === null ? signal : AbortSignal.any([signal, over]);
-  for (let attempt = 1; ; attempt++) {
-    const before = job.view.bytes;
-    const begun = performance.now();
-    try {
-      const copy = await openChunk(round.session, job, chunk, { limit: run.options.limit, signal: inTime });
-      const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, inTime);
-      run.age.took(performance.now() - begun);
-      if (job.ledger !== null) run.options.ranges.done++;
-      if (job.loaded(rows, bytes)) run.finishing.follow(tableCopied(run, job));
-      return;
-    } catch (error) {
-      if (signal.aborted) throw error;
-      if (inTime.aborted) throw new TooOld('', { cause: error });
-      if (await changedSince(context, round, job.plan.source.oid)) throw new ChangedMeanwhile('', { cause: error });
-      if (!retryable(error, attempt, chunkTries)) throw error;
-      job.view.bytes = before;
-      context.view.chunkRetries++;
-      const fields = { table: job.name, chunk: chunk.id, attempt, code: error.code };
-      context.log.log('warn', 'chunk-retry', error.message, fields);
-      await pause(retryDelay(attempt), signal);
-    }
-  }
-}
-
-/** Not waited for by the worker: tables whose rows are in together are made durable together. */
-async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
-  const { context, round } = run;
-  await job.sink.sink.snapshot.loaded(job.plan, run.signal);
-  const exact = job.ledger === null ? null : await allRanges(job.sink, job.plan, job.ledger, run.signal);
-  const exactAt = exact === null ? exactFor(job.sink, round.session) : highestOf(exact);
-  const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
-  await context.state.setTables([[job.sink.name, job.name, state]], noteRanges(job, exact));
-  job.view.phase = 'copied';
-  job.view.copiedAt = Date.now();
-  context.log.log('info', 'table-copied', `${job.name} is copied`, {
-    table: job.name,
-    sink: job.sink.name,
-    rows: job.rows,
-    bytes: job.bytes,
-    seconds: (Date.now() - (job.view.startedAt ?? Date.now())) / 1000,
-  });
-  run.finishing.start(job.sink, job.plan, exactAt);
-}
-
-/**
- * From where the stream's changes of a copied table count (I5). A sink that cannot take back what a broken copy wrote gets
- * all since the slot's consistent point: a row that the broken copy wrote and that is gone from this snapshot is deleted there.
- */
-function exactFor({ traits }: PlannedSink, { handoff, exactAt }: SnapshotSession): SnapshotLsn {
-  return traits.replaysOverlap === true && handoff !== null ? (handoff as bigint as SnapshotLsn) : exactAt;
-}
-
-/** Index builds of finished tables, beside the copies; the sink bounds how many run at once. */
-class Finishing {
-  readonly #context: RunContext;
-  readonly #signal: AbortSignal;
-  readonly #onFailure: (error: unknown) => void;
-  readonly #running = new Set<Promise<void>>();
-
-  constructor(context: RunContext, signal: AbortSignal, onFailure: (error: unknown) => void) {
-    this.#context = context;
-    this.#signal = signal;
-    this.#onFailure = onFailure;
-  }
-
-  /** Tables whose rows an earlier run brought, but not their indexes. */
-  takeCopied(sinks: readonly PlannedSink[]): void {
-    for (const sink of sinks) {
-      for (const plan of sink.plans) {
-        const state = this.#context.state.table(sink.name, relationName(plan.source));
-        if (state?.state === 'copied') this.start(sink, plan, state.exactAt);
-      }
-    }
-  }
-
-  start(sink: PlannedSink, plan: TablePlan, exactAt: SnapshotLsn): void {
-    this.follow(this.#finish(sink, plan, exactAt));
-  }
-
-  /** Its failure is the snapshot's, and the snapshot does not end before it. */
-  follow(work: Promise<void>): void {
-    const running = work.catch(this.#onFailure);
-    this.#running.add(running);
-    void running.then(() => this.#running.delete(running));
-  }
-
-  async ended(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
-  }
-
-  async #finish(sink: PlannedSink, plan: TablePlan, exactAt: SnapshotLsn): Promise<void> {
-    const { state, view, log } = this.#context;
-    const name = relationName(plan.source);
-    const table = view.table(sink.name, plan, 0);
-    table.phase = 'indexing';
-    await sink.sink.snapshot.finishTable?.(plan, exactAt, this.#signal);
-    const before = state.table(sink.name, name);
-    if (before === null) throw runtimeError('PGS6002', `the state of ${name} vanished while it was finished`);
-    await state.setTable(sink.name, name, { ...before, state: 'finished' });
-    table.phase = 'finished';
-    table.finishedAt = Date.now();
-    log.log('info', 'table-finished', `${name} is finished`, { table: name, sink: sink.name });
-  }
 }

@@ -5,6 +5,7 @@ import { failover } from './failover.ts';
 import { ownership } from './ownership.ts';
 import { privileges } from './privileges.ts';
 import { replicaIdentity } from './replica-identity.ts';
+import { replicas } from './replicas.ts';
 import { replicationSlots } from './replication-slots.ts';
 import { originFilter, serverVersion, synchronousStandby, walKeepSize } from './server.ts';
 import { service } from './service.ts';
@@ -20,6 +21,7 @@ const checks: readonly Check[] = [
   service,
   originFilter,
   standby,
+  replicas,
   pooler,
   walLevel,
   replicationSlots,
@@ -45,6 +47,7 @@ const checks: readonly Check[] = [
 const forStream: ReadonlySet<Check> = new Set([
   originFilter,
   standby,
+  replicas,
   walLevel,
   replicationSlots,
   failover,

@@ -1,25 +1,31 @@
 import type { KeyFit, SnapshotSession } from '../../../core/api/snapshot.ts';
-import type { SnapshotSource, SnapshotStart } from '../../../core/api/source-database.ts';
+import type { SnapshotReplica, SnapshotSource, SnapshotStart } from '../../../core/api/source-database.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
 import { createOwnSlot, createSlot, dropSlot, temporaryName } from '../slot.ts';
 import { exportSnapshot } from './export.ts';
 import { fitOf } from './key-ranges.ts';
+import { Replica } from './replica.ts';
 import { PostgresSnapshot, type ReadTables, type SessionPositions } from './session.ts';
 
 type Again = Extract<SnapshotStart, { kind: 'again' }>;
 type OnlyBefore = Extract<SnapshotStart, { kind: 'only' }>['before'];
 
 export class PostgresSnapshots implements SnapshotSource {
+  readonly replicas: readonly SnapshotReplica[];
   readonly #access: SourceAccess;
   readonly #workers: number;
   readonly #tables: ReadTables;
 
-  constructor(access: SourceAccess, given: { readonly workers: number; readonly tables: ReadTables }) {
+  constructor(
+    access: SourceAccess,
+    given: { readonly workers: number; readonly tables: ReadTables; readonly replicas: readonly SourceAccess[] },
+  ) {
     this.#access = access;
     this.#workers = given.workers;
     this.#tables = given.tables;
+    this.replicas = given.replicas.map((replica) => new Replica(access, replica, given));
   }
 
   async open(from: SnapshotStart, signal: AbortSignal): Promise<SnapshotSession> {
