@@ -148,9 +148,11 @@ export async function noteReader(
   session: SnapshotSession,
 ): Promise<boolean> {
   const which = `${sink.name}:${name}`;
+  const standing = await session.standing?.(plan.source);
+  // Read after that answer: other readers note theirs meanwhile, and the table may be through.
   const noted = state.of('ledger', which);
-  if (ledger === null || noted?.id !== ledger.noted.id) return false;
-  if ((await session.standing?.(plan.source)) !== noted.standing) return false;
+  if (ledger === null || noted?.id !== ledger.noted.id || noted.exact.length > 0) return false;
+  if (standing !== noted.standing) return false;
   await state.putAll([member('ledger', which, { ...noted, upTo: highestOf([noted.upTo, session.exactAt]) })]);
   return true;
 }

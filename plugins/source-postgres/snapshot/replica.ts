@@ -91,11 +91,9 @@ export class Replica implements SnapshotReplica {
    * after it was taken, and what is replayed below it was visible (docs/design.md).
    */
   async #exact(client: pg.Client, signal: AbortSignal): Promise<{ name: string; exactAt: SnapshotLsn }> {
+    const ours = (await replayOf(client)).state === 'not paused';
     return withClient(this.#access, signal, async (holder) => {
-      const { rows } = await holder.query<{ pid: string }>(
-        'SELECT pg_backend_pid() AS pid, set_config($1, $2, false)',
-        ['statement_timeout', '0'],
-      );
+      const { rows } = await holder.query<{ pid: string }>('SELECT pg_backend_pid() AS pid');
       const held = holder.query(hold).then(
         () => null,
         (error: unknown) => error,
@@ -109,9 +107,17 @@ export class Replica implements SnapshotReplica {
         return { name: exported.rows[0]!.name, exactAt: before as SnapshotLsn };
       } finally {
         await client.query('SELECT pg_advisory_lock($1, $2::int)', [lockClass, rows[0]!.pid]).catch(() => {});
-        await held;
+        // A session that was ended from outside does not let go of what it held.
+        if ((await held) !== null && ours) await this.#letGo();
       }
     });
+  }
+
+  /** Whoever cannot be reached any more has been restarted, which ends the pause, or ends it after a while. */
+  async #letGo(): Promise<void> {
+    await withClient(this.#access, null, async (client) => {
+      if ((await replayOf(client)).state !== 'not paused') await client.query('SELECT pg_wal_replay_resume()');
+    }).catch(() => {});
   }
 
   async #untilHeld(client: pg.Client, held: Promise<unknown>, signal: AbortSignal): Promise<bigint> {
@@ -142,10 +148,11 @@ async function identityOf(client: pg.Client): Promise<Identity> {
   return rows[0]!;
 }
 
-async function replayOf(client: pg.Client): Promise<{ at: bigint; held: boolean }> {
+async function replayOf(client: pg.Client): Promise<{ at: bigint; state: string; held: boolean }> {
   const { rows } = await client.query<{ at: string; state: string }>(
     // In this order: what stood when the position was read had not moved before.
     `SELECT pg_get_wal_replay_pause_state() AS state, coalesce(pg_last_wal_replay_lsn(), '0/0') AS at`,
   );
-  return { at: parseLsn(rows[0]!.at), held: rows[0]!.state === 'paused' };
+  const { at, state } = rows[0]!;
+  return { at: parseLsn(at), state, held: state === 'paused' };
 }
