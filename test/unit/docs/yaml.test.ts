@@ -23,6 +23,7 @@ const env = {
   OTLP_TOKEN: 'token',
   SOURCE_URL: url,
   TARGET_URL: url,
+  REPLICA_URL: url,
   PASSWORD: 'p',
   MASK_KEY: secret,
   REGISTRY_USER: 'u',
