@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalServer } from '../../core/servers/local-server.ts';
 import { hashes, migration, type Migration } from '../support/migration.ts';
-import { short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { database, ownServer } from '../support/servers.ts';
 import { newCopy, Witness, writeUntil } from './copy-kills.ts';
 
@@ -55,7 +55,9 @@ for (const mode of ['immediate'] as const) {
   });
 }
 
-test('the backend of a worker is killed: its chunk is read again under the same snapshot', async () => {
+test('the backend of a worker is killed: its chunk is read again under the same snapshot', {
+  skip: onlyLong,
+}, async () => {
   const databases = { source: await database(source, 'worker'), target: await database(target, 'worker') };
   const run = await migration({ from: source, to: target, databases, more: 'limit: { rate: 4MB/s }' });
   // A backend is active until the last of its rows is in the socket's buffers, which hold up to 8 MB: there are more than that.
@@ -80,7 +82,7 @@ test('the backend of a worker is killed: its chunk is read again under the same 
   assert.deepEqual(await hashes(run.target, ['big']), await hashes(run.source, ['big']));
 });
 
-test('backends of the target are killed while they load and build', async () => {
+test('backends of the target are killed while they load and build', { skip: onlyLong }, async () => {
   await disturbed(async (run) => {
     for (let i = 0; i < 5; i++) {
       await run.target.query(

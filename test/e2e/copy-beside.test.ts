@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { openWriter } from '../support/live.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
+import { onlyLong } from '../support/long.ts';
 import { leftovers } from '../support/shop.ts';
 
 /** `moving` is written throughout; `wide` takes seconds to copy at the file's rate, and is written, too. */
@@ -89,6 +90,7 @@ async function agree(file: string): Promise<void> {
 }
 
 test('a table added to the file is copied at SIGHUP while the changes of the others keep arriving', {
+  skip: onlyLong,
   timeout: 180_000,
 }, async () => {
   const { source, target, file } = await pair(15, 17, 'moving');

@@ -3,9 +3,10 @@ import { after, test } from 'node:test';
 import pg from 'pg';
 import { cli } from '../support/cli.ts';
 import { migration } from '../support/migration.ts';
+import { short } from '../support/long.ts';
 import { dropDatabase, server } from '../support/servers.ts';
 
-const kinds = ['triggers', 'read_only', 'revoke', 'terminate'] as const;
+const kinds = short(2, ['triggers', 'revoke', 'read_only', 'terminate'] as const);
 /** What a new session of the application gets while the fence is up. */
 const refusals = { triggers: '25006', read_only: '25006', revoke: '42501', terminate: '25006' } as const;
 

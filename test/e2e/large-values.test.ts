@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { live } from '../support/live.ts';
+import { onlyLong } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 
 await server(17);
 
 /** The text of a bytea takes twice its size and more than a string can hold; only what reads it may refuse it. */
-test('a bytea of 300 MB passes a pipeline with transforms, in copy and stream', { timeout: 900_000 }, async () => {
+test('a bytea of 300 MB passes a pipeline with transforms, in copy and stream', {
+  skip: onlyLong,
+  timeout: 900_000,
+}, async () => {
   const value = (letter: string) => `convert_to(repeat('${letter}', 300 * 1024 * 1024), 'UTF8')`;
   const pipeline = await live({
     source: `CREATE TABLE t (id int PRIMARY KEY, v text, b bytea);

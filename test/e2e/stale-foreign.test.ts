@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { type Live, live, openWriter } from '../support/live.ts';
 import { server } from '../support/servers.ts';
 
@@ -108,7 +108,7 @@ for (const [ddl, from] of short(1, [
   });
 }
 
-test('and while the copy goes on', async () => {
+test('and while the copy goes on', { skip: onlyLong }, async () => {
   const pipeline = await live({ from: 18, to: 14, source, sourceKeys: '  snapshot: { workers: 1 }' });
   const started = pipeline.start();
   const holder = await openWriter(pipeline.source.url);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { rowsOf, Writer } from '../support/failover.ts';
-import { short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { database, ownServer, server as shared } from '../support/servers.ts';
 import { caughtUp, promote, standbyOf } from '../support/standby.ts';
 
@@ -100,7 +100,7 @@ test('check: no primary, too old, no feedback, another system, unlogged tables',
   assert.match(check.stdout, /error +standby .*decodes from PostgreSQL 16 on/);
 });
 
-test('17: a conflict that took the slot is told by its name', { timeout: 240_000 }, async () => {
+test('17: a conflict that took the slot is told by its name', { skip: onlyLong, timeout: 240_000 }, async () => {
   const { primary, standby, file } = await standbySource(17);
   await ok(['run', file, '--stop-at', 'now']);
   await primary.query(`ALTER SYSTEM SET wal_level = 'replica'`);

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
 import { readColumns } from '../../core/postgres/columns.ts';
-import { short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { eventsOf, type Migration, migration } from '../support/migration.ts';
 import { database, type TestDatabase, type TestServer, server } from '../support/servers.ts';
 import { type TypeValues, literal, typesOf, typesSetup } from '../support/types-values.ts';
@@ -51,7 +51,7 @@ test('every type keeps its text through a filter, 15 to 17', async () => {
   await follow(run, typesOf(15), { n: 'm' });
 });
 
-test('every type keeps its text through a script, 17 to 18', async () => {
+test('every type keeps its text through a script, 17 to 18', { skip: onlyLong }, async () => {
   const run = await migration({
     from: servers.get(17)!,
     to: servers.get(18)!,
