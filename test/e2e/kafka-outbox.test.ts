@@ -167,7 +167,8 @@ if (await kafkaAvailable()) {
         const topic = `${source.name}.${column}`;
         const options = `outbox: { route_topic_replacement: "${topic}", table_field_event_timestamp: ${column}, table_field_event_schema_version: v }`;
         // A broker refuses times of the future by default, and deletes what is older than a week at its next look.
-        const topicConfig = 'topic_config: { message.timestamp.after.max.ms: "9223372036854775807", retention.ms: "-1" }';
+        const topicConfig =
+          'topic_config: { message.timestamp.after.max.ms: "9223372036854775807", retention.ms: "-1" }';
         const sink = `client: ${client}\n${topicConfig}\n${options}`;
         const file = await fileFor(source, sink);
         await run(file);
