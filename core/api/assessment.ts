@@ -1,4 +1,7 @@
 import type { Oid } from '../postgres/relation.ts';
+import type { TablePlan } from './plan.ts';
+import type { LoadResult } from './sink.ts';
+import type { RawCopy, RowCopy } from './snapshot.ts';
 import type { ServerProfile } from '../postgres/server-profile.ts';
 
 /** What `assess` asks of a source, and `plan` where a sink divides tables. All of it only reads. */
@@ -9,8 +12,27 @@ export interface AssessSource {
   sample(tables: readonly Oid[], signal: AbortSignal): Promise<SourceSample>;
   /** For `--compare`. */
   profile(signal: AbortSignal): Promise<ServerProfile>;
+  /** For `--probe`: from now on, what the source writes waits to be decoded. */
+  decoding?(signal: AbortSignal): Promise<DecodeTrial>;
   /** Pairs of tables, by `schema.table`, that a foreign key or a tree (partitions, inheritance) connects. */
   connected(signal: AbortSignal): Promise<readonly (readonly [string, string])[]>;
+}
+
+/** Ends (dispose) with the session that holds it, and leaves nothing on the source. */
+export interface DecodeTrial extends AsyncDisposable {
+  /** Once: decodes what was written since, as fast as it goes, for so many milliseconds at most. */
+  run(ms: number, signal: AbortSignal): Promise<DecodedWal>;
+}
+
+export interface DecodedWal {
+  /** Bytes of WAL that were gone through, of the whole server. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** Takes rows as a copy would, and keeps none of them: for `--probe`. */
+export interface CopyTrial {
+  load(plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult>;
 }
 
 export interface SourceSurvey {

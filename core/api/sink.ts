@@ -1,3 +1,4 @@
+import type { CopyTrial } from './assessment.ts';
 import type { StreamBatch } from './change.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { DeadLetterStore } from './dead-letter.ts';
@@ -256,6 +257,8 @@ export interface Sink extends AsyncDisposable {
   readonly tree?: TreeSink;
   /** Settings and statements of the server, for `assess --compare`. */
   profile?(signal: AbortSignal): Promise<ServerProfile>;
+  /** For `assess --probe`: `work` on one session; what it loaded is gone when it ends. */
+  trial?(work: (trial: CopyTrial) => Promise<void>): Promise<void>;
   /** Where people signal to the run, for sinks with {@link SinkTraits.rereads}. */
   readonly signals?: SignalChannel;
   /** Lines for `pgsluice plan`: where rows of the table go, where its name does not say so. Pure. */

@@ -23,6 +23,9 @@ const rows = [
   ['pg_snapshot', 5038, 5039], ['xid8', 5069, 271],
 ] as const;
 
+/** Types below it are built in, the same on every server (FirstNormalObjectId, src/include/access/transam.h). */
+export const firstUserOid = 16384;
+
 export type BuiltInType = (typeof rows)[number][0];
 
 /** Oids of built-in types by their names in pg_type. */

@@ -1,3 +1,4 @@
+import type { CopyTrial } from '../../core/api/assessment.ts';
 import type { CheckReport, Surroundings } from '../../core/api/check.ts';
 import type { PluginContext } from '../../core/api/context.ts';
 import type { DigestReader } from '../../core/postgres/digest-query.ts';
@@ -16,6 +17,7 @@ import { PostgresCutover } from './cutover.ts';
 import { describeTables } from './ddl/describe.ts';
 import { PostgresTrees } from './ddl/tree.ts';
 import { tellDivision } from './lanes/tell.ts';
+import { onTrial } from './load/trial.ts';
 import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import { PostgresRepair } from './repair.ts';
 import { schemaReader } from './schema/manifest.ts';
@@ -106,6 +108,10 @@ export class PostgresSink implements Sink {
   profile(signal: AbortSignal): Promise<ServerProfile> {
     signal.throwIfAborted();
     return this.#sessions.query(readServerProfile);
+  }
+
+  trial(work: (trial: CopyTrial) => Promise<void>): Promise<void> {
+    return this.#sessions.query((client) => onTrial(client, work));
   }
 
   cleanup(): Promise<readonly string[]> {

@@ -19,6 +19,8 @@ export interface NewSlot {
   readonly consistentPoint: bigint;
   /** Importable until `close`. Empty where none was exported. */
   readonly snapshot: string;
+  /** The session that made it, and that a temporary slot belongs to. */
+  readonly client: pg.Client;
   /** Ends the replication connection: the exported snapshot goes, and with it a temporary slot. */
   close(): Promise<void>;
 }
@@ -27,10 +29,12 @@ export interface SlotRequest {
   readonly name: string;
   readonly temporary: boolean;
   readonly exportSnapshot: boolean;
+  /** Default pgoutput. */
+  readonly plugin?: 'test_decoding';
 }
 
 /**
- * CREATE_REPLICATION_SLOT … LOGICAL pgoutput (manual: "Streaming Replication Protocol"). Waits until all transactions that
+ * CREATE_REPLICATION_SLOT … LOGICAL (manual: "Streaming Replication Protocol"). Waits until all transactions that
  * run now have ended, and says for whom it waits. Aborting cuts the connection; the server then drops the unfinished slot.
  */
 export async function createSlot(access: SourceAccess, request: SlotRequest, signal: AbortSignal): Promise<NewSlot> {
@@ -42,12 +46,13 @@ export async function createSlot(access: SourceAccess, request: SlotRequest, sig
     signal.throwIfAborted();
     const kind = request.temporary ? 'TEMPORARY LOGICAL' : 'LOGICAL';
     const { rows } = await client.query<{ consistent_point: string; snapshot_name: string | null }>(
-      `CREATE_REPLICATION_SLOT ${quoteIdent(request.name)} ${kind} pgoutput ${request.exportSnapshot ? 'EXPORT_SNAPSHOT' : 'NOEXPORT_SNAPSHOT'}`,
+      `CREATE_REPLICATION_SLOT ${quoteIdent(request.name)} ${kind} ${request.plugin ?? 'pgoutput'} ${request.exportSnapshot ? 'EXPORT_SNAPSHOT' : 'NOEXPORT_SNAPSHOT'}`,
     );
     const row = rows[0]!;
     return {
       consistentPoint: parseLsn(row.consistent_point),
       snapshot: row.snapshot_name ?? '',
+      client,
       close: () => disconnect(client),
     };
   } catch (error) {

@@ -108,6 +108,53 @@ for (const [major, as] of short(2, [
   });
 }
 
+/** Rows in the heap and in TOAST, a filter, a column that text alone can take over, a table without rows. */
+const probed = `
+  CREATE TYPE mood AS ENUM ('well', 'ill');
+  CREATE TABLE large (id int PRIMARY KEY, m mood, note text, long text);
+  ALTER TABLE large ALTER long SET STORAGE EXTERNAL;
+  CREATE TABLE small (id int PRIMARY KEY, at timestamptz DEFAULT now());
+  CREATE TABLE none (id int PRIMARY KEY);
+  INSERT INTO large SELECT i, 'ill', repeat('x', 200), CASE WHEN i % 20 = 0 THEN repeat('y', 9000) END FROM generate_series(1, 40000) i;
+  INSERT INTO small SELECT generate_series(1, 500);`;
+
+test('--probe measures a copy through the plans and the decoding of the watch, and leaves nothing on either side', async () => {
+  const source = await database(await server(17), 'assess_src');
+  const target = await database(await server(17), 'assess_dst');
+  await source.query(probed);
+  const file = await pipelineFile(`pipeline: ${source.name}
+source: { plugin: postgres, url: "${source.url}" }
+transforms:
+  - { plugin: filter, tables: public.large, where: "id % 2 = 0" }
+  - { plugin: rename, tables: public.large, to: other.place }
+sinks: [{ plugin: postgres, url: "${target.url}" }]
+`);
+  const before = await position(source);
+  const run = new CliProcess(['assess', file, '--probe', '--for', '3s', '--json', '--log', 'json']);
+  while (!run.stderr.includes('"watching"')) await new Promise((resolve) => setTimeout(resolve, 50));
+  await source.query(`UPDATE large SET note = note || 'z' WHERE id <= 20000`);
+  await run.ended;
+  assert.equal(run.process.exitCode, 0, run.stderr);
+  const { probe, rates } = JSON.parse(run.stdout) as Assessment;
+  const [size] = await source.query<{ bytes: string }>(
+    `SELECT sum(pg_table_size(oid)) AS bytes FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+  );
+  assert.ok(probe !== null && 'bytes' in probe.copy && 'bytes' in probe.decode, JSON.stringify(probe));
+  const share = probe.copy.bytes / Number(size!.bytes);
+  assert.ok(share > 0.99 && share < 1.01, `${share} of the tables with TOAST`);
+  assert.ok(probe.copy.seconds > 0 && probe.copy.seconds < 60);
+  assert.equal(rates.copy.by, 'measured');
+  assert.equal(rates.copy.bytes, probe.copy.bytes / probe.copy.seconds);
+  // 20,000 new versions of rows of more than 200 bytes.
+  const written = (await position(source)) - before;
+  assert.ok(probe.decode.bytes > 4e6 && probe.decode.bytes <= written, `${probe.decode.bytes} of ${written}`);
+  const left = await source.query(`SELECT slot_name FROM pg_replication_slots WHERE database = current_database()
+    UNION ALL SELECT pubname FROM pg_publication UNION ALL SELECT nspname FROM pg_namespace WHERE nspname ~ 'pgsluice'`);
+  assert.deepEqual(left, []);
+  const made = await target.query(`SELECT nspname FROM pg_namespace WHERE nspname ~ 'pgsluice|other'`);
+  assert.deepEqual(made, []);
+});
+
 test('WAL beyond max_slot_wal_keep_size and a path that is too slow: NO-GO, exit 3', async () => {
   const source = await database(await ownServer(17, { max_slot_wal_keep_size: '1MB' }), 'assess_src');
   const target = await database(await server(17), 'assess_dst');
@@ -129,8 +176,11 @@ test('a target that does not answer is a NO-GO: nobody knows what it lacks', asy
     const text = (await readFile(path, 'utf8')).replace(', tables: { exclude: [public.left_out] }', '');
     return pipelineFile(`${text}checkpoint: { plugin: file }\n`);
   });
-  const ended = await cli(['assess', file, '--for', '1s']);
+  const ended = await cli(['assess', file, '--probe', '--for', '1s']);
   assert.equal(ended.code, 3, ended.stderr + ended.stdout);
+  assert.match(ended.stdout, /probe of the copy +not measured: PGS20\d\d: /);
+  // Other tests write on the same server.
+  assert.match(ended.stdout, /probe of decoding +(not measured: less than 1 MB of WAL|.* of WAL in )/);
   assert.match(ended.stdout, /blocks {2}pgs20\d\d: /);
 });
 

@@ -3,9 +3,10 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { AssessSource } from '../../api/assessment.ts';
 import { parseDuration, parseRate } from '../../base/units.ts';
 import { type Comparison, compare, printComparison } from '../../operations/assess/compare.ts';
-import { assumedRates, type Rate } from '../../operations/assess/estimate.ts';
+import { ratesOf } from '../../operations/assess/estimate.ts';
 import { htmlReport } from '../../operations/assess/html.ts';
 import { printAssessment } from '../../operations/assess/print.ts';
+import { beginDecoding, probe } from '../../operations/assess/probe.ts';
 import { assessment } from '../../operations/assess/report.ts';
 import { watch } from '../../operations/assess/watch.ts';
 import { runChecks } from '../../operations/check/checks.ts';
@@ -20,6 +21,7 @@ interface AssessFlags {
   readonly html?: string;
   readonly json?: boolean;
   readonly compare?: boolean;
+  readonly probe?: boolean;
   readonly copyRate?: number;
   readonly indexRate?: number;
   readonly applyRate?: number;
@@ -34,6 +36,10 @@ export function register(program: Command, cli: Cli): void {
     .option('--for <duration>', 'watch the source so long; SIGINT ends it early and reports (10m)', duration, 600_000)
     .option('--html <file>', 'write the report with plots into this file, too')
     .option('--json', 'print JSON')
+    .option(
+      '--probe',
+      'copy for ten seconds into tables that are rolled back, and decode the WAL of the watch: measured rates',
+    )
     .option('--compare', 'after a cutover: settings and statements (pg_stat_statements) of both sides, instead')
     .option('--copy-rate <rate>', 'what the copy takes of rows with TOAST, such as 80MB/s (assumed: 40MB/s)', rate)
     .option('--index-rate <rate>', 'how fast the target builds indexes (assumed: 20MB/s)', rate)
@@ -63,14 +69,14 @@ async function report(cli: Cli, file: string, flags: AssessFlags, signal: AbortS
   }
   const survey = await source.survey(signal);
   const findings = await runChecks(context, instances, config);
+  const tried = { context, instances, config };
+  await using decoding = flags.probe === true ? await beginDecoding(tried) : null;
   const began = () => context.log.log('info', 'watching', `the source is watched for ${flags.for / 1000} s`);
   const watched = await watch({ source, survey, duration: flags.for, signal, began });
-  const rates = {
-    copy: rateOf(flags.copyRate, assumedRates.copy),
-    index: rateOf(flags.indexRate, assumedRates.index),
-    apply: rateOf(flags.applyRate, assumedRates.apply),
-  };
-  const result = assessment({ pipeline: config.pipeline, survey, watched, findings, rates });
+  const measured = decoding === null ? null : await probe(tried, decoding);
+  const given = { copy: flags.copyRate ?? null, index: flags.indexRate ?? null, apply: flags.applyRate ?? null };
+  const rates = ratesOf(given, measured);
+  const result = assessment({ pipeline: config.pipeline, survey, watched, findings, rates, probe: measured });
   if (flags.html !== undefined) await writeFile(flags.html, htmlReport(result));
   cli.stdout.write(flags.json === true ? `${JSON.stringify(result, null, 2)}\n` : printAssessment(result));
   if (result.verdict === 'NO-GO') cli.exit(3);
@@ -94,10 +100,6 @@ async function compareWith(cli: Cli, { pipeline, source, json, signal }: Compare
   }
   if (compared.length === 0) throw cliError('PGS1060', '`assess --compare` needs a sink that is a PostgreSQL database');
   cli.stdout.write(json ? `${JSON.stringify(compared, null, 2)}\n` : compared.map(printComparison).join('\n'));
-}
-
-function rateOf(given: number | undefined, otherwise: Rate): Rate {
-  return given === undefined ? otherwise : { bytes: given, given: true };
 }
 
 function duration(text: string): number {

@@ -1,9 +1,10 @@
 import type { SourceSurvey } from '../../api/assessment.ts';
+import { type Probe, rateOf } from './probed.ts';
 
-/** Bytes a second that the path takes. `given`: by the user, else assumed. */
+/** Bytes a second that the path takes, and who says so: the user, `--probe`, or nobody. */
 export interface Rate {
   readonly bytes: number;
-  readonly given: boolean;
+  readonly by: 'given' | 'measured' | 'assumed';
 }
 
 /** Heap with TOAST that is copied, index bytes that are built, and WAL that the stream goes through. */
@@ -13,13 +14,29 @@ export interface PathRates {
   readonly apply: Rate;
 }
 
-const assumed = (bytes: number): Rate => ({ bytes, given: false });
+const assumed = (bytes: number): Rate => ({ bytes, by: 'assumed' });
 /** What the path is taken for where nobody says more; docs/assess.md. */
 export const assumedRates: PathRates = {
   copy: assumed(40 * 1024 ** 2),
   index: assumed(20 * 1024 ** 2),
   apply: assumed(15 * 1024 ** 2),
 };
+
+/** By what was given, else measured, else assumed. Decoding alone is measured, not applying: it only ever lowers what is assumed. */
+export function ratesOf(given: { readonly [rate in keyof PathRates]: number | null }, probe: Probe | null): PathRates {
+  const pick = (name: keyof PathRates, measured: number): Rate => {
+    const bytes = given[name];
+    if (bytes !== null) return { bytes, by: 'given' };
+    return measured > 0 ? { bytes: measured, by: 'measured' } : assumedRates[name];
+  };
+  const copied = probe === null ? 0 : rateOf(probe.copy);
+  const decoded = probe === null ? 0 : rateOf(probe.decode);
+  return {
+    copy: pick('copy', copied),
+    index: pick('index', 0),
+    apply: pick('apply', decoded < assumedRates.apply.bytes ? decoded : 0),
+  };
+}
 
 /** Seconds and bytes; docs/assess.md says how each is computed. */
 export interface Estimate {

@@ -1,4 +1,6 @@
 import { formatBytes, formatSeconds } from '../../base/format.ts';
+import type { Rate } from './estimate.ts';
+import { type Probe, type Probed, rateOf } from './probed.ts';
 import { type AssessedTable, type Assessment, bytesOf, changesOf } from './report.ts';
 
 /** Tables that the text names; JSON has them all. */
@@ -12,8 +14,7 @@ export function printAssessment(report: Assessment): string {
 export function figures(report: Assessment): readonly (readonly [string, string])[] {
   const { estimate, rates, walPerSecond, tables } = report;
   const sum = (of: 'heap' | 'toast' | 'indexes') => formatBytes(tables.reduce((total, table) => total + table[of], 0));
-  const at = ({ bytes, given }: { readonly bytes: number; readonly given: boolean }) =>
-    `at ${formatBytes(bytes)}/s${given ? '' : ', assumed'}`;
+  const at = ({ bytes, by }: Rate) => `at ${formatBytes(bytes)}/s${by === 'given' ? '' : `, ${by}`}`;
   const limit = report.slotKeepsBytes === null ? 'no limit' : formatBytes(report.slotKeepsBytes);
   const others = report.seesSessions ? '' : ' (only sessions of this role: others need pg_monitor)';
   const oldest = report.oldestWriter === null ? 'none' : formatSeconds(report.oldestWriter);
@@ -35,10 +36,22 @@ export function figures(report: Assessment): readonly (readonly [string, string]
         ? `never (${at(rates.apply)})`
         : `about ${formatSeconds(estimate.catchUp)} (${at(rates.apply)})`,
     ],
+    ...(report.probe === null ? [] : probeLines(report.probe)),
     ['oldest writing transaction', `${oldest}${others}`],
     ['unlogged tables', unlogged.length === 0 ? 'none' : unlogged.join(', ')],
     ['large objects', String(report.largeObjects)],
     ['extensions', report.extensions.length === 0 ? 'none' : report.extensions.join(', ')],
+  ];
+}
+
+function probeLines({ copy, decode }: Probe): readonly (readonly [string, string])[] {
+  const say = (probed: Probed, what: string) =>
+    'why' in probed
+      ? `not measured: ${probed.why}`
+      : `${formatBytes(rateOf(probed))}/s: ${formatBytes(probed.bytes)} of ${what} in ${formatSeconds(probed.seconds)}`;
+  return [
+    ['probe of the copy', say(copy, 'tables')],
+    ['probe of decoding', say(decode, 'WAL')],
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { SourceSurvey, SurveyedTable } from '../../api/assessment.ts';
 import type { Finding } from '../../api/check.ts';
 import { type Estimate, type PathRates, estimate } from './estimate.ts';
+import type { Probe } from './probed.ts';
 import { type Verdict, judge } from './verdict.ts';
 import type { TableActivity, WatchPoint, Watched } from './watched.ts';
 
@@ -13,6 +14,8 @@ export interface Assessment extends Verdict {
   readonly walPerSecond: { readonly byPosition: number; readonly byStatistics: number };
   readonly tables: readonly AssessedTable[];
   readonly rates: PathRates;
+  /** Null without `--probe`. */
+  readonly probe: Probe | null;
   readonly estimate: Estimate;
   readonly slotKeepsBytes: number | null;
   readonly oldestWriter: number | null;
@@ -35,12 +38,13 @@ export interface AssessmentInput {
   readonly watched: Watched;
   readonly findings: readonly Finding[];
   readonly rates: PathRates;
+  readonly probe: Probe | null;
 }
 
 const quiet: TableActivity = { inserts: 0, updates: 0, hotUpdates: 0, deletes: 0, deadRows: 0 };
 
 /** Pure. Tables: those with most changes first, then the largest. */
-export function assessment({ pipeline, survey, watched, findings, rates }: AssessmentInput): Assessment {
+export function assessment({ pipeline, survey, watched, findings, rates, probe }: AssessmentInput): Assessment {
   const { seconds } = watched;
   const perSecond = (count: number) => (seconds > 0 ? count / seconds : 0);
   const walRate = perSecond(watched.walBytes);
@@ -61,6 +65,7 @@ export function assessment({ pipeline, survey, watched, findings, rates }: Asses
     walPerSecond: { byPosition: walRate, byStatistics: perSecond(watched.walRecordBytes) },
     tables: tables.toSorted((a, b) => changesOf(b) - changesOf(a) || bytesOf(b) - bytesOf(a)),
     rates,
+    probe,
     estimate: expected,
     slotKeepsBytes,
     oldestWriter: watched.oldestWriter,

@@ -39,14 +39,16 @@ function reasonOf({ check, level, code, message, remedy }: Finding): Reason[] {
   return [{ kind: blocks ? 'blocks' : 'work', what: `${check}: ${message}`, remedy }];
 }
 
+const said = { given: 'said', measured: 'measured', assumed: 'assumed' } as const;
+
 function walReasons({ survey, estimate, walRate, rates }: VerdictInput): Reason[] {
   const reasons: Reason[] = [];
   if (estimate.catchUp === null) {
     const rate = `${formatBytes(walRate)} of WAL a second`;
-    const path = `the ${formatBytes(rates.apply.bytes)} a second that the stream is ${rates.apply.given ? 'said' : 'assumed'} to take`;
+    const path = `the ${formatBytes(rates.apply.bytes)} a second that the stream is ${said[rates.apply.by]} to take`;
     reasons.push({
       // An assumption does not forbid a migration.
-      kind: rates.apply.given ? 'blocks' : 'work',
+      kind: rates.apply.by === 'assumed' ? 'work' : 'blocks',
       what: `the source writes ${rate}, not less than ${path}: it would never catch up`,
       remedy: 'Measure the rate of your path and give it with --apply-rate; copy in parts, or at a quieter time.',
     });

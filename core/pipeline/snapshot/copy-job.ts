@@ -71,7 +71,7 @@ export class CopyJob {
 /** Opens a chunk by the plan's route; every byte is counted and pays the rate limit. */
 export async function openChunk(
   session: SnapshotSession,
-  job: CopyJob,
+  job: { readonly plan: TablePlan; readonly view: Pick<TableView, 'bytes'> },
   chunk: CopyChunk,
   more: { readonly limit: RateLimit; readonly signal: AbortSignal },
 ): Promise<RawCopy | RowCopy> {

@@ -182,7 +182,7 @@ async function started<T>(step: Promise<T>, copy: RawCopy | RowCopy): Promise<T>
 }
 
 /** `return` of a generator that was never asked for a value runs none of its clean-up, so one value is taken first. */
-async function stopReading(copy: RawCopy | RowCopy): Promise<void> {
+export async function stopReading(copy: RawCopy | RowCopy): Promise<void> {
   const iterable: AsyncIterable<unknown> = copy.kind === 'raw' ? copy.frames : copy.rows;
   const iterator = iterable[Symbol.asyncIterator]();
   try {

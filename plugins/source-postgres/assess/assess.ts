@@ -7,12 +7,14 @@ import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import { readServerProfile } from '../../../core/postgres/server-profile.ts';
 import { readCatalog, readIdentity } from '../catalog/catalog.ts';
 import { type SourceAccess, ask } from '../session.ts';
+import { startDecoding } from './decode.ts';
 
 /** What `assess` asks of PostgreSQL. Everything is read with the rights that a copy needs; docs/assess.md says what pg_monitor adds. */
 export function assessSource(access: SourceAccess, patterns: TablesOption): AssessSource {
   return {
     survey: (signal) => ask(access, signal, (client) => survey(client, patterns)),
     sample: (tables, signal) => ask(access, signal, (client) => sample(client, tables)),
+    decoding: (signal) => startDecoding(access, signal),
     profile: (signal) => ask(access, signal, readServerProfile),
     connected: (signal) => ask(access, signal, connected),
   };

@@ -18,7 +18,7 @@ const sample = (at: number, inserts: number): SourceSample => {
     tables: new Map([[1, counters]]),
   };
 };
-const rate = { bytes: 1, given: true };
+const rate = { bytes: 1, by: 'given' as const };
 
 function html(...samples: readonly SourceSample[]): string {
   const watched = new Watched(samples[0]!);
@@ -33,7 +33,7 @@ function html(...samples: readonly SourceSample[]): string {
   };
   const finding = { check: 'c', level: 'warning', subject: 's', message: '<s>', remedy: '<u>' } as const;
   const rates = { copy: rate, index: rate, apply: rate };
-  return htmlReport(assessment({ pipeline: '<p>&', survey, watched, findings: [finding], rates }));
+  return htmlReport(assessment({ pipeline: '<p>&', survey, watched, findings: [finding], rates, probe: null }));
 }
 
 const outlines = (text: string) => [...text.matchAll(/<polygon points="([^"]*)"/g)].map((match) => match[1]!);

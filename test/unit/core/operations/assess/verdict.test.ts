@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SourceSample, SourceSurvey, TableCounters } from '../../../../../core/api/assessment.ts';
 import type { Finding } from '../../../../../core/api/check.ts';
-import { estimate } from '../../../../../core/operations/assess/estimate.ts';
+import { type PathRates, assumedRates, estimate, ratesOf } from '../../../../../core/operations/assess/estimate.ts';
+import { spread } from '../../../../../core/operations/assess/probe.ts';
 import { judge } from '../../../../../core/operations/assess/verdict.ts';
 import { Watched } from '../../../../../core/operations/assess/watched.ts';
 
@@ -10,8 +11,9 @@ const table = { oid: 1, name: 's.t', heap: 600, toast: 400, indexes: 500, rows: 
 const survey = (slotKeepsBytes: number | null): SourceSurvey => {
   return { version: 170000, slotKeepsBytes, seesSessions: true, largeObjects: 0, extensions: [], tables: [table] };
 };
-const rates = (apply: number, given: boolean) => {
-  return { copy: { bytes: 100, given }, index: { bytes: 50, given }, apply: { bytes: apply, given } };
+const rates = (apply: number, given: boolean): PathRates => {
+  const by = given ? ('given' as const) : ('assumed' as const);
+  return { copy: { bytes: 100, by }, index: { bytes: 50, by }, apply: { bytes: apply, by } };
 };
 const finding = (more: Partial<Finding>): Finding => {
   return { check: 'wal-level', level: 'error', subject: 'source', message: 'm', remedy: null, ...more };
@@ -67,4 +69,40 @@ test('counters that are reset while they are watched are counted from zero again
       [3, 2],
     ],
   );
+});
+
+test('what was given counts before what was measured; decoding alone never makes the stream faster than assumed', () => {
+  const probe = (copied: number, decoded: number) => {
+    return { copy: { bytes: copied * 2, seconds: 2 }, decode: { bytes: decoded * 4, seconds: 4 } };
+  };
+  const nothing = { copy: null, index: null, apply: null };
+  assert.deepEqual(ratesOf(nothing, null), assumedRates);
+  const slow = ratesOf(nothing, probe(500, 700));
+  assert.deepEqual(
+    [slow.copy, slow.apply],
+    [
+      { bytes: 500, by: 'measured' },
+      { bytes: 700, by: 'measured' },
+    ],
+  );
+  assert.deepEqual(ratesOf(nothing, probe(500, 1e12)).apply, assumedRates.apply);
+  assert.deepEqual(ratesOf({ ...nothing, copy: 3, apply: 4 }, probe(500, 700)), {
+    copy: { bytes: 3, by: 'given' },
+    index: assumedRates.index,
+    apply: { bytes: 4, by: 'given' },
+  });
+  const failed = { copy: { why: 'no' }, decode: { why: 'no' } };
+  assert.deepEqual(ratesOf(nothing, failed), assumedRates);
+  const measured = ratesOf(nothing, probe(500, 100));
+  assert.equal(verdict(200, null, measured), 'NO-GO', 'a measured rate is no assumption');
+});
+
+test('any beginning of the order of a probe has parts of everywhere', () => {
+  const some = spread(Array.from({ length: 1000 }, (_, i) => i));
+  assert.equal(new Set(some).size, 1000);
+  for (const tenth of Array.from({ length: 10 }, (_, i) => i * 100))
+    assert.ok(
+      some.slice(0, 30).some((i) => i >= tenth && i < tenth + 100),
+      `nothing from ${tenth} on`,
+    );
 });

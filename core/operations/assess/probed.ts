@@ -1,0 +1,13 @@
+/** What was measured: so many bytes in so many seconds. `why`: nothing was. */
+export type Probed = { readonly bytes: number; readonly seconds: number } | { readonly why: string };
+
+/** `copy`: bytes of tables with TOAST, as they lie on the source. `decode`: bytes of WAL. */
+export interface Probe {
+  readonly copy: Probed;
+  readonly decode: Probed;
+}
+
+/** Bytes a second; 0 where nothing was measured. */
+export function rateOf(probed: Probed): number {
+  return 'why' in probed || probed.seconds <= 0 ? 0 : probed.bytes / probed.seconds;
+}
