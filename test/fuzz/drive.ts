@@ -36,6 +36,11 @@ export class Drive {
     return this.faults.length === 0;
   }
 
+  /** Whether a run of the pipeline is, or was, beyond its first copy. */
+  get streamed(): boolean {
+    return [...this.log, this.#child?.stdout ?? ''].some((text) => text.includes('"event":"stream-started"'));
+  }
+
   async start(): Promise<void> {
     await this.#notice();
     if (this.#child !== null || !this.well) return;

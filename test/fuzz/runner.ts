@@ -134,6 +134,8 @@ async function take(step: Step, { script, drive, sessions, source, target }: Sce
       return;
     }
     default:
+      // Until its first copy is done, a target with `schema: existing` has to fit the source, and nobody here changes it.
+      if (script.settings.existing && step.op === 'do' && step.statement.op === 'ddl' && !drive.streamed) return;
       return sessions.step(step);
   }
 }
