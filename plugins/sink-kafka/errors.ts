@@ -311,13 +311,17 @@ export const kafkaErrors = {
 
 export const kafkaError = errorFactory(kafkaErrors);
 
-/** An error of a change with its table and position, where it does not say them itself. */
-export function placed(error: unknown, change: RowChange): unknown {
+/** An error of a value with the place of its row, where it does not say its table itself. */
+export function placed(error: unknown, place: ErrorWhere): unknown {
   if (!(error instanceof PgsluiceError) || error.where.table !== undefined || error.retry !== 'never') return error;
   if (!(error.code in kafkaErrors)) return error;
   const { code, message, remedy, cause, where } = error;
-  const more = { table: relationName(change.relation), lsn: formatLsn(change.lsn) };
-  return kafkaError(code as keyof typeof kafkaErrors, message, { where: { ...where, ...more }, remedy, cause });
+  return kafkaError(code as keyof typeof kafkaErrors, message, { where: { ...where, ...place }, remedy, cause });
+}
+
+/** Of a change: its table and position. */
+export function placeOf(change: RowChange): ErrorWhere {
+  return { table: relationName(change.relation), lsn: formatLsn(change.lsn) };
 }
 
 /** What an error of a client library tells: a protocol error's name (TOPIC_AUTHORIZATION_FAILED) and system codes. */

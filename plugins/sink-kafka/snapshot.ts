@@ -7,7 +7,7 @@ import type { LoadResult, SnapshotSink } from '../../core/api/sink.ts';
 import type { RawCopy, RowCopy, SinkPreparation } from '../../core/api/snapshot.ts';
 import type { Producer, Target } from './client/producer.ts';
 import { putWhole, refusal } from './dead-letter.ts';
-import { kafkaError } from './errors.ts';
+import { kafkaError, placed } from './errors.ts';
 import { positionRecord, positionTopic } from './position.ts';
 import type { Place } from './records/envelope.ts';
 import { readValue } from './records/format.ts';
@@ -93,7 +93,7 @@ export class KafkaSnapshot implements SnapshotSink {
       return result;
     } catch (error) {
       await producer.close();
-      throw error;
+      throw placed(error, { table: relationName(plan.source) });
     } finally {
       this.#slots.delete(slot);
     }

@@ -13,7 +13,7 @@ import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { Receipt, StreamSink } from '../../core/api/sink.ts';
 import type { Target } from './client/producer.ts';
 import { putWhole, refusal } from './dead-letter.ts';
-import { kafkaError, placed } from './errors.ts';
+import { kafkaError, placed, placeOf } from './errors.ts';
 import type { Outbox } from './outbox.ts';
 import { messageValue, type Place } from './records/envelope.ts';
 import { changeRecords, type Emit } from './records/events.ts';
@@ -150,7 +150,7 @@ export class KafkaStream implements StreamSink {
           if (plain) changeRecords(route.format, change, places?.moved === true ? { ...more, moved: true } : more);
           else if (!encoded && (await this.#deliver(change, outbox, { route, ...more }))) refused++;
         } catch (error) {
-          if (deadLetters === null || route !== null) throw placed(error, change);
+          if (deadLetters === null || route !== null) throw placed(error, placeOf(change));
           // The table has no form at all: each of its changes is refused.
           await deadLetters.refuse([{ change, error: refusal(error) }]);
           refused++;

@@ -10,7 +10,7 @@ type Move = (from: JsonCursor, to: ByteWriter) => void;
 
 /** Confluent's frame: a zero byte and the schema's id, then the value. */
 export function avroCodec(schema: ConnectSchema, id: number): PartCodec {
-  const move = valueMove({ ...schema, optional: false });
+  const move = valueMove({ ...schema, optional: false }, 'the record');
   const cursor = new JsonCursor();
   const head = Buffer.alloc(5);
   head.writeUInt32BE(id, 1);
@@ -24,7 +24,7 @@ export function avroCodec(schema: ConnectSchema, id: number): PartCodec {
 }
 
 function moveOf(schema: ConnectSchema, name: string): Move {
-  const move = valueMove(schema);
+  const move = valueMove(schema, name);
   if (schema.optional !== true) return (from, to) => (from.isNull() ? refuseNull(name) : move(from, to));
   const first = nullFirst(schema);
   const [absent, present] = first ? [0, 2] : [2, 0];
@@ -35,7 +35,7 @@ function moveOf(schema: ConnectSchema, name: string): Move {
   };
 }
 
-function valueMove(schema: ConnectSchema): Move {
+function valueMove(schema: ConnectSchema, name: string): Move {
   switch (schema.type) {
     case 'boolean':
       return (from, to) => to.byte(from.boolean() ? 1 : 0);
@@ -52,7 +52,7 @@ function valueMove(schema: ConnectSchema): Move {
     case 'string':
       return moveString;
     case 'array':
-      return blocks(arrayItem(moveOf(schema.items, 'an array')));
+      return blocks(arrayItem(moveOf(schema.items, `an array in ${name}`), name));
     case 'map':
       return mapMove(schema);
     case 'struct':
@@ -119,9 +119,9 @@ function blocks(item: Move): Move {
   };
 }
 
-function arrayItem(move: Move): Move {
+function arrayItem(move: Move, name: string): Move {
   return (from, to) => {
-    refuseList(from);
+    refuseList(from, name);
     move(from, to);
   };
 }

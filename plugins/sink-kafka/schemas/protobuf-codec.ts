@@ -32,7 +32,7 @@ export function protobufCodec(schema: StructSchema, id: number): PartCodec {
 
 function structMove({ fields }: StructSchema): Move {
   const numbers = fieldNumbers(fields);
-  const moves = fields.map(({ schema }, i) => fieldMove(schema, numbers[i] as number));
+  const moves = fields.map(({ name, schema }, i) => fieldMove(schema, numbers[i] as number, name));
   const lengths = fields.map(({ name }) => memberLength(name));
   const needed = fields.map(({ name, schema }) => (schema.optional === true ? null : name));
   return (from, to) => {
@@ -47,13 +47,13 @@ function structMove({ fields }: StructSchema): Move {
 }
 
 /** With its tag. */
-function fieldMove(schema: ConnectSchema, number: number): Move {
+function fieldMove(schema: ConnectSchema, number: number, name: string): Move {
   if (schema.type === 'array') {
     const one = tagged(schema.items, number);
     return (from, to) => {
       while (from.more()) {
-        if (from.isNull()) refuseNull('an array');
-        refuseList(from);
+        if (from.isNull()) refuseNull(`an array in ${name}`);
+        refuseList(from, name);
         one(from, to);
       }
     };

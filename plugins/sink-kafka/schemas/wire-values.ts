@@ -45,11 +45,15 @@ export function refuseNull(name: string): never {
 }
 
 /** Schemas know arrays of one dimension. */
-export function refuseList(from: JsonCursor): void {
+export function refuseList(from: JsonCursor, name: string): void {
   if (from.bytes[from.at] !== 0x5b) return;
-  throw kafkaError('PGS5007', 'an array of more than one dimension has no form in Avro and Protobuf', {
-    remedy: 'Use `value_format: json`, or leave the column out.',
-  });
+  throw kafkaError(
+    'PGS5007',
+    `${name} has an array of more than one dimension, which has no form in Avro and Protobuf`,
+    {
+      remedy: 'Use `value_format: json`, or leave the column out.',
+    },
+  );
 }
 
 /** Bytes of `{"name":` or `,"name":`. */

@@ -121,6 +121,8 @@ if (typeof there === 'string') {
       { topic: proto, format: 'protobuf', registry: `url: "${there.url}"` },
     ]);
     // Lists of Protobuf hold no NULL.
+    const refused = await run(file);
+    assert.match(refused.stderr, /^PGS5007 an array in ia has a null.*table public\.everything/);
     await source.query(`UPDATE everything SET ia = '{1,-3}' WHERE ia IS NOT NULL`);
     await runs(file);
     for (const statement of changes.split(';\n')) await source.query(statement);
