@@ -50,12 +50,12 @@ export class ByteWriter implements Bytes {
   }
 
   /** Makes room for so many bytes and a word; `bytes` and `view` may be others afterwards. */
-  reserve(more: number): void {
-    if (this.at + more + 4 > this.bytes.length) this.#grow(more);
+  reserve(needed: number): void {
+    if (this.at + needed + 4 > this.bytes.length) this.#grow(needed);
   }
 
-  #grow(more: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.at + more + 4));
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.at + needed + 4));
     this.bytes.copy(larger, 0, 0, this.at);
     this.use(larger);
   }

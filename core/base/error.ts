@@ -53,21 +53,21 @@ export class PgsluiceError extends Error {
   /** The remedy as statements for the server of the source, where it is no more than that. */
   readonly statements: readonly string[] | null;
 
-  constructor(code: string, spec: ErrorTreatment, message: string, more: ErrorMore = {}) {
-    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+  constructor(code: string, spec: ErrorTreatment, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'PgsluiceError';
     this.code = code;
-    this.remedy = more.remedy ?? spec.remedy;
+    this.remedy = details.remedy ?? spec.remedy;
     this.exit = spec.exit;
     this.retry = spec.retry;
-    this.where = more.where ?? {};
-    this.at = more.at ?? null;
-    this.within = more.within ?? null;
+    this.where = details.where ?? {};
+    this.at = details.at ?? null;
+    this.within = details.within ?? null;
     this.meaning = spec.meaning ?? null;
-    this.statements = more.statements ?? null;
+    this.statements = details.statements ?? null;
   }
 }
-export interface ErrorMore {
+export interface ErrorDetails {
   readonly where?: ErrorWhere;
   /** Overrides the table's remedy where something more exact is known. */
   readonly remedy?: string;
@@ -96,7 +96,7 @@ export interface TextPosition {
 }
 
 /** What {@link derived} says otherwise. */
-export interface ErrorChanges extends ErrorMore {
+export interface ErrorChanges extends ErrorDetails {
   readonly code?: string;
   readonly message?: string;
   readonly exit?: ExitCode;
@@ -105,18 +105,18 @@ export interface ErrorChanges extends ErrorMore {
 
 /** The error with something said otherwise; `where` is added to its own. The cause is the error itself, unless one is given. */
 export function derived(error: PgsluiceError, changes: ErrorChanges): PgsluiceError {
-  const { code, message, exit, retry, ...more } = changes;
-  const at = more.at ?? error.at;
+  const { code, message, exit, retry, ...details } = changes;
+  const at = details.at ?? error.at;
   const within = message === undefined ? error.within : null;
   const treatment = {
-    remedy: more.remedy ?? error.remedy,
+    remedy: details.remedy ?? error.remedy,
     exit: exit ?? error.exit,
     retry: retry ?? error.retry,
     ...(error.meaning === null || error.meaning === undefined ? {} : { meaning: error.meaning }),
   };
   return new PgsluiceError(code ?? error.code, treatment, message ?? error.message, {
-    where: { ...error.where, ...more.where },
-    cause: 'cause' in more ? more.cause : error,
+    where: { ...error.where, ...details.where },
+    cause: 'cause' in details ? details.cause : error,
     ...(at === null || at === undefined ? {} : { at }),
     ...(within === null || within === undefined ? {} : { within }),
   });
@@ -125,6 +125,6 @@ export function derived(error: PgsluiceError, changes: ErrorChanges): PgsluiceEr
 /** Turns a table of codes into a function that makes errors of it; an unknown code does not compile. */
 export function errorFactory<T extends ErrorTable>(
   table: T,
-): (code: keyof T & string, message: string, more?: ErrorMore) => PgsluiceError {
-  return (code, message, more) => new PgsluiceError(code, table[code as keyof T] as ErrorSpec, message, more);
+): (code: keyof T & string, message: string, details?: ErrorDetails) => PgsluiceError {
+  return (code, message, details) => new PgsluiceError(code, table[code as keyof T] as ErrorSpec, message, details);
 }

@@ -7,7 +7,7 @@ export const noMetrics: Metrics = { count: () => {}, gauge: () => {} };
 export function labelled(metrics: Metrics, labels: Readonly<Record<string, string>>): Metrics {
   if (metrics === noMetrics) return metrics;
   return {
-    count: (name, by, more) => metrics.count(name, by, { ...labels, ...more }),
-    gauge: (name, value, more) => metrics.gauge(name, value, { ...labels, ...more }),
+    count: (name, by, ownLabels) => metrics.count(name, by, { ...labels, ...ownLabels }),
+    gauge: (name, value, ownLabels) => metrics.gauge(name, value, { ...labels, ...ownLabels }),
   };
 }

@@ -31,8 +31,8 @@ export type OptionsSchema<P extends TProperties = TProperties> = TObject<P> & Js
  * Declares options once: the parser, the static type ({@link Static}), the JSON Schema for editors, `pgsluice plugins`, the
  * reference, redaction and the rules for a changed file read this value.
  */
-export function Options<P extends TProperties>(properties: P, more: TSchemaOptions = {}): OptionsSchema<P> {
-  const schema: TSchema = Type.Object(properties, { additionalProperties: false, ...more });
+export function Options<P extends TProperties>(properties: P, schemaOptions: TSchemaOptions = {}): OptionsSchema<P> {
+  const schema: TSchema = Type.Object(properties, { additionalProperties: false, ...schemaOptions });
   const required = Object.keys(properties).filter(
     (key) => !Type.IsOptional(properties[key]) && !('default' in (properties[key] as object)),
   );
@@ -44,8 +44,8 @@ export function Options<P extends TProperties>(properties: P, more: TSchemaOptio
 export type StaticOf<P extends TProperties> = Static<TObject<P>>;
 
 /** A part of the options whose keys all have defaults, or may be left out: `snapshot: { … }`. */
-export function Part<P extends TProperties>(properties: P, more: TSchemaOptions = {}): OptionsSchema<P> {
-  return Options(properties, { default: {}, ...more });
+export function Part<P extends TProperties>(properties: P, schemaOptions: TSchemaOptions = {}): OptionsSchema<P> {
+  return Options(properties, { default: {}, ...schemaOptions });
 }
 
 /** A string with a unit in the file (`64MB`), bytes in the options that a plugin gets. */

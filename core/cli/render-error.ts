@@ -22,14 +22,14 @@ export function renderError(error: unknown, debug: boolean): string {
 }
 
 /** Problems told one by one; a mistake in a filter on all tables is one of each of them. */
-const told = 100;
+const mostShown = 100;
 
 /** A line for each error that came together with it (see allOf), else the one line of it. */
 function errorLines(error: unknown): string[] {
   const all = isPgsluiceError(error) && error.cause instanceof AggregateError ? error.cause.errors : [];
   if (all.length === 0 || !all.every(isPgsluiceError)) return [errorLine(error)];
-  const lines = all.slice(0, told).map(errorLine);
-  if (all.length > told) lines.push(`and ${all.length - told} more`);
+  const lines = all.slice(0, mostShown).map(errorLine);
+  if (all.length > mostShown) lines.push(`and ${all.length - mostShown} more`);
   return lines;
 }
 

@@ -66,9 +66,9 @@ export async function dryPlan(transform: Transform): Promise<readonly Expression
   const problems: ExpressionProblem[] = [];
   const tools: TransformTools = {
     ...blind,
-    parse: (sql, _shape, more) => {
+    parse: (sql, _shape, context) => {
       const error = columnFreeError(sql);
-      if (error !== null) problems.push({ error, option: more?.option ?? null });
+      if (error !== null) problems.push({ error, option: context?.option ?? null });
       return anything;
     },
   };

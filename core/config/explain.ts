@@ -188,8 +188,8 @@ function formsOf(schema: Readonly<Record<string, unknown>>): string[] {
   if (Array.isArray(schema['enum'])) return [`one of: ${schema['enum'].map(String).join(', ')}`];
   const types = Array.isArray(schema['type']) ? (schema['type'] as unknown[]) : [schema['type']];
   // A mapping that is chosen by a key of its own.
-  const [key, ...more] = (schema['required'] ?? []) as string[];
-  if (schema['type'] === 'object' && key !== undefined && more.length === 0) return [`${mappingWith}"${key}"`];
+  const [key, ...others] = (schema['required'] ?? []) as string[];
+  if (schema['type'] === 'object' && key !== undefined && others.length === 0) return [`${mappingWith}"${key}"`];
   return types.map((type) => names[String(type)] ?? 'another value');
 }
 

@@ -197,9 +197,9 @@ function arrayOf(body: Ast, parsing: Parsing, wanted: SqlType | null): Expr {
 
 function parseSubscript(body: Ast, parsing: Parsing): Expr {
   const of = parsing.node(child(body, 'arg') as Ast);
-  const [index, more] = children(body, 'indirection');
+  const [index, second] = children(body, 'indirection');
   const [kind, inner] = unwrap(index as Ast);
-  if (kind !== 'A_Indices' || flag(inner, 'is_slice') || more !== undefined) {
+  if (kind !== 'A_Indices' || flag(inner, 'is_slice') || second !== undefined) {
     throw new Refused('PGS4107', 'only a[i] on an array is supported: no fields, no slices, no second subscript');
   }
   const element = elementOf(of.type);

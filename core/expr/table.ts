@@ -38,7 +38,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-export interface EntryMore {
+export interface EntryOverrides {
   readonly immutable?: boolean;
   readonly sql?: (args: readonly string[], call: Call) => string;
   readonly check?: (args: readonly Expr[]) => Refusal | null;
@@ -59,7 +59,7 @@ export function strict<const A extends readonly AnyTypeName[], R extends AnyType
 
 /** As {@link strict}, with what differs from the rule. */
 export function strictWith<const A extends readonly AnyTypeName[], R extends AnyTypeName>(
-  more: EntryMore,
+  overrides: EntryOverrides,
   name: string,
   [args, result]: readonly [A, R],
   evaluate: (...values: { [K in keyof A]: ValueOf<A[K]> }) => ValueOf<R> | null,
@@ -71,12 +71,12 @@ export function strictWith<const A extends readonly AnyTypeName[], R extends Any
     form: operator ? 'operator' : 'function',
     args,
     result,
-    immutable: more.immutable ?? true,
+    immutable: overrides.immutable ?? true,
     strict: true,
-    sql: more.sql ?? (operator ? operatorSql(name, args) : functionSql(name, args)),
+    sql: overrides.sql ?? (operator ? operatorSql(name, args) : functionSql(name, args)),
     build: (parts) => strictBuild(evaluate as unknown as StrictFunction, parts),
-    check: more.check ?? null,
-    doc: more.doc ?? '',
+    check: overrides.check ?? null,
+    doc: overrides.doc ?? '',
   };
 }
 

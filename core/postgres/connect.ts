@@ -41,7 +41,7 @@ export function connectionOf(options: Readonly<Record<string, unknown>>): Readon
   return Object.fromEntries(Object.entries(options).filter(([key]) => key in connectionOptions));
 }
 
-export interface ConnectMore {
+export interface ConnectRequest {
   /** Name of the connection in errors. */
   readonly name: string;
   /** A walsender session (START_REPLICATION, CREATE_REPLICATION_SLOT). */
@@ -64,25 +64,25 @@ export function serverOf(target: Target, url: string): Host {
  * socket errors after this do not end the process, the query under way rejects. Of several hosts it is the first that answers and is of the kind
  * that target_session_attrs asks for, the one of the connection before if it still is.
  */
-export async function connect(options: ConnectionOptions, more: ConnectMore): Promise<pg.Client> {
-  const target = readTarget(options.url, options, more.name);
+export async function connect(options: ConnectionOptions, request: ConnectRequest): Promise<pg.Client> {
+  const target = readTarget(options.url, options, request.name);
   const hosts = await inOrder(target, options.url);
   const failures: Failure[] = [];
   for (const kind of roundsOf(target.kind)) {
     for (const host of hosts) {
       try {
-        const client = await connectTo(host, { target, kind, more });
+        const client = await connectTo(host, { target, kind, request });
         if (hosts.length > 1) chosen.set(options.url, host);
         return client;
       } catch (error) {
-        const failure = { host, error: fromPg(error, { connection: more.name }) };
+        const failure = { host, error: fromPg(error, { connection: request.name }) };
         // As in libpq: who refuses a login or lacks the database ends the search, who is away, or not ready, does not.
         if (!passedOver.has(failure.error.code)) throw failure.error;
         failures.push(failure);
       }
     }
   }
-  throw failureOf(failures, target.kind, more.name);
+  throw failureOf(failures, target.kind, request.name);
 }
 
 interface Failure {
@@ -107,30 +107,30 @@ function failureOf(failures: readonly Failure[], kind: SessionKind, name: string
   const wrong = failures.find(({ error }) => error.code === 'PGS2095');
   if (failures.length === 1 && wrong === undefined) return last;
   const words = [...new Set(failures.map(({ host, error }) => `${hostText(host)}: ${error.message}`))].join('; ');
-  const more = { where: { connection: name }, cause: last };
-  if (wrong !== undefined) return connectionError('PGS2095', `no host is ${kind}: ${words}`, more);
-  return connectionError(last.code as 'PGS2001', words, { ...more, where: last.where });
+  const details = { where: { connection: name }, cause: last };
+  if (wrong !== undefined) return connectionError('PGS2095', `no host is ${kind}: ${words}`, details);
+  return connectionError(last.code as 'PGS2001', words, { ...details, where: last.where });
 }
 
 interface Attempt {
   readonly target: Target;
   readonly kind: SessionKind;
-  readonly more: ConnectMore;
+  readonly request: ConnectRequest;
 }
 
-async function connectTo(host: Host, { target, kind, more }: Attempt): Promise<pg.Client> {
+async function connectTo(host: Host, { target, kind, request }: Attempt): Promise<pg.Client> {
   const attempts = isSocket(host) ? [false as const] : target.attempts;
   for (const [i, tls] of attempts.entries()) {
-    const binding = new BindingWatch(target.channelBinding, more.name);
+    const binding = new BindingWatch(target.channelBinding, request.name);
     const login = () => binding.password(() => target.password(host));
-    const client = newClient({ ...target, login }, { host, tls: namedTls(tls, host) }, more);
+    const client = newClient({ ...target, login }, { host, tls: namedTls(tls, host) }, request);
     binding.watch(client);
     try {
       await client.connect();
       binding.check();
       const other = await whyNotOf(client, kind);
-      if (other !== null) throw connectionError('PGS2095', other, { where: { connection: more.name } });
-      await setUp(client, { name: more.name, other: () => another(host, { target, tls, more }) });
+      if (other !== null) throw connectionError('PGS2095', other, { where: { connection: request.name } });
+      await setUp(client, { name: request.name, other: () => another(host, { target, tls, request }) });
       return client;
     } catch (error) {
       destroy(client);
@@ -144,10 +144,10 @@ async function connectTo(host: Host, { target, kind, more }: Attempt): Promise<p
 /** A session beside one that is open, with nothing set. */
 async function another(
   host: Host,
-  { target, tls, more }: Pick<Attempt, 'target' | 'more'> & { readonly tls: false | TlsOptions },
+  { target, tls, request }: Pick<Attempt, 'target' | 'request'> & { readonly tls: false | TlsOptions },
 ): Promise<pg.Client> {
   const login = () => target.password(host);
-  const client = newClient({ ...target, login }, { host, tls: namedTls(tls, host) }, more);
+  const client = newClient({ ...target, login }, { host, tls: namedTls(tls, host) }, request);
   await client.connect();
   return client;
 }
@@ -162,7 +162,7 @@ function namedTls(tls: false | TlsOptions, { name, address }: Host): false | Tls
 function newClient(
   target: Target & { readonly login: () => Promise<string | undefined> },
   { host, tls }: { readonly host: Host; readonly tls: false | TlsOptions },
-  more: ConnectMore,
+  request: ConnectRequest,
 ): pg.Client {
   const client = new pg.Client({
     host: host.address ?? host.name,
@@ -172,15 +172,15 @@ function newClient(
     password: target.login as () => Promise<string>,
     ssl: tls,
     ...(target.options === undefined ? {} : { options: target.options }),
-    application_name: more.applicationName,
+    application_name: request.applicationName,
     connectionTimeoutMillis: target.connectTimeoutMs,
     keepAlive: target.keepAlive.on,
     keepAliveInitialDelayMillis: target.keepAlive.idleMs,
     enableChannelBinding: tls !== false && target.channelBinding !== 'disable',
     types: { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig,
-    ...(more.replication === true ? { replication: 'database' } : {}),
+    ...(request.replication === true ? { replication: 'database' } : {}),
     // Under TLS it is the TLS layer that reads.
-    ...(more.bulk === true && tls === false ? { stream: () => new BulkSocket() } : {}),
+    ...(request.bulk === true && tls === false ? { stream: () => new BulkSocket() } : {}),
   } as pg.ClientConfig);
   client.on('error', () => {});
   return client;
@@ -210,13 +210,13 @@ export async function disconnect(client: pg.Client): Promise<void> {
 /** Asks every host of the list, whatever it is; one that does not answer is left out. */
 export async function askEach<T>(
   options: ConnectionOptions,
-  more: ConnectMore,
+  request: ConnectRequest,
   question: (client: pg.Client) => Promise<T>,
 ): Promise<readonly { readonly host: string; readonly answer: T }[]> {
-  const target = readTarget(options.url, options, more.name);
+  const target = readTarget(options.url, options, request.name);
   const answers: { host: string; answer: T }[] = [];
   for (const host of target.hosts) {
-    const client = await connectTo(host, { target, kind: 'any', more }).catch(() => null);
+    const client = await connectTo(host, { target, kind: 'any', request }).catch(() => null);
     if (client === null) continue;
     try {
       answers.push({ host: hostText(host), answer: await question(client) });

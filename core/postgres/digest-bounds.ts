@@ -46,14 +46,14 @@ const perRange = 100;
 /** Bounds need not be exact, so that pages read at random are enough; every row falls into one range whatever they are. */
 export async function sampledBounds(
   ask: Ask,
-  more: {
+  input: {
     readonly query: DigestQuery;
     readonly key: readonly string[];
     readonly size: TableSize;
     readonly step: number;
   },
 ): Promise<readonly (readonly string[])[]> {
-  const { query, key, size, step } = more;
+  const { query, key, size, step } = input;
   const ranges = Math.ceil(size.rows / step);
   const percent = Math.min(100, Math.max(0.001, (100 * ranges * perRange) / size.rows));
   const where = query.where === null ? '' : `WHERE (${query.where})`;

@@ -67,7 +67,7 @@ export interface DigestSession extends AsyncDisposable {
    */
   values?(
     query: DigestQuery,
-    more: { readonly names: readonly string[]; readonly most: number },
+    wanted: { readonly names: readonly string[]; readonly most: number },
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly (ShownText | null)[]>>;
   /**

@@ -35,11 +35,11 @@ const select = `
  * silence. Each wait is told once. What fails here is tried again at the next look.
  */
 export function watchLocks(input: LockWatchInput): LockWatch {
-  const told = new Set<string>();
+  const reported = new Set<string>();
   let running: Promise<void> | null = null;
   const timer = setInterval(() => {
     if (input.when?.() === false) return;
-    running ??= look(input, told)
+    running ??= look(input, reported)
       .catch(() => {})
       .finally(() => (running = null));
   }, input.every ?? 2000);
@@ -52,7 +52,7 @@ export function watchLocks(input: LockWatchInput): LockWatch {
   };
 }
 
-async function look(input: LockWatchInput, told: Set<string>): Promise<void> {
+async function look(input: LockWatchInput, reported: Set<string>): Promise<void> {
   const client = await input.open();
   try {
     const { rows } = await client.query<Record<'pid' | 'what' | 'mode' | 'holders', string>>(select, [
@@ -60,8 +60,8 @@ async function look(input: LockWatchInput, told: Set<string>): Promise<void> {
     ]);
     for (const { pid, what, mode, holders } of rows) {
       const key = `${pid} ${what} ${mode} ${holders}`;
-      if (told.has(key)) continue;
-      told.add(key);
+      if (reported.has(key)) continue;
+      reported.add(key);
       const message = `waits on the ${input.side} for a lock (${mode}) on ${what}, held by ${holders}`;
       input.log.log('warn', 'lock-wait', message, { side: input.side, object: what, holders });
     }

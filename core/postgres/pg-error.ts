@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { type ErrorMore, type ErrorWhere, PgsluiceError } from '../base/error.ts';
+import { type ErrorDetails, type ErrorWhere, PgsluiceError } from '../base/error.ts';
 import { type connectionErrors, connectionError } from './errors.ts';
 import { safeMessage } from './safe-message.ts';
 import { remedyOfState } from './state-remedy.ts';
@@ -14,16 +14,16 @@ export function fromPg(error: unknown, where: ErrorWhere, debugValues = false): 
   const code = (known as { code?: unknown }).code;
   const state =
     typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && known instanceof pg.DatabaseError ? code : null;
-  const more: ErrorMore = { where: state === null ? where : { ...where, sqlstate: state }, cause: error };
+  const details: ErrorDetails = { where: state === null ? where : { ...where, sqlstate: state }, cause: error };
   if (state !== null) {
     const kind = classOfState(state);
     const remedy = kind === 'PGS2007' ? remedyOfState(state) : null;
-    const exact = remedy === null ? more : { ...more, remedy };
+    const exact = remedy === null ? details : { ...details, remedy };
     return connectionError(kind, messageOf(known as pg.DatabaseError, debugValues), exact);
   }
   // Several addresses tried in vain are an AggregateError whose own message is empty.
   const message = known.message !== '' ? known.message : String(code ?? known.name);
-  return connectionError(classOfSystem(String(code ?? ''), known), message, more);
+  return connectionError(classOfSystem(String(code ?? ''), known), message, details);
 }
 
 function classOfState(state: string): keyof typeof connectionErrors {

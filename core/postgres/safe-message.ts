@@ -72,6 +72,6 @@ function withoutValue({ message, code = '' }: pg.DatabaseError): string {
 
 function places(error: pg.DatabaseError): string {
   const named = [error.constraint && `constraint ${error.constraint}`, error.column && `column ${error.column}`];
-  const told = named.filter(Boolean);
-  return told.length === 0 ? '' : ` (${told.join(', ')})`;
+  const parts = named.filter(Boolean);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }

@@ -15,8 +15,8 @@ export interface SetUpGiven {
  * before it is known whether its backends go from client to client: another client's session would have our settings. Throws PGS2096.
  */
 export async function setUp(client: pg.Client, { name, other }: SetUpGiven): Promise<void> {
-  const told = Number((client as unknown as { processID: number }).processID);
-  if ((await settings(client, told)) === told) return;
+  const greeted = Number((client as unknown as { processID: number }).processID);
+  if ((await settings(client, greeted)) === greeted) return;
   const beside = await other();
   try {
     if (await isShared(client, beside)) throw shared(name);

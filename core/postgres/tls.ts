@@ -115,10 +115,10 @@ function read(path: string, what: string, name: string): string {
   }
 }
 
-function unreadable(path: string, what: string, more: { readonly name: string; readonly cause: unknown }): Error {
+function unreadable(path: string, what: string, details: { readonly name: string; readonly cause: unknown }): Error {
   return connectionError('PGS2004', `cannot read ${what} ${path}`, {
-    where: { connection: more.name },
+    where: { connection: details.name },
     remedy: `Correct ${what}, or make the file readable.`,
-    cause: more.cause,
+    cause: details.cause,
   });
 }

@@ -79,8 +79,8 @@ export class PostgresCutover implements CutoverSink {
     if (open.length > 0) {
       const workers = new Semaphore(this.#options.index_workers);
       const builder: Builder = { sessions: this.#sessions, owner: this.#owner, workers };
-      const more = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
-      await finishTarget(more, signal);
+      const input = { builder, options: this.#options, context: this.#context, plans: this.#plans, caughtUp: true };
+      await finishTarget(input, signal);
     }
     if (!off) return done;
     const back = await this.#sessions.transaction((client) => bringBack(client, this.#owner), true);

@@ -19,7 +19,7 @@ import { readTree } from './schema/tree.ts';
 import { refreshViews } from './schema/views.ts';
 import { bulkStateExists, ensureBulkState, readPhase, readTables, setTablePhase, writePhase } from './state.ts';
 
-export interface FinishMore {
+export interface FinishInput {
   readonly builder: Builder;
   readonly options: PostgresSinkOptions;
   readonly context: PluginContext;
@@ -31,10 +31,10 @@ export interface FinishMore {
 }
 
 /** Everything that needs all tables. Each step leaves its mark, so that a repetition does only what is open. */
-export async function finishTarget(more: FinishMore, signal: AbortSignal): Promise<void> {
-  const { builder, context } = more;
+export async function finishTarget(input: FinishInput, signal: AbortSignal): Promise<void> {
+  const { builder, context } = input;
   const { sessions, owner } = builder;
-  const dependents = more.options.dependents;
+  const dependents = input.options.dependents;
   // A cut-over may find the state of an older version.
   await sessions.query(ensureBulkState);
   await buildIndexes(builder, null, signal);
@@ -43,11 +43,11 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
   const waiting = await buildForeignKeys(
     {
       builder,
-      plans: more.plans,
+      plans: input.plans,
       dependents,
       context,
-      caughtUp: more.caughtUp,
-      apart: dividesTransactions(more.options),
+      caughtUp: input.caughtUp,
+      apart: dividesTransactions(input.options),
     },
     signal,
   );
@@ -64,13 +64,13 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
     [...(await readTables(client, owner)).values()].map((t) => t.relid),
   );
   if (phase?.phase !== 'finished') {
-    await analyzeParents(more, relids);
-    const create = schemaMode(more.options) === 'create';
-    const except = create ? (more.unfilled ?? []) : [];
+    await analyzeParents(input, relids);
+    const create = schemaMode(input.options) === 'create';
+    const except = create ? (input.unfilled ?? []) : [];
     await refreshViews(sessions, relids, { emptyOnly: create, all: create, except, signal });
   }
   // Last of all, as they may fire at what comes before.
-  await makeLateObjects(more);
+  await makeLateObjects(input);
   await sessions.transaction(async (client) => {
     await setTablePhase(client, owner, { relids, phase: 'built' });
     await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2', [owner.pipeline, owner.sink]);
@@ -82,8 +82,8 @@ export async function finishTarget(more: FinishMore, signal: AbortSignal): Promi
  * Before a row was copied: what was set aside comes back, on tables that are as they were. False: objects of the source's
  * schema were made, and the next run goes on behind them.
  */
-export async function putBack(more: Omit<FinishMore, 'plans' | 'caughtUp'>): Promise<boolean> {
-  const { builder, options, context } = more;
+export async function putBack(input: Omit<FinishInput, 'plans' | 'caughtUp'>): Promise<boolean> {
+  const { builder, options, context } = input;
   const { signal } = new AbortController();
   const phase = await builder.sessions.query(async (client) =>
     (await bulkStateExists(client)) ? readPhase(client, builder.owner) : null,
@@ -116,8 +116,8 @@ async function stepsOf(
 }
 
 /** Autovacuum never analyses a partitioned table. Before 18 its partitions are sampled again with it. */
-async function analyzeParents(more: FinishMore, relids: readonly number[]): Promise<void> {
-  const { sessions } = more.builder;
+async function analyzeParents(input: FinishInput, relids: readonly number[]): Promise<void> {
+  const { sessions } = input.builder;
   const { version } = await sessions.powers();
   await sessions.query(async (client) => {
     const tree = await readTree(client, relids);
@@ -127,8 +127,8 @@ async function analyzeParents(more: FinishMore, relids: readonly number[]): Prom
 }
 
 /** Event triggers of the stored dump: they would have fired at our own statements. The dump goes with them. */
-async function makeLateObjects(more: FinishMore): Promise<void> {
-  const { sessions, owner } = more.builder;
+async function makeLateObjects(input: FinishInput): Promise<void> {
+  const { sessions, owner } = input.builder;
   const key = [owner.pipeline, owner.sink];
   const { rows } = await sessions.query((client) =>
     client.query<{ ordinal: string; type: string; name: string; sql: string }>(
@@ -140,7 +140,7 @@ async function makeLateObjects(more: FinishMore): Promise<void> {
   await sessions.transaction(async (client) => {
     await client.query(`SET LOCAL search_path = ''`);
     await client.query('DELETE FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2', key);
-    const how = { log: more.context.log, onError: more.options.on_restore_error } as const;
+    const how = { log: input.context.log, onError: input.options.on_restore_error } as const;
     for (const row of rows)
       await noteLeftOut(client, owner, await makeOne(client, { ...row, ordinal: Number(row.ordinal) }, how));
   });

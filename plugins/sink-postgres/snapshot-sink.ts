@@ -79,8 +79,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
   }
 
   async prepare(preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
-    const more = { sessions: this.#sessions, owner: this.#owner, options: this.#options, context: this.#context };
-    const targets = await prepareTarget(more, preparation, signal);
+    const input = { sessions: this.#sessions, owner: this.#owner, options: this.#options, context: this.#context };
+    const targets = await prepareTarget(input, preparation, signal);
     const types = preparation.plans.map((plan, i) => [relationName(plan.source), targets[i]!.types] as const);
     this.#targets = await this.#readTargets(new Map(types));
     this.#small = smallTables(preparation, new Map([...this.#targets].map(([source, { state }]) => [source, state])));

@@ -84,13 +84,13 @@ export class RowFetcher implements AsyncDisposable {
     const { text, values, relation, after } = by;
     const query = { text, values, rowMode: 'array' } as unknown as pg.QueryArrayConfig;
     const started = Date.now();
-    let told = false;
+    let reported = false;
     for (let wait = shortestWait; ; wait = Math.min(longestWait, wait * 2)) {
       const read = await client.query<(string | null)[]>(query);
       const first = read.rows[0];
       if (first === undefined || sees(first[0] as string, after)) return read;
-      if (!told && Date.now() - started > tellAfter) {
-        told = true;
+      if (!reported && Date.now() - started > tellAfter) {
+        reported = true;
         const said = 'a commit that the stream has told is not visible on the source yet (a synchronous standby?)';
         this.#access.log.log('warn', 'commit-not-visible', said, { table: relationName(relation) });
       }

@@ -89,16 +89,16 @@ async function openReplication(access: SourceAccess): Promise<pg.Client> {
 
 async function slotError(access: SourceAccess, name: string, error: unknown): Promise<PgsluiceError> {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-  const more = { where: { connection: access.name, object: `slot ${name}`, sqlstate: state }, cause: error };
+  const details = { where: { connection: access.name, object: `slot ${name}`, sqlstate: state }, cause: error };
   if (state === '42710') return taken(access, error);
-  if (state === '53400') return sourceError('PGS2111', 'all replication slots of the source are in use', more);
-  if (state === '42501') return sourceError('PGS2114', 'the role of the URL may not make replication slots', more);
+  if (state === '53400') return sourceError('PGS2111', 'all replication slots of the source are in use', details);
+  if (state === '42501') return sourceError('PGS2114', 'the role of the URL may not make replication slots', details);
   if (state === '55000') {
     const level = await withClient(access, null, async (client) => {
       const { rows } = await client.query<{ wal_level: string }>('SHOW wal_level');
       return rows[0]!.wal_level;
     }).catch(() => 'logical');
-    if (level !== 'logical') return sourceError('PGS2110', `wal_level of the source is ${level}`, more);
+    if (level !== 'logical') return sourceError('PGS2110', `wal_level of the source is ${level}`, details);
   }
   return fromPg(error, { connection: access.name, object: `slot ${name}` });
 }

@@ -91,9 +91,9 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   const accept = new Set(flags.accept ?? []);
   const all = [...uncovered, ...schemaDifferences(schemas ?? [], 'following')];
   refuseUnknownNames(accept, all, acceptable({ context, planning }));
-  const more = schemas === null ? {} : { schemas: schemas.map(({ script: _, ...schema }) => schema) };
+  const schemaPart = schemas === null ? {} : { schemas: schemas.map(({ script: _, ...schema }) => schema) };
   const text = `${printVerify(report)}${printSchemas(schemas ?? [])}${printUncovered(uncovered, accept)}`;
-  cli.stdout.write(flags.json === true ? `${toJson({ ...report, ...more, uncovered })}\n` : text);
+  cli.stdout.write(flags.json === true ? `${toJson({ ...report, ...schemaPart, uncovered })}\n` : text);
   await progress?.forget();
   if (blocking([...differingTables(report.tables), ...all], accept).length > 0) cli.exit(4);
 }

@@ -56,9 +56,9 @@ function scaled({ months, days, micros }: Interval, by: (part: number) => number
   const dayRest = rounded((by(months) - wholeMonths) * 30);
   let seconds = rounded((by(days) - wholeDays + dayRest - Math.trunc(dayRest)) * 86_400);
   if (Math.abs(seconds) >= 86_400) {
-    const more = Math.trunc(seconds / 86_400);
-    wholeDays += more;
-    seconds -= more * 86_400;
+    const extraDays = Math.trunc(seconds / 86_400);
+    wholeDays += extraDays;
+    seconds -= extraDays * 86_400;
   }
   wholeDays += Math.trunc(dayRest);
   const rest = rint(by(Number(micros)) + seconds * 1e6);

@@ -272,17 +272,17 @@ class Translator {
     const code = (n: number): string => `\\u{${n.toString(16)}}`;
     const out = from === to ? code(from) : `${code(from)}-${code(to)}`;
     if (this.#alike === null) return out;
-    const more = new Set<number>();
+    const otherCases = new Set<number>();
     for (let n = from; n <= Math.min(to, lastCased); n++) {
       if (n >= 0xd800 && n <= 0xdfff) continue;
       for (const letter of this.#alike(String.fromCodePoint(n))) {
         const other = letter.codePointAt(0) as number;
-        if (other < from || other > to) more.add(other);
+        if (other < from || other > to) otherCases.add(other);
       }
     }
-    if (more.size === 0) return out;
-    this.#edits.push({ from: this.#at, to: this.#at, text: String.fromCodePoint(...more) });
-    return out + [...more].map(code).join('');
+    if (otherCases.size === 0) return out;
+    this.#edits.push({ from: this.#at, to: this.#at, text: String.fromCodePoint(...otherCases) });
+    return out + [...otherCases].map(code).join('');
   }
 }
 interface Piece {

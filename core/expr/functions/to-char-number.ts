@@ -187,11 +187,11 @@ function toCharNumber(value: Decimal, text: string): string {
   return new Writer(format, negative ? shown.slice(1) : shown, negative).write();
 }
 
-const more = { check: checkNumberFormat, immutable: false };
+const overrides = { check: checkNumberFormat, immutable: false };
 
 /** to_char of smallint and of floats is left out: the server rounds those by way of printf. */
 export const numberFormats: readonly Entry[] = [
-  strictWith(more, 'to_char', [['int4', 'text'], 'text'], (value, format) => toCharNumber(fromInt(value), format)),
-  strictWith(more, 'to_char', [['int8', 'text'], 'text'], (value, format) => toCharNumber(fromInt(value), format)),
-  strictWith(more, 'to_char', [['numeric', 'text'], 'text'], toCharNumber),
+  strictWith(overrides, 'to_char', [['int4', 'text'], 'text'], (value, format) => toCharNumber(fromInt(value), format)),
+  strictWith(overrides, 'to_char', [['int8', 'text'], 'text'], (value, format) => toCharNumber(fromInt(value), format)),
+  strictWith(overrides, 'to_char', [['numeric', 'text'], 'text'], toCharNumber),
 ];

@@ -33,7 +33,7 @@ export interface PreflightOptions {
 }
 
 /** Errors of one preflight that are told one by one. */
-const told = 50;
+const mostShown = 50;
 
 /**
  * The checks before a first start makes anything; a pipeline that is under way has passed them. Throws all errors at
@@ -52,9 +52,9 @@ export async function preflight(options: PreflightOptions): Promise<SourceCatalo
   if (errors.length === 0) return catalog;
   const exits = new Set(errors.map(({ exit }) => exit ?? 3));
   const exit = exits.size === 1 ? [...exits][0]! : 3;
-  const lines = errors.slice(0, told).map((finding) => errorOf(finding, exit));
-  if (errors.length > told) {
-    const message = `${errors.length - told} more errors were found; pgsluice check ${options.config.file} shows them`;
+  const lines = errors.slice(0, mostShown).map((finding) => errorOf(finding, exit));
+  if (errors.length > mostShown) {
+    const message = `${errors.length - mostShown} more errors were found; pgsluice check ${options.config.file} shows them`;
     lines.push(new PgsluiceError('PGS6030', { ...checkErrors.PGS6030, exit, remedy: '' }, message));
   }
   throw allOf(lines);

@@ -155,9 +155,9 @@ export class Reread {
     // Met again after a crash: a stop must not stop what was asked for behind it.
     if (last !== null && (tx.finalLsn < last.commit || (tx.finalLsn === last.commit && lsn <= last.lsn))) return;
     const { id, type } = signal;
-    const refused = (error: unknown, more: object = {}) => {
+    const refused = (error: unknown, fields: object = {}) => {
       const why = error instanceof Error ? error.message : String(error);
-      log.log('warn', 'signal-refused', `signal ${type} ${id}: ${why}`, { signal: id, type, ...more });
+      log.log('warn', 'signal-refused', `signal ${type} ${id}: ${why}`, { signal: id, type, ...fields });
     };
     try {
       const action = readSignal(signal);
@@ -175,7 +175,7 @@ export class Reread {
   async #execute(
     { tables, filters }: Extract<SignalAction, { kind: 'execute' }>,
     by: string,
-    refused: (error: unknown, more?: object) => void,
+    refused: (error: unknown, fields?: object) => void,
   ): Promise<void> {
     const chosen = [...this.#relations].filter(([name]) => tables.some((table) => table.test(name)));
     if (chosen.length === 0) refused(new Error('data-collections matches no table of the stream'));

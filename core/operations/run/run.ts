@@ -117,12 +117,14 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     await slotIsGone(context, instances);
   const seen = (await source.ddl?.tables(context.stop)) ?? [];
   // Under `ddl: follow` the source publishes a new table before its first row, and its message is in the stream.
-  let told = new Set(config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : []);
+  let announced = new Set(
+    config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : [],
+  );
   const placing = new Placing(context);
   let reread: Reread | null = null;
   let until: bigint | null | undefined;
   for (let catalog = first; ; catalog = await catalogNow(context)) {
-    const known = await takeAlong(context, instances.sinks, catalog, told);
+    const known = await takeAlong(context, instances.sinks, catalog, announced);
     const input = { config, instances, catalog: known };
     // Up to a position that was asked for all tables count: none is still on its way then.
     const beside = options.stopAt === null && canCopyBeside(source, input);
@@ -151,7 +153,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     } else if (typeof end === 'object') {
       await placing.place(planning.sinks, end.seen);
       // Whatever the stream had to tell of them lies before.
-      told = new Set();
+      announced = new Set();
     } else {
       if (end === 'ended') await placeTables(context, planning.sinks, seen);
       return end;

@@ -137,9 +137,9 @@ class CaseReader {
     if (row !== undefined) return [expect].flat().map((each) => ({ op: 'insert', row: each as CaseRow }));
     const list = [expect].flat() as readonly CaseRow[];
     return list.flatMap((each) => {
-      const [op, ...more] = Object.keys(each);
+      const [op, ...others] = Object.keys(each);
       const one = op === undefined ? undefined : each[op];
-      if ((op === 'insert' || op === 'update' || op === 'delete') && more.length === 0 && isRow(one)) {
+      if ((op === 'insert' || op === 'update' || op === 'delete') && others.length === 0 && isRow(one)) {
         return [{ op, row: one }];
       }
       this.#problem(

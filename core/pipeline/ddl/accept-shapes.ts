@@ -45,8 +45,8 @@ async function accept(
   const { source } = drift;
   if (describe === null) {
     if (!(error instanceof PgsluiceError) || error.code !== 'PGS4012') return error;
-    const told = drift.replaced === true ? numbersOf(source) : change.lsn;
-    if (await history.tell(source.oid, told)) return withoutTables(error, drift);
+    const mark = drift.replaced === true ? numbersOf(source) : change.lsn;
+    if (await history.tell(source.oid, mark)) return withoutTables(error, drift);
   } else {
     const [now = null, old = null] = await describe([drift.is, drift.was]);
     if (drift.replaced === true || now === null || !fits(drift, now, old)) return error;

@@ -31,12 +31,12 @@ export class Shapes {
   private constructor(
     context: RunContext,
     planning: Planning,
-    more: { readonly history: ShapeHistory; readonly how: Following },
+    parts: { readonly history: ShapeHistory; readonly how: Following },
   ) {
     this.#context = context;
     this.#planning = planning;
-    this.history = more.history;
-    this.#how = more.how;
+    this.history = parts.history;
+    this.#how = parts.how;
   }
 
   static async open(context: RunContext, planning: Planning, how: Following): Promise<Shapes> {
@@ -96,18 +96,18 @@ export class Shapes {
       const [problem] = planTable(relation, input).problems;
       if (problem === undefined) continue;
       const remedy = `${problem.remedy} Or leave the table out with tables.exclude.`;
-      const more = { where: { table }, remedy, cause: problem };
-      throw runtimeError('PGS6081', `${table} is new on the source: ${problem.message}`, more);
+      const details = { where: { table }, remedy, cause: problem };
+      throw runtimeError('PGS6081', `${table} is new on the source: ${problem.message}`, details);
     }
   }
 
   /** For a sink that stands at this position: its stream begins with the shapes that were there. */
   mapper(sink: PlannedSink, position: bigint): ChangeMapper {
     const { log } = this.#context;
-    const more = this.#how.follow
+    const ddl = this.#how.follow
       ? { followDdl: this.#context.pipeline, lateDdl: this.#context.source.ddl?.late === true }
       : {};
-    const input = { ...this.#planning.inputs.get(sink.name)!, ...more, tables: this.history.at(position) };
+    const input = { ...this.#planning.inputs.get(sink.name)!, ...ddl, tables: this.history.at(position) };
     const { plans, problems } = planTables(input);
     // A pattern whose table is gone by now was right when the pipeline was started.
     const serious = problems.filter((problem) => problem.code !== 'PGS4007');

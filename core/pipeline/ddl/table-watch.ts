@@ -48,7 +48,7 @@ export class TableWatch implements AsyncDisposable {
   /** Those that are not reached yet. */
   readonly #marks = new Map<string, Mark>();
   /** Tables whose columns are others, told in this run. */
-  readonly #told = new Set<Oid>();
+  readonly #reported = new Set<Oid>();
   readonly #collations = new Set<string>();
   readonly #keyless = new Map<Oid, number>();
   #moves: { readonly seen: readonly TablePresence[]; readonly misplaced: boolean; readonly mark: Mark } | null = null;
@@ -234,9 +234,9 @@ export class TableWatch implements AsyncDisposable {
   async #isAgreed(relation: Relation, error: PgsluiceError): Promise<boolean> {
     const { history } = this.#options;
     const drift = driftOf(error);
-    if (drift === null || this.#told.has(relation.oid)) return false;
+    if (drift === null || this.#reported.has(relation.oid)) return false;
     if (await history.tell(relation.oid, numbersOf(drift.source))) {
-      this.#told.add(relation.oid);
+      this.#reported.add(relation.oid);
       return false;
     }
     await history.renew(drift.source);

@@ -30,14 +30,14 @@ export function freshTables(
 /**
  * Takes along what came on the source, and lets go what has left the trees that the file chooses. New tables are noted as tables
  * that wait for their copy: it is exact at its own position (I5), so it does not matter what the stream had of them before. Throws
- * PGS6081 for one that cannot be taken, before anything is noted. Returns the tables that the pipeline has then. `told`: oids of
+ * PGS6081 for one that cannot be taken, before anything is noted. Returns the tables that the pipeline has then. `announced`: oids of
  * tables that the stream is about to tell of, from their first row on.
  */
 export async function takeAlong(
   context: RunContext,
   sinks: readonly SinkInstance[],
   catalog: SourceCatalog,
-  told: ReadonlySet<Oid>,
+  announced: ReadonlySet<Oid>,
 ): Promise<SourceCatalog> {
   const { state, log } = context;
   if (sameChoice(state, catalog)) await letGo(context, sinks, catalog);
@@ -46,7 +46,7 @@ export async function takeAlong(
   const history = new ShapeHistory(state);
   const names = knownNames(state) ?? new Set<string>();
   const fresh = catalog.tables.filter(
-    ({ relation }) => !names.has(relationName(relation)) && !history.has(relation.oid) && !told.has(relation.oid),
+    ({ relation }) => !names.has(relationName(relation)) && !history.has(relation.oid) && !announced.has(relation.oid),
   );
   if (fresh.length === 0) return known;
   const added = fresh.map(({ relation }) => relationName(relation));

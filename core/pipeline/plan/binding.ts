@@ -176,11 +176,11 @@ function newShape(relation: Relation, source: Relation, read: ReadonlySet<string
   const then = byName(source);
   const now = byName(relation);
   const streamed = relation.columns.map((column): Column => {
-    const told = then.get(column.name);
-    if (told === undefined || !sameColumnType(told, column)) return column;
+    const known = then.get(column.name);
+    if (known === undefined || !sameColumnType(known, column)) return column;
     // Whether it is generated is the newer word: 18 sends generated columns, older majors only what is none any more.
     const attnum = column.attnum === undefined ? {} : { attnum: column.attnum };
-    return { ...told, generated: column.generated, ...attnum };
+    return { ...known, generated: column.generated, ...attnum };
   });
   const others = source.columns.filter((column) => !now.has(column.name) && !read.has(column.name));
   return reshaped({ ...source, schema: relation.schema, name: relation.name }, [...streamed, ...others], relation);

@@ -13,7 +13,7 @@ type Membership = boolean | 'unknown';
 /** The new row of an UPDATE with the values that were fetched for it; null: no row has its key any more. */
 export type Fetched = PartialTuple | null;
 
-export interface ChangeMapMore {
+export interface ChangeMapOptions {
   /** Values that were not sent are fetched: then rows may come and go earlier or later than the stream tells. */
   readonly refetch?: boolean;
   /** What reads the output wants whole rows. */
@@ -36,16 +36,16 @@ export function compileChangeMap(
   input: Relation,
   projection: Projection,
   output: Relation,
-  more: ChangeMapMore = {},
+  options: ChangeMapOptions = {},
 ): ChangeMap {
   const rows = compileRowMap(input.columns, projection);
-  const completes = more.refetch === true && more.whole === true;
+  const completes = options.refetch === true && options.whole === true;
   if (rows.where === null && rows.same && !completes) {
     const lacks = () => null;
     if (sameNames(input, output)) return { output: input, map: (change) => change, lacks, passes: true };
     return { output, map: (change) => relabel(change, output), lacks, passes: false };
   }
-  const mapping = new Mapping({ input, output, rows, more });
+  const mapping = new Mapping({ input, output, rows, options });
   return {
     output,
     map: (change, fetched) => mapping.map(change, fetched),
@@ -92,7 +92,7 @@ interface MappingParts {
   readonly input: Relation;
   readonly output: Relation;
   readonly rows: RowMap;
-  readonly more: ChangeMapMore;
+  readonly options: ChangeMapOptions;
 }
 
 class Mapping {
@@ -105,9 +105,9 @@ class Mapping {
   readonly #refetch: boolean;
   readonly #wantsWhole: boolean;
 
-  constructor({ input, output, rows, more }: MappingParts) {
-    this.#refetch = more.refetch === true;
-    this.#wantsWhole = more.whole === true;
+  constructor({ input, output, rows, options }: MappingParts) {
+    this.#refetch = options.refetch === true;
+    this.#wantsWhole = options.whole === true;
     this.#input = input;
     this.#output = output;
     this.#rows = rows;

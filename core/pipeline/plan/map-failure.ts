@@ -33,15 +33,15 @@ export function failed(error: unknown, change: Change, input: PlanInput): Pgslui
   const relation =
     change.kind === 'truncate' ? change.relations[0] : change.kind === 'message' ? undefined : change.relation;
   const table = relation === undefined ? {} : { table: relationName(relation) };
-  const more = { ...table, lsn: formatLsn(change.lsn) };
+  const place = { ...table, lsn: formatLsn(change.lsn) };
   if (!(error instanceof PgsluiceError)) {
     const text = error instanceof Error ? error.message : String(error);
-    return planError('PGS4015', text, { where: more, cause: error });
+    return planError('PGS4015', text, { where: place, cause: error });
   }
   const source =
     relation === undefined ? undefined : input.tables.find((t) => t.relation.oid === relation.oid)?.relation;
   const remedy = error.meaning === 'value-not-sent' && source !== undefined ? unsentRemedy(source) : error.remedy;
-  return derived(error, { exit: 1, remedy, where: { ...more, ...error.where } });
+  return derived(error, { exit: 1, remedy, where: { ...place, ...error.where } });
 }
 
 function unsentRemedy(source: Relation): string {

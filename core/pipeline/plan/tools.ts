@@ -10,12 +10,12 @@ import { planError } from './errors.ts';
 
 /** What transforms build their expressions with. `loadParser()` must have resolved before a `parse`. */
 export const transformTools: TransformTools = {
-  parse: (sql, shape, more = {}) =>
-    placed(more.option, () => (more.boolean === true ? parsePredicate : parseExpression)(sql, shape.columns)),
+  parse: (sql, shape, context = {}) =>
+    placed(context.option, () => (context.boolean === true ? parsePredicate : parseExpression)(sql, shape.columns)),
   column: shapeColumn,
-  constant: (text, type = 'text', more = {}) => {
+  constant: (text, type = 'text', context = {}) => {
     const made = castTo(literal(text), type);
-    return more.secret === true && made.op === 'const' ? { ...made, secret: true } : made;
+    return context.secret === true && made.op === 'const' ? { ...made, secret: true } : made;
   },
   cast: (expr, type) => castTo(expr, type),
   call: (fn, args) => call(fn, args),

@@ -32,9 +32,9 @@ export function copyFigures(view: RunView, now: number): CopyFigures {
   const tables = view.tables.size + view.finishedBefore;
   const seconds = (now - view.phaseSince) / 1000;
   const part = estimatedBytes === 0 ? 0 : doneBytes / estimatedBytes;
-  const told = view.phase === 'copy' && seconds >= least.seconds && part >= least.part;
+  const foreseeable = view.phase === 'copy' && seconds >= least.seconds && part >= least.part;
   // What is sent and what the source estimates are not the same bytes, so the pace is that of the part that is through.
-  const secondsLeft = told ? (seconds * (1 - part)) / part : null;
+  const secondsLeft = foreseeable ? (seconds * (1 - part)) / part : null;
   return { tables, finished: phases.finished, phases, estimatedBytes, doneBytes, bytes, rows, secondsLeft };
 }
 

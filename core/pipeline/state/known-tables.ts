@@ -36,19 +36,19 @@ export function pendingTables(state: PipelineState): ReadonlySet<string> {
 }
 
 /**
- * One write, with `more`: from here on the tables belong to the pipeline and wait for their copy, whatever happens to this
+ * One write, with `entries`: from here on the tables belong to the pipeline and wait for their copy, whatever happens to this
  * process.
  */
 export function requestCopy(
   state: PipelineState,
   tables: readonly string[],
   sinks: readonly string[],
-  ...more: readonly StateEntry[]
+  ...entries: readonly StateEntry[]
 ): Promise<void> {
   const all = (before: ReadonlySet<string>) => [...new Set([...before, ...tables])];
   const resync = entry('resync', all(pendingTables(state)));
   const known = entry('tables', all(knownNames(state) ?? new Set()));
-  return state.forgetTables(tables, sinks, [resync, known, ...more]);
+  return state.forgetTables(tables, sinks, [resync, known, ...entries]);
 }
 
 /**

@@ -292,7 +292,7 @@ function renamedParent(value: string, { source, tables }: Context): string {
 function renamedPublished(value: string, { relations }: Context): string {
   const rows = JSON.parse(value) as [string, string, unknown, unknown][];
   return jsonText(
-    rows.map(([schema, name, ...more]) => [...(relations.get(`${schema}\0${name}`) ?? [schema, name]), ...more]),
+    rows.map(([schema, name, ...rest]) => [...(relations.get(`${schema}\0${name}`) ?? [schema, name]), ...rest]),
   );
 }
 

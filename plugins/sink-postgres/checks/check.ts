@@ -37,17 +37,17 @@ interface Looked {
 /** Looks only; changes nothing. */
 export async function checkTarget(
   sessions: Sessions,
-  more: Looked,
+  input: Looked,
   plans: readonly TablePlan[],
   report: CheckReport,
 ): Promise<void> {
-  const subject = `sink ${more.context.name}`;
+  const subject = `sink ${input.context.name}`;
   const powers = await sessions.powers();
   await sessions.query(async (client) => {
     const facts = { ...(await readFacts(client)), ...powers };
-    for (const finding of serverFindings(facts, more.options)) report.add({ subject, ...finding });
-    report.add({ subject, ...(await tablesFinding(client, more, plans)) });
-    for (const finding of excludeFindings(more.options, plans)) report.add({ subject, ...finding });
+    for (const finding of serverFindings(facts, input.options)) report.add({ subject, ...finding });
+    report.add({ subject, ...(await tablesFinding(client, input, plans)) });
+    for (const finding of excludeFindings(input.options, plans)) report.add({ subject, ...finding });
     for (const finding of await actingFindings(client, facts, plans)) report.add({ subject, ...finding });
   });
 }
@@ -130,19 +130,19 @@ export function serverFindings(facts: Facts, options: PostgresSinkOptions): Foun
   ];
 }
 
-async function tablesFinding(client: pg.Client, more: Looked, plans: readonly TablePlan[]): Promise<Found> {
+async function tablesFinding(client: pg.Client, input: Looked, plans: readonly TablePlan[]): Promise<Found> {
   const check = 'target-tables';
-  const owner = { pipeline: more.context.pipeline, sink: more.context.name };
+  const owner = { pipeline: input.context.pipeline, sink: input.context.name };
   if ((await bulkStateExists(client)) && (await readPhase(client, owner)) !== null) {
     return { check, level: 'ok', message: 'an earlier run of this pipeline has prepared the target', remedy: null };
   }
   try {
-    if (!more.copies) {
+    if (!input.copies) {
       await verifyTargets(client, plans, false);
       return { check, level: 'ok', message: 'all tables are there, and stay as they are', remedy: null };
     }
-    if (schemaMode(more.options) === 'create') {
-      await refuseOccupied(client, { plans }, more.context.name);
+    if (schemaMode(input.options) === 'create') {
+      await refuseOccupied(client, { plans }, input.context.name);
       return { check, level: 'ok', message: 'no table of the plan is in the target yet', remedy: null };
     }
     const found = await verifyTargets(client, plans);
@@ -152,7 +152,7 @@ async function tablesFinding(client: pg.Client, more: Looked, plans: readonly Ta
     );
     if (full.length === 0) return { check, level: 'ok', message: 'all tables are there, and empty', remedy: null };
     const message = `rows in ${full.slice(0, 5).join(', ')}`;
-    if (more.options.on_existing === 'truncate')
+    if (input.options.on_existing === 'truncate')
       return { check, level: 'warning', message: `${message}: they will be removed`, remedy: null };
     return { check, level: 'error', message, remedy: `TRUNCATE ${full.join(', ')}; or on_existing: truncate` };
   } catch (error) {
@@ -167,12 +167,12 @@ function excludeFindings(options: PostgresSinkOptions, plans: readonly TablePlan
   const inside = plans.filter(({ source }) => schemas.includes(source.schema));
   if (schemaMode(options) === 'existing' || inside.length === 0) return [];
   const names = inside.slice(0, 5).map(({ source }) => relationName(source));
-  const more = inside.length > 5 ? ` and ${inside.length - 5} more` : '';
+  const others = inside.length > 5 ? ` and ${inside.length - 5} more` : '';
   return [
     {
       check: 'target-exclude',
       level: 'error',
-      message: `schema.exclude leaves out the schema of ${names.join(', ')}${more}, which the file copies`,
+      message: `schema.exclude leaves out the schema of ${names.join(', ')}${others}, which the file copies`,
       remedy: `Leave these tables out, too (source.tables.exclude), or take the schema off schema.exclude.schemas.`,
     },
   ];

@@ -25,8 +25,9 @@ export async function becomeTypes(
     tops.map(({ name: [schema = '', name = ''] }) => ({ schema, name })),
   );
   const objects = new Map(there.objects);
-  const told = new Set(step.now.map(keyOf));
-  for (const [key, { kind }] of there.objects) if (kind === 'domain constraint' && !told.has(key)) objects.delete(key);
+  const keysNow = new Set(step.now.map(keyOf));
+  for (const [key, { kind }] of there.objects)
+    if (kind === 'domain constraint' && !keysNow.has(key)) objects.delete(key);
   for (const object of step.now) {
     if (isOlder(object, there)) continue;
     const found = there.objects.get(keyOf(object));

@@ -53,7 +53,7 @@ export function standing(
   return whole && !positions.has(null) ? 'guaranteed' : 'possible';
 }
 
-interface ForeignKeyMore {
+interface ForeignKeyInput {
   readonly builder: Builder;
   readonly plans: readonly TablePlan[];
   readonly dependents: 'error' | 'cascade';
@@ -73,22 +73,23 @@ interface ForeignKeyMore {
  * one as valid without the scan (convalidated is all that VALIDATE CONSTRAINT changes), others are validated, several at a
  * time. A key of a partitioned table cannot be NOT VALID before 18: it is added with its scan. Returns those that wait.
  */
-export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal): Promise<readonly string[]> {
-  const { builder } = more;
+export async function buildForeignKeys(input: ForeignKeyInput, signal: AbortSignal): Promise<readonly string[]> {
+  const { builder } = input;
   const open = await builder.sessions.query((client) =>
     openDefinitions(client, builder.owner, { relids: null, kinds: ['foreign key'], partitioned: false }),
   );
   if (open.length === 0) return [];
-  const keys = await builder.sessions.query((client) => judge(client, more, open));
+  const keys = await builder.sessions.query((client) => judge(client, input, open));
   const { replica } = await builder.sessions.powers();
-  const waits = (key: Key): boolean => !more.caughtUp && (key.standing === 'later' || !replica || more.apart === true);
+  const waits = (key: Key): boolean =>
+    !input.caughtUp && (key.standing === 'later' || !replica || input.apart === true);
   const ready = keys.filter((key) => !waits(key));
   const aside = ready.filter((key) => key.definition.status === 'aside');
-  const made = more.caughtUp ? new Set<Key>() : await addTogether(builder, aside, signal);
+  const made = input.caughtUp ? new Set<Key>() : await addTogether(builder, aside, signal);
   for (const key of aside.filter((one) => !made.has(one))) {
     signal.throwIfAborted();
     failpoint('foreign-key');
-    await orphansNamed(more, key, () => step(builder, key.definition, (client) => add(client, key, more)));
+    await orphansNamed(input, key, () => step(builder, key.definition, (client) => add(client, key, input)));
   }
   const unchecked = await builder.sessions.query((client) =>
     openDefinitions(client, builder.owner, { relids: null, kinds: ['foreign key'], partitioned: false }),
@@ -99,7 +100,7 @@ export async function buildForeignKeys(more: ForeignKeyMore, signal: AbortSignal
       .map((key) =>
         builder.workers.run(async () => {
           signal.throwIfAborted();
-          await orphansNamed(more, key, () => step(builder, key.definition, validate));
+          await orphansNamed(input, key, () => step(builder, key.definition, validate));
         }),
       ),
   );
@@ -115,15 +116,15 @@ function same(a: Definition, b: Definition): boolean {
   return a.relid === b.relid && a.name === b.name;
 }
 
-async function judge(client: pg.Client, more: ForeignKeyMore, open: readonly Definition[]): Promise<Key[]> {
-  const states = [...(await readTables(client, more.builder.owner)).values()].filter(
+async function judge(client: pg.Client, input: ForeignKeyInput, open: readonly Definition[]): Promise<Key[]> {
+  const states = [...(await readTables(client, input.builder.owner)).values()].filter(
     (state) => state.phase !== 'parent',
   );
   const tree = await readTree(
     client,
     open.flatMap((d) => [Number(d.relid), Number(d.refRelid)]),
   );
-  const bySource = new Map(more.plans.map((plan) => [relationName(plan.source), plan]));
+  const bySource = new Map(input.plans.map((plan) => [relationName(plan.source), plan]));
   const covering = (relid: number): TableState[] => {
     const inside = new Set([relid, ...descendantsOf(tree, relid).map((node) => node.relid)]);
     return states.filter((state) => inside.has(state.relid));
@@ -220,9 +221,9 @@ async function markValid(client: pg.Client, definitions: readonly Definition[]):
   );
 }
 
-async function add(client: pg.Client, key: Key, more: ForeignKeyMore): Promise<DefinitionStatus> {
+async function add(client: pg.Client, key: Key, input: ForeignKeyInput): Promise<DefinitionStatus> {
   const { definition } = key;
-  const { version, superuser } = await more.builder.sessions.powers();
+  const { version, superuser } = await input.builder.sessions.powers();
   const statement = additionOf(definition);
   if (staysUnchecked(definition)) {
     await client.query(statement);
@@ -248,29 +249,29 @@ async function validate(client: pg.Client, definition: Definition): Promise<Defi
 }
 
 /** A check that fails (23503) names the rows that have no partner; with `dependents: cascade` the key is given up instead. */
-async function orphansNamed(more: ForeignKeyMore, key: Key, work: () => Promise<void>): Promise<void> {
+async function orphansNamed(input: ForeignKeyInput, key: Key, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     const known = fromPg(error, {});
     if (known.where.sqlstate !== '23503') throw error;
-    const { sessions, owner } = more.builder;
+    const { sessions, owner } = input.builder;
     const { definition } = key;
     const reference = { ...key, name: definition.name, table: definition.table, constraint: definition.constraint! };
     // Where they cannot be looked for, the server's refusal says what is known.
     const orphans = await sessions
-      .query((client) => findOrphans(client, reference, more.context.debugValues))
+      .query((client) => findOrphans(client, reference, input.context.debugValues))
       .catch(() => {
         throw error;
       });
     const text = `${orphans.text}; all of them: ${orphans.query}`;
-    if (more.dependents === 'error') {
+    if (input.dependents === 'error') {
       throw bulkError('PGS3022', `foreign key ${definition.name}: ${text}`, {
         where: { table: definition.table, object: definition.name, sqlstate: '23503' },
         cause: error,
       });
     }
-    more.context.log.log('warn', 'foreign-key-dropped', `foreign key ${definition.name} is not made: ${text}`);
+    input.context.log.log('warn', 'foreign-key-dropped', `foreign key ${definition.name} is not made: ${text}`);
     await sessions.transaction(async (client) => {
       await client.query(`ALTER TABLE ${definition.table} DROP CONSTRAINT IF EXISTS ${quoteIdent(definition.name)}`);
       await markDefinition(client, owner, definition, 'built');

@@ -23,7 +23,7 @@ export interface Orphans {
 }
 
 /** Orphans told one by one. */
-const told = 5;
+const mostShown = 5;
 
 /** Rows that refer to no row: their number and where they are. A null, where the key is not checked, makes no orphan. */
 export async function findOrphans(client: pg.Client, key: Reference, values: boolean): Promise<Orphans> {
@@ -32,14 +32,14 @@ export async function findOrphans(client: pg.Client, key: Reference, values: boo
   const place = key.partitioned ? `c.tableoid::regclass || ' ' || c.ctid` : 'c.ctid::text';
   const value = `row(${key.columns.map((name) => `c.${quoteIdent(name)}`).join(', ')})::text`;
   const { rows } = await client.query<{ place: string; value: string | null }>(
-    `SELECT ${place} AS place, ${values ? value : 'NULL'} AS value ${found} LIMIT ${told}`,
+    `SELECT ${place} AS place, ${values ? value : 'NULL'} AS value ${found} LIMIT ${mostShown}`,
   );
   const all = BigInt(count.rows[0]!.count);
   const places = rows.map((row) => (row.value === null ? row.place : `${row.place} = ${row.value}`)).join(', ');
-  const more = all > rows.length ? ` and ${all - BigInt(rows.length)} more` : '';
+  const others = all > rows.length ? ` and ${all - BigInt(rows.length)} more` : '';
   const names = (columns: readonly string[]): string => columns.join(', ');
   return {
-    text: `${all} rows of ${key.table} (${names(key.columns)}) refer to no row of ${key.refTable} (${names(key.refColumns)}): ctid ${places}${more}`,
+    text: `${all} rows of ${key.table} (${names(key.columns)}) refer to no row of ${key.refTable} (${names(key.refColumns)}): ctid ${places}${others}`,
     query: `SELECT ${key.partitioned ? 'c.tableoid::regclass, ' : ''}c.ctid, c.* ${found}`,
   };
 }

@@ -8,7 +8,7 @@ import { dropSaved } from './drop.ts';
 import { keepOff } from './kept-off.ts';
 import { saveDefinitions } from './save.ts';
 
-export interface SetAsideMore {
+export interface SetAsideOptions {
   readonly log: Logger;
   /** Tables so small that their indexes cost less to fill than to drop and build: these stay in place. */
   readonly small: ReadonlySet<number>;
@@ -22,7 +22,7 @@ export async function setAside(
   sessions: Sessions,
   owner: Owner,
   relids: readonly number[],
-  more: SetAsideMore,
+  options: SetAsideOptions,
 ): Promise<void> {
   if (relids.length === 0) return;
   const tree = await sessions.query((client) => readTree(client, relids));
@@ -30,14 +30,14 @@ export async function setAside(
   const ours = new Set(relids);
   // An index of a partition goes and comes with that of its parent, so a tree stays as a whole or not at all.
   const mayStay = (relid: number): boolean =>
-    more.small.has(relid) || (tree.get(relid)?.partitioned === true && !ours.has(relid));
+    options.small.has(relid) || (tree.get(relid)?.partitioned === true && !ours.has(relid));
   const stay = new Set(groups.filter((group) => group.every(mayStay)).flat());
   let pending: number[] = [];
   const flush = async (): Promise<void> => {
     failpoint('set-aside');
     const group = pending;
     pending = [];
-    await sessions.transaction((client) => setAsideGroup(client, owner, group, { log: more.log, small: stay }));
+    await sessions.transaction((client) => setAsideGroup(client, owner, group, { log: options.log, small: stay }));
   };
   for (const group of groups) {
     pending.push(...group);
@@ -50,12 +50,12 @@ export async function setAsideGroup(
   client: pg.Client,
   owner: Owner,
   relids: readonly number[],
-  more: SetAsideMore,
+  options: SetAsideOptions,
 ): Promise<void> {
   await dropHalfBuilt(client, owner, relids);
-  await keepOff(client, owner, relids, more.log);
-  await saveDefinitions(client, owner, relids, more.small);
-  await dropSaved(client, owner, relids, more.log);
+  await keepOff(client, owner, relids, options.log);
+  await saveDefinitions(client, owner, relids, options.small);
+  await dropSaved(client, owner, relids, options.log);
   await setTablePhase(client, owner, { relids, phase: 'aside' });
 }
 

@@ -10,7 +10,7 @@ import { fitted } from './dump.ts';
 import { noteLeftOut, tellLeftOut } from './left-out.ts';
 import { noteMade } from './made.ts';
 import { takeOn } from './made-parts.ts';
-import type { PrepareMore } from './prepare.ts';
+import type { PrepareInput } from './prepare.ts';
 import { makeOne } from './restore.ts';
 import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
 import { objectsOfTables } from './table-objects.ts';
@@ -22,8 +22,8 @@ import { resolveTables } from './tree.ts';
  * server's refusal. A partition of a table that is there stands alone until its rows are in: it is attached later (TreeSink), so that
  * no reader of the target sees half of it, and with indexes of its own, which the parent's then take.
  */
-export async function addMissingTables(more: PrepareMore, preparation: SinkPreparation): Promise<void> {
-  const { sessions, owner, options, context } = more;
+export async function addMissingTables(input: PrepareInput, preparation: SinkPreparation): Promise<void> {
+  const { sessions, owner, options, context } = input;
   const { log } = context;
   const missing = await sessions.query((client) => findMissing(client, owner, preparation));
   const { plans, parents } = missing;

@@ -24,7 +24,7 @@ import { labelsOf, noteMade, readMade } from './made.ts';
 import { addedColumns } from './made-columns.ts';
 import { foreignParts, notedTables, partsBefore } from './made-parts.ts';
 import { schemaReader } from './manifest.ts';
-import type { PrepareMore } from './prepare.ts';
+import type { PrepareInput } from './prepare.ts';
 import { type TreeNode, readTree } from './tree.ts';
 
 type Again = NonNullable<SinkPreparation['again']>;
@@ -41,27 +41,27 @@ interface Compared {
  * be are dropped and made again, with the types and functions that they need before, and the views and foreign keys that went with them
  * after. Tables that are copied stay as they are. Repeatable at any point.
  */
-export async function schemaAgain(more: PrepareMore, preparation: SinkPreparation, again: Again): Promise<void> {
-  const before = await compare(more, again);
+export async function schemaAgain(input: PrepareInput, preparation: SinkPreparation, again: Again): Promise<void> {
+  const before = await compare(input, again);
   // What it says of the needs of a partition holds until that leaves its parent.
-  const compared = (await leaveParents(more, before)) ? await compare(more, again) : before;
-  const finished = await more.sessions.query((client) => isFinished(more, client));
-  const dropped = await dropStale(more, preparation, { again, compared });
+  const compared = (await leaveParents(input, before)) ? await compare(input, again) : before;
+  const finished = await input.sessions.query((client) => isFinished(input, client));
+  const dropped = await dropStale(input, preparation, { again, compared });
   failpoint('dropped-stale');
-  if (compared === null) return addMissingTables(more, preparation);
-  const then = dropped.length === 0 ? compared : (await compare(more, again))!;
+  if (compared === null) return addMissingTables(input, preparation);
+  const then = dropped.length === 0 ? compared : (await compare(input, again))!;
   const { needed, tables } = neededFirst(then, preparation);
-  await make(more, needed);
-  await addMissingTables(more, preparation);
-  const now = tables.length === 0 && dropped.length === 0 ? then : (await compare(more, again))!;
-  const missing = lost(now, await waitingTables(more, again));
+  await make(input, needed);
+  await addMissingTables(input, preparation);
+  const now = tables.length === 0 && dropped.length === 0 ? then : (await compare(input, again))!;
+  const missing = lost(now, await waitingTables(input, again));
   // What the target lacked before it was in use may have gone with a table then; later only what was there a moment ago.
   const gone = missing.changes.filter(({ key }) => !finished || compared.there.objects.has(key));
-  await make(more, { ...missing, changes: gone });
-  await renewReferences(more, now);
+  await make(input, { ...missing, changes: gone });
+  await renewReferences(input, now);
 }
 
-async function compare({ sessions, owner, options }: PrepareMore, again: Again): Promise<Compared | null> {
+async function compare({ sessions, owner, options }: PrepareInput, again: Again): Promise<Compared | null> {
   const view = await schemaReader(sessions, owner, options).read(new AbortController().signal);
   const mapped = await again.wanted(view);
   if (mapped === null) return null;
@@ -89,7 +89,7 @@ function objectOf(change: Change): ManifestObject {
   return change.change === 'extra' ? change.there : change.wanted;
 }
 
-async function leaveParents({ sessions, owner, context }: PrepareMore, compared: Compared | null): Promise<boolean> {
+async function leaveParents({ sessions, owner, context }: PrepareInput, compared: Compared | null): Promise<boolean> {
   const detached = await sessions.transaction(async (client) => {
     const states = [...(await readTables(client, owner)).values()];
     const tree = await readTree(
@@ -105,11 +105,11 @@ async function leaveParents({ sessions, owner, context }: PrepareMore, compared:
 }
 
 async function dropStale(
-  more: PrepareMore,
+  input: PrepareInput,
   { plans }: SinkPreparation,
   { again, compared }: { readonly again: Again; readonly compared: Compared | null },
 ): Promise<readonly string[]> {
-  const { sessions, owner, context } = more;
+  const { sessions, owner, context } = input;
   return sessions.transaction(async (client) => {
     const states = [...(await readTables(client, owner)).values()];
     const relids = states.map(({ relid }) => relid);
@@ -117,7 +117,7 @@ async function dropStale(
     const names = new Set(plans.map(({ source }) => relationName(source)));
     const waiting = states.filter(({ source, phase }) => phase !== 'parent' && again.waiting.has(source));
     const stale = staleKeys(compared);
-    const gone = await withGoneDefinitions(client, more, { tree, compared });
+    const gone = await withGoneDefinitions(client, input, { tree, compared });
     const isStale = ({ source, relid }: TableState): boolean => {
       const node = tree.get(relid);
       if (node === undefined || !names.has(source) || gone.has(relid)) return true;
@@ -143,7 +143,7 @@ async function dropStale(
   });
 }
 
-async function isFinished({ owner }: PrepareMore, client: pg.Client): Promise<boolean> {
+async function isFinished({ owner }: PrepareInput, client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ phase: string }>(
     'SELECT phase FROM pgsluice.bulk WHERE pipeline = $1 AND sink = $2',
     [owner.pipeline, owner.sink],
@@ -175,7 +175,7 @@ function withParents(tree: ReadonlyMap<number, TreeNode>, node: TreeNode): TreeN
 /** Tables with an index or a constraint set aside that the source does not have any more. */
 async function withGoneDefinitions(
   client: pg.Client,
-  { owner }: PrepareMore,
+  { owner }: PrepareInput,
   { tree, compared }: { readonly tree: ReadonlyMap<number, TreeNode>; readonly compared: Compared | null },
 ): Promise<ReadonlySet<number>> {
   if (compared === null) return new Set();
@@ -259,7 +259,7 @@ function neededFirst(
   return { needed: { there, wanted, changes: first }, tables };
 }
 
-async function waitingTables({ sessions, owner }: PrepareMore, again: Again): Promise<ReadonlySet<string>> {
+async function waitingTables({ sessions, owner }: PrepareInput, again: Again): Promise<ReadonlySet<string>> {
   return sessions.query(async (client) => {
     const states = [...(await readTables(client, owner)).values()].filter(({ source }) => again.waiting.has(source));
     const tree = await readTree(
@@ -287,7 +287,7 @@ function lost({ there, wanted, changes }: Compared, waiting: ReadonlySet<string>
 }
 
 /** One by one, as one that the target refuses must not keep the others away: what stands on it says so. */
-async function make({ sessions, owner, context }: PrepareMore, { there, wanted, changes }: Missing): Promise<void> {
+async function make({ sessions, owner, context }: PrepareInput, { there, wanted, changes }: Missing): Promise<void> {
   if (changes.length === 0) return;
   const { statements, about } = mend(changes, { there, wanted }, { owners: false });
   const refused = new Set<string>();
@@ -320,7 +320,7 @@ async function make({ sessions, owner, context }: PrepareMore, { there, wanted, 
 }
 
 /** Foreign keys that are set aside name tables by their names, which are perhaps others now; some went with the table that they named. */
-async function renewReferences({ sessions, owner }: PrepareMore, { wanted }: Compared): Promise<void> {
+async function renewReferences({ sessions, owner }: PrepareInput, { wanted }: Compared): Promise<void> {
   await sessions.transaction(async (client) => {
     const { rows } = await client.query<{ relid: string; schema: string; table: string; name: string }>(
       `SELECT d.relid, n.nspname AS schema, c.relname AS "table", d.name FROM pgsluice.definition d

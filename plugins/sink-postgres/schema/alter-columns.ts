@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
-import type { AlterMore } from './alter.ts';
+import type { AlterOptions } from './alter.ts';
 import type { ColumnChanges } from '../../../core/api/column-changes.ts';
 import { dropReporting } from './drop-reporting.ts';
 
@@ -16,11 +16,11 @@ export async function changeColumns(
   client: pg.Client,
   relid: number,
   changes: ColumnChanges,
-  more: AlterMore,
+  options: AlterOptions,
 ): Promise<void> {
   const existing = await readExisting(client, relid);
   const local = (name: string): boolean => existing.columns.has(name) && !existing.inherited.has(name);
-  for (const name of changes.drop.filter(local)) await dropColumn(client, existing.table, name, more);
+  for (const name of changes.drop.filter(local)) await dropColumn(client, existing.table, name, options);
   await renameColumns(
     client,
     existing.table,
@@ -56,17 +56,17 @@ async function readExisting(client: pg.Client, relid: number): Promise<Existing>
   };
 }
 
-async function dropColumn(client: pg.Client, table: string, name: string, more: AlterMore): Promise<void> {
-  await reportLost(client, table, name, more);
-  const mode = more.dependents === 'cascade' ? 'CASCADE' : 'RESTRICT';
+async function dropColumn(client: pg.Client, table: string, name: string, options: AlterOptions): Promise<void> {
+  await reportLost(client, table, name, options);
+  const mode = options.dependents === 'cascade' ? 'CASCADE' : 'RESTRICT';
   await dropReporting(client, `ALTER TABLE ${table} DROP COLUMN ${quoteIdent(name)} ${mode}`, {
     table,
-    log: more.log,
+    log: options.log,
   });
 }
 
 /** DROP COLUMN takes indexes and constraints that use the column without a word; ours says so. */
-async function reportLost(client: pg.Client, table: string, name: string, more: AlterMore): Promise<void> {
+async function reportLost(client: pg.Client, table: string, name: string, options: AlterOptions): Promise<void> {
   const { rows } = await client.query<{ label: string }>(
     `SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS label
      FROM pg_attribute a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
@@ -76,7 +76,7 @@ async function reportLost(client: pg.Client, table: string, name: string, more: 
     [table, name],
   );
   for (const { label } of rows) {
-    more.log.log('warn', 'dependents-dropped', `${label} of ${table} goes with its column ${name}`, { table });
+    options.log.log('warn', 'dependents-dropped', `${label} of ${table} goes with its column ${name}`, { table });
   }
 }
 

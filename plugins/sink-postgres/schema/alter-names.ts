@@ -88,18 +88,18 @@ async function giveFreeName(
   client: pg.Client,
   object: Named,
   relkind: string,
-  more: { readonly log: Logger; readonly base: string; readonly also?: string },
+  input: { readonly log: Logger; readonly base: string; readonly also?: string },
 ): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT c.name FROM (SELECT left($1, 58) AS name, 0 AS i UNION ALL SELECT left($1, 58) || '_' || i, i FROM generate_series(1, 999) i) c
      WHERE NOT EXISTS (SELECT FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
                        WHERE t.relname = c.name AND n.nspname IN ($2, $3)) ORDER BY c.i LIMIT 1`,
-    [more.base, object.schema, more.also ?? object.schema],
+    [input.base, object.schema, input.also ?? object.schema],
   );
   const name = rows[0]!.name;
   const kind = relkind === 'S' ? 'SEQUENCE' : 'INDEX';
   await client.query(`ALTER ${kind} ${qualified(object)} RENAME TO ${quoteIdent(name)}`);
-  more.log.log(
+  input.log.log(
     'warn',
     'name-taken',
     `${kind.toLowerCase()} ${object.schema}.${object.name} is called ${name} in the target, as its name is taken`,

@@ -17,7 +17,7 @@ import { noteParts, takeOn } from './made-parts.ts';
 import { parentColumns } from './parents.ts';
 import { type TreeNode, readTree, resolveTables } from './tree.ts';
 
-export interface AlterMore {
+export interface AlterOptions {
   readonly dependents: 'error' | 'cascade';
   readonly log: Logger;
 }
@@ -75,14 +75,14 @@ export async function alterTables(
   sessions: Sessions,
   owner: Owner,
   { plans, parents }: Pick<SinkPreparation, 'plans' | 'parents'>,
-  more: AlterMore,
+  options: AlterOptions,
 ): Promise<void> {
   const steps = await sessions.query((client) => openSteps(client, owner, { plans, parents: parents ?? [] }));
   for (const group of batches(steps, 50)) {
     failpoint('alter');
     await sessions.transaction(async (client) => {
       for (const step of group) {
-        await alterTable(client, step, more);
+        await alterTable(client, step, options);
         const added = step.plan === null ? [] : columnChanges(step.plan).add.map(({ name }) => name);
         await noteColumns(client, owner, { relid: step.node.relid, names: added });
       }
@@ -137,10 +137,10 @@ async function openSteps(
   return steps.toSorted((a, b) => depth(a.node) - depth(b.node));
 }
 
-async function alterTable(client: pg.Client, step: Step, more: AlterMore): Promise<void> {
+async function alterTable(client: pg.Client, step: Step, options: AlterOptions): Promise<void> {
   try {
-    if (step.plan !== null) await changeColumns(client, step.node.relid, columnChanges(step.plan), more);
-    await moveTable(client, step.node.relid, step.to, more.log);
+    if (step.plan !== null) await changeColumns(client, step.node.relid, columnChanges(step.plan), options);
+    await moveTable(client, step.node.relid, step.to, options.log);
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) throw error;
     const known = fromPg(error, {});

@@ -9,10 +9,10 @@ import { bulkError } from '../errors.ts';
 export async function dropReporting(
   client: pg.Client,
   sql: string,
-  more: { readonly table: string; readonly log: Logger },
+  context: { readonly table: string; readonly log: Logger },
 ): Promise<void> {
   const notice = (message: { message?: string | undefined; detail?: string | undefined }): void =>
-    more.log.log('warn', 'dependents-dropped', `${message.message ?? ''} ${message.detail ?? ''}`.trim());
+    context.log.log('warn', 'dependents-dropped', `${message.message ?? ''} ${message.detail ?? ''}`.trim());
   client.on('notice', notice);
   try {
     await client.query(`SET LOCAL client_min_messages = notice; ${sql}`);
@@ -20,7 +20,7 @@ export async function dropReporting(
   } catch (error) {
     if (!(error instanceof pg.DatabaseError) || error.code !== '2BP01') throw error;
     throw bulkError('PGS3004', `${error.message}: ${(error.detail ?? '').replaceAll('\n', '; ')}`, {
-      where: { table: more.table, sqlstate: '2BP01' },
+      where: { table: context.table, sqlstate: '2BP01' },
       cause: error,
     });
   } finally {

@@ -18,7 +18,7 @@ export interface Doomed {
   readonly tree: ReadonlyMap<number, TreeNode>;
 }
 
-export interface DropMore {
+export interface DropFacts {
   /** What the target has and what it should have; null: nobody can tell. */
   readonly compared: { readonly there: Manifest; readonly wanted: Manifest } | null;
   /** What this pipeline made in the target. */
@@ -37,7 +37,7 @@ export interface DropMore {
  * What depends on them goes only where the source has it, too, or this pipeline made it, each by a statement of its own: never with
  * CASCADE, which would take along what somebody made in the meantime.
  */
-export async function dropTables(client: pg.Client, doomed: Doomed, more: DropMore): Promise<readonly string[]> {
+export async function dropTables(client: pg.Client, doomed: Doomed, facts: DropFacts): Promise<readonly string[]> {
   const { states, waiting, stale, tree } = doomed;
   const free = new Set(waiting.map(({ relid }) => relid));
   const tops = new Set(stale.map(({ relid }) => topOf(tree, relid, free)));
@@ -46,10 +46,10 @@ export async function dropTables(client: pg.Client, doomed: Doomed, more: DropMo
   const going = [...gone].flatMap((relid) => tree.get(relid) ?? []);
   const there = going.filter(({ isPartition, parents }) => !isPartition || !parents.some((p) => gone.has(p)));
   if (there.length === 0) return names;
-  const dependents = more.compared === null ? [] : dependentsOf(going, more.compared.there);
+  const dependents = facts.compared === null ? [] : dependentsOf(going, facts.compared.there);
   const holding = waiting.filter(({ relid }) => !gone.has(relid) && holdsRowOf(tree.get(relid), dependents));
-  if (holding.length > 0) return dropTables(client, { ...doomed, stale: [...stale, ...holding] }, more);
-  refuseForeign(going, dependents, more);
+  if (holding.length > 0) return dropTables(client, { ...doomed, stale: [...stale, ...holding] }, facts);
+  refuseForeign(going, dependents, facts);
   const ours = new Set(states.map(({ relid }) => relid));
   for (const node of there) {
     const { relid, sql } = node;
@@ -59,7 +59,7 @@ export async function dropTables(client: pg.Client, doomed: Doomed, more: DropMo
       await client.query(`ALTER TABLE ${child.sql} NO INHERIT ${sql}`);
     }
   }
-  if (more.compared !== null) await dropDependents(client, dependents, more.compared.there);
+  if (facts.compared !== null) await dropDependents(client, dependents, facts.compared.there);
   await dropRestricted(client, there);
   return names;
 }
@@ -120,7 +120,7 @@ const partKinds: ReadonlySet<ManifestObject['kind']> = new Set(['trigger', 'rule
 function refuseForeign(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
-  { compared, made, foreign, noted }: DropMore,
+  { compared, made, foreign, noted }: DropFacts,
 ): void {
   const relids = new Set(tables.map(({ relid }) => relid));
   // A column that the source has, too, holds the source's values.
@@ -141,7 +141,7 @@ function refuseForeign(
 function othersOf(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
-  { compared, made }: { readonly compared: NonNullable<DropMore['compared']>; readonly made: Made },
+  { compared, made }: { readonly compared: NonNullable<DropFacts['compared']>; readonly made: Made },
 ): readonly ManifestObject[] {
   const { there, wanted } = compared;
   const keys = new Set(tables.map(({ schema, name }) => objectKey('table', [schema, name])));
@@ -156,8 +156,8 @@ function othersOf(
 
 function refusal(tables: readonly Pick<TreeNode, 'schema' | 'name' | 'sql'>[], names: string, cause?: Error): Error {
   const list = tables.map(({ sql }) => sql);
-  const more = list.length > 5 ? ` and ${list.length - 5} more` : '';
-  const message = `${list.slice(0, 5).join(', ')}${more}: another table on the source now, and what depends on it in the target would go with it: ${names}`;
+  const others = list.length > 5 ? ` and ${list.length - 5} more` : '';
+  const message = `${list.slice(0, 5).join(', ')}${others}: another table on the source now, and what depends on it in the target would go with it: ${names}`;
   const where = { table: `${tables[0]!.schema}.${tables[0]!.name}` };
   return bulkError('PGS3150', message, { where, ...(cause === undefined ? {} : { cause }) });
 }

@@ -14,7 +14,7 @@ import { nameOf, tokensOf } from './statements.ts';
 /** Made when the data is there: an event trigger would fire at our own statements, a setting would be one of our own sessions. */
 const late = new Set(['EVENT TRIGGER', 'DATABASE SETTING', 'ROLE SETTING']);
 
-export interface StoreMore {
+export interface StoreContext {
   readonly options: PostgresSinkOptions;
   readonly log: Logger;
   readonly connection: string;
@@ -24,18 +24,23 @@ export interface StoreMore {
  * Stores the source's schema in the state, so that a restore which was killed goes on with the very same objects, whatever
  * happened on the source since. Called in the transaction that notes the phase.
  */
-export async function storeDump(client: pg.Client, owner: Owner, dump: SchemaDump, more: StoreMore): Promise<void> {
+export async function storeDump(
+  client: pg.Client,
+  owner: Owner,
+  dump: SchemaDump,
+  context: StoreContext,
+): Promise<void> {
   const roles = await readTargetRoles(client);
-  const here = rolesHere(roles, more.options);
-  const exclude = schemaExclude(more.options);
+  const here = rolesHere(roles, context.options);
+  const exclude = schemaExclude(context.options);
   const wanted = dump.objects.filter((object) => isOurs(object) && !isExcluded(object, exclude));
   const { objects, left } = fitted(wanted, here, roles.version);
   refuseLeftOut(
     left.map(({ role }) => role),
-    more.options,
-    more.connection,
+    context.options,
+    context.connection,
   );
-  await noteLeftOut(client, owner, tellLeftOut(left, more.log));
+  await noteLeftOut(client, owner, tellLeftOut(left, context.log));
   // Some at a time: all of them as one statement would be in memory three times.
   let ordinal = 0;
   const name = await databaseName(client);

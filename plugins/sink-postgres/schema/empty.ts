@@ -26,8 +26,8 @@ export async function refuseOccupied(
   );
   if (rows.length === 0) return;
   const shown = rows.slice(0, 5).map((row) => row.name);
-  const more = rows.length > 5 ? ` and ${rows.length - 5} more` : '';
-  throw bulkError('PGS3001', `the target already has ${shown.join(', ')}${more}`, {
+  const others = rows.length > 5 ? ` and ${rows.length - 5} more` : '';
+  throw bulkError('PGS3001', `the target already has ${shown.join(', ')}${others}`, {
     where: { connection, table: rows[0]!.name },
   });
 }

@@ -34,25 +34,25 @@ export async function dropExcluded(
   sessions: Sessions,
   owner: Owner,
   preparation: SinkPreparation,
-  more: { readonly dependents: 'error' | 'cascade'; readonly log: Logger },
+  options: { readonly dependents: 'error' | 'cascade'; readonly log: Logger },
 ): Promise<void> {
   if (preparation.excluded.length === 0) return;
   const doomed = await sessions.query((client) => findDoomed(client, owner, preparation));
   for (const group of batches(doomed.order, 100)) {
     await sessions.transaction(async (client) => {
       const oids = group.map((node) => node.relid);
-      await cutForeignKeys(client, oids, { kept: doomed.kept, log: more.log });
+      await cutForeignKeys(client, oids, { kept: doomed.kept, log: options.log });
       for (const child of doomed.orphans) {
         if (!oids.includes(child.parent.relid)) continue;
         await client.query(`ALTER TABLE ${child.node.sql} NO INHERIT ${child.parent.sql}`);
-        more.log.log(
+        options.log.log(
           'warn',
           'inheritance-cut',
           `${child.node.sql} no longer inherits ${child.parent.sql}, which is excluded`,
         );
       }
-      await drop(client, group, more);
-      await assertKept(client, preparation, more.dependents);
+      await drop(client, group, options);
+      await assertKept(client, preparation, options.dependents);
     });
   }
 }
@@ -125,11 +125,11 @@ async function cutForeignKeys(
 async function drop(
   client: pg.Client,
   group: readonly TreeNode[],
-  more: { readonly dependents: 'error' | 'cascade'; readonly log: Logger },
+  options: { readonly dependents: 'error' | 'cascade'; readonly log: Logger },
 ): Promise<void> {
   const names = group.map((node) => node.sql).join(', ');
-  const mode = more.dependents === 'cascade' ? 'CASCADE' : 'RESTRICT';
-  await dropReporting(client, `DROP TABLE ${names} ${mode}`, { table: names, log: more.log });
+  const mode = options.dependents === 'cascade' ? 'CASCADE' : 'RESTRICT';
+  await dropReporting(client, `DROP TABLE ${names} ${mode}`, { table: names, log: options.log });
 }
 
 /** A cascade must never take a table that the plan copies. */

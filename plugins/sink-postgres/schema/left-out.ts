@@ -38,8 +38,8 @@ export function tellLeftOut(left: readonly LeftOut[], log: Logger): readonly Lef
   for (const [key, parts] of Map.groupBy(left, ({ role, why }) => `${why} ${role}`)) {
     const { role, why } = parts[0]!;
     const names = parts.slice(0, shown).map(({ what }) => what);
-    const more = parts.length > shown ? ` and ${parts.length - shown} more` : '';
-    log.log('warn', 'owners-skipped', `${reason(why, role)}; left out: ${names.join(', ')}${more}`, {
+    const others = parts.length > shown ? ` and ${parts.length - shown} more` : '';
+    log.log('warn', 'owners-skipped', `${reason(why, role)}; left out: ${names.join(', ')}${others}`, {
       roles: role,
       parts: parts.length,
       key,

@@ -23,7 +23,7 @@ import { type VerifiedTarget, verifyTargets, withRows } from './verify-target.ts
 /** From here on looking at all of them for each of them costs more than ANALYZE of the state does. */
 const manyTables = 100;
 
-export interface PrepareMore {
+export interface PrepareInput {
   readonly sessions: Sessions;
   readonly owner: Owner;
   readonly options: PostgresSinkOptions;
@@ -32,14 +32,14 @@ export interface PrepareMore {
 
 /** Brings the target to where tables can be loaded, from wherever an earlier run stopped. Returns them in the order of the plans. */
 export async function prepareTarget(
-  more: PrepareMore,
+  input: PrepareInput,
   preparation: SinkPreparation,
   signal: AbortSignal,
 ): Promise<readonly VerifiedTarget[]> {
-  const { sessions, owner, options } = more;
+  const { sessions, owner, options } = input;
   await sessions.query(ensureBulkState);
-  if (schemaMode(options) === 'create') await createSchema(more, preparation, signal);
-  const targets = await adoptTargets(more, preparation.plans);
+  if (schemaMode(options) === 'create') await createSchema(input, preparation, signal);
+  const targets = await adoptTargets(input, preparation.plans);
   const many = targets.length >= manyTables;
   if (many) await sessions.query((client) => analyzeState(client, 'bulk_table'));
   signal.throwIfAborted();
@@ -49,7 +49,7 @@ export async function prepareTarget(
     .filter((state) => state.phase === 'new')
     .map((state) => state.relid);
   await setAside(sessions, owner, [...new Set(fresh)], {
-    log: more.context.log,
+    log: input.context.log,
     small: smallTables(preparation, states),
   });
   if (many) await sessions.query((client) => analyzeState(client, 'definition'));
@@ -57,10 +57,10 @@ export async function prepareTarget(
   return targets;
 }
 
-async function createSchema(more: PrepareMore, preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
-  const { sessions, owner, options, context } = more;
+async function createSchema(input: PrepareInput, preparation: SinkPreparation, signal: AbortSignal): Promise<void> {
+  const { sessions, owner, options, context } = input;
   const { log } = context;
-  const alterMore = { dependents: options.dependents, log };
+  const alterOptions = { dependents: options.dependents, log };
   const { again } = preparation;
   let state = await sessions.query((client) => readPhase(client, owner));
   // What was restored is what the source was then, and is altered by the plans of then.
@@ -87,24 +87,24 @@ async function createSchema(more: PrepareMore, preparation: SinkPreparation, sig
   }
   if (state.phase === 'alter') {
     failpoint('restored');
-    await dropExcluded(sessions, owner, preparation, alterMore);
+    await dropExcluded(sessions, owner, preparation, alterOptions);
     failpoint('excluded');
     const begun = taken ? { ...preparation, ...(await again?.begun()) } : preparation;
     await adoptRestored(sessions, owner, begun.plans);
-    await alterTables(sessions, owner, begun, alterMore);
+    await alterTables(sessions, owner, begun, alterOptions);
     failpoint('altered');
     await sessions.transaction((client) => writePhase(client, owner, 'ready'));
   }
   if (!taken) return;
-  if (again === undefined) await addMissingTables(more, preparation);
-  else await schemaAgain(more, preparation, again);
+  if (again === undefined) await addMissingTables(input, preparation);
+  else await schemaAgain(input, preparation, again);
 }
 
 function tellStanding(standing: SinkPreparation['excluded'], log: PluginContext['log']): void {
   if (standing.length === 0) return;
   const names = standing.slice(0, 5).map(relationName).join(', ');
-  const more = standing.length > 5 ? ` and ${standing.length - 5} more` : '';
-  const message = `${names}${more}: left out by the file, and the target has its own of the name, which stay as they are`;
+  const others = standing.length > 5 ? ` and ${standing.length - 5} more` : '';
+  const message = `${names}${others}: left out by the file, and the target has its own of the name, which stay as they are`;
   log.log('warn', 'tables-of-target', message, { tables: standing.map(relationName).join(', ') });
 }
 
@@ -112,8 +112,8 @@ function tellStanding(standing: SinkPreparation['excluded'], log: PluginContext[
  * Checks every plan against the target, and takes on tables that are there but not ours yet: all of them with
  * `schema: existing`, later additions to the file else. Those must be empty, or are emptied where the file says so: once.
  */
-async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Promise<readonly VerifiedTarget[]> {
-  const { sessions, owner, options, context } = more;
+async function adoptTargets(input: PrepareInput, plans: readonly TablePlan[]): Promise<readonly VerifiedTarget[]> {
+  const { sessions, owner, options, context } = input;
   return sessions.transaction(async (client) => {
     const targets = await verifyTargets(client, plans);
     const known = await readTables(client, owner);
@@ -146,8 +146,8 @@ async function adoptTargets(more: PrepareMore, plans: readonly TablePlan[]): Pro
 }
 
 function hasRows(full: readonly string[], connection: string): Error {
-  const more = full.length > 5 ? ` and ${full.length - 5} more` : '';
-  return bulkError('PGS3007', `rows in ${full.slice(0, 5).join(', ')}${more}`, {
+  const others = full.length > 5 ? ` and ${full.length - 5} more` : '';
+  return bulkError('PGS3007', `rows in ${full.slice(0, 5).join(', ')}${others}`, {
     where: { connection, table: full[0]! },
   });
 }

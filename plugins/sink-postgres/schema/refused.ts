@@ -43,9 +43,9 @@ export function mayBeLeftOut({ object, sqlstate }: Refused): boolean {
 }
 
 /** The object is there: a schema such as public, or what the user made by hand after it was told as refused. */
-export function isThere({ object, sqlstate }: Refused, told: boolean): boolean {
+export function isThere({ object, sqlstate }: Refused, reported: boolean): boolean {
   if (object.type === 'SCHEMA' && sqlstate === '42P06') return true;
-  return told && ['42710', '42P07', '42723', '42P06', '42712'].includes(sqlstate);
+  return reported && ['42710', '42P07', '42723', '42P06', '42712'].includes(sqlstate);
 }
 
 /** undefined_table, undefined_object, undefined_function, undefined_column, invalid_schema_name. */

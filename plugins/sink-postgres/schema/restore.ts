@@ -10,7 +10,7 @@ import { type Refused, type StoredObject, isThere, labelOf, mayBeLeftOut, refuse
 /** Objects per transaction: each takes locks until the commit, and the server's lock table is finite. */
 const perTransaction = 200;
 
-export interface RestoreMore {
+export interface RestoreOptions {
   readonly log: Logger;
   readonly onError: 'stop' | 'skip';
   readonly signal: AbortSignal;
@@ -22,15 +22,15 @@ export interface RestoreMore {
  * refused then is told at once, or left out. The last transaction moves the phase on. Until the copy is finished the objects tell what
  * this pipeline made (made.ts).
  */
-export async function restore(sessions: Sessions, owner: Owner, more: RestoreMore): Promise<void> {
+export async function restore(sessions: Sessions, owner: Owner, options: RestoreOptions): Promise<void> {
   for (;;) {
-    more.signal.throwIfAborted();
+    options.signal.throwIfAborted();
     failpoint('restore');
     if (!(await sessions.transaction((client) => restoreSome(client, owner)))) break;
   }
-  const left = await tryAgain(sessions, owner, more);
+  const left = await tryAgain(sessions, owner, options);
   await sessions.transaction(async (client) => {
-    await noteLeftOut(client, owner, leaveOut(left, more.log));
+    await noteLeftOut(client, owner, leaveOut(left, options.log));
     await writePhase(client, owner, 'alter');
   });
 }
@@ -84,20 +84,20 @@ async function noteRefused(client: pg.Client, owner: Owner, refused: readonly Re
 }
 
 /** Until a round makes none of them. Returns what is left out; throws where that shall stop. */
-async function tryAgain(sessions: Sessions, owner: Owner, more: RestoreMore): Promise<readonly Refused[]> {
+async function tryAgain(sessions: Sessions, owner: Owner, options: RestoreOptions): Promise<readonly Refused[]> {
   let before = Infinity;
   for (;;) {
-    more.signal.throwIfAborted();
-    const { refused, told } = await sessions.transaction((client) => retryAll(client, owner));
-    const open = refused.filter((one) => !isThere(one, told));
+    options.signal.throwIfAborted();
+    const { refused, reported } = await sessions.transaction((client) => retryAll(client, owner));
+    const open = refused.filter((one) => !isThere(one, reported));
     if (open.length === 0) return [];
     if (open.length < before) {
       before = open.length;
       continue;
     }
     const errors = open.filter((one) => !mayBeLeftOut(one));
-    if (errors.length === 0 || more.onError === 'skip') return open;
-    await sessions.transaction((client) => markTold(client, owner));
+    if (errors.length === 0 || options.onError === 'skip') return open;
+    await sessions.transaction((client) => markReported(client, owner));
     throw refusedError(errors);
   }
 }
@@ -105,7 +105,7 @@ async function tryAgain(sessions: Sessions, owner: Owner, more: RestoreMore): Pr
 async function retryAll(
   client: pg.Client,
   owner: Owner,
-): Promise<{ readonly refused: readonly Refused[]; readonly told: boolean }> {
+): Promise<{ readonly refused: readonly Refused[]; readonly reported: boolean }> {
   const { rows } = await client.query<Record<keyof StoredObject | 'told', string>>(
     `SELECT ordinal, type, name, sql, told::text FROM pgsluice.bulk_object
      WHERE pipeline = $1 AND sink = $2 AND NOT late AND refused IS NOT NULL ORDER BY ordinal`,
@@ -125,11 +125,11 @@ async function retryAll(
       [owner.pipeline, owner.sink, row.ordinal, failed !== undefined],
     );
   }
-  return { refused, told: rows.some((row) => row.told === 'true') };
+  return { refused, reported: rows.some((row) => row.told === 'true') };
 }
 
 /** From now on an object that is there counts as made: the user was told to make it. */
-async function markTold(client: pg.Client, owner: Owner): Promise<void> {
+async function markReported(client: pg.Client, owner: Owner): Promise<void> {
   await client.query(
     'UPDATE pgsluice.bulk_object SET told = true WHERE pipeline = $1 AND sink = $2 AND refused IS NOT NULL',
     [owner.pipeline, owner.sink],
@@ -140,7 +140,7 @@ async function markTold(client: pg.Client, owner: Owner): Promise<void> {
 export async function makeOne(
   client: pg.Client,
   object: StoredObject,
-  { log, onError }: Omit<RestoreMore, 'signal'>,
+  { log, onError }: Omit<RestoreOptions, 'signal'>,
 ): Promise<readonly LeftOutPart[]> {
   const [refused] = await makeObjects(client, [object]);
   if (refused === undefined || isThere(refused, false)) return [];

@@ -13,7 +13,7 @@ import type { Sessions } from '../sessions.ts';
 export async function refreshViews(
   sessions: Sessions,
   relids: readonly number[],
-  more: {
+  options: {
     readonly emptyOnly: boolean;
     readonly all: boolean;
     readonly except?: readonly { readonly schema: string; readonly name: string }[];
@@ -24,13 +24,13 @@ export async function refreshViews(
     readonly signal: AbortSignal;
   },
 ): Promise<readonly string[]> {
-  const views = await sessions.query((client) => materializedViews(client, relids, more.all));
-  const except = new Set((more.except ?? []).map(relationName));
+  const views = await sessions.query((client) => materializedViews(client, relids, options.all));
+  const except = new Set((options.except ?? []).map(relationName));
   const done: string[] = [];
   for (const view of views) {
-    if ((more.emptyOnly && view.populated) || except.has(view.key)) continue;
-    if (more.filledOnly === true && !view.populated) continue;
-    more.signal.throwIfAborted();
+    if ((options.emptyOnly && view.populated) || except.has(view.key)) continue;
+    if (options.filledOnly === true && !view.populated) continue;
+    options.signal.throwIfAborted();
     failpoint('refresh');
     try {
       await sessions.query((client) => client.query(`REFRESH MATERIALIZED VIEW ${view.name}`));
@@ -38,9 +38,9 @@ export async function refreshViews(
       const known = fromPg(error, {});
       if (known.code !== 'PGS2007') throw known;
       const where = { ...known.where, object: view.name };
-      if (more.onFailure === undefined)
+      if (options.onFailure === undefined)
         throw bulkError('PGS3023', `materialized view ${view.name}: ${known.message}`, { where, cause: known.cause });
-      more.onFailure(view.key, known);
+      options.onFailure(view.key, known);
       continue;
     }
     done.push(view.name);

@@ -23,9 +23,9 @@ export async function connections({ client, options, report }: CheckInput): Prom
 
 /** A pooler hands one session's statements to many backends: no replication protocol, no exported snapshots. */
 export async function pooler({ client, report }: CheckInput): Promise<void> {
-  const told = Number((client as unknown as { processID: number }).processID);
+  const greeted = Number((client as unknown as { processID: number }).processID);
   const actual = Number(await value(client, 'SELECT pg_backend_pid()'));
-  if (told === actual) return;
+  if (greeted === actual) return;
   report.add({
     check: 'pooler',
     level: 'error',

@@ -32,8 +32,8 @@ export async function failover(input: CheckInput): Promise<void> {
   report.add(finding('ok', `standbys keep a copy of the slot (${where})`));
 }
 
-function finding(level: Finding['level'], message: string, more: Partial<Finding> = {}): Finding {
-  return { check: 'failover', level, subject: 'source', message, remedy: null, ...more };
+function finding(level: Finding['level'], message: string, details: Partial<Finding> = {}): Finding {
+  return { check: 'failover', level, subject: 'source', message, remedy: null, ...details };
 }
 
 function setting(name: string, value: string): readonly string[] {

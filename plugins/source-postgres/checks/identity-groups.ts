@@ -91,8 +91,8 @@ function costOf(tables: readonly string[], { days, changes }: Rates): string {
     .toSorted((a, b) => b.n - a.n);
   const rate = (n: number): string =>
     days >= 1 ? `${Math.ceil(n / days)} rows a day` : `${n} rows in ${Math.max(1, Math.round(days * 24))} h`;
-  const told = busy.slice(0, shown).map(({ table, n }) => (tables.length === 1 ? rate(n) : `${table} ${rate(n)}`));
+  const rates = busy.slice(0, shown).map(({ table, n }) => (tables.length === 1 ? rate(n) : `${table} ${rate(n)}`));
   const others = tables.length === 1 ? 'it has none so far' : 'none of them has any so far';
-  const counted = told.length === 0 ? others : `counted: ${told.join(', ')}`;
+  const counted = rates.length === 0 ? others : `counted: ${rates.join(', ')}`;
   return `(FULL writes the whole old row into the WAL for each UPDATE and DELETE; ${counted})`;
 }

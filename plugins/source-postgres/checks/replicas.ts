@@ -7,14 +7,14 @@ import type { CheckInput } from './check.ts';
 /** The standbys of `snapshot.from`. */
 export async function replicas(input: CheckInput): Promise<void> {
   for (const access of replicasOf(input.access, input.options)) {
-    const say = (level: Finding['level'], message: string, more: Partial<Finding> = {}): void =>
+    const say = (level: Finding['level'], message: string, details: Partial<Finding> = {}): void =>
       input.report.add({
         check: 'replicas',
         level,
         subject: 'source',
         message: `${access.name}: ${message}`,
         remedy: null,
-        ...more,
+        ...details,
       });
     try {
       const { rows } = await withClient(access, null, (client) => client.query<Row>(question));
@@ -36,7 +36,7 @@ const question = `
 function judge(
   { catalog }: CheckInput,
   { standby, system, database, role, may, feedback }: Row,
-  say: (level: Finding['level'], message: string, more?: Partial<Finding>) => void,
+  say: (level: Finding['level'], message: string, details?: Partial<Finding>) => void,
 ): void {
   const { systemId, database: ours } = catalog.identity;
   if (standby !== 't' || system !== systemId || database !== ours)

@@ -11,8 +11,8 @@ const subject = 'source';
 export async function standby(input: CheckInput): Promise<void> {
   const { client, access, catalog, report } = input;
   if ((await value(client, 'SELECT pg_is_in_recovery()')) !== 't') return;
-  const say = (level: Finding['level'], message: string, more: Partial<Finding> = {}): void =>
-    report.add({ check: 'standby', level, subject, message, remedy: null, ...more });
+  const say = (level: Finding['level'], message: string, details: Partial<Finding> = {}): void =>
+    report.add({ check: 'standby', level, subject, message, remedy: null, ...details });
   if (catalog.identity.version < 160_000) {
     return say('error', 'the source is a standby, which decodes from PostgreSQL 16 on', {
       remedy: 'Name the primary in the URL.',
@@ -48,7 +48,7 @@ export async function standby(input: CheckInput): Promise<void> {
 async function ofPrimary(
   { client, catalog }: CheckInput,
   on: pg.Client,
-  say: (level: Finding['level'], message: string, more?: Partial<Finding>) => void,
+  say: (level: Finding['level'], message: string, details?: Partial<Finding>) => void,
 ): Promise<void> {
   const { rows } = await on.query<Record<string, string>>(
     `SELECT pg_is_in_recovery() AS standby, current_setting('wal_level') AS level, current_database() AS database,

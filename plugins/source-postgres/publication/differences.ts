@@ -97,10 +97,10 @@ async function ofTables(
   const changed = [...then]
     .filter(([oid, entry]) => entries.has(oid) && entries.get(oid) !== entry)
     .map(([oid]) => oid);
-  const more = added ? [] : [...entries.keys()].filter((oid) => !then.has(oid));
-  if (gone.length + changed.length + more.length === 0) return [];
+  const extra = added ? [] : [...entries.keys()].filter((oid) => !then.has(oid));
+  if (gone.length + changed.length + extra.length === 0) return [];
   // A table that was dropped as a whole is told of elsewhere.
-  const facts = await readFacts(client, [...gone, ...changed, ...more]);
+  const facts = await readFacts(client, [...gone, ...changed, ...extra]);
   const problems = await problemsOfTables(client, gone);
   const alter = `ALTER PUBLICATION ${quoteIdent(publication)}`;
   const each = (oids: readonly number[], of: (table: TableFacts) => Difference) =>
@@ -123,7 +123,7 @@ async function ofTables(
       mend: null,
       tables: [relationName(table)],
     })),
-    ...each(more, (table) => ({
+    ...each(extra, (table) => ({
       what: `has ${relationName(table)}, which this pipeline did not put in`,
       mend: `${alter} DROP TABLE ONLY ${qualified(table)};`,
       tables: [],

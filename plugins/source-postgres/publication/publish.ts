@@ -164,8 +164,8 @@ async function holdsAll(
 function publicationError(access: SourceAccess, error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError)) return error;
   const object = `publication ${access.publication}`;
-  const more = { where: { connection: access.name, object, sqlstate: error.code ?? '' }, cause: error };
-  if (error.code === '42501') return sourceError('PGS2104', error.message, more);
-  if (error.code === '55000') return sourceError('PGS2105', error.message, more);
+  const details = { where: { connection: access.name, object, sqlstate: error.code ?? '' }, cause: error };
+  if (error.code === '42501') return sourceError('PGS2104', error.message, details);
+  if (error.code === '55000') return sourceError('PGS2105', error.message, details);
   return fromPg(error, { connection: access.name, object });
 }

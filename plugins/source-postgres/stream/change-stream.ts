@@ -44,7 +44,7 @@ export class PgoutputStream implements ChangeStream {
     const handed = acknowledged > from ? acknowledged : from;
     this.#assembly = new Assembly({ ...options, from: handed, idleEvery: Math.min(1000, statusInterval) });
     const failed = (reason: unknown) => this.#fail(reason);
-    this.#decoding = new Decoding(options, this.#assembly, { more: () => this.#pump(), failed });
+    this.#decoding = new Decoding(options, this.#assembly, { ready: () => this.#pump(), failed });
     const reader = { arrived: () => this.#arrived(), failed };
     const session = new WireSession({ ...options, asks: until !== null }, reader);
     this.#session = session;

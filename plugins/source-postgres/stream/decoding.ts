@@ -14,7 +14,7 @@ export interface DecodingOptions extends DecoderOptions {
 
 export interface DecodingEvents {
   /** What decoding waited for is there: {@link Decoding.run} can go on. */
-  readonly more: () => void;
+  readonly ready: () => void;
   readonly failed: (reason: unknown) => void;
 }
 
@@ -121,7 +121,7 @@ export class Decoding implements ControlTarget {
       // After a drop nobody waits for it.
       if (!this.#dropped) this.#events.failed(error);
     }
-    this.#events.more();
+    this.#events.ready();
   }
 
   // ---- from the decoder
@@ -143,8 +143,8 @@ export class Decoding implements ControlTarget {
   };
 
   #kept(): InProgress {
-    const { more, failed } = this.#events;
-    this.#inProgress ??= new InProgress({ written: more, failed });
+    const { ready, failed } = this.#events;
+    this.#inProgress ??= new InProgress({ written: ready, failed });
     return this.#inProgress;
   }
 

@@ -60,9 +60,9 @@ function created(question: CarryOut, shape: ToldShape, published: boolean): Sche
   // The key of a partitioned table is SQL over the source's names: where they change, the table is left to the user.
   if (shape.partitionBy !== null && changes) return null;
   const from = new Map(plan.projection.columns.map((column) => [column.name, column.from]));
-  const told = new Map(shape.columns.map((column) => [column.name, column]));
+  const sourceColumns = new Map(shape.columns.map((column) => [column.name, column]));
   const columns = plan.output.columns.map((column) => {
-    const of = plan.tail === null ? told.get(from.get(column.name) ?? '') : undefined;
+    const of = plan.tail === null ? sourceColumns.get(from.get(column.name) ?? '') : undefined;
     return { column, fallback: of === undefined ? null : constant(of) };
   });
   const step: SchemaStep = {
@@ -210,13 +210,13 @@ function planned(relation: Relation, input: PlanInput): TablePlan | null {
 }
 
 function sameShape(source: Relation, shape: ToldShape): boolean {
-  const told = new Map(shape.columns.map((column) => [column.name, column]));
+  const shapeColumns = new Map(shape.columns.map((column) => [column.name, column]));
   return (
     source.schema === shape.schema &&
     source.name === shape.name &&
-    source.columns.length === told.size &&
+    source.columns.length === shapeColumns.size &&
     source.columns.every((column) => {
-      const other = told.get(column.name);
+      const other = shapeColumns.get(column.name);
       const same = column.attnum === undefined || column.attnum === other?.attnum;
       return other !== undefined && same && sameColumnType(column, { ...other, binarySafe: false });
     })

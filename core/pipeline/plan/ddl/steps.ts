@@ -38,10 +38,10 @@ export function alterSteps({ message, was, is }: StepQuestion): readonly SchemaS
       steps.push({ kind: 'rename-column', table, from: old.name, to: column.name });
     }
   }
-  const told = new Map(message.after.columns.map((column) => [`a${column.attnum}`, column]));
+  const sourceColumns = new Map(message.after.columns.map((column) => [`a${column.attnum}`, column]));
   for (const [key, column] of after) {
     const old = before.get(key);
-    const of = told.get(key);
+    const of = sourceColumns.get(key);
     if (old === undefined) steps.push({ table, ...addStep(column, of, message, stop) });
     else {
       if (old.type !== column.type || old.typmod !== column.typmod) {

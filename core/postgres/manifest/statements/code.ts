@@ -168,13 +168,13 @@ export function createConversion(wanted: ManifestObject, writing: Writing): Step
 
 export function createLanguage(wanted: ManifestObject, writing: Writing): Step[] {
   const { props } = wanted;
-  const more = [
+  const clauses = [
     (props['inline'] ?? null) === null ? '' : ` INLINE ${props['inline']}`,
     (props['validator'] ?? null) === null ? '' : ` VALIDATOR ${props['validator']}`,
   ];
   return [
     safe(
-      `CREATE ${props['trusted'] === 't' ? 'TRUSTED ' : ''}LANGUAGE ${bare(wanted.name[0]!)} HANDLER ${props['handler']}${more.join('')}`,
+      `CREATE ${props['trusted'] === 't' ? 'TRUSTED ' : ''}LANGUAGE ${bare(wanted.name[0]!)} HANDLER ${props['handler']}${clauses.join('')}`,
     ),
     ...commonSteps(null, wanted, writing),
   ];

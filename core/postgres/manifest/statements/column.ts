@@ -207,8 +207,8 @@ function nullability(
   const [from, to] = [there.props, wanted.props];
   const kept = there.facts['notnull'] ?? null;
   const name = to['not null name'] ?? null;
-  const more = to['not null more'] ?? null;
-  if (from['not null'] === to['not null'] && (from['not null more'] ?? null) === more) {
+  const qualifier = to['not null more'] ?? null;
+  if (from['not null'] === to['not null'] && (from['not null more'] ?? null) === qualifier) {
     const old = from['not null name'] ?? null;
     if (to['not null name'] === undefined || old === name || to['not null'] !== 't' || kept === null) return [];
     const named = name ?? wanted.facts['notnull'] ?? `${wanted.name[1]}_${wanted.name[2]}_not_null`;
@@ -216,11 +216,11 @@ function nullability(
   }
   const drop = from['not null'] === 't' ? [safe(`${of.all} DROP NOT NULL`)] : [];
   if (to['not null'] !== 't') return drop;
-  if (more !== null || name !== null)
+  if (qualifier !== null || name !== null)
     return [
       ...(from['not null'] === 't' ? drop : []),
       locks(
-        `ALTER TABLE ${of.table} ADD CONSTRAINT ${bare(wanted.facts['notnull'] ?? name!)} NOT NULL ${of.column}${more === null ? '' : ` ${more}`}`,
+        `ALTER TABLE ${of.table} ADD CONSTRAINT ${bare(wanted.facts['notnull'] ?? name!)} NOT NULL ${of.column}${qualifier === null ? '' : ` ${qualifier}`}`,
       ),
     ];
   return [...(from['not null'] === 't' ? drop : []), locks(`${of.all} SET NOT NULL`)];

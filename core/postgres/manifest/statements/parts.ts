@@ -261,17 +261,17 @@ export function createSequence(wanted: ManifestObject, writing: Writing): Step[]
   ];
 }
 
-function persistence(there: ManifestObject | null, wanted: ManifestObject, more: readonly Step[]): Step[] {
+function persistence(there: ManifestObject | null, wanted: ManifestObject, others: readonly Step[]): Step[] {
   if (
     wanted.facts['identity'] === 't' ||
     (there?.props['persistence'] ?? null) === (wanted.props['persistence'] ?? null)
   )
-    return [...more];
+    return [...others];
   return [
     safe(
       `ALTER SEQUENCE ${sqlName(...wanted.name)} SET ${wanted.props['persistence'] === 'u' ? 'UNLOGGED' : 'LOGGED'}`,
     ),
-    ...more,
+    ...others,
   ];
 }
 
