@@ -247,10 +247,16 @@ test('what a schema does not allow is refused, not written', () => {
   const codecs = { avro: avroCodec(inNotNull, 1), protobuf: protobufCodec(inNotNull, 1) };
   for (const codec of Object.values(codecs)) {
     assert.throws(() => encoded(codec, '{"n":null,"list":null}'), { code: 'PGS5007', message: /^n has a null/ });
-    assert.throws(() => encoded(codec, '{"n":1,"list":[[1,2],[3]]}'), { code: 'PGS5007', message: /^list has an array of more than one dimension/ });
+    assert.throws(() => encoded(codec, '{"n":1,"list":[[1,2],[3]]}'), {
+      code: 'PGS5007',
+      message: /^list has an array of more than one dimension/,
+    });
     assert.throws(() => encoded(codec, '{"n":1}'), /not of the form of its schema/);
   }
-  assert.throws(() => encoded(codecs.protobuf, '{"n":1,"list":[1,null]}'), { code: 'PGS5007', message: /^an array in list has a null/ });
+  assert.throws(() => encoded(codecs.protobuf, '{"n":1,"list":[1,null]}'), {
+    code: 'PGS5007',
+    message: /^an array in list has a null/,
+  });
   assert.equal(encoded(codecs.avro, '{"n":1,"list":[1,null]}').subarray(5).toString('hex'), '02020402020000');
 });
 
