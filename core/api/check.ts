@@ -1,4 +1,4 @@
-import type { ExitCode } from '../base/error.ts';
+import type { ExitCode } from '../base/exit-codes.ts';
 import type { Membership, Role } from '../postgres/role.ts';
 
 /** One line of `pgsluice check`: what was looked at, what was found, and the statement or setting that mends it. */

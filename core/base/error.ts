@@ -1,5 +1,4 @@
-/** 1 failed while running, 2 command line or file wrong, 3 preflight found an error, 4 verification found a difference. */
-export type ExitCode = 1 | 2 | 3 | 4;
+import type { ExitCode } from './exit-codes.ts';
 
 /** A row of the table of codes: what stands in docs/errors.md, and how the runtime treats it. */
 export interface ErrorSpec {

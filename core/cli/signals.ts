@@ -1,3 +1,4 @@
+import { interruptedTwice } from '../base/exit-codes.ts';
 import type { Output } from './cli.ts';
 
 /**
@@ -9,7 +10,7 @@ export async function withSignals(stderr: Output, run: (signal: AbortSignal) => 
   const onSignal = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) {
       // oxlint-disable-next-line unicorn/no-process-exit -- asked for twice: nothing may hold it up
-      process.exit(130);
+      process.exit(interruptedTwice);
     }
     stderr.write(`${name}: stopping after the transaction in hand; once more ends at once\n`);
     controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));

@@ -1,15 +1,7 @@
+import { exitCodes } from '../../core/base/exit-codes.ts';
 import { wholeProgram } from '../../core/cli/main.ts';
 import { type CommandTable, type OptionEntry, commandTable } from '../../core/cli/completion/command-table.ts';
 import { builtins } from '../../plugins/builtins.ts';
-
-const exits: readonly (readonly [string, string])[] = [
-  ['0', 'done'],
-  ['1', 'failed while running'],
-  ['2', 'the command line or the file is wrong'],
-  ['3', 'preflight found an error; assess says NO-GO'],
-  ['4', 'verification found a difference'],
-  ['130', 'interrupted twice'],
-];
 
 export async function readCommandTable(): Promise<CommandTable> {
   return commandTable(await wholeProgram(builtins));
@@ -34,7 +26,7 @@ export async function manPage(): Promise<string> {
       return [`.SS ${roff(usage)}`, roff(verb.description), ...verb.options.flatMap(optionLines)];
     }),
     '.SH EXIT STATUS',
-    ...exits.flatMap(([code, meaning]) => ['.TP', `.B ${code}`, roff(meaning)]),
+    ...Object.entries(exitCodes).flatMap(([code, meaning]) => ['.TP', `.B ${code}`, roff(meaning)]),
   ];
   return `${lines.join('\n')}\n`;
 }

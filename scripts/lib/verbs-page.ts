@@ -1,3 +1,4 @@
+import { exitCodes } from '../../core/base/exit-codes.ts';
 import type { OptionEntry } from '../../core/cli/completion/command-table.ts';
 import { readCommandTable } from './man-page.ts';
 
@@ -11,6 +12,12 @@ export async function verbsPage(): Promise<string> {
     '',
     '## Options of every verb',
     ...rows(options),
+    '',
+    '## Exit codes',
+    '',
+    '| code | |',
+    '|---|---|',
+    ...Object.entries(exitCodes).map(([code, meaning]) => `| ${code} | ${meaning} |`),
     ...verbs.flatMap((verb) => [
       '',
       `## ${verb.name}`,

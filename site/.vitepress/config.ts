@@ -1,5 +1,6 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
 import { pages } from '../pages.ts';
 
@@ -26,6 +27,19 @@ export default defineConfig({
         }
       });
     },
+  },
+  vite: {
+    plugins: [
+      {
+        name: 'vue-of-the-site',
+        enforce: 'pre',
+        // What a page becomes imports Vue, which is not to be found from docs/.
+        resolveId(id, _importer, options) {
+          if (!/^vue(?:\/|$)/.test(id)) return null;
+          return this.resolve(id, fileURLToPath(import.meta.url), { ...options, skipSelf: true });
+        },
+      },
+    ],
   },
   buildEnd({ outDir }) {
     cpSync(new URL('../../configs', import.meta.url), join(outDir, 'configs'), { recursive: true });

@@ -1,5 +1,6 @@
 import type { CheckReport, Finding } from '../../api/check.ts';
-import { type ExitCode, PgsluiceError } from '../../base/error.ts';
+import { PgsluiceError } from '../../base/error.ts';
+import type { ExitCode } from '../../base/exit-codes.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { checkErrors } from './check-errors.ts';
 import { unsentValues } from './unsent-values.ts';

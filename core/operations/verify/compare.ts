@@ -20,10 +20,18 @@ export interface TableComparison {
   /** The first of them; `more` says whether there are others. */
   readonly differences: readonly RowDifference[];
   readonly more: boolean;
+  /** Ranges that differed at one position, and of which no row did at a later one: the table differs all the same. */
+  readonly passed: readonly Passed[];
   /** Ranges that were left out of a sample; 0: every row was compared. */
   readonly rangesLeftOut: number;
   /** Where its first part was compared, and its last; null: nothing was compared now. */
   readonly seen: { readonly first: Moment; readonly last: Moment } | null;
+}
+
+/** Later changes wrote over what differed, so that no row of it can be named. */
+export interface Passed {
+  readonly differed: Moment;
+  readonly agreed: Moment;
 }
 
 export interface CompareOptions {
@@ -87,22 +95,22 @@ export async function compareTable(run: TableRun): Promise<TableComparison> {
     }),
   );
   const found: RowDifference[] = [];
-  let equal = true;
+  const passed: Passed[] = [];
   for (const each of differing) {
     if (found.length > run.options.limit) break;
     const more = { limit: run.options.limit - found.length, values: run.options.values - found.length };
     const rowsFound = await run.pool.use((sides) => drill(sides, run, each, more));
-    if (rowsFound === null) continue;
-    equal = false;
-    found.push(...rowsFound);
+    if ('agreed' in rowsFound) passed.push(rowsFound);
+    else found.push(...rowsFound);
   }
   const [first, last] = [seen[0], seen.at(-1)];
   return {
     sourceRows: totals.source,
     targetRows: totals.target,
-    equal,
+    equal: differing.length === 0,
     differences: found.slice(0, run.options.limit),
     more: found.length > run.options.limit,
+    passed,
     rangesLeftOut: leftOut,
     seen: first === undefined || last === undefined ? null : { first, last },
   };
@@ -126,7 +134,7 @@ export async function compareRange(
   if (same(source, target)) return { rows: source.rows, equal: true, differences: [] };
   const { limit, values } = run.options;
   const found = await drill(sides, run, { range, rows: larger(source, target), at }, { limit, values });
-  return { rows: source.rows, equal: found === null, differences: found?.slice(0, limit) ?? [] };
+  return { rows: source.rows, equal: false, differences: 'agreed' in found ? [] : found.slice(0, limit) };
 }
 
 interface Differing {
@@ -196,19 +204,19 @@ function pick<T>(items: readonly T[], count: number): T[] {
 const mostBuckets = 65_536;
 
 /**
- * The rows of a range that differ: by buckets first where it is large, so that memory holds only a few of them at a time. Null: at the
- * position of now none does.
+ * The rows of a range that differ: by buckets first where it is large, so that memory holds only a few of them at a time. They may be
+ * looked for at a later position than that of the hashes.
  */
 async function drill(
   sides: Sides,
   run: RangeRun,
   { range, rows, at }: Differing,
   most: { readonly limit: number; readonly values: number },
-): Promise<RowDifference[] | null> {
+): Promise<RowDifference[] | Passed> {
   const found = await rowsIn(sides, run, { range, rows }, most.limit);
   await refuseGone(sides, run.queries, run.signal);
   // At the position of the hashes they are the ones to say that something differs.
-  if (found.length === 0) return sides.at.time === at.time ? [] : null;
+  if (found.length === 0) return sides.at.time === at.time ? [] : { differed: at, agreed: sides.at };
   return withValues(sides, run, range, { rows: found, most: most.values });
 }
 

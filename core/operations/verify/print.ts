@@ -38,15 +38,18 @@ function wentOn({ tables, wentOn: on }: VerifyReport): string[] {
   ];
 }
 
+function placeOf({ position, time }: Moment): string {
+  return position ?? time;
+}
+
 function whenOf({ at, before, differed, comparison }: TableVerdict): string {
-  const place = (moment: Moment) => moment.position ?? moment.time;
   if (at === null) return '';
-  if (differed !== null) return `, compared again at ${place(at)}: differed at ${place(differed)}`;
+  if (differed !== null) return `, compared again at ${placeOf(at)}: differed at ${placeOf(differed)}`;
   const first = comparison?.seen?.first ?? at;
-  if (before === null) return first.time === at.time ? '' : `, from ${place(first)} to ${place(at)}`;
+  if (before === null) return first.time === at.time ? '' : `, from ${placeOf(first)} to ${placeOf(at)}`;
   if (before.ranges !== null)
-    return `, ${before.ranges} ranges since ${place(before.since)}, the others at ${place(at)}`;
-  return before.since.time === at.time ? `, at ${place(at)}` : `, from ${place(before.since)} to ${place(at)}`;
+    return `, ${before.ranges} ranges since ${placeOf(before.since)}, the others at ${placeOf(at)}`;
+  return before.since.time === at.time ? `, at ${placeOf(at)}` : `, from ${placeOf(before.since)} to ${placeOf(at)}`;
 }
 
 function treeLines({ trees }: VerifyReport): string[] {
@@ -73,5 +76,9 @@ function rowLines({ table, keyNames, comparison }: TableVerdict): string[] {
     ...(values === undefined ? [] : valueLines(values)),
   ]);
   if (comparison.more) rows.push('    … and more');
-  return [`  ${table}, by ${by}:`, ...rows];
+  const passed = comparison.passed.map(
+    ({ differed, agreed }) =>
+      `    a range differed at ${placeOf(differed)}; no row of it did at ${placeOf(agreed)}, as later changes wrote over them`,
+  );
+  return [...(rows.length === 0 ? [`  ${table}:`] : [`  ${table}, by ${by}:`, ...rows]), ...passed];
 }

@@ -50,6 +50,7 @@ function takenOver({ rows, at, since, ranges }: FoundEqual): Pick<TableVerdict, 
     equal: true,
     differences: [],
     more: false,
+    passed: [],
     rangesLeftOut: 0,
     seen: null,
   };

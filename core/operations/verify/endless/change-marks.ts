@@ -35,7 +35,8 @@ export class ChangeMarks {
     if (change.kind === 'message') return;
     if (change.kind === 'truncate') {
       for (const relation of change.relations)
-        for (const marker of this.#tables.get(relationName(relation)) ?? []) marker.check.changedAll();
+        for (const marker of this.#tables.get(relationName(relation)) ?? [])
+          marker.check.changedAll(change.tx.finalLsn);
       return;
     }
     if (this.#last?.relation !== change.relation) {
@@ -74,14 +75,15 @@ class Marker {
       this.#relation = change.relation;
       this.#position = change.relation.columns.findIndex(({ name }) => name === this.#column);
     }
-    if (this.#position === -1 || this.#ends.length === 0) return check.changedAll();
-    if (change.kind !== 'insert' && change.before !== null) this.#row(change.before.tuple, binary);
-    if (change.kind !== 'delete') this.#row(change.wire ?? change.after, binary);
+    const at = change.tx.finalLsn;
+    if (this.#position === -1 || this.#ends.length === 0) return check.changedAll(at);
+    if (change.kind !== 'insert' && change.before !== null) this.#row(change.before.tuple, binary, at);
+    if (change.kind !== 'delete') this.#row(change.wire ?? change.after, binary, at);
   }
 
-  #row(row: Row, binary: boolean): void {
+  #row(row: Row, binary: boolean, at: bigint): void {
     const value = binary ? integerOf(row, this.#position) : numberOf(row, this.#position);
-    if (value === null || Number.isNaN(value)) return this.check.changedAll();
+    if (value === null || Number.isNaN(value)) return this.check.changedAll(at);
     const ends = this.#ends;
     let [low, high] = [0, ends.length];
     while (low < high) {
@@ -90,7 +92,7 @@ class Marker {
       else high = middle;
     }
     // Where several bounds begin with the value, it may be in any of the parts.
-    do this.#parts[low]!.changed = true;
+    do this.#parts[low]!.changed = at;
     while (low < ends.length && ends[low++] === value);
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { VerifiedTable } from '../../../pipeline/progress/verification-view.ts';
 import type { Member } from '../../../pipeline/state/entries.ts';
 import type { RangeComparison, RowDifference } from '../compare.ts';
+import { parseLsn } from '../../../postgres/lsn.ts';
 import type { Moment } from '../table-progress.ts';
 
 /** Rows in a range to begin with, and how many ranges a large table is cut into at most. */
@@ -25,8 +26,8 @@ export interface Part {
   rows: bigint;
   differences: readonly RowDifference[];
   differs: boolean;
-  /** The stream has changed it since. */
-  changed: boolean;
+  /** The commit by which the stream last changed it, where no comparison had that in its view; 0: not known which. */
+  changed: bigint | null;
   /** To be looked at as soon as may be. */
   again: boolean;
   /** No key cuts it into smaller ones. */
@@ -65,7 +66,7 @@ export class TableCheck {
   /** When a part is to be compared, in milliseconds since 1970. */
   dueAt(part: Part, every: number): number {
     if (part.again || part.at === null) return this.#retryAt;
-    const share = part.changed || part.differs ? changedPart : quietPart;
+    const share = part.changed !== null || part.differs ? changedPart : quietPart;
     return Math.max(this.#retryAt, Date.parse(part.at.time) + every * share);
   }
 
@@ -74,7 +75,9 @@ export class TableCheck {
     part.rows = rows;
     part.differs = !equal;
     part.differences = differences;
-    part.changed = false;
+    // What came while it was being compared is not in it (I5).
+    const seen = at.position === null ? null : parseLsn(at.position);
+    if (part.changed !== null && (seen === null || part.changed < seen)) part.changed = null;
     part.again = false;
     this.leftOut = null;
     this.#failures = 0;
@@ -114,8 +117,8 @@ export class TableCheck {
     part.again = true;
   }
 
-  changedAll(): void {
-    for (const part of this.parts) part.changed = true;
+  changedAll(at: bigint): void {
+    for (const part of this.parts) part.changed = at;
   }
 
   view(): VerifiedTable {
@@ -133,7 +136,7 @@ export class TableCheck {
       rows: String(this.parts.reduce((sum, { rows }) => sum + rows, 0n)),
       parts: this.parts.length,
       compared: seen.length,
-      changed: this.parts.filter(({ changed, at }) => changed && at !== null).length,
+      changed: this.parts.filter(({ changed, at }) => changed !== null && at !== null).length,
       differing: differences.length,
       named: differences.slice(0, mostNamed).map(({ kind, key }) => ({ kind, key })),
       repaired: this.repaired,
@@ -168,7 +171,7 @@ export class TableCheck {
         differs,
         // Which rows they were is found again.
         again: differs,
-        changed: true,
+        changed: 0n,
       };
     });
   }
@@ -182,7 +185,7 @@ function newPart(after: Part['after'], upTo: Part['upTo']): Part {
     rows: 0n,
     differences: [],
     differs: false,
-    changed: false,
+    changed: null,
     again: false,
     fixed: false,
   };

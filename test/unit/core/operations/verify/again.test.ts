@@ -8,7 +8,16 @@ const now = { repaired: 0, at: null, before: null, differed: null };
 function verdict(table: string, keys: readonly string[], more = false): TableVerdict {
   const differences = keys.map((key) => ({ kind: 'differs', key }) as const);
   const equal = keys.length === 0 && !more;
-  const comparison = { sourceRows: 9n, targetRows: 9n, equal, differences, more, rangesLeftOut: 0, seen: null };
+  const comparison = {
+    sourceRows: 9n,
+    targetRows: 9n,
+    equal,
+    differences,
+    more,
+    passed: [],
+    rangesLeftOut: 0,
+    seen: null,
+  };
   return { sink: 's', table, target: table, keyNames: ['id'], comparison, skipped: null, ...now };
 }
 function report(...tables: readonly TableVerdict[]): VerifyReport {
