@@ -17,6 +17,22 @@ export interface LogClaim {
   readonly next: bigint | null;
 }
 
+/** What was written to a log, committed or not. */
+export interface LogEnd {
+  /** As in {@link LogClaim}. */
+  readonly of: string;
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** Where a source reads what another pipeline wrote, so that `verify` and `cutover` can look at the source of that one. */
+export interface Upstream {
+  /** The other pipeline's file, absolute; null: the file of this one does not name it. */
+  readonly file: string | null;
+  /** All logs as they are now, by name. */
+  ends(signal: AbortSignal): Promise<ReadonlyMap<string, LogEnd>>;
+}
+
 /** Steps that follow on each other as one. */
 export function joinSteps(steps: readonly LogStep[]): readonly LogStep[] {
   const joined: LogStep[] = [];

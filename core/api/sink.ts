@@ -40,6 +40,11 @@ export interface StreamSink {
    * nothing of them any more, and says durably where each stands. The map has by each log's name what it is (the id of a topic). Such a sink keeps no position of its own.
    */
   claim?(logs: ReadonlyMap<string, string>, signal: AbortSignal): Promise<ReadonlyMap<string, LogClaim>>;
+  /**
+   * Waits, at most `patience` milliseconds, until each of these logs is applied up to here, durably, by whichever process. Returns those
+   * that are not.
+   */
+  applied?(ends: ReadonlyMap<string, bigint>, patience: number, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 /** What the planner asks of a sink before it chooses routes. */
@@ -265,6 +270,8 @@ export interface Sink extends AsyncDisposable {
   destination?(plan: TablePlan): readonly string[];
   /** Lines for `pgsluice plan`: what each of its sessions is given; undefined: it has one. Pure. */
   readonly division?: ((of: Divisible) => readonly string[]) | undefined;
+  /** Of a sink that writes a journal: its logs by the names that `ends` of a source (Upstream) has, with what each is. */
+  logs?(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   /** Opens a topic of this name for the dead letters of all sinks. Its plugin says `deadLetterTopics`. */
   deadLetterTopic?(name: string): Promise<DeadLetterStore>;
   /** Columns of its tables as they are now, in the order asked; null where there is no such table. Sinks without tables leave it out. */

@@ -4,6 +4,7 @@ import type { Relation } from '../postgres/relation.ts';
 import type { StreamBatch } from './change.ts';
 import type { AssessSource } from './assessment.ts';
 import type { CheckReport } from './check.ts';
+import type { Upstream } from './logs.ts';
 import type { StreamSink } from './sink.ts';
 import type { SourceControl, WriteFence } from './source-control.ts';
 import type { DdlSource, DigestSource, RowSource, SchemaSource, SnapshotSource } from './source-database.ts';
@@ -44,6 +45,8 @@ export interface Source extends AsyncDisposable {
   readonly rows?: RowSource;
   /** What outlives a process on the source, and messages through its stream. */
   readonly control?: SourceControl;
+  /** Of a source that reads a journal: the pipeline that writes it. */
+  readonly upstream?: Upstream;
 }
 
 /** Which source this is; a resume against another one is refused, never guessed (design: slot identity). */

@@ -9,6 +9,8 @@ import { TopicReader } from './client/topic-reader.ts';
 import { topicAdmin } from './client/topics.ts';
 import type { KafkaOptions } from './options.ts';
 import type { Settings } from './settings.ts';
+import { logName } from './source/claims.ts';
+import { Partitions } from './source/partitions.ts';
 
 /** How the sink reaches Kafka; nothing connects before it is asked. */
 export interface Connection {
@@ -21,6 +23,8 @@ export interface Connection {
   /** Of one partition. */
   reader(topic: string): TopicReader;
   deleteTopic(name: string): Promise<void>;
+  /** The partitions of a topic as a source of ours names them, with the id of the topic. */
+  partitionIds(topic: string): Promise<ReadonlyMap<string, string>>;
 }
 
 export async function connection(
@@ -44,6 +48,14 @@ export async function connection(
     access: () => accessOf(cluster),
     lastValue: (topic, key) => lastValue(cluster, topic, key),
     reader: (topic) => new TopicReader(cluster, topic),
+    async partitionIds(topic) {
+      const partitions = new Partitions(cluster, [topic], `pgsluice.${context.pipeline}`);
+      try {
+        return new Map((await partitions.discover()).map((of) => [logName(of), of.topicId]));
+      } finally {
+        await partitions.close();
+      }
+    },
     async deleteTopic(name) {
       const admin = kafkajsCluster(cluster).admin();
       try {

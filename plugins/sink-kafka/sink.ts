@@ -105,6 +105,12 @@ export class KafkaSink implements Sink {
     return [...topic, ...(byRow?.words ?? []), ...key];
   }
 
+  /** Only of a journal. */
+  async logs(): Promise<ReadonlyMap<string, string>> {
+    const { journal } = this.#settings;
+    return journal === null ? new Map() : this.#connection.partitionIds(journal.topic);
+  }
+
   /** Not in the transactions of the records: a letter is there before them, or they are not. */
   async deadLetterTopic(name: string): Promise<DeadLetterStore> {
     await this.#router.named({ name, config: { 'max.message.bytes': String(deadLetterBytes) } });

@@ -60,6 +60,7 @@ export const floors: readonly string[] = [
   'core/operations/coverage',
   'core/operations/verify',
   'core/operations/cutover',
+  'core/operations/chain',
   'core/observe',
   'core/servers',
   'core/cli',

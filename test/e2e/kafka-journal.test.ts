@@ -74,6 +74,7 @@ source:
   brokers: [${list}]
   topics: ["${name}.journal"]
   format: pgsluice
+  reader: ${reader}
   tables_from: ${target.url}
 sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
 `);
@@ -97,6 +98,11 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
     for (const sql of later) await client.query(`BEGIN; ${sql}; COMMIT`);
     await client.end();
     await carry(of);
+    assert.deepEqual(await rowsOf(of.target), await rowsOf(of.source));
+    // Through the journal, with nobody else at work.
+    await of.source.query(`UPDATE b SET a = 7 WHERE id = 61`);
+    const verify = await cli(['verify', of.applier]);
+    assert.equal(verify.code, 0, verify.stdout + verify.stderr);
     assert.deepEqual(await rowsOf(of.target), await rowsOf(of.source));
     const admin = testAdmin((await brokers())[0]!);
     await admin.connect();

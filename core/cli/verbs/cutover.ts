@@ -5,7 +5,7 @@ import type { CutoverReport, FenceChoice, VerifyMode } from '../../operations/cu
 import { printVerify } from '../../operations/verify/print.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
-import { openLocked } from '../open-locked.ts';
+import { openEnds } from '../open-locked.ts';
 import { wayBackSteps } from '../../operations/cutover/way-back-file.ts';
 
 interface CutoverFlags {
@@ -70,7 +70,7 @@ export function register(program: Command, cli: Cli): void {
 
 async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSignal): Promise<void> {
   const say = (line: string) => void cli.stdout.write(`${line}\n`);
-  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  await using opened = await openEnds(cli, { file, logTo: 'stderr', signal });
   const { pipeline, locked } = opened;
   if (flags.abort === true) {
     const done = await abortCutover(pipeline);

@@ -12,7 +12,7 @@ import { mostRepaired } from '../../operations/verify/repair.ts';
 import { awaitTaken } from '../../operations/verify/verify-trees.ts';
 import { planKnown, verifyPipeline } from '../../operations/verify/verify-pipeline.ts';
 import type { Cli } from '../cli.ts';
-import { openLocked } from '../open-locked.ts';
+import { openEnds } from '../open-locked.ts';
 import { verifyWorkers } from '../../operations/verify/run-verify.ts';
 import { duration } from './cutover.ts';
 
@@ -66,7 +66,7 @@ async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortS
 }
 
 async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
-  await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
+  await using opened = await openEnds(cli, { file, logTo: 'stderr', signal });
   const { locked } = opened;
   const pipeline = await awaitTaken(opened.pipeline, locked);
   const { state, log } = pipeline.context;

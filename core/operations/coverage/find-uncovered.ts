@@ -151,7 +151,7 @@ async function largeObjectsOf({ context, planning, deep }: CoverageInput): Promi
 
 function deadLettersOf({ context, planning }: CoverageInput): Uncovered[] {
   return planning.sinks.flatMap(({ name }) => {
-    const count = context.state.deadLetters(name);
+    const count = planning.deadLetters?.get(name) ?? context.state.deadLetters(name);
     if (count === 0) return [];
     const why = `${deadLetterWords(count)} of sink ${name}, so it lacks them`;
     return [{ name: 'dead-letters', ...missing('changes', why) }];

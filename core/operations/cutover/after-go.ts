@@ -1,6 +1,6 @@
 import { pause } from '../../base/backoff.ts';
 import { PgsluiceError } from '../../base/error.ts';
-import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
+import type { RunContext, SinkInstance } from '../../pipeline/open/instances.ts';
 import { cutoverError } from './errors.ts';
 import type { CutoverOptions } from './options.ts';
 import type { CutoverRecord } from './record.ts';
@@ -34,7 +34,7 @@ export async function lookBehind(
 
 /** The targets take writes from now on: a fence that was left there for this pipeline, as the way back, has done its work. */
 export async function openTargets(
-  { sinks }: Instances,
+  sinks: readonly SinkInstance[],
   { say, signal }: { readonly say: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
   for (const { sink, name } of sinks) {

@@ -57,6 +57,7 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
   failpoint('cutover-preconditions');
   const planning = await planKnown(pipeline);
   if (!options.locked) await waitForLag(context, { bytes: options.maxLag, patience: options.patience, say });
+  await pipeline.chain?.settle(options.patience);
   await refuseUnfenced({ options, context, planning });
   for (const line of await leftOutLines(context, planning)) say(line);
   // The snapshot of a verification waits for them, too, and without end.
@@ -159,10 +160,12 @@ async function finish(options: CutoverOptions, context: RunContext): Promise<voi
   const { state, source } = context;
   const record = readRecord(state);
   await lookBehind(options, context, record);
-  await openTargets(options.pipeline.instances, { say, signal: context.stop });
+  const { chain, instances } = options.pipeline;
+  await openTargets(chain?.sinks ?? instances.sinks, { say, signal: context.stop });
   for (const words of (await source.control?.cleanup(context.stop)) ?? []) say(`dropped ${words}`);
   failpoint('cutover-cleaned');
   await state.setHead({ ...state.head!, phase: 'done' });
+  if (chain !== undefined) say('nothing more comes to the appliers: end them, then run pgsluice cleanup on their file');
   if ((record?.fence ?? null) !== null) say('the fence on the source stays up, so that no write gets lost there');
 }
 

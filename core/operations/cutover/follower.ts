@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Chain } from '../../pipeline/open/chain.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
 import { runStream, type StreamRunOptions } from '../../pipeline/stream/run-stream.ts';
@@ -10,6 +11,8 @@ import { needed } from '../../pipeline/open/capability.ts';
 
 /** A barrier may get lost with a connection that broke while it was settled: then another one is written. */
 const again = 5000;
+/** Milliseconds that the appliers of a journal may take for what they lack at a barrier. */
+const settlePatience = 120_000;
 
 /**
  * Follows the stream in this process, beside what the cutover does: everything is connected and planned before the writers
@@ -21,12 +24,14 @@ export class Follower {
   readonly #running: Promise<void>;
   readonly #end = new AbortController();
   readonly #waiting = new Map<string, (at: CommitLsn) => void>();
+  readonly #chain: Chain | null;
 
   private constructor(
-    context: RunContext,
+    { context, chain }: Followed,
     { options, count }: { readonly options: Omit<StreamRunOptions, 'until'>; readonly count: ChangeCount },
   ) {
     this.#context = context;
+    this.#chain = chain ?? null;
     this.#count = count;
     this.#running = this.#run(options);
     // A rejection is handled where a barrier or the end is awaited.
@@ -34,7 +39,7 @@ export class Follower {
   }
 
   static async start(of: Followed): Promise<Follower> {
-    return new Follower(of.context, await streamOptions(of));
+    return new Follower(of, await streamOptions(of));
   }
 
   /** Changes of replicated tables that came so far. */
@@ -43,10 +48,16 @@ export class Follower {
   }
 
   /**
-   * Resolves when every sink is durable up to what was committed on the source when this was called; with the barrier's own
-   * position.
+   * Resolves when every sink is durable up to what was committed on the source when this was called, and so is every target behind a
+   * journal; with the barrier's own position.
    */
   async barrier(): Promise<CommitLsn> {
+    const at = await this.#barrier();
+    await this.#chain?.settle(settlePatience);
+    return at;
+  }
+
+  async #barrier(): Promise<CommitLsn> {
     const { source, pipeline, stop } = this.#context;
     const control = needed(source, 'control', 'a cutover');
     for (;;) {
@@ -62,9 +73,15 @@ export class Follower {
       if (typeof first === 'bigint') return first;
       if (first === 'ended') {
         stop.throwIfAborted();
-        throw verifyError('PGS7003', 'the stream in this process ended');
+        return this.ended();
       }
     }
+  }
+
+  /** Rejects with what the stream met, or that it ended. */
+  async ended(): Promise<never> {
+    await this.#running;
+    throw verifyError('PGS7003', 'the stream in this process ended');
   }
 
   /** Ends after the transaction in hand, with everything durable. Throws what the stream met. */

@@ -4,6 +4,7 @@ import type { HandoffLsn } from '../../postgres/lsn.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
 import { catchUp } from './catch-up.ts';
 import { pause } from '../../base/backoff.ts';
+import type { Chain } from '../../pipeline/open/chain.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 import type { Followed } from './stream-options.ts';
 import { encodeControl } from '../../pipeline/control/control-message.ts';
@@ -42,6 +43,7 @@ export async function alignHere(of: Followed): Promise<Aligned> {
   const session = await openSource(context, handoffOf(context));
   try {
     await catchUp(of, session.exactAt);
+    await of.chain?.settle(chainPatience);
     context.stop.throwIfAborted();
   } catch (error) {
     await session[Symbol.asyncDispose]();
@@ -54,6 +56,9 @@ export async function alignHere(of: Followed): Promise<Aligned> {
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
 }
+
+/** Milliseconds that appliers of a journal may take where nobody writes to it meanwhile. */
+const chainPatience = 600_000;
 
 function openSource({ source, stop }: RunContext, handoff: HandoffLsn): Promise<SnapshotSession> {
   return needed(source, 'snapshot', 'verification').open({ kind: 'again', handoff, readers: 0 }, stop);
@@ -91,7 +96,7 @@ export function reportsIn(store: CheckpointStore): RunReports {
 export async function alignThere(
   context: RunContext,
   reports: RunReports,
-  { patience, prefix = '' }: { readonly patience: number; readonly prefix?: string },
+  { patience, prefix = '', behind }: { readonly patience: number; readonly prefix?: string; readonly behind?: Chain },
 ): Promise<Aligned> {
   const handoff = handoffOf(context);
   const id = `${prefix}${randomUUID()}`;
@@ -101,6 +106,7 @@ export async function alignThere(
   const come: Wait = { context, every: reports.every, is: () => reports.come(id), patience };
   await emit({ kind: 'barrier', id, after: 'go-on' });
   await reported(come, 'did not come as far as now');
+  await behind?.settle(patience);
   await emit({ kind: 'hold', id });
   const hold: Wait = { context, every: reports.every, is: () => reports.held(id), patience: holdPatience };
   let session: SnapshotSession | null = null;
@@ -108,6 +114,8 @@ export async function alignThere(
     session = await openInTime(context, handoff);
     await emit({ kind: 'hold-at', id, at: session.exactAt });
     await reported(hold, 'did not report that its sinks stand still');
+    // Nothing is written behind what was asked for: where the journal ends, the targets stand at that position.
+    await behind?.settle(holdPatience);
   } catch (error) {
     await emit({ kind: 'release', id }, afterStop()).catch(() => {});
     await session?.[Symbol.asyncDispose]();

@@ -12,7 +12,8 @@ export const verifyErrors = {
   PGS7002: {
     title: 'Nothing to compare with',
     cause: 'None of the sinks is a database whose rows can be read back.',
-    remedy: 'Verify needs a Postgres sink; for Kafka compare a consumer of yours.',
+    remedy:
+      'Verify needs a Postgres sink. For a journal verify the file of its appliers; for other topics compare a consumer of yours.',
     exit: 2,
     retry: 'never',
   },
@@ -45,6 +46,23 @@ export const verifyErrors = {
       'A snapshot with an exact position can be taken only when the transactions that were open before have ended (manual: CREATE_REPLICATION_SLOT).',
     remedy:
       'End it, or wait: `SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL;`',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS7055: {
+    title: 'The files are no chain',
+    cause:
+      'Over a journal `verify` and `cutover` need two files: that of the appliers, and the one that its `source.reader` names, which writes all that they read.',
+    remedy:
+      'Name the file of the pipeline that writes the journal as `reader` in the source of the appliers, and give `verify` and `cutover` the file of the appliers.',
+    exit: 2,
+    retry: 'never',
+  },
+  PGS7056: {
+    title: 'The appliers are behind',
+    cause: 'Partitions of the journal were not applied to their end in time: too much waits, or no process applies.',
+    remedy:
+      'Look whether the appliers run, and how far they are (`pgsluice status` of their file); then try again when the lag is small.',
     exit: 1,
     retry: 'never',
   },
@@ -135,5 +153,5 @@ export const verifyError = errorFactory(verifyErrors);
 
 /** Whether a run elsewhere could not stand still long enough; the next try may find it less busy. */
 export function isHoldLost(error: unknown): boolean {
-  return error instanceof PgsluiceError && error.code === 'PGS7003';
+  return error instanceof PgsluiceError && (error.code === 'PGS7003' || error.code === 'PGS7056');
 }

@@ -8,7 +8,7 @@ import { verifyError } from './errors.ts';
 import { ChangeCount } from './count-changes.ts';
 
 /** A pipeline as far as its stream is followed; the caller holds its lock. */
-export type Followed = Pick<OpenPipeline, 'config' | 'instances' | 'context'>;
+export type Followed = Pick<OpenPipeline, 'config' | 'instances' | 'context' | 'chain'>;
 
 /** What a run would follow the stream with, tables' shapes along it included, and a count of what comes. */
 export async function streamOptions(

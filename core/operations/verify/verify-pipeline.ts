@@ -31,11 +31,12 @@ export interface VerifyPipelineOptions {
 /** Milliseconds that a snapshot of a verification serves; a range that is begun is finished in it. */
 const renewAfter = 20_000;
 
-/** Plans the tables that the pipeline has, as a run would. */
-export async function planKnown({ context, instances }: Followed): Promise<Planning> {
+/** Plans the tables that the pipeline has, as a run would; through a journal, as far as the targets behind it. */
+export async function planKnown({ context, instances, chain }: Followed): Promise<Planning> {
   const catalog = await readCatalog(context.source, context.stop);
   const known = knownTables(context.state, catalog);
-  return planSinks(instances.sinks, known, true, context.stop);
+  const planning = await planSinks(chain?.sinks ?? instances.sinks, known, true, context.stop);
+  return chain === undefined ? planning : { ...planning, deadLetters: chain.deadLetters };
 }
 
 /** Verification with a run under way elsewhere, with none, or after the cutover. */
@@ -68,13 +69,15 @@ function fetching({ sinks }: Planning): ReadonlySet<string> {
 }
 
 function alignFor({ pipeline, locked, patience }: VerifyPipelineOptions): Promise<Aligned> {
-  const { context, instances } = pipeline;
+  const { context, instances, chain } = pipeline;
   if (context.state.head?.phase === 'done') return Promise.resolve(alignNow());
   if (locked) return alignHere(pipeline);
-  return alignThere(context, reportsIn(instances.store), { patience: patience ?? 600_000 });
+  const behind = chain === undefined ? {} : { behind: chain };
+  return alignThere(context, reportsIn(instances.store), { patience: patience ?? 600_000, ...behind });
 }
 
-function refuseRepair({ pipeline: { context }, locked }: VerifyPipelineOptions): void {
+function refuseRepair({ pipeline: { context, chain }, locked }: VerifyPipelineOptions): void {
+  if (chain !== undefined) throw verifyError('PGS7007', 'through a journal rows are not copied again');
   if (!locked) throw verifyError('PGS7006', 'a run of this pipeline is under way in another process');
   const phase = context.state.head?.phase;
   if (phase !== 'stream') throw verifyError('PGS7007', 'the pipeline is cut over: which side is right is not known');

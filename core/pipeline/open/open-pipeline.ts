@@ -6,6 +6,7 @@ import { RunView } from '../progress/run-view.ts';
 import { PipelineState } from '../state/pipeline-state.ts';
 import { assemble } from './assemble.ts';
 import type { Instances, RunContext } from './instances.ts';
+import type { Chain } from './chain.ts';
 import { ownershipOf } from './ownership.ts';
 import { takeOver } from './take-over.ts';
 import type { Source } from '../../api/source.ts';
@@ -29,6 +30,8 @@ export interface OpenPipeline extends AsyncDisposable {
   readonly config: PipelineConfig;
   readonly instances: Instances;
   readonly context: RunContext;
+  /** The pipelines behind it, where it is looked at together with them. */
+  readonly chain?: Chain;
 }
 
 export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> {

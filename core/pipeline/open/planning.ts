@@ -12,6 +12,8 @@ export interface Planning {
   readonly inputs: ReadonlyMap<string, PlanInput>;
   /** Tables of the source that the file leaves out. */
   readonly excluded: SourceCatalog['excluded'];
+  /** By sink, where they are not in the state of this pipeline. */
+  readonly deadLetters?: ReadonlyMap<string, number>;
 }
 
 /**

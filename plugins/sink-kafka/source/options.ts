@@ -22,6 +22,12 @@ export const kafkaSourceOptions = Options({
     description:
       'What the records are: change events of Debezium in JSON, with or without schemas, or the journal that the Kafka sink writes with `format: pgsluice` (always read in a group).',
   }),
+  reader: Type.Optional(
+    Text({
+      description:
+        'With `format: pgsluice`: the pipeline file that writes the journal, relative to this one. `verify` and `cutover` of this file then compare with its source, and switch over from it.',
+    }),
+  ),
   tables_from: Text({
     secret: true,
     description:

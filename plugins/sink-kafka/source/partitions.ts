@@ -66,6 +66,11 @@ export class Partitions {
     return this.#ask('cannot look at the topics', () => this.#discover());
   }
 
+  /** As {@link discover}, but `end` is behind all that was written, also what is not committed yet. */
+  written(): Promise<readonly Partition[]> {
+    return this.#ask('cannot look at the topics', () => this.#discover(FetchIsolationLevels.READ_UNCOMMITTED));
+  }
+
   async close(): Promise<void> {
     const both = Promise.all([this.#consumer.close(true), this.#admin.close()]);
     await within(both, 2000, 'close').catch(() => {});
@@ -91,13 +96,13 @@ export class Partitions {
     }
   }
 
-  async #discover(): Promise<readonly Partition[]> {
+  async #discover(isolation: number = isolationLevel): Promise<readonly Partition[]> {
     const listed = await this.#admin.listTopics();
     const topics = listed.filter((topic) => this.#patterns.some((pattern) => pattern.test(topic))).toSorted();
     if (topics.length === 0) return [];
     this.#consumer.topics.trackAll(...topics);
     const metadata = await this.#consumer.metadata({ topics, forceUpdate: true });
-    const bounds = (timestamp: bigint) => this.#consumer.listOffsets({ topics, timestamp, isolationLevel });
+    const bounds = (timestamp: bigint) => this.#consumer.listOffsets({ topics, timestamp, isolationLevel: isolation });
     const [starts, ends] = [await bounds(-2n), await bounds(-1n)];
     return topics.flatMap((topic) => {
       const info = metadata.topics.get(topic);

@@ -1,10 +1,13 @@
+import { resolve } from 'node:path';
 import type { PluginContext } from '../../../core/api/context.ts';
+import type { Upstream } from '../../../core/api/logs.ts';
 import { definePlugin, type SourcePlugin } from '../../../core/api/plugin.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import type { Source, SourceRelations } from '../../../core/api/source.ts';
 import type { HandoffLsn } from '../../../core/postgres/lsn.ts';
 import { security } from '../client/security.ts';
 import { kafkaError } from '../errors.ts';
+import { logName } from './claims.ts';
 import { DebeziumEvents, debeziumRecords } from './debezium.ts';
 import { JournalRecords } from './journal.ts';
 import { type KafkaSourceOptions, kafkaSourceOptions } from './options.ts';
@@ -50,6 +53,7 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
   const counter = { at: 0n };
   return {
     ...(group === null ? {} : { shared: true as const }),
+    ...(format === 'pgsluice' ? { upstream: upstream(partitions, options.reader, context) } : {}),
     async open() {
       const found = await partitions.discover();
       if (found.length === 0) throw kafkaError('PGS5005', `no topic matches ${topics.join(', ')}`);
@@ -72,6 +76,16 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
       return groupStream({ partitions, membership, records, start, bounds, counter, signal });
     },
     [Symbol.asyncDispose]: () => partitions.close(),
+  };
+}
+
+function upstream(partitions: Partitions, reader: string | undefined, { directory }: PluginContext): Upstream {
+  return {
+    file: reader === undefined ? null : resolve(directory, reader),
+    async ends() {
+      const found = await partitions.written();
+      return new Map(found.map((of) => [logName(of), { of: of.topicId, start: of.start, end: of.end }]));
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import { Applier } from './applier.ts';
 import { Durability } from './durability.ts';
 import { applyError } from './errors.ts';
 import { type Detach, detachRefusing } from './detach-refusing.ts';
+import { appliedLogs } from './applied-logs.ts';
 import { claimLogs } from './logs.ts';
 import { type ApplySession, openSession, type SessionInput, syncCommit } from './session.ts';
 
@@ -144,6 +145,13 @@ export class SessionStream implements StreamSink, AsyncDisposable {
   claim(logs: ReadonlyMap<string, string>, signal: AbortSignal): Promise<ReadonlyMap<string, LogClaim>> {
     signal.throwIfAborted();
     return claimLogs(this.#input, logs).catch((error: unknown) => {
+      throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
+    });
+  }
+
+  applied(ends: ReadonlyMap<string, bigint>, patience: number, signal: AbortSignal): Promise<readonly string[]> {
+    return appliedLogs(this.#input, ends, patience, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
       throw fromPg(error, { connection: this.#input.name }, this.#input.context.debugValues);
     });
   }
