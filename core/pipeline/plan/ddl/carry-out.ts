@@ -6,7 +6,7 @@ import { planError } from '../errors.ts';
 import { planTable } from '../plan-table.ts';
 import type { PlanInput } from '../types.ts';
 import { becoming, typesBecoming } from './become.ts';
-import { type Along, type DdlMessage, relationOf, type ToldShape } from './message.ts';
+import { type Along, type DdlMessage, relationOf, type DdlShape } from './message.ts';
 import { alterSteps, cannotFollow, constant, readsRetyped, unknownValues } from './steps.ts';
 
 /** What the mapper knows of a table: undefined: nothing; null: it is no longer of the pipeline. */
@@ -42,7 +42,7 @@ export function carryOut(question: CarryOut): SchemaSteps | null {
   }
 }
 
-function created(question: CarryOut, shape: ToldShape, published: boolean): SchemaSteps | null {
+function created(question: CarryOut, shape: DdlShape, published: boolean): SchemaSteps | null {
   if (!published) return null;
   const relation = relationOf(shape);
   const { plan } = planTable(relation, question.input);
@@ -77,7 +77,7 @@ function created(question: CarryOut, shape: ToldShape, published: boolean): Sche
 }
 
 /** Parents are in no plan: their name in the target is what the transforms make of theirs, or that of a sibling's parent. */
-function partitionOf(question: CarryOut, shape: ToldShape, relation: Relation): PartitionOf | null {
+function partitionOf(question: CarryOut, shape: DdlShape, relation: Relation): PartitionOf | null {
   const { parent, bound } = shape;
   if (parent === null || bound === null) return null;
   let sibling: TableName | null = null;
@@ -192,7 +192,7 @@ function entering(
   return to === null ? [] : [{ kind: 'attach', table: nameOf(output), to }];
 }
 
-function isSamePlace(before: ToldShape, after: ToldShape): boolean {
+function isSamePlace(before: DdlShape, after: DdlShape): boolean {
   const [from, to] = [before.parent?.oid, after.parent?.oid];
   return (
     after.parent !== null && before.bound === after.bound && (from === undefined || to === undefined || from === to)
@@ -209,7 +209,7 @@ function planned(relation: Relation, input: PlanInput): TablePlan | null {
   });
 }
 
-function sameShape(source: Relation, shape: ToldShape): boolean {
+function sameShape(source: Relation, shape: DdlShape): boolean {
   const shapeColumns = new Map(shape.columns.map((column) => [column.name, column]));
   return (
     source.schema === shape.schema &&

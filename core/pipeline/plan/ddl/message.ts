@@ -3,7 +3,7 @@ import type { PartRow } from '../../../postgres/manifest/parts.ts';
 import type { Column, Identity, Relation, RelationKind } from '../../../postgres/relation.ts';
 
 /** A column as the source's trigger tells it. */
-export interface ToldColumn extends Omit<Column, 'binarySafe'> {
+export interface DdlColumn extends Omit<Column, 'binarySafe'> {
   /** Stays with the column through renames. */
   readonly attnum: number;
   /** SQL of the default; null: none. */
@@ -13,7 +13,7 @@ export interface ToldColumn extends Omit<Column, 'binarySafe'> {
 }
 
 /** A table's shape as the source's trigger tells it (plugins/source-postgres/ddl/install-sql.ts). */
-export interface ToldShape {
+export interface DdlShape {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
@@ -37,7 +37,7 @@ export interface ToldShape {
   readonly members?: number | null;
   /** What it inherits from without being a partition. Older messages lack it. */
   readonly inherits?: readonly { readonly oid: number; readonly schema: string; readonly name: string }[] | null;
-  readonly columns: readonly ToldColumn[];
+  readonly columns: readonly DdlColumn[];
 }
 
 /** A view or a function that the command dropped along with what it was about. */
@@ -53,8 +53,8 @@ export type DdlMessage =
   | {
       readonly op: 'shape';
       readonly tag: string;
-      readonly before: ToldShape;
-      readonly after: ToldShape;
+      readonly before: DdlShape;
+      readonly after: DdlShape;
       /** No USING and no code around the command, as far as its text shows. */
       readonly plain: boolean;
       /** Rows got values of a volatile default. */
@@ -63,15 +63,15 @@ export type DdlMessage =
       readonly retyped?: boolean;
       readonly along?: readonly Along[] | null;
     }
-  | { readonly op: 'create'; readonly tag: string; readonly after: ToldShape; readonly published: boolean }
-  | { readonly op: 'drop'; readonly tag: string; readonly before: ToldShape; readonly along?: readonly Along[] | null }
+  | { readonly op: 'create'; readonly tag: string; readonly after: DdlShape; readonly published: boolean }
+  | { readonly op: 'drop'; readonly tag: string; readonly before: DdlShape; readonly along?: readonly Along[] | null }
   | {
       readonly op: 'parts';
       readonly tag: string;
       /** server_version_num. */
       readonly version: number;
       /** As they are behind the command. */
-      readonly tables: readonly ToldShape[];
+      readonly tables: readonly DdlShape[];
       /** What is new or otherwise; `was`: its name before. */
       readonly now: readonly { readonly kind: string; readonly row: PartRow; readonly was: string | null }[];
       readonly gone: readonly {
@@ -104,7 +104,7 @@ export function decodeDdl(change: MessageChange, pipeline: string): DdlMessage |
 }
 
 /** The relation that a run would read from the catalog at this moment; never binary, which the stream does not ask for. */
-export function relationOf(shape: ToldShape): Relation {
+export function relationOf(shape: DdlShape): Relation {
   const { oid, schema, name, kind } = shape;
   const at = (attnums: readonly number[]) =>
     attnums.map((attnum) => shape.columns.findIndex((column) => column.attnum === attnum));
@@ -114,7 +114,7 @@ export function relationOf(shape: ToldShape): Relation {
   return { oid, schema, name, kind, columns, identity: identityOf(shape, at), primaryKey: at(shape.primaryKey) };
 }
 
-function identityOf(shape: ToldShape, at: (attnums: readonly number[]) => number[]): Identity {
+function identityOf(shape: DdlShape, at: (attnums: readonly number[]) => number[]): Identity {
   if (shape.identity === 'f') return { kind: 'full' };
   if (shape.identity === 'd' && shape.primaryKey.length > 0) return { kind: 'key', positions: at(shape.primaryKey) };
   if (shape.identity === 'i' && shape.index !== null) return { kind: 'key', positions: at(shape.index) };

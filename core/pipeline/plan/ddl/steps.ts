@@ -6,7 +6,7 @@ import type { SchemaStep } from '../../../api/schema-change.ts';
 import { planError } from '../errors.ts';
 import { driftError, withDrift } from '../drift.ts';
 import { columnsOf } from '../../../expr/tree.ts';
-import { type DdlMessage, relationOf, type ToldColumn, type ToldShape } from './message.ts';
+import { type DdlMessage, relationOf, type DdlColumn, type DdlShape } from './message.ts';
 
 type ShapeMessage = Extract<DdlMessage, { op: 'shape' }>;
 
@@ -60,7 +60,7 @@ export function alterSteps({ message, was, is }: StepQuestion): readonly SchemaS
 
 function addStep(
   column: Column,
-  of: ToldColumn | undefined,
+  of: DdlColumn | undefined,
   { rewritten, retyped }: ShapeMessage,
   stop: (why: string) => PgsluiceError,
 ): Omit<Extract<SchemaStep, { kind: 'add-column' }>, 'table'> {
@@ -75,13 +75,13 @@ function addStep(
 }
 
 /** A default that means the same in the target: no function, no sequence of the source. */
-export function constant({ fallback }: Pick<ToldColumn, 'fallback'>): string | null {
+export function constant({ fallback }: Pick<DdlColumn, 'fallback'>): string | null {
   if (fallback === null || /[\w")]\s*\(/.test(fallback.replace(/'(?:[^']|'')*'/g, "''"))) return null;
   return fallback;
 }
 
 /** Output columns by what they come from: `a` and the attribute number, or `c` and the name of a computed one. */
-function origins(plan: TablePlan, shape: ToldShape): ReadonlyMap<string, Column> {
+function origins(plan: TablePlan, shape: DdlShape): ReadonlyMap<string, Column> {
   const attnums = new Map(shape.columns.map((column) => [column.name, column.attnum]));
   const from = new Map(plan.projection.columns.map((column) => [column.name, column]));
   const found = new Map<string, Column>();

@@ -4,7 +4,7 @@ import type { MessageChange } from '../../../../../core/api/change.ts';
 import type { Relation } from '../../../../../core/postgres/relation.ts';
 import type { SchemaStep } from '../../../../../core/api/schema-change.ts';
 import { loadParser } from '../../../../../core/expr/parse.ts';
-import type { DdlMessage, ToldShape } from '../../../../../core/pipeline/plan/ddl/message.ts';
+import type { DdlMessage, DdlShape } from '../../../../../core/pipeline/plan/ddl/message.ts';
 import { constant } from '../../../../../core/pipeline/plan/ddl/steps.ts';
 import { createMapper } from '../../../../../core/pipeline/plan/mapper.ts';
 import { type PlanStep, planTables } from '../../../../../core/pipeline/plan/planner.ts';
@@ -25,7 +25,7 @@ function mapper(steps: readonly PlanStep[], more = traits) {
 }
 
 /** What the trigger tells; attribute numbers by the order of `attnums`, or of the columns. */
-function told(of: Relation, attnums?: readonly number[]): ToldShape {
+function told(of: Relation, attnums?: readonly number[]): DdlShape {
   return {
     oid: table.oid,
     schema: of.schema,
@@ -54,7 +54,7 @@ const message = (content: DdlMessage): MessageChange => ({
   prefix: 'pgsluice',
   content: Buffer.from(JSON.stringify({ pipeline: 'p', kind: 'ddl', ...content })),
 });
-const shape = (after: ToldShape, more: Partial<Extract<DdlMessage, { op: 'shape' }>> = {}): MessageChange =>
+const shape = (after: DdlShape, more: Partial<Extract<DdlMessage, { op: 'shape' }>> = {}): MessageChange =>
   message({ op: 'shape', tag: 'ALTER TABLE', before: told(table), after, plain: true, rewritten: false, ...more });
 
 async function steps(map: ReturnType<typeof mapper>, change: MessageChange): Promise<readonly SchemaStep[] | null> {
