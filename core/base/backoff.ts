@@ -6,7 +6,7 @@ export function retryDelay(attempt: number): number {
   return Math.min(30_000, 200 * 2 ** Math.min(attempt - 1, 10));
 }
 
-/** Whether to try again: only what says so itself, and only while tries are left. */
+/** Whether to try again: only if the error's code says so, and only while tries are left. */
 export function retryable(error: unknown, attempt: number, tries: number): error is PgsluiceError {
   return error instanceof PgsluiceError && error.retry === 'backoff' && attempt < tries;
 }

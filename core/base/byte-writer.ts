@@ -1,4 +1,4 @@
-/** Buffer's own, which its type declarations leave out; the public ones look an encoding up at each call. */
+/** Methods of Buffer that its type declarations leave out; the public ones look the encoding up at each call. */
 interface NativeBuffer extends Buffer {
   latin1Write(text: string, at: number): number;
 }
@@ -6,13 +6,15 @@ interface SlicingBuffer extends Uint8Array {
   utf8Slice(start: number, end: number): string;
 }
 
-/** Memory and a view of all of it: bytes are copied four at a time, which is several times faster than one by one. */
+/**
+ * Memory and a DataView of all of it: bytes are copied four at a time, which is several times faster than one by one.
+ */
 export interface Bytes {
   readonly bytes: Uint8Array;
   readonly view: DataView;
 }
 
-/** Text that is written often, as words of four bytes; the last one may be too long. */
+/** A frequently written text as words of four bytes; the last word may extend beyond the text. */
 export interface Words {
   readonly words: Int32Array;
   /** In bytes. */
@@ -20,12 +22,18 @@ export interface Words {
 }
 
 const firstSize = 16 << 10;
-/** More than this is not kept by {@link ByteWriter.clear}. */
+/** {@link ByteWriter.clear} does not keep a buffer larger than this. */
 const keepSize = 4 << 20;
-/** Up to here copying word by word costs less than a call, which makes an object for a part of the memory. */
+/**
+ * Up to this length, copying word by word costs less than a call of `copy`, which needs an object for the part of the
+ * memory.
+ */
 const shortCopy = 1024;
 
-/** Bytes that grow. Hot loops {@link reserve} and then write at {@link at} by themselves: that saves them the calls. */
+/**
+ * A buffer that grows. Hot loops call {@link reserve} and then write at {@link at} directly, which saves a call per
+ * byte.
+ */
 export class ByteWriter implements Bytes {
   bytes: Buffer;
   view: DataView;
@@ -37,19 +45,19 @@ export class ByteWriter implements Bytes {
     this.view = viewOf(this.bytes);
   }
 
-  /** Begins again, in the same memory where that has not grown large. */
+  /** Starts again at the beginning; keeps the memory unless it has grown large. */
   clear(): void {
     this.at = 0;
     if (this.bytes.length > keepSize) this.use(Buffer.allocUnsafeSlow(firstSize));
   }
 
-  /** Goes on in this memory, at the same place. */
+  /** Continues in this memory, at the same offset. */
   use(bytes: Buffer): void {
     this.bytes = bytes;
     this.view = viewOf(bytes);
   }
 
-  /** Makes room for so many bytes and a word; `bytes` and `view` may be others afterwards. */
+  /** Makes room for `needed` bytes and a word; `bytes` and `view` may be replaced by it. */
   reserve(needed: number): void {
     if (this.at + needed + 4 > this.bytes.length) this.#grow(needed);
   }
@@ -92,7 +100,7 @@ export class ByteWriter implements Bytes {
     if (length > shortCopy) bytes.set(source.bytes.subarray(from, to), at);
     else if (length < 4) for (let i = 0; i < length; i++) bytes[at + i] = source.bytes[from + i] as number;
     else {
-      // The byte order is that of most processors; both sides use the same, so nothing rests on it.
+      // Both sides read and write words in the same byte order, so which one it is does not matter.
       const last = length - 4;
       for (let i = 0; i < last; i += 4) view.setInt32(at + i, source.view.getInt32(from + i, true), true);
       view.setInt32(at + last, source.view.getInt32(from + last, true), true);
@@ -132,7 +140,7 @@ export class ByteWriter implements Bytes {
     }
   }
 
-  /** What is written, in this memory. */
+  /** A copy-free view of what was written. */
   taken(): Buffer {
     return this.bytes.subarray(0, this.at);
   }

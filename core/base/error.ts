@@ -1,26 +1,27 @@
 import type { ExitCode } from './exit-codes.ts';
 
-/** A row of the table of codes: what stands in docs/errors.md, and how the runtime treats it. */
+/** A row of the table of error codes: the text for docs/errors.md, and how the runtime treats the error. */
 export interface ErrorSpec {
   readonly title: string;
   readonly cause: string;
   readonly remedy: string;
   readonly exit: ExitCode;
   /**
-   * `backoff`: the runtime tries again, bounded, from the last durable position. `text`: it does so at once, and asks for
-   * values as text where it had asked for bytes.
+   * `backoff`: the runtime tries again, a bounded number of times, from the last durable position. `text`: it tries
+   * again at once, and asks for text where it had asked for binary values.
    */
   readonly retry: Retry;
-  /** What the error means to whoever can go on in spite of it, whichever plugin it comes from. */
+  /** What the error means to code that can go on in spite of it, whichever plugin raised it. */
   readonly meaning?: Meaning;
 }
-/** What an error does, without the words of the page about it. */
+/** How an error is treated, without its documentation. */
 export type ErrorTreatment = Pick<ErrorSpec, 'remedy' | 'exit' | 'retry' | 'meaning'>;
 /**
- * `nothing-chosen`: the file's patterns choose no table, or one of them matches none. `value-not-sent`: a value is needed that
- * an UPDATE left untouched and the source did not send (I7). `locked`: another process holds the pipeline. `other-in-target`: the target
- * refuses a change, as the table is another one there. `stream-lost`: changes between what the sinks have and what the source can still send
- * are not to be had, so that only a comparison can go on from here.
+ * `nothing-chosen`: the file's patterns choose no table, or one of them matches none. `value-not-sent`: a value is
+ * needed that an UPDATE left untouched and the source did not send (I7). `locked`: another process holds the pipeline.
+ * `other-in-target`: the target refuses a change because its table is a different one. `stream-lost`: changes between
+ * what the sinks have and what the source can still send are no longer available, so that only a comparison can
+ * continue from here.
  */
 export type Meaning = 'nothing-chosen' | 'value-not-sent' | 'locked' | 'other-in-target' | 'stream-lost';
 export type Retry = 'never' | 'backoff' | 'text';
@@ -39,7 +40,7 @@ export interface ErrorWhere {
   readonly step?: string | undefined;
 }
 
-/** The only error class that reaches a user: one line that says what, where and what to do. */
+/** The only error class that reaches a user: one line with what failed, where, and what to do. */
 export class PgsluiceError extends Error {
   readonly code: string;
   readonly remedy: string;
@@ -49,7 +50,7 @@ export class PgsluiceError extends Error {
   readonly at: TextPosition | null;
   readonly within: TextError | null;
   readonly meaning: Meaning | null;
-  /** The remedy as statements for the server of the source, where it is no more than that. */
+  /** The remedy as statements for the source server, if the remedy is nothing else. */
   readonly statements: readonly string[] | null;
 
   constructor(code: string, spec: ErrorTreatment, message: string, details: ErrorDetails = {}) {
@@ -68,7 +69,7 @@ export class PgsluiceError extends Error {
 }
 export interface ErrorDetails {
   readonly where?: ErrorWhere;
-  /** Overrides the table's remedy where something more exact is known. */
+  /** Replaces the table's remedy where a more exact one is known. */
   readonly remedy?: string;
   readonly statements?: readonly string[];
   readonly cause?: unknown;
@@ -77,7 +78,10 @@ export interface ErrorDetails {
   readonly within?: TextError;
 }
 
-/** An error at a place of a text that was parsed, before anybody knows in which option it stands; the message repeats both. */
+/**
+ * An error at a place in a parsed text, raised before it is known which option holds the text; the message repeats
+ * place and text.
+ */
 export interface TextError {
   /** Line and column count from 1. */
   readonly line: number;
@@ -94,7 +98,7 @@ export interface TextPosition {
   readonly column: number;
 }
 
-/** What {@link derived} says otherwise. */
+/** The fields that {@link derived} replaces. */
 export interface ErrorChanges extends ErrorDetails {
   readonly code?: string;
   readonly message?: string;
@@ -102,7 +106,7 @@ export interface ErrorChanges extends ErrorDetails {
   readonly retry?: Retry;
 }
 
-/** The error with something said otherwise; `where` is added to its own. The cause is the error itself, unless one is given. */
+/** The error with some fields replaced; `where` is merged. The cause is the original error unless `cause` is given. */
 export function derived(error: PgsluiceError, changes: ErrorChanges): PgsluiceError {
   const { code, message, exit, retry, ...details } = changes;
   const at = details.at ?? error.at;

@@ -6,7 +6,7 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty';
   readonly level: LogLevel;
   readonly color: boolean;
-  /** Lines go here. */
+  /** The stream that lines are written to. */
   readonly to: NodeJS.WritableStream;
   readonly fields?: LogFields;
 }
@@ -44,7 +44,7 @@ class PinoLogger implements Logger {
   }
 }
 
-/** 64-bit numbers keep their digits as text; undefined fields go. */
+/** 64-bit numbers keep their digits, as text; undefined fields are left out. */
 function plain(fields: LogFields): Record<string, string | number | boolean | null> {
   const result: Record<string, string | number | boolean | null> = {};
   for (const [name, value] of Object.entries(fields)) {
@@ -55,7 +55,9 @@ function plain(fields: LogFields): Record<string, string | number | boolean | nu
   return result;
 }
 
-/** Loaded only when lines are for people. Formats in this process: a worker would lose the last lines of a crash. */
+/**
+ * Loaded only for the pretty format. Formats in this process: a worker thread would lose the last lines before a crash.
+ */
 async function prettyStream(options: LogOptions): Promise<NodeJS.WritableStream> {
   const { default: pretty } = await import('pino-pretty');
   return pretty({

@@ -1,9 +1,9 @@
 import type { Metrics } from './metrics.ts';
 
-/** For verbs that serve nothing. */
+/** For verbs that serve no metrics. */
 export const noMetrics: Metrics = { count: () => {}, gauge: () => {} };
 
-/** The same metrics with labels that every sample of theirs has; a sample's own labels come on top. */
+/** The same metrics, with `labels` on every sample; labels of the sample itself are added, and win. */
 export function labelled(metrics: Metrics, labels: Readonly<Record<string, string>>): Metrics {
   if (metrics === noMetrics) return metrics;
   return {

@@ -5,9 +5,9 @@ import { unitFormats } from './units.ts';
 export { Type, type Static };
 
 /**
- * What a changed value means for a pipeline that has started. `now`: the next start, or SIGHUP, takes it up. `tables`: the
- * choice of tables is compared with what is copied. `refused`: what the old value made does not fit the new one; `remedy`
- * says what to do.
+ * What a changed value means for a pipeline that has started. `now`: it takes effect at the next start, or at SIGHUP.
+ * `tables`: the choice of tables is compared with the tables that are copied. `refused`: what was made with the old
+ * value does not fit the new one; `remedy` says what to do.
  */
 export type OptionChange =
   | { readonly effect: 'now' | 'tables' }
@@ -15,9 +15,12 @@ export type OptionChange =
 
 declare module 'typebox' {
   interface TSchemaOptions {
-    /** The value is a password, or leads to one: it is never printed, logged or kept (I11). Every value inside is secret, too. */
+    /**
+     * The value is a password, or gives access to one: it is never printed, logged or kept (I11). Every value inside it
+     * is secret, too.
+     */
     secret?: true;
-    /** The text is a SQL expression: `validate` looks at it. */
+    /** The text is a SQL expression, which `validate` checks. */
     expression?: true;
     /** Default: `now`. */
     change?: OptionChange;
@@ -40,7 +43,7 @@ export function Options<P extends TProperties>(properties: P, schemaOptions: TSc
   return (required.length === 0 ? rest : { ...rest, required }) as unknown as OptionsSchema<P>;
 }
 
-/** The type of keys that several plugins declare by the same values. */
+/** The static type of properties that several plugins share. */
 export type StaticOf<P extends TProperties> = Static<TObject<P>>;
 
 /** A part of the options whose keys all have defaults, or may be left out: `snapshot: { … }`. */

@@ -1,6 +1,6 @@
 /**
- * Text without what looks like a password: of URLs, and of keyword/value connection strings. The last line of defence
- * behind errors and logs, which are written without passwords in the first place (I11).
+ * The text without anything that looks like a password, in URLs and in keyword/value connection strings. Errors and
+ * logs are written without passwords in the first place; this catches what was overlooked (I11).
  */
 export function redact(text: string): string {
   return text

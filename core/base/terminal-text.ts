@@ -1,4 +1,4 @@
-/** Text on a terminal: how wide it is there, and nothing in it that the terminal would obey. */
+/** Text for a terminal: its width in columns, and control characters made harmless. */
 
 /** Ranges of characters that take two columns (Unicode Standard Annex #11, wide and fullwidth; the common ones). */
 const wide: readonly (readonly [number, number])[] = [
@@ -56,7 +56,7 @@ export function fitName(text: string, columns: number): string {
   return `…${chars.join('')}${' '.repeat(columns - 1 - rest)}`;
 }
 
-/** A name may hold any character; control characters would move the cursor or worse. */
+/** A name may hold any character; a control character would move the cursor, or worse. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, '�');
 }

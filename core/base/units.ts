@@ -44,7 +44,7 @@ function whole(value: number): number | null {
   return Number.isSafeInteger(rounded) ? rounded : null;
 }
 
-/** The own JSON Schema formats, and what a message says about them. */
+/** Our own JSON Schema formats, with the words for them in messages. */
 export const unitFormats: Readonly<
   Record<string, { readonly parse: (text: string) => number | null; readonly means: string }>
 > = {

@@ -15,17 +15,17 @@ export interface GlobalOptions {
   readonly color: boolean;
 }
 
-/** What a verb is given. */
+/** What a verb receives. */
 export interface Cli {
   readonly registry: Registry;
-  /** A program with every verb registered, to be described, not run. */
+  /** A program with every verb registered, for describing it, not for running it. */
   allVerbs(): Promise<Command>;
   readonly stdout: Output;
   readonly stderr: Output;
   /** stdout is a terminal. */
   readonly isTTY: boolean;
   readonly env: NodeJS.ProcessEnv;
-  /** Of the invocation under way; valid from the verb's action on. */
+  /** Options of the current invocation; available once the verb's action runs. */
   readonly options: GlobalOptions;
   /** Log lines to stdout (`run`, whose result they are) or to stderr (verbs that print a result of their own). */
   logger(to: 'stdout' | 'stderr'): Promise<Logger>;
@@ -33,7 +33,7 @@ export interface Cli {
   load(file: string): Promise<PipelineConfig>;
   /** The first SIGINT or SIGTERM aborts the signal; a second one ends the process with 130. */
   withSignals(run: (signal: AbortSignal) => Promise<void>): Promise<void>;
-  /** Ends with this code when nothing throws: findings that are no error of the program. */
+  /** Sets the exit code for a verb that does not throw: findings are not errors of the program. */
   exit(code: 0 | 1 | 2 | 3 | 4): void;
 }
 

@@ -13,8 +13,8 @@ import { usageError } from './usage-error.ts';
 import { verbs } from './verbs.ts';
 
 /**
- * The program. Sets `process.exitCode` and returns; errors are one line on stderr. The built-in plugins are handed in:
- * core knows none.
+ * The program. Sets `process.exitCode` and returns; errors are one line on stderr. The caller passes the built-in
+ * plugins in, as core knows none.
  */
 export async function main(argv: readonly string[], builtins: readonly Builtin[]): Promise<void> {
   const debug = argv.includes('--debug');
@@ -24,7 +24,7 @@ export async function main(argv: readonly string[], builtins: readonly Builtin[]
   };
   guardProcess(fail);
   let done = false;
-  // Nothing left to wait for while the work still waits: an end that would look like success.
+  // The event loop is empty although the verb's promise is still pending: without this the process would exit with 0.
   process.once('beforeExit', () => {
     if (!done) fail(neverSettled() ?? cliError('PGS1191', 'ended without a result'));
   });
@@ -136,7 +136,7 @@ function manifest(): { version: string; description: string } {
   return JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string; description: string };
 }
 
-/** What nobody caught is one line, too; a reader that goes away (`| head`) is no error. */
+/** An uncaught error is printed as one line, too; a reader that closes the pipe (`| head`) is no error. */
 function guardProcess(fail: (error: unknown) => void): void {
   const last = (error: unknown) => {
     fail(error);
@@ -147,7 +147,7 @@ function guardProcess(fail: (error: unknown) => void): void {
   process.on('unhandledRejection', last);
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // EIO: the terminal is gone.
+      // EIO: the terminal was closed.
       if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
       // oxlint-disable-next-line unicorn/no-process-exit -- nobody reads what would be printed
       process.exit();

@@ -5,13 +5,13 @@ import type { OpenPipeline } from '../pipeline/open/open-pipeline.ts';
 import type { Cli } from './cli.ts';
 import { type OpenVerb, openFor } from './open.ts';
 
-/** A pipeline, with its lock where no other process has it. */
+/** A pipeline, with its lock unless another process holds that. */
 export interface MaybeLocked extends AsyncDisposable {
   readonly pipeline: OpenPipeline;
   readonly locked: boolean;
 }
 
-/** For verbs that work beside a run and without one: they need to know which it is. */
+/** For verbs that work both beside a run and without one, and need to know which is the case. */
 export async function openLocked(cli: Cli, verb: Omit<OpenVerb, 'lock'>): Promise<MaybeLocked> {
   try {
     return wrap(await openFor(cli, { ...verb, lock: 'hold' }), true);

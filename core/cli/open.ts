@@ -8,13 +8,13 @@ import type { Cli } from './cli.ts';
 export interface OpenVerb {
   readonly file: string;
   readonly lock: OpenOptions['lock'];
-  /** Where log lines go: a verb that prints a result keeps stdout for it. */
+  /** Where log lines go: a verb that prints a result keeps stdout for the result. */
   readonly logTo: 'stdout' | 'stderr';
   readonly signal: AbortSignal;
   readonly metrics?: Metrics;
-  /** Of the file, where it was loaded already. */
+  /** The parsed file, if the caller has loaded it already. */
   readonly config?: PipelineConfig;
-  /** Instead of the command line's logger. */
+  /** Replaces the command line's logger. */
   readonly log?: Logger;
 }
 

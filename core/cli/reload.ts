@@ -11,14 +11,14 @@ import { renderError } from './render-error.ts';
 
 export interface ReloadRequest {
   readonly file: string;
-  /** The pipeline that runs, with the file that it was started with. */
+  /** The running pipeline, with the file that it was started with. */
   readonly running: OpenPipeline;
   readonly signal: AbortSignal;
 }
 
 /**
- * SIGHUP: reads the file again, tells what it says otherwise and what that needs. Returns the new file where a run that
- * follows can take it up; null: the run goes on as it is, and the log says why.
+ * SIGHUP: reads the file again and reports what differs and what that needs. Returns the new file if a following run
+ * can take it up; null: the run goes on unchanged, and the log says why.
  */
 export async function readAgain(cli: Cli, { file, running, signal }: ReloadRequest): Promise<PipelineConfig | null> {
   const { log } = running.context;
@@ -49,7 +49,7 @@ export async function readAgain(cli: Cli, { file, running, signal }: ReloadReque
   }
 }
 
-/** Also what is never shown, such as a URL with another password. */
+/** Compares values that are never shown, too, such as a URL with another password. */
 function sameFile(a: PipelineConfig, b: PipelineConfig): boolean {
   const said = (of: PipelineConfig) =>
     JSON.stringify([

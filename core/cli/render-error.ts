@@ -21,10 +21,10 @@ export function renderError(error: unknown, debug: boolean): string {
   return `${lines.map((line) => redact(line)).join('\n')}\n`;
 }
 
-/** Problems told one by one; a mistake in a filter on all tables is one of each of them. */
+/** At most so many problems are printed; a mistake in a filter on all tables is a problem of each table. */
 const mostShown = 100;
 
-/** A line for each error that came together with it (see allOf), else the one line of it. */
+/** One line per error of an AggregateError (see allOf), otherwise the one line of the error. */
 function errorLines(error: unknown): string[] {
   const all = isPgsluiceError(error) && error.cause instanceof AggregateError ? error.cause.errors : [];
   if (all.length === 0 || !all.every(isPgsluiceError)) return [errorLine(error)];
@@ -33,7 +33,7 @@ function errorLines(error: unknown): string[] {
   return lines;
 }
 
-/** Exit code of an error; 1 for one that nobody foresaw. */
+/** Exit code of an error; 1 for an unexpected one. */
 export function exitCode(error: unknown): number {
   return isPgsluiceError(error) ? error.exit : 1;
 }

@@ -2,8 +2,9 @@ import { interruptedTwice } from '../base/exit-codes.ts';
 import type { Output } from './cli.ts';
 
 /**
- * Runs with a signal that the first SIGINT or SIGTERM aborts, so that the work ends after the transaction in hand and
- * saves; a second one ends the process at once with 130. The abort's own error is swallowed: stopping was asked for.
+ * Runs `run` with a signal that the first SIGINT or SIGTERM aborts, so that the work ends after the current transaction
+ * and saves its state; a second one ends the process at once with 130. The error of the abort itself is swallowed, as
+ * stopping was requested.
  */
 export async function withSignals(stderr: Output, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();

@@ -14,13 +14,13 @@ export interface BuildContext {
   readonly directory: string;
   readonly tree: YamlTree;
   readonly registry: Registry;
-  /** The checked root, which may have problems: every part of it is looked at with care. */
+  /** The parsed root, which may be invalid: every access checks the type first. */
   readonly root: unknown;
-  /** Grows. */
+  /** Problems are added to it. */
   readonly problems: TreeProblem[];
 }
 
-/** Loads the plugins and checks their options. Null (with problems added) where a part that cannot be done without is missing. */
+/** Loads the plugins and checks their options. Null, with problems added, if a required part is missing. */
 export async function buildPipeline(context: BuildContext): Promise<PipelineConfig | null> {
   const { root } = context;
   if (!isObject(root)) return null;
@@ -100,7 +100,7 @@ function locator(at: string, { tree }: BuildContext): TransformUse['locate'] {
   };
 }
 
-/** A plugin's name made fit for state keys. */
+/** A plugin's name made valid as a part of state keys. */
 function defaultName(plugin: SinkPlugin): string {
   const fit = plugin.name
     .toLowerCase()
@@ -114,7 +114,7 @@ function snapshotOf(source: PluginUse<PluginOf<'source'>>): SnapshotOption {
   return withDefaults(snapshotSchema, isObject(source.options['snapshot']) ? source.options['snapshot'] : {});
 }
 
-/** A port alone means the loopback interface: nothing is shown to the network unless the file says so. */
+/** A port alone means the loopback interface: nothing listens on the network unless the file says so. */
 function httpOf(value: unknown): string | null {
   if (value === undefined) return null;
   const text = String(value);

@@ -4,7 +4,7 @@ import { checkOptions, coerceAt } from '../registry/options-schema.ts';
 import type { TreeProblem } from './yaml-tree.ts';
 
 export interface Checked {
-  /** The value with defaults, coercions and units applied; meaningful only without problems. */
+  /** The value with defaults, coercions and units applied; meaningless if there are problems. */
   readonly value: unknown;
   readonly problems: readonly TreeProblem[];
 }

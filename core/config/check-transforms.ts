@@ -11,8 +11,8 @@ import { type Problem, sortProblems } from './problem.ts';
 import { useSchema } from './use-schema.ts';
 
 /**
- * Makes every transform, as a run would, and looks at its expressions: finds what a schema cannot and a server need not,
- * such as the syntax of an expression. Each failure at its place in the file.
+ * Makes every transform, as a run would, and checks its expressions: finds what a schema cannot and for which no server
+ * is needed, such as the syntax of an expression. Each failure has its place in the file.
  */
 export async function checkTransforms(pipeline: PipelineConfig, debugValues = false): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
@@ -42,7 +42,7 @@ export async function checkTransforms(pipeline: PipelineConfig, debugValues = fa
   return sortProblems([...problems, ...collisions(pipeline, made)]);
 }
 
-/** Expressions in the options of sinks, as far as they can be looked at without columns. */
+/** Checks expressions in the options of sinks as far as that is possible without columns. */
 async function sinkExpressions(pipeline: PipelineConfig): Promise<readonly Problem[]> {
   const found: Problem[] = [];
   for (const use of pipeline.sinks) {
@@ -70,8 +70,8 @@ function collisions(pipeline: PipelineConfig, made: ReadonlyMap<TransformUse, Tr
 }
 
 /**
- * An error of a transform at its place in the pipeline file: where the error itself says, or within the
- * option, where the error is one of its text. What is no error of ours is thrown on.
+ * An error of a transform at its place in the pipeline file: at the place that the error names, or within the option if
+ * the error is about the option's text. Errors that are not a PgsluiceError are rethrown.
  */
 export function transformProblem(
   error: unknown,

@@ -7,8 +7,9 @@ import { useSchema } from './use-schema.ts';
 import type { TreeProblem } from './yaml-tree.ts';
 
 /**
- * Decides where progress is kept. Given in the file: that, with what the first sink of the same kind suggests (its URL)
- * for keys that are left out. Not given: what the first sink that suggests one does, else a file beside the pipeline file.
+ * Decides where progress is kept. If the file names a checkpoint: there, with keys that it leaves out taken from the
+ * first sink of the same kind (its URL). If it names none: where the first sink that suggests a checkpoint wants it,
+ * else in a file beside the pipeline file.
  */
 export async function checkpointUse(
   given: unknown,
@@ -22,7 +23,7 @@ export async function checkpointUse(
     return taken === null ? null : suggested(taken, context);
   }
   const name = (given as Options | null)?.['plugin'];
-  // What a sink that is wrong itself suggests is wrong as well, and was told already.
+  // The suggestion of an invalid sink is invalid as well, and has been reported already.
   const sound = context.problems.length === 0;
   const base = sound && suggestion !== null && suggestion.plugin === name ? suggestion.options : {};
   const problems: TreeProblem[] = [];
@@ -30,7 +31,7 @@ export async function checkpointUse(
     ...context,
     problems,
   });
-  // Nor is what it would have suggested then known to be left out.
+  // If the sink is invalid, it is not known which keys its suggestion would have supplied.
   context.problems.push(...problems.filter((one) => one.code !== 'PGS1005' || sound));
   return use;
 }

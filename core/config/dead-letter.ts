@@ -6,7 +6,7 @@ import type { TreeProblem, YamlTree } from './yaml-tree.ts';
 interface Context {
   readonly directory: string;
   readonly tree: YamlTree;
-  /** Grows. */
+  /** Problems are added to it. */
   readonly problems: TreeProblem[];
 }
 
@@ -22,7 +22,7 @@ export function deadLetterOf(value: unknown, sinks: readonly SinkUse[], context:
     refuse('/topic', 'no sink of this file has topics; "dead_letter: { file: … }" is enough here');
   }
   return {
-    // A value of a wrong type has its own problem by now.
+    // A value of the wrong type has been reported already.
     file: typeof file === 'string' ? resolve(directory, file) : null,
     topic: typeof topic === 'string' ? topic : null,
     maxFailures: max_failures as number,

@@ -10,12 +10,12 @@ export interface OptionDescription {
   /** `default 4`, or null. */
   readonly fallback: string | null;
   readonly description: string;
-  /** What the option does to a running pipeline when it is changed, where that is not: the next start takes it up. */
+  /** What a change of the option means for a running pipeline; null: it takes effect at the next start. */
   readonly change: OptionChange | null;
   readonly secret: boolean;
 }
 
-/** The keys of an options schema, nested ones with their path, in order of declaration. */
+/** The keys of an options schema in order of declaration, nested keys with their path. */
 export function describeOptions(schema: JsonSchema, prefix = ''): OptionDescription[] {
   const properties = (schema['properties'] ?? {}) as { readonly [key: string]: JsonSchema };
   const required = (schema['required'] ?? []) as readonly string[];

@@ -10,13 +10,13 @@ export interface DryStep {
 export interface NameCollision {
   readonly sources: readonly string[];
   readonly target: string;
-  /** The last step that gave one of them its name. */
+  /** The last step that gave one of the tables this name. */
   readonly step: DryStep;
 }
 
 /**
- * Tables that the file names without a wildcard and that end under one name, as far as that can be told without a server.
- * `only`: the sink's own patterns.
+ * Tables that the file names without a wildcard and that end up with the same name, as far as that can be told without
+ * a server. `only`: the sink's own patterns.
  */
 export function nameCollisions(steps: readonly DryStep[], only: readonly string[] | null): readonly NameCollision[] {
   const literal = new Set(

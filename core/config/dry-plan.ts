@@ -4,7 +4,9 @@ import type { Column } from '../postgres/relation.ts';
 import type { Shape, Transform, TransformTools } from '../api/transform.ts';
 import { loadParser, parseExpression } from '../expr/parse.ts';
 
-/** What is wrong with an expression whatever the columns are: syntax, what changes from call to call, what is no expression. */
+/**
+ * Errors of an expression that do not depend on columns: syntax, volatile functions, statements that are no expression.
+ */
 const columnFree = new Set(['PGS4101', 'PGS4105', 'PGS4106', 'PGS4107']);
 
 const anything: Expr = { op: 'const', text: null, type: { oid: 25, typmod: -1 } };
@@ -22,7 +24,7 @@ const unknown: Column = {
   binarySafe: true,
 };
 
-/** Tools that know no column and find none missing. */
+/** Tools for which no column is known and none is missing. */
 const blind: TransformTools = {
   parse: () => anything,
   column: () => anything,
@@ -33,7 +35,10 @@ const blind: TransformTools = {
   problem: (message) => new DependsOnTable(message),
 };
 
-/** The name that a transform gives a table of which nothing else is known; null where it leaves it out, or cannot say. */
+/**
+ * The name that a transform gives a table of which nothing else is known; null if it leaves the table out, or cannot
+ * say.
+ */
 export function dryName(transform: Transform, source: TableName, now: TableName): TableName | null {
   try {
     const plan = transform.plan({ ...nowhere, ...now, source: { ...nowhere.source, ...source } }, blind);
@@ -53,13 +58,13 @@ export interface TableName {
 
 export interface ExpressionProblem {
   readonly error: PgsluiceError;
-  /** Key or JSON pointer of the option that holds the expression, where the transform told. */
+  /** Key or JSON pointer of the option that holds the expression, if the transform passed it. */
   readonly option: string | null;
 }
 
 /**
- * Plans a transform for a table of which nothing is known, to hear what it says about its expressions without a server.
- * Its columns come from nowhere, so only mistakes that do not depend on them count.
+ * Plans a transform for a table of which nothing is known, to find the errors in its expressions without a server. The
+ * table has no columns, so only errors that do not depend on columns count.
  */
 export async function dryPlan(transform: Transform): Promise<readonly ExpressionProblem[]> {
   await loadParser();
@@ -75,12 +80,12 @@ export async function dryPlan(transform: Transform): Promise<readonly Expression
   try {
     transform.plan(nowhere, tools);
   } catch {
-    // A transform may well refuse a table without columns; only what the parser found is of interest here.
+    // A transform may refuse a table without columns; only what the parser found matters here.
   }
   return problems;
 }
 
-/** What is wrong with an expression over columns of which nothing is known. */
+/** The error in an expression that does not depend on columns; null: none. */
 export async function dryParse(sql: string): Promise<PgsluiceError | null> {
   await loadParser();
   return columnFreeError(sql);

@@ -4,18 +4,21 @@ import { unitFormats } from '../base/units.ts';
 import type { ConfigCode } from './errors.ts';
 import { escapePointer, type TreeProblem, unescapePointer, type YamlTree } from './yaml-tree.ts';
 
-/** What a message calls the place that a schema was applied to, and where it is in the file. */
+/** The words that a message uses for the place that a schema was applied to, and where it is in the file. */
 export interface Scope {
   readonly tree: YamlTree;
   /** JSON pointer of the checked value in the file. */
   readonly pointer: string;
   /** `source`, `sinks[0]`; empty for the file itself. */
   readonly label: string;
-  /** Keys that a suggestion may name at the top of the value, where the schema does not hold them all. */
+  /** Keys that a suggestion may name at the top level, if the schema does not hold them all. */
   readonly known?: readonly string[];
 }
 
-/** ajv's findings as problems of the file, one for each mistake: branches of anyOf that were not meant are left out. */
+/**
+ * ajv's findings as problems of the file, one per mistake: findings of anyOf branches that the value was not meant for
+ * are left out.
+ */
 export function explain(errors: readonly ErrorObject[], scope: Scope): TreeProblem[] {
   const problems: TreeProblem[] = [];
   for (const error of meant(errors)) {
@@ -44,7 +47,7 @@ function meant(errors: readonly ErrorObject[]): ErrorObject[] {
   return left;
 }
 
-/** The branch was for values of another kind. */
+/** The branch is for values of another type. */
 function excludes(error: ErrorObject, choice: ErrorObject): boolean {
   if (error.instancePath === choice.instancePath) return ['type', 'const', 'enum'].includes(error.keyword);
   return (
@@ -52,7 +55,7 @@ function excludes(error: ErrorObject, choice: ErrorObject): boolean {
   );
 }
 
-/** Of the same schema and, where many values have it, of the same value. */
+/** The error is about the same schema and, if several values have that schema, about the same value. */
 function isWithin(error: ErrorObject, choice: ErrorObject): boolean {
   return (
     error.schemaPath.startsWith(`${choice.schemaPath}/`) &&
@@ -60,7 +63,7 @@ function isWithin(error: ErrorObject, choice: ErrorObject): boolean {
   );
 }
 
-/** The branch wants other keys than the value has. */
+/** The branch requires other keys than the value has. */
 function isOfKeys(error: ErrorObject, choice: ErrorObject): boolean {
   return (
     error.instancePath === choice.instancePath &&
@@ -187,7 +190,7 @@ function formsOf(schema: Readonly<Record<string, unknown>>): string[] {
   if ('const' in schema) return [JSON.stringify(schema['const'])];
   if (Array.isArray(schema['enum'])) return [`one of: ${schema['enum'].map(String).join(', ')}`];
   const types = Array.isArray(schema['type']) ? (schema['type'] as unknown[]) : [schema['type']];
-  // A mapping that is chosen by a key of its own.
+  // A mapping with one required key is named by that key.
   const [key, ...others] = (schema['required'] ?? []) as string[];
   if (schema['type'] === 'object' && key !== undefined && others.length === 0) return [`${mappingWith}"${key}"`];
   return types.map((type) => names[String(type)] ?? 'another value');
@@ -231,7 +234,7 @@ function subject(error: ErrorObject, scope: Scope): string {
   return list === undefined ? `${scope.label}[${last}]` : `item ${Number(last) + 1} of "${list}"`;
 }
 
-/** `sinks[0].slot`, the mapping that an error of a key is about. */
+/** `sinks[0].slot`: the mapping that an error about a key concerns. */
 function container(error: ErrorObject, scope: Scope): string {
   let label = scope.label;
   for (const part of error.instancePath.split('/').slice(1).map(unescapePointer)) {

@@ -1,14 +1,14 @@
 import type { JsonSchema } from '../base/json-schema.ts';
 import { escapePointer } from './yaml-tree.ts';
 
-/** A text of the options that their schema calls an expression. */
+/** A text in the options that their schema declares to be an expression. */
 export interface FoundExpression {
   /** JSON pointer within the options. */
   readonly option: string;
   readonly sql: string;
 }
 
-/** All of them, each once: of several forms that a value may have, those that call it so. */
+/** All of them, each once; where a value may have several forms, those forms that declare an expression. */
 export function expressionsIn(schema: JsonSchema, value: unknown): readonly FoundExpression[] {
   const found = new Map<string, string>();
   collect(schema, value, '', found);

@@ -5,7 +5,7 @@ import type { ConfigCode } from './errors.ts';
 export interface InterpolationFailure {
   readonly code: ConfigCode;
   readonly message: string;
-  /** The reference as it stands in the file, to find its column. */
+  /** The reference as written in the file, to find its column. */
   readonly reference: string;
 }
 export interface Interpolation {
@@ -13,7 +13,7 @@ export interface Interpolation {
   /** At least one reference was replaced. */
   readonly replaced: boolean;
   readonly failures: readonly InterpolationFailure[];
-  /** What came from outside, by its reference: must not appear in a message (I11). */
+  /** Values from outside the file, by their reference; they must not appear in a message (I11). */
   readonly secrets: ReadonlyMap<string, string>;
 }
 
@@ -21,9 +21,9 @@ const reference = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 const variable = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 /**
- * Replaces `${NAME}`, `${NAME:-default}` (also when the variable is set but empty, as in a shell) and `${file:PATH}` (one
- * trailing line end removed); `$${` stands for `${`. Works on the text of one scalar, so a value can never change the structure
- * of the file. What is replaced is not looked at again.
+ * Replaces `${NAME}`, `${NAME:-default}` (also when the variable is set but empty, as in a shell) and `${file:PATH}`
+ * (one trailing line end removed); `$${` stands for `${`. Works on the text of one scalar, so a value can never change
+ * the structure of the file. Replaced text is not interpolated again.
  */
 export function interpolate(text: string, env: NodeJS.ProcessEnv, directory: string): Interpolation {
   const failures: InterpolationFailure[] = [];

@@ -16,8 +16,8 @@ export type LoadResult =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /**
- * Reads a pipeline file: offline, strict, all problems at once. Loads the plugins that it names (imports, no I/O of
- * theirs). Throws PGS1001 when there is no such file; everything else is a problem with its place.
+ * Reads a pipeline file: offline, strict, all problems at once. Imports the plugins that the file names; they do no
+ * I/O. Throws PGS1001 if there is no such file; everything else is a problem with its place.
  */
 export async function loadPipeline(
   file: string,

@@ -15,7 +15,7 @@ export interface PluginUse<P> extends Position {
 export interface Located {
   /**
    * Place in the file of a line and column within the text of an option (its key, or a JSON pointer); the start of the
-   * use where that is not known.
+   * use if the exact place is not known.
    */
   readonly locate: (option: string, line: number, column: number) => Position;
 }
@@ -29,7 +29,7 @@ export interface SinkUse extends PluginUse<SinkPlugin>, Located {
   readonly name: string;
   /** Globs on the source's `schema.table`; null: all. */
   readonly tables: readonly string[] | null;
-  /** After those of the pipeline. */
+  /** Transforms of this sink; they follow those of the pipeline. */
   readonly transforms: readonly TransformUse[];
   /** Bytes of memory for changes that wait for this sink. */
   readonly buffer: number;
@@ -57,9 +57,9 @@ export interface VerifyConfig {
   readonly repair: boolean;
 }
 
-/** A pipeline file that is known to be good, with its plugins loaded. */
+/** A validated pipeline file, with its plugins loaded. */
 export interface PipelineConfig {
-  /** As the user gave it. */
+  /** The path as the user gave it. */
   readonly file: string;
   /** Absolute folder of the file. */
   readonly directory: string;
@@ -68,7 +68,10 @@ export interface PipelineConfig {
   readonly snapshot: SnapshotOption;
   readonly transforms: readonly TransformUse[];
   readonly sinks: readonly SinkUse[];
-  /** Decided: the file's, else what the first sink that has one suggests, else `file`; null where no such plugin is known. */
+  /**
+   * The file's checkpoint, else the one that the first sink suggests, else `file`; null if no such plugin is
+   * registered.
+   */
   readonly checkpoint: PluginUse<CheckpointPlugin> | null;
   /** `HOST:PORT`, on the loopback interface where the file gives a port only; null: no HTTP server. */
   readonly http: string | null;
@@ -79,8 +82,11 @@ export interface PipelineConfig {
   readonly ddl: 'stop' | 'follow';
   readonly onUnknownValues: 'resync' | 'stop';
   readonly deadLetter: DeadLetterConfig | null;
-  /** Null: nothing is compared while the run goes on. */
+  /** Null: no comparison while the run goes on. */
   readonly verify: VerifyConfig | null;
-  /** Replaces what came through `${…}` by its reference, for messages of others that may quote options (I11). */
+  /**
+   * Replaces values that came through `${…}` by their reference, for messages of plugins and servers that may quote
+   * options (I11).
+   */
   readonly scrub: (text: string) => string;
 }

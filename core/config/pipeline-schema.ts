@@ -4,8 +4,9 @@ import { rootSchema, type UseKind } from './root-schema.ts';
 import { useSchema } from './use-schema.ts';
 
 /**
- * JSON Schema of whole pipeline files for editors: per place of a plugin, the options of the built-in that `plugin`
- * names; anything for plugins from outside. Differs from what a run checks in one way: `${…}` may stand for any value.
+ * JSON Schema of whole pipeline files, for editors: where a plugin is used, the options of the built-in that `plugin`
+ * names, and anything for a plugin from outside. Differs from what a run checks in one way: `${…}` may stand for any
+ * value.
  */
 export function pipelineSchema(plugins: readonly AnyPlugin[]): JsonSchema {
   const defs: Record<string, JsonSchema> = {};
@@ -23,7 +24,7 @@ export function pipelineSchema(plugins: readonly AnyPlugin[]): JsonSchema {
   return { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'pgsluice pipeline', ...root, $defs: defs };
 }
 
-/** One use of a plugin: the keys around its options and the options, as they stand side by side in the file. */
+/** One use of a plugin: the keys around its options, and the options, side by side as in the file. */
 function whole(plugin: AnyPlugin): JsonSchema {
   const { envelope, options } = useSchema(plugin);
   const { minProperties, maxProperties: _, required, ...rest } = options;
@@ -31,7 +32,7 @@ function whole(plugin: AnyPlugin): JsonSchema {
   return {
     ...rest,
     description: plugin.summary,
-    // A checkpoint takes over from the sink what is left out.
+    // A checkpoint takes keys that are left out from the sink.
     ...(required === undefined || plugin.kind === 'checkpoint' ? {} : { required }),
     // `plugin` itself counts here.
     ...(typeof minProperties === 'number' ? { minProperties: minProperties + 1 } : {}),
@@ -43,7 +44,7 @@ function whole(plugin: AnyPlugin): JsonSchema {
   };
 }
 
-/** A mapping with `plugin`; a built-in's name brings its options. */
+/** A mapping with `plugin`; the name of a built-in selects the schema of its options. */
 function choice(names: readonly string[], kind: UseKind): JsonSchema {
   return {
     type: 'object',
@@ -75,7 +76,10 @@ const places: Readonly<Record<string, JsonSchema>> = {
   sinks: { $ref: '#/$defs/sink' },
 };
 
-/** The schema with places of plugins as references, own formats as patterns, and `${…}` allowed where it is no text anyway. */
+/**
+ * The schema with references where plugins are used, our own formats as patterns, and `${…}` allowed where the type is
+ * not text already.
+ */
 function withReferences(schema: JsonSchema, at: UseKind | 'root'): JsonSchema {
   const properties: Record<string, JsonSchema> = {};
   for (const [key, value] of Object.entries((schema['properties'] ?? {}) as Record<string, JsonSchema>)) {
@@ -99,7 +103,7 @@ function editable(schema: JsonSchema): JsonSchema {
     } else if (key === 'anyOf' || key === 'oneOf') {
       result[key] = (value as JsonSchema[]).map(editable);
     } else if (key === 'secret' || key === 'change' || key === 'expression') {
-      // For a run, not for editors.
+      // Only a run uses the keyword; editors do not know it.
     } else if (key === 'format' && units[String(value)] !== undefined) {
       result['pattern'] = `${units[String(value)]}|\\$\\{[^}]+\\}`;
     } else {

@@ -13,12 +13,15 @@ export interface ResolveContext {
   readonly problems: TreeProblem[];
 }
 
-/** A use with the keys around the options still beside them. */
+/** A use of a plugin before the keys around the options are split off. */
 export interface ResolvedUse<P> extends PluginUse<P> {
   readonly envelope: Options;
 }
 
-/** Loads the plugin that a part of the file names and checks the part against its schema; null, with problems added, where that fails. */
+/**
+ * Loads the plugin that a part of the file names and checks the part against the plugin's schema; null, with problems
+ * added, on failure.
+ */
 export async function resolveUse<K extends PluginKind>(
   kind: K,
   value: unknown,

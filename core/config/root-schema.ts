@@ -7,10 +7,10 @@ export type UseKind = 'source' | 'transform' | 'sink' | 'checkpoint';
 const plugin = Text({
   description: 'A built-in name, an npm package, or a path (./my-plugin.ts) relative to this file.',
 });
-/** A use of a plugin before its plugin is known: only `plugin` is looked at. */
+/** A use of a plugin before the plugin is known: only `plugin` is checked. */
 const use = (description?: string) =>
   Options({ plugin }, { additionalProperties: true, ...(description === undefined ? {} : { description }) });
-/** Transforms decide which rows go where: what is copied was made by them. */
+/** Transforms decide which rows go where; tables that are copied were copied through them. */
 const transforms = (description: string) => schemaOf<unknown>({ type: ['array', 'null'], items: use(), description });
 export const remadeChange = {
   effect: 'refused',

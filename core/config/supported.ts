@@ -1,7 +1,7 @@
 import type { Options } from '../registry/options-schema.ts';
 import type { TreeProblem, YamlTree } from './yaml-tree.ts';
 
-/** Keys of the file that the runtime may not have yet. A key that would be ignored is refused: nothing is ignored silently. */
+/** Keys of the file that the runtime may not support yet. Such a key is refused, so that no key is ignored silently. */
 export interface Supported {
   readonly http: boolean;
   readonly deadLetter: boolean;

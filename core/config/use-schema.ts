@@ -10,7 +10,7 @@ export interface UseSchema {
   readonly envelopeKeys: readonly string[];
   /** The plugin's keys. */
   readonly options: JsonSchema;
-  /** Every key that is known, for suggestions. */
+  /** Every known key, for suggestions. */
   readonly keys: readonly string[];
 }
 

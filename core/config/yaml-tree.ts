@@ -17,13 +17,14 @@ interface Place {
 }
 
 /**
- * A YAML document as plain values, with the place of each by JSON pointer (RFC 6901), and `${…}` replaced inside scalars.
+ * A YAML document as plain values, with the place of each value by JSON pointer (RFC 6901), and `${…}` replaced inside
+ * scalars.
  */
 export class YamlTree {
   readonly value: unknown;
-  /** What was found before any schema was looked at, in order of appearance. */
+  /** Problems found before any schema was applied, in order of appearance. */
   readonly problems: readonly TreeProblem[];
-  /** False: the text is so broken that `value` means nothing. */
+  /** False: the text is so broken that `value` is meaningless. */
   readonly readable: boolean;
   readonly #text: string;
   readonly #lines = new LineCounter();
@@ -45,17 +46,17 @@ export class YamlTree {
     this.problems = this.#found;
   }
 
-  /** The value came through `${…}`; it is a string that may stand for a number, and must not be shown. */
+  /** The value came through `${…}`: a string that may stand for a number, and that must not be shown. */
   interpolated(pointer: string): boolean {
     return this.#replaced.has(pointer);
   }
 
-  /** A reference in it failed and is reported; what a schema says about the value is of no use. */
+  /** A reference in the value failed and is reported; schema errors about the value are noise. */
   broken(pointer: string): boolean {
     return this.#broken.has(pointer);
   }
 
-  /** Where a value starts; of the nearest one around it, where it is not in the file (a default). */
+  /** Where a value starts; where the nearest enclosing value starts, if the value is not in the file (a default). */
   valueAt(pointer: string): Position {
     return this.#position(this.#nearest(pointer)?.value ?? 0);
   }
@@ -83,7 +84,7 @@ export class YamlTree {
     return this.valueAt(pointer);
   }
 
-  /** The text with everything that came through `${…}` put back to its reference (I11). */
+  /** The text with every value that came through `${…}` replaced by its reference (I11). */
   scrub(text: string): string {
     let result = text;
     for (const [secret, reference] of this.#secrets)
@@ -102,7 +103,7 @@ export class YamlTree {
         this.#add('PGS1003', `key ${this.#keyAt(error.pos[0])} given twice`, error.pos[0]);
         continue;
       }
-      // The first one only: what a parser says after it is about its own guess.
+      // Only the first error: later ones are about the parser's own recovery.
       const what =
         error.code === 'MULTIPLE_DOCS' ? 'a second document; a file is one pipeline' : lowerFirst(error.message);
       const quote = this.#text.slice(error.pos[0] - 1, error.pos[0] + 1) === '${' || error.message.includes('${');
@@ -139,7 +140,7 @@ export class YamlTree {
     }
     const name = String(pair.key.value);
     const at = `${pointer}/${escapePointer(name)}`;
-    // `__proto__` as an own key, so that it is reported as unknown like any other.
+    // `__proto__` as an own key, so that it is reported as unknown like any other key.
     const define = (value: unknown) =>
       Object.defineProperty(into, name, { value, enumerable: true, configurable: true, writable: true });
     if (pair.value === null) {

@@ -6,7 +6,7 @@ import type { Evaluate } from './table.ts';
 import { codecOf, type Value } from './values/codec.ts';
 
 /**
- * Closures over decoded values; only the columns that are read are decoded. A call that the expression holds more than
+ * Closures over decoded values; only the columns that the expression reads are decoded. A call that occurs more than
  * once is evaluated once per row: rows are never changed in place.
  */
 export function build(expr: Expr, position: (name: string) => number): Evaluate {
@@ -43,7 +43,7 @@ class Builder {
   }
 }
 
-/** Remembers the value of the last row; an error is raised again. */
+/** Keeps the value of the last row; an error of that row is thrown again. */
 function once(evaluate: Evaluate): Evaluate {
   let last: Parameters<Evaluate>[0] | null = null;
   let value: Value | null = null;
@@ -56,7 +56,7 @@ function once(evaluate: Evaluate): Evaluate {
   };
 }
 
-/** Calls that stand in the expression more than once and read a column. */
+/** Calls that occur more than once in the expression and read a column. */
 function repeated(expr: Expr): ReadonlySet<string> {
   if (expr.op !== 'call' || countCalls(expr) > maxCalls) return new Set();
   const seen = new Set<string>();
@@ -75,7 +75,7 @@ function repeated(expr: Expr): ReadonlySet<string> {
   return twice;
 }
 
-/** Keys are whole subtrees as text, so a very large expression is left as it is. */
+/** The keys are whole subtrees as text, so a very large expression is not searched for repeated calls. */
 const maxCalls = 2000;
 
 function countCalls(expr: Expr): number {
@@ -91,7 +91,7 @@ function column(name: string, at: number, decode: (text: string) => Value): Eval
   };
 }
 
-/** A value that the caller should have made sure of (I7). */
+/** The value is missing although the caller should have made sure of it (I7). */
 export function missing(name: string, unchanged: boolean): Error {
   return evaluationError(
     'PGS4203',

@@ -6,8 +6,8 @@ import type { Value } from './values/codec.ts';
 const form = /^cast\(([a-z0-9]+(?:\[\])?),([a-z0-9]+(?:\[\])?)\)$/;
 
 /**
- * Entry of `cast(from,to)`, made when first asked for. `other`: a type that is not decoded and whose cast to text is its
- * output (an enum). The length of the target type, where it has one, is in the call's type.
+ * Entry of `cast(from,to)`, made on first use. `other`: a type that is not decoded and whose cast to text is its output
+ * (an enum). The length of the target type, if it has one, is in the type of the call.
  */
 export function castEntry(fn: string): Entry | null {
   const match = form.exec(fn);

@@ -8,7 +8,7 @@ import { typmodOf } from './type-sql.ts';
 import { isUnknown, labelOf, nameOf, plainType, typeNames, typeSpoken, UNKNOWN } from './types.ts';
 import { suggestion } from './suggest.ts';
 
-/** An explicit cast. A constant is read at once, so that a wrong one is found with the file. */
+/** An explicit cast. A constant is converted at once, so that an invalid one is found when the file is read. */
 export function cast(expr: Expr, type: SqlType): Expr {
   if (isUnknown(expr)) {
     const literal = literalAs(expr, type);
@@ -41,7 +41,10 @@ function withLength(expr: Expr, type: SqlType): Expr {
   const name = nameOf(type.oid);
   return makeCall(`cast(${name},${name})`, [expr], type);
 }
-/** enum, json and time without time zone: text casts give the output. Of others (inet, interval) they do not, or settings shape it. */
+/**
+ * enum, json and time without time zone: the cast to text is the type's output. For other types (inet, interval) the
+ * two differ, or settings shape the output.
+ */
 const textIsOutput = (type: SqlType): boolean => type.kind === 'enum' || type.oid === 114 || type.oid === 1083;
 
 /** `numeric(10,2)`, `varchar(20)[]`, any SQL name of a supported type. */
@@ -71,7 +74,7 @@ function unplaced<T>(make: () => T): T {
   }
 }
 
-/** A cast for transforms that build expressions themselves. Throws PGS41xx when there is no such cast or type. */
+/** A cast for transforms that build expressions themselves. Throws PGS41xx if there is no such cast or type. */
 export function castTo(expr: Expr, typeName: string): Expr {
   return unplaced(() => cast(expr, typeFromName(typeName)));
 }
@@ -93,5 +96,5 @@ export function call(fn: string, args: readonly Expr[]): Expr {
   });
 }
 
-/** A string literal without a type yet: takes the one of what it is used with. */
+/** A string literal of unknown type: it takes the type of what it is used with. */
 export const literal = (text: string | null): Expr => constant(text, { oid: UNKNOWN, typmod: -1 });

@@ -3,7 +3,7 @@ import { errorFactory, type PgsluiceError } from '../base/error.ts';
 const refused = { exit: 2, retry: 'never' } as const;
 const failed = { exit: 1, retry: 'never' } as const;
 
-/** PGS41xx: an expression in the pipeline file is wrong or not in the documented subset. */
+/** PGS41xx: an expression in the pipeline file is wrong or outside of the documented subset. */
 export const expressionErrors = {
   PGS4101: {
     title: 'Expression does not parse',
@@ -98,7 +98,7 @@ export function dataError(sqlstate: string, message: string): PgsluiceError {
   return evaluationError('PGS4201', message, { where: { sqlstate } });
 }
 
-/** The server may well read this text; we do not guess (I7). */
+/** The server may accept this text; we do not guess (I7). */
 export function unsupportedForm(what: string): PgsluiceError {
   return evaluationError('PGS4202', what);
 }

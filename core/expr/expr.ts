@@ -1,11 +1,14 @@
 import type { Oid, TypeKind } from '../postgres/relation.ts';
 import type { Letters } from './letters.ts';
 
-/** A type as expressions see it: of the source's catalog, domains replaced by what is under them. */
+/** A type as expressions see it: from the source's catalog, with domains replaced by their base types. */
 export interface SqlType {
   readonly oid: Oid;
   readonly typmod: number;
-  /** As format_type prints it, and what it is; only of types that are not built in (an enum, for one). */
+  /**
+   * Only for types that are not built in (an enum, for example): the name as format_type prints it, and the kind of
+   * type.
+   */
   readonly name?: string;
   readonly kind?: TypeKind;
 }
@@ -29,6 +32,6 @@ export type Expr =
       readonly fn: string;
       readonly args: readonly Expr[];
       readonly type: SqlType;
-      /** Of a function that folds letters: how; absent: ASCII letters only. */
+      /** For functions that fold letters: how they fold; absent: ASCII letters only. */
       readonly letters?: Letters;
     };

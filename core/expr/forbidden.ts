@@ -1,4 +1,4 @@
-/** Functions that exist in PostgreSQL and that an expression over one row cannot have, with what to use instead. */
+/** Functions that PostgreSQL has and that an expression over one row must not use, with the alternative. */
 interface Forbidden {
   readonly code: 'PGS4105' | 'PGS4106' | 'PGS4107';
   readonly why: string;
@@ -50,7 +50,7 @@ for (const [code, why, list] of groups) for (const name of list.split(' ')) forb
 export const forbiddenFunction = (name: string): Forbidden | undefined => forbidden.get(name);
 export const forbiddenFunctions: ReadonlyMap<string, Forbidden> = forbidden;
 
-/** Kinds of nodes that are SQL but no expression over a row. */
+/** Kinds of parse nodes that are SQL but no expression over a row. */
 const nodes: Readonly<Record<string, string>> = {
   SubLink: 'a subquery is not possible: only the columns of the row are there; do it in a script transform',
   ParamRef: 'there are no parameters; write the value, or ${NAME} of the pipeline file',

@@ -3,7 +3,8 @@ import type { Expr } from './expr.ts';
 import { Words } from './words.ts';
 
 /**
- * Upper and lower case as Unicode has them, for all languages alike (the root locale), with what the source knows otherwise.
+ * Upper and lower case as Unicode defines them for all languages (the root locale), with the source server's
+ * differences.
  */
 export class Letters {
   readonly collation: string;
@@ -21,7 +22,7 @@ export class Letters {
     this.#anyOther = set === '' ? null : new RegExp(`([${set}])`, 'u');
   }
 
-  /** What a letter stands for in a pattern where case does not count: one letter for one. */
+  /** The letters that a letter matches where case is ignored: one letter for one. */
   alike(letter: string): readonly string[] {
     return [...new Set([letter, one(letter, this.upper(letter)), one(letter, this.lower(letter))])];
   }
@@ -35,7 +36,7 @@ export class Letters {
   lower(text: string): string {
     const fold = this.#context ? whole : letterByLetter;
     if (this.#anyOther?.test(text) !== true) return fold(text);
-    // In its place each piece has a letter that a word goes on with, or one that it does not.
+    // Stands in for the neighbouring piece: a letter that continues a word, or one that does not.
     const standIn = (letter: string | undefined): string => {
       if (letter === undefined) return '';
       return this.#others.get(letter)?.goesOn === true ? 'a' : '1';
@@ -52,20 +53,23 @@ export class Letters {
   }
 }
 
-/** Greek letters with a small iota beside them, whose upper case is two letters, and the one letter that is theirs by Unicode's simple mapping. */
+/**
+ * Greek letters with a iota subscript, whose upper case is two letters, and the one letter that Unicode's simple
+ * mapping gives.
+ */
 const withIota: ReadonlyMap<string, string> = new Map(
   Array.from({ length: 0x80 }, (_, i) => String.fromCodePoint(0x1f80 + i))
     .filter((letter) => letter.toLowerCase() !== letter && [...letter.toUpperCase()].length > 1)
     .map((letter) => [letter.toLowerCase(), letter]),
 );
 
-/** Unicode's simple mapping: where the full one has several letters, the letter itself mostly. */
+/** Unicode's simple mapping: if the full mapping has several letters, usually the letter itself. */
 function one(letter: string, folded: string): string {
   if ([...folded].length === 1) return folded;
   return letter === 'İ' && folded.startsWith('i') ? 'i' : (withIota.get(letter) ?? letter);
 }
 
-/** Where no server is asked: as this runtime knows them. */
+/** Without a server: case as this Node.js knows it. */
 export const ownLetters = new Letters({
   collation: 'pg_catalog."und-x-icu"',
   context: true,
@@ -89,19 +93,19 @@ const folding: ReadonlySet<string> = new Set([
 
 type Call = Extract<Expr, { op: 'call' }>;
 
-/** Whether letters of another case are the same to it, or change. */
+/** Whether the call ignores or changes the case of letters. */
 function folds({ fn, args }: Call): boolean {
   if (fn !== 'regexp_replace(text,text,text,text)') return folding.has(fn) || fn === 'initcap(text)';
   const flags = args[3];
   return flags?.op === 'const' && flags.text?.includes('i') === true;
 }
 
-/** No two versions of ICU agree on what a word is. */
+/** No two versions of ICU agree on word boundaries. */
 function knows(letters: Letters, { fn }: Call): boolean {
   return fn !== 'initcap(text)' || letters.words !== null;
 }
 
-/** The expression with its functions told how letters are folded. */
+/** The expression, with the case mapping given to its functions. */
 export function withLetters(expr: Expr, letters: Letters): Expr {
   if (expr.op !== 'call') return expr;
   const args = expr.args.map((arg) => withLetters(arg, letters));
@@ -110,7 +114,7 @@ export function withLetters(expr: Expr, letters: Letters): Expr {
   return { ...expr, args, ...(learns ? { letters } : {}) };
 }
 
-/** Functions in it that fold ASCII letters only, by their names in SQL. */
+/** SQL names of functions in the expression that fold ASCII letters only. */
 export function foldsAscii(expr: Expr): ReadonlySet<string> {
   if (expr.op !== 'call') return new Set();
   const found = new Set(expr.args.flatMap((arg) => [...foldsAscii(arg)]));

@@ -10,7 +10,7 @@ import { suggestion } from './suggest.ts';
 import { typmodOf } from './type-sql.ts';
 import { elementInfo, isUnknown, labelOf, plainType, typeInfo, typeNames, typeSpoken } from './types.ts';
 
-/** What the parts of the parser share. */
+/** State that the parts of the parser share. */
 export interface Parsing {
   readonly scope: Scope;
   /** Byte offset of the expression in the query. */
@@ -19,7 +19,7 @@ export interface Parsing {
 }
 export const bool = plainType('bool');
 
-/** Makes a tree with types of PostgreSQL's parse tree. */
+/** Turns PostgreSQL's parse tree into an expression with types. */
 export function parseNode(node: Ast, scope: Scope, base: number): Expr {
   const parsing: Parsing = { scope, base, node: (inner) => parseOne(inner, parsing) };
   return parsing.node(node);
@@ -108,7 +108,7 @@ function parseColumn(body: Ast, parsing: Parsing, at: number): Expr {
   return parsing.scope.column(name, at);
 }
 
-/** Integers take the smallest of integer, bigint and numeric that holds them; a string stays open. */
+/** Integers take the smallest of integer, bigint and numeric that holds them; the type of a string stays open. */
 function parseConst(body: Ast): Expr {
   if (flag(body, 'isnull')) return literal(null);
   const [kind, value] = unwrap(body);
@@ -137,7 +137,7 @@ export function condition(node: Ast, parsing: Parsing, where: string): Expr {
   const at = firstLocation(node) - parsing.base;
   throw parsing.scope.error('PGS4104', at, `${where} needs a boolean, this is ${labelOf(expr.type)}`);
 }
-/** A literal that nothing gives a type is text. */
+/** A literal that got no type from its context is text. */
 export const known = (expr: Expr): Expr => (isUnknown(expr) ? coerce(expr, plainType('text')) : expr);
 
 function parseCase(body: Ast, parsing: Parsing): Expr {

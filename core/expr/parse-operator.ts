@@ -57,7 +57,7 @@ export function parseOperator(body: Ast, parsing: Parsing): Expr {
   }
 }
 
-/** An operator by name; types that are not decoded have = and <> where equal text is equal value. */
+/** An operator by name; types that are not decoded have = and <> if equal text means equal value. */
 export function operator(name: string, args: readonly Expr[]): Expr {
   const opaque = args.find((arg) => nameOf(arg.type.oid) === null && !isUnknown(arg));
   if (opaque !== undefined && args.length === 2) return sameText(name, args, opaque);
@@ -108,7 +108,7 @@ function distinct(fn: string, args: readonly Expr[]): Expr {
   return equal.op === 'call' ? call(fn, equal.args, bool) : equal;
 }
 
-/** The first argument keeps its type, as on the server, however the comparison is made. */
+/** The first argument keeps its type, as on the server, whatever type the comparison uses. */
 function nullIf(a: Expr, b: Expr): Expr {
   const first = isUnknown(a) && isUnknown(b) ? coerce(a, plainType('text')) : a;
   const equal = operator('=', [first, b]);

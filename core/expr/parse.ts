@@ -13,7 +13,7 @@ import { isUnknown, labelOf, plainType } from './types.ts';
 let loaded = false;
 let loading: Promise<void> | null = null;
 
-/** Loads PostgreSQL's grammar (WebAssembly, about 60 ms); once, however often it is called. */
+/** Loads PostgreSQL's grammar (WebAssembly, about 60 ms); further calls return the same promise. */
 export function loadParser(): Promise<void> {
   loading ??= loadModule().then(() => {
     loaded = true;

@@ -7,7 +7,7 @@ import type { Entry } from './table.ts';
 import { elementInfo, isUnknown, labelOf, nameOf, oidOf, plainType, sameType, typeInfo, UNKNOWN } from './types.ts';
 import { codecOf } from './values/codec.ts';
 
-/** A refusal that does not know its position yet; the parser adds it. */
+/** A refusal without its position; the parser adds that. */
 export class Refused extends Error {
   readonly code: keyof typeof expressionErrors;
   constructor(code: keyof typeof expressionErrors, message: string) {
@@ -19,7 +19,7 @@ export class Refused extends Error {
 export const call = (fn: string, args: readonly Expr[], type: SqlType): Expr => ({ op: 'call', fn, args, type });
 export const constant = (text: string | null, type: SqlType): Expr => ({ op: 'const', text, type });
 
-/** Does `from` become `to` without being asked (pg_cast, context implicit)? */
+/** Whether there is an implicit cast from `from` to `to` (pg_cast, context implicit). */
 export function coercible(from: number, to: number): boolean {
   if (from === to || from === UNKNOWN) return true;
   const names = [nameOf(from), nameOf(to)];
@@ -48,7 +48,7 @@ export function literalAs(expr: Expr, type: SqlType): Expr {
   }
 }
 
-/** An implicit conversion; the caller has checked that there is one. */
+/** An implicit conversion; the caller has checked that it exists. */
 export function coerce(expr: Expr, type: SqlType): Expr {
   if (isUnknown(expr)) return literalAs(expr, type);
   if (expr.type.oid === type.oid) return expr;

@@ -8,7 +8,7 @@ import { nameOf } from './types.ts';
 
 type Code = keyof typeof expressionErrors;
 
-/** What an expression is parsed in: its text and the columns it may name. */
+/** The context that an expression is parsed in: its text and the columns it may name. */
 export class Scope {
   readonly #text: string;
   readonly #columns: ReadonlyMap<string, Column>;
@@ -25,7 +25,7 @@ export class Scope {
     return expressionError(code, `${line}:${column}: ${message}`, { within: { line, column, message } });
   }
 
-  /** Runs what does not know its position, and adds it to a refusal. */
+  /** Runs code that does not know its position, and adds the position to a refusal. */
   at<T>(offset: number, make: () => T): T {
     try {
       return make();
@@ -44,10 +44,10 @@ export class Scope {
   }
 }
 
-/** Domains give way to what is under them; a type that expressions do not decode keeps its name for casts. */
+/** Domains are replaced by their base types; a type that expressions do not decode keeps its name for casts. */
 export function typeOfColumn(column: Column): SqlType {
   const name = nameOf(column.baseType);
-  // What interval(3) and interval day to second allow, the values have already.
+  // The values already obey what interval(3) or interval day to second allows.
   if (name === 'interval' || name === 'interval[]') return { oid: column.baseType, typmod: -1 };
   if (name !== null) return { oid: column.baseType, typmod: column.typmod };
   const kind = column.under?.typeKind === 'composite' ? 'composite' : column.typeKind;

@@ -6,9 +6,9 @@ import { codecOf } from './values/codec.ts';
 type Const = Extract<Expr, { op: 'const' }>;
 
 /**
- * Constant folding exactly as far as the server's planner goes (eval_const_expressions): it decides which errors can
- * arise at all. A strict call with a constant NULL is NULL without looking at the rest; FALSE AND x is FALSE; a constant
- * part that fails, fails for every row and before the first. Throws what that part raises.
+ * Folds constants exactly as far as the server's planner does (eval_const_expressions), because that decides which
+ * errors can occur at all. A strict call with a constant NULL is NULL without evaluating the rest; FALSE AND x is
+ * FALSE; a constant part that fails, fails for every row, before the first. Throws the error of that part.
  */
 export function simplify(expr: Expr): Expr {
   if (expr.op !== 'call') return expr;

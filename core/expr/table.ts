@@ -8,7 +8,7 @@ export type Call = Extract<Expr, { op: 'call' }>;
 /** A compiled expression: from a row to a decoded value, null for SQL NULL. */
 export type Evaluate = (row: PartialTuple) => Value | null;
 
-/** What an argument is in JavaScript. */
+/** The JavaScript type of an argument. */
 type ValueOf<T> = T extends TypeName ? Values[T] : T extends ArrayTypeName ? ArrayValue : never;
 type AnyTypeName = TypeName | ArrayTypeName;
 
@@ -28,7 +28,7 @@ export interface Entry {
   readonly strict: boolean;
   readonly sql: (args: readonly string[], call: Call) => string;
   readonly build: (args: readonly Evaluate[], call: Call) => Evaluate;
-  /** What is refused of the arguments when the call is made (patterns, field names); a message, or null. */
+  /** Refuses arguments when the call is parsed (patterns, field names); null: accepted. */
   readonly check: ((args: readonly Expr[]) => Refusal | null) | null;
   /** Line for docs/expressions.md. */
   readonly doc: string;
@@ -57,7 +57,7 @@ export function strict<const A extends readonly AnyTypeName[], R extends AnyType
   return strictWith({}, name, [args, result], evaluate);
 }
 
-/** As {@link strict}, with what differs from the rule. */
+/** As {@link strict}, with some properties overridden. */
 export function strictWith<const A extends readonly AnyTypeName[], R extends AnyTypeName>(
   overrides: EntryOverrides,
   name: string,
@@ -82,7 +82,7 @@ export function strictWith<const A extends readonly AnyTypeName[], R extends Any
 
 type StrictFunction = (...values: readonly Value[]) => Value | null;
 
-/** Every argument is evaluated before any is looked at for NULL, as the server does it: an error wins over a NULL. */
+/** Every argument is evaluated before any is tested for NULL, as on the server: an error wins over a NULL. */
 export function strictBuild(f: StrictFunction, parts: readonly Evaluate[]): Evaluate {
   const [a, b] = parts as [Evaluate, Evaluate];
   if (parts.length === 1) {
@@ -140,7 +140,7 @@ export function utf8Sql(text: string): string {
   return `pg_catalog.convert_to(${text}, 'UTF8')`;
 }
 
-/** An entry that is more than a strict function: AND, CASE, COALESCE, casts. */
+/** An entry that is not a plain strict function: AND, CASE, COALESCE, casts. */
 export function special(
   id: string,
   parts: Pick<Entry, 'sql' | 'build'> & Partial<Pick<Entry, 'immutable' | 'strict' | 'form' | 'name' | 'doc'>>,

@@ -3,7 +3,7 @@ import { entryOf } from './registry.ts';
 import { typeSql } from './type-sql.ts';
 
 /**
- * The expression as SQL that means the same on every session of ours: names of pg_catalog are qualified, constants
+ * The expression as SQL that means the same in every session of ours: names are qualified with pg_catalog, constants
  * carry their types, texts compare under collation "C", everything is in parentheses.
  */
 export function exprToSql(expr: Expr, columnSql: (name: string) => string): string {

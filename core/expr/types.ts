@@ -74,7 +74,7 @@ export function nameOf(oid: Oid): TypeName | ArrayTypeName | null {
   return element === undefined ? null : `${element.name}[]`;
 }
 
-/** How a type is called in messages and docs. */
+/** The name of a type in messages and docs. */
 export function labelOf(type: SqlType): string {
   if (type.oid === UNKNOWN) return 'unknown';
   const plain = byOid.get(type.oid);

@@ -2,13 +2,16 @@ import type pg from 'pg';
 
 export interface LockHolder {
   readonly pid: string;
-  /** Null where the role may not see it. */
+  /** Null if the role may not see it. */
   readonly application: string | null;
   /** Null: a local connection. */
   readonly address: string | null;
 }
 
-/** Who holds the advisory lock of a 64-bit key (manual: "pg_locks": the halves are classid and objid, objsubid 1); null: nobody. */
+/**
+ * The session that holds the advisory lock of a 64-bit key (manual: "pg_locks": the halves are classid and objid,
+ * objsubid 1); null: none.
+ */
 export async function lockHolder(client: pg.Client, key: string): Promise<LockHolder | null> {
   const { rows } = await client.query({
     text: `SELECT a.pid, a.application_name, a.client_addr FROM pg_catalog.pg_locks l

@@ -1,30 +1,34 @@
 import { Socket } from 'node:net';
 
-/** Memory that reads land in, one after the other. Used again when nobody uses what was read into it any more. */
+/** Memory that reads are placed in, one after the other. Reused when no reader holds a part of it. */
 export interface ReadBlock {
   readonly bytes: Buffer;
   filled: number;
-  /** How many hold a part of it. */
+  /** Number of holders of a part of it. */
   users: number;
 }
 
-/** `block` null: the chunk is the reader's own for good. Else the reader raises `users` to keep it, and calls `free`. */
+/**
+ * `block` null: the chunk belongs to the reader for good. Otherwise the reader raises `users` to keep it, and calls
+ * `free`.
+ */
 export type BulkReader = (chunk: Buffer, block: ReadBlock | null) => void;
 
 const blockBytes = 256 << 10;
-/** With less room than this a read would be cut short. */
+/** With less room than this a read would be too short. */
 const leastRoom = 64 << 10;
 
 /**
- * A socket that reads into a few blocks of its own. A stream of Node makes new memory for every read, which at bulk rates
- * costs more CPU in the garbage collector than everything else together. Without a reader it is a socket like any other.
+ * A socket that reads into a few blocks of its own. A stream of Node allocates memory for every read, which at bulk
+ * rates costs more CPU in the garbage collector than everything else together. Without a reader it behaves as an
+ * ordinary socket.
  */
 export class BulkSocket extends Socket {
   #reader: BulkReader | null = null;
   #block: ReadBlock | null = null;
   #free: ReadBlock[] = [];
   readonly #small: Buffer;
-  /** Where the read under way lands; null: in the small buffer. */
+  /** The destination of the current read; null: the small buffer. */
   #into: ReadBlock | null = null;
 
   constructor() {

@@ -4,9 +4,9 @@ import { connectionError } from './errors.ts';
 import type { ChannelBinding } from './target.ts';
 
 /**
- * `channel_binding=require` (manual: "Database Connection Control Functions"): a server that cannot bind SCRAM to its certificate
- * gets no password, and one that lets us in without it is left. pg itself takes the binding where it is offered, and goes
- * on without where it is not.
+ * `channel_binding=require` (manual: "Database Connection Control Functions"): a server that cannot bind SCRAM to its
+ * certificate gets no password, and a connection that is accepted without binding is closed. pg itself uses the binding
+ * if the server offers it, and continues without it otherwise.
  */
 export class BindingWatch {
   readonly #required: boolean;
@@ -29,13 +29,13 @@ export class BindingWatch {
     connection.on('authenticationSASLFinal', () => (this.#proved = this.#offered));
   }
 
-  /** Asked for by every way that needs one, before it is used. */
+  /** Called by every authentication method that needs a password, before the password is used. */
   password(given: () => Promise<string | undefined>): Promise<string | undefined> {
     if (this.#required && !this.#offered) return Promise.reject(this.#refusal());
     return given();
   }
 
-  /** After the server let us in. */
+  /** After the server has accepted the login. */
   check(): void {
     if (this.#required && !this.#proved) throw this.#refusal();
   }

@@ -5,7 +5,7 @@ import { baseTypes, type TypeFacts, typeFacts, typeFactsSql } from './columns.ts
 /** What pg_type says of a column's type, and its name. */
 export type NamedType = TypeFacts & Pick<Column, 'typeName'>;
 
-/** Facts on types by oid and typmod, in the order asked; null for one that is not (or no more) there. */
+/** Facts about types by oid and typmod, in the order of the request; null for one that does not exist (any longer). */
 export async function readTypes(
   client: pg.Client,
   asked: readonly { readonly type: Oid; readonly typmod: number }[],

@@ -12,8 +12,8 @@ export interface TableColumns {
 }
 
 /**
- * The types that a SELECT names: domains are followed to the type under them; a domain over a domain is, too. Never all types: each
- * table has two of its own.
+ * The types that a SELECT names; domains are followed to their base type, also a domain over a domain. Never all types:
+ * each table has two of its own.
  */
 export const baseTypes = (select: string): string => `
   WITH RECURSIVE base AS (
@@ -83,7 +83,7 @@ const query = `${baseTypes('SELECT atttypid FROM pg_attribute WHERE attrelid = A
 export async function readColumns(client: pg.Client, tables: readonly Oid[]): Promise<ReadonlyMap<Oid, TableColumns>> {
   const found = new Map<Oid, { columns: Column[]; attnums: number[] }>();
   for (const oid of tables) found.set(oid, { columns: [], attnums: [] });
-  // Of thousands of tables some at a time, as the text of all columns is much more than what is kept of it.
+  // Some of thousands of tables at a time, as the text of all columns is much larger than what is kept of it.
   for (let at = 0; at < tables.length; at += 1000) {
     const { rows } = await client.query<string[]>({
       text: query,

@@ -36,7 +36,7 @@ export const connectionOptions = {
 };
 export type ConnectionOptions = StaticOf<typeof connectionOptions>;
 
-/** Of a plugin's options, those that say where the database is. */
+/** Those of a plugin's options that say where the database is. */
 export function connectionOf(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(options).filter(([key]) => key in connectionOptions));
 }
@@ -51,18 +51,18 @@ export interface ConnectRequest {
   readonly applicationName: string;
 }
 
-/** The host that a URL with several was last connected to: a pipeline's connections belong on one server. */
+/** The host that a URL with several hosts was last connected to: a pipeline's connections belong on one server. */
 const chosen = new Map<string, Host>();
 
-/** The server that other programs have to connect to for what a connection before this holds. */
+/** The server that other programs have to connect to in order to see what our earlier connection made or holds. */
 export function serverOf(target: Target, url: string): Host {
   return chosen.get(url) ?? target.hosts[0]!;
 }
 
 /**
  * An open connection: values come back as the server's text, never parsed (pg's parsers lose microseconds and digits);
- * socket errors after this do not end the process, the query under way rejects. Of several hosts it is the first that answers and is of the kind
- * that target_session_attrs asks for, the one of the connection before if it still is.
+ * later socket errors do not end the process, the current query rejects. Of several hosts it is the first that answers
+ * and is of the kind that target_session_attrs asks for, preferably the one of the previous connection.
  */
 export async function connect(options: ConnectionOptions, request: ConnectRequest): Promise<pg.Client> {
   const target = readTarget(options.url, options, request.name);
@@ -76,7 +76,8 @@ export async function connect(options: ConnectionOptions, request: ConnectReques
         return client;
       } catch (error) {
         const failure = { host, error: fromPg(error, { connection: request.name }) };
-        // As in libpq: who refuses a login or lacks the database ends the search, who is away, or not ready, does not.
+        // As in libpq: a server that refuses the login or lacks the database ends the search; one that is down or not
+        // ready does not.
         if (!passedOver.has(failure.error.code)) throw failure.error;
         failures.push(failure);
       }
@@ -141,7 +142,7 @@ async function connectTo(host: Host, { target, kind, request }: Attempt): Promis
   throw new Error('unreachable: there is always one attempt');
 }
 
-/** A session beside one that is open, with nothing set. */
+/** A second session beside an open one, without our settings. */
 async function another(
   host: Host,
   { target, tls, request }: Pick<Attempt, 'target' | 'request'> & { readonly tls: false | TlsOptions },
@@ -152,7 +153,7 @@ async function another(
   return client;
 }
 
-/** With hostaddr the certificate is that of the host's name, which the address says nothing of. */
+/** With hostaddr the certificate is that of the host's name, which the address does not give. */
 function namedTls(tls: false | TlsOptions, { name, address }: Host): false | TlsOptions {
   if (tls === false || address === null || name === address) return tls;
   const named = isIP(name) === 0 ? { ...tls, servername: name } : { ...tls };
@@ -179,14 +180,14 @@ function newClient(
     enableChannelBinding: tls !== false && target.channelBinding !== 'disable',
     types: { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig,
     ...(request.replication === true ? { replication: 'database' } : {}),
-    // Under TLS it is the TLS layer that reads.
+    // Under TLS the TLS layer reads from the socket.
     ...(request.bulk === true && tls === false ? { stream: () => new BulkSocket() } : {}),
   } as pg.ClientConfig);
   client.on('error', () => {});
   return client;
 }
 
-/** sslmode prefer and allow: the other way is tried when the server lacks TLS, or its pg_hba.conf refuses this way. */
+/** sslmode prefer and allow: the other mode is tried if the server lacks TLS, or its pg_hba.conf refuses this mode. */
 function mayTryOther(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return error.code === '28000';
   return error instanceof Error && error.message === 'The server does not support SSL connections';
@@ -207,7 +208,7 @@ export async function disconnect(client: pg.Client): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Asks every host of the list, whatever it is; one that does not answer is left out. */
+/** Asks every host of the list, whatever its kind; one that does not answer is left out. */
 export async function askEach<T>(
   options: ConnectionOptions,
   request: ConnectRequest,

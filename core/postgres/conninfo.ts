@@ -47,8 +47,9 @@ export function readParameters(url: string, name: string): Parameter {
 }
 
 /**
- * As libpq takes a URI apart (fe-connect.c, conninfo_uri_parse_options), and not as browsers do: `#` is a character like others,
- * `+` is no space, several hosts are separated by commas, and a password may hold whatever is not `/` (libpq: and not `@`).
+ * As libpq splits a URI (fe-connect.c, conninfo_uri_parse_options), and not as browsers do: `#` is an ordinary
+ * character, `+` is no space, several hosts are separated by commas, and a password may hold anything but `/` (libpq:
+ * and `@`).
  */
 export function parseUrl(url: string, name: string): ReadonlyMap<string, string> {
   const scheme = /^postgres(?:ql)?:\/\//.exec(url);
@@ -69,7 +70,7 @@ export function parseUrl(url: string, name: string): ReadonlyMap<string, string>
   if (path.length > 1) parameters.set('dbname', decode(path.slice(1)));
   for (const pair of query === undefined || query === '' ? [] : query.split('&')) {
     const [key, value] = cut(pair, '=').map((text) => decode(text ?? ''));
-    // JDBC's word, which libpq takes, too.
+    // JDBC's parameter, which libpq accepts, too.
     if (key === 'ssl' && value === 'true') parameters.set('sslmode', 'require');
     else if (value !== '') parameters.set(key!, value!);
   }
@@ -100,7 +101,7 @@ function nonEmpty(text: string | null | undefined): string | undefined {
   return text === null || text === undefined || text === '' ? undefined : text;
 }
 
-/** What is no percent-encoding is taken as it stands: somebody's password. */
+/** Text that is no valid percent-encoding is taken as it is: it may be a password. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -2,26 +2,26 @@
 const copyData = 0x64;
 
 /**
- * Follows CopyData messages (one byte of type, four of length that count themselves) through bytes that are cut anywhere. Headers and
- * payloads may be split between chunks.
+ * Finds CopyData messages (one byte of type, four of length that count themselves) in bytes that are cut anywhere.
+ * Headers and payloads may be split between chunks.
  */
 export class CopyFrames {
-  /** Payload bytes of whole and broken messages so far. */
+  /** Payload bytes of complete and partial messages so far. */
   payload = 0;
   /** Payload bytes of the current message that are still to come. */
   #left = 0;
-  /** Header bytes of the current message seen so far, when it was cut inside the header, and its length so far. */
+  /** Header bytes of the current message seen so far, if it was cut inside the header, and its length so far. */
   #header = 0;
   #length = 0;
 
-  /** True between two messages: there something else may be sent, within one it would be taken for row data. */
+  /** True between two messages: only there may another message be sent; within one it would be taken for row data. */
   get atBoundary(): boolean {
     return this.#left === 0 && this.#header === 0;
   }
 
   /**
-   * Returns where a message begins that is no CopyData; else the chunk's length. Touches no payload. Runs once per row of a copy, so
-   * what changes in it is in variables.
+   * Returns where a message begins that is not CopyData; otherwise the chunk's length. Touches no payload. Runs once
+   * per row of a copy, so its state is kept in local variables.
    */
   walk(chunk: Uint8Array, from = 0): number {
     const end = chunk.length;
@@ -41,7 +41,7 @@ export class CopyFrames {
     return end;
   }
 
-  /** The payloads without their headers, one behind the other in the memory of the chunk, which is written to. */
+  /** The payloads without their headers, concatenated in the memory of the chunk, which is overwritten. */
   strip(chunk: Uint8Array): Buffer {
     let put = 0;
     for (let at = 0; at < chunk.length; ) {
@@ -56,7 +56,7 @@ export class CopyFrames {
     return Buffer.from(chunk.buffer, chunk.byteOffset, put);
   }
 
-  /** Where the first message that begins in this chunk does. */
+  /** Where the first message that begins in this chunk does so. */
   #rest(chunk: Uint8Array, from: number): number {
     let at = from;
     while (this.#header > 0 && at < chunk.length) this.#headerByte(chunk[at++]!);

@@ -6,7 +6,7 @@ type Ask = (sql: string) => Promise<(string | null)[][]>;
 
 export interface TableSize {
   readonly pages: number;
-  /** Estimated from the density that the last ANALYZE saw; of a table without one, from its size. */
+  /** Estimated from the density at the last ANALYZE; for a table without one, from its size. */
   readonly rows: number;
 }
 
@@ -21,8 +21,8 @@ export async function readSize(ask: Ask, query: DigestQuery): Promise<TableSize>
 }
 
 /**
- * Whether a b-tree index begins with exactly the key's columns, in an order that does not depend on a collation library: two
- * servers need not agree on the order of any other.
+ * Whether a b-tree index begins with exactly the key's columns, in an order that does not depend on a collation
+ * library: for other orders two servers need not agree.
  */
 export async function readOrdered(ask: Ask, query: DigestQuery): Promise<boolean> {
   const wanted = query.key.map(quoteLiteral).join(', ');
@@ -43,7 +43,10 @@ export async function readOrdered(ask: Ask, query: DigestQuery): Promise<boolean
 /** About this many sampled rows decide each bound. */
 const perRange = 100;
 
-/** Bounds need not be exact, so that pages read at random are enough; every row falls into one range whatever they are. */
+/**
+ * Bounds need not be exact, so a sample of random pages is enough; every row falls into one range whatever the bounds
+ * are.
+ */
 export async function sampledBounds(
   ask: Ask,
   input: {

@@ -6,11 +6,11 @@ export interface DigestQuery {
   /** Table on this side, unquoted. */
   readonly schema: string;
   readonly table: string;
-  /** Only this table's own rows, not its children's (FROM ONLY). */
+  /** Only the table's own rows, not those of its children (FROM ONLY). */
   readonly only: boolean;
   /** SQL of each compared column. */
   readonly columns: readonly string[];
-  /** How many of the last columns the database computes by itself: compared, never written. Default 0. */
+  /** How many of the last columns the database computes itself: they are compared, never written. Default 0. */
   readonly computed?: number;
   readonly where: string | null;
   /** SQL of the key's columns, in key order; empty: no key. Bounds compare as a row: lower exclusive, upper inclusive. */
@@ -19,7 +19,10 @@ export interface DigestQuery {
   readonly upTo: readonly string[] | null;
   /** Only rows whose key (or, without one, whose row) falls into one of these buckets of `count`, a power of two. */
   readonly buckets?: { readonly count: number; readonly only: readonly number[] };
-  /** Of {@link DigestSession.digest} alone: with the hash that both sides call {@link DigestSession.fast}; default MD5. */
+  /**
+   * For {@link DigestSession.digest} only: use the hash that both sides report as {@link DigestSession.fast}; default
+   * MD5.
+   */
   readonly fast?: boolean;
 }
 /** Order-independent: two sums of 64 bits of each row's hash, and the count; 128 bits that add. */
@@ -28,7 +31,7 @@ export interface Digest {
   readonly high: string;
   readonly low: string;
 }
-/** The start of a value's text, and what tells the whole of it from another. */
+/** The start of a value's text, and a hash that distinguishes the whole value from another. */
 export interface ShownText {
   readonly start: string;
   readonly characters: number;
@@ -37,12 +40,15 @@ export interface ShownText {
 /** A connection that reads one consistent snapshot, taken when it was opened. */
 export interface DigestSession extends AsyncDisposable {
   /**
-   * What the faster hash of this server makes of a text that all know; two sides where it is the same may use it. A reader that has MD5 alone
-   * leaves it out.
+   * The result of this server's faster hash for a fixed text; two sides with the same result may use that hash. A
+   * reader that has only MD5 leaves it out.
    */
   readonly fast?: string;
   digest(query: DigestQuery, signal: AbortSignal): Promise<Digest>;
-  /** Digests by bucket of the key's hash, in one pass over the rows; a bucket without rows is not there. `count`: a power of two. */
+  /**
+   * Digests by bucket of the key's hash, in one pass over the rows; a bucket without rows is absent. `count`: a power
+   * of two.
+   */
   buckets(query: DigestQuery, count: number, signal: AbortSignal): Promise<ReadonlyMap<number, Digest>>;
   /** Estimated rows of the table, without reading it. */
   estimate(query: DigestQuery, signal: AbortSignal): Promise<number>;
@@ -50,20 +56,20 @@ export interface DigestSession extends AsyncDisposable {
   ordered(query: DigestQuery, signal: AbortSignal): Promise<boolean>;
   /** Key bounds that cut the rows of the query into about equal parts of about `rows` rows; of large tables from a sample. */
   bounds(query: DigestQuery, rows: number, signal: AbortSignal): Promise<readonly (readonly string[])[]>;
-  /** Key (or the row's text digest where there is no key) to hash of each row; only for small sets. */
+  /** Key (or the row's text digest if there is no key) to hash of each row; only for small sets. */
   rows(
     query: DigestQuery,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, { readonly hash: string; readonly count: number }>>;
-  /** Whole rows by what {@link rows} calls them, as text in order of the query's columns. */
+  /** Whole rows by their name in {@link rows}, as text in order of the query's columns. */
   fetch(
     query: DigestQuery,
     keys: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly (readonly (string | null)[])[]>;
   /**
-   * Of rows by what {@link rows} calls them (one where several have the name), each of the query's columns as text, no more than its first
-   * `most` characters. A reader that cannot leaves it out.
+   * Of rows by their name in {@link rows} (one row if several have the name), each of the query's columns as text, at
+   * most its first `most` characters. A reader that cannot do this leaves it out.
    */
   values?(
     query: DigestQuery,
@@ -71,13 +77,17 @@ export interface DigestSession extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly (ShownText | null)[]>>;
   /**
-   * The table was truncated, rewritten or dropped since the snapshot was taken, which a snapshot does not withstand: its rows cannot be
-   * seen any more. To be asked behind a query that read it, whose lock keeps others from it. A reader that cannot say leaves it out.
+   * The table was truncated, rewritten or dropped since the snapshot was taken: a snapshot does not protect against
+   * that, and the rows are no longer visible. To be called after a query that read the table, as that query's lock
+   * prevents such commands. A reader that cannot tell leaves it out.
    */
   gone?(query: DigestQuery, signal: AbortSignal): Promise<boolean>;
-  /** Which database this is: another one of the same name says something else. A reader that cannot say leaves it out. */
+  /**
+   * Identifies the database: another database of the same name has another identity. A reader that cannot tell leaves
+   * it out.
+   */
   identity?(signal: AbortSignal): Promise<string>;
-  /** Name under which other sessions of this reader can open the same snapshot while this one lives. */
+  /** Name under which other sessions of this reader can open the same snapshot while this session is open. */
   share(): Promise<string>;
 }
 export interface DigestReader {

@@ -17,20 +17,20 @@ export function tableOf(query: DigestQuery): string {
 }
 
 /**
- * A row as one text: output functions of each column, quoted where need be, so columns cannot run into each other and NULL
- * (nothing) is not '' ("").
+ * A row as one text: output functions of each column, quoted if necessary, so columns cannot run into each other and
+ * NULL (nothing) is not '' ("").
  */
 export function rowText(columns: readonly string[]): string {
   return `ROW(${columns.join(', ')})::text`;
 }
 
-/** What a row is called in reports: its key, or without one its hash. */
+/** A row's name in reports: its key, or without a key its hash. */
 export function nameSql(query: DigestQuery, hash: Hash): string {
   if (query.key.length === 0) return hash(rowText(query.columns));
   return query.key.length === 1 ? `(${query.key[0]})::text` : rowText(query.key);
 }
 
-/** Conditions of the query's bounds on these expressions of its key. */
+/** Conditions for the query's bounds on these expressions of its key. */
 export function boundsSql({ after, upTo }: DigestQuery, key: readonly string[]): string[] {
   const row = (values: readonly string[]) => `(${values.map(quoteLiteral).join(', ')})`;
   return [
@@ -39,7 +39,7 @@ export function boundsSql({ after, upTo }: DigestQuery, key: readonly string[]):
   ];
 }
 
-/** The first 32 bits of a hash of the name, cut to a power of two. */
+/** The first 32 bits of a hash of the name, reduced to a power of two. */
 export function bucketSql(query: DigestQuery, hash: Hash, count: number): string {
   const name = nameSql(query, hash);
   const hashed = query.key.length === 0 ? name : hash(name);
@@ -53,13 +53,14 @@ function sumsOf(high: string, low: string): string {
   return `count(*), coalesce(sum(${high}), 0), coalesce(sum(${low}), 0)`;
 }
 
-/** Two that share no bits; each changes the state that the hash starts from. */
+/** Two seeds that share no bits; each changes the initial state of the hash. */
 const seeds = ['4611686018427387847', '2305843009213693921'] as const;
 
 /**
- * SQL of `h` and of count and two sums over it: PostgreSQL's own 64-bit hash of the row's text as UTF-8 bytes, under two seeds. The collation "C"
- * makes it the hash of the bytes. Before 18 there is none for bytea, but that of an array of one element is 31 more than the element's
- * (hash_array_extended). Where that passes 63 bits, which of 2^59 rows one does, a range would count as different and then show no row.
+ * SQL of `h` and of count and two sums over it: PostgreSQL's own 64-bit hash of the row's text as UTF-8 bytes, under
+ * two seeds. The collation "C" makes it the hash of the bytes. Before 18 there is no such hash for bytea, but the hash
+ * of an array of one element is 31 more than the element's (hash_array_extended). If that exceeds 63 bits, as happens
+ * for one of 2^59 rows, a range counts as different and then shows no row.
  */
 export function fastHash(encoding: string, text: string): { readonly h: string; readonly sums: string } {
   const [high, low] = seeds;
@@ -72,5 +73,5 @@ export function fastHash(encoding: string, text: string): { readonly h: string; 
   return { h: `convert_to(${text}, 'UTF8')`, sums: `count(*), ${sum(high)}, ${sum(low)}` };
 }
 
-/** What a server hashes a few bytes to: one whose processor orders bytes the other way comes to other values. */
+/** A server's hash of a few bytes: a server with the other byte order computes other hashes. */
 export const fastProbe = `hashtextextended('pgsluice, ROW' COLLATE "C", ${seeds[0]})::text`;

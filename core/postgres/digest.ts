@@ -18,14 +18,14 @@ import {
 import { quoteLiteral } from './quote.ts';
 
 /**
- * Hashes rows inside a database: 128 bits of each row's text, as two halves that are summed. Independent of order, and a
- * row that is there twice counts twice.
+ * Hashes rows inside a database: 128 bits of each row's text, as two halves that are summed. Independent of order; a
+ * duplicate row counts twice.
  */
 export class PostgresDigests implements DigestReader {
   readonly #open: () => Promise<pg.Client>;
   readonly #name: string;
 
-  /** `open` gives connections of {@link connect}, whose settings make the text the same on all servers. */
+  /** `open` returns connections of {@link connect}, whose settings make the text the same on all servers. */
   constructor(open: () => Promise<pg.Client>, name: string) {
     this.#open = open;
     this.#name = name;
@@ -38,7 +38,7 @@ export class PostgresDigests implements DigestReader {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       if (snapshot !== undefined) await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`);
       if (longest !== undefined) await client.query(`SET LOCAL statement_timeout = ${Math.ceil(longest)}`);
-      // Where none was given, the first query takes it.
+      // If no snapshot was given, the first query takes it.
       const { rows } = await client.query<{ encoding: string; fast: string }>(
         `SELECT current_setting('server_encoding') AS encoding, ${fastProbe} AS fast`,
       );
@@ -50,7 +50,7 @@ export class PostgresDigests implements DigestReader {
   }
 }
 
-/** Rows up to which bounds are exact, and above which they come from a sample: a sort of more would spill. */
+/** Up to this many rows bounds are exact, above it they come from a sample: a larger sort would spill. */
 const exactRows = 500_000;
 
 class PostgresDigestSession implements DigestSession {
@@ -73,8 +73,8 @@ class PostgresDigestSession implements DigestSession {
   async digest(query: DigestQuery, signal: AbortSignal): Promise<Digest> {
     const by =
       query.fast === true ? fastHash(this.#encoding, rowText(query.columns)) : { h: this.#rowHash(query), sums };
-    // OFFSET keeps the planner from putting the expression into each sum: it would be computed twice per row. Written as a number without
-    // quotes it is a cast until constants are folded, and keeps workers away as well.
+    // OFFSET keeps the planner from copying the expression into each sum, which would compute it twice per row. Written
+    // as a number without quotes it is a cast until constants are folded, and prevents parallel workers as well.
     const rows = await this.#run(
       query,
       signal,
@@ -134,7 +134,7 @@ class PostgresDigestSession implements DigestSession {
     );
     const map = new Map<string, { hash: string; count: number }>();
     for (const [k, h, count] of found) {
-      // A key that is not unique here gives all its rows' hashes together, so any difference shows.
+      // If the key is not unique here, the hashes of all its rows are combined, so any difference shows.
       const before = map.get(k!);
       map.set(k!, {
         hash: before === undefined ? h! : `${before.hash}+${h}`,
@@ -161,7 +161,7 @@ class PostgresDigestSession implements DigestSession {
     const shown = new Map<string, (ShownText | null)[]>();
     if (query.columns.length === 0) return shown;
     const columns = query.columns.map((column, i) => `(${column})::text AS c${i}`).join(', ');
-    // A row per value: a table may have more columns than a result could have, three for each.
+    // One row per value: with three result columns per table column, a wide table would exceed the limit of a result.
     const found = await this.#run(
       query,
       signal,
@@ -179,7 +179,7 @@ class PostgresDigestSession implements DigestSession {
   }
 
   async gone(query: DigestQuery, signal: AbortSignal): Promise<boolean> {
-    // pg_class is read as the snapshot has it, the function tells what is now.
+    // pg_class is read as of the snapshot, the function returns the present state.
     const rows = await this.#run(
       query,
       signal,
@@ -228,7 +228,7 @@ class PostgresDigestSession implements DigestSession {
     return `${from} ${from.includes(' WHERE ') ? 'AND' : 'WHERE'} ${named}`;
   }
 
-  /** Key columns with collation "C" where they have one: two servers need not agree on the order of any other. */
+  /** Key columns with collation "C" if they have one: for other orders two servers need not agree. */
   async #key(query: DigestQuery, signal: AbortSignal): Promise<readonly string[]> {
     const id = `${tableOf(query)} ${query.key.join(', ')}`;
     let collated = this.#collated.get(id);

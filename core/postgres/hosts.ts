@@ -4,9 +4,9 @@ import { badUrl, type Parameter } from './conninfo.ts';
 
 /** One server of a connection's list. */
 export interface Host {
-  /** Name, address, or folder of a Unix socket: what certificates and password files are compared with. */
+  /** Name, address, or folder of a Unix socket: certificates and password files are compared with it. */
   readonly name: string;
-  /** Where to connect instead of looking the name up; null: by the name. */
+  /** The address to connect to instead of resolving the name; null: resolve the name. */
   readonly address: string | null;
   readonly port: number;
 }
@@ -45,10 +45,10 @@ export function isSocket({ name, address }: Host): boolean {
   return address === null && name.startsWith('/');
 }
 
-/** Where a list of kinds is wanted, or a random order, each address of a name counts as a host. */
+/** If a server of a certain kind or a random order is requested, each address of a name counts as a host. */
 export async function everyAddress(host: Host): Promise<readonly Host[]> {
   if (host.address !== null || isSocket(host) || isIP(host.name) !== 0) return [host];
-  // A name that is not found fails where it is connected to, as the error of that host.
+  // A name that is not found fails when it is connected to, as the error of that host.
   const found = await lookup(host.name, { all: true }).catch(() => []);
   if (found.length < 2) return [host];
   return found.map(({ address }) => ({ ...host, address }));

@@ -1,9 +1,9 @@
-/** A letter that the server's collation knows otherwise than this runtime: their versions of Unicode differ. */
+/** A letter that the server's collation treats differently than this Node.js: their versions of Unicode differ. */
 export interface OtherLetter {
   readonly letter: string;
   readonly upper: string;
   readonly lower: string;
-  /** A word goes on with it, so that a sigma before it is not the last letter. */
+  /** The letter continues a word, so that a sigma before it is not the last letter. */
   readonly goesOn: boolean;
 }
 
@@ -14,12 +14,12 @@ export interface OtherInWord {
   readonly within: string;
 }
 
-/** How a server writes words with a capital: runs of letters and digits, letter by letter. */
+/** How a server capitalises words: runs of letters and digits, letter by letter. */
 export interface WordFolding {
   /** As SQL. */
   readonly collation: string;
   readonly others: readonly OtherInWord[];
-  /** Of these the server knows otherwise than this runtime whether a word goes on with them. */
+  /** Letters for which the server disagrees with this Node.js on whether a word continues with them. */
   readonly otherwise: readonly string[];
 }
 
@@ -27,16 +27,16 @@ export interface WordFolding {
 export interface Folding {
   /** As SQL: `pg_catalog."und-x-icu"`. */
   readonly collation: string;
-  /** A sigma at the end of a word is another one in lower case; a collation of simple mappings knows no such thing. */
+  /** A sigma at the end of a word has another lower case; a collation of simple mappings does not distinguish this. */
   readonly context: boolean;
   readonly others: readonly OtherLetter[];
-  /** Null: no collation of the server says what a word is in a way that is the same everywhere. */
+  /** Null: no collation of the server defines words in a way that is the same everywhere. */
   readonly words: WordFolding | null;
 }
 
 export const wordLetter = /[\p{Alphabetic}0-9]/u;
 
-/** What is not so on the server is among its others. */
+/** Letters for which the server differs are listed in its `others`. */
 export function firstInWord(letter: string): string {
   return oneOrItself(letter, letter.toUpperCase());
 }
@@ -45,7 +45,7 @@ export function withinWord(letter: string): string {
   return oneOrItself(letter, letter.toLowerCase());
 }
 
-/** Code points of which this runtime says that a word goes on with them, as ranges with their ends. */
+/** Code points that continue a word in this Node.js, as ranges with their ends. */
 export function wordRanges(): readonly (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (let code = 1; code <= lastLetter; code++) {
@@ -57,7 +57,7 @@ export function wordRanges(): readonly (readonly [number, number])[] {
   return ranges;
 }
 
-/** The planes behind it have no letters. */
+/** The planes beyond it have no letters. */
 export const lastLetter = 0x3_ffff;
 
 function oneOrItself(letter: string, folded: string): string {

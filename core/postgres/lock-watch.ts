@@ -20,7 +20,7 @@ export interface LockWatch {
   stop(): Promise<void>;
 }
 
-/** Our sessions that wait for a lock, and the sessions that hold it or stand before us in its queue. */
+/** Our sessions that wait for a lock, and the sessions that hold it or precede ours in its queue. */
 const select = `
   SELECT a.pid::text AS pid, coalesce(format('%I.%I', n.nspname, c.relname), l.locktype) AS what, l.mode,
          (SELECT string_agg(format('pid %s (%s, %s)', b, coalesce(nullif(h.application_name, ''), 'no name'), h.state), ', ')
@@ -31,8 +31,8 @@ const select = `
   WHERE a.application_name IN ($1, 'pgsluice pg_dump') AND a.datname = current_database() AND cardinality(pg_blocking_pids(a.pid)) > 0`;
 
 /**
- * Says for whom our sessions wait. A lock is waited for as long as it takes: whoever holds it knows why; but never in
- * silence. Each wait is told once. What fails here is tried again at the next look.
+ * Logs which sessions ours wait for. A lock is waited for without a limit, as its holder may have a good reason, but
+ * the wait is logged, once per wait. A failed look is repeated at the next turn.
  */
 export function watchLocks(input: LockWatchInput): LockWatch {
   const reported = new Set<string>();

@@ -8,7 +8,7 @@ type Brand<T, B extends string> = T & { readonly [tag]: B };
 
 /** End of a commit record (`end_lsn` of pgoutput's Commit): acknowledgeable, and a stream may start here. */
 export type CommitLsn = Brand<bigint, 'commit'>;
-/** WAL end told by a keepalive: acknowledgeable only while nothing is in flight (I3). Never starts a stream. */
+/** WAL end reported by a keepalive: acknowledgeable only while nothing is in flight (I3). Never starts a stream. */
 export type IdleLsn = Brand<bigint, 'idle'>;
 /** A slot's consistent point, made only by the creation of a slot. A stream may start here. */
 export type HandoffLsn = Brand<bigint, 'handoff'>;
@@ -16,12 +16,12 @@ export type HandoffLsn = Brand<bigint, 'handoff'>;
 export type SnapshotLsn = Brand<bigint, 'snapshot'>;
 /** Start of a commit record (`final_lsn` of pgoutput's Begin): compared with a {@link SnapshotLsn}, never acknowledged. */
 export type RecordLsn = Brand<bigint, 'record'>;
-/** What may start a stream. */
+/** A position from which a stream may start. */
 export type ResumePoint = HandoffLsn | CommitLsn;
 
 const pattern = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
 
-/** Reads `XXX/XXX`. Throws a RangeError on anything else. The caller brands the result with what it knows. */
+/** Reads `XXX/XXX`. Throws a RangeError on anything else. The caller brands the result with its meaning. */
 export function parseLsn(text: string): bigint {
   const match = pattern.exec(text);
   if (match === null) throw new RangeError(`not an LSN: ${JSON.stringify(text)} (expected the form 16/B374D848)`);

@@ -1,17 +1,17 @@
 import pg from 'pg';
 import { quoteLiteral } from './quote.ts';
 
-/** What the comment on the function of a fence says: whose it is, and which pipeline's sessions it lets pass. */
+/** The content of the comment on a fence's function: its owner, and which pipeline's sessions it lets pass. */
 export interface ClosingNote {
   readonly pipeline: string;
   readonly admits: string | null;
 }
 
-/** How long others may queue behind us at one table, and how often it is tried. */
+/** How long others may queue behind us at one table, and how often we try. */
 const lockTimeout = '1s';
 const tries = 30;
 
-/** What a trigger's function does that refuses nothing. */
+/** The body of a trigger's function that refuses nothing. */
 export const passOn = `IF tg_level <> 'ROW' THEN RETURN NULL; END IF; IF tg_op = 'DELETE' THEN RETURN old; END IF; RETURN new;`;
 
 /** `name`: qualified and quoted. */
@@ -20,8 +20,8 @@ export function replaceFunction(name: string, body: string): string {
 }
 
 /**
- * Opens what a fence closed, and nothing else: triggers that call its function. First the function, which needs no lock on any
- * table, so that writes go on at once; then the triggers. Returns how many tables.
+ * Opens what a fence closed, and nothing else: triggers that call its function. First it replaces the function, which
+ * needs no lock on any table, so that writes succeed at once; then it drops the triggers. Returns the number of tables.
  */
 export async function openTables(client: pg.Client, name: string): Promise<number> {
   const { rows } = await client.query<{ oid: string | null }>('SELECT to_regproc($1)::oid::text AS oid', [name]);
@@ -42,7 +42,7 @@ export async function openTables(client: pg.Client, name: string): Promise<numbe
   return tables.size;
 }
 
-/** Fences whose own cut-over left this pipeline as the way back: names of their functions. */
+/** Fences whose own cutover left this pipeline as the reverse pipeline: names of their functions. */
 export async function fencesFor(client: pg.Client, pipeline: string): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string; note: string | null }>(
     `SELECT format('%I.%I', n.nspname, p.proname) AS name, obj_description(p.oid, 'pg_proc') AS note
@@ -66,7 +66,7 @@ const dropEmptySchema = `DO ${quoteLiteral(
   'BEGIN DROP SCHEMA pgsluice; EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege THEN NULL; END',
 )}`;
 
-/** Long readers delay the DROP; the table takes writes meanwhile, and nobody queues behind us for long. */
+/** Long readers delay the DROP; meanwhile the table accepts writes, and no session queues behind us for long. */
 async function openOne(client: pg.Client, drops: string): Promise<void> {
   for (let tried = 1; ; tried++) {
     try {
@@ -79,7 +79,7 @@ async function openOne(client: pg.Client, drops: string): Promise<void> {
   }
 }
 
-/** Somebody else held it, or waited in a circle with us. */
+/** Another session held the lock, or there was a deadlock with it. */
 export function isLockTimeout(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '55P03' || error.code === '40P01');
 }

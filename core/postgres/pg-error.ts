@@ -55,8 +55,8 @@ function messageOf(error: pg.DatabaseError, debugValues: boolean): string {
 const concealed = new WeakSet<pg.DatabaseError>();
 
 /**
- * The message to show. The error itself, which stays as the cause, is freed of row values, too: `--debug` prints the
- * stacks of causes, and a stack begins with the message (I11).
+ * The message to show. Row values are also removed from the error itself, which stays as the cause: `--debug` prints
+ * the stacks of causes, and a stack begins with the message (I11).
  */
 export function conceal(error: pg.DatabaseError): string {
   if (concealed.has(error)) return error.message;

@@ -3,8 +3,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * The password that the file (or ~/.pgpass) has for this connection; undefined without one (manual: "The Password
- * File"). As libpq does, a file that others may read is not used.
+ * The password in the file (or ~/.pgpass) for this connection; undefined if there is none (manual: "The Password
+ * File"). As in libpq, a file that others may read is not used.
  */
 export async function passwordFromFile(
   at: {
@@ -33,7 +33,7 @@ export async function passwordFromFile(
   return undefined;
 }
 
-/** Sockets in libpq's default folder are looked up as localhost; which folder that is depends on who built it. */
+/** Sockets in libpq's default folder are looked up as localhost; the folder depends on the build of libpq. */
 const defaultFolders: ReadonlySet<string> = new Set(['/tmp', '/run/postgresql', '/var/run/postgresql']);
 
 function matches(field: string, value: string): boolean {

@@ -8,7 +8,7 @@ export function qualified(of: { readonly schema: string; readonly name: string }
   return `${quoteIdent(of.schema)}.${quoteIdent(of.name)}`;
 }
 
-/** In SQL that was made for another database: the name of the one that runs it. */
+/** In SQL that was made for another database: stands for the name of the database that runs it. */
 export const thisDatabase = quoteIdent('pgsluice: this database');
 
 /** A SQL string literal that means the same under every standard_conforming_strings. */

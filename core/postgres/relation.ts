@@ -7,21 +7,24 @@ export interface Column {
   /** pg_type.oid on the source. A domain has its own oid here; see {@link Column.baseType}. */
   readonly type: Oid;
   readonly typmod: number;
-  /** pg_attribute.attnum on the source: stays with the column through renames, and is never given again. Not known of what a transform makes. */
+  /**
+   * pg_attribute.attnum on the source: stays with the column through renames, and is never reused. Unknown for columns
+   * that a transform makes.
+   */
   readonly attnum?: number;
   /** Qualified name of a collation that is not its type's; null: its type's, or none. */
   readonly collation?: string | null;
   /** As format_type prints it, schema-qualified where the type is not in pg_catalog: `numeric(10,2)`, `"Shop".mood`. */
   readonly typeName: string;
-  /** What the type is made of, decides how values compare and whether binary COPY is safe. */
+  /** The kind of type decides how values compare and whether binary COPY is safe. */
   readonly typeKind: TypeKind;
   /** The type under all domains; equals `type` for one that is not a domain. */
   readonly baseType: Oid;
-  /** Of a domain: the type under all domains as a column of it would be declared; `typmod` is that of the domain. */
+  /** For a domain: its base type as a column of that type would be declared; `typmod` is that of the domain. */
   readonly under?: { readonly typmod: number; readonly typeName: string; readonly typeKind: TypeKind };
   /** Of an array, or of a domain over one: what its elements are. */
   readonly elementKind?: TypeKind;
-  /** Of an array whose elements are not parted by commas in its text (box, geometry): by what. */
+  /** For an array whose elements are not separated by commas in its text (box, geometry): the separator. */
   readonly delimiter?: string;
   /** Of an enum, a domain over one or an array of one: its labels in their order. */
   readonly labels?: readonly string[];

@@ -3,7 +3,7 @@ import type { Command, Option } from 'commander';
 /** The command line as data, read from the verbs as they are registered: for completion and the manual page. */
 export interface CommandTable {
   readonly description: string;
-  /** Of every verb. */
+  /** Options that every verb has. */
   readonly options: readonly OptionEntry[];
   readonly verbs: readonly VerbEntry[];
 }
@@ -32,7 +32,7 @@ export interface OptionEntry {
   readonly description: string;
 }
 
-/** Of a program that has all verbs. */
+/** The table of a program that has all verbs registered. */
 export function commandTable(program: Command): CommandTable {
   return {
     description: program.description(),

@@ -30,7 +30,7 @@ interface Stage {
 
 const database = 'shop';
 
-/** The whole story on this machine: two servers, a shop with live writes, copy, catch-up, cut-over, verification. */
+/** The whole demo on this machine: two servers, a shop with live writes, copy, catch-up, cutover, verification. */
 export async function demo(options: DemoOptions): Promise<DemoResult> {
   const started = performance.now();
   if ((await findBinaries(null)) === null) {
@@ -63,7 +63,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
   return result;
 }
 
-/** Two different majors where they are there: a migration usually is an upgrade, too. */
+/** Two different majors if both are installed: most migrations are upgrades, too. */
 async function majors(): Promise<readonly [number | null, number | null]> {
   const [old, recent] = [await findBinaries(15), await findBinaries(17)];
   return [old === null ? null : 15, recent === null ? null : 17];
@@ -92,7 +92,7 @@ async function play(stage: Stage): Promise<DemoResult> {
   return switchOver(stage, writers, run);
 }
 
-/** The cut-over says when it is ready; only then do the writers stop, and the clock runs until it says GO. */
+/** The writers stop only when the cutover says that it is ready; the clock runs from then until GO. */
 async function switchOver(stage: Stage, writers: Writers, run: Child): Promise<DemoResult> {
   const { say, env, file, target } = stage;
   say('pgsluice cutover: compares every row while the writers go on, takes over from the run, then asks them to stop');
@@ -127,7 +127,7 @@ async function verified({ say, env, file }: Stage): Promise<boolean> {
   return code === 0;
 }
 
-/** Reads the run's log lines for the story's sake. */
+/** Reads the run's log lines, for what the demo prints. */
 class RunWatch {
   readonly caughtUp: Promise<void>;
   #reached: () => void = () => {};

@@ -65,7 +65,7 @@ export const shopSchema: readonly string[] = [
 export function shopRows(scale: number): readonly string[] {
   const n = (rows: number) => Math.max(10, Math.round(rows * scale));
   const [customers, products, orders, visits] = [n(60_000), n(2_000), n(200_000), n(220_000)];
-  // Loaded as a restore would: foreign keys are not looked up row by row.
+  // Loaded as a restore loads it: without a foreign key check per row.
   return statements({ customers, products, orders, visits }).map(
     (sql) => `SET session_replication_role = replica; ${sql}`,
   );

@@ -29,7 +29,7 @@ export class Writers implements AsyncDisposable {
     this.#running = Array.from({ length: count }, () => this.#write());
   }
 
-  /** Resolves when no writer has a transaction open. Throws what a writer met. */
+  /** Resolves when no writer has a transaction open. Rejects with the error of a writer, if one failed. */
   async stop(): Promise<void> {
     this.#stop = true;
     await Promise.all(this.#running);

@@ -4,8 +4,8 @@ import { type FirstPipelineOptions, openFirst } from './first-pipeline.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 
 /**
- * The roles that the database needs, as SQL for a new server: those that it names, the roles above them and their members, with
- * attributes, settings and memberships. Without passwords, which only a superuser could read.
+ * The roles that the database needs, as SQL for a new server: the roles that it names, those above them, and their
+ * members, with attributes, settings and memberships. Without passwords, which only a superuser can read.
  */
 export async function rolesScript(cli: Cli, options: FirstPipelineOptions): Promise<string> {
   const { source } = await openFirst(cli, options);

@@ -52,7 +52,7 @@ async function assess(cli: Cli, file: string, flags: AssessFlags, signal: AbortS
     await report(cli, file, flags, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
-    // Not 0: nobody may take this for a GO.
+    // Not 0, so that nobody takes this for a GO.
     cli.stderr.write('interrupted before the source was watched: nothing to report\n');
     cli.exit(1);
   }
@@ -63,7 +63,7 @@ async function report(cli: Cli, file: string, flags: AssessFlags, signal: AbortS
   const { context, instances, config } = pipeline;
   const source = needed(context.source, 'assess', '`assess`');
   if (flags.compare === true) {
-    // Awaited here: the pipeline is closed at the end of this function.
+    // Awaited here, because the pipeline is closed at the end of this function.
     await compareWith(cli, { pipeline, source, json: flags.json === true, signal });
     return;
   }

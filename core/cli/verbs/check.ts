@@ -5,7 +5,7 @@ import { statementsOf } from '../../operations/check/statements.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 
-/** `pgsluice check FILE`: findings of source and sinks, each error with what mends it. Exit 3 on an error. */
+/** `pgsluice check FILE`: findings of source and sinks, each error with its remedy. Exit 3 on an error. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('check')

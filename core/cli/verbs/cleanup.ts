@@ -38,7 +38,8 @@ async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: Abor
     instances.source.control?.claim(ownershipByName(instances.store));
     await refuseActive(instances.source, signal);
     const { control, fence } = instances.source;
-    // The slot goes right after the GO. While it is there the writes have not moved, and the fence closes all that is left of them.
+    // GO drops the slot. While the slot exists the writes have not moved to the target, so a fence that still stands is
+    // taken down.
     const moved = ((await control?.slot.status(signal)) ?? null) === null;
     const standing = await fence?.standing?.(!moved, signal);
     for (const words of [...(standing?.removed ?? []), ...((await control?.cleanup(signal)) ?? [])])
@@ -56,13 +57,13 @@ async function cleanup(cli: Cli, file: string, flags: CleanupFlags, signal: Abor
 }
 
 /**
- * The state goes last: a cleanup that was killed finds it again, and with it what else there is. Each step looks at what is
- * there, so it does not matter which of them an earlier crash left out.
+ * The state goes last: a cleanup that was killed finds it again, and with it everything else that exists. Each step
+ * checks what exists, so it does not matter which steps an earlier crash skipped.
  */
 async function removeAll({ context, instances, config }: OpenPipeline): Promise<readonly string[]> {
   const done: string[] = [];
   const before = context.state.head !== null;
-  // A fence would outlive the only record of how to take it down.
+  // Removing the state first would leave a fence without the record of how to take it down.
   done.push(...(await lowerFence({ context })));
   done.push(...((await context.source.control?.cleanup(context.stop)) ?? []));
   for (const { sink } of instances.sinks) done.push(...((await sink.cleanup?.()) ?? []));
@@ -71,19 +72,22 @@ async function removeAll({ context, instances, config }: OpenPipeline): Promise<
   return done.length === 0 ? ['nothing: there was nothing of this pipeline'] : done;
 }
 
-/** Without the checkpoint nobody can tell whether a run is under way, but a slot that is read can. */
+/** Without the checkpoint nothing tells whether a run is active, except a slot that is being read. */
 async function refuseActive({ control }: Source, signal: AbortSignal): Promise<void> {
   const slot = (await control?.slot.status(signal)) ?? null;
   if (slot?.active !== true) return;
   throw runtimeError('PGS6016', `slot ${slot.name} is being read: a run of this pipeline is under way`);
 }
 
-/** What has the names of the pipeline's objects and is not provably its own. */
+/** Reports objects that have the names of the pipeline's objects and are not provably the pipeline's own. */
 async function tellForeign({ control }: Source, say: (line: string) => void, signal: AbortSignal): Promise<void> {
   for (const words of (await control?.foreign(signal)) ?? []) say(`left ${words}`);
 }
 
-/** Slots that nobody reads keep WAL until the disk is full; whose they are, only their owner knows. */
+/**
+ * Slots that nobody reads keep WAL until the disk is full. Only their owner knows what they are for, so they are
+ * reported, not dropped.
+ */
 async function tellIdle({ control }: Source, say: (line: string) => void, signal: AbortSignal): Promise<void> {
   try {
     for (const { name, retainedBytes } of (await control?.slot.idle(signal)) ?? []) {

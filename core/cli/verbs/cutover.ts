@@ -21,7 +21,7 @@ interface CutoverFlags {
   readonly quiet: number;
 }
 
-/** `pgsluice cutover FILE`: with a run under way or not; resumable. */
+/** `pgsluice cutover FILE`: works beside an active run and without one; can be resumed. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('cutover')
@@ -113,7 +113,7 @@ function tell(cli: Cli, { verify, blocked }: CutoverReport, say: (line: string) 
   cli.exit(4);
 }
 
-/** For a shell. */
+/** Quoted for a shell. */
 function quoted(name: string): string {
   return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
 }

@@ -10,7 +10,7 @@ import { openFor } from '../open.ts';
 import { readCatalog } from '../../api/source.ts';
 import { division } from '../../pipeline/plan/division.ts';
 
-/** `pgsluice plan FILE`: what `run` would do, from the same planner. */
+/** `pgsluice plan FILE`: what `run` would do, computed by the same planner. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('plan')

@@ -26,7 +26,10 @@ import { openLocked } from '../open-locked.ts';
 import { readCatalog } from '../../api/source.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 
-/** `pgsluice resync FILE [TABLE…]`: a run elsewhere copies them while it goes on with the others; without one they are copied here. */
+/**
+ * `pgsluice resync FILE [TABLE…]`: an active run copies the tables while it goes on with the others; without one they
+ * are copied in this process.
+ */
 export function register(program: Command, cli: Cli): void {
   program
     .command('resync')
@@ -51,7 +54,7 @@ interface Flags {
   readonly verifyFirst?: boolean;
 }
 
-/** Tables that agree are left; a run must not be under way, as its stream would go on while rows are replaced. */
+/** Tables that agree are left alone. No run may be active, as its stream would go on while rows are replaced. */
 async function resyncDiffering(
   cli: Cli,
   file: string,
@@ -93,7 +96,9 @@ interface RowsWanted {
   readonly where: string;
 }
 
-/** Some rows of tables, beside the stream of a run; without a run it is noted for the next one. */
+/**
+ * Copies some rows of tables again, beside the stream of a run; without a run the request is noted for the next one.
+ */
 async function rereadRows(cli: Cli, { file, patterns, where }: RowsWanted, signal: AbortSignal): Promise<void> {
   const say = (line: string) => void cli.stdout.write(`${line}\n`);
   await using opened = await openLocked(cli, { file, logTo: 'stderr', signal });
@@ -122,7 +127,7 @@ async function rereadRows(cli: Cli, { file, patterns, where }: RowsWanted, signa
   for (const job of jobs) say(`read ${await rereadEnd(opened.pipeline, job)} rows of ${job.table} again`);
 }
 
-/** Rows that were read, once every sink has them durably. */
+/** Waits until every sink has the rows durably. */
 async function rereadEnd({ context, instances }: OpenPipeline, { id, table }: RereadJob): Promise<number> {
   for (const until = Date.now() + patience; ; ) {
     await pause(300, context.stop);
@@ -166,7 +171,7 @@ async function resync(cli: Cli, file: string, patterns: readonly string[], signa
     );
     return;
   }
-  // Planned with them before anything is noted: what cannot be planned is not half added.
+  // Planned with these tables before anything is noted, so that tables that cannot be planned are not half added.
   const sinks = instances.sinks.map(({ name }) => name);
   await planSinks(instances.sinks, catalog, true, signal);
   const end = opened.locked ? await copyHere(pipeline, { tables, catalog }) : await copyThere(pipeline, tables, say);
@@ -183,7 +188,7 @@ interface Asked {
   readonly catalog: SourceCatalog;
 }
 
-/** No run is under way: copied in this process, and the next run goes on with them. */
+/** No run is active: the tables are copied in this process, and the next run goes on with them. */
 async function copyHere({ context, instances, config }: OpenPipeline, asked: Asked): Promise<PipelineState> {
   const { state } = context;
   await requestCopy(
@@ -202,10 +207,13 @@ async function copyHere({ context, instances, config }: OpenPipeline, asked: Ask
   return state;
 }
 
-/** Milliseconds that the run elsewhere may take to come to the request in the stream. */
+/** How long the active run may take to reach the request in the stream, in milliseconds. */
 const patience = 60_000;
 
-/** A run elsewhere is asked, through the source's WAL, to copy them while it goes on with the others; waits until they are in. */
+/**
+ * Asks the active run, through the source's WAL, to copy the tables while it goes on with the others; waits until they
+ * are copied.
+ */
 async function copyThere(
   { context, instances, config }: OpenPipeline,
   tables: readonly string[],
@@ -233,13 +241,13 @@ async function copyThere(
   }
 }
 
-/** For longer than a run takes to begin again. */
+/** For longer than a run takes to restart. */
 function hasEnded(state: PipelineState): boolean {
   const status = state.get('status');
   return status?.ended === true && Date.now() - (status.at ?? 0) > 15_000;
 }
 
-/** What an earlier, killed resync left belongs to it, too. */
+/** Tables that an earlier, killed resync left uncopied belong to it, too. */
 function chosen(catalog: SourceCatalog, patterns: readonly string[], state: PipelineState): readonly string[] {
   const names = catalog.tables.map(({ relation }) => relationName(relation));
   const pending = names.filter((name) => pendingTables(state).has(name));

@@ -25,10 +25,10 @@ interface RunFlags {
   readonly onRestoreError?: 'stop' | 'skip';
 }
 
-/** The record that `status` reads is as new as a look; a log of weeks is no longer for it. */
+/** The record that `status` reads is refreshed at each look; log lines are rarer, as a run lasts for weeks. */
 const watching = { lookEvery: 2000, logEvery: 10_000 };
 
-/** `pgsluice run FILE`: the main job, from whatever phase the checkpoint says. */
+/** `pgsluice run FILE`: continues from whatever phase the checkpoint holds. */
 export function register(program: Command, cli: Cli): void {
   program
     .command('run')
@@ -54,7 +54,7 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
   let config = withRestoreError(await cli.load(file), flags);
-  // While none of the below listens, a hangup is not the end.
+  // Until a handler below is installed, SIGHUP must not end the process.
   using _deaf = onHangup(async () => {});
   for (;;) {
     const next = await runFile(cli, {
@@ -70,7 +70,7 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
   }
 }
 
-/** The command line has the last word over sinks that know the key. */
+/** `--on-restore-error` of the command line wins, for sinks that have the key. */
 function withRestoreError(config: PipelineConfig, { onRestoreError }: RunFlags): PipelineConfig {
   if (onRestoreError === undefined) return config;
   const sinks = config.sinks.map((sink) =>
@@ -90,7 +90,7 @@ interface RunOfFile {
   readonly log?: Logger;
 }
 
-/** Returns the file to go on with in this process: as it was, or as it is after it was changed. */
+/** Returns the file to go on with in this process: unchanged, or as it was edited meanwhile. */
 async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> {
   const { file, flags, live, log } = of;
   const metrics = await metricsOf(of.config);
@@ -149,12 +149,12 @@ async function runFile(cli: Cli, of: RunOfFile): Promise<PipelineConfig | null> 
   }
 }
 
-/** A `resync` elsewhere asked the run to begin again: with the file as it is now where that can be taken up. */
+/** A `resync` in another process asked the run to restart: with the edited file if it can be taken up. */
 async function fileNow(cli: Cli, { file, config, signal }: RunOfFile, running: OpenPipeline): Promise<PipelineConfig> {
   return (await readAgain(cli, { file, running, signal })) ?? config;
 }
 
-/** One at a time; what comes while one is under way is read after it. */
+/** One at a time; a signal that comes while one is being handled is handled after it. */
 function onHangup(work: () => Promise<void>): Disposable {
   let running: Promise<void> = Promise.resolve();
   const listener = () => void (running = running.then(work).catch(() => {}));
@@ -162,7 +162,7 @@ function onHangup(work: () => Promise<void>): Disposable {
   return { [Symbol.dispose]: () => void process.off('SIGHUP', listener) };
 }
 
-/** Loaded only where somebody can ask for it. */
+/** Loaded only if the file asks for metrics. */
 async function metricsOf({ http, otlp, pipeline }: PipelineConfig): Promise<PromMetrics | null> {
   if (http === null && otlp === null) return null;
   const { PromMetrics } = await import('../../observe/metrics.ts');
@@ -196,7 +196,7 @@ function finishedTables(state: PipelineState, { sinks }: Instances): number {
   return tables.filter((table) => table.state === 'finished').length;
 }
 
-/** The last line of a run: what state things are in, and what is still kept on the source. */
+/** The last line of a run: the state at its end, and what is still kept on the source. */
 function describeEnd(end: string, file: string): string {
   if (end === 'copied') return 'the copy is complete; nothing is kept on the source';
   const goOn = `go on with: pgsluice run ${file}`;

@@ -14,8 +14,8 @@ import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 
 /**
- * `pgsluice status FILE`: from the checkpoint, the source and the run's own notes, whether a process runs or not. With a
- * source that does not answer it shows what the checkpoint knows, and ends as that error does.
+ * `pgsluice status FILE`: from the checkpoint, the source and the run's own record, whether a process runs or not. If
+ * the source does not answer, it shows what the checkpoint holds, and exits as that error does.
  */
 export function register(program: Command, cli: Cli): void {
   program
@@ -62,7 +62,9 @@ async function askSlot(
   }
 }
 
-/** Large objects are read by `verify` and `cutover` alone. A target that does not answer leaves the rest of the report as it is. */
+/**
+ * Only `verify` and `cutover` read large objects. If the target does not answer, the rest of the report is unchanged.
+ */
 async function askUncovered(pipeline: OpenPipeline): Promise<readonly Uncovered[] | null> {
   const { context } = pipeline;
   const phase = context.state.head?.phase;
@@ -79,7 +81,7 @@ async function askUncovered(pipeline: OpenPipeline): Promise<readonly Uncovered[
   }
 }
 
-/** Whether this machine has such a process; one of another user counts, too. */
+/** Whether this machine has a process with this id; one of another user counts, too. */
 function alive(pid: number): boolean {
   try {
     return process.kill(pid, 0);

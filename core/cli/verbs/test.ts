@@ -10,7 +10,10 @@ import { loadParser } from '../../expr/parse.ts';
 import type { PlanStep } from '../../pipeline/plan/planner.ts';
 import type { Cli } from '../cli.ts';
 
-/** `pgsluice test FILE`: the cases of the file and of the one beside it. Exit 1 on a failing case, 2 on a wrong file. */
+/**
+ * `pgsluice test FILE`: runs the cases of the file and of the file beside it. Exit 1 on a failing case, 2 on an invalid
+ * file.
+ */
 export function register(program: Command, cli: Cli): void {
   program
     .command('test')

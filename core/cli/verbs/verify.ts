@@ -30,7 +30,10 @@ interface VerifyFlags {
   readonly accept?: readonly string[];
 }
 
-/** `pgsluice verify FILE`: source against target at one position, with a run under way or not. Exit 4 on a difference. */
+/**
+ * `pgsluice verify FILE`: compares source and target at one position, beside an active run or without one. Exit 4 on a
+ * difference.
+ */
 export function register(program: Command, cli: Cli): void {
   program
     .command('verify')
@@ -59,7 +62,7 @@ async function verify(cli: Cli, file: string, flags: VerifyFlags, signal: AbortS
     await compare(cli, file, flags, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
-    // Not 0: nobody may take this for "all agree".
+    // Not 0, so that nobody takes this for "all agree".
     cli.stderr.write('interrupted: the same command goes on with what is not compared yet; --fresh starts over\n');
     cli.exit(1);
   }
@@ -81,7 +84,8 @@ async function compare(cli: Cli, file: string, flags: VerifyFlags, signal: Abort
   const readSchemas = async () =>
     flags.schema === true ? compareSchemas(context.source, planning.sinks, planning.excluded, context.stop) : null;
   const report = await verifyPipeline(options, planning).catch(async (error: unknown) => {
-    // Where the stream cannot go on, what the schemas lack is most likely why, and this is what its error sends to.
+    // If the stream cannot go on, a schema difference is the most likely reason, and the stream's error refers to this
+    // output.
     if (!context.stop.aborted) cli.stdout.write(printSchemas((await readSchemas()) ?? []));
     throw error;
   });

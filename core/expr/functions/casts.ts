@@ -19,7 +19,10 @@ import { bigintToFloat4, parseFloat4, parseFloat8, rint, toFloat4 } from '../val
 import { isArray, JsonNull, JsonNumber, JsonObject, type Json } from '../values/json.ts';
 import { charLength, padBlanks, sliceChars, trimBlanks } from '../values/text.ts';
 
-/** pg_cast: who may cast, and how. `immutable` false: through a text that settings shape, though not in our sessions. */
+/**
+ * pg_cast: which casts exist, and how they convert. `immutable` false: the conversion goes through text that settings
+ * shape, though not in our sessions.
+ */
 export interface Cast {
   readonly context: 'implicit' | 'assignment' | 'explicit';
   readonly immutable: boolean;
@@ -87,7 +90,7 @@ function floatToNumeric(value: number, digits: number): Decimal {
 
 const strings = ['text', 'varchar', 'bpchar', 'name'] as const;
 
-/** Everything to text and back through the types' output and input functions. */
+/** Every type to text and back, through the type's output and input functions. */
 function defTexts(): void {
   for (const { name } of types) {
     if ((strings as readonly string[]).includes(name)) continue;
@@ -146,7 +149,7 @@ defNumbers();
 defDates();
 defJson();
 
-/** A cast between types that we decode; elements of arrays cast one by one. Null: there is none that we do. */
+/** A cast between types that we decode; elements of arrays are cast one by one. Null: we have no such cast. */
 export function findCast(from: string, to: string): Cast | null {
   if (from.endsWith('[]') !== to.endsWith('[]')) return null;
   if (!from.endsWith('[]')) return casts.get(key(from, to)) ?? null;
@@ -165,7 +168,9 @@ export function mapArray(array: ArrayValue, f: (value: Value) => Value | null): 
   );
 }
 
-/** The length coercion that follows a cast to numeric(p,s), varchar(n), char(n), timestamp(p); explicit casts cut. */
+/**
+ * The length coercion that follows a cast to numeric(p,s), varchar(n), char(n), timestamp(p); explicit casts truncate.
+ */
 export function lengthCoercion(type: SqlType): ((value: Value) => Value) | null {
   const element = elementInfo(type.oid);
   if (element !== undefined) {
@@ -183,7 +188,7 @@ export function lengthCoercion(type: SqlType): ((value: Value) => Value) | null 
 }
 const cut = (text: string, length: number): string => (charLength(text) > length ? sliceChars(text, 0, length) : text);
 
-/** json's own cast and functions see the same kinds. */
+/** The cast and the functions of json know the same kinds. */
 export function jsonKind(value: Json): 'null' | 'boolean' | 'string' | 'number' | 'array' | 'object' {
   if (value instanceof JsonNull) return 'null';
   if (value instanceof JsonNumber) return 'number';

@@ -5,7 +5,7 @@ const printers = (call: Call): ((value: never) => string)[] =>
   call.args.map((arg) => codecOf(arg.type.oid).encode as (value: never) => string);
 const sql = (name: string) => (args: readonly string[]) => `pg_catalog.${name}(${args.join(', ')})`;
 
-/** NULLs count as nothing; values print as their type's output does (a boolean as t or f). */
+/** NULLs are skipped; values print as their type's output does (a boolean as t or f). */
 export const concats: readonly Entry[] = [
   special('concat', {
     immutable: false,

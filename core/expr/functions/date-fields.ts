@@ -45,7 +45,7 @@ export function fieldName(text: string): string {
   return aliases[lower] ?? lower;
 }
 
-/** The field must be a constant that is known, so that a wrong one is found with the file. */
+/** The field must be a known constant, so that a wrong one is found when the file is read. */
 export function checkField(allowed: 'date' | 'timestamp' | 'zoned') {
   return ([field]: readonly Expr[]): Refusal | null => {
     if (field?.op !== 'const' || field.text === null)
@@ -118,7 +118,7 @@ export function extractTimestamp(text: string, at: dt.Micros): Decimal | null {
   const { days, rest } = dt.splitMicros(at);
   switch (field) {
     case 'epoch':
-      // Before 15 the server computes these few in floating point.
+      // Before 15 the server computes these values in floating point.
       if (BigInt.asIntN(64, at) !== at) throw unsupportedForm('the epoch of a timestamp after the year 292277');
       return new Decimal(at, 6);
     case 'hour':

@@ -30,7 +30,7 @@ function checkTruncZone(args: readonly Expr[]): Refusal | null {
 function addDays(days: dt.Days, n: number): dt.Days {
   return Number.isFinite(days) ? dt.checkDays(days + n) : days;
 }
-/** `int4 + date` is on the server a function of SQL that adds the other way round, and so evaluates the date first. */
+/** On the server `int4 + date` is a SQL function that adds in the other order, and so evaluates the date first. */
 const intPlusDate: Entry = {
   ...strict('+', ['int4', 'date'], 'date', (n, days) => addDays(days, n)),
   sql: ([a, b]) => `(${b} OPERATOR(pg_catalog.+) ${a})`,

@@ -17,7 +17,9 @@ function negated({ months, days, micros }: Interval): Interval {
   return interval(0 - months, 0 - days, -micros);
 }
 
-/** timestamp_pl_interval: months first, where a day that the month lacks becomes its last; then days; then the rest. */
+/**
+ * timestamp_pl_interval: adds months first (a day that the month lacks becomes its last day), then days, then the rest.
+ */
 function shift(at: dt.Micros, { months, days, micros }: Interval): dt.Micros {
   if (dt.isForever(at)) return at;
   let moved = at;
@@ -34,7 +36,7 @@ function shiftMonths(at: dt.Micros, months: number): dt.Micros {
   return dt.checkMicros(BigInt(dt.daysOf(to, of, Math.min(day, last))) * dt.DAY + BigInt(rest));
 }
 
-/** timestamp_mi: days of 24 hours, and what is left. */
+/** timestamp_mi: days of 24 hours, and the remainder. */
 function between(a: dt.Micros, b: dt.Micros): Interval {
   if (dt.isForever(a) || dt.isForever(b)) throw unsupportedForm('the difference of infinite timestamps');
   const difference = a - b;
@@ -49,7 +51,7 @@ const int32 = (value: number): number => {
   return Math.trunc(value);
 };
 
-/** interval_mul and interval_div, step by step in floating point: `by` gives a part of the product. */
+/** interval_mul and interval_div, step by step in floating point: `by` computes the product or quotient of a part. */
 function scaled({ months, days, micros }: Interval, by: (part: number) => number): Interval {
   const wholeMonths = int32(by(months));
   let wholeDays = int32(by(days));
@@ -75,7 +77,10 @@ function divided(of: Interval, by: number): Interval {
   return scaled(of, (part) => part / by);
 }
 
-/** On the server `interval + date` and its like are functions of SQL that add the other way round, so the second is evaluated first. */
+/**
+ * On the server `interval + date` and the like are SQL functions that add in the other order, so the second argument is
+ * evaluated first.
+ */
 function swapped(
   other: TypeName,
   result: TypeName,
@@ -92,7 +97,10 @@ function swapped(
 const dateShift = (days: dt.Days, by: Interval): dt.Micros => shift(dt.dateToMicros(days), by);
 const dateBack = (days: dt.Days, by: Interval): dt.Micros => back(dt.dateToMicros(days), by);
 const back = (at: dt.Micros, by: Interval): dt.Micros => (dt.isForever(at) ? at : shift(at, negated(by)));
-/** Days and months are those of the session's zone, which is UTC in ours; the server calls that stable. */
+/**
+ * Days and months are those of the session's time zone, which is UTC in our sessions; the server marks these functions
+ * stable.
+ */
 const zoned = { immutable: false };
 
 const fields = ['epoch', 'year', 'month', 'day', 'hour', 'minute', 'second', 'milliseconds', 'microseconds'];

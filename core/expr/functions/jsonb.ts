@@ -4,7 +4,7 @@ import type { ArrayValue } from '../values/array.ts';
 import { containsJson, isArray, type Json, JsonObject, jsonText } from '../values/json.ts';
 import { jsonKind } from './casts.ts';
 
-/** A scalar is stored as an array of one, and some operators show it. */
+/** A scalar is stored as an array of one element, which some operators show. */
 const asArray = (value: Json): readonly Json[] | null =>
   isArray(value) ? value : value instanceof JsonObject ? null : [value];
 

@@ -8,7 +8,9 @@ const incomplete = () => dataError('22025', 'LIKE pattern must not end with esca
 
 type Matcher = (text: string) => boolean;
 
-/** One pattern as a function. Plain prefixes, suffixes and infixes, which most are, need no regular expression. */
+/**
+ * One pattern as a function. Most patterns are plain prefixes, suffixes or infixes, which need no regular expression.
+ */
 function likeMatcher(pattern: string): Matcher {
   const tokens = charsOf(pattern);
   let source = '';
@@ -42,7 +44,10 @@ function likeMatcher(pattern: string): Matcher {
   return (text) => regex.test(text);
 }
 
-/** A pattern that ends within an escape is an error only where matching gets there, so it is walked as the server walks it. */
+/**
+ * A pattern that ends within an escape is an error only if matching reaches its end, so the pattern is walked as the
+ * server walks it.
+ */
 function slow(pattern: readonly string[]): Matcher {
   return (text) => walk(charsOf(text), pattern, 0, 0) === true;
 }

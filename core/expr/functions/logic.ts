@@ -42,8 +42,8 @@ function test(name: string, of: (value: Value | null) => boolean): Entry {
 }
 
 /**
- * A composite value is also NULL where all of its fields are, and NOT NULL only where none is (manual: "Comparison Functions and
- * Operators"). Such a value is the text of record_out, where a NULL is a field without a character and without quotes.
+ * A composite value is also NULL where all of its fields are, and NOT NULL only where none is (manual: "Comparison
+ * Functions and Operators"). A composite value is the text of record_out, where a NULL field is empty and unquoted.
  */
 function nullTest(name: 'is null' | 'is not null'): Entry {
   const wanted = name === 'is null';
@@ -85,7 +85,7 @@ function distinct(name: string, sql: string, whenDistinct: boolean): Entry {
   });
 }
 
-/** = and <> of types that are not decoded, where equal text is what the type calls equal (enum, macaddr and so on). */
+/** = and <> of types that are not decoded and whose equality is equality of their text (enum, macaddr and others). */
 function same(name: '=' | '<>'): Entry {
   return special(`same ${name}`, {
     name,
@@ -127,7 +127,7 @@ const coalesce = special('coalesce', {
   },
 });
 
-/** NULLs are left out; NULL only when all are. */
+/** NULLs are skipped; the result is NULL only if all arguments are. */
 function extreme(name: 'greatest' | 'least', wanted: 1 | -1): Entry {
   return special(name, {
     sql: (args, call) => `${name.toUpperCase()}(${collatedArgs(args, call).join(', ')})`,
@@ -161,7 +161,7 @@ function comparer(operator: string, type: number): (a: Value, b: Value) => boole
   return (a, b) => passes((compare as (a: Value, b: Value) => number)(a, b));
 }
 
-/** `x = ANY (array)`, which IN over constants is too. An empty array decides before a NULL is looked at. */
+/** `x = ANY (array)`, also for IN over constants. An empty array decides before a NULL is looked at. */
 function quantified(quantifier: 'any' | 'all', operator: string): Entry {
   const decisive = quantifier === 'any';
   return special(`${operator} ${quantifier}`, {

@@ -3,7 +3,10 @@ import { type Entry, strict } from '../table.ts';
 import * as decimal from '../values/decimal.ts';
 import { rint } from '../values/float.ts';
 
-/** int2 and int4 fit a JavaScript number with room for one operation; a product of int4 is at most 2^62, so it is checked before. */
+/**
+ * int2 and int4 fit into a JavaScript number, with room for one operation; a product of two int4 is at most 2^62, so
+ * its range is checked first.
+ */
 function small(type: 'int2' | 'int4', bits: 16 | 32): Entry[] {
   const top = 2 ** (bits - 1);
   const label = type === 'int2' ? 'smallint' : 'integer';
@@ -61,7 +64,7 @@ const bigints: readonly Entry[] = [
   strict('@', ['int8'], 'int8', (a) => fit8(a < 0n ? -a : a)),
 ];
 
-/** numeric_round clamps the scale, and how differs between versions far outside of what makes sense. */
+/** numeric_round clamps the scale, at limits that differ between versions and are far outside of useful values. */
 function scaleOf(n: number): number {
   if (n > 1000 || n < -1000) throw unsupportedForm('round or trunc to more than 1000 digits');
   return n;
@@ -91,7 +94,7 @@ const numerics: readonly Entry[] = [
   }),
 ];
 
-/** Overflow and underflow as float8_plus and its sisters check them. */
+/** Overflow and underflow, checked as float8_plus and related functions check them. */
 function floats(type: 'float4' | 'float8', round: (value: number) => number): Entry[] {
   const label = type === 'float4' ? 'real' : 'double precision';
   const overflows = (result: number, a: number, b: number): number => {

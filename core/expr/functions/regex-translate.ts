@@ -4,9 +4,15 @@ import type { Refusal } from '../table.ts';
 export interface Translated {
   /** Source of a JavaScript RegExp with flags `su`. */
   readonly source: string;
-  /** The pattern for the server, which is to mind case: each letter is spelled out with those that are alike. */
+  /**
+   * The pattern for the server, which matches case-sensitively: each letter is spelled out as a set of its case
+   * variants.
+   */
   readonly server: string;
-  /** Quantifiers whose count may vary. With more than one, or with `|`, the two engines may match different lengths. */
+  /**
+   * Number of quantifiers whose count may vary. With more than one, or with `|`, the two engines may match different
+   * lengths.
+   */
   readonly variable: number;
   readonly alternation: boolean;
   readonly groups: number;
@@ -14,7 +20,7 @@ export interface Translated {
 }
 class Differs extends Error {}
 
-/** A letter with those that are the same where case does not count. */
+/** A letter with its case variants, where case is ignored. */
 export type Alike = (letter: string) => readonly string[];
 
 export const asciiAlike: Alike = (letter) =>
@@ -38,8 +44,8 @@ const shorthand: Readonly<Record<string, string>> = { d: '0-9', w: '0-9A-Za-z_',
 const controls: Readonly<Record<string, string>> = { n: '\\n', t: '\\t', r: '\\r', f: '\\f', v: '\\v' };
 
 /**
- * Reads an ARE (manual: "Regular Expression Details") as far as JavaScript agrees with it; a refusal for the rest. `alike` null: case
- * counts.
+ * Reads an ARE (manual: "Regular Expression Details") as far as JavaScript agrees with it; refuses the rest. `alike`
+ * null: case-sensitive.
  */
 export function translate(pattern: string, alike: Alike | null): Translated | Refusal {
   try {
@@ -50,13 +56,13 @@ export function translate(pattern: string, alike: Alike | null): Translated | Re
   }
 }
 
-/** No letter behind it has another case. */
+/** No letter beyond it has case variants. */
 const lastCased = 0x1_ffff;
 
 class Translator {
   readonly #chars: readonly string[];
   readonly #alike: Alike | null;
-  /** What the server's pattern has instead of the characters from `from` to `to`. */
+  /** Replacements in the server's pattern for the characters from `from` to `to`. */
   readonly #edits: { readonly from: number; readonly to: number; readonly text: string }[] = [];
   #at = 0;
   #variable = 0;

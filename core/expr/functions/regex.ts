@@ -9,7 +9,7 @@ const needsConstant: Refusal = {
   code: 'PGS4108',
   message: 'the pattern must be a constant, so that it can be checked that both dialects agree on it',
 };
-/** Text of a constant; null for NULL; undefined for what is no constant. */
+/** Text of a constant; null for NULL; undefined for anything that is no constant. */
 const constantText = (expr: Expr | undefined): string | null | undefined =>
   expr?.op === 'const' ? expr.text : undefined;
 
@@ -38,8 +38,8 @@ function compilePattern(text: string, alike: Alike | null, flags: string): RegEx
 }
 
 /**
- * The pattern with each letter as a set of those that are alike: the server compares it under collation "C", so that no version of
- * Unicode and no collation decides. Null: not for this call.
+ * The pattern with each letter as a set of its case variants: the server compares the pattern under collation "C", so
+ * the result depends on no version of Unicode and no collation. Null: not for this call.
  */
 function spelledOut(call: Call, ignoreCase: boolean): string | null {
   const pattern = constantText(call.args[1]);
@@ -71,7 +71,7 @@ function matcher(name: string, type: 'text' | 'bpchar'): Entry {
   };
 }
 
-/** Which part is replaced depends on how long a match is, so only patterns with one way to match are taken. */
+/** Which part is replaced depends on the length of the match, so only patterns with one way to match are accepted. */
 function checkReplace([, pattern, replacement, flags]: readonly Expr[]): Refusal | null {
   const [text, by, options] = [
     constantText(pattern),

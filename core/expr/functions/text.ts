@@ -14,7 +14,7 @@ export function substring<T>(from: number, count: number | null, cut: (from: num
 const textPart = (text: string, from: number, count: number | null): string =>
   substring(from, count, (a, b) => sliceChars(text, a, b));
 
-/** What repeat and the pads would build must fit the server's limit of 1 GB, and a string of ours. */
+/** The result of repeat, lpad and rpad must fit the server's limit of 1 GB, and a JavaScript string. */
 function limit(bytes: number): void {
   if (bytes + 4 > 0x3fff_ffff) throw tooLong();
   if (bytes > 1 << 28) throw unsupportedForm('a text of more than 256 MB');
@@ -66,7 +66,7 @@ function translate(text: string, from: string, to: string): string {
     .map((c) => map.get(c) ?? c)
     .join('');
 }
-/** Without surrogates a character is a unit, and a short list is searched faster than a map is made. */
+/** Without surrogates a character is one UTF-16 unit, and searching a short list is faster than building a map. */
 function translateBmp(text: string, from: string, to: string): string {
   let out = '';
   let kept = 0;
@@ -109,7 +109,7 @@ function chr(code: number): string {
   }
   return String.fromCodePoint(code);
 }
-/** The result is under collation "C" again, so that no two explicit collations meet. */
+/** The result is under collation "C" again, so that two explicit collations never meet. */
 function folds(name: 'lower' | 'upper', ascii: (text: string) => string): Entry {
   const plain = strict(name, ['text'], 'text', ascii);
   return {
@@ -132,7 +132,7 @@ function initcapAscii(text: string): string {
   return text.replace(/[A-Za-z0-9]+/g, (word) => upperAscii(word[0] as string) + lowerAscii(word.slice(1)));
 }
 
-/** Letters and words of other languages, too, where the server has a builtin collation. */
+/** Letters and words of other languages as well, if the server has a builtin collation. */
 function initcap(): Entry {
   const plain = strict('initcap', ['text'], 'text', initcapAscii);
   return {
@@ -174,7 +174,7 @@ const substrings = (['substring', 'substr'] as const).flatMap((name) => {
 });
 
 const octetsSql = (text: string): string => `pg_catalog.octet_length(${utf8Sql(text)})`;
-/** A cast to text takes the blanks of a char(n) away, which are a byte each. */
+/** A cast to text strips the trailing blanks of a char(n), each of which is one byte. */
 const paddedOctetsSql = (value: string): string =>
   `(pg_catalog.octet_length(${value}) - pg_catalog.octet_length(CAST(${value} AS pg_catalog.text)) + ${octetsSql(`CAST(${value} AS pg_catalog.text)`)})`;
 const byteLengths = [
@@ -218,7 +218,7 @@ export const textFunctions: readonly Entry[] = [
   ),
   strict('right', ['text', 'int4'], 'text', (text, n) => {
     const length = charLength(text);
-    // The server negates the smallest integer onto itself and so cuts nothing.
+    // The server's negation of the smallest integer overflows to itself, so nothing is cut.
     if (n === -intMax - 1) return text;
     return sliceChars(text, n >= 0 ? Math.max(length - n, 0) : Math.min(-n, length), length);
   }),

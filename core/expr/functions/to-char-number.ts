@@ -19,7 +19,10 @@ interface Format {
 
 export const numberPatterns: readonly string[] = ['9', '0', '.', ',', 'FM', 'MI'];
 
-/** NUM_prepare; or the first thing that is not supported. What a locale shapes (D, G, L, S) is left out. */
+/**
+ * NUM_prepare; or the first thing in the format that is not supported. Patterns that a locale shapes (D, G, L, S) are
+ * not supported.
+ */
 function parse(format: string): Format | string {
   const tokens: Token[] = [];
   let [pre, post, zeroStart, zeroEnd] = [0, 0, 0, 0];
@@ -91,7 +94,7 @@ class Writer {
     this.#negative = negative;
     const whole = digits.indexOf('.') < 0 ? digits.length : digits.indexOf('.');
     this.#spaces = Math.max(0, format.pre - whole);
-    // What does not fit is shown as #.
+    // A number that does not fit is shown as #.
     this.#digits = whole > format.pre ? `${'#'.repeat(format.pre)}.${'#'.repeat(format.post)}` : digits;
     this.#last = this.#lastRelevant();
     this.#signed = format.minus || (!negative && format.fill);
@@ -117,7 +120,7 @@ class Writer {
     return this.#out;
   }
 
-  /** IS_PREDEC_SPACE: the zero before the point that nothing asks for. */
+  /** IS_PREDEC_SPACE: the zero before the point that no pattern asks for. */
   get #leadingZero(): boolean {
     return this.#format.zeroStart === 0 && this.#at === 0 && this.#digits[0] === '0' && this.#format.post !== 0;
   }

@@ -5,7 +5,7 @@ import { dayOfWeek, dayOfYear, isoWeek } from './date-fields.ts';
 
 interface Moment {
   readonly days: dt.Days;
-  /** Microseconds of the day. */
+  /** Microseconds since midnight. */
   readonly rest: number;
   readonly fields: dt.Fields;
 }
@@ -60,7 +60,7 @@ const named: readonly (readonly [string, Part])[] = [
 ];
 export const toCharPatterns: readonly string[] = [...numbers, ...names].map(([name]) => name).concat('AM', 'PM');
 
-/** The parts of a format, or the first thing in it that is not supported. */
+/** The parts of a format, or the first part that is not supported. */
 function parse(format: string): readonly Part[] | string {
   const parts: Part[] = [];
   const plain = (text: string): void => void parts.push(() => text);

@@ -39,17 +39,17 @@ export interface Values {
   uuid: string;
   jsonb: Json;
 }
-/** Any value; of a type that we do not decode it is the server's text. Null is SQL NULL. */
+/** Any value; for a type that we do not decode, the server's text. Null is SQL NULL. */
 export type Value = Values[TypeName] | ArrayValue;
 
 export interface Codec<T = Value> {
   /** Reads the server's own output. */
   readonly decode: (text: string) => T;
-  /** Reads what a user or another column gives: the type's input function. */
+  /** Reads text from a user or another column: the type's input function. */
   readonly input: (text: string) => T;
   /** Prints as the server does in our sessions. */
   readonly encode: (value: T) => string;
-  /** Order (collation "C" for texts); null: the type has none, or we do not do it. */
+  /** Order (collation "C" for texts); null: the type has none, or we do not implement it. */
   readonly compare: ((a: T, b: T) => number) | null;
   readonly equal: (a: T, b: T) => boolean;
 }
@@ -64,7 +64,7 @@ const bigger = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 export function parseInteger(input: string, bits: number, type: string): bigint {
   const text = trimSpace(input);
   const [leading = ''] = /^[+-]?\d+/.exec(text) ?? [];
-  // Digits that are too many are out of range even when something else follows them.
+  // Too many digits are out of range even if other characters follow them.
   const value = leading === '' || leading.length > 1000 ? 0n : BigInt(leading.replace('+', ''));
   if (leading.length > 1000 || BigInt.asIntN(bits, value) !== value) throw outOfRange(type);
   if (leading !== '' && leading === text) return value;
@@ -182,7 +182,7 @@ function parseOid(text: string): number {
 
 const opaque: Codec<string> = { ...plain, input: same, compare: null, equal: is };
 
-/** Codec of a type by oid. Of a type that we do not know: the text itself, which passes through and nothing more. */
+/** Codec of a type by oid. For a type that we do not know: the text itself, unchanged. */
 export function codecOf(oid: Oid): Codec {
   const info = typeInfo(oid);
   if (info !== undefined) return codecs[info.name] as unknown as Codec;

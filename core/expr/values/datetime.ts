@@ -110,7 +110,9 @@ interface Parsed {
   readonly timed: boolean;
 }
 
-/** ISO 8601 only; other forms depend on DateStyle or are words like `yesterday`, so they are refused, not guessed. */
+/**
+ * ISO 8601 only; other forms depend on DateStyle or are words such as `yesterday`, so they are refused, not guessed.
+ */
 function parseIso(text: string, type: string): Parsed {
   const match = dateForm.exec(text);
   if (match === null) throw unsupportedForm(`text cast to ${type} that is not ISO 8601`);

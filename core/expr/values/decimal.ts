@@ -11,7 +11,7 @@ export class Decimal {
     this.special = special;
   }
 }
-/** 0 a number, 1 Infinity, -1 -Infinity, 2 NaN (which sorts last, as the server has it). */
+/** 0 a number, 1 Infinity, -1 -Infinity, 2 NaN (which sorts last, as on the server). */
 export type Special = 0 | 1 | -1 | 2;
 export const NAN = new Decimal(0n, 0, 2);
 export const INFINITY = new Decimal(0n, 0, 1);
@@ -37,8 +37,8 @@ const abs = (n: bigint): bigint => (n < 0n ? -n : n);
 export const fromInt = (n: bigint | number): Decimal => new Decimal(BigInt(n), 0);
 
 /**
- * A decimal integer that may hold one point, which is left out. Up to 15 digits go by way of a JavaScript number: BigInt
- * of a text costs ten times as much.
+ * A decimal integer that may hold one point, which is dropped. Up to 15 digits are parsed as a JavaScript number:
+ * BigInt of a text costs ten times as much.
  */
 export function decodeUnscaled(text: string): bigint {
   if (text.length > 16) return BigInt(text.replace('.', ''));

@@ -109,7 +109,7 @@ export function parseFloat8(input: string, type = 'double precision'): number {
   if (/^[+-]?0x/i.test(text)) throw unsupportedForm(`hexadecimal text cast to ${type}`);
   const [leading = ''] = form.exec(text) ?? [];
   if (leading === '') return parseWord(text, type);
-  // A number that does not fit is out of range even when something else follows it.
+  // A number out of range is an error even if other characters follow it.
   const value = Number(leading);
   if (!Number.isFinite(value) || (value === 0 && /[1-9]/.test(leading.replace(/[eE].*/, '')))) throw outOfRange(type);
   if (leading !== text) throw invalidText(type);

@@ -50,7 +50,7 @@ export function encodeInterval({ months, days, micros }: Interval): string {
   return parts.join(' ');
 }
 
-/** What a unit is worth, and its place: a unit that comes twice is left to the server. */
+/** The value of a unit, and its field: a unit that occurs twice is left to the server. */
 type Unit = readonly [place: string, of: 'months' | 'days' | 'micros', worth: bigint];
 const table: readonly (readonly [string, ...Unit])[] = [
   ['microsecond microseconds', 'us', 'micros', 1n],

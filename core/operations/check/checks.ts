@@ -9,7 +9,7 @@ import type { Instances, RunContext } from '../../pipeline/open/instances.ts';
 import { allOf, planSinks } from '../../pipeline/open/planning.ts';
 import { readCatalog, type SourceCatalog } from '../../api/source.ts';
 
-/** Asks source and sinks for their findings; what keeps one of them from being asked is a finding, too. */
+/** Asks source and sinks for their findings; an error that prevents one of them from answering is a finding, too. */
 export async function runChecks(
   context: RunContext,
   instances: Instances,
@@ -33,13 +33,13 @@ export interface PreflightOptions {
   readonly skip: readonly string[];
 }
 
-/** Errors of one preflight that are told one by one. */
+/** At most so many errors of one preflight are listed. */
 const mostShown = 50;
 
 /**
- * The checks before a first start makes anything; a pipeline that is under way has passed them. Throws all errors at
- * once; what keeps a check from being asked (an unreachable server, a wrong pattern) is thrown as it is. Returns the catalog that was
- * checked, null where nothing was.
+ * The checks before a first start creates anything; a pipeline that is under way has passed them. Throws all errors at
+ * once; an error that prevents a check from running (an unreachable server, an invalid pattern) is thrown as it is.
+ * Returns the catalog that was checked, null if no check ran.
  */
 export async function preflight(options: PreflightOptions): Promise<SourceCatalog | null> {
   const { context, skip } = options;
@@ -75,7 +75,7 @@ async function ask({ context, instances, config, catalog: reading }: Asked, aske
   const ofSinks: Finding[] = [];
   const both = await Promise.allSettled([
     asked('source', ofSource, async () => {
-      // A source says more of what is in the way of its catalog than the catalog's error does.
+      // A source's own check says more about a problem with its catalog than the error of reading the catalog does.
       await source.check?.(reportTo(ofSource), stop, await reading.catch(() => undefined));
       if (config.ddl === 'follow') await source.ddl?.check(reportTo(ofSource), stop);
     }),

@@ -1,8 +1,8 @@
 import type { Finding } from '../../api/check.ts';
 
 /**
- * A script of all that the findings ask for, by server: the source's first, then each sink's, in the order of the findings, which
- * is one that works. What no statement mends is a comment.
+ * A script of all statements that the findings ask for, by server: the source's first, then those of each sink, in the
+ * order of the findings, which is an order that works. A finding without a statement becomes a comment.
  */
 export function statementsOf(findings: readonly Finding[]): string {
   const open = findings.filter(({ level, remedy }) => level !== 'ok' && remedy !== null);

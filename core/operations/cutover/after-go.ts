@@ -6,8 +6,8 @@ import type { CutoverOptions } from './options.ts';
 import type { CutoverRecord } from './record.ts';
 
 /**
- * Looks at the source's tables again, after the GO: the slot's WAL is exact, unlike the counters of pg_stat, which come late. Throws
- * PGS7045 where rows were committed behind it, with slot and publication kept.
+ * Looks at the source's tables again after GO: the slot's WAL is exact, unlike the counters of pg_stat, which are
+ * updated late. Throws PGS7045 if rows were committed after GO; slot and publication are kept.
  */
 export async function lookBehind(
   { say, quiet, accept }: CutoverOptions,
@@ -16,7 +16,7 @@ export async function lookBehind(
 ): Promise<void> {
   const goAt = record?.goAt ?? null;
   if (goAt === null || source.fence === undefined) return;
-  // Without a fence somebody may still be about to write.
+  // Without a fence a session may still be about to write.
   if (record?.fence === null) await pause(quiet, stop);
   try {
     const behind = await source.fence.changesBeyond(goAt, stop);
@@ -32,7 +32,10 @@ export async function lookBehind(
   }
 }
 
-/** The targets take writes from now on: a fence that was left there for this pipeline, as the way back, has done its work. */
+/**
+ * The targets accept writes from now on: a fence that this pipeline has on them, as their reverse pipeline's source, is
+ * taken down.
+ */
 export async function openTargets(
   sinks: readonly SinkInstance[],
   { say, signal }: { readonly say: (line: string) => void; readonly signal: AbortSignal },

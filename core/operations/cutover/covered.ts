@@ -13,15 +13,15 @@ export interface CoveredInput {
 }
 
 export interface Covered {
-  /** What keeps it from the go. */
+  /** Entries that keep the cutover from GO. */
   readonly blocked: readonly Uncovered[];
-  /** What `--accept` took of the list. */
+  /** Entries of the list that `--accept` names. */
   readonly accepted: readonly Uncovered[];
 }
 
 /**
- * The list before the writers stop. Materialized views are refreshed once, to see whether they can be; foreign keys wait for
- * the last change.
+ * The list before the writers stop. Materialized views are refreshed once, to see whether that succeeds; foreign keys
+ * are left for after the last change.
  */
 export async function coveredBefore(input: CoveredInput, differing: readonly Uncovered[]): Promise<Covered> {
   const found = [...differing, ...(await look(input, 'following')), ...(await unrefreshed(input, 'views'))];
@@ -29,7 +29,7 @@ export async function coveredBefore(input: CoveredInput, differing: readonly Unc
   return judged(input, found);
 }
 
-/** The list at the end, with everything brought over: whatever is still behind counts. */
+/** The list at the end, with everything carried over: every entry that is left counts. */
 export async function coveredFinal(input: CoveredInput, known: readonly Uncovered[]): Promise<Covered> {
   return judged(input, [...known, ...(await look(input, 'final'))]);
 }
@@ -65,10 +65,10 @@ async function look(
   const schemas = await compareSchemas(context.source, planning.sinks, planning.excluded, context.stop);
   const found = await findUncovered({ context, planning, moment, deep });
   const listed = new Set(found.map(({ name }) => name));
-  // Grants are not as they were behind a fence that took them.
+  // Behind a fence that revokes grants, the source's grants differ from their original state.
   const revoked = options.fence === 'revoke' && moment === 'final';
   const objects = schemaDifferences(schemas, moment).filter(
-    // A sequence is looked at with its values, too; a table that is on the list need not be there again.
+    // Sequences were already compared, with their values; a table that is on the list need not be listed twice.
     ({ kind, name, why }) =>
       kind !== 'sequence' && !listed.has(name.slice(kind.length + 1)) && !(revoked && why.startsWith('acl is ')),
   );
@@ -76,7 +76,7 @@ async function look(
   return [...found, ...objects, ...(deep ? [] : [left])];
 }
 
-/** As {@link findUncovered} calls them. Accepted, they need not be read. */
+/** Names that {@link findUncovered} uses. When they are accepted, large objects need not be read. */
 const largeObjects = 'large-objects';
 
 function judged({ options }: CoveredInput, found: readonly Uncovered[]): Covered {

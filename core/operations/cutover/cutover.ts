@@ -27,12 +27,12 @@ import { endingSql, transactionWords } from './open-transactions.ts';
 import type { Uncovered } from '../coverage/uncovered.ts';
 import { afterStop } from '../../pipeline/open/capability.ts';
 
-/** Ranges that a sample takes of a large table, and rows in each. */
+/** Number of ranges that a sample takes of a large table, and rows in each. */
 const sample = { sample: 10, rangeRows: 50_000 };
 
 /**
- * The switch-over. Until the go the pipeline is intact: an abort or an error undoes what was put up. After the go it only
- * gets finished, also when it was killed.
+ * The cutover. Until GO the pipeline is intact: an abort or an error undoes what was set up. After GO the cutover is
+ * only completed, also after it was killed.
  */
 export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
   const options = { ...given, pipeline: await awaitTaken(given.pipeline, given.locked) };
@@ -49,7 +49,7 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
     await finish(options, await hold(options));
     return { ...nothing, done: true };
   }
-  // A cutover that was killed while it copied unlogged tables again.
+  // An earlier cutover was killed while it copied unlogged tables again.
   if (options.locked && head?.phase === 'stream' && pendingTables(context.state).size > 0)
     await finishUnlogged(pipeline, await planKnown(pipeline));
   await checkReady(context, instances);
@@ -60,14 +60,14 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
   await pipeline.chain?.settle(options.patience);
   await refuseUnfenced({ options, context, planning });
   for (const line of await leftOutLines(context, planning)) say(line);
-  // The snapshot of a verification waits for them, too, and without end.
+  // The snapshot of a verification would wait for the same transactions, without a limit.
   if (options.verify === 'full' || options.verify === 'sampled') await waitForWriters({ options, context, planning });
   const verify = await verifyBefore(options, planning);
   const before = await coveredBefore({ options, context, planning }, differingTables(verify?.tables ?? []));
   if (before.blocked.length > 0) return { ...nothing, verify, blocked: before.blocked };
   await tellOpen(options, planning);
   failpoint('cutover-verified');
-  // While a run elsewhere still goes on: what it lacks can be mended without a stop.
+  // While another process still runs the pipeline: a missing precondition can be mended without a stop.
   const { wayBack: file, openBack: open, steps } = options;
   if (file !== null) await tryWayBack({ pipeline, planning, file, open, steps });
   if (options.dryRun) return dryRun(options, planning, verify);
@@ -92,7 +92,7 @@ export async function cutover(given: CutoverOptions): Promise<CutoverReport> {
 
 const nothing: CutoverReport = { done: false, verify: null, blocked: [], writeStopped: null };
 
-/** Whom the writers' stop will have to wait for: told while there is time. */
+/** Logs the transactions that the stop of the writers will have to wait for, while there is still time. */
 async function tellOpen({ pipeline: { context }, say }: CutoverOptions, planning: Planning): Promise<void> {
   const open = (await context.source.fence?.transactions(fencedTables(planning), context.stop)) ?? [];
   const old = open.filter(({ pid, seconds }) => pid === null || (seconds ?? 0) >= 10);
@@ -102,7 +102,7 @@ async function tellOpen({ pipeline: { context }, say }: CutoverOptions, planning
   }
 }
 
-/** This process gets the lock; a run elsewhere ends at a barrier with everything up to it durable. */
+/** Takes the lock; a run in another process ends at a barrier with everything up to it durable. */
 async function hold({ pipeline, locked, patience, say }: CutoverOptions): Promise<RunContext> {
   const { context, instances, config } = pipeline;
   if (locked) return context;
@@ -118,7 +118,7 @@ async function verifyBefore(options: CutoverOptions, planning: Planning): Promis
   if (options.verify === 'none' || options.verify === 'final') return null;
   const compare = options.verify === 'sampled' ? { ...compareDefaults, ...sample } : compareDefaults;
   const { pipeline, locked, patience } = options;
-  // Unlogged tables are compared once they are copied again.
+  // Unlogged tables are compared after they are copied again.
   const unlogged = new Set(unloggedTables(planning));
   const names = planning.sinks.flatMap(({ plans }) => plans.map((plan) => relationName(plan.source)));
   const only = unlogged.size === 0 ? null : [...new Set(names)].filter((name) => !unlogged.has(name));
@@ -131,7 +131,7 @@ async function verifyBefore(options: CutoverOptions, planning: Planning): Promis
   return report;
 }
 
-/** What can be tried without ending a run elsewhere and without anyone noticing. */
+/** Tries what can be tried without ending a run in another process and without an effect on the source. */
 async function dryRun(
   options: CutoverOptions,
   planning: Planning,
@@ -169,7 +169,7 @@ async function finish(options: CutoverOptions, context: RunContext): Promise<voi
   if ((record?.fence ?? null) !== null) say('the fence on the source stays up, so that no write gets lost there');
 }
 
-/** Takes down what a killed cutover left, so that the pipeline can be run on. Returns whether there was something. */
+/** Takes down what a killed cutover left, so that the pipeline can run again. Returns whether there was anything. */
 export async function abortCutover({
   context,
 }: Pick<CutoverOptions['pipeline'], 'context'>): Promise<readonly string[]> {
@@ -182,7 +182,10 @@ export async function abortCutover({
   return ['the cut-over is aborted; the pipeline can be run on', ...done];
 }
 
-/** Takes the fence down, decided or not: `cleanup` leaves nothing of the pipeline on the source. Returns what it did, in words. */
+/**
+ * Takes the fence down, whether the cutover was decided or not: `cleanup` leaves nothing of the pipeline on the source.
+ * Returns what it did, in words.
+ */
 export async function lowerFence({
   context: { state, source },
 }: Pick<CutoverOptions['pipeline'], 'context'>): Promise<readonly string[]> {

@@ -1,6 +1,6 @@
 import { errorFactory } from '../../base/error.ts';
 
-/** PGS7040 to 7069, with those of coverage: the switch-over. */
+/** PGS7040 to 7069, with those of coverage: the cutover. */
 export const cutoverErrors = {
   PGS7040: {
     title: 'A transaction on the source is still open',

@@ -18,17 +18,20 @@ export interface FenceInput {
   readonly planning: Planning;
 }
 
-/** Between two tries to close what writers under way kept open, milliseconds. */
+/** Milliseconds between two tries to close tables that open transactions keep locked. */
 const between = 200;
 const sayEvery = 10_000;
 
-/** Every table that some sink gets, once. */
+/** Every table that a sink gets, once. */
 export function fencedTables({ sinks }: Planning): readonly FenceTable[] {
   const tables = sinks.flatMap(({ plans }) => plans.map((plan) => plan.source));
   return [...new Map(tables.map((table) => [relationName(table), table])).values()];
 }
 
-/** Before anybody is asked to stop: what the fence would be refused for. Throws PGS7041 with the statements. */
+/**
+ * Before the writers are asked to stop: every reason for which the fence would be refused. Throws PGS7041 with the
+ * statements.
+ */
 export async function refuseUnfenced({ options, context, planning }: FenceInput): Promise<void> {
   if (options.fence === 'none') return;
   const fence = fenceOf(context);
@@ -38,7 +41,7 @@ export async function refuseUnfenced({ options, context, planning }: FenceInput)
   throw cutoverError('PGS7041', `the role of the source lacks rights for the fence: ${lacks.join(' ')}`);
 }
 
-/** Saved before it goes up, so that whoever comes next can take it down. A plan that is there is gone on with. */
+/** Saved before the fence goes up, so that a later process can take it down. An existing plan is continued. */
 export async function planFence(
   input: FenceInput,
   record: CutoverRecord,
@@ -54,8 +57,8 @@ export async function planFence(
 }
 
 /**
- * Resolves when the tables are closed and everybody who had written before has ended. Throws PGS7040 with those that have
- * not.
+ * Resolves when the tables are closed and every transaction that had written before has ended. Throws PGS7040 with
+ * those that have not.
  */
 export async function raiseFence(input: FenceInput, { fence: plan }: CutoverRecord): Promise<void> {
   const { options, context } = input;
@@ -67,7 +70,7 @@ export async function raiseFence(input: FenceInput, { fence: plan }: CutoverReco
   await waitForWriters(input);
 }
 
-/** Writers under way keep a table from being closed: they are waited for, and named. */
+/** Open transactions that have written keep a table from being closed: the fence waits for them, and logs them. */
 async function closeAll(
   { options, context }: FenceInput,
   fence: WriteFence,
@@ -90,7 +93,7 @@ async function closeAll(
   }
 }
 
-/** Everybody who has written in the database and not ended: with a fence nobody comes after them. */
+/** Waits for every open transaction that has written in the database; behind a fence no new one can begin to write. */
 export async function waitForWriters({ options, context, planning }: FenceInput): Promise<void> {
   const deadline = performance.now() + options.patience;
   await waitForTransactions(context.source.fence, fencedTables(planning), {
@@ -100,13 +103,13 @@ export async function waitForWriters({ options, context, planning }: FenceInput)
   });
 }
 
-/** Without a fence: those that hold a lock to write on our tables just now. */
+/** Without a fence: sessions that hold a lock for writing on our tables at this moment. */
 export async function writersNow({ context, planning }: FenceInput): Promise<number> {
   const open = (await context.source.fence?.transactions(fencedTables(planning), context.stop)) ?? [];
   return open.filter(({ tables }) => tables.length > 0).length;
 }
 
-/** Throws PGS7042 unless nobody can write behind it. */
+/** Throws PGS7042 unless no session can write behind the fence. */
 export async function proveFence({ options, context }: FenceInput, record: CutoverRecord): Promise<void> {
   if (record.fence === null) return;
   const { open, roles } = await fenceOf(context).prove(record.fence, context.stop);

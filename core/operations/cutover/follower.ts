@@ -9,14 +9,14 @@ import type { ChangeCount } from '../verify/count-changes.ts';
 import { type Followed, streamOptions } from '../verify/stream-options.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 
-/** A barrier may get lost with a connection that broke while it was settled: then another one is written. */
+/** A barrier may be lost with a connection that broke while it was acknowledged; another one is then written. */
 const again = 5000;
 /** Milliseconds that the appliers of a journal may take for what they lack at a barrier. */
 const settlePatience = 120_000;
 
 /**
- * Follows the stream in this process, beside what the cutover does: everything is connected and planned before the writers
- * stop, and what is left to do then is to wait for a barrier. The caller holds the pipeline's lock.
+ * Follows the stream in this process, beside the steps of the cutover: everything is connected and planned before the
+ * writers stop, and after that only a barrier has to be waited for. The caller holds the pipeline's lock.
  */
 export class Follower {
   readonly #context: RunContext;
@@ -34,7 +34,7 @@ export class Follower {
     this.#chain = chain ?? null;
     this.#count = count;
     this.#running = this.#run(options);
-    // A rejection is handled where a barrier or the end is awaited.
+    // The rejection is handled where a barrier or the end is awaited.
     this.#running.catch(() => {});
   }
 
@@ -42,7 +42,7 @@ export class Follower {
     return new Follower(of, await streamOptions(of));
   }
 
-  /** Changes of replicated tables that came so far. */
+  /** Number of changes of replicated tables so far. */
   get changes(): number {
     return this.#count.seen;
   }
@@ -78,13 +78,13 @@ export class Follower {
     }
   }
 
-  /** Rejects with what the stream met, or that it ended. */
+  /** Rejects with an error of the stream, or because the stream ended. */
   async ended(): Promise<never> {
     await this.#running;
     throw verifyError('PGS7003', 'the stream in this process ended');
   }
 
-  /** Ends after the transaction in hand, with everything durable. Throws what the stream met. */
+  /** Ends after the current transaction, with everything durable. Rejects with an error of the stream. */
   async end(): Promise<void> {
     this.#end.abort();
     await this.#running;
@@ -93,7 +93,7 @@ export class Follower {
   async #run(given: Omit<StreamRunOptions, 'until'>): Promise<void> {
     const context = { ...this.#context, stop: AbortSignal.any([this.#context.stop, this.#end.signal]) };
     const options = { ...given, until: null, onBarrier: (id: string, at: CommitLsn) => this.#waiting.get(id)?.(at) };
-    // A barrier that somebody wrote to end a run that was gone is no end of ours.
+    // A barrier that was written to end an earlier run does not end this one.
     while (!context.stop.aborted) if ((await runStream(context, options)) !== 'barrier') return;
   }
 }

@@ -3,7 +3,7 @@ import { pause } from '../../base/backoff.ts';
 import { formatSeconds } from '../../base/format.ts';
 import { cutoverError } from './errors.ts';
 
-/** Milliseconds between two looks, and between two lines about whom it waits for. */
+/** Milliseconds between two looks, and between two log lines about the transactions that it waits for. */
 const between = 100;
 const sayEvery = 10_000;
 
@@ -14,7 +14,7 @@ export interface Patience {
   readonly say: (line: string) => void;
 }
 
-/** One for people: who it is, since when, where it writes. */
+/** An open transaction for people: its session, since when it is open, and where it writes. */
 export function transactionWords(of: OpenTransaction): string {
   const age = of.seconds === null ? '' : `, ${formatSeconds(of.seconds)} old`;
   const where = of.tables.length === 0 ? '' : `, writes in ${of.tables.join(', ')}`;
@@ -26,7 +26,7 @@ export function transactionWords(of: OpenTransaction): string {
   return `pid ${of.pid} (${user}${application}${state}${age}${where})`;
 }
 
-/** What ends it, as SQL for the source; null: nothing to run. */
+/** The SQL on the source that ends it; null: there is nothing to run. */
 export function endingSql(of: OpenTransaction): string | null {
   if (of.gid !== null) return `COMMIT PREPARED ${literal(of.gid)}; or ROLLBACK PREPARED ${literal(of.gid)};`;
   return of.pid === null ? null : `SELECT pg_terminate_backend(${of.pid});`;
@@ -41,8 +41,9 @@ export function stillOpen(open: readonly OpenTransaction[], waited: string): Err
 }
 
 /**
- * Waits until all transactions have ended that have written in the source's database and are open now, prepared ones too:
- * each of them can still commit rows. Those that begin later are kept out by the fence. Throws PGS7040 with those that are left.
+ * Waits until all transactions have ended that have written in the source's database and are open now, prepared ones
+ * too: each of them can still commit rows. The fence keeps out those that begin later. Throws PGS7040 with those that
+ * are left.
  */
 export async function waitForTransactions(
   fence: WriteFence | undefined,
@@ -57,7 +58,7 @@ export async function waitForTransactions(
   }, patience);
 }
 
-/** Looks until nobody is left, says whom it waits for, and gives up at the deadline. */
+/** Looks until no transaction is left, logs which ones it waits for, and gives up at the deadline. */
 export async function waitUntilNone(
   look: () => Promise<readonly OpenTransaction[]>,
   { deadline, signal, say }: Patience,

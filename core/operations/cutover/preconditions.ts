@@ -32,7 +32,7 @@ export interface LagBound {
   readonly say: (line: string) => void;
 }
 
-/** Waits until a run in another process is close behind: the cutover then has little to catch up with. */
+/** Waits until a run in another process is close behind, so that the cutover has little to catch up with. */
 export async function waitForLag(context: RunContext, bound: LagBound): Promise<void> {
   const deadline = Date.now() + bound.patience;
   for (let said = 0; ; ) {

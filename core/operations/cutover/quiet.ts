@@ -3,18 +3,21 @@ import { verifyError } from '../verify/errors.ts';
 import type { Follower } from './follower.ts';
 
 export interface Quiet {
-  /** Changes that had come by then: one more, and it was not quiet. */
+  /** The number of changes at that moment: a higher number means that the source was not quiet. */
   readonly changes: number;
-  /** When the writers stopped (performance.now): the fence went up; without one, the last change was seen or the waiting began. */
+  /**
+   * When the writers stopped (performance.now): when the fence went up; without a fence, when the last change was seen
+   * or the waiting began.
+   */
   readonly since: number;
 }
 
-/** Between two looks, in milliseconds; each is a barrier through the source's WAL. */
+/** Milliseconds between two looks; each is a barrier through the source's WAL. */
 const between = 50;
 
 /**
- * Waits until no change of a replicated table has come for `quiet` milliseconds, everything before applied and durable.
- * `patience`: milliseconds after which it gives up with PGS7005.
+ * Waits until no change of a replicated table has arrived for `quiet` milliseconds, with everything before applied and
+ * durable. `patience`: milliseconds after which it gives up with PGS7005.
  */
 export async function waitForQuiet(
   follower: Follower,

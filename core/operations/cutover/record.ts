@@ -2,10 +2,11 @@ import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import type { Single } from '../../pipeline/state/entries.ts';
 
 /**
- * What is noted of a cutover before it is decided, for one that was killed. The decision itself is the head's phase: from
- * `cutover` on the target is the one to write to, and only slot and publication are left to drop. `fence`: what takes it down again;
- * null: there is none. `wayBack`: file of the pipeline that leads back. `goAt`: everything that was committed on the source up to here
- * is in the target, and whatever comes later is not; null: not decided. `accepted`: what the go said was accepted.
+ * The record of a cutover before it is decided, for one that was killed. The decision itself is the head's phase: from
+ * `cutover` on the target is the one to write to, and only slot and publication are left to drop. `fence`: what takes
+ * the fence down again; null: there is none. `wayBack`: file of the reverse pipeline. `goAt`: everything that was
+ * committed on the source up to this position is in the target, and later commits are not; null: not decided.
+ * `accepted`: the entries that GO reported as accepted.
  */
 export type CutoverRecord = Omit<Single<'cutover'>, 'at'>;
 
@@ -13,7 +14,7 @@ export function readRecord(state: PipelineState): CutoverRecord | null {
   return state.get('cutover');
 }
 
-/** Null: there is no cutover under way. */
+/** Null: no cutover is under way. */
 export function writeRecord(state: PipelineState, record: CutoverRecord | null): Promise<void> {
   return state.put('cutover', record && { ...record, at: Date.now() });
 }

@@ -8,8 +8,8 @@ export interface SequenceFinding extends SequenceDifference {
 }
 
 /**
- * Sets the sequences of every target that is a database, reads them again and returns what is not as on the source: nothing, or
- * the next insert there would collide or count otherwise.
+ * Sets the sequences of every target that is a database, reads them back and returns those that differ from the source.
+ * An insert into a target with such a sequence could collide or continue at another number.
  */
 export async function carrySequences(
   context: RunContext,
@@ -29,7 +29,7 @@ export async function carrySequences(
   return findings;
 }
 
-/** A line for each, with its statement. */
+/** One line per sequence, with its statement. */
 export function sequenceLines(findings: readonly SequenceFinding[]): readonly string[] {
   return findings.map(({ sink, sequence, what, remedy }) => {
     const mend = remedy === null ? '' : ` → ${remedy}`;
@@ -37,7 +37,7 @@ export function sequenceLines(findings: readonly SequenceFinding[]): readonly st
   });
 }
 
-/** What the targets never got, a line for each. */
+/** One line per object that the targets never got. */
 export async function leftOutLines(context: RunContext, planning: Planning): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const { sink, name } of planning.sinks) {

@@ -21,12 +21,12 @@ import { afterStop } from '../../pipeline/open/capability.ts';
 
 export interface Switch {
   readonly options: CutoverOptions;
-  /** As it is followed in this process. */
+  /** As this process follows it. */
   readonly pipeline: Followed;
-  /** Of this process, which holds the lock; its state is what was recorded until now. */
+  /** The context of this process, which holds the lock; its state is what was recorded so far. */
   readonly context: RunContext;
   readonly planning: Planning;
-  /** What an earlier, killed cutover left. */
+  /** The record that an earlier, killed cutover left. */
   readonly before: CutoverRecord | null;
 }
 
@@ -40,8 +40,8 @@ export interface Switched {
 }
 
 /**
- * From a pipeline that is followed in this process to the go. Everything that takes time is done before the writers stop.
- * Until the go is recorded nothing is decided: whatever fails is undone, and the pipeline can be run on.
+ * From a pipeline that this process follows to GO. Everything that takes time is done before the writers stop. Until GO
+ * is recorded nothing is decided: after any failure the steps are undone, and the pipeline can run again.
  */
 export async function switchOver(of: Switch): Promise<Switched> {
   const { options, context, pipeline } = of;
@@ -81,7 +81,7 @@ export async function switchOver(of: Switch): Promise<Switched> {
       failpoint('cutover-durable');
       if (back !== null) await back.make();
       failpoint('cutover-slot-back');
-      // What was changed on it kept writes from the target, however equal the two look.
+      // A changed publication kept writes from the target, even if both databases look equal.
       await checkPublication(context, pipeline.config.ddl === 'follow');
       const record = { ...gate.record, goAt };
       await writeRecord(context.state, record);
@@ -114,7 +114,10 @@ async function openBack(
   return back;
 }
 
-/** What no stream brings. What is not as on the source afterwards is on the list of the end; views that stay as they are come back. */
+/**
+ * Carries over what the stream does not bring. What still differs from the source is on the final list; returns the
+ * views that a refresh left unchanged.
+ */
 async function carryOver(of: Switch): Promise<readonly Uncovered[]> {
   const { options, context, planning } = of;
   await carrySequences(context, planning, options.say);
@@ -122,8 +125,8 @@ async function carryOver(of: Switch): Promise<readonly Uncovered[]> {
 }
 
 /**
- * What can only be compared now: with `final` everything, else the tables that were copied again. It takes its time: what came
- * meanwhile is read again, to the source's last position.
+ * Compares what can only be compared after the writers have stopped: with `final` everything, else the tables that were
+ * copied again. As this takes time, changes that arrived meanwhile are read again, up to the source's last position.
  */
 async function verifyStill(
   of: Switch,
@@ -141,7 +144,7 @@ async function verifyStill(
   return { report, late };
 }
 
-/** Whatever was put up is taken down again, and the record says that nothing is under way. */
+/** Takes down everything that was set up, and records that no cutover is under way. */
 async function takeDown({ options, context }: Switch, record: CutoverRecord): Promise<void> {
   const { log, source, state } = context;
   try {

@@ -6,15 +6,15 @@ import { copyPending } from '../resync/resync.ts';
 import type { Followed } from '../verify/stream-options.ts';
 import { readCatalog } from '../../api/source.ts';
 
-/** Names of the tables that no stream carries. */
+/** Names of the tables that are not in the stream. */
 export function unloggedTables({ sinks }: Planning): readonly string[] {
   const plans = sinks.flatMap((sink) => sink.plans.filter((plan) => plan.unlogged === true));
   return [...new Set(plans.map((plan) => relationName(plan.source)))];
 }
 
 /**
- * Copies them as `resync` does: noted first, so that whoever comes after a kill goes on with it. Nobody follows the stream
- * meanwhile, and nobody writes.
+ * Copies the tables as `resync` does: noted first, so that the next process continues after a kill. Meanwhile no
+ * process follows the stream, and no session writes.
  */
 export async function copyUnlogged(
   of: Followed,
@@ -32,7 +32,7 @@ export async function copyUnlogged(
   say(`copied again, as they are unlogged: ${tables.join(', ')}`);
 }
 
-/** What a killed cutover had begun to copy again, and nothing else. */
+/** Copies the tables that a killed cutover had begun to copy again, and no others. */
 export async function finishUnlogged(of: Followed, planning: Planning): Promise<void> {
   const pending = pendingTables(of.context.state);
   const unlogged = new Set(unloggedTables(planning));

@@ -6,7 +6,9 @@ import type { AnyPlugin, FileKeys } from '../../api/plugin.ts';
 
 const longestName = 41;
 
-/** The steps of transforms that can do one thing by themselves, by the plugin that has them; undefined: none. */
+/**
+ * The transform steps that the reverse pipeline is made of, by the plugin that has them; undefined: no plugin has one.
+ */
 export interface WayBackSteps {
   readonly drop: StepPlugin | undefined;
   readonly rename: StepPlugin | undefined;
@@ -47,8 +49,9 @@ interface Parts {
 }
 
 /**
- * The pipeline that replicates target to source, as a file: sides changed, names turned round, no copy. Values of the
- * original stay as they are written there, `${…}` too. Pure. Throws PGS7009 with every table that cannot be turned round.
+ * The pipeline that replicates target to source, as a file: sides exchanged, names reversed, no copy. Values of the
+ * original stay as they are written there, including `${…}`. Pure. Throws PGS7009 with every table that cannot be
+ * reversed.
  */
 export function wayBackFile(original: string, plans: readonly TablePlan[], given: WayBackPlugins): string {
   const { asSource, asSink, sink, steps } = given;
@@ -74,7 +77,7 @@ export function wayBackFile(original: string, plans: readonly TablePlan[], given
   return `${head}${remarks}${stringify(transforms.length === 0 ? rest : file, { lineWidth: 0 })}`;
 }
 
-/** Names of pipelines are bounded; two that are cut at the same place would be the same. */
+/** Names of pipelines have a maximum length; two names cut at the same place would be equal. */
 export function backName(pipeline: string): string {
   return `${pipeline.slice(0, longestName - '_back'.length)}_back`;
 }

@@ -11,20 +11,20 @@ import { wayBackFile, type WayBackSteps } from './way-back-file.ts';
 import { readCatalog } from '../../api/source.ts';
 import { afterStop } from '../../pipeline/open/capability.ts';
 
-/** Opens the pipeline that leads back; with `none` it is only looked at. */
+/** Opens the reverse pipeline; with `none` it is only read. */
 export type OpenBack = (file: string, lock: 'hold' | 'none') => Promise<OpenPipeline>;
 
 export interface WayBackOptions {
   /** The pipeline that is cut over. */
   readonly pipeline: OpenPipeline;
   readonly planning: Planning;
-  /** Where the file of the way back goes. */
+  /** Path of the reverse pipeline's file. */
   readonly file: string;
   readonly steps: WayBackSteps;
   readonly open: OpenBack;
 }
 
-/** Writes the file, for which nothing has to exist on either side. Throws where there is no way back. */
+/** Writes the file, which needs no objects on either side. Throws if there is no way back. */
 async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promise<void> {
   const { config } = options.pipeline;
   const { asSink } = config.source.plugin;
@@ -38,7 +38,7 @@ async function writeWayBack(options: Omit<WayBackOptions, 'open'>): Promise<void
   await writeFile(options.file, wayBackFile(await readFile(config.file, 'utf8'), sink.plans, given));
 }
 
-/** Writes the file and asks whether a run of it would be refused; makes nothing on either side. */
+/** Writes the file and checks whether a run of it would be refused; makes nothing on either side. */
 export async function tryWayBack(options: WayBackOptions): Promise<void> {
   await writeWayBack(options);
   await using pipeline = await options.open(options.file, 'none');
@@ -48,8 +48,8 @@ export async function tryWayBack(options: WayBackOptions): Promise<void> {
 }
 
 /**
- * Slot and publication on the target, from which everything that is written there can be carried back. Planned and
- * published early; the slot is made when the last change from the source is in the target, so that none of those goes back.
+ * Slot and publication on the target, from which every later write there can be carried back. Planned and published
+ * early; the slot is made when the last change from the source is in the target, so that none of those is carried back.
  */
 export class WayBack implements AsyncDisposable {
   readonly #pipeline: OpenPipeline;
@@ -71,7 +71,7 @@ export class WayBack implements AsyncDisposable {
       const planning = await planSinks(instances.sinks, catalog, true, context.stop);
       await refuseUnready(pipeline);
       const back = new WayBack(pipeline, catalog, planning);
-      // What an earlier try left would hold changes that came from the source.
+      // A slot of an earlier try would hold changes that came from the source.
       await back.remove();
       return back;
     } catch (error) {
@@ -84,7 +84,7 @@ export class WayBack implements AsyncDisposable {
     return this.#pipeline.config.pipeline;
   }
 
-  /** Everything from the source is durable in the target, and nobody else writes there yet. */
+  /** Called when everything from the source is durable in the target, and no session writes there yet. */
   async make(): Promise<void> {
     const { config, instances } = this.#pipeline;
     const context = { ...this.#pipeline.context, state: await PipelineState.load(instances.store) };
@@ -104,7 +104,7 @@ export class WayBack implements AsyncDisposable {
   }
 }
 
-/** What a run of the way back would be refused for is told now, and not when the writers have stopped. */
+/** Reports the reasons for which a run of the reverse pipeline would be refused before the writers stop, not after. */
 async function refuseUnready({ context }: OpenPipeline): Promise<void> {
   const errors: string[] = [];
   const add = ({ level, message, remedy }: Finding) => {

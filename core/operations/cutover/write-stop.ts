@@ -4,8 +4,7 @@ import { type Quiet, waitForQuiet } from './quiet.ts';
 import type { CutoverRecord } from './record.ts';
 
 /**
- * The writers stop: asked to, or kept out by a fence, or both. Nobody who has written before is passed over, whether silent
- * or not.
+ * The stop of the writers: on request, by a fence, or both. Every transaction that has written before is waited for.
  */
 export class WriteStop {
   readonly #input: FenceInput;
@@ -18,19 +17,19 @@ export class WriteStop {
     this.#record = record;
   }
 
-  /** With the fence, as soon as it is noted and before it goes up. */
+  /** With the fence from the moment at which it is noted, before it goes up. */
   get record(): CutoverRecord {
     return this.#record;
   }
 
-  /** A fence is up: no change may come any more. */
+  /** A fence is up: no further change may arrive. */
   get isUp(): boolean {
     return this.#upAt !== null;
   }
 
   /**
-   * A fence of an earlier cut-over that was killed may be up already: then it goes on with that one. `admits`: pipeline of the
-   * way back, whose sessions it lets pass.
+   * The fence of an earlier cutover that was killed may be up already, and is then kept. `admits`: reverse pipeline,
+   * whose sessions the fence lets pass.
    */
   async begin(admits: string | null): Promise<void> {
     const { options } = this.#input;
@@ -51,7 +50,10 @@ export class WriteStop {
     await this.#raise();
   }
 
-  /** Everything that was written is durable in the sinks, and whoever had written has ended. */
+  /**
+   * Resolves when everything that was written is durable in the sinks, and every transaction that had written has
+   * ended.
+   */
   async wait(follower: Follower): Promise<Quiet> {
     const { options } = this.#input;
     if (this.#upAt !== null) return this.#after(follower, this.#upAt);
@@ -69,7 +71,7 @@ export class WriteStop {
     }
   }
 
-  /** Just before the go: the fence is proven, or nobody is writing now. */
+  /** Just before GO: the fence is proven, or no session is writing. */
   async holds(): Promise<boolean> {
     if (this.#record.fence === null) return (await writersNow(this.#input)) === 0;
     await proveFence(this.#input, this.#record);

@@ -6,7 +6,7 @@ import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { rangeColumns } from '../../pipeline/snapshot/ledger.ts';
 import { relationName } from '../../postgres/relation.ts';
 
-/** How a run would read each large table of a sink, a line each by `schema.table`; small tables are read whole. */
+/** How a run would read each large table of a sink, one line per `schema.table`; small tables are read whole. */
 export async function copyWays(
   { source, stop }: Pick<RunContext, 'source' | 'stop'>,
   sink: PlannedSink,
@@ -37,7 +37,7 @@ export async function copyWays(
 
 type Found = { readonly columns: readonly string[]; readonly correlation: number } | { readonly why: string };
 
-/** The questions of the copy (`inRanges`), without a snapshot. */
+/** Decides as the copy does (`inRanges`), without a snapshot. */
 async function rangesOf(
   source: RunContext['source'],
   { plans, sink }: PlannedSink,

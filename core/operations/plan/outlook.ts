@@ -6,7 +6,10 @@ import { assumedRates, estimate } from '../assess/estimate.ts';
 /** Milliseconds between the two looks at the position of the WAL. */
 const look = 1000;
 
-/** What the copy takes in time and WAL, at assumed rates of the path and the source's present rate; changes nothing. */
+/**
+ * What the copy takes in time and WAL, at assumed rates of the connection and the source's present rate; changes
+ * nothing.
+ */
 export async function outlook(source: AssessSource, signal: AbortSignal): Promise<string> {
   const survey = await source.survey(signal);
   const before = await source.sample([], signal);
@@ -14,7 +17,7 @@ export async function outlook(source: AssessSource, signal: AbortSignal): Promis
   return printOutlook(survey, before, await source.sample([], signal));
 }
 
-/** Pure. The higher of two rates is taken: that of now, and the mean since the statistics began. */
+/** Pure. Takes the higher of two rates: the present one, and the mean since the statistics began. */
 export function printOutlook(survey: SourceSurvey, before: SourceSample, after: SourceSample): string {
   const now = Number(after.wal - before.wal) / Math.max(0.001, (after.at - before.at) / 1000);
   const mean = after.walSeconds === null ? 0 : after.walBytes / Math.max(1, after.walSeconds);

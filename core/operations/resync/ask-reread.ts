@@ -11,8 +11,9 @@ import { keyOf } from './reread-key.ts';
 import type { RereadJob } from './reread-queue.ts';
 
 /**
- * The jobs for rows of these tables that are to be read again. The predicate (null: all rows) is one of the language of the transforms, over the
- * source's columns, so that nothing else reaches the server. Throws PGS5070, and what the parser says.
+ * The jobs for rows of these tables that are to be read again. The predicate (null: all rows) is parsed as an
+ * expression of the transforms, over the source's columns, so that no other SQL reaches the server. Throws PGS5070 and
+ * errors of the parser.
  */
 export async function rereadJobs(
   sinks: readonly PlannedSink[],

@@ -4,8 +4,8 @@ import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { member } from '../../pipeline/state/entries.ts';
 
 /**
- * Signals that come to sinks from outside (a topic) are put into the source's WAL, so that each has a place in the order of changes and
- * is met again after a crash; only then is it noted that they were read.
+ * Signals that reach sinks from outside (a topic) are put into the source's WAL, so that each has a place in the order
+ * of changes and is found again after a crash; only then is it noted that the signal was read.
  */
 export class SignalFollower implements AsyncDisposable {
   readonly #over = new AbortController();

@@ -1,14 +1,14 @@
 import type { PipelineState } from '../../pipeline/state/pipeline-state.ts';
 import { entry, type Single } from '../../pipeline/state/entries.ts';
 
-/** Rows of a table that are to be read again, and how far that is. */
+/** Rows of a table that are to be read again, and how far that is done. */
 export type RereadJob = Single<'rereads'>[number];
 export type RereadEnd = Single<'rereads-ended'>[number];
 
-/** More than one request names, so that its message, met again after a crash, finds what was done. */
+/** More than one request names, so that a request's message that is read again after a crash finds its result. */
 const endsKept = 200;
 
-/** Jobs in the order in which they were asked for, in the checkpoint. */
+/** Jobs in the order of their requests, kept in the checkpoint. */
 export class RereadQueue {
   readonly #state: PipelineState;
 
@@ -19,7 +19,7 @@ export class RereadQueue {
   get jobs(): readonly RereadJob[] {
     return this.#state.get('rereads') ?? [];
   }
-  /** The one under way; null also while they are paused. */
+  /** The current job; null also while jobs are paused. */
   get first(): RereadJob | null {
     return this.#state.get('rereads-paused') === null ? (this.jobs[0] ?? null) : null;
   }
@@ -33,12 +33,12 @@ export class RereadQueue {
     return this.#state.get('rereads-ended') ?? [];
   }
 
-  /** What became of a job; null: it waits, or was never asked for. */
+  /** The result of a job; null: it waits, or was never requested. */
   end(id: string): RereadEnd | null {
     return this.#ends.find((end) => end.id === id) ?? null;
   }
 
-  /** Adds those that are new: a message of the stream may be met again. */
+  /** Adds the jobs that are new: the stream may bring a message twice. */
   async add(jobs: readonly RereadJob[]): Promise<void> {
     const known = new Set([...this.jobs, ...this.#ends].map(({ id }) => id));
     const added = jobs.filter(({ id }) => !known.has(id));

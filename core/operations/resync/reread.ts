@@ -15,27 +15,28 @@ import { readSignal, type SignalAction } from './signals.ts';
 /** As Debezium's incremental.snapshot.chunk.size. */
 const chunkRows = 1024;
 const chunkBytes = 16 << 20;
-/** Transactions whose writes a read must see, as the stream told of them: more cannot be on their way to be visible. */
+/** Transactions from the stream whose writes a read must see: more than this cannot be waiting to become visible. */
 const recentXids = 10_000;
 
 type Asked = Pick<RereadJob, 'id' | 'table' | 'where'>;
 
 interface Chunk {
   readonly relation: Relation;
-  /** By key: those that the stream has not told of since they were read. */
+  /** By key: rows that the stream has not changed since they were read. */
   readonly rows: Map<string, Tuple>;
-  /** How many were read, and the last one's key; null: there was none. */
+  /** How many rows were read, and the last one's key; null: there were none. */
   readonly read: number;
   readonly after: readonly string[] | null;
-  /** Id of the message at which the rows go out. */
+  /** Id of the message at which the rows are handed to the sinks. */
   readonly high: string;
 }
 
 /**
- * Reads rows again beside the running stream, chunk by chunk, as DBLog does it: at a message in the stream a chunk is read from
- * the source; at a second one, written after that, its rows go to the sinks, but for those that the stream has told of
- * meanwhile. So a reader never meets an older value of a key behind a newer one. Every chunk is durable in all sinks, with its
- * place in the stream, before the next one is read; after a failure it comes again.
+ * Reads rows again beside the running stream, chunk by chunk, as DBLog does: at a first message in the stream a chunk
+ * is read from the source; at a second message, written after the read, its rows go to the sinks, except those that the
+ * stream has changed meanwhile. So a consumer never sees an older value of a key after a newer one. Every chunk is
+ * durable in all sinks, with its place in the stream, before the next one is read; after a failure the chunk is read
+ * again.
  */
 export class Reread {
   readonly #context: RunContext;
@@ -43,7 +44,7 @@ export class Reread {
   #chunk: Chunk | null = null;
   readonly #xids = new Set<number>();
   #tx: TransactionInfo | null = null;
-  /** Tables of the stream, each as it was told of last. */
+  /** Tables of the stream, each in its latest shape. */
   #relations = new Map<string, Relation>();
   #last: { readonly relation: Relation; readonly holdsSignals: boolean } | null = null;
   #sinks: readonly PlannedSink[] = [];
@@ -63,14 +64,14 @@ export class Reread {
   }
 
   /**
-   * The stream begins, or begins again after a failure: what is under way goes on. A chunk may have lost the message that tells that
-   * it is durable: it is read again.
+   * The stream begins, or begins again after a failure: the current job continues. The message that reports a chunk as
+   * durable may be lost, so the chunk is read again.
    */
   resume(): void {
     this.#next();
   }
 
-  /** Looks at a batch before the sinks get it; returns it with the rows of a chunk that is due. */
+  /** Looks at a batch before the sinks get it; returns it with the rows of a chunk whose second message it holds. */
   async see(batch: StreamBatch): Promise<StreamBatch> {
     let out: Change[] | null = null;
     let bytes = 0;
@@ -92,7 +93,7 @@ export class Reread {
     return out === null ? batch : { ...batch, changes: out, bytes: batch.bytes + bytes };
   }
 
-  /** True: the message was this one's, and everything up to it is durable. */
+  /** True: the message belongs to this job, and everything up to it is durable. */
   reached(id: string): boolean {
     const chunk = this.#chunk;
     const job = this.#queue.first;
@@ -117,7 +118,7 @@ export class Reread {
     } else if (relationName(change.relation) === name) for (const key of keysOf(change)) chunk.rows.delete(key);
   }
 
-  /** Rows that go out behind the message. */
+  /** Rows that follow the message. */
   async #message(change: MessageChange): Promise<readonly InsertChange[]> {
     const control = decodeControl(change, this.#context.pipeline);
     if (control?.kind === 'reread') await this.#low(control);
@@ -125,7 +126,7 @@ export class Reread {
     else if (control?.kind === 'barrier' && this.#chunk !== null && control.id === this.#chunk.high) {
       const { relation, rows } = this.#chunk;
       if (this.#relations.get(relationName(relation)) !== relation) {
-        // DDL came in between: the rows would come in the old shape behind the new one.
+        // DDL came between the two messages: the rows would follow the new shape in the old shape.
         this.#chunk = null;
         this.#next();
         return [];
@@ -144,15 +145,18 @@ export class Reread {
 
   async #signalRow(row: InsertChange): Promise<void> {
     const [id, type, data] = row.after;
-    // Their ids are their users', who may give one twice.
+    // Users choose the ids of signals, and may use one twice.
     await this.#signal({ id: id ?? '', type: type ?? '', data: data ?? null }, row, `row:${row.lsn}`);
   }
 
-  /** `by`: the same whenever this signal is met. What cannot be done is told, and never ends the run. */
+  /**
+   * `by`: the same each time that this signal is read. A signal that cannot be carried out is logged, and never ends
+   * the run.
+   */
   async #signal(signal: Signal, { tx, lsn }: InsertChange | MessageChange, by: string): Promise<void> {
     const { state, log } = this.#context;
     const last = state.get('signal-at');
-    // Met again after a crash: a stop must not stop what was asked for behind it.
+    // The signal is read again after a crash: a stop must not stop what was requested after it.
     if (last !== null && (tx.finalLsn < last.commit || (tx.finalLsn === last.commit && lsn <= last.lsn))) return;
     const { id, type } = signal;
     const refused = (error: unknown, fields: object = {}) => {
@@ -209,7 +213,7 @@ export class Reread {
   }
 
   async #low({ id, table, where }: Asked): Promise<void> {
-    // Its own message, met again after it was done.
+    // The request's own message, read again after the job was done.
     if (this.#queue.end(id) !== null) return;
     await this.#queue.add([{ id, table, where, after: null, rows: 0 }]);
     const job = this.#queue.first;
@@ -218,7 +222,7 @@ export class Reread {
     try {
       await this.#read(job);
     } catch (error) {
-      // The stream begins again, and meets this message again.
+      // The stream begins again, and brings this message again.
       if (error instanceof PgsluiceError && error.retry === 'backoff') throw error;
       await this.#failed(job, error);
     }
@@ -257,7 +261,7 @@ export class Reread {
     this.#next();
   }
 
-  /** Asks for what is first in the queue now. */
+  /** Starts the first job of the queue. */
   #next(): void {
     const job = this.#queue.first;
     if (job === null) return;
@@ -265,7 +269,7 @@ export class Reread {
     this.#emit({ kind: 'reread', id, table, where }).catch((error: unknown) => this.#failed(job, error));
   }
 
-  /** A connection that breaks is made again, for as long as the run lasts. */
+  /** A broken connection is opened again, for as long as the run lasts. */
   async #emit(message: ControlMessage): Promise<void> {
     const { pipeline, source, stop } = this.#context;
     const { control } = source;
@@ -281,7 +285,7 @@ export class Reread {
     }
   }
 
-  /** The stream goes on without it; a run that starts later tries it no more. */
+  /** The stream goes on without the job; a later run does not try it again. */
   async #failed({ id, table, rows }: RereadJob, error: unknown): Promise<void> {
     const { log, stop } = this.#context;
     if (stop.aborted) return;
@@ -292,7 +296,7 @@ export class Reread {
       await this.#queue.finish({ id, rows, error: message });
       this.#next();
     } catch {
-      // The checkpoint does not answer: the run meets that elsewhere.
+      // The checkpoint does not answer: another part of the run reports that.
     }
   }
 }

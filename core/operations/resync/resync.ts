@@ -7,19 +7,19 @@ import { dropSide } from './side-copy.ts';
 import { copyWithRetries, type PhaseInput, publish } from '../../pipeline/snapshot/phase.ts';
 
 /**
- * Copies the tables that were asked for again, or were added, before the stream goes on (I5). They are in the publication
- * before the snapshot is taken, so every later change of theirs is in the stream; what the snapshot holds of it is skipped by
- * the position that the copy is exact at. The decoder reads the catalog as it was: what a table changed before it was
- * published is in the snapshot only.
+ * Copies the tables that were requested again, or were added, before the stream goes on (I5). They are in the
+ * publication before the snapshot is taken, so every later change of theirs is in the stream; changes that the snapshot
+ * contains are skipped by the exact position of the copy. The decoder reads the catalog of the past: what a table
+ * changed before it was published is in the snapshot only.
  */
 export async function copyPending(context: RunContext, given: Omit<PhaseInput, 'planning'>): Promise<void> {
   const { state, log } = context;
   const pending = pendingTables(state);
   if (pending.size === 0) return;
   refuseUnchosen(state, given.catalog);
-  // What an earlier run copied of them beside its stream has no stream any more.
+  // What an earlier run copied beside its stream is no longer followed by a stream.
   await dropSide(context);
-  // By the catalog of today: what is copied is what there is, whatever shapes the stream still goes through.
+  // Uses the present catalog: the copy reads the tables as they are, whatever shapes the stream still passes.
   const input = { ...given, planning: await planSinks(given.instances.sinks, given.catalog, true, context.stop) };
   await publish(context, input);
   failpoint('resync-published');

@@ -22,39 +22,39 @@ import { runStream } from '../../pipeline/stream/run-stream.ts';
 import { entry, member } from '../../pipeline/state/entries.ts';
 import { RunState } from '../../pipeline/state/run-state.ts';
 
-/** Behind by less than this, in milliseconds, the tables may join the stream of the others. */
+/** Milliseconds: with a smaller lag the tables may join the main stream. */
 const closeMs = 1000;
 const againMs = 30_000;
 
 export interface SideCopyInput {
   readonly config: PipelineConfig;
   readonly instances: Instances;
-  /** The tables that the pipeline has, those that wait for their copy among them. */
+  /** The tables of the pipeline, including those that wait for their copy. */
   readonly catalog: SourceCatalog;
 }
 
 type Given = SideCopyInput & { readonly source: Source };
 
-/** Whether tables can be copied while the stream of the others goes on; else they are copied before it does. */
+/** Whether tables can be copied while the main stream goes on; if not, they are copied before it. */
 export function canCopyBeside(
   source: Source,
   { config, instances }: Pick<SideCopyInput, 'config' | 'instances'>,
 ): boolean {
-  // DDL is carried out in its place in one stream: two of them would meet it twice.
+  // DDL is carried out in its place in one stream; two streams would carry it out twice.
   if (config.ddl === 'follow' || source.control?.beside === undefined) return false;
-  // Dead letters are counted and kept by the position of one stream.
+  // Dead letters are counted and stored by the position of one stream.
   if (config.deadLetter !== null) return false;
   return instances.sinks.every(({ sink }) => sink.beside !== undefined);
 }
 
 /**
- * Tables that were added, or are copied again, while the stream of the others goes on (I5). They get a slot of their own:
- * its snapshot is copied, then its stream is followed, with rows and position in one transaction of the target (I4). The
- * stream of the others skips them meanwhile. Once close behind, that stream ends after the transaction in hand, the tables are
- * brought to where it stands, and it goes on with them.
+ * Copies tables that were added, or are requested again, while the main stream goes on (I5). They get a slot of their
+ * own: its snapshot is copied, then its stream is followed, with rows and position in one transaction of the target
+ * (I4). The main stream skips these tables meanwhile. Once the lag is small, the main stream ends after its current
+ * transaction, the tables are brought to its position, and it goes on with them included.
  */
 export class SideCopy implements AsyncDisposable {
-  /** The tables are copied and follow close behind. Rejects when they cannot. */
+  /** Resolves when the tables are copied and their lag is small. Rejects when that fails. */
   readonly ready: Promise<void>;
   readonly #main: RunContext;
   readonly #context: RunContext;
@@ -70,7 +70,7 @@ export class SideCopy implements AsyncDisposable {
     this.#planning = parts.planning;
     this.#streams = parts.streams;
     this.ready = this.#begin(given);
-    // A rejection is handled where `ready` is awaited.
+    // The rejection is handled where `ready` is awaited.
     this.ready.catch(() => {});
   }
 
@@ -95,13 +95,13 @@ export class SideCopy implements AsyncDisposable {
 
   async #begin(given: Given): Promise<void> {
     const context = { ...this.#context, stop: AbortSignal.any([this.#main.stop, this.#end.signal]) };
-    // `join` moves a table to one position for all of its rows, so they must have one.
+    // `join` moves a whole table to one position, so all of its rows must have the same one.
     const one = { mode: 'initial' as const, ledger_above: Number.POSITIVE_INFINITY };
     const config = { ...given.config, snapshot: { ...given.config.snapshot, ...one } };
     const names = new Set(this.#planning.sinks.flatMap(({ plans }) => plans.map((plan) => relationName(plan.source))));
     const tables = given.catalog.tables.filter(({ relation }) => names.has(relationName(relation)));
     const { state } = context;
-    // What was noted of a copy that never had a snapshot is noted again.
+    // Notes of a copy that never had a snapshot are written again.
     if (state.head?.phase !== 'stream') {
       const catalog = { ...given.catalog, tables };
       await snapshotPhase(context, { ...given, config, catalog, planning: this.#planning });
@@ -120,7 +120,7 @@ export class SideCopy implements AsyncDisposable {
     await source.control!.emit(encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' }), stop);
     while (!this.#reached.has(id)) {
       await pause(20, stop);
-      // One that got lost with a connection is written again.
+      // A message that was lost with a connection is written again.
       if (performance.now() - since > againMs) return againMs;
     }
     return performance.now() - since;
@@ -140,8 +140,9 @@ export class SideCopy implements AsyncDisposable {
   }
 
   /**
-   * The stream of the others has ended with every sink durable up to `at`: the tables are brought there, and from then on
-   * they are the pipeline's like all others. What they have beyond it is skipped when the stream brings it again (I5).
+   * The main stream has ended with every sink durable up to `at`: the tables are brought to that position, and from
+   * then on they belong to the main stream. Changes that they have beyond it are skipped when the stream brings them
+   * again (I5).
    */
   async join(at: bigint): Promise<void> {
     this.#end.abort();
@@ -211,12 +212,12 @@ async function open(main: RunContext, given: Given): Promise<Parts> {
       stream,
       [Symbol.asyncDispose]: async () => {},
     };
-    // Messages of others pass on in the stream of the pipeline, once.
+    // The main stream hands messages of others on, once.
     return { ...planned, sink, traits: { ...planned.traits, messages: false } };
   });
   const run = new RunState();
   const context: RunContext = {
-    // Barriers and holds in the source's WAL are for the stream of the pipeline.
+    // Barriers and holds in the source's WAL are for the main stream.
     pipeline: `${main.pipeline}+copy`,
     source: given.source,
     state: await sideState(main.state),
@@ -229,7 +230,10 @@ async function open(main: RunContext, given: Given): Promise<Parts> {
   return { context, planning: { ...planning, sinks }, streams };
 }
 
-/** A state of its own within the pipeline's checkpoint; saved through it, as only one may write. */
+/**
+ * A separate state within the pipeline's checkpoint; saved through the pipeline's state, as there may be only one
+ * writer.
+ */
 function sideState(state: PipelineState): Promise<PipelineState> {
   return PipelineState.load({
     lock: async () => {},
@@ -250,7 +254,10 @@ function forget(state: PipelineState): Promise<void> {
   return state.putAll([...state.all('side').keys()].map((key) => member('side', key, null)));
 }
 
-/** Removes slot, publication and notes of a side copy, whether it came to its end or not: what it had is copied again then. */
+/**
+ * Removes slot, publication and notes of a side copy, whether it was completed or not: its tables are then copied
+ * again.
+ */
 export async function dropSide(main: RunContext): Promise<void> {
   if (main.state.all('side').size === 0) return;
   const source = main.source.control?.beside?.();

@@ -1,6 +1,9 @@
 import type { Signal } from '../../api/signal.ts';
 
-/** What a signal asks for. Tables are chosen by regular expressions over the whole of `schema.table`. */
+/**
+ * The action that a signal requests. Tables are chosen by regular expressions that must match the whole of
+ * `schema.table`.
+ */
 export type SignalAction =
   | { readonly kind: 'execute'; readonly tables: readonly RegExp[]; readonly filters: readonly TableFilter[] }
   /** `tables` null: all. */
@@ -16,7 +19,10 @@ interface TableFilter {
   readonly where: string;
 }
 
-/** Reads Debezium's form (its documentation: "Sending signals to a Debezium connector"); throws what is wrong with it, in words. */
+/**
+ * Reads Debezium's format (its documentation: "Sending signals to a Debezium connector"); throws an error with the
+ * problem in words.
+ */
 export function readSignal({ type, data }: Signal): SignalAction {
   switch (type) {
     case 'execute-snapshot':
@@ -31,7 +37,7 @@ export function readSignal({ type, data }: Signal): SignalAction {
       return { kind: 'resume' };
     case 'log':
       return { kind: 'log', message: String(objectOf(data)['message'] ?? '') };
-    // A Debezium's own, of its windows.
+    // Debezium's own signal, for its watermarks.
     case 'snapshot-window-open':
     case 'snapshot-window-close':
       return { kind: 'nothing' };
@@ -51,7 +57,7 @@ function execute(data: Readonly<Record<string, unknown>>): SignalAction {
       throw new Error('an element of additional-conditions wants data-collection and filter');
     return { table: expression(table), where: filter };
   });
-  // Until 2.x there was one for all tables.
+  // Versions before 2.x have one condition for all tables.
   const one = data['additional-condition'];
   if (typeof one === 'string' && one.trim() !== '') filters.push({ table: null, where: one });
   return { kind: 'execute', tables: tables.map(expression), filters };
@@ -75,7 +81,7 @@ function names(value: unknown): readonly string[] {
   return value.map((name) => name.trim()).filter((name) => name !== '');
 }
 
-/** As Java compiles it where both languages mean the same; names with quotes are as in SQL. */
+/** As Java compiles the expression, where both languages agree; quoted names are as in SQL. */
 function expression(name: string): RegExp {
   const bare = name.replace(/"((?:[^"]|"")*)"/g, (_, quoted: string) =>
     quoted.replaceAll('""', '"').replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'),

@@ -30,11 +30,11 @@ import type { FollowEnd } from '../../pipeline/stream/follow.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
 import { runStream } from '../../pipeline/stream/run-stream.ts';
 
-/** Something that goes on beside the stream for as long as a round of it lasts. */
+/** Work beside the stream that lasts as long as one round of the stream. */
 export interface Companion extends AsyncDisposable {
-  /** What the stream brings, before the sinks get it. */
+  /** Called with each batch of the stream before the sinks get it. */
   see(batch: StreamBatch): void;
-  /** True: the barrier was one of its own. */
+  /** True: the barrier belongs to this companion. */
   reached(id: string): boolean;
 }
 
@@ -43,17 +43,17 @@ export interface RunOptions {
   readonly instances: Instances;
   /** `--stop-at`, or null. */
   readonly stopAt: bigint | 'now' | null;
-  /** What was just read of the source at a first start: the snapshot sees what came since. */
+  /** The catalog as read at a first start; the snapshot sees what was created since. */
   readonly catalog?: SourceCatalog | null;
-  /** Absent: none. Not begun where the run has an end. */
+  /** Absent: none. Not started if the run has an end. */
   readonly companion?: (context: RunContext) => Companion;
 }
 
-/** `copied`: `initial_only` is through; `reload`: it was asked to begin again; the others as in {@link FollowEnd}. */
+/** `copied`: `initial_only` is complete; `reload`: a restart was requested; the others as in {@link FollowEnd}. */
 export type RunEnd = FollowEnd | 'copied' | 'reload';
 
 /**
- * The main job, from whatever phase the checkpoint says: objects on the source, snapshot, stream. The caller holds the
+ * The run, from whatever phase the checkpoint holds: objects on the source, snapshot, stream. The caller holds the
  * checkpoint's lock. Every phase ends in a durable state before the next begins.
  */
 export async function runPipeline(context: RunContext, options: RunOptions): Promise<RunEnd> {
@@ -86,7 +86,7 @@ async function phases(context: RunContext, options: RunOptions, catalog: SourceC
     else await firstStart(context, input);
   }
   if (!streaming) return 'copied';
-  // Tables may have come while others were copied.
+  // Tables may have been created while others were copied.
   return streamPhase(context, options, copied ? await catalogNow(context) : catalog);
 }
 
@@ -95,7 +95,7 @@ function copiedBefore(context: RunContext): RunEnd {
   return 'copied';
 }
 
-/** After a promotion since the last look the reason is that one. */
+/** If the server was promoted since the last look, that is the reason to report. */
 async function slotIsGone(context: RunContext, { sinks }: Instances): Promise<never> {
   await goOnWherePromoted(context, () => ownPositions(sinks, context.stop));
   throw runtimeError('PGS6004', 'the replication slot of this pipeline does not exist on the source', {
@@ -105,8 +105,9 @@ async function slotIsGone(context: RunContext, { sinks }: Instances): Promise<ne
 }
 
 /**
- * Follows until told otherwise; each round is one set of tables. Those that came on the source are taken along at its start, those
- * that were copied beside it join at its end, and those that stand elsewhere in their trees are placed while nothing is in flight.
+ * Follows until the end; each round has one set of tables. Tables that are new on the source are added at the start of
+ * a round, those that were copied beside it join at its end, and those whose place in a tree changed are moved while
+ * nothing is in flight.
  */
 async function streamPhase(context: RunContext, options: RunOptions, first: SourceCatalog): Promise<RunEnd> {
   const { state, run, source } = context;
@@ -126,12 +127,12 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
   for (let catalog = first; ; catalog = await catalogNow(context)) {
     const known = await takeAlong(context, instances.sinks, catalog, announced);
     const input = { config, instances, catalog: known };
-    // Up to a position that was asked for all tables count: none is still on its way then.
+    // A run up to a requested position includes all tables: none may still be copying then.
     const beside = options.stopAt === null && canCopyBeside(source, input);
     if (pendingTables(state).size === 0) await dropSide(context);
     else if (!beside) await copyPending(context, input);
     if (run.phase !== 'follow') run.enter('catch-up');
-    // DDL of before is told up to there.
+    // Earlier DDL is reported up to that position.
     if (until === undefined && config.ddl === 'follow') await source.ddl?.look?.(context.stop);
     until ??= await stopPosition(context, options.stopAt);
     await using copy = pendingTables(state).size > 0 ? await SideCopy.start(context, input) : null;
@@ -140,7 +141,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
     const tables = shapes.tables.filter(({ relation }) => !pending.has(relationName(relation)));
     const planning = await planSinks(instances.sinks, partOf(shapes, tables), true, context.stop);
     if (planning.sinks.some(({ traits }) => traits.rereads === true)) reread ??= new Reread(context);
-    // Under `ddl: follow` the stream says where they leave.
+    // Under `ddl: follow` the stream reports where tables leave.
     if (catalog === first && config.ddl !== 'follow') await leaveTrees(context, planning.sinks, seen);
     const round = { planning, until, copy, reread, identity, handoff };
     const end = await followRound(context, options, round).catch((error: unknown) =>
@@ -152,7 +153,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
       await copy!.join([...bySink.values()].reduce((most: bigint, at) => (at > most ? at : most), 0n));
     } else if (typeof end === 'object') {
       await placing.place(planning.sinks, end.seen);
-      // Whatever the stream had to tell of them lies before.
+      // Everything that the stream reported about these tables lies before this point.
       announced = new Set();
     } else {
       if (end === 'ended') await placeTables(context, planning.sinks, seen);
@@ -161,7 +162,7 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
   }
 }
 
-/** What changed since a look may stand in the way of placing what it saw: the next look sees that, too. */
+/** A change after a look may prevent the placement of what the look saw; the next look sees that change, too. */
 class Placing {
   readonly #context: RunContext;
   #failures = 0;
@@ -185,15 +186,15 @@ interface Round {
   readonly planning: Planning;
   readonly until: bigint | null;
   readonly copy: SideCopy | null;
-  /** Null: no sink takes rows again. */
+  /** Null: no sink accepts rows again. */
   readonly reread: Reread | null;
   readonly identity: SourceIdentity;
   readonly handoff: HandoffLsn;
 }
 
 /**
- * `join`: the stream has ended after the transaction in hand, for the tables that were copied beside it; `seen`: for tables that a
- * look at the source found elsewhere than they are in the targets, which are durable beyond it.
+ * `join`: the stream ended after the current transaction, for the tables that were copied beside it; `seen`: it ended
+ * for tables whose place on the source differs from that in the targets, which are durable beyond the look.
  */
 async function followRound(
   context: RunContext,
@@ -277,7 +278,7 @@ export function readStop(text: string): bigint | 'now' {
 
 /**
  * What is in the target was made by the transforms of the first start, and the publication filters by them: rows that a
- * wider filter would keep were never sent. So a changed chain is refused, not applied from here on.
+ * wider filter would keep were never sent. So a changed chain of transforms is refused, not applied from here on.
  */
 export function checkFile(state: PipelineState, config: PipelineConfig): void {
   const then = state.get('file');

@@ -18,18 +18,18 @@ import { planSinks } from '../../pipeline/open/planning.ts';
 import { checkIdentity } from '../../pipeline/open/promoted.ts';
 import { readCatalog } from '../../api/source.ts';
 
-/** What a changed file would need of a pipeline that is under way. */
+/** What a changed file would mean for a pipeline that is under way. */
 export interface FileVerdict {
   readonly changes: readonly FileChange[];
-  /** Tables that the file chooses now, and that are to be copied. */
+  /** Tables that the file now chooses and that have to be copied. */
   readonly added: readonly string[];
-  /** Why the file cannot be taken up, a line each; empty: it can. */
+  /** Why the file cannot be taken up, one line per reason; empty: it can. */
   readonly refused: readonly string[];
 }
 
 /**
- * Judges a changed file against the pipeline as it is: `next` is opened from the file without the lock, `state` is what the
- * run has. Reads only.
+ * Judges a changed file against the present pipeline: `next` is opened from the file without the lock, `state` is that
+ * of the run. Reads only.
  */
 export async function judgeFile(
   next: OpenPipeline,
@@ -53,7 +53,7 @@ export async function judgeFile(
   }
 }
 
-/** Whether the file chooses tables otherwise; a table that was only made on the source is not asked for by that. */
+/** Whether the file chooses other tables; a table that was only created on the source does not count. */
 function chosenAnew(changes: readonly FileChange[]): boolean {
   return changes.some(({ effect }) => effect === 'tables');
 }
@@ -66,22 +66,22 @@ function tableChanges(known: ReadonlySet<string> | null, catalog: SourceCatalog)
 }
 
 /**
- * At the start of a run: tells what the file says otherwise than at the last one, and asks for copies of the tables that were
- * added to it. What cannot be taken up ends the run where it is met, with its own error.
+ * At the start of a run: logs how the file differs from that of the last run, and requests copies of the tables that
+ * were added to it. A change that cannot be taken up ends the run where that shows, with an error of its own.
  */
 export async function takeUpFile({ config, instances, context }: OpenPipeline): Promise<void> {
   const { state, log } = context;
   const changes = changesSince(state, config);
   if (changes !== null && state.head?.phase === 'stream') {
     tellChanges(log, changes);
-    // Told already; the run refuses it with its own error, and the facts of the file that it had stay.
+    // Logged already; the run refuses it with an error of its own, and the noted facts of the earlier file stay.
     if (changes.some(({ effect }) => effect === 'refused')) return;
     if (chosenAnew(changes)) await addTables({ config, instances, context });
   }
   await noteFacts(state, config);
 }
 
-/** A verb that copied the tables that were added to the file has taken it up, too. */
+/** A verb that copied the tables that were added to the file has taken the file up, too. */
 export async function noteFile({ config, context: { state } }: OpenPipeline): Promise<void> {
   const changes = changesSince(state, config);
   if (changes?.every(({ effect }) => effect !== 'refused') === true) await noteFacts(state, config);
@@ -94,7 +94,7 @@ async function addTables({
   const { state, log, source, stop } = context;
   const catalog = await readCatalog(source, stop);
   const { added, gone } = tableChanges(knownNames(state), catalog);
-  // What is wrong with them is said before anything is noted.
+  // Problems with the tables are reported before anything is noted.
   if (added.length === 0 || gone.length > 0) return;
   await planSinks(instances.sinks, catalog, true, stop);
   log.log('info', 'tables-added', `the file chooses ${added.join(', ')}, too: to be copied`, { tables: added.length });

@@ -9,13 +9,13 @@ import type { PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
 import { driftOf } from '../../pipeline/plan/drift.ts';
 import { requestCopy } from '../../pipeline/state/known-tables.ts';
 
-/** DDL whose effect on the rows that are there cannot be known, and a shape that no DDL was told of. */
+/** DDL whose effect on existing rows cannot be known, and a shape that no DDL reported. */
 const unknown: ReadonlySet<string> = new Set(['PGS4012', 'PGS4018']);
 
 /**
- * `ddl: follow`: a table with values that only the source knows is copied again (I5), where the file does not say that the run shall
- * stop. Its target is made again as the source has it, and what the stream has of it up to there is in the copy. Rethrows what no
- * copy mends, and where a sink has a schema that is not ours to change.
+ * `ddl: follow`: a table whose values only the source knows is copied again (I5), unless the file says that the run
+ * stops. Its table in the target is made again as on the source, and changes of the stream up to that position are in
+ * the copy. Rethrows errors that no copy mends, and all errors if the schema of a sink is not ours to change.
  */
 export async function copyUnknown(
   context: RunContext,
@@ -26,7 +26,7 @@ export async function copyUnknown(
   const { state, log, stop } = context;
   const known = error instanceof PgsluiceError && isUnknown(error) ? error : null;
   if (known === null || !copiesUnknown(config, sinks)) throw error;
-  // The next start meets the same DDL, as no sink is past it.
+  // The next start reads the same DDL again, as no sink is past it.
   if (stop.aborted) return 'stopped';
   const catalog = await catalogNow(context);
   const oid = driftOf(error)?.source.oid ?? planOf(sinks, known)?.source.oid;
@@ -48,18 +48,18 @@ export async function copyUnknown(
   return undefined;
 }
 
-/** Whether the file lets tables be copied again, and the sinks have a schema that is ours to change. */
+/** Whether the file allows tables to be copied again, and the schema of the sinks is ours to change. */
 export function copiesUnknown(config: PipelineConfig, sinks: readonly PlannedSink[]): boolean {
   const follows = config.ddl === 'follow' && config.onUnknownValues === 'resync';
   return follows && sinks.every(({ traits }) => traits.schemaChanges === true && traits.existing === null);
 }
 
-/** Or what the target refuses, as it is another table there. */
+/** Or an error of the target, because its table is a different one. */
 function isUnknown({ code, meaning }: PgsluiceError): boolean {
   return unknown.has(code) || meaning === 'other-in-target';
 }
 
-/** Sinks speak of tables by their names in the target. */
+/** Sinks name tables as in the target. */
 function planOf(sinks: readonly PlannedSink[], { where }: PgsluiceError): TablePlan | undefined {
   return sinks.flatMap(({ plans }) => plans).find(({ output }) => relationName(output) === where.table);
 }

@@ -7,7 +7,7 @@ import type { RunView, SinkView } from '../../pipeline/progress/run-view.ts';
 import { statusRecord } from '../../pipeline/progress/status-record.ts';
 import type { RunContext } from '../../pipeline/open/instances.ts';
 
-/** A run that is behind by less than this is no longer catching up. */
+/** A run with a smaller lag is no longer catching up. */
 const closeBytes = 4 * 1024 * 1024;
 
 export interface WatchOptions {
@@ -18,9 +18,9 @@ export interface WatchOptions {
 }
 
 /**
- * Looks at the slot now and then, for lag and for the WAL that it keeps, logs the progress, and leaves the figures in the
- * checkpoint where `status` finds them from another process. Watching never ends a run: what fails here is tried again at
- * the next turn.
+ * Looks at the slot periodically, for the lag and for the WAL that the slot keeps, logs the progress, and stores the
+ * figures in the checkpoint, where `status` of another process reads them. Watching never ends a run: a failed look is
+ * repeated at the next turn.
  */
 export function watchSource(context: RunContext, options: WatchOptions): AsyncDisposable {
   const watch = new Watch(context, options);
@@ -54,7 +54,7 @@ class Watch {
   constructor(context: RunContext, options: WatchOptions) {
     this.#context = context;
     this.#logEvery = options.logEvery;
-    // What a line says first is how it was at the start.
+    // The first line reports the state at the start.
     this.#meter.sample(context.view, Date.now());
   }
 
@@ -68,7 +68,7 @@ class Watch {
       run.enter('follow');
       log.log('info', 'caught-up', 'the stream is followed', progressOf(view));
     }
-    // Half a turn of grace, so that a timer that comes a little early does not halve the lines.
+    // Half a turn of tolerance, so that a timer that fires a little early does not halve the number of lines.
     if (now - this.#logged + 500 >= this.#logEvery) {
       this.#logged = now;
       log.log('info', 'progress', view.phase, progressOf(view));
@@ -76,7 +76,7 @@ class Watch {
     await note(this.#context);
   }
 
-  /** What is asked of the source is not waited for. */
+  /** Does not wait for a query that is under way on the source. */
   stopLooking(): void {
     this.#ending.abort();
   }
@@ -130,7 +130,7 @@ function noteHistory(view: RunView, { changes, transactions, copyBytes }: Rates,
   });
 }
 
-/** Of the slowest sink; null where nothing is known of any. */
+/** Of the slowest sink; null if nothing is known of any. */
 function worst(view: RunView, of: (sink: SinkView) => number | null): number | null {
   let most: number | null = null;
   for (const sink of view.sinks.values()) {
@@ -140,7 +140,7 @@ function worst(view: RunView, of: (sink: SinkView) => number | null): number | n
   return most;
 }
 
-/** The figures of one line: what is copied while it is copied, then how far the slowest sink is behind. */
+/** The figures of one line: the copy while it is under way, then the lag of the slowest sink. */
 function progressOf(view: RunView): LogFields {
   const copy = copyFigures(view, Date.now());
   const sinks = [...view.sinks.values()];

@@ -17,14 +17,14 @@ export interface TestCase {
   readonly file: string;
   readonly line: number;
   readonly source: Relation;
-  /** Null: the first one. */
+  /** Null: the first sink. */
   readonly sink: string | null;
   readonly input:
     | { readonly kind: 'row'; readonly row: CaseRow }
     | { readonly kind: 'update'; readonly from: CaseRow; readonly to: CaseRow }
     | { readonly kind: 'delete'; readonly row: CaseRow };
   readonly target: string | null;
-  /** Empty: nothing. */
+  /** Empty: no output. */
   readonly expect: readonly { readonly op: 'insert' | 'update' | 'delete'; readonly row: CaseRow }[];
 }
 
@@ -47,7 +47,7 @@ interface RawCase {
   readonly expect: 'nothing' | CaseRow | readonly CaseRow[];
 }
 
-/** The cases of a pipeline file (known to be good), then those of `<name>.test.yaml` beside it. */
+/** The cases of a valid pipeline file, then those of `<name>.test.yaml` beside it. */
 export function readCases(file: string, env: NodeJS.ProcessEnv): Cases {
   const beside = file.replace(/\.ya?ml$/, '') + '.test.yaml';
   const parts = [readFile(file, env, false), ...(existsSync(beside) ? [readFile(beside, env, true)] : [])];
@@ -59,7 +59,7 @@ function readFile(file: string, env: NodeJS.ProcessEnv, own: boolean): Cases {
   const problems: TreeProblem[] = own ? [...tree.problems] : [];
   const found = (): readonly Problem[] => sortProblems(problems.map((problem) => ({ file, ...problem })));
   if (!tree.readable) return { cases: [], problems: found() };
-  // The pipeline file's own part is checked with the file.
+  // The part within the pipeline file was checked with the file.
   const tests = own ? tree.value : { tests: (tree.value as { tests?: unknown } | null)?.tests ?? [] };
   const checked = checkSchema(testFileSchema, tests, { tree, pointer: '', label: '' });
   problems.push(...checked.problems);
@@ -73,7 +73,7 @@ function readFile(file: string, env: NodeJS.ProcessEnv, own: boolean): Cases {
   return { cases, problems: found() };
 }
 
-/** One case; what a schema cannot say is looked at here. */
+/** One case; checks what a schema cannot express. */
 class CaseReader {
   readonly #raw: RawCase;
   readonly #at: string;

@@ -1,6 +1,6 @@
 import type { CaseResult, Outcome } from './run-case.ts';
 
-/** A line per case, and under a failing one what was expected (-) and what came (+). */
+/** One line per case, and under a failing one the expected (-) and the actual (+) result. */
 export function printResults(results: readonly CaseResult[]): string {
   const lines = results.flatMap((result) => [title(result), ...(result.ok ? [] : details(result))]);
   const failed = results.filter((result) => !result.ok).length;

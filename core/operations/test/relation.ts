@@ -13,7 +13,7 @@ export interface TableText {
   readonly identity: 'key' | 'full';
 }
 
-/** A table as a server would describe it; types that expressions do not know are told to `refuse`. */
+/** A table as a server would describe it; types that expressions do not know are passed to `refuse`. */
 export function caseRelation(table: TableText, refuse: (column: string, error: unknown) => void): Relation {
   const columns: Column[] = [];
   for (const [name, type] of Object.entries(table.columns)) {
@@ -33,7 +33,7 @@ export function caseRelation(table: TableText, refuse: (column: string, error: u
   return { oid: 1, schema: table.schema, name: table.name, kind: 'table', columns, identity, primaryKey: positions };
 }
 
-/** A value of the file as the server would print it in this column: `10` of numeric(8,2) is `10.00`. */
+/** A value of the file as the server would print it in this column: `10` as numeric(8,2) is `10.00`. */
 export function cellOf(value: unknown, column: Column): Cell {
   if (value === null || value === undefined) return null;
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);

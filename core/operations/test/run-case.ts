@@ -9,7 +9,7 @@ import { type PlanStep, planTables } from '../../pipeline/plan/planner.ts';
 import type { CaseRow, TestCase } from './cases.ts';
 import { cellOf } from './relation.ts';
 
-/** A row or key that came out, or was expected: the server's text by column. */
+/** A row or key that was produced, or expected: the server's text by column. */
 export interface Outcome {
   readonly op: 'insert' | 'update' | 'delete';
   readonly table: string;
@@ -20,7 +20,7 @@ export interface CaseResult {
   readonly of: TestCase;
   readonly expected: readonly Outcome[];
   readonly actual: readonly Outcome[];
-  /** What failed, instead of a result. */
+  /** The error, if there is no result. */
   readonly error: string | null;
   readonly ok: boolean;
 }
@@ -28,7 +28,7 @@ export interface CaseResult {
 const traits: SinkTraits = { rawFormats: [], needsKey: false, existing: null, messages: false };
 const transaction: TransactionInfo = { xid: 1, finalLsn: 1n as RecordLsn, commitTime: 0n, origin: null };
 
-/** Puts the case's row or change through the same plan and mapper that a run uses. */
+/** Passes the case's row or change through the same plan and mapper that a run uses. */
 export async function runCase(of: TestCase, steps: readonly PlanStep[]): Promise<CaseResult> {
   try {
     const actual = await outcomes(of, steps);
@@ -55,7 +55,7 @@ async function outcomes(of: TestCase, steps: readonly PlanStep[]): Promise<reado
     streaming: true,
   };
   const { plans, problems } = planTables(input);
-  // Of one table only: patterns for others match nothing here.
+  // The case has one table only, so patterns for other tables match nothing.
   const problem = problems.find((each) => each.code !== 'PGS4007');
   if (problem !== undefined) throw problem;
   const changes = await createMapper(input, plans).map([changeOf(of)]);
@@ -106,7 +106,7 @@ function strip({ op, table, row }: Actual): Outcome {
   return { op, table, row };
 }
 
-/** Expected values in the form of the columns that they are compared with. */
+/** Expected values in the format of the columns that they are compared with. */
 function expectation(of: TestCase, op: Outcome['op'], given: CaseRow, actual: readonly Actual[]): Outcome {
   const relation = actual[0]?.relation ?? of.source;
   const types = new Map(relation.columns.map((column) => [column.name, column]));

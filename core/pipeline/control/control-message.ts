@@ -6,14 +6,13 @@ import { formatLsn, parseLsn } from '../../postgres/lsn.ts';
 export const controlPrefix = 'pgsluice';
 
 /**
- * What another process asks of a run, in the order of the source's WAL.
- * `barrier`: report when everything up to here is durable; with `after: stop` the run then ends, cleanly, unless it comes here
- * after `until` (milliseconds since 1970): nobody waits for it any more.
- * With `after: reload` it begins again in the same process, from the file as it is then, with `copy` (names of tables of the
- * source) copied again; nothing happens where it comes here after `until`.
- * `hold`: apply nothing that commits later until told where to; `hold-at`: apply what commits below this position, report,
- * and wait; `release`: go on. A verification holds the sinks at the position of its snapshot for the moment that opening
- * the target's snapshot takes.
+ * A request of another process to a run, in the order of the source's WAL. `barrier`: report when everything up to here
+ * is durable; with `after: stop` the run then ends, cleanly, unless it reads the message after `until` (milliseconds
+ * since 1970), when no process waits for it any longer. With `after: reload` it begins again in the same process, from
+ * the file as it is then, and copies the tables `copy` (names on the source) again; after `until` nothing happens.
+ * `hold`: apply nothing that commits later until a position is given; `hold-at`: apply what commits below this
+ * position, report, and wait; `release`: go on. A verification holds the sinks at the position of its snapshot for the
+ * moment that opening the target's snapshot takes.
  */
 export type ControlMessage =
   | { readonly kind: 'barrier'; readonly id: string; readonly after: 'go-on' | 'stop'; readonly until?: number }
@@ -24,9 +23,9 @@ export type ControlMessage =
       readonly copy: readonly string[];
       readonly until: number;
     }
-  /** Read rows of a table again from here on. `where`: SQL over its columns. */
+  /** Read rows of a table again from here on. `where`: SQL over the table's columns. */
   | { readonly kind: 'reread'; readonly id: string; readonly table: string; readonly where: string | null }
-  /** A signal that came from outside, at its place. */
+  /** A signal from outside, at its place in the stream. */
   | ({ readonly kind: 'signal' } & Signal)
   | { readonly kind: 'hold'; readonly id: string }
   | { readonly kind: 'hold-at'; readonly id: string; readonly at: bigint }
@@ -36,7 +35,7 @@ export function encodeControl(pipeline: string, message: ControlMessage): string
   return JSON.stringify({ pipeline, ...message, ...(message.kind === 'hold-at' ? { at: formatLsn(message.at) } : {}) });
 }
 
-/** Null for anything else: other prefixes, other pipelines on the same database, later versions. */
+/** Null for any other message: other prefixes, other pipelines on the same database, later versions. */
 export function decodeControl(change: MessageChange, pipeline: string): ControlMessage | null {
   if (change.prefix !== controlPrefix) return null;
   try {

@@ -15,16 +15,16 @@ export type DescribeTarget = (
 
 export interface AcceptOptions {
   readonly mapper: PlannedMapper;
-  /** Null: the sink has no tables of its own that could be looked at, or be changed. */
+  /** Null: the sink has no tables of its own that could be read or altered. */
   readonly describe: DescribeTarget | null;
   readonly history: ShapeHistory;
   readonly log: Logger;
 }
 
 /**
- * Where the source's shape has changed, looks whether the target was changed already: the user ran the statement that an earlier
- * stop named. Then the new shape is noted and the stream goes on; else the error stands. Where there are no tables, as in Kafka,
- * whoever starts again after the stop has agreed. For {@link PlannedMapper.accepting}.
+ * If the source's shape has changed, looks whether the target was altered already, by the statement that an earlier
+ * stop printed. If so, the new shape is noted and the stream goes on; otherwise the error stands. For sinks without
+ * tables, such as Kafka, the restart after the stop counts as consent. For {@link PlannedMapper.accepting}.
  */
 export function acceptShapes(options: AcceptOptions): Accept {
   return (error, change, begun) => accept(options, { error, change, begun });
@@ -51,7 +51,7 @@ async function accept(
     const [now = null, old = null] = await describe([drift.is, drift.was]);
     if (drift.replaced === true || now === null || !fits(drift, now, old)) return error;
   }
-  // What the user converted in the target did not hold these rows: they would go in unconverted.
+  // The user's conversion in the target did not include these rows: they would be inserted unconverted.
   if (describe !== null && begun && diffShapes(drift.was, drift.is).retyped.length > 0) {
     const where = { where: { table: relationName(source), lsn: formatLsn(change.lsn) } };
     throw planError('PGS4013', 'one transaction wrote rows, changed the type of a column, and wrote rows', where);
@@ -64,13 +64,16 @@ async function accept(
   return null;
 }
 
-/** The same error, for a sink that has nothing to be altered. */
+/** The same error, for a sink that has no tables to alter. */
 function withoutTables({ message, where, cause }: PgsluiceError, drift: Drift): PgsluiceError {
   const remedy = 'Records from here on have the new shape: run again when their readers are ready for it.';
   return withDrift(planError('PGS4012', message, { where, cause, remedy }), drift);
 }
 
-/** The target has what the new output needs, of its types where those are built in, and no longer what is gone. */
+/**
+ * The target has the columns that the new output needs, with the right types if those are built in, and no longer has
+ * the removed ones.
+ */
 function fits(drift: Drift, now: readonly Column[], old: readonly Column[] | null): boolean {
   const { was, is } = drift;
   const moved = was.schema !== is.schema || was.name !== is.name;

@@ -15,14 +15,14 @@ export interface Named {
 }
 
 /**
- * What the copies of one sink contain of the stream: all changes of a table, its DDL among them, up to the position at which its copy
- * is exact (I5). Tables are known by their identity, as they may have had another name then; one that was dropped and made
- * again before its copy, by the name.
+ * What the copies of one sink contain of the stream: all changes of a table, including its DDL, up to the exact
+ * position of its copy (I5). Tables are known by their oid, as they may have had another name at that time; a table
+ * that was dropped and created again before its copy, by its name.
  */
 export class Contained {
   /** The highest of the positions; beyond it nothing is contained. */
   readonly highest: bigint;
-  /** Up to here keys of rows decide what is contained: they must come as text. */
+  /** Up to this position keys of rows decide what is contained, so keys must come as text. */
   readonly readsKeysUpTo: bigint;
   readonly #pipeline: string;
   readonly #names: ReadonlyMap<string, SnapshotLsn>;
@@ -31,8 +31,8 @@ export class Contained {
   readonly #parents: { readonly at: bigint; readonly names: ReadonlySet<string> };
 
   /**
-   * `exact`: positions by the names under which tables were copied, `ranged`: those of them of which ranges have positions of their
-   * own, up to that one; `tables`: those that are known by now.
+   * `exact`: positions by the names under which tables were copied; `ranged`: the tables among them whose ranges have
+   * positions of their own, up to the given one; `tables`: the tables that are known so far.
    */
   constructor(
     state: Pick<PipelineState, 'get'>,
@@ -65,7 +65,7 @@ export class Contained {
     this.highest = highest;
   }
 
-  /** What the copy lacks of a change of a row; null: nothing. */
+  /** The part of a row's change that the copy lacks; null: nothing. */
   left(change: RowChange): RowChange | null {
     const { relation, tx } = change;
     if (!this.hasTable(relation, tx.finalLsn)) return change;
@@ -84,9 +84,9 @@ export class Contained {
   }
 
   /**
-   * Whether the table's copy is exact beyond this position: it has all of the table's DDL that was committed there, and of a table
-   * that was copied in one piece all rows. (The DDL of one that was copied in ranges is no exception: had there been any between
-   * their positions, it would have been copied from its start again.)
+   * Whether the table's copy is exact beyond this position: it contains all DDL of the table that was committed up to
+   * there, and, for a table that was copied in one piece, all rows. (The DDL of a table that was copied in ranges is no
+   * exception: DDL between their positions would have restarted the copy.)
    */
   hasTable(table: Named, finalLsn: bigint): boolean {
     const exact = this.#oids.get(table.oid) ?? this.#names.get(relationName(table));
@@ -104,14 +104,14 @@ export class Contained {
     if (message.op === 'parts')
       return message.tables.every((table) => table.kind === 'partitioned' || this.hasTable(table, finalLsn));
     const shape = message.op === 'create' ? message.after : message.before;
-    // A partitioned table has no copy. The one of the snapshot is not the one that was dropped before.
+    // A partitioned table has no copy. The table in the snapshot is not the one that was dropped before.
     if (shape.kind === 'partitioned')
       return message.op === 'drop' && finalLsn < this.#parents.at && this.#parents.names.has(relationName(shape));
     return this.hasTable(shape, finalLsn);
   }
 }
 
-/** Tables that are copied beside this stream have changes of theirs skipped until they join it (I5). */
+/** Tables that are copied beside this stream have their changes skipped until they join it (I5). */
 const notYet = (1n << 64n) as SnapshotLsn;
 
 export function containedIn({ state, pipeline }: Pick<RunContext, 'state' | 'pipeline'>, sink: PlannedSink): Contained {
@@ -122,7 +122,7 @@ export function containedIn({ state, pipeline }: Pick<RunContext, 'state' | 'pip
     const ledger = state.of('ledger', `${sink.name}:${table}`);
     if (ledger === null || ledger.exact.length === 0) continue;
     const ranges = new RangedTable(ledger);
-    // One of an earlier copy of the table says nothing of this one.
+    // A range of an earlier copy of the table says nothing about this one.
     if (ranges.highest === exactAt && ranges.lowest < exactAt) ranged.set(table, ranges);
   }
   for (const table of pendingTables(state)) {

@@ -7,13 +7,13 @@ import type { PipelineState } from '../state/pipeline-state.ts';
 import { ShapeHistory } from './shape-history.ts';
 import { readCatalog } from '../../api/source.ts';
 
-/** The source's catalog; in a stream that is under way, tables that are gone by now do not keep it from going on. */
+/** The source's catalog; for a stream that is under way, tables that were dropped meanwhile are no error. */
 export async function catalogNow(context: RunContext): Promise<SourceCatalog> {
   try {
     return await readCatalog(context.source, context.stop);
   } catch (error) {
     const { head } = context.state;
-    // Tables may have gone since the start.
+    // Tables may have been dropped since the start.
     const underWay = head?.phase === 'stream' && !new ShapeHistory(context.state).empty;
     if (!underWay || !(error instanceof PgsluiceError) || error.meaning !== 'nothing-chosen') throw error;
     return { identity: head.identity, at: 0n, tables: [], excluded: [] };
@@ -21,8 +21,8 @@ export async function catalogNow(context: RunContext): Promise<SourceCatalog> {
 }
 
 /**
- * What a stream that is under way plans with: the shapes in the history, not the catalog's of today. A table that was copied
- * again since (after it was dropped and created again, or added) is taken from the catalog.
+ * What a stream that is under way plans with: the shapes in the history, not those of the present catalog. A table that
+ * was copied again since (after it was dropped and created again, or added) is taken from the catalog.
  */
 export async function shapesUnderWay(context: RunContext, known: SourceCatalog): Promise<SourceCatalog> {
   const history = new ShapeHistory(context.state);
@@ -45,8 +45,8 @@ export async function shapesUnderWay(context: RunContext, known: SourceCatalog):
 }
 
 /**
- * Tables of a first copy that is under way, as they were when it was begun: with those that are gone or have another name by now. The
- * next snapshot says what becomes of them.
+ * Tables of a first copy that is under way, as they were at its start, including those that are dropped or renamed by
+ * now. The next snapshot decides about them.
  */
 export function tablesBegun(state: PipelineState, known: SourceCatalog): SourceCatalog {
   const history = new ShapeHistory(state);

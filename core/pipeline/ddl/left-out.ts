@@ -4,7 +4,7 @@ import type { Source, SourceCatalog } from '../../api/source.ts';
 import type { Dependent, LeftOut } from '../../api/source-database.ts';
 import type { PlannedSink } from '../open/instances.ts';
 
-/** What of the source's schema cannot come along to a sink that creates it, and why. */
+/** The parts of the source's schema that a sink which creates it cannot have, and why. */
 export async function cannotStay(
   source: Source,
   sink: PlannedSink,
@@ -20,7 +20,7 @@ export async function cannotStay(
   return source.schema.dependents(leftOut, signal);
 }
 
-/** Columns that the target shall not have, or with another type. */
+/** Columns that the target does not get, or gets with another type. */
 function leftOutOf(plan: TablePlan): readonly LeftOut[] {
   const kept = new Set((plan.generated ?? []).map((column) => column.from));
   const from = new Set(plan.projection.columns.map((column) => column.from));

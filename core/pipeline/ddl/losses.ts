@@ -13,11 +13,11 @@ export interface Taken {
   readonly plans: readonly TablePlan[];
   /** Names of columns that some sink reads. */
   readonly read: ReadonlySet<string>;
-  /** Of the plans, those of sinks with tables of their own: whether a user has changed one can be looked up there. */
+  /** The plans of sinks with tables of their own, in which a change by the user can be looked up. */
   readonly tables: readonly { readonly sink: PlannedSink; readonly plan: TablePlan }[];
 }
 
-/** Of each table that some sink gets. */
+/** For each table that some sink gets. */
 export function takenTables(sinks: readonly PlannedSink[]): ReadonlyMap<Oid, Taken> {
   const all = sinks.flatMap((sink) => sink.plans.map((plan) => ({ sink, plan })));
   const taken = new Map<Oid, Taken>();
@@ -47,7 +47,10 @@ export class Look {
     return this.#byOid.get(oid);
   }
 
-  /** What the stream cannot go on with in a table of the pipeline; null: nothing. `then`: where it had its rows, as far as that matters. */
+  /**
+   * A change of one of the pipeline's tables with which the stream cannot go on; null: none. `then`: the table's
+   * earlier rows, as far as that matters.
+   */
   lossOf(relation: Relation, { plans, read, tables }: Taken, then: StoredRows | null): PgsluiceError | null {
     const table = relationName(relation);
     const where = { where: { table } };
@@ -86,14 +89,17 @@ export class Look {
   }
 }
 
-/** A column that compares and sorts by another collation than the one that was noted. Its values are the same. */
+/** A column that compares and sorts by another collation than the noted one. Its values are unchanged. */
 export interface OtherCollation {
   readonly column: string;
-  /** Null: its type's. */
+  /** Null: the collation of the type. */
   readonly is: string | null;
 }
 
-/** Those that the target's table of this name does not have yet either; where it calls columns otherwise, all of them. */
+/**
+ * Those that the target's table of this name does not have yet either; all of them if the target's columns have other
+ * names.
+ */
 export async function otherCollations(
   relation: Relation,
   { now, taken }: { readonly now: TablePresence; readonly taken: Taken },
@@ -112,7 +118,7 @@ export async function otherCollations(
     .map(({ name, collation }) => ({ column: name, is: collation }));
 }
 
-/** Columns of the same type as before whose values a command wrote again; of a column of another type the stream tells. */
+/** Columns of unchanged type whose values a command wrote again; the stream reports columns of a changed type. */
 function rewrittenColumns(now: TablePresence, then: StoredRows, { columns }: Relation): readonly string[] {
   const { stored } = now;
   if (stored === undefined || stored.file === then.file) return [];
@@ -127,7 +133,7 @@ function rewrittenColumns(now: TablePresence, then: StoredRows, { columns }: Rel
     .map(({ name }) => name);
 }
 
-/** The same shape, with the numbers that its names have now. */
+/** The same shape, with the attribute numbers that its names have now. */
 function renumbered(relation: Relation, now: TablePresence): Relation {
   const attnums = new Map(now.columns.map(({ name, attnum }) => [name, attnum]));
   return {
@@ -139,7 +145,7 @@ function renumbered(relation: Relation, now: TablePresence): Relation {
   };
 }
 
-/** The user dropped it there, too: then it is no longer of this pipeline. */
+/** The user dropped the table in the target, too: it no longer belongs to this pipeline. */
 export async function isDroppedInTargets({ tables }: Taken, signal: AbortSignal): Promise<boolean> {
   for (const { sink, plan } of tables) {
     const [found] = await sink.sink.describe!([plan.output], signal);

@@ -5,7 +5,7 @@ import { runtimeError } from '../errors.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { type TreeDifference, treeDifferences } from './trees.ts';
 
-/** What stands elsewhere in a sink than on the source. */
+/** A table whose place in a tree differs between a sink and the source. */
 export interface Misplaced {
   readonly sink: PlannedSink;
   readonly differences: readonly TreeDifference[];
@@ -33,7 +33,7 @@ export async function misplacedTables(
   return found;
 }
 
-/** The differences that a run is there to end; what only the target has is the user's. */
+/** The differences that a run resolves; tables that only the target has are the user's. */
 export function ofSource(misplaced: readonly Misplaced[]): readonly Misplaced[] {
   return misplaced
     .map(({ sink, differences }) => ({ sink, differences: differences.filter((each) => each.kind !== 'stranger') }))
@@ -41,8 +41,9 @@ export function ofSource(misplaced: readonly Misplaced[]): readonly Misplaced[] 
 }
 
 /**
- * Brings the tables of the targets to where the source has them. Every sink is durable beyond the look that saw them there, so a
- * partition has no row that its bound refuses, but for what changed since. Nobody writes to the targets meanwhile. Throws PGS6082.
+ * Moves the tables of the targets to their places on the source. Every sink is durable beyond the look that saw those
+ * places, so a partition has no row that its bound refuses, except for changes since then. No session writes to the
+ * targets meanwhile. Throws PGS6082.
  */
 export async function placeTables(
   { log, stop }: Pick<RunContext, 'log' | 'stop'>,
@@ -66,9 +67,9 @@ export async function placeTables(
 }
 
 /**
- * Takes out of the trees of the targets what the source took out of its own. That may come before the rows of that time: a row never
- * fails because some table is in no tree, but may because it is in one still (a default partition refuses what belongs there). What
- * does not go now is told when it has to.
+ * Detaches tables in the targets that the source detached. This may come before the rows of that time: no row fails
+ * because a table is in no tree, but a row may fail because a table is still in one (a default partition refuses rows
+ * of another partition). A detachment that fails now is reported when it becomes necessary.
  */
 export async function leaveTrees(
   { log, stop }: Pick<RunContext, 'log' | 'stop'>,
@@ -89,7 +90,7 @@ export async function leaveTrees(
   }
 }
 
-/** First what leaves a place, so that another may take it. */
+/** Detachments come first, to free the place for another table. */
 function ordered(differences: readonly TreeDifference[]): readonly SchemaStep[] {
   const steps = differences.flatMap((difference) => difference.steps);
   return [...steps.filter(leaves), ...steps.filter((step) => !leaves(step))];

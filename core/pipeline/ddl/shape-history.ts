@@ -4,16 +4,16 @@ import type { StoredRows } from '../../api/source-database.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import { type Member, member, type StateEntry } from '../state/entries.ts';
 
-/** A table's shape from the commit that brought it: see the state's entries. */
+/** A table's shape, from the commit that brought it: see the entries of the state. */
 export type ShapeEntry = Member<'shape'>[number];
 
 const start = { since: 0n, lsn: 0n };
 
 /**
  * The source's tables as the targets know them, with the position from which each shape holds, in the checkpoint. The
- * catalog of today would be the wrong one for changes from before a DDL: a restart plans with the shapes at the position
- * where its sinks stand, and meets the DDL in its place again. An entry is durable before the change that needs it is
- * written; a sink whose position is at or below it has not got there, so for that sink it does not hold yet.
+ * present catalog would be wrong for changes from before a DDL: a restart plans with the shapes at the position of its
+ * sinks, and reads the DDL in its place again. An entry is durable before the change that needs it is written; for a
+ * sink whose position is at or below the entry's, the entry does not hold yet.
  */
 export class ShapeHistory {
   readonly #state: PipelineState;
@@ -42,12 +42,12 @@ export class ShapeHistory {
     return found.map(asTable);
   }
 
-  /** The shapes after all DDL that was met. */
+  /** The shapes after all DDL so far. */
   newest(): readonly SourceTable[] {
     return [...this.#tables.values()].flatMap((entries) => entries.at(-1)?.relation ?? []).map(asTable);
   }
 
-  /** Resolves when it is durable. What is met again, after a restart, is not new. */
+  /** Resolves when the entry is durable. An entry that is read again after a restart is not new. */
   async note(oid: Oid, at: { readonly since: bigint; readonly lsn: bigint }, relation: Relation | null): Promise<void> {
     const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
     const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
@@ -55,7 +55,7 @@ export class ShapeHistory {
     await this.#state.putAll([member('shape', oid, entries), member('stored', oid, null)]);
   }
 
-  /** Takes what is not in the history yet as it is. */
+  /** Adds the relations that are not in the history yet, as they are. */
   async add(relations: readonly Relation[]): Promise<void> {
     const fresh = relations.filter((relation) => !this.#tables.has(relation.oid));
     await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
@@ -68,19 +68,19 @@ export class ShapeHistory {
     await this.#state.putAll([member('shape', relation.oid, entries), member('stored', relation.oid, null)]);
   }
 
-  /** The table is gone on both sides: whatever comes of it concerns nobody. */
+  /** The table is dropped on both sides: later changes of it do not matter. */
   async leave(oid: Oid): Promise<void> {
     this.#tables.set(oid, [{ ...start, relation: null }]);
     await this.#state.putAll([member('shape', oid, this.#tables.get(oid)!), member('stored', oid, null)]);
   }
 
-  /** The table is no longer of this pipeline, at any position. */
+  /** The table no longer belongs to this pipeline, at any position. */
   async forget(oid: Oid): Promise<void> {
     this.#tables.delete(oid);
     await this.#state.putAll([member('shape', oid, null), member('stored', oid, null)]);
   }
 
-  /** Tables that are no longer of this pipeline for a sink at this position. */
+  /** Tables that no longer belong to this pipeline for a sink at this position. */
   left(position: bigint): readonly Oid[] {
     const there = new Set(this.at(position).map(({ relation }) => relation.oid));
     return [...this.#tables]
@@ -88,14 +88,14 @@ export class ShapeHistory {
       .map(([oid]) => oid);
   }
 
-  /** Notes that a run ended with word of this DDL. False: an earlier one had done so. */
+  /** Notes that a run ended with a report of this DDL. False: an earlier run has reported it. */
   async tell(oid: Oid, lsn: bigint): Promise<boolean> {
     if (this.#state.of('told', oid) === lsn) return false;
     await this.#state.putAll([member('told', oid, lsn)]);
     return true;
   }
 
-  /** Where the table had its rows under its newest shape; null: not noted. */
+  /** Where the table stored its rows under its newest shape; null: not noted. */
   stored(oid: Oid): StoredRows | null {
     return this.#state.of('stored', oid);
   }
@@ -104,7 +104,7 @@ export class ShapeHistory {
     if (stored.size > 0) await this.#state.putAll([...stored].map(([oid, rows]) => member('stored', oid, rows)));
   }
 
-  /** The newest shape of a table; itself where the history does not have it. */
+  /** The newest shape of a table; the relation itself if the history does not have it. */
   of(relation: Relation): Relation {
     return this.#tables.get(relation.oid)?.at(-1)?.relation ?? relation;
   }
@@ -114,12 +114,15 @@ export class ShapeHistory {
   }
 }
 
-/** Entries of the state that take tables of these names out of the history: their copy will say what shape they have. */
+/** Entries of the state that remove tables of these names from the history: the copy determines their shape. */
 export function forgottenShapes(state: PipelineState, names: readonly string[]): readonly StateEntry[] {
   return oidsOf(state, names).flatMap((oid) => [member('shape', oid, null), member('stored', oid, null)]);
 }
 
-/** Entries of the state after tables of these names were compared, and repaired: what commands made of their rows is in the target. */
+/**
+ * Entries of the state after tables of these names were compared and repaired: the effect of commands on their rows is
+ * in the target.
+ */
 export function forgottenRows(state: PipelineState, names: readonly string[]): readonly StateEntry[] {
   return oidsOf(state, names).map((oid) => member('stored', oid, null));
 }

@@ -15,7 +15,10 @@ import { runtimeError } from '../errors.ts';
 export interface Following {
   /** DDL messages are carried out. */
   readonly follow: boolean;
-  /** A table of which they do not tell enough is copied again; else whoever changes the target by hand is believed. */
+  /**
+   * A table about which the messages do not say enough is copied again; if not, a change of the target by the user is
+   * trusted.
+   */
   readonly copies: boolean;
 }
 
@@ -46,7 +49,10 @@ export class Shapes {
     return new Shapes(context, planning, { history, how });
   }
 
-  /** Looks at a batch before any sink gets it: shapes that DDL brings are in the history before rows of them are written. */
+  /**
+   * Reads a batch before any sink gets it: shapes that DDL brings are in the history before rows of that shape are
+   * written.
+   */
   async see(batch: StreamBatch): Promise<void> {
     for (const change of batch.changes) {
       if (change.kind !== 'message') continue;
@@ -56,7 +62,7 @@ export class Shapes {
     }
   }
 
-  /** Every copy was made after it, so the history has what it led to. */
+  /** Every copy was made after the message, so the history has its result. */
   #isContained(message: DdlMessage, finalLsn: bigint): boolean {
     const { sinks } = this.#planning;
     this.#contained ??= sinks.map((sink) => containedIn(this.#context, sink));
@@ -101,7 +107,7 @@ export class Shapes {
     }
   }
 
-  /** For a sink that stands at this position: its stream begins with the shapes that were there. */
+  /** For a sink at this position: its stream begins with the shapes that held there. */
   mapper(sink: PlannedSink, position: bigint): ChangeMapper {
     const { log } = this.#context;
     const ddl = this.#how.follow
@@ -109,15 +115,15 @@ export class Shapes {
       : {};
     const input = { ...this.#planning.inputs.get(sink.name)!, ...ddl, tables: this.history.at(position) };
     const { plans, problems } = planTables(input);
-    // A pattern whose table is gone by now was right when the pipeline was started.
+    // A pattern whose table was dropped meanwhile was valid when the pipeline was started.
     const serious = problems.filter((problem) => problem.code !== 'PGS4007');
     if (serious.length > 0) throw allOf(serious);
     const { stop } = this.#context;
     const { rows } = this.#context.source;
-    // An abrupt end of the stretch is not told here; what is asked for is short.
+    // Only the run's stop aborts a fetch; the end of the round need not, as a fetch is short.
     const mapper = createMapper(input, plans, rows && ((asked) => rows.fetch(asked, stop)));
     for (const oid of this.history.left(position)) mapper.redefine(oid, null);
-    // What the target has under that name may be somebody's, with other values.
+    // The target's table of that name may be another one, with other values.
     if (this.#how.copies) return mapper;
     const describe = sink.sink.describe === undefined ? null : sink.sink.describe.bind(sink.sink);
     const accept = acceptShapes({

@@ -15,15 +15,15 @@ export interface TableWatchOptions {
   readonly context: RunContext;
   readonly sinks: readonly PlannedSink[];
   readonly history: ShapeHistory;
-  /** The stream tells of DDL, too. */
+  /** The stream reports DDL, too. */
   readonly follow: boolean;
-  /** New tables, and tables that stand elsewhere in their trees, are looked for: {@link TableWatch.due}. */
+  /** Also looks for new tables and for tables whose place in a tree changed: {@link TableWatch.due}. */
   readonly trees: boolean;
   /** Milliseconds between two looks. */
   readonly every: number;
 }
 
-/** A point of the stream behind what a look saw. */
+/** A point of the stream after a look. */
 interface Mark {
   readonly id: string;
   /** Null: its message is being written. */
@@ -31,13 +31,14 @@ interface Mark {
   reached: boolean;
 }
 
-/** A new table without a key may be about to get one by the next statement; milliseconds. */
+/** Milliseconds: a new table without a key may get one by the next statement. */
 const untilKeyed = 10_000;
 
 /**
- * Looks at the source for what the stream does not tell: tables that come, go or move in their trees, that were taken out of the
- * publication, or whose columns are others. What a look sees was committed before the message that is written after it (a barrier);
- * so it is acted on when every sink is durable up to there, and no change from before it is left.
+ * Looks at the source for changes that the stream does not report: tables that are created, dropped or moved in their
+ * trees, that were taken out of the publication, or whose columns changed. What a look sees was committed before the
+ * message that is written after it (a barrier); so it is acted on when every sink is durable up to that message, and no
+ * earlier change is left.
  */
 export class TableWatch implements AsyncDisposable {
   readonly #options: TableWatchOptions;
@@ -45,16 +46,19 @@ export class TableWatch implements AsyncDisposable {
   readonly #due = new AbortController();
   readonly #ending = new AbortController();
   readonly #losses = new Map<Oid, Mark>();
-  /** Those that are not reached yet. */
+  /** The marks that are not reached yet. */
   readonly #marks = new Map<string, Mark>();
-  /** Tables whose columns are others, told in this run. */
+  /** Tables whose changed columns were reported in this run. */
   readonly #reported = new Set<Oid>();
   readonly #collations = new Set<string>();
   readonly #keyless = new Map<Oid, number>();
   #moves: { readonly seen: readonly TablePresence[]; readonly misplaced: boolean; readonly mark: Mark } | null = null;
   readonly #taken: ReadonlyMap<Oid, Taken>;
   #last = new Look([]);
-  /** The trees of the source with which the targets were found equal, and how often those had been disturbed by then. */
+  /**
+   * The source's trees when the targets were last found equal to them, and how often the targets had been disturbed by
+   * then.
+   */
   #inOrder: string | null = null;
   #timer: NodeJS.Timeout;
   #looking: Promise<void> | null = null;
@@ -71,7 +75,7 @@ export class TableWatch implements AsyncDisposable {
     return this.#stop.signal;
   }
 
-  /** Aborts when there are tables to be taken along or to be placed, as {@link seen} has them. */
+  /** Aborts when tables have to be added or moved, as {@link seen} has them. */
   get due(): AbortSignal {
     return this.#due.signal;
   }
@@ -80,7 +84,7 @@ export class TableWatch implements AsyncDisposable {
     return this.#moves?.seen ?? this.#last.tables;
   }
 
-  /** A barrier is durable in every sink. Returns whether it is one of ours. */
+  /** A barrier is durable in every sink. Returns whether it belongs to this watch. */
   reached(id: string): boolean {
     const mark = this.#marks.get(id);
     if (mark === undefined) return false;
@@ -90,10 +94,10 @@ export class TableWatch implements AsyncDisposable {
     return true;
   }
 
-  /** One look; the last one, after the stream has ended, throws what was found. */
+  /** One look; the last one, after the stream has ended, throws its finding. */
   async look(last = false): Promise<void> {
     const before = this.#looking ?? Promise.resolve();
-    // One at a time, also where two wait for the same one.
+    // One at a time, also if two callers wait for the same look.
     const looking = before.catch(() => {}).then(() => this.#look(last));
     this.#looking = looking;
     await looking.finally(() => {
@@ -120,7 +124,7 @@ export class TableWatch implements AsyncDisposable {
     return setTimeout(() => void turn(), wait).unref();
   }
 
-  /** Where the source is out of reach for a moment, the stream has its own patience with that; the next look is soon. */
+  /** If the source is unreachable for a moment, the stream retries on its own; the next look comes soon. */
   #notSeen(error: unknown): void {
     if (this.#ended) return;
     const said = error instanceof Error ? error.message : String(error);
@@ -147,7 +151,7 @@ export class TableWatch implements AsyncDisposable {
       const fields = { table, code: error.code };
       context.log.log(follow ? 'debug' : 'warn', 'table-lost', `${table}: ${error.message}`, fields);
     }
-    // What a look saw goes on being what is acted on: the sinks are durable up to its mark, not up to a later one.
+    // The earlier look remains the one that is acted on: the sinks are durable up to its mark, not up to a later one.
     if (moved !== null) this.#moves = { seen: presence, misplaced: moved === 'misplaced', mark };
   }
 
@@ -161,9 +165,9 @@ export class TableWatch implements AsyncDisposable {
     const { source, pipeline } = this.#options.context;
     const id = `${randomUUID()}@${Date.now()}`;
     const message = encodeControl(pipeline, { kind: 'barrier', id, after: 'go-on' });
-    // A source that takes no message (a standby) has a position all the same.
+    // A source that accepts no message (a standby) has a position nevertheless.
     const mark: Mark = { id, at: null, reached: false };
-    // The stream may bring it before the one who wrote it hears that it is written.
+    // The stream may bring the message before its writer is told that it is written.
     this.#marks.set(id, mark);
     const { signal } = this.#ending;
     const position = async () => (await source.open(signal)).end;
@@ -196,7 +200,7 @@ export class TableWatch implements AsyncDisposable {
     return lost;
   }
 
-  /** DDL that is followed tells of rows that were written again; topics have no rows that could differ. */
+  /** DDL that is followed reports rewritten rows; topics have no rows that could differ. */
   #lossOf(relation: Relation, taken: Taken | undefined): PgsluiceError | null {
     if (taken === undefined) return null;
     const { follow, history } = this.#options;
@@ -207,7 +211,7 @@ export class TableWatch implements AsyncDisposable {
     );
   }
 
-  /** What was noted before the file said `follow` is kept up to date. */
+  /** Notes from before the file said `follow` are kept up to date. */
   #addStored(stored: Map<Oid, StoredRows>, oid: Oid): void {
     const { follow, history } = this.#options;
     const now = this.#last.of(oid)?.stored;
@@ -215,7 +219,10 @@ export class TableWatch implements AsyncDisposable {
     if (now !== undefined && !(follow && then === null) && !isDeepStrictEqual(now, then)) stored.set(oid, now);
   }
 
-  /** No message of the stream tells of them, and no value is another: the target sorts and compares otherwise until somebody mends it. */
+  /**
+   * The stream brings no message about them, and no value differs: the target sorts and compares by another collation
+   * until a user changes it.
+   */
   async #tellCollations(relation: Relation, taken: Taken): Promise<void> {
     const now = this.#last.of(relation.oid);
     if (now === undefined) return;
@@ -230,7 +237,7 @@ export class TableWatch implements AsyncDisposable {
     }
   }
 
-  /** Where there are no tables to be changed, as in Kafka, whoever starts again after the stop has agreed. */
+  /** For sinks without tables, such as Kafka, the restart after the stop counts as consent. */
   async #isAgreed(relation: Relation, error: PgsluiceError): Promise<boolean> {
     const { history } = this.#options;
     const drift = driftOf(error);
@@ -263,7 +270,7 @@ export class TableWatch implements AsyncDisposable {
   #judge(last: boolean): void {
     const newest = new Map(this.#options.history.newest().map(({ relation }) => [relation.oid, relation]));
     for (const [oid, mark] of this.#losses) {
-      // DDL that was followed in the meantime is no finding any more.
+      // DDL that was followed meanwhile is no longer a finding.
       const relation = newest.get(oid);
       const taken = this.#taken.get(oid);
       const error = relation === undefined ? null : this.#lossOf(relation, taken);
@@ -291,7 +298,7 @@ export class TableWatch implements AsyncDisposable {
   }
 }
 
-/** What decides where tables stand, as text. */
+/** The places of tables in their trees, as text. */
 function treesOf(presence: readonly TablePresence[]): string {
   const members = presence.filter((table) => table.parents.length > 0 || table.partitionBy !== null);
   return JSON.stringify(members.map(({ oid, schema, name, parents, bound }) => [oid, schema, name, parents, bound]));

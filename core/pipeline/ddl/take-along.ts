@@ -11,10 +11,13 @@ import type { PipelineState } from '../state/pipeline-state.ts';
 import { ShapeHistory, forgottenShapes } from './shape-history.ts';
 import { entry } from '../state/entries.ts';
 
-/** Noted with a request for copies: what was copied beside the stream until then is not what is asked for now. */
+/** Noted with a request for copies: what was copied beside the stream until then is not what is requested now. */
 export const copyAnew = entry('side:again', true);
 
-/** Tables with rows of their own that the file chooses and the pipeline does not have: made, attached or renamed into its patterns since. */
+/**
+ * Tables with rows of their own that the file chooses and the pipeline does not have: created, attached or renamed
+ * since.
+ */
 export function freshTables(
   state: PipelineState,
   history: ShapeHistory,
@@ -28,10 +31,10 @@ export function freshTables(
 }
 
 /**
- * Takes along what came on the source, and lets go what has left the trees that the file chooses. New tables are noted as tables
- * that wait for their copy: it is exact at its own position (I5), so it does not matter what the stream had of them before. Throws
- * PGS6081 for one that cannot be taken, before anything is noted. Returns the tables that the pipeline has then. `announced`: oids of
- * tables that the stream is about to tell of, from their first row on.
+ * Adds the tables that are new on the source, and releases those that have left the trees that the file chooses. New
+ * tables are noted as waiting for their copy: the copy is exact at its own position (I5), so earlier changes in the
+ * stream do not matter. Throws PGS6081 for a table that cannot be added, before anything is noted. Returns the
+ * pipeline's tables after that. `announced`: oids of tables that the stream will describe, from their first row on.
  */
 export async function takeAlong(
   context: RunContext,

@@ -4,32 +4,34 @@ import type { TablePresence } from '../../api/source-database.ts';
 import { type Oid, relationName } from '../../postgres/relation.ts';
 import { qualified } from '../../postgres/quote.ts';
 
-/** How the place of one table in the target differs from that of its table on the source. */
+/** How the place of a table in the target differs from that of its table on the source. */
 export interface TreeDifference {
-  /** `schema.table` on the source; of a table that only the target has, its name there. */
+  /** `schema.table` on the source; for a table that only the target has, its name there. */
   readonly table: string;
   readonly what: string;
-  /** `place`: the steps make it equal. `obstacle`: nothing of ours does. `stranger`: a table that only the target has. */
+  /**
+   * `place`: the steps make it equal. `obstacle`: no step of ours can. `stranger`: a table that only the target has.
+   */
   readonly kind: 'place' | 'obstacle' | 'stranger';
   readonly steps: readonly SchemaStep[];
-  /** What can be done by hand. */
+  /** What a user can do by hand. */
   readonly remedy: string | null;
 }
 
 export interface TreesOfSink {
   readonly source: readonly TablePresence[];
   readonly target: readonly PlacedTable[];
-  /** Of the tables that the sink has; those that wait for their copy are not among them, and are not looked at. */
+  /** Plans of the tables that the sink has; tables that wait for their copy are not included, and are not compared. */
   readonly plans: readonly TablePlan[];
   readonly parents: readonly ParentPlan[];
-  /** The sink makes the schema. Else trees that the target does not have are its own way of storing the rows. */
+  /** The sink creates the schema. If not, differing trees are the target's own way of storing the rows. */
   readonly creates: boolean;
-  /** Some transform may rename: a partitioned table without partitions then has no known name. */
+  /** A transform may rename: a partitioned table without partitions then has no known name. */
   readonly transformed: boolean;
 }
 
 /**
- * Compares trees (partitions, inheritance) by membership and bound. The rows are compared table by table: where each table
+ * Compares trees (partitions, inheritance) by membership and bound. The rows are compared table by table: if each table
  * of a tree is equal and the members are the same, so are the rows under its root. Pure.
  */
 export function treeDifferences(of: TreesOfSink): readonly TreeDifference[] {
@@ -57,7 +59,10 @@ export function treeDifferences(of: TreesOfSink): readonly TreeDifference[] {
   return [...found, ...strangers(of.target, { names, mapped, kept })];
 }
 
-/** Tables of the source, by oid, with their names in the target. Several that are written into one table stand in no tree. */
+/**
+ * Tables of the source, by oid, with their names in the target. Several tables that are written into one are in no
+ * tree.
+ */
 function namesInTarget({ source, plans, parents, transformed }: TreesOfSink): ReadonlyMap<Oid, TableName> {
   const writers = Map.groupBy(plans, (plan) => key(plan.output));
   const outputs = new Map(plans.map((plan) => [plan.source.oid, plan.output]));
@@ -138,7 +143,7 @@ function enter({ bound }: TablePresence, table: TableName, parent: TableName): S
   return { kind: 'inherit', table, parent };
 }
 
-/** A partitioned table without a row: below one that is there it can be made from it. */
+/** A partitioned table without rows: below an existing parent it can be created from the parent. */
 function missingParent(
   table: TablePresence,
   name: TableName,
@@ -161,7 +166,7 @@ function missingParent(
   return { table: relationName(table), what, kind: 'place', steps: [step], remedy: null };
 }
 
-/** Members of trees of ours in the target that are tables of nobody on the source. */
+/** Members of our trees in the target that are no tables of the source. */
 function strangers(
   target: readonly PlacedTable[],
   known: {

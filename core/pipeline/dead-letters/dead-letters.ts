@@ -15,7 +15,7 @@ export interface DeadLetterOptions {
   readonly pipeline: string;
   readonly config: DeadLetterConfig;
   readonly log: Logger;
-  /** Opens the topic; asked once, when the first letter is to be written. */
+  /** Opens the topic; called once, for the first letter. */
   readonly topic: (name: string) => Promise<DeadLetterStore>;
 }
 
@@ -23,16 +23,16 @@ export interface DeadLetterOptions {
 export class PipelineDeadLetters implements AsyncDisposable {
   readonly #options: DeadLetterOptions;
   #store: Promise<DeadLetterStore> | null = null;
-  /** Sinks, and lanes of one, come at the same time; a store takes one write after the other. */
+  /** Sinks, and lanes of one sink, write at the same time; a store takes one write after the other. */
   #last: Promise<unknown> = Promise.resolve();
-  /** Told of letters that are recorded: who counts them. */
+  /** Called for recorded letters, to count them. */
   onRecorded: (sink: string, count: number) => void = () => {};
 
   constructor(options: DeadLetterOptions) {
     this.#options = options;
   }
 
-  /** What one sink is given. */
+  /** The interface for one sink. */
   of(sink: string): DeadLetters {
     const { config } = this.#options;
     const threshold = new Threshold(config);

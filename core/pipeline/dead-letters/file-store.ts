@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DeadLetter, DeadLetterStore } from '../../api/dead-letter.ts';
 
-/** Appends JSON lines, and syncs the file. Readable by its owner only: letters hold rows. */
+/** Appends JSON lines, and syncs the file. Readable by its owner only, as letters hold rows. */
 export class FileStore implements DeadLetterStore {
   readonly #path: string;
   #file: FileHandle | null = null;
@@ -17,7 +17,7 @@ export class FileStore implements DeadLetterStore {
       await this.#file.appendFile(letters.map(({ json }) => `${json}\n`).join(''));
       await this.#file.sync();
     } catch (error) {
-      // Part of a line may be there: the next open ends it.
+      // Part of a line may have been written: the next open ends it.
       await this[Symbol.asyncDispose]().catch(() => {});
       throw error;
     }
@@ -30,7 +30,9 @@ export class FileStore implements DeadLetterStore {
   }
 }
 
-/** A line that a crash cut off must not swallow the next one; its letter comes again, as its position was not saved. */
+/**
+ * A line that a crash cut off must not absorb the next one; its letter is written again, as its position was not saved.
+ */
 async function openAtEnd(path: string): Promise<FileHandle> {
   const file = await open(path, 'a+', 0o600);
   try {
@@ -47,7 +49,7 @@ async function openAtEnd(path: string): Promise<FileHandle> {
   }
 }
 
-/** The name of a new file is durable with its folder. */
+/** The name of a new file is durable only with its folder. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {

@@ -12,8 +12,8 @@ export interface Sender {
 }
 
 /**
- * A letter as JSON: why, where in the source's log, and the change as the sink was given it, so after the transforms. Values
- * are the server's text or null; docs/dead-letters.md describes every member.
+ * A letter as JSON: the reason, the place in the source's WAL, and the change as the sink received it, after the
+ * transforms. Values are the server's text or null; docs/dead-letters.md describes every member.
  */
 export function letterOf({ change, error, record }: Refused, { pipeline, sink, at }: Sender): DeadLetter {
   const { relation } = change;
@@ -55,7 +55,9 @@ function images(change: Refused['change']): { readonly [key: string]: Json } {
   };
 }
 
-/** Values by column; those that were not sent are left out (I7), as are those outside the key where only that was sent. */
+/**
+ * Values by column; values that were not sent are left out (I7), and columns outside the key if only the key was sent.
+ */
 function members(relation: Relation, tuple: PartialTuple, onlyKey: boolean): Json {
   const { identity } = relation;
   const inKey = identity.kind === 'key' ? new Set(identity.positions) : null;

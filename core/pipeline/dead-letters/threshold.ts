@@ -15,7 +15,7 @@ export class Threshold {
     this.#seen += count;
   }
 
-  /** Counts one more; false: that is more than may fail. */
+  /** Counts a failure; false: more failures than allowed. */
   fail(): boolean {
     this.#seen++;
     this.#failed.push(this.#seen);

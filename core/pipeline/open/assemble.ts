@@ -20,7 +20,7 @@ export interface AssembleOptions {
   readonly debugValues: boolean;
 }
 
-/** Creates everything that the file names; on a failure what was created is disposed of again. */
+/** Creates everything that the file names; after a failure, what was created is disposed of again. */
 export async function assemble(options: AssembleOptions): Promise<Instances> {
   const { config } = options;
   const made = new AsyncDisposableStack();
@@ -60,7 +60,7 @@ export async function assemble(options: AssembleOptions): Promise<Instances> {
   }
 }
 
-/** Null where the file has no `dead_letter`. The topic is of the first sink that has topics. */
+/** Null if the file has no `dead_letter`. A topic belongs to the first sink that has topics. */
 function deadLettersFor({ config, log }: AssembleOptions, sinks: readonly SinkInstance[]): PipelineDeadLetters | null {
   const { pipeline, deadLetter } = config;
   if (deadLetter === null) return null;
@@ -81,7 +81,7 @@ export function createStore(options: AssembleOptions): Promise<CheckpointStore> 
   );
 }
 
-/** Every call of an instance goes through the wrapper that names the plugin in what it throws. */
+/** Every call of an instance goes through the wrapper that names the plugin in errors. */
 async function create<T extends object>(
   use: { readonly plugin: { readonly name: string } },
   make: () => Promise<T>,

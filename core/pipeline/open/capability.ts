@@ -3,7 +3,7 @@ import { runtimeError } from '../errors.ts';
 
 type Capability = 'snapshot' | 'schema' | 'fence' | 'digests' | 'control' | 'assess';
 
-/** A capability that `what` cannot do without. Throws PGS7050 where the source does not have it. */
+/** A capability that `what` requires. Throws PGS7050 if the source does not have it. */
 export function needed<K extends Capability>(source: Source, name: K, what: string): NonNullable<Source[K]> {
   const capability = source[name];
   if (capability === undefined)
@@ -11,7 +11,7 @@ export function needed<K extends Capability>(source: Source, name: K, what: stri
   return capability;
 }
 
-/** For what has to be done although a stop was asked for: it may take this long, in milliseconds. */
+/** Milliseconds for work that must be done although a stop was requested. */
 const afterStopMs = 60_000;
 
 export function afterStop(): AbortSignal {

@@ -9,16 +9,19 @@ import { useSchema } from '../../config/use-schema.ts';
 import { canonical } from './fingerprint.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 
-/** What a pipeline file says, by key, as text that may be shown and kept: what may hold a secret is a hash of it. */
+/**
+ * The contents of a pipeline file, by key, as text that may be shown and kept: a value that may hold a secret is
+ * replaced by a hash.
+ */
 export type FileFacts = Readonly<Record<string, string>>;
 
 export interface FileChange {
   readonly key: string;
   readonly from: string | null;
   readonly to: string | null;
-  /** `now`: taken up by a run that goes on; `tables`: decided by what the source has; `refused`: cannot be done safely. */
+  /** `now`: taken up by a run that goes on; `tables`: the source's tables decide; `refused`: cannot be done safely. */
   readonly effect: 'now' | 'tables' | 'refused';
-  /** What would have to be done for it; null: nothing. */
+  /** What the user would have to do; null: nothing. */
   readonly remedy: string | null;
 }
 
@@ -45,7 +48,7 @@ function whereOf(config: PipelineConfig, use: PluginUse<AnyPlugin>): Where {
   return { schema: useSchema(use.plugin).options, scrub: config.scrub };
 }
 
-/** What the options say, but for secrets (I11). What came through `${…}` is told apart by a hash. */
+/** The values of the options, except secrets (I11). Values from `${…}` are compared by a hash. */
 function addOptions(facts: Record<string, string>, at: string, values: object, where: Where): void {
   for (const [name, value] of Object.entries(values)) {
     const option = where.schema === undefined ? undefined : optionOf(where.schema, name);
@@ -61,7 +64,7 @@ interface Where {
   readonly scrub: (text: string) => string;
 }
 
-/** The schema of one key; of several forms that a value may have, the first that has the key. */
+/** The schema of one key; if the value may have several forms, the first form that has the key. */
 function optionOf(schema: JsonSchema, name: string): JsonSchema | undefined {
   const own = (schema['properties'] as { readonly [key: string]: JsonSchema } | undefined)?.[name];
   if (own !== undefined) return own;
@@ -82,19 +85,19 @@ function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 
-/** Expressions and secrets of a transform are told apart by a hash. */
+/** Expressions and secrets of a transform are compared by a hash. */
 function addTransforms(facts: Record<string, string>, at: string, uses: readonly TransformUse[]): void {
   for (const [i, use] of uses.entries()) {
     const { refetch, ...options } = use.options as { readonly refetch?: unknown };
     const tables = use.tables?.toSorted();
     const hash = hashOf(canonical([tables ?? null, options]));
-    // How a value comes is not what it is.
+    // How a value is obtained does not change the value.
     if (refetch !== undefined) facts[`${at}[${i}].refetch`] = String(refetch);
     facts[`${at}[${i}]`] = `${use.plugin.name}${tables === undefined ? '' : ` of ${tables.join(', ')}`} (${hash})`;
   }
 }
 
-/** What a change of a key means for a pipeline that has started, as the options declare it. */
+/** What a change of a key means for a pipeline that has started, as declared with the options. */
 export type ChangeRules = (key: string) => OptionChange;
 
 export function changeRules(config: PipelineConfig): ChangeRules {
@@ -109,7 +112,7 @@ export function changeRules(config: PipelineConfig): ChangeRules {
   return (key) => rules.get(key) ?? (remade.test(key) ? remadeChange : { effect: 'now' });
 }
 
-/** A transform, or a sink as a whole: it may be gone from the file, and has then no options that say so. */
+/** A transform, or a whole sink: if it was removed from the file, no options declare what that means. */
 const remade = /^sinks\.[^.]+$|^(?:sinks\.[^.]+\.)?transforms\[\d+\]$/;
 
 function addRules(rules: Map<string, OptionChange>, at: string, schema: JsonSchema): void {
@@ -120,7 +123,7 @@ function addRules(rules: Map<string, OptionChange>, at: string, schema: JsonSche
   }
 }
 
-/** Pure: what is said otherwise, in order of the keys. */
+/** Pure: the differences, in order of the keys. */
 export function fileChanges(before: FileFacts, now: FileFacts, rules: ChangeRules): readonly FileChange[] {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
   return keys.flatMap((key) => {
@@ -142,7 +145,7 @@ export function describeChange({ key, from, to, effect, remedy }: FileChange): s
   return effect === 'refused' ? `${what}; refused: ${remedy}` : what;
 }
 
-/** A line of the log for each. */
+/** One log line per difference. */
 export function tellChanges(log: Logger, changes: readonly FileChange[]): void {
   for (const change of changes) {
     const { key, effect } = change;
@@ -151,8 +154,8 @@ export function tellChanges(log: Logger, changes: readonly FileChange[]): void {
 }
 
 /**
- * What the file says otherwise than at the last run, which kept its facts; null: none were kept. Of version 1 only what is not
- * taken up by itself is compared.
+ * How the file differs from that of the last run, which kept its facts; null: none were kept. Of facts of version 1
+ * only changes that are not taken up by themselves are compared.
  */
 export function changesSince(state: PipelineState, config: PipelineConfig): readonly FileChange[] | null {
   const kept = state.get('file-facts');

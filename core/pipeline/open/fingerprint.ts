@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { PipelineConfig, TransformUse } from '../../config/pipeline-config.ts';
 
-/** Of what decides which rows go where: the transforms, and each sink's own transforms and choice of tables. */
+/**
+ * Of everything that decides which rows go where: the transforms, and each sink's own transforms and choice of tables.
+ */
 export function fingerprint(config: PipelineConfig): string {
   const chain = (uses: readonly TransformUse[]) =>
     uses.map((use) => [use.plugin.name, inOrder(use.tables), withoutRefetch(use.options)]);
@@ -11,12 +13,12 @@ export function fingerprint(config: PipelineConfig): string {
     .digest('hex');
 }
 
-/** Whether a fingerprint in the state, which an earlier version may have made, is of what the file says now. */
+/** Whether a fingerprint in the state, perhaps of an earlier version, matches the present file. */
 export function isFingerprintOf(config: PipelineConfig, kept: unknown): boolean {
   return kept === fingerprint(config) || kept === fingerprintByText(config);
 }
 
-/** Up to version 0.1.0: also of the order of keys and patterns, as the file has them. */
+/** Up to version 0.1.0: includes the order of keys and patterns in the file. */
 function fingerprintByText(config: PipelineConfig): string {
   const chain = (uses: readonly TransformUse[]) =>
     uses.map((use) => [use.plugin.name, use.tables, withoutRefetch(use.options)]);
@@ -26,7 +28,7 @@ function fingerprintByText(config: PipelineConfig): string {
     .digest('hex');
 }
 
-/** How a value comes is not what it is: `refetch` may be set when the stream has stopped for the want of it. */
+/** How a value is obtained does not change the value: `refetch` may be set after the stream stopped for lack of it. */
 function withoutRefetch(options: object): object {
   const { refetch: _, ...others } = options as { readonly refetch?: unknown };
   return others;
@@ -37,7 +39,7 @@ function inOrder(tables: readonly string[] | null): readonly string[] | null {
   return tables === null ? null : tables.toSorted();
 }
 
-/** As JSON, with the keys of every mapping in one order: how the file has them means nothing. */
+/** As JSON, with the keys of every mapping in one order: their order in the file has no meaning. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, inside: unknown) =>
     typeof inside === 'object' && inside !== null && !Array.isArray(inside)

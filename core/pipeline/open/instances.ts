@@ -36,7 +36,7 @@ export interface Instances extends AsyncDisposable {
   readonly source: Source;
   readonly sinks: readonly SinkInstance[];
   readonly store: CheckpointStore;
-  /** Null where the file has no `dead_letter`. */
+  /** Null if the file has no `dead_letter`. */
   readonly deadLetters: PipelineDeadLetters | null;
 }
 
@@ -52,7 +52,7 @@ export interface RunContext {
   readonly pipeline: string;
   readonly source: Source;
   readonly state: PipelineState;
-  /** What is decided by, and what is shown of it. */
+  /** The state that decides, and the view that is shown. */
   readonly run: RunState;
   readonly view: RunView;
   readonly log: Logger;

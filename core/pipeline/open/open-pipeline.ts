@@ -19,13 +19,13 @@ export interface OpenOptions {
   readonly debugValues: boolean;
   readonly stop: AbortSignal;
   /**
-   * `hold`: refused while another process runs the pipeline. `run`: likewise, but a shared source is run by several. `take-over`: a
-   * run in another process is ended first. `none`: only reads.
+   * `hold`: refused while another process runs the pipeline. `run`: likewise, but several processes may run a shared
+   * source. `take-over`: a run in another process is ended first. `none`: only reads.
    */
   readonly lock: 'none' | 'hold' | 'run' | 'take-over';
 }
 
-/** A pipeline that is opened for a verb: everything created, the state loaded, the lock held where asked for. */
+/** A pipeline opened for a verb: everything created, the state loaded, the lock held if requested. */
 export interface OpenPipeline extends AsyncDisposable {
   readonly config: PipelineConfig;
   readonly instances: Instances;
@@ -39,7 +39,7 @@ export async function openPipeline(options: OpenOptions): Promise<OpenPipeline> 
   const instances = await assemble(options);
   const config = followedOnly(options.config, instances.source);
   try {
-    // The state is loaded under the lock: what another process saved until it ended is in it.
+    // The state is loaded under the lock, so it includes what another process saved until its end.
     if (options.lock === 'run' && instances.source.shared === true) await share(instances, stop);
     else if (options.lock === 'hold' || options.lock === 'run') await instances.store.lock(stop);
     if (options.lock === 'take-over')
@@ -76,12 +76,12 @@ async function share({ sinks, store }: Instances, stop: AbortSignal): Promise<vo
   await store.share(stop);
 }
 
-/** The stream of a source without snapshots holds everything: nothing is copied first. */
+/** The stream of a source without snapshots contains everything: nothing is copied first. */
 function followedOnly(config: PipelineConfig, { snapshot }: Source): PipelineConfig {
   return snapshot === undefined ? { ...config, snapshot: { ...config.snapshot, mode: 'never' } } : config;
 }
 
-/** Counts outlive a process, so that `status` can tell how many there are in all. */
+/** The counts outlive the process, so that `status` can report the total. */
 function countDeadLetters({ deadLetters, sinks }: Instances, state: PipelineState, view: RunView): void {
   for (const { name } of sinks) {
     const before = state.deadLetters(name);
@@ -91,7 +91,7 @@ function countDeadLetters({ deadLetters, sinks }: Instances, state: PipelineStat
   deadLetters.onRecorded = (sink, count) => {
     const seen = view.sink(sink);
     seen.deadLetters += count;
-    // A failure shows again where it counts: when a position is saved.
+    // The failure shows again where it matters: when a position is saved.
     state.setDeadLetters(sink, seen.deadLetters).catch(() => {});
   };
 }

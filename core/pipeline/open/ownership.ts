@@ -6,14 +6,14 @@ import { namedPlace } from '../state/place.ts';
 import type { Instances } from './instances.ts';
 import { member } from '../state/entries.ts';
 
-/** Durable before the first object is made. A state keeps its id for as long as it lives. */
+/** Durable before the first object is made. A state keeps its owner id for its whole life. */
 export async function ensureOwner(state: PipelineState): Promise<void> {
   if (state.get('owner') === null) await state.put('owner', randomUUID());
 }
 
 /**
- * What proves which objects on a source are this pipeline's. `instances`: whose sinks tell how far they stand, where they keep
- * that themselves.
+ * What proves which objects on a source belong to this pipeline. `instances`: sinks that keep their positions
+ * themselves report them.
  */
 export function ownershipOf(state: PipelineState, { sinks }: Pick<Instances, 'sinks'>): Ownership {
   return {
@@ -35,7 +35,7 @@ export function ownershipOf(state: PipelineState, { sinks }: Pick<Instances, 'si
   };
 }
 
-/** Without a state at hand: what was made is known by the place that the file names. */
+/** Without a state: objects are recognised by the checkpoint that the file names. */
 export function ownershipByName(store: CheckpointStore): Ownership {
   return {
     id: null,

@@ -17,8 +17,8 @@ export interface Planning {
 }
 
 /**
- * Asks each sink what it takes and plans each table for it. The same function serves `run`, `plan` and `verify`, so what
- * is shown is what is run. Throws every problem at once.
+ * Asks each sink for its requirements and plans each table for it. `run`, `plan` and `verify` use the same function, so
+ * what is shown is what is run. Throws every problem at once.
  */
 export async function planSinks(
   sinks: readonly SinkInstance[],
@@ -31,7 +31,7 @@ export async function planSinks(
   return planning;
 }
 
-/** The same in a pipeline that was started: a pattern whose tables are gone by now was right then. */
+/** The same for a pipeline that was started: a pattern whose tables were dropped meanwhile was valid then. */
 export async function planAgain(...given: Parameters<typeof planSinks>): Promise<Planning> {
   const { problems, ...planning } = await planEach(...given);
   const serious = problems.filter(({ code }) => code !== 'PGS4007');
@@ -78,13 +78,13 @@ export function partOf(catalog: SourceCatalog, tables: SourceCatalog['tables']):
   return { ...catalog, tables, whole: catalog.whole ?? catalog.tables };
 }
 
-/** At its place in the file, where it is one of a transform's. */
+/** At its place in the file, if it is an error of a transform. */
 function placed(problem: PgsluiceError, { steps }: SinkInstance): PgsluiceError {
   const step = steps.find(({ label }) => problem.where.step === label);
   return step?.place?.(problem) ?? problem;
 }
 
-/** A mistake in a transform of many tables is one problem, named with the first of them. */
+/** A mistake in a transform of many tables is one problem, which names the first of them. */
 function joined(problems: readonly PgsluiceError[]): readonly PgsluiceError[] {
   const groups = Map.groupBy(problems, ({ code, message, where }) => `${code} ${where.step ?? ''} ${message}`);
   return [...groups.values()].map(([first, ...others]) => {

@@ -18,8 +18,8 @@ function otherSource(words: readonly string[]): Error {
 }
 
 /**
- * Goes on at a server that was promoted, where the source proves that everything is there that the sinks have, and that nothing
- * since is missing (I2). `positions`: of sinks that keep their own. Resolves with the state as it is to be gone on with.
+ * Continues on a server that was promoted, if the source proves that it has everything that the sinks have, and that
+ * nothing since is missing (I2). `positions`: of sinks that keep their own. Resolves with the state to continue from.
  */
 export async function goOnWherePromoted(
   context: RunContext,
@@ -35,7 +35,7 @@ export async function goOnWherePromoted(
   if (source.control?.continues === undefined) throw otherSource([`timeline ${timeline} then, ${now.timeline} now`]);
   const reached = reachedBy(state, await positions());
   const { identity, until } = await source.control.continues({ noted: head.identity, reached }, stop);
-  // A noted idle position beyond it is one of WAL that is gone: other changes have those positions now.
+  // A noted idle position beyond it refers to WAL that is lost: other changes have those positions now.
   const idle = state.get('idle');
   const cut = idle === null || idle.at <= until ? idle : { ...idle, at: until };
   await state.putAll([entry('head', { ...head, identity }), entry('idle', cut)]);
@@ -56,7 +56,9 @@ export async function ownPositions(
   return positions.filter((position) => position !== null);
 }
 
-/** Of whatever the sinks have: changes, and tables and ranges of tables that were copied by a snapshot (I5). */
+/**
+ * Positions of everything that the sinks have: changes, and tables and ranges of tables that a snapshot copied (I5).
+ */
 export function reachedBy(state: PipelineState, positions: Iterable<bigint>): bigint {
   let most: bigint = state.head?.handoff ?? 0n;
   const see = (position: bigint): void => void (position > most && (most = position));

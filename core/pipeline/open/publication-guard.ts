@@ -6,30 +6,33 @@ import type { RunContext } from './instances.ts';
 import { entry } from '../state/entries.ts';
 
 const key = 'publication' as const;
-/** The pipeline alters it itself: it is not as noted. */
+/** The pipeline itself is altering the publication, which therefore differs from its note. */
 const altering = 'publication-altering' as const;
 
-/** Milliseconds from the end of a look to the next; a look that takes long leaves the source alone for longer. */
+/** Milliseconds from the end of a look to the next; after a slow look the pause is longer. */
 const every = 1000;
 const share = 20;
 
 type Guarded = Pick<RunContext, 'source' | 'state' | 'stop'>;
 
-/** Whatever makes or alters the pipeline's publication; what it is then like is noted. A kill in between is no change of others. */
+/**
+ * Wraps every statement that makes or alters the pipeline's publication, and notes the result. A kill between statement
+ * and note is not taken for a change by others.
+ */
 export async function alterPublication({ source, state, stop }: Guarded, alter: () => Promise<void>): Promise<void> {
   await state.put(altering, true);
   await alter();
   await state.putAll([entry(key, (await source.control?.publication.read(stop)) ?? null), entry(altering, null)]);
 }
 
-/** It was dropped by the pipeline itself. */
+/** The pipeline itself dropped the publication. */
 export async function forgetPublication({ state }: Pick<Guarded, 'state'>): Promise<void> {
   if (state.get(key) !== null) await state.put(key, null);
 }
 
 /**
- * One look. Throws where writes on the source had to be freed of the publication (I10), or where somebody changed it: what
- * was written since was not sent. `added`: see {@link PublicationControl.watch}.
+ * One look. Throws if a table had to be taken out of the publication so that writes on the source succeed (I10), or if
+ * another user changed the publication: later writes were not sent. `added`: see {@link PublicationControl.watch}.
  */
 export async function checkPublication(context: Guarded, added: boolean): Promise<void> {
   const error = await lookAtPublication(context, added);
@@ -57,13 +60,13 @@ function counts({ kind, tables }: PublicationTrouble, state: PipelineState): boo
 export interface GuardOptions {
   /** See {@link PublicationControl.watch}. */
   readonly added: boolean;
-  /** Default true; false: the work looks itself, before what it decides. */
+  /** Default true; false: the work looks itself before it decides. */
   readonly lastLook?: boolean;
 }
 
 /**
- * Does `work` with a look at the publication every second, the first of all before it and the last after it. What is found
- * ends the work as a signal would, after the transaction in hand, and is thrown.
+ * Runs `work` with a look at the publication every second, the first before it and the last after it. A finding ends
+ * the work as a signal would, after the current transaction, and is thrown.
  */
 export async function withPublicationGuard<T>(
   context: RunContext,
@@ -101,7 +104,7 @@ class Guard {
     return this.#found.signal;
   }
 
-  /** Throws what was found, whatever else came of it. */
+  /** Throws the finding, whatever the result of the work. */
   async end(): Promise<void> {
     await this.stop();
     this.#found.signal.throwIfAborted();
@@ -121,7 +124,7 @@ class Guard {
 
   async #turn(): Promise<void> {
     const since = performance.now();
-    // Where the source is out of reach for a moment, the stream and the copy have their own patience with that.
+    // If the source is unreachable for a moment, the stream and the copy retry on their own.
     const error = await this.#look().catch(() => null);
     if (error !== null) return this.#found.abort(error);
     this.#next(Math.max(every, (performance.now() - since) * share));

@@ -16,8 +16,8 @@ export interface TakeOverOptions {
 }
 
 /**
- * Gets the pipeline's lock. A run in another process is ended at a barrier in the stream: a logical message in the
- * source's WAL, at which it makes everything durable and exits. Returns whether there was one.
+ * Takes the pipeline's lock. A run in another process is ended at a barrier in the stream: a logical message in the
+ * source's WAL, at which the run makes everything durable and exits. Returns whether there was one.
  */
 export async function takeOver(options: TakeOverOptions): Promise<boolean> {
   const { instances, log, stop, pipeline } = options;

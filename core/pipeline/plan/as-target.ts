@@ -2,7 +2,7 @@ import type { SchemaView } from '../../api/schema-reader.ts';
 import { parseAcl, printAcl } from '../../postgres/manifest/acl.ts';
 import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from '../../postgres/manifest/types.ts';
 
-/** Kinds that are in no schema: their names begin with something else. */
+/** Kinds that are in no schema: their names begin with another object's name. */
 const outside: ReadonlySet<ObjectKind> = new Set<ObjectKind>([
   'access method',
   'cast',
@@ -21,7 +21,10 @@ const outside: ReadonlySet<ObjectKind> = new Set<ObjectKind>([
   'user mapping',
 ]);
 
-/** The source's manifest without what the target shall not have, and with the roles that stand there for the source's. Pure. */
+/**
+ * The source's manifest without the parts that the target does not get, and with the target's roles in place of the
+ * source's. Pure.
+ */
 export function asTarget(manifest: Manifest, { exclude, roles }: Pick<SchemaView, 'exclude' | 'roles'>): Manifest {
   const objects = [...manifest.objects.values()]
     .filter((object) => exclude === undefined || !isExcluded(object, exclude))

@@ -17,17 +17,17 @@ import { planError } from './errors.ts';
 import { planTable } from './plan-table.ts';
 import type { PlanInput } from './types.ts';
 
-/** What happens to the changes of one relation object. */
+/** How the changes of one relation object are mapped. */
 export interface Binding {
   /** From the relation to the projection's output. */
   readonly map: ChangeMap;
-  /** The opaque rest, if the chain has one. */
+  /** The part of the chain that only code understands, if there is one. */
   readonly tail: TablePlan['tail'];
-  /** Relation of what comes out at the end. */
+  /** The relation of the final output. */
   readonly output: Relation;
-  /** What the map lacks is fetched. */
+  /** Values that the map lacks are fetched. */
   readonly refetch: boolean;
-  /** Every value comes out as it went in, with the type that the plan knows it by. */
+  /** Every value is output unchanged, with the type that the plan has for it. */
   readonly passesBytes: boolean;
 }
 
@@ -36,25 +36,25 @@ export interface BindingQuestion {
   readonly relation: Relation;
   /** As the catalog described it when the plan was made. */
   readonly source: Relation;
-  /** Null: this sink was not to get the table. */
+  /** Null: the sink does not get the table. */
   readonly plan: TablePlan | null;
   readonly input: PlanInput;
-  /** What the map lacks can be fetched. */
+  /** Values that the map lacks can be fetched. */
   readonly fetches: boolean;
   /** The change is from before the catalog was read, so `source` is the newer shape. */
   readonly historic: boolean;
 }
 
 /**
- * Binds a relation of the stream to the table's plan, by column names; null where the sink does not get the table. Never
- * guesses: a shape that the plan does not fit is planned again, and where the output would differ the pipeline stops
+ * Binds a relation of the stream to the table's plan, by column names; null if the sink does not get the table. Never
+ * guesses: for a shape that the plan does not fit a new plan is made, and if its output differs the pipeline stops
  * (PGS4012, PGS4013).
  */
 export function bindRelation(question: BindingQuestion): Binding | null {
   const { relation, source, plan, input, fetches } = question;
   if (plan === null) return stillLeftOut(question);
   const read = columnsRead(plan.projection);
-  // Under `ddl: follow` the stream tells of such a change in its place, and the catalog of today may be ahead of it.
+  // Under `ddl: follow` the stream reports such a change in its place, and the present catalog may be ahead of it.
   const inPlace = input.followDdl !== undefined && input.lateDdl !== true;
   const moved = inPlace ? [] : otherColumns(relation, source, read);
   if (moved.length > 0) throw otherColumnsError(question, plan, { moved, shape: newShape(relation, source, read) });
@@ -98,7 +98,10 @@ function otherColumnsError(
   });
 }
 
-/** The projection can be used as it is: it finds what it reads, of the same types, and there is no column it does not know. */
+/**
+ * The projection can be used unchanged: it finds the columns that it reads, with the same types, and there is no column
+ * that it does not know.
+ */
 function fits(relation: Relation, source: Relation, read: ReadonlySet<string>): boolean {
   if (relation.schema !== source.schema || relation.name !== source.name) return false;
   const now = byName(relation);
@@ -115,7 +118,7 @@ function fits(relation: Relation, source: Relation, read: ReadonlySet<string>): 
   });
 }
 
-/** The plan for another shape of the same table; the plan itself where nothing that matters differs. */
+/** The plan for another shape of the same table; the plan itself if no relevant part differs. */
 function replan(shape: Relation, source: Relation, plan: TablePlan, input: PlanInput): TablePlan {
   if (shape === source) return plan;
   const { plan: again, problems } = planTable(shape, input);
@@ -124,7 +127,7 @@ function replan(shape: Relation, source: Relation, plan: TablePlan, input: PlanI
   return again;
 }
 
-/** The catalog's shape with the identity that the stream tells, and with a key that is deferrable by now. */
+/** The catalog's shape with the replica identity from the stream, and with a key that has become deferrable. */
 function withIdentity(source: Relation, relation: Relation): Relation {
   const identity = identityIn(source, relation);
   const deferred = relation.deferrableKey === true && source.deferrableKey !== true;
@@ -171,14 +174,15 @@ function historicShape(relation: Relation, source: Relation, read: ReadonlySet<s
   return reshaped(source, columns, relation);
 }
 
-/** The stream's columns, with what the catalog said of them, and those that the plan does not read. */
+/** The stream's columns, with the catalog's description of them, and the columns that the plan does not read. */
 function newShape(relation: Relation, source: Relation, read: ReadonlySet<string>): Relation {
   const then = byName(source);
   const now = byName(relation);
   const streamed = relation.columns.map((column): Column => {
     const known = then.get(column.name);
     if (known === undefined || !sameColumnType(known, column)) return column;
-    // Whether it is generated is the newer word: 18 sends generated columns, older majors only what is none any more.
+    // For `generated` the stream is more recent: 18 sends generated columns, older majors only columns that are no
+    // longer generated.
     const attnum = column.attnum === undefined ? {} : { attnum: column.attnum };
     return { ...known, generated: column.generated, ...attnum };
   });

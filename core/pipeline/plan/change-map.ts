@@ -7,16 +7,16 @@ import { planError } from './errors.ts';
 import { LargeRow } from './large-row.ts';
 import { compileRowMap, type Predicate, type RowMap } from './row-map.ts';
 
-/** What a filter says of a row; `unknown`: the values it reads were not sent. */
+/** A filter's result for a row; `unknown`: values that the filter reads were not sent. */
 type Membership = boolean | 'unknown';
 
-/** The new row of an UPDATE with the values that were fetched for it; null: no row has its key any more. */
+/** The new row of an UPDATE with the values that were fetched for it; null: no row has its key any longer. */
 export type Fetched = PartialTuple | null;
 
 export interface ChangeMapOptions {
-  /** Values that were not sent are fetched: then rows may come and go earlier or later than the stream tells. */
+  /** Values that were not sent are fetched: rows may then appear and disappear earlier or later than in the stream. */
   readonly refetch?: boolean;
-  /** What reads the output wants whole rows. */
+  /** The reader of the output needs whole rows. */
   readonly whole?: boolean;
 }
 
@@ -25,9 +25,9 @@ export interface ChangeMap {
   readonly output: Relation;
   /** Null: the change has no effect in the output. `fetched`: see {@link Fetched}. */
   readonly map: (change: RowChange, fetched?: Fetched) => RowChange | null;
-  /** Input positions of values that were not sent and are needed; null: none. Without `refetch` never asked. */
+  /** Input positions of values that were not sent and are needed; null: none. Never called without `refetch`. */
   readonly lacks: (change: UpdateChange) => readonly number[] | null;
-  /** Every change comes out as it went in. */
+  /** Every change is output unchanged. */
   readonly passes: boolean;
 }
 
@@ -183,7 +183,7 @@ class Mapping {
     return this.#rows.partial(after, fetched, before === null ? 'sent' : 'moved');
   }
 
-  /** The row was deleted or got another key later on: the stream still has to tell of that, and whole rows come then. */
+  /** The row was deleted or got another key later: the stream will bring that change, with whole rows. */
   #updateOfGone(change: UpdateChange): RowChange {
     const { tx, lsn, before, after } = change;
     const image = before === null ? null : this.#image(before);
@@ -216,7 +216,7 @@ class Mapping {
     return where(after as Tuple);
   }
 
-  /** Membership of the old row; `unchanged` is the answer where the key did not change and decides alone. */
+  /** Membership of the old row; `unchanged` is the result if the key did not change and decides alone. */
   #was(before: OldImage | null, unchanged: boolean): Membership {
     const { where } = this.#rows;
     if (where === null) return true;
@@ -251,7 +251,7 @@ class Mapping {
 
 const someOf = (positions: readonly number[]) => (positions.length === 0 ? null : [...new Set(positions)]);
 
-/** An error is left to the mapping of the change, which meets it again. */
+/** The error is left to the mapping of the change, which raises it again. */
 function passes(where: Predicate, row: Tuple): boolean {
   try {
     return where(row);
@@ -265,7 +265,7 @@ function hasHoles(tuple: PartialTuple): boolean {
   return false;
 }
 
-/** The old row is whole under REPLICA IDENTITY FULL, so what was not sent is what it was. */
+/** The old row is whole under REPLICA IDENTITY FULL, so a value that was not sent equals the old one. */
 function fill(after: PartialTuple, old: Tuple): Tuple {
   return after.map((cell, i) => (cell === UNCHANGED ? (old[i] ?? null) : cell));
 }

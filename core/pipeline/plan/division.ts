@@ -3,7 +3,9 @@ import type { Sink } from '../../api/sink.ts';
 import type { Source } from '../../api/source.ts';
 import { relationName } from '../../postgres/relation.ts';
 
-/** Lines for `plan`: how a sink with several sessions divides these tables; empty where it has one. */
+/**
+ * Lines of `plan` about the division of these tables among the sessions of a sink; empty for a sink with one session.
+ */
 export async function division(
   { assess }: Pick<Source, 'assess'>,
   { sink, plans }: { readonly sink: Sink; readonly plans: readonly TablePlan[] },

@@ -11,17 +11,20 @@ import { computedColumn, conjunction } from '../../expr/typing.ts';
 /** A column while transforms are being composed. */
 export interface DraftColumn {
   readonly column: Column;
-  /** Over the columns of the draft's input. */
+  /** An expression over the columns of the draft's input. */
   readonly expr: Expr;
-  /** Input column that passes untouched, else null. */
+  /** The input column that passes unchanged; null: computed. */
   readonly from: string | null;
-  /** Input column whose place a computed one took (`set` and `mask` of an existing name); equals `from` while untouched. */
+  /**
+   * The input column that a computed column replaced (`set` and `mask` of an existing name); equals `from` while
+   * unchanged.
+   */
   readonly origin: string | null;
 }
 
 /**
- * The composition of the declarative steps so far, over one input: the source table, or what an opaque step puts out.
- * Generated columns take part, so that they can be renamed and dropped; {@link finishDraft} takes them out.
+ * The composition of the declarative steps so far, over one input: the source table, or the output of an opaque step.
+ * Generated columns are included, so that they can be renamed and dropped; {@link finishDraft} removes them.
  */
 export interface Draft {
   readonly schema: string;
@@ -96,7 +99,10 @@ export interface Finished {
   readonly generated: readonly { readonly from: string; readonly name: string }[];
 }
 
-/** The draft of `input` as a projection, and the generated columns that it keeps. A table may have no other columns. */
+/**
+ * The draft of `input` as a projection, and the generated columns that it keeps. A table may have no columns but
+ * generated ones.
+ */
 export function finishDraft(draft: Draft, input: readonly Column[]): Finished {
   const columns = draft.columns.filter((each) => each.column.generated === 'never');
   if (columns.length === 0 && input.some((column) => column.generated === 'never')) {

@@ -39,13 +39,13 @@ export interface Drift {
   readonly source: Relation;
   readonly was: Relation;
   readonly is: Relation;
-  /** Columns of the same names are others, which no look at the target's columns can show. */
+  /** Columns of the same names are different columns, which no look at the target's columns can show. */
   readonly replaced?: boolean;
 }
 
 const drifts = new WeakMap<object, Drift>();
 
-/** The drift that an error tells of; null for other errors. Follows the causes, as errors are wrapped on their way. */
+/** The drift that an error carries; null for other errors. Follows the causes, as errors are wrapped on their way. */
 export function driftOf(error: unknown): Drift | null {
   for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
     const drift = drifts.get(at);
@@ -59,18 +59,18 @@ export function withDrift(error: PgsluiceError, drift: Drift): PgsluiceError {
   return error;
 }
 
-/** What the columns of a table are at a moment, as one number: the same for the same columns in the same order. */
+/** The columns of a table at a moment as one number: equal for equal columns in equal order. */
 export function numbersOf({ columns }: { readonly columns: readonly Numbered[] }): bigint {
   return columns.reduce((sum, { attnum }) => (sum * 1601n + BigInt(attnum ?? 0)) % (1n << 62n), 0n);
 }
 
-/** What tells columns apart. */
+/** What identifies a column. */
 type Numbered = Pick<Column, 'name'> & { readonly attnum?: number };
 
 /**
- * Of these names, those that now call another column than they did: one was dropped and another added under its name, or two
- * exchanged theirs. Numbers tell (pg_attribute.attnum). Where they are not known, the order does, as columns come in the order of
- * their numbers.
+ * Those of these names that now mean another column: one was dropped and another added under its name, or two exchanged
+ * their names. Attribute numbers decide (pg_attribute.attnum). Where they are not known, the order decides, as columns
+ * are in the order of their numbers.
  */
 export function otherColumns(
   now: { readonly columns: readonly Numbered[] },
@@ -86,7 +86,10 @@ export function otherColumns(
   return common.filter(({ name }, i) => order[i]!.name !== name).map(({ name }) => name);
 }
 
-/** Values of these columns are no longer those of the target's columns of the same names; a copy of the table is right whatever was done. */
+/**
+ * The values of these columns no longer belong to the target's columns of the same names; copying the table again is
+ * correct in every case.
+ */
 export function replacedError(
   source: Pick<Relation, 'schema' | 'name'>,
   { was, is, moved }: { readonly was: Relation; readonly is: Relation; readonly moved: readonly string[] },
@@ -104,7 +107,7 @@ export function replacedError(
   );
 }
 
-/** New DDL on the source: what it did, and the statements that do the same in the target. */
+/** New DDL on the source: the change, and the statements that make the same change in the target. */
 export function driftError(was: Relation, is: Relation): PgsluiceError {
   const diff = diffShapes(was, is);
   const statements = mendingStatements(was, is, diff);
@@ -125,7 +128,7 @@ function mendingStatements(was: Relation, is: Relation, diff: ShapeDiff): readon
   const statements: string[] = [];
   const [gone] = diff.removed;
   const [come] = diff.added;
-  // One column for another of the same type: most likely a rename, which alone keeps the values.
+  // One column replaced another of the same type: most likely a rename, which alone keeps the values.
   if (diff.removed.length === 1 && diff.added.length === 1 && gone && come && sameColumnType(gone, come)) {
     statements.push(`ALTER TABLE ${table} RENAME COLUMN ${quoteIdent(gone.name)} TO ${quoteIdent(come.name)};`);
   } else {
@@ -145,7 +148,7 @@ function mendingStatements(was: Relation, is: Relation, diff: ShapeDiff): readon
   return statements;
 }
 
-/** Types whose values before the change are the same text after it, however the column was altered without USING. */
+/** Type changes after which earlier values have the same text, if the column was altered without USING. */
 const widening: ReadonlyMap<number, ReadonlySet<number>> = new Map([
   [oids.int2, oidsOf('int4', 'int8', 'numeric')],
   [oids.int4, oidsOf('int8', 'numeric')],

@@ -3,7 +3,7 @@ import { errorFactory } from '../../base/error.ts';
 const refused = { exit: 2, retry: 'never' } as const;
 const failed = { exit: 1, retry: 'never' } as const;
 
-/** PGS40xx: transforms and what the planner makes of them. */
+/** PGS40xx: transforms and the planner. */
 export const planErrors = {
   PGS4001: {
     title: 'Transform does not fit the table',

@@ -4,8 +4,8 @@ import { columnsOf } from '../../expr/tree.ts';
 import type { Column } from '../../postgres/relation.ts';
 
 /**
- * Columns of the source whose values the plan may need though an UPDATE left them untouched and so did not send them. Under REPLICA
- * IDENTITY FULL the old row has them. Pure.
+ * Columns of the source whose values the plan may need although an UPDATE left them untouched and so did not send them.
+ * Under REPLICA IDENTITY FULL the old row has them. Pure.
  */
 export function largeNeeded({
   source,
@@ -14,7 +14,8 @@ export function largeNeeded({
 }: Pick<TablePlan, 'source' | 'projection' | 'tail'>): readonly string[] {
   if (source.identity.kind !== 'key') return [];
   const large = source.columns.filter(isToastable).map((column) => column.name);
-  // A row that enters the output, or is read as a whole, is needed with all that goes on; else only what is computed is.
+  // A row that enters the output, or is read as a whole, needs every value that is passed on; otherwise only computed
+  // columns need theirs.
   const whole = projection.where !== null || tail !== null;
   const read = new Set(projection.where === null ? [] : columnsOf(projection.where));
   for (const { from, expr } of projection.columns) {

@@ -5,13 +5,13 @@ import { type Cell, type PartialTuple, UNCHANGED, type Unchanged } from '../../p
 import type { Relation } from '../../postgres/relation.ts';
 import { planError } from './errors.ts';
 
-/** Bytes from which a value is no longer made a string on its way through transforms that do not read it. */
+/** Bytes: from this size on a value is not turned into a string on its way through transforms that do not read it. */
 const largeFrom = 64 << 20;
 
 /**
- * A row with values so large that a string could not hold them, or only at a great cost. It is mapped with marks in their place,
- * and what comes out is written as a row of the stream again, with their bytes. A mark begins with the character 0, which no text
- * of PostgreSQL holds.
+ * A row with values so large that a string could not hold them, or only at a great cost. The row is mapped with marks
+ * in place of the values, and the result is written as a row of the stream again, with the bytes. A mark begins with
+ * the character 0, which no text of PostgreSQL holds.
  */
 export class LargeRow {
   readonly #wire: WireRow;
@@ -54,7 +54,7 @@ export class LargeRow {
     return mark;
   }
 
-  /** Throws PGS4030 where something reads a value that is only a mark. */
+  /** Throws PGS4030 if an expression reads a value that is only a mark. */
   refuseReads(positions: readonly number[]): void {
     const column = [...this.#marks.values()].find((at) => positions.includes(at));
     if (column === undefined) return;
@@ -65,7 +65,7 @@ export class LargeRow {
     });
   }
 
-  /** What the mapping made of it, with the bytes in place of the marks. */
+  /** The mapped change, with the bytes in place of the marks. */
   written(mapped: RowChange | null): RowChange | null {
     if (mapped === null || mapped.kind === 'delete') return mapped;
     const { relation, tx, lsn } = mapped;

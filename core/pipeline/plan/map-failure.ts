@@ -6,29 +6,29 @@ import { planError } from './errors.ts';
 import { identityFull } from './notes.ts';
 import type { PlanInput } from './types.ts';
 
-/** Where mapping failed: everything before the change came out. */
+/** Where mapping failed: all changes before that one were mapped. */
 export interface MapFailure {
   readonly change: Change;
-  /** Position of the change in what was given. */
+  /** Index of the change in the input. */
   readonly index: number;
-  /** What the changes before it became. */
+  /** The mapped changes before it. */
   readonly done: readonly Change[];
 }
 
 const failures = new WeakMap<object, MapFailure>();
 
-/** Null for what no mapper threw. */
+/** Null for an error that no mapper threw. */
 export function mapFailure(error: unknown): MapFailure | null {
   return typeof error === 'object' && error !== null ? (failures.get(error) ?? null) : null;
 }
 
-/** Tells what came out before an error, for whoever catches it. */
+/** Attaches the changes that were mapped before an error, for the code that catches it. */
 export function withFailure<T>(error: T, failure: MapFailure): T {
   if (typeof error === 'object' && error !== null) failures.set(error, failure);
   return error;
 }
 
-/** Names table and position; a value that was not sent says which statement would have it sent. */
+/** Names table and position; if a value was not sent, the remedy is the statement that makes the source send it. */
 export function failed(error: unknown, change: Change, input: PlanInput): PgsluiceError {
   const relation =
     change.kind === 'truncate' ? change.relations[0] : change.kind === 'message' ? undefined : change.relation;

@@ -12,22 +12,25 @@ import { planTable } from './plan-table.ts';
 import { type Bindings, type FetchRows, Refetch, type Segment } from './refetch.ts';
 import type { PlanInput } from './types.ts';
 
-/** A mapper that also tells what it puts out now, after DDL, too. */
+/** A mapper that also reports its present output, including after DDL. */
 export interface PlannedMapper extends ChangeMapper {
   outputs(): readonly { readonly source: string; readonly output: Relation }[];
-  /** From here on the table has this shape on the source; null: changes of it no longer concern the sink. Throws what planning throws. */
+  /**
+   * From here on the table has this shape on the source; null: its changes no longer concern the sink. Throws errors of
+   * planning.
+   */
   redefine(oid: Oid, relation: Relation | null): void;
-  /** From here on `accept` is asked about each failure. Returns the mapper itself. */
+  /** From here on `accept` is called for each failure. Returns the mapper itself. */
   accepting(accept: Accept): PlannedMapper;
 }
 
 /**
- * Asked when a change could not be mapped: null where it can be now, else the error that stands. `begun`: rows of the same
- * transaction came out before the change.
+ * Called when a change could not be mapped: null if it can be mapped now, else the error to throw. `begun`: rows of the
+ * same transaction were output before the change.
  */
 export type Accept = (error: unknown, change: Change, begun: boolean) => Promise<unknown>;
 
-/** Maps the stream's changes for one sink, by the plans that were made from the same input. */
+/** Maps the stream's changes for one sink, by plans made from the same input. */
 export function createMapper(input: PlanInput, plans: readonly TablePlan[], fetch?: FetchRows): PlannedMapper {
   return new Mapper(input, plans, fetch ?? null);
 }
@@ -44,18 +47,23 @@ class Mapper implements PlannedMapper, Bindings {
   #refetch: Refetch | null;
   readonly #fetch: FetchRows | null;
   #fetched: ReadonlyMap<Change, Fetched> | null = null;
-  /** Null: no longer of this pipeline. */
+  /** Null: no longer in this pipeline. */
   readonly #byOid = new Map<Oid, Planned | null>();
-  /** Keyed on the relation object: a changed shape is another object, so no row meets a binding made for another shape. */
+  /**
+   * Keyed on the relation object: a changed shape is another object, so no row uses a binding made for another shape.
+   */
   readonly #bindings = new Map<Relation, Binding | null>();
   /** The last relation seen, as neighbours are mostly of one table. */
   #relation: Relation | null = null;
-  /** Cells are bytes that nobody here may read. */
+  /** Cells are bytes that mapping must not read. */
   #bytes = false;
   #binding: Binding | null = null;
   readonly #outputs = new Map<string, Relation>();
   #accept: Accept | null = null;
-  /** Transaction of the last change that came out, where failures may be accepted: it may go on in the next batch. */
+  /**
+   * Transaction of the last change that was output, if failures may be accepted: the transaction may continue in the
+   * next batch.
+   */
   #last: bigint | null = null;
 
   constructor(input: PlanInput, plans: readonly TablePlan[], fetch: FetchRows | null) {
@@ -158,7 +166,7 @@ class Mapper implements PlannedMapper, Bindings {
     return binding !== null && binding.tail !== null;
   }
 
-  /** The input itself as long as every change comes out as it went in; a copy from the first that does not. */
+  /** The input itself as long as every change is output unchanged; a copy from the first one that is not. */
   #mapDirect(changes: readonly Change[]): readonly Change[] {
     let out: Change[] | null = null;
     let i = 0;
@@ -247,7 +255,7 @@ class Mapper implements PlannedMapper, Bindings {
     }
   }
 
-  /** A filtered table is emptied, too: its target holds nothing but rows of the source. */
+  /** A filtered table is truncated, too: its target holds only rows of the source. */
   #truncate(change: TruncateChange): TruncateChange | null {
     const relations: Relation[] = [];
     let same = true;
@@ -303,7 +311,7 @@ class Mapper implements PlannedMapper, Bindings {
     }
   }
 
-  /** Bindings of older shapes of the table: the stream does not come back to them. */
+  /** Drops bindings of the table's older shapes: the stream does not return to them. */
   #forget(relation: Relation): void {
     for (const other of this.#bindings.keys()) if (other.oid === relation.oid) this.#bindings.delete(other);
   }
@@ -336,7 +344,7 @@ class TailRun {
     this.#input = input;
   }
 
-  /** What waits for another tail goes through it first. */
+  /** Changes that wait for another tail pass through it first. */
   async turnTo(tail: Binding['tail']): Promise<void> {
     if (tail !== this.#tail) await this.flush();
     this.#tail = tail;

@@ -38,7 +38,7 @@ export function planNotes(plan: TablePlan, lost: readonly string[], input: PlanI
   return notes;
 }
 
-/** What would surprise somebody whose letters have accents. */
+/** Notes for users whose text has letters with accents. */
 function lettersNotes({ projection: { where, columns } }: TablePlan): readonly string[] {
   const expressions = [...(where === null ? [] : [where]), ...columns.map(({ expr }) => expr)];
   const names = new Set(expressions.flatMap((expr) => [...foldsAscii(expr)]));
@@ -61,7 +61,10 @@ function membershipNotes(plan: TablePlan): readonly string[] {
   return notes;
 }
 
-/** What is computed from one column alone is unchanged with it; from several, it needs those that were not sent. */
+/**
+ * A value computed from one column alone is unchanged with that column; from several columns, it needs those that were
+ * not sent.
+ */
 function computedNotes(plan: TablePlan): readonly string[] {
   if (plan.source.identity.kind !== 'key') return [];
   const large = new Set(plan.source.columns.filter(isToastable).map((column) => column.name));
@@ -82,7 +85,10 @@ function largeNote(plan: TablePlan, what: string): string {
   return `${what} stops the pipeline (\`refetch: false\`)${full === null ? '' : `; ${full} avoids it`}`;
 }
 
-/** I10. Null where the server would then refuse writes: an identity of all columns has virtual ones, which are never published. */
+/**
+ * I10. Null if the server would then refuse writes: an identity of all columns includes virtual ones, which are never
+ * published.
+ */
 export function identityFull(plan: { readonly source: TablePlan['source'] }): string | null {
   if (plan.source.columns.some((column) => column.generated === 'virtual')) return null;
   return `ALTER TABLE ${qualified(plan.source)} REPLICA IDENTITY FULL`;

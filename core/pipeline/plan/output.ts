@@ -2,16 +2,16 @@ import type { Column, Identity, Relation } from '../../postgres/relation.ts';
 import { columnsOf } from '../../expr/tree.ts';
 import type { DraftColumn } from './draft.ts';
 
-/** What an output relation is made of: the input it is a projection of, its name, its columns. */
+/** The parts of an output relation: the input that it projects, its name, its columns. */
 export interface OutputParts {
   readonly schema: string;
   readonly name: string;
   readonly columns: readonly DraftColumn[];
-  /** The sink finds rows by key: then only untouched key columns count. */
+  /** The sink finds rows by key: then only unchanged key columns count. */
   readonly needsKey: boolean;
 }
 
-/** The relation that a projection puts out, with the identity that is left of its input's. */
+/** The output relation of a projection, with what remains of the input's replica identity. */
 export function outputRelation(input: Relation, parts: OutputParts): Relation {
   return {
     oid: input.oid,
@@ -58,7 +58,7 @@ function untouchedPositions(
   return found.includes(-1) ? null : found;
 }
 
-/** Names of the key columns of `input` that `output` has lost; empty while the identity is still one. */
+/** Names of the key columns of `input` that `output` lacks; empty while the identity is intact. */
 export function lostKey(input: Relation, output: Relation, columns: readonly DraftColumn[]): readonly string[] {
   if (input.identity.kind !== 'key' || output.identity.kind === 'key') return [];
   return input.identity.positions
@@ -66,7 +66,7 @@ export function lostKey(input: Relation, output: Relation, columns: readonly Dra
     .filter((name) => !columns.some((each) => each.from === name));
 }
 
-/** Output of an opaque step: its columns are found again by name. */
+/** Output of an opaque step: its columns are matched by name. */
 export function opaqueOutput(
   input: Relation,
   made: { readonly schema: string; readonly name: string; readonly columns: readonly Column[] },

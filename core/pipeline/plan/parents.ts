@@ -6,9 +6,9 @@ import { compose } from './plan-table.ts';
 import type { PlanInput, PlanStep } from './types.ts';
 
 /**
- * Where partitioned tables go. They hold no rows and so have no plan of their own. A step is for one when its patterns choose
- * the parent by its own name, or all of the partitions that stand in the parent's schema (`log_*` of `log`). What no step
- * renames stays where it is, wherever its partitions go.
+ * Where partitioned tables go. They hold no rows and so have no plan of their own. A step applies to one if the step's
+ * patterns choose the parent by its own name, or all partitions in the parent's schema (`log_*` of `log`). A parent
+ * that no step renames keeps its name, wherever its partitions go.
  */
 export function planParents(input: PlanInput, plans: readonly TablePlan[]): readonly ParentPlan[] {
   const relations = new Map(input.tables.map(({ relation }) => [relationName(relation), relation]));
@@ -34,7 +34,7 @@ function planParent(
   const moved = compose({ ...leaf, schema, name, kind: 'partitioned' }, steps)?.draft ?? source;
   const output = { schema: moved.schema, name: moved.name };
   if (relationName(output) === relationName(source)) return { source, output, because: null };
-  // One name for all (`to: crm.log`) is the partition's.
+  // One name for all (`to: crm.log`) belongs to the partition.
   if (taken.has(relationName(output))) return { source, output: source, because: null };
   const by = steps.filter((step) => renames(step, { ...leaf, schema, name })).map(({ label }) => label);
   const own = input.steps.some((step) => by.includes(step.label) && chosen(step.tables, source));

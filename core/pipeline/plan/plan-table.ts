@@ -17,12 +17,12 @@ import { transformTools } from './tools.ts';
 import type { PlanInput, PlanStep } from './types.ts';
 
 export interface TableResult {
-  /** Null where the table is left out, or cannot be planned. */
+  /** Null if the table is left out, or cannot be planned. */
   readonly plan: TablePlan | null;
   readonly problems: readonly PgsluiceError[];
 }
 
-/** A draft, and what lies before it: the first projection and the stages after that. */
+/** A draft, and what precedes it: the first projection and the stages after that. */
 interface Chain {
   readonly first: Finished | null;
   readonly stages: readonly Stage[];
@@ -86,14 +86,17 @@ function apply(chain: Chain, step: PlanStep, source: Relation, letters: PlanInpu
   }
 }
 
-/** Expressions are told once, here, how the source folds letters. */
+/** Here, once, expressions get the source's letter folding. */
 function lettered(plan: TransformPlan, letters: PlanInput['letters']): TransformPlan {
   if (letters === null || letters === undefined || plan.kind !== 'project') return plan;
   const columns = plan.columns.map(({ name, expr }) => ({ name, expr: withLetters(expr, letters) }));
   return { ...plan, columns, where: plan.where === null ? null : withLetters(plan.where, letters) };
 }
 
-/** Ends the projection so far; what follows is over the opaque step's output. Generated columns go round it. */
+/**
+ * Ends the projection so far; the following steps apply to the opaque step's output. Generated columns bypass the
+ * opaque step.
+ */
 function opaque(
   chain: Chain,
   plan: Extract<TransformPlan, { kind: 'opaque' }>,
@@ -109,7 +112,7 @@ function opaque(
   return { first: chain.first, refetch, stages: [...chain.stages, ...projectStage(chain, finished), stage], draft };
 }
 
-/** The projection between two opaque steps; none where it changes nothing. */
+/** The projection between two opaque steps; none if it changes nothing. */
 function projectStage(chain: Chain, finished: Finished): readonly Stage[] {
   const last = chain.stages.at(-1);
   if (last?.kind !== 'opaque') return [];
@@ -169,9 +172,9 @@ const probe: Column = {
   binarySafe: true,
 };
 
-/** Asked of a column that is not there; a step that cannot say so counts as one that takes it. */
+/** Called with a column that does not exist; a step that cannot answer counts as one that takes new columns. */
 function takesNewColumns(source: Relation, projection: Projection, steps: readonly PlanStep[]): boolean {
-  // Nothing is left out: there is no list that could hide a new one.
+  // No column is left out, so there is no list that could hide a new one.
   if (projection.columns.length >= source.columns.length) return true;
   try {
     const chain = compose({ ...source, columns: [...source.columns, probe] }, steps);
@@ -223,8 +226,8 @@ function existingProblems(plan: TablePlan, input: PlanInput): readonly PgsluiceE
 }
 
 /**
- * The snapshot with the generated columns, in the table's order. Only where every other column passes as it is: what is made of a
- * column that is masked or dropped would tell of it.
+ * The snapshot with the generated columns, in the table's order. Only if every other column passes unchanged: a value
+ * computed from a masked or dropped column would reveal it.
  */
 function readingOf(source: Relation, draft: Draft, { projection, generated }: Finished): Pick<TablePlan, 'reading'> {
   const stored = draft.columns.filter((each) => each.column.generated !== 'virtual');
@@ -234,14 +237,14 @@ function readingOf(source: Relation, draft: Draft, { projection, generated }: Fi
     return {};
   }
   const columns = stored.map(({ column, expr, from }) => ({ name: column.name, expr, from }));
-  // COPY refuses generated columns by name, a SELECT within it does not.
+  // COPY refuses generated columns by name; a SELECT within COPY does not.
   const query = { ...snapshotQuery({ ...projection, columns }), plain: null };
   return {
     reading: { output: outputRelation(source, { ...projection.target, columns: stored, needsKey: false }), query },
   };
 }
 
-/** From 18 on a publication of ours sends generated columns that are stored, so a key that holds some finds rows. */
+/** From 18 on our publications send stored generated columns, so a key that includes one finds rows. */
 function streamingOf(
   source: Relation,
   draft: Draft,
@@ -271,7 +274,7 @@ function snapshotQuery(projection: Projection): SnapshotQuery {
   };
 }
 
-/** Says which transform and which table; keeps code, remedy and place of the error. */
+/** Adds transform and table to the message; keeps code, remedy and place of the error. */
 function labelled(error: unknown, label: string, table: string): unknown {
   if (!(error instanceof PgsluiceError)) {
     const text = error instanceof Error ? error.message : String(error);

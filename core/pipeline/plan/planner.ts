@@ -30,7 +30,7 @@ export function planTables(input: PlanInput): PlanResult {
   return { plans, parents, problems };
 }
 
-/** A pattern that chooses nothing is a mistake that would otherwise let rows through unfiltered. */
+/** A pattern that chooses no table is a mistake that would otherwise let rows through unfiltered. */
 function idlePatterns(input: PlanInput): readonly PgsluiceError[] {
   const relations = (input.whole ?? input.tables).map((table) => table.relation);
   const check = (tables: readonly string[] | null, label: string): readonly PgsluiceError[] =>

@@ -27,7 +27,7 @@ export function printPlan(
     .join('\n');
 }
 
-/** Partitioned tables that move, and why. */
+/** Partitioned tables whose place changes, and why. */
 export function printParents(parents: readonly ParentPlan[]): string {
   return parents
     .filter(({ because }) => because !== null)
@@ -70,7 +70,7 @@ function selectItem({ name, expr, from }: Projection['columns'][number]): string
   return `${exprToSql(hidden(expr), quoteIdent)} AS ${quoteIdent(name)}`;
 }
 
-/** The expression with every secret replaced. Its shape stays, so that the plan can be read. */
+/** The expression with every secret replaced. Its structure stays, so that the plan is readable. */
 function hidden(expr: Expr): Expr {
   if (expr.op === 'const') return expr.secret === true ? { ...expr, text: '(secret)' } : expr;
   return expr.op === 'call' ? { ...expr, args: expr.args.map(hidden) } : expr;

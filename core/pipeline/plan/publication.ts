@@ -11,9 +11,9 @@ const since = 150_000;
 const firstUserOid = 16_384;
 
 /**
- * What the publication needs to carry, over all sinks: null where everything. Only what every sink leaves out is left
- * out, and only where the server takes it without ever refusing a write (I10); null is always correct, as the mapper
- * filters again.
+ * What the publication has to carry, over all sinks; null: everything. A column or row is left out only if every sink
+ * leaves it out, and only if the server accepts that without ever refusing a write (I10); null is always correct, as
+ * the mapper filters again.
  */
 export function publishedTables(
   plansPerSink: readonly (readonly TablePlan[])[],
@@ -50,8 +50,8 @@ function sharedFilter(plans: readonly TablePlan[], relation: Relation): string |
 }
 
 /**
- * Less than what check_simple_rowfilter_expr (publicationcmds.c) accepts: comparisons and boolean operators over columns
- * and constants of built-in types. Casts and other calls are left to us.
+ * Less than check_simple_rowfilter_expr (publicationcmds.c) accepts: comparisons and boolean operators over columns and
+ * constants of built-in types. Casts and other calls are evaluated by us.
  */
 function simple(expr: Expr, relation: Relation): boolean {
   switch (expr.op) {
@@ -72,7 +72,7 @@ const simpleCalls: ReadonlySet<string> = new Set(
   'and|or|not|is null|is not null|is true|is not true|is false|is not false|=|<>|<|>|<=|>=|= any|<> all'.split('|'),
 );
 
-/** The columns that any sink reads, with the identity; null where that is all of them, or sinks differ. */
+/** The columns that any sink reads, with the identity; null if those are all columns, or if sinks differ. */
 function sharedColumns(plans: readonly TablePlan[], relation: Relation): readonly string[] | null {
   if (relation.identity.kind !== 'key') return null;
   const sets = plans.map((plan) => columnsRead(plan, relation));

@@ -11,7 +11,7 @@ import { planError } from './errors.ts';
 /** Rows of the source as they are now, in the order asked; null where no row has the key. */
 export type FetchRows = (asked: RowsAsked) => Promise<readonly (Tuple | null)[]>;
 
-/** Changes that can be bound without mapping what is before them, and those of them that lack values. */
+/** Changes that can be bound without mapping the changes before them, and those of them that lack values. */
 export interface Segment {
   readonly end: number;
   readonly lacking: readonly Lacking[];
@@ -21,27 +21,28 @@ interface Lacking {
   readonly positions: readonly number[];
 }
 
-/** How a change's relation is bound; a relation that was never seen is bound only in its turn. */
+/** How a change's relation is bound; an unknown relation is bound only in its turn. */
 export interface Bindings {
   readonly known: (relation: Relation) => boolean;
-  /** Throws what binding throws. */
+  /** Throws errors of binding. */
   readonly bound: (relation: Relation, change: Change) => Binding | null;
 }
 
-/** Bytes of fetched values that one call may hold, as far as the calls before tell how large they are. */
+/** Bytes of fetched values that one call may hold, estimated from earlier calls. */
 const budget = 16 << 20;
 const firstPace = 64;
 const leastPace = 8;
 const mostPace = 4096;
 
 /**
- * Finds the changes that lack a value which the plan needs, and fetches it from the source: one question per table. The
- * source is at the change or later, never before it, so a value may be a later one; then the change that made it is still to come.
+ * Finds the changes that lack a value which the plan needs, and fetches it from the source, with one query per table.
+ * The source is at the change or later, never before it, so the value may be a later one; the change that made it is
+ * then still to come.
  */
 export class Refetch implements MapperPace {
   readonly #fetch: FetchRows;
   readonly #bindings: Bindings;
-  /** Rows to be fetched at once. */
+  /** Number of rows to fetch at once. */
   #most = firstPace;
   bytes = 0;
 
@@ -66,7 +67,7 @@ export class Refetch implements MapperPace {
     return binding?.refetch === true && binding.map.lacks(change) !== null;
   }
 
-  /** Ends after a message, which may bring another shape, and before a relation that is new. */
+  /** Ends after a message, which may bring another shape, and before a new relation. */
   segment(changes: readonly Change[], from: number): Segment {
     const bindings = this.#bindings;
     const lacking: Lacking[] = [];
@@ -77,7 +78,7 @@ export class Refetch implements MapperPace {
       if (i > from && !bindings.known(change.relation)) return { end: i, lacking };
       if (change.kind === 'update' || i === from) {
         const binding = boundOr(() => bindings.bound(change.relation, change));
-        // The mapping meets the error again, in its place.
+        // The mapping raises the error again, in its place.
         if (binding === 'fails') return { end: i + 1, lacking };
         const positions = change.kind === 'update' && binding?.refetch === true ? binding.map.lacks(change) : null;
         if (positions !== null) lacking.push({ change: change as UpdateChange, positions });
@@ -86,7 +87,7 @@ export class Refetch implements MapperPace {
     return { end: changes.length, lacking };
   }
 
-  /** Before a call: {@link bytes} counts again. */
+  /** Before a call: {@link bytes} starts at zero again. */
   begin(): void {
     this.bytes = 0;
   }
@@ -138,7 +139,7 @@ function boundOr(bound: () => Binding | null): Binding | null | 'fails' {
   }
 }
 
-/** The key after the change. A large part of it that did not change is in the old image only. */
+/** The key after the change. A large part of the key that did not change is in the old image only. */
 function keyOf({ before, after }: UpdateChange, key: readonly number[]): Tuple {
   return key.map((at) => {
     const cell = after[at] as PartialTuple[number];

@@ -9,11 +9,11 @@ export interface RouteQuestion {
   readonly output: Relation;
   readonly sink: string;
   readonly traits: SinkTraits;
-  /** Why only code understands a part of the chain; null: all of it is pushed down. */
+  /** Why only code understands a part of the chain; null: the whole chain is pushed down. */
   readonly opaque: string | null;
 }
 
-/** How the snapshot of one table travels. Pure; the reason is what `plan` prints. */
+/** The route of one table in the snapshot. Pure; `plan` prints the reason. */
 export function chooseRoute({ output, sink, traits, opaque }: RouteQuestion): Route {
   if (traits.rawFormats.length === 0) return { kind: 'rows', because: `sink ${sink} takes rows` };
   if (opaque !== null) return { kind: 'rows', because: opaque };
@@ -26,7 +26,7 @@ export function chooseRoute({ output, sink, traits, opaque }: RouteQuestion): Ro
   return { kind: 'raw', format: 'text', because: `sink ${sink} takes text only` };
 }
 
-/** Why frames cannot be binary, or null. */
+/** Why frames cannot be binary; null: they can. */
 function binaryObstacle(output: Relation, traits: SinkTraits): string | null {
   const unsafe = output.columns.find((column) => !column.binarySafe);
   if (unsafe !== undefined) return `column ${unsafe.name} of type ${unsafe.typeName} has no safe binary form`;

@@ -6,7 +6,7 @@ import { planError } from './errors.ts';
 import { transformTools } from './tools.ts';
 import { computedColumn } from '../../expr/typing.ts';
 
-/** The expressions of sinks, over what the transforms put out. */
+/** The expressions of sinks, over the output of the transforms. */
 export async function rowExpressions(): Promise<RowExpressions> {
   await loadParser();
   return {

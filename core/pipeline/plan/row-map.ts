@@ -17,14 +17,15 @@ type Slot =
   | { readonly kind: 'compute'; readonly of: Value; readonly reads: readonly number[]; readonly name: string };
 
 /**
- * `sent`: what reads only values that were not sent is as it was. `moved`: it may be of a value that was fetched for
- * another key, so it is computed again. `gone`: the row could not be fetched, so what cannot be computed stays.
+ * `sent`: a value that depends only on values that were not sent is unchanged. `moved`: it may belong to a row fetched
+ * for another key, so it is computed again. `gone`: the row could not be fetched, so a value that cannot be computed
+ * stays.
  */
 export type PartialOf = 'sent' | 'moved' | 'gone';
 
 /** A projection compiled for rows of one shape. Columns are found by name. */
 export interface RowMap {
-  /** Null where all rows pass. */
+  /** Null if all rows pass. */
   readonly where: Predicate | null;
   /** Input positions that the filter reads. */
   readonly whereReads: readonly number[];
@@ -34,14 +35,14 @@ export interface RowMap {
   readonly computed: readonly (readonly number[])[];
   /** Output cells are the input's cells, in the same places. */
   readonly same: boolean;
-  /** A row that was sent whole. */
+  /** Maps a row that was sent whole. */
   row(tuple: Tuple): Tuple;
   /**
-   * A row with values that were not sent. `filled` is the row with those values known, else the same row: a computed
-   * cell reads it, a copied one stays UNCHANGED. Throws PGS4011.
+   * Maps a row with values that were not sent. `filled` is the row with those values known, else the same row: a
+   * computed cell reads it, a copied one stays UNCHANGED. Throws PGS4011.
    */
   partial(tuple: PartialTuple, filled: PartialTuple, of?: PartialOf): PartialTuple;
-  /** A key image: only `positions` of the output are computed, the others are null. */
+  /** Maps a key image: only `positions` of the output are computed, the others are null. */
   key(tuple: PartialTuple, positions: readonly number[]): Tuple;
 }
 
@@ -92,7 +93,10 @@ function wholeRow(slots: readonly Slot[]): (tuple: Tuple) => Tuple {
   };
 }
 
-/** What reads only values that did not change did not change either; what reads one of them beside others needs it. */
+/**
+ * A value that reads only unchanged values is unchanged itself; one that also reads changed values needs those that
+ * were not sent.
+ */
 function partialCell(slot: Slot, tuple: PartialTuple, filled: PartialTuple, of: PartialOf = 'sent'): Cell | Unchanged {
   if (slot.kind === 'copy') return tuple[slot.at] as Cell | Unchanged;
   let unchanged = 0;

@@ -12,7 +12,7 @@ import { compileRowMap } from './row-map.ts';
 
 type Opaque = Extract<TransformPlan, { kind: 'opaque' }>;
 
-/** A step of the part of a chain that only code understands. */
+/** A step in the part of a chain that only code understands. */
 export type Stage =
   | { readonly kind: 'opaque'; readonly plan: Opaque; readonly label: string }
   | {
@@ -22,7 +22,7 @@ export type Stage =
       readonly columns: readonly DraftColumn[];
     };
 
-/** The relation that a stage makes of another. */
+/** The output relation of a stage. */
 export function stageOutput(stage: Stage, input: Relation, needsKey: boolean): Relation {
   if (stage.kind === 'opaque') return opaqueOutput(input, stage.plan.output);
   const { target } = stage.projection;
@@ -89,7 +89,7 @@ function changeStep(
   };
 }
 
-/** An error of the plugin's code names the transform and the table. */
+/** Names the transform and the table in an error of the plugin's code. */
 async function named<T>(stage: Extract<Stage, { kind: 'opaque' }>, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

@@ -8,7 +8,7 @@ import { columnExpr } from './draft.ts';
 import { computedColumn } from '../../expr/typing.ts';
 import { planError } from './errors.ts';
 
-/** What transforms build their expressions with. `loadParser()` must have resolved before a `parse`. */
+/** The tools with which transforms build their expressions. `loadParser()` must have resolved before a `parse`. */
 export const transformTools: TransformTools = {
   parse: (sql, shape, context = {}) =>
     placed(context.option, () => (context.boolean === true ? parsePredicate : parseExpression)(sql, shape.columns)),
@@ -30,7 +30,7 @@ function shapeColumn(shape: Shape, name: string): Expr {
   throw planError('PGS4001', `there is no column ${name}${hint(name, names, 'there are')}`);
 }
 
-/** The parser says the place within the text; with the option's name the place in the file can be shown. */
+/** The parser gives the place within the text; with the option's name the place in the file can be shown. */
 function placed(option: string | undefined, parse: () => Expr): Expr {
   try {
     return parse();

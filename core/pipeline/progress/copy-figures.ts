@@ -1,12 +1,12 @@
 import type { RunView, TablePhase, TableView } from './run-view.ts';
 
-/** The copy in sums over all tables and sinks. */
+/** Sums of the copy over all tables and sinks. */
 export interface CopyFigures {
-  /** Tables per sink, those of earlier runs among them. */
+  /** Tables per sink, including those of earlier runs. */
   readonly tables: number;
   readonly finished: number;
   readonly phases: Readonly<Record<TablePhase, number>>;
-  /** Estimated bytes on the source of this run's tables, and the part of them that is through. */
+  /** Estimated bytes on the source of this run's tables, and how many of them are done. */
   readonly estimatedBytes: number;
   readonly doneBytes: number;
   /** Bytes and rows sent. */
@@ -16,7 +16,7 @@ export interface CopyFigures {
   readonly secondsLeft: number | null;
 }
 
-/** Below this a rest is not foretold. */
+/** Below these limits no remaining time is estimated. */
 const least = { seconds: 3, part: 0.01 };
 
 export function copyFigures(view: RunView, now: number): CopyFigures {
@@ -33,12 +33,12 @@ export function copyFigures(view: RunView, now: number): CopyFigures {
   const seconds = (now - view.phaseSince) / 1000;
   const part = estimatedBytes === 0 ? 0 : doneBytes / estimatedBytes;
   const foreseeable = view.phase === 'copy' && seconds >= least.seconds && part >= least.part;
-  // What is sent and what the source estimates are not the same bytes, so the pace is that of the part that is through.
+  // Sent bytes and estimated bytes differ, so the remaining time is extrapolated from the part that is done.
   const secondsLeft = foreseeable ? (seconds * (1 - part)) / part : null;
   return { tables, finished: phases.finished, phases, estimatedBytes, doneBytes, bytes, rows, secondsLeft };
 }
 
-/** The part of the estimate that is through; a copied table is, however large it turned out to be. */
+/** The bytes of the estimate that are done; for a copied table all of them, whatever its real size. */
 export function throughBytes(table: TableView): number {
   if (table.phase !== 'pending' && table.phase !== 'copying') return table.estimate;
   return Math.min(table.estimate, table.bytes);

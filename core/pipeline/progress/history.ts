@@ -7,7 +7,7 @@ export interface Moment {
   readonly transactions: number;
   readonly copyBytes: number;
   readonly retainedBytes: number | null;
-  /** What may be kept at most (max_slot_wal_keep_size); null: there is no limit. */
+  /** The most WAL that may be kept (max_slot_wal_keep_size); null: there is no limit. */
   readonly limitBytes: number | null;
 }
 
@@ -23,16 +23,19 @@ export const momentColumns = [
   'limitBytes',
 ] as const satisfies readonly (keyof Moment)[];
 
-/** Half an hour of a moment every two seconds; before, a moment a minute for a day. */
+/** One moment every two seconds for half an hour; before that, one per minute for a day. */
 const recentMoments = 900;
 const minute = 60_000;
 const day = 24 * 60 * minute;
 
-/** The last day of the run in bounded memory: what is older than its recent moments is kept by the minute, rates as means, the rest as most. */
+/**
+ * The last day of the run in bounded memory: moments older than the recent ones are merged by the minute, rates as
+ * means, other values as maxima.
+ */
 export class History {
   #recent: Moment[] = [];
   #older: Moment[] = [];
-  /** Of the minute that is not over. */
+  /** Moments of the current minute. */
   #minute: Moment[] = [];
 
   note(moment: Moment): void {

@@ -1,13 +1,13 @@
 import type { RunView, TableView } from './run-view.ts';
 
-/** What a run does per second. */
+/** Rates of a run, per second. */
 export interface Rates {
   /** Bytes of the copy, as sent. */
   readonly copyBytes: number;
   /** Changes and transactions written by all sinks together. */
   readonly changes: number;
   readonly transactions: number;
-  /** Bytes of WAL that the source writes, whoever writes them. */
+  /** Bytes of WAL that the source writes, from all sessions. */
   readonly walBytes: number;
 }
 
@@ -26,14 +26,16 @@ interface Totals {
   readonly tables: ReadonlyMap<TableView, number>;
 }
 
-/** Compares totals between two looks. One meter per run, so that terminal, page, log and metrics show the same. */
+/**
+ * Compares totals between two looks. One meter per run, so that terminal, page, log and metrics show the same figures.
+ */
 export class RateMeter {
   #last: Totals | null = null;
   #rates: Rates = noRates;
   /** Between the last two looks. */
   measured: Rates = noRates;
 
-  /** Smoothed over some seconds; what has ended is 0 at once. `now` in milliseconds. */
+  /** Smoothed over some seconds; a rate that has ended is 0 at once. `now` in milliseconds. */
   sample(view: RunView, now: number): Rates {
     const next = totals(view, now);
     const last = this.#last;
@@ -41,7 +43,7 @@ export class RateMeter {
     if (last !== null && seconds <= 0) return this.#rates;
     this.#last = next;
     if (last === null) return this.#rates;
-    // The WAL position is looked at less often than the meter runs; a look without news says nothing.
+    // The WAL position is read less often than the meter runs; a look without a new position is skipped.
     const wal = last.source === null || next.source === null ? 0 : Number(next.source - last.source) / seconds;
     const part = this.#rates === noRates ? 1 : 1 - Math.exp(-seconds / memory);
     const smooth = (before: number, value: number) => (value === 0 ? 0 : before + (value - before) * part);
@@ -63,7 +65,7 @@ export class RateMeter {
   }
 }
 
-/** Of the tables that are copied now; what waits or is through has no rate. */
+/** For the tables that are being copied; a waiting or copied table has no rate. */
 function meterTables(view: RunView, before: ReadonlyMap<TableView, number>, seconds: number): void {
   for (const table of view.tables.values()) {
     const sent = table.phase === 'copying' ? table.bytes - (before.get(table) ?? 0) : 0;
@@ -87,12 +89,12 @@ function totals(view: RunView, at: number): Totals {
   return { at, copy, changes, transactions, source: view.sourcePosition, tables };
 }
 
-/** Looks that a growth is judged by, in milliseconds: fewer say nothing, older ones no longer count. */
+/** Milliseconds of looks by which growth is judged: a shorter period is not enough, older looks no longer count. */
 const window = { least: 20_000, most: 120_000 };
 
 /**
- * How fast something grows over the last two minutes: the WAL that the slot keeps falls back in jumps, so a rate between
- * two looks would say nothing.
+ * How fast a value grows over the last two minutes: the WAL that the slot keeps drops in jumps, so a rate between two
+ * looks would be meaningless.
  */
 export class Growth {
   readonly #looks: { readonly at: number; readonly value: number }[] = [];
@@ -102,7 +104,7 @@ export class Growth {
     while (this.#looks.length > 2 && this.#looks[0]!.at < at - window.most) this.#looks.shift();
   }
 
-  /** Per second; null while too little was seen. */
+  /** Per second; null until the period is long enough. */
   perSecond(): number | null {
     const first = this.#looks[0];
     const last = this.#looks.at(-1);

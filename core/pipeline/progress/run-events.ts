@@ -1,8 +1,8 @@
 import type { LogFields, Logger, LogLevel } from '../../base/logger.ts';
 
-/** Something that happened in the run, for a timeline. The same again, one after the other, is one with a count. */
+/** An event of the run, for a timeline. Consecutive equal events are one with a count. */
 export interface RunEvent {
-  /** Grows with each; an event that happens again gets a new one. */
+  /** Increases with each event; an event that happens again gets a new one. */
   id: number;
   /** Milliseconds since 1970: the first time and the last. */
   readonly at: number;
@@ -14,7 +14,7 @@ export interface RunEvent {
 }
 
 const kept = 300;
-/** What happens all the time, and stands elsewhere. */
+/** Frequent events that are shown elsewhere. */
 const leftOut: ReadonlySet<string> = new Set(['progress', 'barrier', 'held', 'table-copied', 'table-finished']);
 
 /** The last events of a run, in bounded memory. They are lines of its log, so none holds a row value (I11). */
@@ -40,7 +40,7 @@ export class RunEvents {
   }
 }
 
-/** A logger that notes what it is told. */
+/** A logger that records its events. */
 export function recording(log: Logger, events: RunEvents): Logger {
   return {
     child: (fields: LogFields) => recording(log.child(fields), events),

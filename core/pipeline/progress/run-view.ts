@@ -22,10 +22,10 @@ export interface TableView {
   bytes: number;
   rows: bigint;
   startedAt: number | null;
-  /** Its rows are in the target; indexes and constraints may be on their way. */
+  /** All rows are in the target; indexes and constraints may not be built yet. */
   copiedAt: number | null;
   finishedAt: number | null;
-  /** Bytes a second between the last two looks, while it is copied. */
+  /** Bytes per second between the last two looks, while the table is copied. */
   rate: number;
 }
 
@@ -39,26 +39,26 @@ export interface SinkView {
   transactions: number;
   changes: number;
   bytes: number;
-  /** Memory of the changes that wait for it or that it may be given again, in bytes. */
+  /** Memory of the changes that wait for the sink or that it may be given again, in bytes. */
   queued: number;
-  /** Code of the failure after which it is tried again, while others may go on. */
+  /** Code of the failure after which the sink is retried, while others may go on. */
   retrying: string | null;
   /** Transactions that were read and are not written yet. */
   waiting: number;
-  /** Changes that it could not deliver and that went to the dead letters, of all runs. */
+  /** Changes that the sink could not deliver and that went to the dead letters, of all runs. */
   deadLetters: number;
-  /** Of a sink with several sessions: each of them. */
+  /** Each session of a sink that has several. */
   lanes: readonly LaneView[];
 }
 
-/** What the stream has handed out since it was opened. */
+/** What the stream has output since it was opened. */
 export interface ReadView {
   readonly from: bigint;
   upTo: bigint;
   transactions: number;
 }
 
-/** What a run is doing now, for displays (terminal, log, HTTP, `status`). Nothing is decided by it: that is {@link RunState}. */
+/** What a run is doing now, for displays (terminal, log, HTTP, `status`). Decisions read {@link RunState} instead. */
 export class RunView {
   readonly pipeline: string;
   readonly startedAt: number = Date.now();
@@ -72,33 +72,33 @@ export class RunView {
   walStatus: string | null = null;
   /** The oldest snapshot that this pipeline holds on the source. */
   held: HeldSnapshot | null = null;
-  /** Bytes a second by which the kept WAL grows (or shrinks: negative), over the last minutes. */
+  /** Bytes per second by which the kept WAL grows (negative: shrinks), over the last minutes. */
   retainedGrowth: number | null = null;
   /** Code of the error with which the last look at the source failed. */
   sourceError: string | null = null;
-  /** The process is about to end, in whatever way. */
+  /** The process is about to end, for whatever reason. */
   ended = false;
-  /** The error that ends it, as one line. */
+  /** The error that ends the run, as one line. */
   failure: string | null = null;
-  /** Set while the change plane waits to try again. */
+  /** Set while the change plane waits to retry. */
   retrying: string | null = null;
-  /** Connections made again after a failure, and chunks copied again. */
+  /** Reconnections after a failure, and chunks that were copied again. */
   streamRetries = 0;
   chunkRetries = 0;
   /** Tables (per sink) that an earlier run has finished: they are in the checkpoint and not in `tables`. */
   finishedBefore = 0;
   read: ReadView | null = null;
-  /** Null: the file asks for none. */
+  /** Null: the file asks for no verification. */
   verification: VerificationView | null = null;
   rates: Rates = noRates;
   readonly clock = new SourceClock();
   readonly history = new History();
-  /** What happened, where somebody can ask for it. */
+  /** The events of the run, if a display reads them. */
   events: RunEvents | null = null;
 
   readonly run: RunState;
 
-  /** `tables`: of another view, in which the tables of this one are shown, too. */
+  /** `tables`: those of another view that also shows this view's tables. */
   constructor(pipeline: string, run: RunState, tables = new Map<string, TableView>()) {
     this.pipeline = pipeline;
     this.run = run;
@@ -186,14 +186,16 @@ export class RunView {
     if (this.sourcePosition === null || position > this.sourcePosition) this.sourcePosition = position;
   }
 
-  /** Up to where this sink has everything. A confirmed idle position may be beyond its last transaction (I3). */
+  /**
+   * Position up to which the sink has everything. A confirmed idle position may be beyond its last transaction (I3).
+   */
   reached(sink: SinkView): bigint | null {
     const at = sink.durable ?? sink.written;
     if (at === null || this.confirmed === null) return at;
     return this.confirmed > at ? this.confirmed : at;
   }
 
-  /** Bytes of WAL between the source's end and what this sink has durable; null while unknown. */
+  /** Bytes of WAL between the source's end and the sink's durable position; null while unknown. */
   lagBytes(sink: SinkView): number | null {
     const at = this.reached(sink);
     if (this.sourcePosition === null || at === null) return null;
@@ -201,8 +203,8 @@ export class RunView {
   }
 
   /**
-   * Seconds by which this sink is behind, 0 when nothing is: since the commit of the last transaction written, or since
-   * the source was where the sink is now, whichever is less. Null while unknown.
+   * Seconds by which the sink is behind, 0 when there is no backlog: since the commit of the last transaction written,
+   * or since the source was at the sink's present position, whichever is less. Null while unknown.
    */
   lagSeconds(sink: SinkView, now: number = Date.now()): number | null {
     const at = this.reached(sink);
@@ -214,8 +216,8 @@ export class RunView {
   }
 
   /**
-   * Transactions that this sink is behind: those read and not written, and an estimate of those not read yet, by the WAL
-   * that one took so far. Null while unknown.
+   * Transactions by which the sink is behind: those read and not written, and an estimate of those not read yet, from
+   * the WAL per transaction so far. Null while unknown.
    */
   lagTransactions(sink: SinkView): number | null {
     if (this.lagBytes(sink) === 0) return 0;
@@ -228,7 +230,7 @@ export class RunView {
     return sink.waiting + Math.round((unread * read.transactions) / Number(read.upTo - read.from));
   }
 
-  /** Seconds until the slot meets max_slot_wal_keep_size if it goes on like this; null: it does not, or is not known. */
+  /** Seconds until the slot reaches max_slot_wal_keep_size at the present growth; null: never, or unknown. */
   get limitSeconds(): number | null {
     if (this.safeBytes === null || this.retainedGrowth === null || this.retainedGrowth <= 0) return null;
     return Math.max(0, this.safeBytes) / this.retainedGrowth;

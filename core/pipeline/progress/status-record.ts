@@ -5,10 +5,10 @@ import { copyFigures } from './copy-figures.ts';
 import type { RunView, SinkView, TablePhase, TableView } from './run-view.ts';
 import { countVerdicts, oldestSeconds, worstFirst } from './verification-view.ts';
 
-/** Tables named one by one in a record; beyond, only counts: a record is written every few seconds. */
+/** Tables that are listed in a record; beyond that only counts, as a record is written every few seconds. */
 const namedTables = 200;
 
-/** First what is under way, then what waits, then what is through. */
+/** First tables that are being copied, then those that wait, then those that are finished. */
 const order: readonly TablePhase[] = ['copying', 'indexing', 'copied', 'pending', 'finished'];
 
 /**
@@ -111,7 +111,7 @@ function tableRecord(table: TableView, now: number): Json {
   };
 }
 
-/** By its pace since it was begun: that of a moment jumps. */
+/** From the pace since the start of the table: the momentary rate jumps. */
 function secondsLeft({ phase, startedAt, bytes, estimate }: TableView, now: number): number | null {
   if (phase !== 'copying' || startedAt === null || bytes === 0) return null;
   const seconds = (now - startedAt) / 1000;

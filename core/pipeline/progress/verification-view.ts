@@ -1,25 +1,25 @@
 /**
- * `unknown`: some of it was not compared yet. `not-compared`: it cannot be, or could not be at the last looks; `why` says so. `equal`: all of it
- * was, the oldest part at `since`.
+ * `unknown`: a part was not compared yet. `not-compared`: comparison is impossible, or was at the last looks; `why`
+ * gives the reason. `equal`: all parts were compared, the oldest one at `since`.
  */
 export type Verdict = 'equal' | 'differs' | 'unknown' | 'not-compared';
 
-/** A table of a sink under the verification that goes on beside the stream. Times in milliseconds since 1970. */
+/** A table of a sink under the verification that runs beside the stream. Times in milliseconds since 1970. */
 export interface VerifiedTable {
   readonly sink: string;
   /** On the source. */
   readonly table: string;
   readonly verdict: Verdict;
   readonly why: string | null;
-  /** Its oldest comparison that counts, and its last one; null: none. */
+  /** Time of the oldest comparison that counts, and of the last one; null: none. */
   readonly since: number | null;
   readonly last: number | null;
   readonly rows: string;
-  /** Ranges; those that were compared; those that the stream has changed since. */
+  /** Number of ranges; of compared ranges; of ranges that the stream has changed since. */
   readonly parts: number;
   readonly compared: number;
   readonly changed: number;
-  /** Rows that differ, as far as they were looked for; the first of them by key. */
+  /** Number of differing rows, as far as they were searched; the first of them by key. */
   readonly differing: number;
   readonly named: readonly { readonly kind: string; readonly key: string }[];
   /** Rows that were copied again. */
@@ -30,7 +30,7 @@ export interface VerificationView {
   /** Milliseconds in which each row is to be compared once. */
   readonly every: number;
   readonly repair: boolean;
-  /** What it waits for, in words. */
+  /** What the verification waits for, in words. */
   readonly waits: string | null;
   readonly tables: readonly VerifiedTable[];
 }
@@ -50,7 +50,7 @@ export function countVerdicts(tables: readonly VerifiedTable[]): Readonly<Record
   return counts;
 }
 
-/** Of the part that was compared longest ago; null: some was never, or there is none. */
+/** Age of the part that was compared longest ago; null: some part was never compared, or there is none. */
 export function oldestSeconds(tables: readonly VerifiedTable[], now: number): number | null {
   let oldest: number | null = null;
   for (const { verdict, since } of tables) {

@@ -1,7 +1,7 @@
 import type { Json } from '../../api/checkpoint.ts';
 import { formatLsn, parseLsn } from '../../postgres/lsn.ts';
 
-/** How a value stands in the checkpoint. `read` throws an Error that says what it found instead. */
+/** How a value is stored in the checkpoint. `read` throws an Error that says what it found instead. */
 export interface Codec<T> {
   read(value: Json): T;
   write(value: T): Json;
@@ -21,7 +21,7 @@ function plain<T extends Json>(what: string, is: (value: Json) => value is T): C
 export const text = plain('text', (value) => typeof value === 'string');
 export const number = plain('a number', (value) => typeof value === 'number');
 export const flag = plain('true or false', (value) => typeof value === 'boolean');
-/** Whatever somebody else put there and reads: a source, a fence. */
+/** A value that another component writes and reads: a source, a fence. */
 export const opaque: Codec<Json> = { read: (value) => value, write: (value) => value };
 
 export function oneOf<const V extends string>(...values: readonly V[]): Codec<V> {
@@ -33,7 +33,7 @@ export function lsn<T extends bigint>(): Codec<T> {
   return { read: (value) => parseLsn(text.read(value)) as T, write: formatLsn };
 }
 
-/** Counts that may be beyond what a number holds. */
+/** A count that may exceed the range of a number. */
 export const count: Codec<bigint> = { read: (value) => BigInt(text.read(value)), write: String };
 
 export function nullable<T>(codec: Codec<T>): Codec<T | null> {
@@ -72,7 +72,10 @@ export function recordOf<T>(codec: Codec<T>): Codec<Readonly<Record<string, T>>>
 type Fields = Readonly<Record<string, Codec<unknown>>>;
 type Read<F extends Fields> = { readonly [K in keyof F]: Decoded<F[K]> };
 
-/** An object with these keys; others, of a later version, are ignored. `absent`: what an older one without a key had. */
+/**
+ * An object with these keys; other keys, of a later version, are ignored. `absent`: the value for an older object
+ * without the key.
+ */
 export function fields<F extends Fields>(of: F, absent: { readonly [K in keyof F]?: Json } = {}): Codec<Read<F>> {
   const keys = Object.entries(of);
   return {

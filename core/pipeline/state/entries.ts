@@ -20,9 +20,10 @@ import {
 } from './codec.ts';
 
 /**
- * Everything that a pipeline's checkpoint holds. An entry has a type and a version; a reader gets the newest form, whatever form is
- * there. Entries are added, and keep their key and meaning for as long as a checkpoint may have them; a new form of one is a new
- * version that still reads the one before. (Apart from this, `verify` keeps notes in the store's second map.)
+ * Everything that a pipeline's checkpoint holds. An entry has a type and a version; a reader gets the newest form,
+ * whichever form is stored. Entries are added, and keep their key and meaning for as long as a checkpoint may contain
+ * them; a new form of an entry is a new version that still reads the previous one. (Apart from this, `verify` keeps
+ * notes in the store's second map.)
  */
 export const phases = ['starting', 'snapshot', 'stream', 'cutover', 'done'] as const;
 
@@ -40,7 +41,7 @@ const head: Codec<Decoded<typeof headFields>> = {
   write: (value) => ({ version: headVersion, ...(headFields.write(value) as JsonObject) }),
 };
 
-/** `version`: of the form of the facts. 1 had no version, and hashes of most texts in place of the texts. */
+/** `version`: of the form of the facts. Form 1 has no version, and hashes in place of most texts. */
 interface FileFactsNote {
   readonly version: 1 | 2;
   readonly facts: Readonly<Record<string, string>>;
@@ -74,11 +75,11 @@ const verifiedPart: Codec<VerifiedPart> = {
   write: ({ time, position, rows, differs }) => [time, position, rows, differs],
 };
 
-/** What a run last noted of itself (docs/watching.md): a record for people and scripts, whose keys are added and never renamed. */
+/** A run's last record of itself (docs/watching.md): for people and scripts; its keys are added and never renamed. */
 export type RunRecord = JsonObject & { readonly ended?: boolean; readonly at?: number };
 const runRecord: Codec<RunRecord> = { read: (value) => objectOf(value) as RunRecord, write: (value) => value };
 
-/** As the source had it. Columns of older entries have no attnum, no collation and no default. */
+/** As the source described it. Columns of older entries have no attnum, no collation and no default. */
 const relation: Codec<Relation> = {
   read: (value) => {
     const found = objectOf(value);
@@ -87,18 +88,18 @@ const relation: Codec<Relation> = {
   },
   write: (value) => value as unknown as Json,
 };
-/** `since`: start of the commit that brought it, 0 for the start; `lsn`: where it was met; null: dropped. */
+/** `since`: start of the commit that brought the shape, 0 for the start; `lsn`: where it was read; null: dropped. */
 const shape = fields({ since: lsn<bigint>(), lsn: lsn<bigint>(), relation: nullable(relation) });
 
-/** Entries that there is one of. */
+/** Entries that exist once. */
 export const single = {
   head,
-  /** Fingerprint of what decides which rows go where; of 0.1.0 also by the order of keys. */
+  /** Fingerprint of everything that decides which rows go where; in 0.1.0 it includes the order of keys. */
   file: text,
   'file-facts': fileFacts,
-  /** The tables that the pipeline has, `schema.table` on the source. */
+  /** The tables of the pipeline, `schema.table` on the source. */
   tables: listOf(text),
-  /** The patterns by which they were chosen. Absent before 0.1.0. */
+  /** The patterns by which the tables were chosen. Absent before 0.1.0. */
   choice: text,
   /** Tables that wait for their copy. */
   resync: listOf(text),
@@ -107,15 +108,18 @@ export const single = {
   'publication-altering': flag,
   /** The slot is the user's. */
   'slot-was-there': flag,
-  /** By which objects on the source are known as this pipeline's. Absent before 0.1.0. */
+  /** The id by which objects on the source are recognised as this pipeline's. Absent before 0.1.0. */
   owner: text,
   /** What the snapshot of a copy without a stream saw. `again`: tables were copied twice. */
   only: fields({ sees: text, exactAt: lsn<SnapshotLsn>(), again: flag }, { again: false }),
-  /** A confirmed idle position, and where each sink stood then (I3). */
+  /** A confirmed idle position, and the position of each sink at that time (I3). */
   idle: fields({ at: lsn<bigint>(), sinks: recordOf(lsn<bigint>()) }),
-  /** What the source needs to read on behind batches that are not durable in every sink yet, and behind the last one that is. */
+  /**
+   * What the source needs to continue after batches that are not durable in every sink yet, and after the last one that
+   * is.
+   */
   places: listOf(fields({ at: lsn<bigint>(), place: text })),
-  /** Sinks stand at a position for whoever asked. */
+  /** Sinks are held at a position, for the process that requested it. */
   held: fields({ id: text, lsn: lsn<CommitLsn>() }),
   /** The last barrier that became durable. `at`: milliseconds. */
   barrier: fields({ id: text, lsn: lsn<CommitLsn>(), at: number }),
@@ -131,24 +135,24 @@ export const single = {
   rereads: listOf(
     fields({ id: text, table: text, where: nullable(text), after: nullable(listOf(text)), rows: number }),
   ),
-  /** The last signal that was obeyed: start of the commit that brought it, and its own place. */
+  /** The last signal that was carried out: start of the commit that brought it, and its own position. */
   'signal-at': fields({ commit: lsn<bigint>(), lsn: lsn<bigint>() }),
-  /** They stand still until a signal says otherwise. */
+  /** Rereads are paused until a signal resumes them. */
   'rereads-paused': flag,
-  /** Those that ended last. */
+  /** The rereads that ended last. */
   'rereads-ended': listOf(fields({ id: text, rows: number, error: nullable(text) })),
-  /** What was copied beside the stream is to be copied again. */
+  /** Tables that were copied beside the stream have to be copied again. */
   'side:again': flag,
 } as const;
 
-/** Entries that there is one of for each of something; the key is `NAME:WHICH`. */
+/** Entries that exist once per member; the key is `NAME:WHICH`. */
 export const family = {
   /** `SINK:schema.table`. `exactAt`: the copy is exact there (I5). */
   table: fields({ state: oneOf('copied', 'finished'), exactAt: lsn<SnapshotLsn>(), rows: count, bytes: number }),
   /**
-   * `SINK:schema.table`: how a table that is copied in ranges of its key is cut (core/pipeline/ledger). `id`: by which the target
-   * knows its chunks. `standing`: the table on the source when it was cut. `upTo`: no range is exact beyond it. `exact`: of each range,
-   * once all are in; the highest is the table's own.
+   * `SINK:schema.table`: how a table that is copied in ranges of its key is divided (core/pipeline/ledger). `id`: by
+   * which the target knows its chunks. `standing`: the table on the source when it was divided. `upTo`: no range is
+   * exact beyond it. `exact`: position of each range, once all are copied; the highest is the table's own.
    */
   ledger: fields({
     id: text,
@@ -159,23 +163,23 @@ export const family = {
     upTo: lsn<SnapshotLsn>(),
     exact: listOf(lsn<SnapshotLsn>()),
   }),
-  /** By sink that keeps no position of its own. */
+  /** By sink, for sinks that keep no position themselves. */
   position: lsn<CommitLsn>(),
-  /** By sink: up to where it has read signals. */
+  /** By sink: the position up to which signals were read. */
   signals: text,
-  /** By sink: how many it has left so far. */
+  /** By sink: number of dead letters so far. */
   'dead-letters': number,
-  /** By oid: the shapes that a table had. */
+  /** By oid: the shapes of the table. */
   shape: listOf(shape),
-  /** By oid: in which file a table had its rows when its newest shape was first seen. */
+  /** By oid: the file in which the table stored its rows when its newest shape was first seen. */
   stored: fields({ file: text, written: text, columns: recordOf(text) }),
-  /** By oid: DDL that the user was told of. */
+  /** By oid: DDL that was reported to the user. */
   told: lsn<bigint>(),
-  /** By object: what the source noted of what it made. */
+  /** By object: the source's notes on what it made. */
   made: opaque,
   /**
-   * `SINK:schema.table`: what the verification that goes on beside the stream found. `view` is what people see of it; of each range: time, position,
-   * rows, and whether it differs.
+   * `SINK:schema.table`: results of the verification that runs beside the stream. `view` is the displayed summary; of
+   * each range: time, position, rows, and whether it differs.
    */
   verified: fields({
     mark: text,
@@ -184,7 +188,7 @@ export const family = {
     bounds: listOf(listOf(text)),
     parts: listOf(verifiedPart),
   }),
-  /** A copy beside the stream: a state of its own. */
+  /** The separate state of a copy beside the stream. */
   side: opaque,
 } as const;
 

@@ -5,9 +5,10 @@ import { runtimeError } from '../errors.ts';
 import { entry, type StateEntry } from './entries.ts';
 
 /**
- * The tables that the pipeline has, of those that the file chooses now. One that came later belongs to it once a run has taken it
- * along. One that a changed file no longer chooses is refused: its changes would still come, and nobody could say what its rows in
- * the target are. Under the same file it has left the tree that the file chooses, and a run lets it go.
+ * The pipeline's tables among those that the file now chooses. A later table belongs to the pipeline once a run has
+ * added it. A table that a changed file no longer chooses is refused: its changes would still arrive, and the state of
+ * its rows in the target would be unknown. Under the same file it has left the tree that the file chooses, and a run
+ * releases it.
  */
 export function knownTables(state: PipelineState, catalog: SourceCatalog): SourceCatalog {
   const known = knownNames(state);
@@ -18,7 +19,7 @@ export function knownTables(state: PipelineState, catalog: SourceCatalog): Sourc
   return { ...catalog, tables: catalog.tables.filter((table) => known.has(relationName(table.relation))) };
 }
 
-/** Whether the file chooses by the patterns that it had when it last chose tables of the pipeline. */
+/** Whether the file has the patterns with which it last chose the pipeline's tables. */
 export function sameChoice(state: PipelineState, { choice }: SourceCatalog): boolean {
   return choice !== undefined && state.get('choice') === choice;
 }
@@ -30,7 +31,7 @@ export function knownNames(state: PipelineState): ReadonlySet<string> | null {
   return new Set(chosen);
 }
 
-/** Tables that are to be copied (again) before the stream goes on. */
+/** Tables that have to be copied (again) before the stream goes on. */
 export function pendingTables(state: PipelineState): ReadonlySet<string> {
   return new Set(state.get('resync') ?? []);
 }
@@ -52,8 +53,8 @@ export function requestCopy(
 }
 
 /**
- * Throws PGS6008 where a table that waits for its copy is not chosen by the file any more; one that is gone from the source is left
- * out.
+ * Throws PGS6008 if a table that waits for its copy is no longer chosen by the file; one that was dropped on the source
+ * is left out.
  */
 export function refuseUnchosen(state: PipelineState, catalog: SourceCatalog): void {
   const pending = pendingTables(state);

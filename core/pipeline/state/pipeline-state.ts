@@ -75,7 +75,7 @@ export class PipelineState {
     return this.putAll([member('table', `${sink}:${table}`, to)]);
   }
 
-  /** These tables are copied in none of the sinks any more; saved together with `entries`. */
+  /** Forgets the copies of these tables in all sinks; saved together with `entries`. */
   forgetTables(tables: readonly string[], sinks: readonly string[], entries: readonly StateEntry[]): Promise<void> {
     const gone = sinks.flatMap((sink) =>
       tables.flatMap((table) => {
@@ -92,7 +92,7 @@ export class PipelineState {
     return this.putAll([...tables.map(([sink, table, to]) => member('table', `${sink}:${table}`, to)), ...entries]);
   }
 
-  /** Position of a sink that keeps none of its own. */
+  /** Position of a sink that keeps none itself. */
   position(sink: string): CommitLsn | null {
     return this.of('position', sink);
   }
@@ -119,7 +119,7 @@ export class PipelineState {
   of<F extends FamilyKey>(name: F, which: string | number): Member<F> | null {
     return this.#read(`${name}:${which}`, family[name] as Codec<Member<F>>);
   }
-  /** All of a family, or those of it whose key begins so; by the rest of the key. */
+  /** All members of a family, or those whose key begins with `begins`; by the rest of the key. */
   all<F extends FamilyKey>(name: F, begins = ''): ReadonlyMap<string, Member<F>> {
     const prefix = `${name}:${begins}`;
     const found = new Map<string, Member<F>>();
@@ -129,7 +129,7 @@ export class PipelineState {
     return found;
   }
 
-  /** All of it or nothing of it. */
+  /** Saves all entries or none. */
   putAll(entries: readonly StateEntry[]): Promise<void> {
     for (const [key, value] of entries) {
       if (value === null) this.#values.delete(key);
@@ -138,7 +138,7 @@ export class PipelineState {
     return this.#commit.put(entries);
   }
 
-  /** The store was emptied: nothing of it is known any more, and there is nothing to add figures to. */
+  /** The store was emptied: its contents are unknown, and there is nothing to add figures to. */
   forget(): void {
     this.#values.clear();
   }

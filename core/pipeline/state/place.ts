@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { CheckpointStore } from '../../api/checkpoint.ts';
 
-/** Where a state is kept, in a form that is short and names no machine: it is written into comments on the source. */
+/** Where a state is kept, in a short form without machine names: it is written into comments on the source. */
 export interface StatePlace {
-  /** The place itself, whatever name leads there. */
+  /** The place itself, independent of the name that leads there. */
   readonly store: string | null;
   /** Its name in the pipeline file. */
   readonly named: string | null;

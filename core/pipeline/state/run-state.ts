@@ -1,8 +1,8 @@
 export type RunPhase = 'starting' | 'schema' | 'copy' | 'index' | 'catch-up' | 'follow' | 'stopping' | 'done';
 
 /**
- * What this process has come to, as far as something is decided by it: whether a failed start is undone, whether a retry brought
- * anything, whether every sink is past a look at the source, whether a changed file can be taken up. Displays derive from it and
+ * The state of this process that decisions depend on: whether a failed start is undone, whether a retry made progress,
+ * whether every sink is past a look at the source, whether a changed file can be taken up. Displays derive from it and
  * decide nothing.
  */
 export class RunState {
@@ -35,7 +35,9 @@ export class RunState {
     return this.#phase === 'catch-up' || this.#phase === 'follow';
   }
 
-  /** A sink survives a crash with everything up to here. After a failure it may stand lower than before. */
+  /**
+   * A sink survives a crash with everything up to this position. After a failure the position may be lower than before.
+   */
   setDurable(sink: string, upTo: bigint): void {
     this.#durable.set(sink, upTo);
   }

@@ -1,8 +1,8 @@
 import type { CommitLsn, IdleLsn } from '../../postgres/lsn.ts';
 
 /**
- * The one owner of what the source is told (I1): the minimum over all sinks of what is durable there. Positions only
- * grow (I2). Pure: saving and sending are the caller's, in that order.
+ * The only place that decides which position is confirmed to the source (I1): the minimum over all sinks of what is
+ * durable there. Positions only grow (I2). Pure: saving and sending are the caller's, in that order.
  */
 export class AckLedger {
   readonly #durable: Map<string, bigint>;
@@ -13,27 +13,30 @@ export class AckLedger {
     this.#confirmed = confirmed;
   }
 
-  /** A sink has everything up to here. */
+  /** A sink has everything up to this position. */
   durable(sink: string, upTo: CommitLsn): void {
     const before = this.#durable.get(sink);
     if (before === undefined) throw new RangeError(`the ledger does not know a sink ${sink}`);
     if (upTo > before) this.#durable.set(sink, upTo);
   }
 
-  /** What may be confirmed now and was not yet; null when nothing. */
+  /** The position that may be confirmed now and was not yet; null: none. */
   due(): CommitLsn | null {
     const least = this.least();
     return least > this.#confirmed ? (least as CommitLsn) : null;
   }
 
-  /** What every sink has. */
+  /** The position that every sink has reached. */
   least(): bigint {
     let least: bigint | null = null;
     for (const at of this.#durable.values()) if (least === null || at < least) least = at;
     return least ?? this.#confirmed;
   }
 
-  /** An idle position may be confirmed if every sink is durable up to all that was handed out (I3); the caller knows that. */
+  /**
+   * An idle position may be confirmed if every sink is durable up to everything that was handed out (I3); the caller
+   * knows that.
+   */
   dueIdle(at: IdleLsn): IdleLsn | null {
     return at > this.#confirmed ? at : null;
   }
@@ -42,7 +45,7 @@ export class AckLedger {
     if (upTo > this.#confirmed) this.#confirmed = upTo;
   }
 
-  /** What each sink has durable. */
+  /** The durable position of each sink. */
   bySink(): ReadonlyMap<string, bigint> {
     return this.#durable;
   }

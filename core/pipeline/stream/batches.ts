@@ -13,7 +13,7 @@ export class Skip {
   readonly #contained: Contained | null;
   readonly #highest: bigint;
 
-  /** `contained` null: the position alone counts. */
+  /** `contained` null: only the position counts. */
   constructor(position: bigint, contained: Contained | null) {
     this.#position = position;
     this.#contained = contained;
@@ -21,7 +21,7 @@ export class Skip {
     this.#highest = copied > position ? copied : position;
   }
 
-  /** The changes that the sink does not have; the input itself where that is all of them. */
+  /** The changes that the sink does not have; the input itself if those are all of them. */
   filter(changes: readonly Change[]): readonly Change[] {
     const last = changes[changes.length - 1];
     // Commit records come in order, so when the first change is beyond every position, all are.
@@ -49,8 +49,8 @@ export class Skip {
 }
 
 /**
- * A batch that ends inside a transaction, in two: the whole transactions before that one, committed on their own, and what
- * there is of it. Were they written with it, a failure in it would take them back.
+ * Splits a batch that ends inside a transaction: the whole transactions before that one are committed on their own,
+ * then what there is of it follows. Written together, a failure in the last one would roll back the others.
  */
 export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
   const { changes, boundary } = batch;
@@ -74,8 +74,8 @@ export function wholeFirst(batch: StreamBatch): readonly StreamBatch[] {
 }
 
 /**
- * In parts that end behind transactions that changed types: rows of later ones may have values that a target takes only when the change
- * is committed there.
+ * Splits a batch after transactions that changed types: rows of later transactions may have values that a target
+ * accepts only after the type change is committed there.
  */
 export function typesFirst(batch: StreamBatch): readonly StreamBatch[] {
   if (batch.logs !== undefined) return [batch];
@@ -116,19 +116,19 @@ export function join(batches: readonly StreamBatch[]): StreamBatch {
 }
 
 /**
- * How far logs are read is known at the ends of batches alone. So batches of logs that would have to be divided again (inside of a
- * transaction, behind changed types) stay apart.
+ * How far logs are read is known only at the ends of batches. So batches of logs that would have to be divided again
+ * (inside a transaction, after changed types) stay separate.
  */
 export function mayJoin(before: StreamBatch, next: StreamBatch): boolean {
   if (before.logs === undefined) return true;
   return before.boundary !== null && next.boundary !== null && !before.changes.some(changesTypes);
 }
 
-/** What the objects of a change take beside its text, and what a cell's string does. */
+/** Bytes of a change's objects beside its text, and of a cell's string object. */
 const perChange = 300;
 const perCell = 32;
 
-/** Above it a write gains little, and the collector has more to do. */
+/** Above this size a write gains little, and the garbage collector has more to do. */
 const mostMergeBytes = 8 << 20;
 
 /**
@@ -154,8 +154,8 @@ export function mergeBytesOf(room: number, alone: boolean): number {
 }
 
 /**
- * A batch in pieces, of which only the last has the boundary: what is fetched for one piece is given away before the next
- * is begun (I8).
+ * A batch in pieces, of which only the last has the boundary: values fetched for one piece are handed on before the
+ * next piece is begun (I8).
  */
 export function* paced(batch: StreamBatch, pace: MapperPace): Generator<StreamBatch> {
   const { changes } = batch;
@@ -169,6 +169,6 @@ export function* paced(batch: StreamBatch, pace: MapperPace): Generator<StreamBa
 }
 
 function upTo(pace: MapperPace, { changes }: StreamBatch, from: number): number {
-  // At least one goes on.
+  // At least one change per piece.
   return Math.max(from + 1, pace.upTo(changes, from));
 }

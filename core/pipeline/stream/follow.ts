@@ -8,7 +8,7 @@ import type { RunView } from '../progress/run-view.ts';
 import { type ControlMessage, decodeControl } from '../control/control-message.ts';
 import { join } from './batches.ts';
 
-/** What one connected stretch of the change plane needs; the queues are made for it and end with it. */
+/** The parts of one connection of the change plane; the queues are made for it and end with it. */
 export interface FollowOptions {
   readonly stream: ChangeStream;
   readonly queues: readonly SinkQueue[];
@@ -21,14 +21,14 @@ export interface FollowOptions {
   readonly onBarrier: (message: Barrier, at: CommitLsn) => Promise<void>;
   /** Every sink is durable up to `at` and stays there until it is released. */
   readonly onHeld: (id: string, at: CommitLsn) => Promise<void>;
-  /** The sinks are about to go on. */
+  /** The sinks are about to continue. */
   readonly onReleased: (id: string) => Promise<void>;
-  /** Makes the place of a batch that has one durable. */
+  /** Makes the place of a batch durable, if the batch has one. */
   readonly notePlace: (batch: StreamBatch) => Promise<void>;
-  /** Awaited for every batch before a queue gets it; may return another one in its place. */
+  /** Awaited for every batch before a queue gets it; may return another batch in its place. */
   readonly beforeBatch: ((batch: StreamBatch) => Promise<StreamBatch | void>) | null;
   readonly view: Pick<RunView, 'received'>;
-  /** Aborted: stop after the transaction in hand. */
+  /** Aborted: stop after the current transaction. */
   readonly stop: AbortSignal;
   /** Aborted when a queue failed. */
   readonly failure: AbortSignal;
@@ -37,8 +37,8 @@ export interface FollowOptions {
 export type FollowEnd = 'ended' | 'stopped' | 'barrier';
 
 /**
- * Reads the stream and feeds the queues until the stream ends (its `until` was reached), a stop is asked for, or a barrier
- * says so. Returns with everything durable and confirmed; throws with nothing confirmed that is not durable.
+ * Reads the stream and feeds the queues until the stream ends (its `until` was reached), a stop is requested, or a
+ * barrier says so. Returns with everything durable and confirmed; throws with nothing confirmed that is not durable.
  */
 export async function follow(options: FollowOptions): Promise<FollowEnd> {
   const { stream, queues, stop, failure } = options;
@@ -50,7 +50,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     pending ??= items.next();
     // What a queue made durable in the meantime is confirmed without waiting for the next item.
     const unsettled = queues.filter((queue) => !queue.settled).map((queue) => queue.progress());
-    // A stop does not cut a transaction that has begun to flow (contract: after the transaction in hand).
+    // A stop does not cut a transaction whose changes have begun to arrive (contract: after the current transaction).
     const next: IteratorResult<StreamItem> | 'progress' | null = await raceAbort(
       options.hold.active ? [pending, ...unsettled, tick()] : [pending, ...unsettled],
       open ? [failure] : [failure, stop],
@@ -112,7 +112,7 @@ async function takeStep(options: FollowOptions, step: HoldStep): Promise<'go-on'
   return barrier ? settleBarrier(options) : 'go-on';
 }
 
-/** While a hold is on, its end is looked for now and then. */
+/** During a hold, checks periodically whether it has expired. */
 function tick(): Promise<'progress'> {
   return new Promise((resolve) => setTimeout(() => resolve('progress'), 500).unref());
 }
@@ -168,8 +168,8 @@ async function confirmIdle(options: FollowOptions, at: IdleLsn): Promise<void> {
 }
 
 /**
- * What is to be done after a batch was fed: give this to the queues; drain the queues and report that they stand at `at`; take
- * that report back, before anything that follows is given to the queues.
+ * What follows after a batch was fed: give this to the queues; drain the queues and report that they are at `at`;
+ * withdraw that report before anything else is given to the queues.
  */
 export type HoldStep =
   | { readonly kind: 'offer'; readonly batch: StreamBatch }
@@ -181,9 +181,9 @@ type State =
   | { readonly kind: 'collect' | 'held'; readonly id: string; readonly since: number };
 
 /**
- * Stands between the stream and the queues. While nobody asks for a hold it passes batches on; under a hold it keeps what
- * commits later, in bounded memory and for a bounded time: when either is used up, the hold is given up and the batches
- * flow again, and whoever asked for it finds no report.
+ * Between the stream and the queues. Without a hold it passes batches on; during a hold it keeps later commits, in
+ * bounded memory and for a bounded time: when either is used up, the hold is given up and the batches flow again, and
+ * the process that requested it finds no report.
  */
 export class Hold {
   readonly #pipeline: string;
@@ -191,9 +191,9 @@ export class Hold {
   #state: State = { kind: 'off' };
   #kept: StreamBatch[] = [];
   #bytes = 0;
-  /** Id of a hold that was asked for during this one. */
+  /** Id of a hold that was requested during this one. */
   #next: string | null = null;
-  /** Up to where the lanes got what was kept. */
+  /** Position up to which the queues got what was kept. */
   #stood = 0n;
 
   constructor(pipeline: string, limits: { readonly bytes: number; readonly ms: number }) {
@@ -229,7 +229,7 @@ export class Hold {
     return steps;
   }
 
-  /** Gives up a hold whose owner is gone. */
+  /** Gives up a hold whose requester is gone. */
   expire(now: number): HoldStep[] {
     return this.#state.kind !== 'off' && now - this.#state.since > this.#limits.ms ? this.#giveUp(now) : [];
   }
@@ -243,7 +243,7 @@ export class Hold {
     }
     if (message.kind === 'release') return this.#giveUp(now);
     if (message.kind !== 'hold-at' || this.#state.kind !== 'collect') return [];
-    // What the hold before let through cannot be taken back: whoever asks tries again.
+    // Changes that the previous hold released cannot be taken back: the requester tries again.
     if (message.at < this.#stood) return this.#giveUp(now);
     this.#stood = message.at;
     const all = join(this.#kept);
@@ -267,7 +267,7 @@ export class Hold {
     this.#next = null;
     if (next !== null) {
       this.#state = { kind: 'collect', id: next, since: now };
-      // Its position may have come already.
+      // Its position may have been passed already.
       for (const change of kept.flatMap(({ changes }) => changes)) {
         const message = this.#read(change);
         if (message?.id === next) steps.push(...this.#obey(message, now));
@@ -287,7 +287,7 @@ export class Hold {
   }
 }
 
-/** A batch in two at a change that ends a transaction; the first part waits for its boundary, which comes later. */
+/** Splits a batch at a change that ends a transaction; the first part waits for its boundary, which comes later. */
 function split(
   batch: StreamBatch,
   at: number,
@@ -300,7 +300,9 @@ function split(
 
 export type Barrier = Extract<ControlMessage, { kind: 'barrier' }>;
 
-/** Barriers that were met in the stream and wait until every sink is durable up to the end of their transaction. */
+/**
+ * Barriers that the stream has brought and that wait until every sink is durable up to the end of their transaction.
+ */
 export class Barriers {
   readonly #pipeline: string;
   #open: Barrier[] = [];
@@ -310,7 +312,7 @@ export class Barriers {
     this.#pipeline = pipeline;
   }
 
-  /** Looks at a batch that goes to the queues. Returns whether a barrier now waits for it. */
+  /** Reads a batch that goes to the queues. Returns whether a barrier now waits for it. */
   see(batch: StreamBatch): boolean {
     for (const change of batch.changes) {
       if (change.kind !== 'message') continue;

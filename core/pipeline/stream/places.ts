@@ -2,8 +2,9 @@ import type { StreamBatch } from '../../api/change.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 
 /**
- * What a source says of the ends of its batches ({@link StreamBatch.place}). It is durable before a sink gets the batch: wherever a
- * sink stands after a crash, the source can read on there. Positions that every sink has left behind are forgotten.
+ * The source's places at the ends of its batches ({@link StreamBatch.place}). A place is durable before a sink gets the
+ * batch: at whatever position a sink is after a crash, the source can continue from there. Places that every sink has
+ * passed are forgotten.
  */
 export class Places {
   readonly #state: PipelineState;
@@ -23,7 +24,7 @@ export class Places {
     return found === undefined ? {} : { place: found.place };
   }
 
-  /** Every sink is durable up to here, and none will ask for what lies below. */
+  /** Every sink is durable up to this position, and none will ask for an earlier one. */
   reached(upTo: bigint): void {
     this.#least = upTo;
   }

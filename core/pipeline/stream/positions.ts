@@ -2,7 +2,7 @@ import type { CommitLsn, HandoffLsn, ResumePoint } from '../../postgres/lsn.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import type { PlannedSink } from '../open/instances.ts';
 
-/** Where each sink stands, and where the stream has to start for all of them. */
+/** Position of each sink, and where the stream has to start for all of them. */
 export interface Positions {
   readonly bySink: ReadonlyMap<string, CommitLsn>;
   readonly from: ResumePoint;
@@ -12,8 +12,8 @@ export interface Positions {
 
 /**
  * Asks every sink for its position (its own, else the checkpoint's, else the slot's consistent point). The noted idle
- * position counts only if no sink has fallen behind where it stood when that was noted: a target that was restored from
- * a backup then meets the source's check for a gap instead of a silent one.
+ * position counts only if no sink has fallen behind its position at that time: for a target that was restored from a
+ * backup, the source then checks for a gap instead of leaving it unnoticed.
  */
 export async function findPositions(
   sinks: readonly PlannedSink[],
@@ -33,7 +33,7 @@ export async function findPositions(
   return { bySink, from: (from ?? handoff) as ResumePoint, acknowledged: idleNote(state, bySink) };
 }
 
-/** Notes an idle position with where every sink stood, before it is confirmed (I3). */
+/** Notes an idle position with the position of every sink, before it is confirmed (I3). */
 export function noteIdle(state: PipelineState, at: bigint, durable: ReadonlyMap<string, bigint>): Promise<void> {
   return state.put('idle', { at, sinks: Object.fromEntries(durable) });
 }

@@ -8,11 +8,11 @@ import { memoryOf, Skip } from './batches.ts';
 
 export interface RetryOptions {
   readonly sink: StreamSink;
-  /** Where the sink stands at the start. */
+  /** The sink's position at the start. */
   readonly position: CommitLsn;
   /** Bytes of memory that may be kept for a repetition. */
   readonly keepBytes: number;
-  /** Milliseconds of trying once the other sinks have to wait, too. */
+  /** Milliseconds of retrying once the other sinks have to wait, too. */
   readonly patienceMs: number;
   /** Whether the other sinks wait for this one. */
   readonly blocking: () => boolean;
@@ -25,16 +25,17 @@ export interface RetryOptions {
 const longestWait = 5000;
 
 /**
- * Lets one sink of several fail without the others noticing: keeps what it was given until it is durable, and after a
- * failure that may pass gives it again, from the position that the sink then names. While the queue lasts it tries
- * for ever; when that is full, for some minutes more. What cannot be given again (a transaction larger than the budget) is
- * thrown on: the runtime then starts again from what all sinks hold, as after a crash.
+ * Lets one sink of several fail without an effect on the others: keeps the batches until they are durable, and after a
+ * transient failure writes them again, from the position that the sink then reports. While the queue has room it
+ * retries without limit; when the queue is full, for some minutes more. A failure that cannot be repeated this way (a
+ * transaction larger than the budget) is rethrown: the runtime then starts again from what all sinks have, as after a
+ * crash.
  */
 export class RetrySink implements StreamSink {
   readonly #options: RetryOptions;
   #kept: StreamBatch[] = [];
   #keptBytes = 0;
-  /** False: something that is not durable was too large to keep. */
+  /** False: a batch that is not durable was too large to keep. */
   #complete = true;
   #durable: bigint;
 
@@ -79,7 +80,7 @@ export class RetrySink implements StreamSink {
     }
   }
 
-  /** Resumes the sink and gives it what it lacks, until that works or there is no sense in it. */
+  /** Resumes the sink and writes what it lacks, until that works or further tries are pointless. */
   async #again(first: unknown, signal: AbortSignal): Promise<void> {
     const { patienceMs, blocking, stop, view, log } = this.#options;
     const either = AbortSignal.any([signal, stop]);
@@ -114,7 +115,7 @@ export class RetrySink implements StreamSink {
   async #replay(error: unknown, signal: AbortSignal): Promise<void> {
     const { sink } = this.#options;
     const at = (await sink.resume(signal)) ?? this.#durable;
-    // It lost what it had called durable: only the source has that, if anyone.
+    // The sink lost changes that it had reported as durable: only the source may still have them.
     if (at < this.#durable) {
       this.#complete = false;
       throw error;
@@ -130,7 +131,7 @@ export class RetrySink implements StreamSink {
 
   #keep(batch: StreamBatch): void {
     const bytes = memoryOf(batch);
-    // One batch is in memory anyway while it is written.
+    // A batch that is being written is in memory in any case.
     const fits = this.#kept.length === 0 || this.#keptBytes + bytes <= this.#options.keepBytes;
     if (!this.#complete || !fits) {
       this.#complete = false;
@@ -142,7 +143,7 @@ export class RetrySink implements StreamSink {
     this.#kept.push(batch);
     this.#keptBytes += bytes;
   }
-  /** Boundary of the last batch, while not all is kept. */
+  /** Boundary of the last batch, while not all of them are kept. */
   #end: CommitLsn | null = null;
 
   #settled(receipt: Receipt): Receipt {

@@ -19,11 +19,11 @@ import { takesBytes } from './takes-bytes.ts';
 
 export interface StreamRunOptions {
   readonly sinks: readonly PlannedSink[];
-  /** Made for each connected stretch, for a sink that stands at a position. */
+  /** Called for each connection, for a sink at a position. */
   readonly mapperAt: (sink: PlannedSink, position: CommitLsn) => ChangeMapper;
-  /** Awaited for every batch before a sink gets it; may return another one in its place. */
+  /** Awaited for every batch before a sink gets it; may return another batch in its place. */
   readonly beforeBatch?: (batch: StreamBatch) => Promise<StreamBatch | void>;
-  /** Aborted with what ends the run. */
+  /** Aborted with the error that ends the run. */
   readonly fatal?: AbortSignal;
   readonly identity: SourceIdentity;
   readonly handoff: HandoffLsn;
@@ -31,23 +31,29 @@ export interface StreamRunOptions {
   readonly until: bigint | null;
   /** The stream is open, at the start and after each failure. */
   readonly onConnected?: () => void;
-  /** Every sink is durable up to this barrier; for whoever wrote it in this process. True: nobody else waits for it. */
+  /**
+   * Every sink is durable up to this barrier; for a barrier that this process wrote. True: no other process waits for
+   * it.
+   */
   readonly onBarrier?: (id: string, at: CommitLsn) => boolean | void;
-  /** The run was asked to begin again, with these tables copied; resolves when that is noted. Where it is left out, such a request is ignored. */
+  /**
+   * A restart was requested, with these tables copied again; resolves when that is noted. Without this callback the
+   * request is ignored.
+   */
   readonly onReload?: (copy: readonly string[]) => Promise<void>;
 }
 
-/** Tries in a row that bring nothing before the run gives up. */
+/** Consecutive tries without progress before the run gives up. */
 const tries = 12;
-/** How long a sink that fails may hold up the others before the run gives up, in milliseconds. */
+/** How long a failing sink may hold up the others before the run gives up, in milliseconds. */
 const patienceMs = 150_000;
 const flushAfter = 100;
 const noteEvery = 1000;
 const holdLimits = { bytes: 64 * 1024 * 1024, ms: 30_000 };
 
 /**
- * The change plane: connects, follows, and after a failure that may pass connects again from what the sinks hold. The
- * path after a broken connection is the path after a crash, so that there is only one.
+ * The change plane: connects, follows, and after a transient failure connects again from what the sinks have. The path
+ * after a broken connection is the path after a crash, so that there is only one.
  */
 export async function runStream(context: RunContext, options: StreamRunOptions): Promise<FollowEnd> {
   const barriers = new Barriers(context.pipeline);
@@ -73,13 +79,13 @@ export async function runStream(context: RunContext, options: StreamRunOptions):
       context.view.streamRetries++;
       context.log.log('warn', 'stream-retry', error.message, { code: error.code, attempt: failures, waitMs: wait });
       await pause(wait, context.stop).catch(() => {});
-      // What failed comes again at the next run, as after a crash.
+      // The failure shows again at the next run, as after a crash.
       if (context.stop.aborted) return 'stopped';
     }
   }
 }
 
-/** Whether a sink stands where keys of rows, as text, decide what its copy has of a change. */
+/** Whether a sink's position requires that keys of rows come as text, to decide what its copy contains of a change. */
 function readsKeys(
   context: RunContext,
   sinks: StreamRunOptions['sinks'],
@@ -88,7 +94,7 @@ function readsKeys(
   return sinks.some((sink) => containedIn(context, sink).readsKeysUpTo > positions.get(sink.name)!);
 }
 
-/** One connected stretch. */
+/** One connection, from opening to end. */
 async function followOnce(
   context: RunContext,
   options: StreamRunOptions & { readonly binary: boolean },
@@ -120,7 +126,7 @@ async function followOnce(
   );
   onConnected();
   options.onConnected?.();
-  // A hold ends with its process or its connection: whoever waits must not take the old report for one of now.
+  // A hold ends with its process or its connection: a requester must not take the old report for a new one.
   if (context.state.get('held') !== null) await context.state.put('held', null);
   context.view.opened(from);
   context.log.log('info', 'stream-started', `following from ${formatLsn(from)}`, { from: formatLsn(from) });
@@ -164,13 +170,13 @@ async function followOnce(
     });
   } finally {
     fatal?.removeEventListener('abort', end);
-    // What is in flight must have ended before the sinks are asked for their positions again.
+    // Writes in flight must have ended before the sinks are asked for their positions again.
     await stream[Symbol.asyncDispose]();
     await Promise.all(queues.map((queue) => queue.end()));
   }
 }
 
-/** The one sink of a shared source says how far each log is read. */
+/** The one sink of a shared source reports how far each log is read. */
 function claimOf({ source }: RunContext, [one]: readonly PlannedSink[]): Pick<StreamStart, 'claim'> {
   const claim = source.shared === true ? one?.sink.stream.claim : undefined;
   return claim === undefined ? {} : { claim: (logs, signal) => claim.call(one?.sink.stream, logs, signal) };
@@ -191,7 +197,7 @@ function makeQueue(context: RunContext, options: StreamRunOptions, parts: QueueP
   context.run.setDurable(sink.name, position);
   const room = sink.buffer / 2;
   const { stream } = sink.sink;
-  // One sink alone goes the way of a crash, which keeps nothing; of several, one may fail while the others go on.
+  // A single sink recovers as after a crash, which keeps nothing; of several, one may fail while the others go on.
   const alone = options.sinks.length === 1;
   const note = alone || sink.traits.keepsPosition === true ? null : noteNowAndThen(context, sink.name);
   const queue: SinkQueue = new SinkQueue({
@@ -226,13 +232,16 @@ function makeQueue(context: RunContext, options: StreamRunOptions, parts: QueueP
   return queue;
 }
 
-/** While another sink holds back what is confirmed, the position of one that keeps none must not grow old in the checkpoint. */
+/**
+ * While another sink delays confirmation, the checkpoint must be updated with the position of a sink that keeps none
+ * itself.
+ */
 function noteNowAndThen(context: RunContext, sink: string): (upTo: CommitLsn) => void {
   let last = Date.now();
   return (upTo) => {
     if (Date.now() - last < noteEvery) return;
     last = Date.now();
-    // A failure shows again where it counts: before something is confirmed.
+    // The failure shows again where it matters: before a position is confirmed.
     context.state.setPosition(sink, upTo).catch(() => {});
   };
 }

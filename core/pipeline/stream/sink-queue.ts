@@ -11,13 +11,13 @@ export interface SinkQueueOptions {
   readonly sink: StreamSink;
   readonly mapper: ChangeMapper;
   readonly skip: Skip;
-  /** Where the sink stands at the start. */
+  /** The sink's position at the start. */
   readonly position: CommitLsn;
-  /** Queued batches are joined up to this many bytes of memory when the sink was slower than the source. */
+  /** Queued batches are joined up to this many bytes of memory when the sink is slower than the source. */
   readonly mergeBytes: number;
-  /** Bytes of memory that may wait here before the source is no longer read, for any sink. */
+  /** Bytes of memory that may wait here before reading from the source stops, for all sinks. */
   readonly room: number;
-  /** An idle sink that accepted without being durable is flushed after this many milliseconds. */
+  /** An idle sink that has accepted changes without being durable is flushed after this many milliseconds. */
   readonly flushAfter: number;
   readonly view: SinkView;
   readonly onDurable: (upTo: CommitLsn) => void;
@@ -36,13 +36,13 @@ interface Queued {
 interface Taken {
   readonly batch: StreamBatch;
   readonly pieces: Iterable<StreamBatch>;
-  /** Its first piece is on its way through the mapper. */
+  /** The first piece, which the mapper has begun to map. */
   readonly mapped: Promise<readonly Change[]> | null;
 }
 
 /**
- * One sink's way through the change plane: a queue bounded by its caller, one write in flight while the next batch fills,
- * a flush when it falls idle. A failure ends the queue; nothing is skipped (I9).
+ * One sink's way through the change plane: a queue bounded by its caller, one write in flight while the next batch
+ * fills, a flush when the sink is idle. A failure ends the queue; no change is skipped (I9).
  */
 export class SinkQueue {
   readonly name: string;
@@ -50,13 +50,13 @@ export class SinkQueue {
   #queue: Queued[] = [];
   #queuedBytes = 0;
   /**
-   * Bytes of memory that one write may take: twice what the write before took, so that the first ones are small and neither
-   * side waits for the other long.
+   * Bytes of memory that one write may take: twice those of the write before, so that the first writes are small and
+   * neither side waits long for the other.
    */
   #budget: number;
-  /** The last piece of what was taken is being written. */
+  /** The last piece of the taken batch is being written. */
   #writing = false;
-  /** What comes behind it, taken before its turn for the sink to prepare. */
+  /** The next batch, taken ahead of its turn so that the sink can prepare it. */
   #next: Taken | null = null;
   #running: Promise<void> | null = null;
   #written: bigint;
@@ -78,12 +78,12 @@ export class SinkQueue {
   get busy(): boolean {
     return this.#running !== null;
   }
-  /** It has nothing to do, or prepares the next write and has not enough for it. */
+  /** The sink is idle, or prepares the next write and has not enough for it. */
   get hungry(): boolean {
     if (this.#running === null) return true;
     return this.#options.sink.prepare !== undefined && this.#next === null && this.#queuedBytes < this.#budget;
   }
-  /** Nothing more may be offered until something was taken (I8). */
+  /** No batch may be offered until one was taken (I8). */
   get full(): boolean {
     return this.#queuedBytes > this.#options.room;
   }
@@ -120,7 +120,7 @@ export class SinkQueue {
     while (this.#running !== null) await this.#running;
   }
 
-  /** Takes nothing more; resolves when nothing is in flight, through the mapper neither. */
+  /** Takes no further batch; resolves when nothing is in flight, neither in the mapper nor in the sink. */
   async end(): Promise<void> {
     this.#close();
     while (this.#running !== null) await this.#running;
@@ -139,7 +139,7 @@ export class SinkQueue {
     this.#run(this.#work());
   }
 
-  /** Everything that touches the sink runs through here, one at a time. */
+  /** Every call of the sink runs through here, one at a time. */
   #run(work: Promise<void>): void {
     this.#running = work.then(
       () => this.#rest(),
@@ -211,7 +211,7 @@ export class SinkQueue {
         if (this.#next !== next || changes.length === 0 || this.#failed) return;
         sink.prepare?.(changes === piece.changes ? piece : { ...piece, changes });
       })
-      // What could not be mapped, or prepared, is told when its turn comes.
+      // An error in mapping or preparing is raised when the batch's turn comes.
       .catch(() => {});
   }
 
@@ -225,7 +225,7 @@ export class SinkQueue {
       throw error;
     }
     const { boundary } = batch;
-    // After a restart the stream may begin below this sink's position: such a boundary must not move it back.
+    // After a restart the stream may begin below this sink's position: such a boundary must not move the position back.
     const advances = boundary !== null && boundary > this.#written;
     if (changes.length === 0 && !advances) return;
     const bytes = batch.bytes + (mapper.pace?.bytes ?? 0);
@@ -244,15 +244,15 @@ export class SinkQueue {
   }
 
   /**
-   * What cannot be mapped ends the queue, with every transaction before it durable: so the user can change the target to
-   * what the source is at exactly this position. A boundary at the start of a commit record says the same as one at the end
-   * of the commit before.
+   * A change that cannot be mapped ends the queue, with every transaction before it durable: so the user can alter the
+   * target to the source's state at exactly this position. A boundary at the start of a commit record means the same as
+   * one at the end of the commit before.
    */
   async #writeBefore(batch: StreamBatch, error: unknown): Promise<void> {
     const failure = mapFailure(error);
     const { finalLsn, commitTime } = failure?.change.tx ?? { finalLsn: 0n, commitTime: null };
     const changes = (failure?.done ?? []).filter((change) => change.tx.finalLsn < finalLsn);
-    // How far the logs are read with a part of it nobody knows: it comes again as a whole.
+    // How far the logs are read after a part of the batch is unknown: the batch comes again as a whole.
     if (changes.length > 0 && batch.logs === undefined) {
       const boundary = finalLsn as bigint as CommitLsn;
       const whole = { ...batch, changes, boundary, commitTime, transactions: 0, bytes: 0 };
@@ -275,7 +275,10 @@ export class SinkQueue {
     this.#options.onDurable(upTo);
   }
 
-  /** The next batch: what waits, joined up to the budget. A batch that ends inside a transaction joins what follows it. */
+  /**
+   * The next batch: waiting batches, joined up to the budget. A batch that ends inside a transaction joins the
+   * following one.
+   */
   #take(): Taken | null {
     let count = 0;
     let bytes = 0;

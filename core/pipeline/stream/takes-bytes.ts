@@ -2,8 +2,8 @@ import type { TablePlan } from '../../api/plan.ts';
 import type { PlannedSink } from '../open/instances.ts';
 
 /**
- * Whether the stream may carry bytes instead of text: every sink passes every table on as it is. That is most of what
- * decoding, the way through here and the target's input functions cost.
+ * Whether the stream may carry bytes instead of text: every sink passes every table on unchanged. That avoids most of
+ * the cost of decoding, of mapping and of the target's input functions.
  */
 export function takesBytes(sinks: readonly PlannedSink[]): boolean {
   return sinks.every((sink) => sink.traits.binaryStream === true && sink.plans.every(passesBytes));

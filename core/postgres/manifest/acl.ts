@@ -3,7 +3,7 @@ import type { ManifestObject } from './types.ts';
 /** Rights by grantee: privilege letters (manual: "Privileges", table of abbreviations), each with or without grant option. */
 export type Acl = Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 
-/** Stands for the owner, whoever it is: owners may differ where the rights are the same. */
+/** Stands for the owner: owners may differ although the rights are the same. */
 export const ownerGrantee = '@owner';
 export const publicGrantee = '';
 /** All privileges that the server's version has for the kind. */
@@ -22,7 +22,7 @@ const full: Readonly<Record<string, (major: number) => string>> = {
   T: () => 'U',
   L: () => 'rw',
 };
-/** What everybody may do with an object without an ACL. */
+/** What PUBLIC may do with an object without an ACL. */
 const forPublic: Readonly<Record<string, string>> = { f: 'X', l: 'U', T: 'U', d: 'Tc' };
 
 /** Type letter of acldefault for an object. */
@@ -68,8 +68,9 @@ export function defaultAcl(type: string, major: number): Acl {
 }
 
 /**
- * aclitem[] as the server prints it, by grantee: the owner as {@link ownerGrantee}, every privilege of the version as ALL (so
- * that 17's MAINTAIN does not tell a table of 16 from its copy), who granted left out. Null where it is the default.
+ * aclitem[] as the server prints it, by grantee: the owner as {@link ownerGrantee}, every privilege of the version as
+ * ALL (so that MAINTAIN of 17 does not distinguish a table of 16 from its copy), grantors left out. Null if it is the
+ * default.
  */
 export function normaliseAcl(
   text: string | null,
@@ -96,8 +97,8 @@ export function printAcl(acl: Acl): string {
 }
 
 /**
- * Whether both give the same rights where the owners differ on purpose: an owner has all of them, and what is granted to him by name adds nothing.
- * So a grant to the role that owns the copy is held there without an entry.
+ * Whether both give the same rights although owners differ on purpose: an owner has all rights, and a grant to the
+ * owner by name adds none. So a grant to the role that owns the copy needs no entry there.
  */
 export function sameRights(there: ManifestObject, wanted: ManifestObject): boolean {
   const owners = [there, wanted].map(({ props, facts }) => props['owner'] ?? facts['owner'] ?? null);
@@ -113,7 +114,7 @@ export function sameRights(there: ManifestObject, wanted: ManifestObject): boole
   return others(a!) === others(b!);
 }
 
-/** Where all privileges are one word, the version makes no difference. */
+/** As all privileges are one word, the version makes no difference. */
 const newest = 18;
 
 function normalised(by: ReadonlyMap<string, ReadonlyMap<string, boolean>>, all: string): Acl {

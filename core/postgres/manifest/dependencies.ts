@@ -9,7 +9,10 @@ export interface Dependencies {
   of(key: string): readonly string[];
 }
 
-/** Dependencies among objects of users, and what stands for an object that a manifest does not name by itself. */
+/**
+ * Dependencies among objects of users, and the objects that stand for others that a manifest does not name by
+ * themselves.
+ */
 export const dependencySql: readonly string[] = [
   `SELECT classid::regclass::text AS catalog, objid AS oid, objsubid AS sub, refclassid::regclass::text AS ref, refobjid AS ref_oid, refobjsubid AS ref_sub, deptype
    FROM pg_depend WHERE objid >= 16384 AND refobjid >= 16384 OR deptype = 'e' AND refobjid >= 16384 OR refclassid = 'pg_namespace'::regclass AND objid >= 16384`,

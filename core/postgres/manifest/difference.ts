@@ -1,7 +1,7 @@
 import { sameRights } from './acl.ts';
 import { type Manifest, type ManifestObject } from './types.ts';
 
-/** What has to happen to what is there, so that it becomes what is wanted. */
+/** A change that turns the existing object into the wanted one. */
 export type Change =
   | { readonly change: 'missing'; readonly key: string; readonly wanted: ManifestObject }
   | { readonly change: 'extra'; readonly key: string; readonly there: ManifestObject }
@@ -15,9 +15,9 @@ export type Change =
     };
 
 export interface Comparing {
-  /** Owners differ on purpose where the target was restored without them. */
+  /** False: owners differ on purpose, as the target was restored without them. */
   readonly owners?: boolean;
-  /** Whether two different texts mean the same; asked only where the texts differ. */
+  /** Whether two different texts mean the same; called only for texts that differ. */
   readonly same?: (property: Property, a: string, b: string) => boolean;
 }
 
@@ -26,7 +26,7 @@ export interface Property {
   readonly name: string;
 }
 
-/** A property that only one of the two versions knows, and whose absence means nothing. */
+/** Properties that only one of the two versions knows, and whose absence has no meaning. */
 const onlyWhereBoth: ReadonlySet<string> = new Set(['not null name']);
 
 /** One pass over both. A property that one side's version does not know counts as unset there. */
@@ -48,7 +48,7 @@ export function difference(there: Manifest, wanted: Manifest, comparing: Compari
 }
 
 function differing(there: ManifestObject, wanted: ManifestObject, comparing: Comparing): string[] {
-  // A schema that a rename makes has no owner or grants that the source could tell.
+  // A schema that a rename creates has no owner or grants on the source.
   if (wanted.kind === 'schema' && Object.keys(wanted.props).length === 0) return [];
   const names = new Set([...Object.keys(there.props), ...Object.keys(wanted.props)]);
   return [...names].filter((name) => {

@@ -4,7 +4,7 @@ import { type Manifest, type ManifestObject, type ObjectKind, keyOf, objectKey }
 
 type Name = readonly [string, string];
 
-/** What a plan makes of one relation of the source. */
+/** The plan for one relation of the source. */
 export interface MappedTable {
   readonly from: Name;
   readonly to: Name;
@@ -12,17 +12,17 @@ export interface MappedTable {
   readonly rename: ReadonlyMap<string, string>;
   /** Columns that the source does not have. */
   readonly add: readonly { readonly name: string; readonly type: string }[];
-  /** By the name after the renames; `nullable`: NOT NULL goes. Type null: it stays. */
+  /** By the name after the renames; `nullable`: NOT NULL is dropped. Type null: it stays. */
   readonly retype: readonly { readonly name: string; readonly type: string | null; readonly nullable: boolean }[];
 }
 
 export interface Mapping {
   readonly tables: readonly MappedTable[];
-  /** Tables that the target shall not have. */
+  /** Tables that the target does not get. */
   readonly excluded: readonly Name[];
 }
 
-/** A mapped manifest, and what is called otherwise in it. */
+/** A mapped manifest, and the names that differ in it. */
 export interface Mapped {
   readonly manifest: Manifest;
   readonly renames: Renames;
@@ -87,7 +87,7 @@ interface Context {
   readonly sequences: ReadonlyMap<string, string>;
 }
 
-/** SET SCHEMA takes a table's own sequences along, and the defaults that name them. */
+/** SET SCHEMA moves a table's own sequences, and changes the defaults that name them. */
 function movedSequences(source: Manifest, moved: readonly MappedTable[]): ReadonlyMap<string, string> {
   const tables = new Map(moved.map((table) => [table.from.join('\0'), table]));
   const found = new Map<string, string>();
@@ -104,7 +104,7 @@ function nextval(name: readonly string[]): string {
   return `nextval('${name.map(bare).join('.').replaceAll("'", "''")}'::regclass)`;
 }
 
-/** Excluded tables and dropped columns, their parts, and whatever cannot be without them. */
+/** Excluded tables and dropped columns, their parts, and all objects that depend on them. */
 function goneWith(source: Manifest, { tables, excluded }: Mapping): ReadonlySet<string> {
   const gone = new Set<string>();
   const doomed = new Set(excluded.map((name) => name.join('\0')));
@@ -130,7 +130,7 @@ function goneWith(source: Manifest, { tables, excluded }: Mapping): ReadonlySet<
   return gone;
 }
 
-/** Loses what it needed, and stays. */
+/** The object loses what it needed, and stays. */
 function staysWithout({ kind, props }: ManifestObject): boolean {
   return (
     kind === 'publication' ||
@@ -157,7 +157,7 @@ const ofRelation: ReadonlySet<ObjectKind> = new Set([
   'policy',
 ]);
 
-/** The relation that an object is, or is a part of. */
+/** The relation that an object is, or belongs to. */
 function tableOf({ kind, name, props }: ManifestObject): readonly string[] | null {
   if (ofRelation.has(kind)) return name.slice(0, 2);
   if (kind === 'index' || kind === 'statistics') return parse(props['table']);
@@ -187,7 +187,9 @@ function mapObject(object: ManifestObject, context: Context): ManifestObject {
   return object.kind === 'column' && table !== undefined ? retyped(withNotNullName(mapped, object), table) : mapped;
 }
 
-/** From 18 on. A rename of the table leaves the name that the server gave to NOT NULL, which is a name of its own then. */
+/**
+ * From 18 on. A rename of the table keeps the name that the server gave to NOT NULL, which is an explicit name then.
+ */
 function withNotNullName(mapped: ManifestObject, { name, props, facts }: ManifestObject): ManifestObject {
   const given = facts['notnull'] ?? null;
   if (props['not null name'] !== null || props['not null'] !== 't' || given === null) return mapped;
@@ -204,7 +206,7 @@ function mappedName(
   if (table === undefined) return name;
   if (kind === 'column') return [...table.to, table.rename.get(name[2]!) ?? name[2]!];
   if (ofRelation.has(kind)) return [...table.to, ...name.slice(2)];
-  // SET SCHEMA takes indexes and owned sequences along.
+  // SET SCHEMA moves indexes and owned sequences.
   const moves =
     relations.has(table.from.join('\0')) && (kind === 'index' || kind === 'sequence') && name[0] === table.from[0];
   return moves ? [table.to[0], name[1]!] : name;

@@ -9,15 +9,16 @@ import { keyOf } from './types.ts';
 /** A row of a catalog's query, as {@link partsSql} gives it: booleans are `t` and `f`, numbers are text. */
 export type PartRow = Readonly<Record<string, string | null>>;
 
-/** Owners, grants and labels are the database's, and not told of a table. */
+/** Owners, grants and labels belong to the database, and are not reported for a table. */
 function queries(major: number): readonly KindQuery[] {
   return [...relationQueries(major), ...tablePartQueries].filter(({ kind }) => kind !== 'view');
 }
 
 /**
- * SQL of the manifest of some tables: themselves, their columns and own sequences, constraints, indexes, triggers, rules, policies and
- * statistics. Columns `kind`, `part` (of the catalog: stays through renames), `name` (the last one) and `row` (jsonb). `tables` is SQL
- * that gives oids. One text serves the source's triggers and the targets, so that both say the same of the same.
+ * SQL of the manifest of some tables: the tables, their columns and own sequences, constraints, indexes, triggers,
+ * rules, policies and statistics. Columns `kind`, `part` (address in the catalog, stays through renames), `name` (the
+ * last part) and `row` (jsonb). `tables` is SQL that returns oids. The source's triggers and the targets use the same
+ * text, so that both describe equal parts equally.
  */
 export function partsSql(major: number, tables: string): string {
   return `WITH ${ctesOf(tables)} ${queries(major).map(rowsSql).join('\nUNION ALL ')}`;

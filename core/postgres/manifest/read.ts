@@ -8,15 +8,15 @@ import { type Manifest, type ManifestObject, type ObjectKind, keyOf } from './ty
 export type QueryAll = (sql: string) => Promise<readonly (readonly Record<string, string | null>[])[]>;
 
 export interface ReadOptions {
-  /** Schemas that are left out with all that is in them. */
+  /** Schemas that are left out with all objects in them. */
   readonly except?: readonly string[];
   /** Publications and event triggers that are left out. */
   readonly exceptNames?: readonly string[];
 }
 
 /**
- * Reads the schema of a database: one round trip, whatever the number of objects, in one snapshot. The session needs the
- * settings of core/postgres/connect.ts. Members of extensions are left out, the extensions are there.
+ * Reads the schema of a database: one round trip, whatever the number of objects, in one snapshot. The session needs
+ * the settings of core/postgres/connect.ts. Members of extensions are left out; the extensions are included.
  */
 export async function readManifest(query: QueryAll, version: number, options: ReadOptions = {}): Promise<Manifest> {
   const major = Math.floor(version / 10_000);
@@ -84,7 +84,7 @@ function toEntry(query: KindQuery, row: Record<string, string | null>, major: nu
   return { address: addressOf(query.catalog, row['oid']!, object.facts['sub'] ?? '0'), object };
 }
 
-/** One row of a query as the object that it tells of; without what depends on it. */
+/** One row of a query as the object that it describes; without its dependencies. */
 export function toObject(
   query: KindQuery,
   row: Readonly<Record<string, string | null>>,
@@ -119,7 +119,7 @@ function finish(
   of: { readonly texts: ReadonlyMap<string, string>; readonly dependencies: Dependencies },
 ): ManifestObject {
   const comment = of.texts.get(`comment\0${address}`) ?? null;
-  // An extension brings its own.
+  // An extension creates its own members.
   const own = object.kind === 'extension' && comment === object.facts['comment'] ? null : comment;
   return {
     ...object,

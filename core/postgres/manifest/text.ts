@@ -1,5 +1,5 @@
 import type { Property } from './difference.ts';
-/** A token of SQL as the server prints it. Whitespace is none. */
+/** A token of SQL as the server prints it. Whitespace is no token. */
 interface Token {
   readonly text: string;
   /** The name that an identifier stands for; null for anything else. */
@@ -16,7 +16,8 @@ function tokens(sql: string): Token[] {
   for (const match of sql.matchAll(pattern)) {
     const text = match[0];
     if (/^(\s|--|\/\*)/.test(text)) continue;
-    // Outside quotes capitals mean nothing: what was `extract('YEAR' FROM d)` prints YEAR, and year once that was read again.
+    // Outside quotes case has no meaning: `extract('YEAR' FROM d)` is printed with YEAR, and with year after it was
+    // parsed again.
     const name = text.startsWith('"')
       ? text.slice(1, -1).replaceAll('""', '"')
       : /^[A-Za-z_\u0080-\uffff]/.test(text) && !/^[eE]'/.test(text)
@@ -27,7 +28,7 @@ function tokens(sql: string): Token[] {
   return found;
 }
 
-/** What is called otherwise in the target. */
+/** Names that differ in the target. */
 export interface Renames {
   /** `schema\0name` to [schema, name]. */
   readonly relations: ReadonlyMap<string, readonly [string, string]>;
@@ -38,9 +39,9 @@ export interface Renames {
 export const noRenames: Renames = { relations: new Map(), columns: new Set() };
 
 /**
- * Whether two texts of the server say the same. Servers before 16 name the only table of a query before each of its columns, later
- * ones do not; spaces differ, too. Through renames a view keeps the old name as an alias. A cast of an array prints as one of its
- * elements once the text was read again (see {@link pushCasts}).
+ * Whether two texts of the server mean the same. Servers before 16 qualify columns with the only table of a query,
+ * later ones do not; white space differs, too. Through renames a view keeps the old name as an alias. A cast of an
+ * array is printed as casts of its elements after the text was parsed again (see {@link pushCasts}).
  */
 export function sameText(there: string, wanted: string, renames: Renames = noRenames): boolean {
   const [a, b] = [pushCasts(tokens(there)), pushCasts(tokens(wanted))];
@@ -66,15 +67,16 @@ export function sameText(there: string, wanted: string, renames: Renames = noRen
 }
 
 /**
- * `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`. `v IN ('a', 'b')` over a varchar column prints as the first; the grammar
- * gives the cast to the elements (transformTypeCast in parse_expr.c), so what a dump restored prints as the second.
+ * `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`. `v IN ('a', 'b')` over a varchar column is printed in the
+ * first form; the grammar moves the cast to the elements (transformTypeCast in parse_expr.c), so a restored dump prints
+ * the second form.
  */
 function pushCasts(all: readonly Token[]): readonly Token[] {
   let pushed = all;
   for (let at = 0; at < pushed.length; at++) {
     const cast = castArray(pushed, at);
     if (cast === null) continue;
-    // The elements may hold such casts themselves; they begin behind `ARRAY[`.
+    // The elements may contain such casts themselves; they begin after `ARRAY[`.
     pushed = [...pushed.slice(0, at), ...ofElements(cast.elements, cast.type), ...pushed.slice(cast.end)];
   }
   return pushed;
@@ -169,7 +171,7 @@ function isOldAlias(all: readonly Token[], at: number, { relations }: Renames): 
   );
 }
 
-/** The table that a text belongs to: its own columns stand alone there, or behind its name, OLD or NEW. */
+/** The table that a text belongs to: its own columns appear alone, or after its name, OLD or NEW. */
 export interface OwnTable {
   readonly from: string;
   readonly to: string;
@@ -183,7 +185,7 @@ export interface TextRenames {
   readonly quote: (name: string) => string;
 }
 
-/** The text with relations and columns called by their new names. Columns of other tables are those behind an alias of them. */
+/** The text with the new names of relations and columns. Columns of other tables appear after an alias of these. */
 export function renameInText(sql: string, { relations, columnsOf, own, quote }: TextRenames): string {
   const all = tokens(sql);
   const known = aliases(all, columnsOf);
@@ -196,7 +198,7 @@ export function renameInText(sql: string, { relations, columnsOf, own, quote }: 
   };
   for (let i = 0; i < all.length; i++) {
     const token = all[i]!;
-    // The server writes keywords in capitals and quotes names that have one.
+    // The server writes keywords in capitals and quotes names that contain one.
     if (token.name === null || /^[A-Z]/.test(token.text)) continue;
     const second = all[i + 1]?.text === '.' ? all[i + 2] : undefined;
     if (all[i - 1]?.text === '.') {
@@ -234,7 +236,7 @@ function aliases(all: readonly Token[], columnsOf: TextRenames['columnsOf']): Ma
 
 const sqlProps: ReadonlySet<string> = new Set(['definition', 'default', 'using', 'with check', 'result', 'arguments']);
 
-/** What a difference takes for the same, where properties hold SQL. */
+/** The comparison of SQL properties in a difference. */
 export function sameSql(renames: Renames): (property: Property, there: string, wanted: string) => boolean {
   return ({ name }, there, wanted) => sqlProps.has(name) && sameText(there, wanted, renames);
 }

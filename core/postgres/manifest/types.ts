@@ -49,8 +49,8 @@ export type ObjectKind =
   | 'view';
 
 /**
- * One object as plain values. What is compared stands in `props`, as the server prints it: booleans are `t` and `f`, lists are
- * JSON. A property that the server's version does not know is not there. `facts` are read beside it and never compared.
+ * One object as plain values. `props` are compared, as the server prints them: booleans are `t` and `f`, lists are
+ * JSON. A property that the server's version does not know is absent. `facts` are read with them and never compared.
  */
 export interface ManifestObject {
   readonly kind: ObjectKind;
@@ -58,7 +58,7 @@ export interface ManifestObject {
   readonly name: readonly string[];
   readonly props: Readonly<Record<string, string | null>>;
   readonly facts: Readonly<Record<string, string | null>>;
-  /** Keys of objects of the same manifest that it cannot be without. */
+  /** Keys of objects of the same manifest that it depends on. */
   readonly needs: readonly string[];
 }
 

@@ -10,7 +10,7 @@ import { type DdlMessage, relationOf } from './message.ts';
 
 type PartsMessage = Extract<DdlMessage, { op: 'parts' }>;
 
-/** What hangs on tables is otherwise on the source now: the same in the names of the target. */
+/** Parts of tables (constraints, indexes, triggers …) changed on the source: the new state, with the target's names. */
 export function becoming(message: PartsMessage, question: CarryOut): SchemaSteps | null {
   const tables = message.tables.flatMap((shape) => {
     const known = question.known(shape.oid);
@@ -25,7 +25,7 @@ export function becoming(message: PartsMessage, question: CarryOut): SchemaSteps
   const gone = message.gone.map(({ kind, table, name }) => goneObject(kind as ObjectKind, table, name));
   const own = tables.map(mappedTable);
   const mapping = { tables: [...own, ...referred(now, own, question)], excluded: [] };
-  // Each by itself, as what is gone and what has come may have one name.
+  // Each by itself, as a removed and an added part may have the same name.
   const mapped = (object: ManifestObject): readonly ManifestObject[] => {
     const objects = new Map([[keyOf(object), object]]);
     const { manifest } = mapManifest({ version: message.version, roles: new Set(), objects }, mapping);
@@ -45,7 +45,7 @@ export function becoming(message: PartsMessage, question: CarryOut): SchemaSteps
   };
 }
 
-/** A target has the types under the names of the source. */
+/** In a target the types have the names of the source. */
 export function typesBecoming({ now, version }: Extract<DdlMessage, { op: 'types' }>): SchemaSteps | null {
   const objects = now.map(({ kind, row }) => partObject(kind, row, Math.floor(version / 10_000)));
   const [first] = objects;

@@ -9,23 +9,26 @@ import { becoming, typesBecoming } from './become.ts';
 import { type Along, type DdlMessage, relationOf, type DdlShape } from './message.ts';
 import { alterSteps, cannotFollow, constant, readsRetyped, unknownValues } from './steps.ts';
 
-/** What the mapper knows of a table: undefined: nothing; null: it is no longer of the pipeline. */
+/** What the mapper knows of a table. undefined: nothing; null: it no longer belongs to the pipeline. */
 export type Known = { readonly source: Relation; readonly plan: TablePlan | null } | null | undefined;
 
 export interface CarryOut {
   readonly message: DdlMessage;
   readonly input: PlanInput;
   readonly known: (oid: Oid) => Known;
-  /** Takes the new shape from here on; null: the table is gone. */
+  /** The table has this shape from here on; null: it was dropped. */
   readonly redefine: (oid: Oid, relation: Relation | null) => void;
 }
 
-/** What a DDL message asks of this sink's target; null: nothing. Throws PGS4018 for what cannot be followed. */
+/**
+ * The schema change that a DDL message requires of this sink's target; null: none. Throws PGS4018 for DDL that cannot
+ * be followed.
+ */
 export function carryOut(question: CarryOut): SchemaSteps | null {
   const { message } = question;
   switch (message.op) {
     case 'failed':
-      // What the command did to a table shows at its next row.
+      // The effect of the command on a table shows at the table's next row.
       return null;
     case 'create':
       return created(question, message.after, message.published);
@@ -49,7 +52,7 @@ function created(question: CarryOut, shape: DdlShape, published: boolean): Schem
   // A partitioned table has no changes of its own. One that the transforms do not fit is left out, as it is at a restart.
   if (shape.kind !== 'partitioned') question.redefine(shape.oid, plan === null ? null : relation);
   if (plan === null) return null;
-  // Of the message, a table is made without what only the source's own definition says.
+  // A table created from the message lacks what only the source's own definition says.
   if (shape.columns.some((column) => column.generated !== 'never')) {
     const where = { table: relationName(shape) };
     const remedy = `Copy it: pgsluice resync FILE ${relationName(shape)}`;
@@ -57,7 +60,8 @@ function created(question: CarryOut, shape: DdlShape, published: boolean): Schem
     throw withDrift(error, { source: relation, was: plan.output, is: plan.output, replaced: true });
   }
   const changes = plan.projection.columns.some((column) => column.from !== column.name);
-  // The key of a partitioned table is SQL over the source's names: where they change, the table is left to the user.
+  // The key of a partitioned table is SQL over the source's names: if a transform changes these, the user has to create
+  // the table.
   if (shape.partitionBy !== null && changes) return null;
   const from = new Map(plan.projection.columns.map((column) => [column.name, column.from]));
   const sourceColumns = new Map(shape.columns.map((column) => [column.name, column]));
@@ -76,7 +80,10 @@ function created(question: CarryOut, shape: DdlShape, published: boolean): Schem
   return { table: relationName(shape), steps: [step] };
 }
 
-/** Parents are in no plan: their name in the target is what the transforms make of theirs, or that of a sibling's parent. */
+/**
+ * Parents have no plan: their name in the target is what the transforms make of the source name, or the name of a
+ * sibling's parent.
+ */
 function partitionOf(question: CarryOut, shape: DdlShape, relation: Relation): PartitionOf | null {
   const { parent, bound } = shape;
   if (parent === null || bound === null) return null;
@@ -127,7 +134,7 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   if (is === null) {
     throw planError('PGS4018', `${message.tag}: ${table} would now be left out`, { where: { table } });
   }
-  // The shape came by another way already: the table was copied again since, or the target was changed by hand.
+  // The shape has arrived in another way already: the table was copied again since, or the target was changed by hand.
   if (!sameShape(known.source, before) && sameShape(known.source, after)) {
     question.redefine(after.oid, relation);
     return null;
@@ -141,7 +148,7 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   if (retyped !== null) {
     throw cannotFollow(`a filter or a computed column reads ${retyped}, whose type changes`, { message, was, is });
   }
-  // A member that leaves its tree does so before its columns change: those of the others stay as they are.
+  // A member is detached before its columns change, so that those of the other members stay.
   const steps: SchemaStep[] = [
     ...droppedAlong(nameOf(was.output), message.along),
     ...leaving(question, message, was),
@@ -152,7 +159,10 @@ function changed(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' 
   return steps.length === 0 ? null : { table, steps };
 }
 
-/** Columns of a partitioned table come and go with those of its partitions, where it has any; its name in the target stays. */
+/**
+ * Columns of a partitioned table are added and dropped with those of its partitions, if it has any; its name in the
+ * target stays.
+ */
 function changedParent(question: CarryOut, message: Extract<DdlMessage, { op: 'shape' }>): SchemaSteps | null {
   const { before, after } = message;
   const [was, is] = [before, after].map((shape) => ({ ...relationOf(shape), schema: after.schema, name: after.name }));
@@ -182,7 +192,7 @@ function leaving(
   });
 }
 
-/** What went from one place to another between two looks is put there by a later one, when all have left theirs. */
+/** A table that moved between two looks is attached by a later step, when all tables have been detached. */
 function entering(
   question: CarryOut,
   { before, after }: Extract<DdlMessage, { op: 'shape' }>,

@@ -2,17 +2,17 @@ import type { MessageChange } from '../../../api/change.ts';
 import type { PartRow } from '../../../postgres/manifest/parts.ts';
 import type { Column, Identity, Relation, RelationKind } from '../../../postgres/relation.ts';
 
-/** A column as the source's trigger tells it. */
+/** A column as the source's trigger describes it. */
 export interface DdlColumn extends Omit<Column, 'binarySafe'> {
-  /** Stays with the column through renames. */
+  /** Attribute number: stays with the column through renames. */
   readonly attnum: number;
   /** SQL of the default; null: none. */
   readonly fallback: string | null;
-  /** What rows from before the column have in it, where they were not rewritten: the server's text. */
+  /** The value that rows from before the column have in it, if they were not rewritten: the server's text. */
   readonly missing: string | null;
 }
 
-/** A table's shape as the source's trigger tells it (plugins/source-postgres/ddl/install-sql.ts). */
+/** A table's shape as the source's trigger describes it (plugins/source-postgres/ddl/install-sql.ts). */
 export interface DdlShape {
   readonly oid: number;
   readonly schema: string;
@@ -30,7 +30,7 @@ export interface DdlShape {
     readonly oid?: number;
     readonly schema: string;
     readonly name: string;
-    /** Oids of other partitions of it. */
+    /** Oids of the parent's other partitions. */
     readonly siblings: readonly number[] | null;
   } | null;
   /** Of a partitioned table: how many partitions it has. Older messages lack it. */
@@ -40,12 +40,12 @@ export interface DdlShape {
   readonly columns: readonly DdlColumn[];
 }
 
-/** A view or a function that the command dropped along with what it was about. */
+/** A view or a function that the command dropped along with its own object. */
 export interface Along {
   readonly type: 'view' | 'materialized view' | 'function' | 'procedure';
   /** [schema, name] */
   readonly names: readonly string[];
-  /** As SQL calls it. */
+  /** The object's identity in SQL. */
   readonly identity: string;
 }
 
@@ -55,7 +55,7 @@ export type DdlMessage =
       readonly tag: string;
       readonly before: DdlShape;
       readonly after: DdlShape;
-      /** No USING and no code around the command, as far as its text shows. */
+      /** There is no USING and no code around the command, as far as its text shows. */
       readonly plain: boolean;
       /** Rows got values of a volatile default. */
       readonly rewritten: boolean;
@@ -70,9 +70,9 @@ export type DdlMessage =
       readonly tag: string;
       /** server_version_num. */
       readonly version: number;
-      /** As they are behind the command. */
+      /** Their state after the command. */
       readonly tables: readonly DdlShape[];
-      /** What is new or otherwise; `was`: its name before. */
+      /** New or changed parts; `was`: the name before. */
       readonly now: readonly { readonly kind: string; readonly row: PartRow; readonly was: string | null }[];
       readonly gone: readonly {
         readonly kind: string;
@@ -80,7 +80,7 @@ export type DdlMessage =
         readonly name: string;
       }[];
     }
-  /** Types that were made or changed, as they are behind the command. */
+  /** Types that were created or changed, in their state after the command. */
   | {
       readonly op: 'types';
       readonly tag: string;
@@ -91,7 +91,7 @@ export type DdlMessage =
 
 const ops: ReadonlySet<unknown> = new Set(['shape', 'create', 'drop', 'parts', 'types', 'failed']);
 
-/** Null for anything else than DDL of this pipeline. */
+/** Null for anything but DDL of this pipeline. */
 export function decodeDdl(change: MessageChange, pipeline: string): DdlMessage | null {
   if (change.prefix !== 'pgsluice') return null;
   try {

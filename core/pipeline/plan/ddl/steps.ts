@@ -17,8 +17,9 @@ export interface StepQuestion {
 }
 
 /**
- * What a change of the source's table asks of the target, through the plans before and after. A column is followed by its
- * attribute number, which stays through renames. Throws PGS4018 where the values of rows that are there cannot be known.
+ * The changes of the target that correspond to a change of the source's table, through the plans before and after. A
+ * column is identified by its attribute number, which stays through renames. Throws PGS4018 if the values of existing
+ * rows cannot be known.
  */
 export function alterSteps({ message, was, is }: StepQuestion): readonly SchemaStep[] {
   const before = origins(was, message.before);
@@ -66,7 +67,7 @@ function addStep(
 ): Omit<Extract<SchemaStep, { kind: 'add-column' }>, 'table'> {
   if (of === undefined) throw stop(`column ${column.name} is computed, and rows that are there lack it`);
   const { missing } = of;
-  // A rewrite leaves a default that came in the same command nowhere but in the rows.
+  // After a rewrite, a default of the same command exists only in the rows.
   const lost = rewritten || (retyped === true && of.fallback !== null);
   if (lost && missing === null) {
     throw stop(`rows got a value of their own in the new column ${column.name}, which the stream does not carry`);
@@ -80,7 +81,7 @@ export function constant({ fallback }: Pick<DdlColumn, 'fallback'>): string | nu
   return fallback;
 }
 
-/** Output columns by what they come from: `a` and the attribute number, or `c` and the name of a computed one. */
+/** Output columns by their origin: `a` and the attribute number, or `c` and the name of a computed column. */
 function origins(plan: TablePlan, shape: DdlShape): ReadonlyMap<string, Column> {
   const attnums = new Map(shape.columns.map((column) => [column.name, column.attnum]));
   const from = new Map(plan.projection.columns.map((column) => [column.name, column]));
@@ -123,7 +124,7 @@ export function cannotFollow(why: string, question: StepQuestion): PgsluiceError
   return withDrift(error, { source: relationOf(question.message.after), was: was.output, is: is.output });
 }
 
-/** A name that is still taken when it is to be given goes round by a name of its own. */
+/** A rename to a name that is still taken goes through a temporary name. */
 function swapSafe(steps: readonly SchemaStep[]): readonly SchemaStep[] {
   const renames = steps.filter((step) => step.kind === 'rename-column');
   const from = new Set(renames.map((step) => step.from));
@@ -136,8 +137,9 @@ function swapSafe(steps: readonly SchemaStep[]): readonly SchemaStep[] {
 }
 
 /**
- * What a shape does not say of the rows: USING that keeps the type, another generation expression; and columns that begin or cease to be
- * generated. No look at the target can show that its rows have the values, so the table has to be copied.
+ * Changes of rows that a shape does not describe: USING that keeps the type, another generation expression, and columns
+ * that become generated or cease to be. No look at the target can show that its rows have the values, so the table has
+ * to be copied.
  */
 export function unknownValues({ message, was, is }: StepQuestion): PgsluiceError | null {
   const before = new Map(message.before.columns.map((column) => [column.attnum, column]));

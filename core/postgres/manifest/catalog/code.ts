@@ -1,6 +1,6 @@
 import { type KindQuery, functionName, nameOf, notOfExtension } from './kind-query.ts';
 
-/** Functions and what is made of them. */
+/** Functions and objects made of them. */
 export function codeQueries(major: number): readonly KindQuery[] {
   return [functions, aggregates, operators, operatorClasses, operatorFamilies, casts, collations(major), ...others];
 }
@@ -44,7 +44,7 @@ const operators: KindQuery = {
     FROM pg_operator o JOIN n ON n.oid = o.oprnamespace WHERE o.oprcode <> 0 AND ${notOfExtension('pg_operator', 'o.oid')}`,
 };
 
-/** Members that belong to the class itself, or (for a family) that hang loosely in it. */
+/** Members that belong to the class itself, or (for a family) loosely to the family. */
 const members = (catalog: 'pg_opclass' | 'pg_opfamily', oid: string): string => {
   const of = (members: string, member: string): string =>
     `EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${members}'::regclass AND d.objid = ${member} AND d.refclassid = '${catalog}'::regclass AND d.refobjid = ${oid})`;

@@ -10,7 +10,7 @@ const database: readonly KindQuery[] = [
     kind: 'database',
     catalog: 'pg_database',
     acl: 'd',
-    // Read-only by default is how a source is fenced off, and is not carried.
+    // Read-only by default is a way to fence a source off, and is not carried over.
     sql: `SELECT d.oid, 'database' AS n1, d.datname AS _name, pg_get_userbyid(d.datdba) AS _owner, d.datacl AS acl,
       (SELECT json_agg(o ORDER BY o)::text FROM pg_db_role_setting s, unnest(s.setconfig) AS o
         WHERE s.setdatabase = d.oid AND s.setrole = 0 AND o !~ '^default_transaction_read_only=') AS settings
@@ -26,7 +26,7 @@ const database: readonly KindQuery[] = [
     kind: 'schema',
     catalog: 'pg_namespace',
     acl: 'n',
-    // The owner of schema public is the server's choice, until someone takes another.
+    // The owner of schema public is the server's default until it is changed.
     sql: `SELECT n.oid, n.nspname AS n1, CASE WHEN s.nspname = 'public' AND s.nspowner IN (10, 6171) THEN NULL ELSE pg_get_userbyid(s.nspowner) END AS owner,
       pg_get_userbyid(s.nspowner) AS _owner,
       s.nspacl AS acl
@@ -74,7 +74,7 @@ const foreign: readonly KindQuery[] = [
   {
     kind: 'user mapping',
     catalog: 'pg_user_mapping',
-    // Options are shown to those only who may use them; what nobody shows us cannot be compared.
+    // Options are visible only to roles that may use them; options that we cannot see are not compared.
     sql: `SELECT u.umid AS oid, u.srvname AS n1, coalesce(u.usename, 'public') AS n2,
       (SELECT json_agg(regexp_replace(o, '^(password=).*', '\\1…') ORDER BY o) FROM unnest(u.umoptions) AS o)::text AS "_options",
       CASE WHEN u.umoptions IS NOT NULL THEN md5((SELECT json_agg(o ORDER BY o) FROM unnest(u.umoptions) AS o)::text) END AS "_digest"

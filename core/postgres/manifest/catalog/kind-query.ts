@@ -23,7 +23,10 @@ export const sharedCtes = (except: readonly string[]): string => `
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
       AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_class'::regclass AND ext.objid = c.oid))`;
 
-/** The same names for some tables and their own sequences, without looking at all that there is. `tables`: SQL that gives oids. */
+/**
+ * The same names for some tables and their own sequences, without reading the whole catalog. `tables`: SQL that returns
+ * oids.
+ */
 export const ctesOf = (tables: string): string => `
   n AS MATERIALIZED (SELECT oid, nspname FROM pg_namespace),
   ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE false),
@@ -48,7 +51,7 @@ export const notOfExtension = (catalog: string, oid: string): string =>
 export const nameOf = (catalog: string, prefix: string, oid: string): string =>
   `(SELECT json_build_array(xn.nspname, x.${prefix}name) FROM ${catalog} x JOIN pg_namespace xn ON xn.oid = x.${prefix}namespace WHERE x.oid = ${oid})::text`;
 
-/** text[] of options as a sorted JSON list: their order means nothing. */
+/** text[] of options as a sorted JSON list: their order has no meaning. */
 export const sortedList = (array: string): string => `(SELECT json_agg(o ORDER BY o) FROM unnest(${array}) AS o)::text`;
 
 /** A function as SQL: `schema.name`, from regproc; null for none. */

@@ -27,10 +27,10 @@ const tables: KindQuery = {
     FROM rel c WHERE c.relkind IN ('r', 'p', 'f')`,
 };
 
-/** Servers from 15.19 on keep pg_attver in attoptions; it is theirs, and others refuse it. */
+/** Servers from 15.19 on keep pg_attver in attoptions; it is internal to them, and other servers refuse it. */
 const attributeOptions = `(SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) AS o WHERE o NOT LIKE 'pg_attver=%')::text`;
 
-/** The identity of a partition is its parent's; from 17 on the catalog says so of both. */
+/** The identity of a partition is its parent's; from 17 on the catalog shows it for both. */
 const columns = (major: number): KindQuery => ({
   kind: 'column',
   catalog: 'pg_class',
@@ -52,7 +52,7 @@ const columns = (major: number): KindQuery => ({
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') ORDER BY c.oid, a.attnum`,
 });
 
-/** NOT NULL constraints have names from 18 on. One as the server itself would name it is the same as one without a name. */
+/** NOT NULL constraints have names from 18 on. A name that the server itself would choose counts as none. */
 const notNullConstraint = `
     (SELECT CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' THEN k.conname END FROM pg_constraint k
       WHERE k.conislocal AND k.coninhcount = 0 AND k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]) AS "not null name",

@@ -1,11 +1,11 @@
 import { type KindQuery, notOfExtension, sortedList } from './kind-query.ts';
 
-/** What hangs on a relation: constraints, indexes, triggers, rules, policies, statistics. */
+/** Parts of a relation: constraints, indexes, triggers, rules, policies, statistics. */
 export const tablePartQueries: readonly KindQuery[] = [
   {
     kind: 'constraint',
     catalog: 'pg_constraint',
-    // A foreign key of a partition comes with that of its parent, which speaks for it.
+    // A foreign key of a partition is created with its parent's, which is compared instead.
     sql: `SELECT k.oid, c.nspname AS n1, c.relname AS n2, k.conname AS n3, k.contype AS _type,
       regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '') AS definition, k.convalidated AS valid,
       (SELECT json_build_array(rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE r.oid = k.confrelid)::text AS _references,

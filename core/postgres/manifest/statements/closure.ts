@@ -5,20 +5,20 @@ import { identitySequence } from './column.ts';
 import { type Step, type Writing, bare, loses, relationOf, safe, sqlName } from './step.ts';
 
 export interface Remakes {
-  /** Dropped and made again. */
+  /** Objects that are dropped and created again. */
   readonly again: ReadonlySet<string>;
-  /** Types whose columns are turned over to a new one. */
+  /** Types whose columns are moved to a new type. */
   readonly swapped: ReadonlySet<string>;
-  /** Why something that did not change is made again: key of the change. */
+  /** Why an unchanged object is created again: key of the change. */
   readonly causes: ReadonlyMap<string, string>;
   /** Before everything else. */
   readonly before: ReadonlyMap<string, readonly Step[]>;
-  /** Columns whose default goes for a while. */
+  /** Columns whose default is dropped temporarily. */
   readonly defaults: ReadonlySet<string>;
   readonly unmended: ReadonlySet<string>;
 }
 
-/** No definition brings back what they hold. */
+/** No definition restores their contents. */
 const keeps: ReadonlySet<ObjectKind> = new Set([
   'table',
   'foreign table',
@@ -30,7 +30,7 @@ const keeps: ReadonlySet<ObjectKind> = new Set([
   'subscription',
 ]);
 const types: ReadonlySet<ObjectKind> = new Set(['enum', 'domain', 'range type', 'composite type']);
-/** What ALTER COLUMN … TYPE carries along by itself. */
+/** Objects that ALTER COLUMN … TYPE carries along itself. */
 const carried: ReadonlySet<ObjectKind> = new Set([
   'constraint',
   'index',
@@ -41,7 +41,7 @@ const carried: ReadonlySet<ObjectKind> = new Set([
   'attribute',
 ]);
 
-/** What has to be made again, and whatever depends on it there. */
+/** Objects that have to be created again, and everything that depends on them in the target. */
 export function remakes(changes: readonly Change[], writing: Writing): Remakes {
   const again = new Set<string>();
   const swapped = new Set<string>();
@@ -80,7 +80,7 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
   const extra = new Set(changes.filter(({ change }) => change === 'extra').map(({ key }) => key));
   for (let at = 0; at < queue.length; at++) {
     const { key, retyped } = queue[at]!;
-    // What needs a column of a view needs the view.
+    // An object that needs a column of a view needs the view.
     if (again.has(key) && key.includes('view\0')) {
       for (const column of writing.columnsOf(writing.there, key.split('\0').slice(1))) {
         const part = keyOf(column);
@@ -93,7 +93,7 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
       if (extra.has(dependent) || again.has(dependent) || swapped.has(dependent) || keeps.has(object.kind)) continue;
       if (retyped && carried.has(object.kind) && (object.props['generated'] ?? null) === null) continue;
       if (object.kind === 'column' && (object.props['generated'] ?? null) === null) {
-        // Its column is turned over to the new type.
+        // Its column is moved to the new type.
         if (swapped.has(key)) {
           causes.set(dependent, key);
           queue.push({ key: dependent, retyped: true });
@@ -116,13 +116,13 @@ export function remakes(changes: readonly Change[], writing: Writing): Remakes {
   return { again, swapped, causes, before, defaults, unmended };
 }
 
-/** An identity's sequence goes with its column. */
+/** An identity's sequence is dropped with its column. */
 function movesWithLoss(there: ManifestObject, wanted: ManifestObject): boolean {
   const identity = there.facts['identity'] === 't' || wanted.facts['identity'] === 't';
   return identity && there.props['owned by'] !== wanted.props['owned by'];
 }
 
-/** Its table may go, and must not take it along. */
+/** Its table may be dropped, and must not take the sequence along. */
 function leavesItsTable(there: ManifestObject, wanted: ManifestObject): boolean {
   return (there.props['owned by'] ?? null) !== null && there.props['owned by'] !== wanted.props['owned by'];
 }
@@ -134,7 +134,7 @@ function sequenceAfterIdentity(there: ManifestObject, wanted: ManifestObject, wr
   return sequence !== null && writing.wanted.objects.has(keyOf(sequence)) ? keyOf(sequence) : null;
 }
 
-/** The sequence of an identity and the one of a serial cannot be there under one name at the same time. */
+/** The sequence of an identity and the one of a serial cannot exist under one name at the same time. */
 function changeOfIdentity(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] {
   const [from, to] = [there.props['identity'] ?? null, wanted.props['identity'] ?? null];
   const column = `ALTER TABLE ${sqlName(there.name[0], there.name[1])} ALTER COLUMN ${bare(there.name[2]!)}`;
@@ -147,7 +147,9 @@ function changeOfIdentity(there: ManifestObject, wanted: ManifestObject, writing
   return [...value, loses(`DROP SEQUENCE ${sqlName(...old.name)}`)];
 }
 
-/** A default that calls what goes; it is set again with the column's own change, or here where the column has none. */
+/**
+ * A default that calls a dropped function is set again with the column's own change, or here if the column has none.
+ */
 function withoutDefault(column: ManifestObject, cause: string, writing: Writing): Step[] {
   const object = writing.there.objects.get(cause)!;
   if (

@@ -11,7 +11,7 @@ export function collate(text: string | null | undefined): string {
   return name === undefined ? '' : ` COLLATE ${sqlName(schema, name)}`;
 }
 
-/** A column within CREATE TABLE or ADD COLUMN. What that cannot say comes from {@link columnRest}. */
+/** A column within CREATE TABLE or ADD COLUMN. {@link columnRest} adds what that clause cannot express. */
 export function columnDefinition(column: ManifestObject, writing: Writing, inForeign = false): string {
   const { props, name } = column;
   const type = `${bare(name[2]!)} ${props['type']}`;
@@ -75,7 +75,7 @@ export function sequenceOptions(props: ManifestObject['props'], type: boolean): 
     .join(' ');
 }
 
-/** What a column's definition cannot say: from what is there (null: a new column) to what is wanted. */
+/** What a column's definition cannot express: from the existing column (null: a new one) to the wanted one. */
 export function columnRest(there: ManifestObject | null, wanted: ManifestObject, writing: Writing): Step[] {
   const table = sqlName(wanted.name[0], wanted.name[1]);
   const column = bare(wanted.name[2]!);
@@ -107,7 +107,7 @@ export function columnRest(there: ManifestObject | null, wanted: ManifestObject,
   return [...steps, ...commonSteps(there, wanted, writing)];
 }
 
-/** A column that is missing in a table that is there. */
+/** A missing column of an existing table. */
 export function addColumn(wanted: ManifestObject, writing: Writing): Step[] {
   const table = sqlName(wanted.name[0], wanted.name[1]);
   const relation = relationOf(writing.wanted, wanted.name);
@@ -118,7 +118,7 @@ export function addColumn(wanted: ManifestObject, writing: Writing): Step[] {
     (props['identity'] ?? null) !== null ||
     isVolatile(props['default'] ?? null);
   const sql = `ALTER ${foreign ? 'FOREIGN TABLE' : 'TABLE'} ${table} ADD COLUMN ${columnDefinition(wanted, writing, foreign)}`;
-  // A value that was computed on the source for each row, such as clock_timestamp(), comes out differently here.
+  // A value that the source computed per row, such as clock_timestamp(), differs here.
   const effect =
     (props['generated'] ?? null) === null && rewrites
       ? 'source'
@@ -134,7 +134,7 @@ function isVolatile(text: string | null): boolean {
   return text !== null && /\(/.test(text) && !/^(now\(\)|CURRENT_[A-Z]+)$/.test(text);
 }
 
-/** From one definition of a column to another; null where that takes dropping it. */
+/** From one definition of a column to another; null if the column has to be dropped for that. */
 export function alterColumn(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
   const table = sqlName(wanted.name[0], wanted.name[1]);
   const relation = relationOf(writing.wanted, wanted.name);
@@ -152,7 +152,7 @@ export function alterColumn(there: ManifestObject, wanted: ManifestObject, writi
     (props['generated'] ?? null) === null ? (props['default'] ?? null) : null;
   if (retyped) {
     if (plainDefault(from) !== null) steps.push(safe(`${only} DROP DEFAULT`));
-    // What comes from a parent is changed there.
+    // Inherited columns are changed in the parent.
     if (!changedInParent(wanted, writing))
       steps.push(locks(`${all} TYPE ${to['type']}${collate(to['collation'])} USING ${column}::${to['type']}`));
   }
@@ -161,7 +161,7 @@ export function alterColumn(there: ManifestObject, wanted: ManifestObject, writi
       generated.startsWith('SET') ? locks(`${only.replace(' ONLY', '')} ${generated}`) : safe(`${all} ${generated}`),
     );
   const nullable = nullability(there, wanted, { all, table, column });
-  // An identity asks for NOT NULL, and what had one may be NULL only after it.
+  // An identity requires NOT NULL, and a column that was an identity may become nullable only after it.
   if (to['not null'] === 't') steps.push(...nullable);
   const identified = (to['identity'] ?? null) !== null && plainDefault(from) !== null;
   if (identified) steps.push(safe(`${only} DROP DEFAULT`));
@@ -177,7 +177,7 @@ export function alterColumn(there: ManifestObject, wanted: ManifestObject, writi
   return [...steps, ...columnRest(there, wanted, writing)];
 }
 
-/** '' nothing to do, a clause of ALTER COLUMN, or null: the column has to be made again. */
+/** '': nothing to do; a clause of ALTER COLUMN; or null: the column has to be created again. */
 function generation(there: ManifestObject, wanted: ManifestObject, major: number): string | null {
   const [from, to] = [there.props['generated'] ?? null, wanted.props['generated'] ?? null];
   if (from === to) {
@@ -193,7 +193,7 @@ function identitySteps(
   { all, writing }: { readonly all: string; readonly writing: Writing },
 ): Step[] {
   const [from, to] = [there.props['identity'] ?? null, wanted.props['identity'] ?? null];
-  // One that goes went before everything else (closure.ts).
+  // A dropped one was dropped before everything else (closure.ts).
   if (from === to || to === null) return [];
   if (from === null) return [safe(`${all} ADD ${identityClause(wanted, writing)}`)];
   return [safe(`${all} SET GENERATED ${to === 'a' ? 'ALWAYS' : 'BY DEFAULT'}`)];
@@ -226,7 +226,10 @@ function nullability(
   return [...(from['not null'] === 't' ? drop : []), locks(`${of.all} SET NOT NULL`)];
 }
 
-/** Comes with the parent's column, which is missing as well, and is made here what it differs from that in; null: it does not. */
+/**
+ * The column is created with the parent's column, which is missing as well; the statements here set its differences.
+ * Null: it is not inherited.
+ */
 export function columnOfParent(wanted: ManifestObject, writing: Writing): Step[] | null {
   const attached = list<[string, string]>(relationOf(writing.there, wanted.name)?.props['parents']);
   const name = wanted.name[2]!;
@@ -242,7 +245,7 @@ export function columnOfParent(wanted: ManifestObject, writing: Writing): Step[]
   return null;
 }
 
-/** Its parent's column changes in the same way, and takes this one along. */
+/** Its parent's column changes in the same way, and this one with it. */
 function changedInParent(wanted: ManifestObject, { wanted: manifest, there }: Writing): boolean {
   const parents = list<[string, string]>(relationOf(manifest, wanted.name)?.props['parents']);
   const attached = list<[string, string]>(relationOf(there, wanted.name)?.props['parents']);

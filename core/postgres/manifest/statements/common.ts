@@ -15,7 +15,7 @@ import { type Step, type Writing, bare, list, relationOf, safe } from './step.ts
 /** Properties that every kind has, and that are changed in the same way for all. */
 export const commonProps: ReadonlySet<string> = new Set(['owner', 'comment', 'acl', 'security labels']);
 
-/** Owner, comment, labels and grants from what they are (null: as a new object has them) to what is wanted. */
+/** Owner, comment, labels and grants from their present values (null: those of a new object) to the wanted ones. */
 export function commonSteps(there: ManifestObject | null, wanted: ManifestObject, writing: Writing): Step[] {
   const steps: Step[] = [];
   const { props } = wanted;
@@ -29,7 +29,7 @@ export function commonSteps(there: ManifestObject | null, wanted: ManifestObject
   return steps;
 }
 
-/** A sequence has the owner of the table that it belongs to. */
+/** A sequence has the owner of its table. */
 function takesOwner(there: ManifestObject | null, { kind, props, facts }: ManifestObject): boolean {
   if (kind !== 'sequence') return false;
   return (
@@ -94,14 +94,17 @@ function ownerName(
   return chosen === null ? 'CURRENT_USER' : bare(chosen);
 }
 
-/** What a new object gets: the target's default privileges add to what the kind has. They depend on who makes it, so all count. */
+/**
+ * Grants of a new object: the target's default privileges are added to the kind's own. They depend on the creating
+ * role, so all of them count.
+ */
 function newAcl(wanted: ManifestObject, type: string, { defaults, major }: Writing): Acl {
   const acl: Record<string, Readonly<Record<string, boolean>>> = { ...defaultAcl(type, major) };
   for (const one of applicable(defaults, wanted, type)) {
     for (const [grantee, rights] of Object.entries(parseAcl(one.props['acl']!))) {
       if (grantee !== ownerGrantee) acl[grantee] = { ...acl[grantee], ...rights };
     }
-    // A default that takes from everybody what the kind gives; granting twice does no harm.
+    // A default that revokes what the kind grants to PUBLIC; granting twice does no harm.
     if (one.name[1] === '' && parseAcl(one.props['acl']!)[publicGrantee] === undefined) delete acl[publicGrantee];
   }
   return acl;
@@ -165,7 +168,7 @@ function privileges(letters: string, { all, column }: Granting): string {
   return [...letters].map((letter) => `${privilegeNames[letter] ?? letter}${of}`).join(', ');
 }
 
-/** `OPTIONS (…)` from one sorted list of `name=value` to another; empty where nothing changes. */
+/** `OPTIONS (…)` from one sorted list of `name=value` to another; empty if nothing changes. */
 export function optionChanges(from: string | null, to: string | null): string {
   const [before, after] = [optionMap(from), optionMap(to)];
   const parts: string[] = [];

@@ -23,7 +23,7 @@ export function dropRoleSettings(there: ManifestObject): Step[] {
   return [safe(`ALTER ROLE ${bare(there.name[0]!)} IN DATABASE ${bare(there.facts['database'] ?? '')} RESET ALL`)];
 }
 
-/** Lists are stored as the text of SET: each of their elements is quoted there. */
+/** Lists are stored as the text of SET: each of their elements is quoted in it. */
 const listSettings: ReadonlySet<string> = new Set([
   'DateStyle',
   'local_preload_libraries',
@@ -80,7 +80,7 @@ export function defaultPrivileges(
   const { name } = (wanted ?? there)!;
   const [role, schema, letter] = name as [string, string, string];
   const type = letter === 'S' ? 's' : letter;
-  // Without a schema they replace what the kind has; with one they add to it.
+  // Without a schema they replace the kind's own privileges; with a schema they are added to them.
   const base: Acl = schema === '' ? defaultAcl(type, writing.major) : {};
   const acl = (object: ManifestObject | null): Acl => {
     const text = object?.props['acl'] ?? 'default';
@@ -150,7 +150,7 @@ function wrapperClauses(differs: (name: string) => boolean, props: ManifestObjec
   return `${clause('handler')}${clause('validator')}`;
 }
 
-/** Its password is the source's alone. */
+/** Its password exists only on the source. */
 export function createMapping(wanted: ManifestObject): Step[] {
   const shown = list(wanted.facts['options']).filter((one) => !one.startsWith('password='));
   const text = optionChanges(null, shown.length === 0 ? null : JSON.stringify(shown));
@@ -185,7 +185,7 @@ function publishedList({ props }: ManifestObject): string {
     return `ONLY ${sqlName(schema, table)}${chosen}${where === null ? '' : ` WHERE ${where.startsWith('(') ? where : `(${where})`}`}`;
   });
   const schemas = list(props['schemas']).map((schema) => `TABLES IN SCHEMA ${bare(schema)}`);
-  // One list: 14 does not take the word twice.
+  // One list: 14 does not accept the word twice.
   const all = [...(tables.length === 0 ? [] : [`TABLE ${tables.join(', ')}`]), ...schemas];
   return all.length === 0 ? '' : ` FOR ${all.join(', ')}`;
 }
@@ -199,7 +199,7 @@ export function alterPublication(there: ManifestObject, wanted: ManifestObject, 
   const differs = (name: string): boolean => (there.props[name] ?? null) !== (wanted.props[name] ?? null);
   if (['all tables', 'all sequences', 'except', 'generated columns'].some(differs)) return null;
   const targets = publishedList(wanted);
-  // SET asks for at least one; one without any is made again.
+  // SET requires at least one element; a publication without any is created again.
   if ((differs('tables') || differs('schemas')) && targets === '') return null;
   return [
     ...(differs('tables') || differs('schemas')
@@ -212,7 +212,10 @@ export function alterPublication(there: ManifestObject, wanted: ManifestObject, 
   ];
 }
 
-/** Its connection string, with the password, is the source's alone; and two subscribers of one publication are rarely wanted. */
+/**
+ * Its connection string, with the password, exists only on the source; and a second subscriber of one publication is
+ * rarely wanted.
+ */
 export function createSubscription(wanted: ManifestObject): Step[] {
   const names = list(wanted.props['publications']).map(bare).join(', ');
   return [

@@ -6,7 +6,7 @@ import { type Step, type Writing, bare, list, loses, relationOf, safe, sqlName }
 import { dropAttribute } from './types.ts';
 import { isPartition } from './table.ts';
 
-/** What holds values, or an object that no definition brings back. */
+/** Objects that hold values, or that no definition restores. */
 const withValues: ReadonlySet<ObjectKind> = new Set(['table', 'sequence', 'extension', 'schema', 'large objects']);
 
 export function dropSteps(there: ManifestObject, writing: Writing): Step[] {
@@ -42,7 +42,10 @@ export function dropSteps(there: ManifestObject, writing: Writing): Step[] {
   }
 }
 
-/** Goes before anything is made: it stands in the way, or hangs on what will change. Everything else goes at the end. */
+/**
+ * Dropped before anything is created, because the object is in the way or depends on what will change. Everything else
+ * is dropped at the end.
+ */
 const early: ReadonlySet<ObjectKind> = new Set([
   'view',
   'materialized view',
@@ -80,7 +83,7 @@ const typeKinds: ReadonlySet<ObjectKind> = new Set([
 const routineKinds: ReadonlySet<ObjectKind> = new Set(['function', 'procedure', 'aggregate']);
 const spaces = [relationKinds, typeKinds, routineKinds];
 
-/** Names that objects to be made need, by name space. */
+/** Names that new objects need, by name space. */
 export function takenNames(made: Iterable<ManifestObject>): ReadonlySet<string> {
   const taken = new Set<string>();
   for (const object of made)
@@ -97,7 +100,7 @@ export function namesTaken(there: ManifestObject, taken: ReadonlySet<string>): b
   return spaces.some((space, i) => space.has(there.kind) && taken.has(`${i} ${there.name.join('\0')}`));
 }
 
-/** It goes with something else that goes: its table, its parent, its constraint. */
+/** It is dropped with another object: its table, its parent, its constraint. */
 export function goesAlong(there: ManifestObject, writing: Writing, going: ReadonlySet<string>): boolean {
   const { kind, name, props, facts } = there;
   const manifest = writing.there;

@@ -66,17 +66,17 @@ import {
 } from './types.ts';
 
 type Create = (wanted: ManifestObject, writing: Writing) => Step[];
-/** Null: it has to be made again. */
+/** Null: the object has to be created again. */
 type Alter = (there: ManifestObject, wanted: ManifestObject, writing: Writing) => Step[] | null;
 
 export interface KindRules {
-  /** What comes first where nothing else decides. */
+  /** Order among objects that do not depend on each other. */
   readonly rank: number;
   readonly create: Create;
   readonly alter: Alter;
 }
 
-/** Whatever is not owner, comment, label or grant takes a new object. */
+/** A change of anything but owner, comment, label or grant needs a new object. */
 const commonOnly: Alter = (there, wanted, writing) => {
   const names = new Set([...Object.keys(there.props), ...Object.keys(wanted.props)]);
   const other = [...names].some(
@@ -85,7 +85,7 @@ const commonOnly: Alter = (there, wanted, writing) => {
   return other ? null : commonSteps(there, wanted, writing);
 };
 
-/** Columns of a typed table come with the attributes of its type. */
+/** Columns of a typed table are created with the attributes of its type. */
 const createColumn: Create = (wanted, writing) =>
   ofView(wanted, writing) || (relationOf(writing.wanted, wanted.name)?.props['of type'] ?? null) !== null
     ? []
@@ -153,5 +153,5 @@ export const kindRules: Readonly<Record<ObjectKind, KindRules>> = {
   'large objects': { rank: 70, create: none, alter: none },
 };
 
-/** Ranks of what comes later than its object. */
+/** Ranks of steps that come later than their object. */
 export const laterRanks = { attach: 33, owned: 34, identity: 34, foreignKey: 40 } as const;

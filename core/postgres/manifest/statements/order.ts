@@ -1,4 +1,4 @@
-/** Something to be done, after what it needs. */
+/** A step that comes after everything it needs. */
 export interface Node {
   readonly id: string;
   readonly rank: number;
@@ -6,8 +6,8 @@ export interface Node {
 }
 
 /**
- * Nodes in an order in which each comes after all that it needs; among those that may come, the lowest rank first, then the
- * order given. Where they need each other in a circle, the lowest rank of the circle goes first.
+ * Nodes in an order in which each comes after all that it needs; among those that are possible, the lowest rank first,
+ * then the given order. In a cycle, the lowest rank of the cycle goes first.
  */
 export function inOrder<T extends Node>(nodes: readonly T[]): readonly T[] {
   const byId = new Map(nodes.map((node, at) => [node.id, { node, at, open: 0, waiting: [] as string[] }]));
@@ -27,7 +27,7 @@ export function inOrder<T extends Node>(nodes: readonly T[]): readonly T[] {
   for (const [id, { open }] of byId) if (open === 0) ready.push(id);
   const done = new Set<string>();
   const order: T[] = [];
-  // For circles: what is left, by rank.
+  // For cycles: the remaining nodes, by rank.
   const rest = [...byId.keys()].toSorted((a, b) => (less(a, b) ? -1 : 1));
   let left = 0;
   while (order.length < byId.size) {

@@ -7,7 +7,7 @@ export function createConstraint(wanted: ManifestObject, writing: Writing): Step
   const { name, facts } = wanted;
   const relation = relationOf(writing.wanted, name);
   const isNew = relationOf(writing.there, name) === null;
-  // A check of the parent comes with it, or was there before the table was attached.
+  // A check of the parent is inherited, or existed before the table was attached.
   if (facts['type'] === 'c' && facts['inherited'] === 't' && (facts['partition'] === 't' || facts['local'] === 'f'))
     return isNew || fromParent(wanted, writing) ? commonSteps(null, wanted, writing) : [addition(wanted, '', relation)];
   const alone = ['p', 'u', 'x'].includes(facts['type'] ?? '') ? 'ONLY ' : '';
@@ -26,7 +26,7 @@ function addition({ name, props, facts }: ManifestObject, only: string, relation
   return notValid === '' ? locks(sql) : safe(sql);
 }
 
-/** The parent's constraint is missing as well, and brings it. */
+/** The parent's constraint is missing as well, and creates this one. */
 function fromParent(wanted: ManifestObject, { there, wanted: manifest }: Writing): boolean {
   const parents = list<[string, string]>(relationOf(manifest, wanted.name)?.props['parents']);
   return parents.some(([schema, name]) => {
@@ -57,7 +57,10 @@ export function createIndex(wanted: ManifestObject, writing: Writing): Step[] {
   return [...main, ...attachIndex(wanted, writing), ...indexRest(null, wanted), ...commonSteps(null, wanted, writing)];
 }
 
-/** A new table's indexes find their parents when it is attached. A table that is not asked about stays where it is. */
+/**
+ * A new table's indexes find their parents when the table is attached. A table that is not part of the request keeps
+ * its place.
+ */
 function attachIndex(wanted: ManifestObject, { there, wanted: manifest }: Writing): Step[] {
   const parent = list(wanted.props['parent']);
   const table = list(wanted.props['table']);
@@ -221,7 +224,7 @@ export function viewColumn(there: ManifestObject | null, wanted: ManifestObject,
   return [...steps, ...commonSteps(there, wanted, writing)];
 }
 
-/** Replaced in place where no column changes; else made again. */
+/** Replaced in place if no column changes; otherwise created again. */
 export function alterView(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
   const [from, to] = [there.props, wanted.props];
   const changed = (name: string): boolean => (from[name] ?? null) !== (to[name] ?? null);
@@ -252,7 +255,7 @@ export function alterView(there: ManifestObject, wanted: ManifestObject, writing
 }
 
 export function createSequence(wanted: ManifestObject, writing: Writing): Step[] {
-  // An identity's sequence comes with its column.
+  // An identity's sequence is created with its column.
   if (wanted.facts['identity'] === 't') return persistence(null, wanted, commonSteps(null, wanted, writing));
   const unlogged = wanted.props['persistence'] === 'u' ? 'UNLOGGED ' : '';
   return [
@@ -275,7 +278,7 @@ function persistence(there: ManifestObject | null, wanted: ManifestObject, other
   ];
 }
 
-/** Whose it is, once the column is there. */
+/** OWNED BY, once the column exists. */
 export function ownSequence(there: ManifestObject | null, wanted: ManifestObject): Step[] {
   const owner = wanted.props['owned by'] ?? null;
   if (wanted.facts['identity'] === 't' || owner === (there?.props['owned by'] ?? null)) return [];

@@ -11,7 +11,7 @@ import { swapType } from './types.ts';
 import { columnsOf, newWriting } from './writing.ts';
 
 export interface Statement {
-  /** Key of the change that it mends, or of the one that makes it necessary. */
+  /** Key of the change that the statement mends, or of the change that makes it necessary. */
   readonly about: string;
   readonly sql: string;
   readonly effect: Effect;
@@ -20,9 +20,12 @@ export interface Statement {
 export interface Mending {
   /** In an order that works. */
   readonly statements: readonly Statement[];
-  /** Keys of changes that no statement mends: the object would have to be made again, and its rows with it. */
+  /** Keys of changes that no statement mends: the object would have to be created again, and would lose its rows. */
   readonly unmended: ReadonlySet<string>;
-  /** Of each change: the key under which its statements stand; another one's where it is a part of that. */
+  /**
+   * For each change: the key under which its statements are listed; the key of another change if this one is a part of
+   * it.
+   */
   readonly about: (key: string) => string;
 }
 
@@ -63,7 +66,7 @@ export function mend(
   for (const node of inOrder(nodes)) add(node.about, node.steps);
   for (const drop of drops) if (!early.has(drop)) add(keyOf(drop.object), drop.steps);
   const bodies = script.find(({ sql }) => /^CREATE (OR REPLACE )?(FUNCTION|PROCEDURE) /.test(sql));
-  // Bodies may name what is made later.
+  // Function bodies may name objects that are created later.
   const first = bodies === undefined ? [] : [{ about: bodies.about, ...safe('SET check_function_bodies = off') }];
   return { statements: [...first, ...script], unmended: made.unmended, about };
 }
@@ -71,12 +74,15 @@ export function mend(
 interface Drop {
   readonly object: ManifestObject;
   readonly needs: readonly string[];
-  /** What goes with it. */
+  /** The objects that are dropped with it. */
   readonly parts: readonly ManifestObject[];
   readonly steps: readonly Step[];
 }
 
-/** Dependents before what they depend on. What goes with its table lends the table what it needs. */
+/**
+ * Dependents before the objects that they depend on. The dependencies of a part that is dropped with its table count
+ * for the table.
+ */
 function dropWork(keys: readonly string[], writing: Writing, going: ReadonlySet<string>): readonly Drop[] {
   const { there } = writing;
   const extra = (key: string | null): key is string =>
@@ -106,7 +112,7 @@ function dropWork(keys: readonly string[], writing: Writing, going: ReadonlySet<
     .map(({ object, needs, parts }) => ({ object, needs, parts, steps: dropSteps(object, writing) }));
 }
 
-/** What is missing, and sequences that now belong to a table that is. */
+/** Missing objects, and sequences that now belong to a missing table. */
 function namesToMake(
   changes: readonly Change[],
   byKey: ReadonlyMap<string, Change>,
@@ -120,7 +126,7 @@ function namesToMake(
   });
 }
 
-/** What stands in the way of something new, and whatever depends on that. */
+/** Objects in the way of new ones, and everything that depends on those. */
 function earlyOf(drops: readonly Drop[], again: ReadonlySet<string>, taken: ReadonlySet<string>): ReadonlySet<Drop> {
   const early = new Set<Drop>();
   const keys = new Set<string>();
@@ -161,7 +167,7 @@ function createWork(changes: readonly Change[], writing: Writing, again: Readonl
   );
 }
 
-/** What needs a part that comes with its whole needs the whole. */
+/** An object that needs a part needs the whole that the part is created with. */
 function reaching<T extends Node>(nodes: readonly T[], manifest: Manifest): T[] {
   const ids = new Set(nodes.map(({ id }) => id));
   const reach = (need: string): string => {
@@ -177,7 +183,7 @@ function rankOf(wanted: ManifestObject): number {
   return kindRules[wanted.kind].rank;
 }
 
-/** A table's columns are made with it, so what they need comes before the table. */
+/** A table's columns are created with it, so their dependencies come before the table. */
 function needsOf(wanted: ManifestObject, manifest: Manifest): readonly string[] {
   const container = containerOf(wanted, manifest);
   const owner = list(wanted.props['owned by']).join('\0');
@@ -195,7 +201,7 @@ function columnNeeds(table: ManifestObject, manifest: Manifest): string[] {
   return columnsOf(manifest, table.name).flatMap((column) => column.needs);
 }
 
-/** What is made by the statement for something else. */
+/** Objects that the statement of another object creates. */
 function comesAlong(wanted: ManifestObject, writing: Writing, changed: ReadonlyMap<string, Change>): boolean {
   if (wanted.kind !== 'column' && wanted.kind !== 'attribute') return false;
   const container = containerOf(wanted, writing.wanted);
@@ -227,7 +233,9 @@ function later(before: ManifestObject | null, wanted: ManifestObject, needs: rea
   }
 }
 
-/** An index that is made again was perhaps the one that identifies rows; the table's own change says it, too, where it has one. */
+/**
+ * An index that is created again may be the replica identity; the table's own change, if there is one, says so, too.
+ */
 function identityOfIndex(before: ManifestObject | null, wanted: ManifestObject): Step[] {
   if (before !== null || wanted.facts['replident'] !== 't') return [];
   return [
@@ -270,7 +278,10 @@ function defaultsAgain(columns: ReadonlySet<string>, writing: Writing): Work[] {
   });
 }
 
-/** A part of a table that is missing or extra is told with the table; what is made again for another change, with that. */
+/**
+ * A missing or extra part of a table is listed under the table; an object that is created again for another change,
+ * under that change.
+ */
 function aboutOf(
   key: string,
   changes: ReadonlyMap<string, Change>,
@@ -296,7 +307,7 @@ function wholeOf(key: string, changes: ReadonlyMap<string, Change>, { there, wan
   if (container === null) return null;
   const whole = changes.get(container);
   if (whole !== undefined && whole.change !== 'changed' && whole.change === change?.change) return container;
-  // Columns of a view are what its definition makes them.
+  // Columns of a view follow from its definition.
   const ofView = object.kind === 'column' && manifest.objects.get(container)?.kind.endsWith('view') === true;
   if (ofView && whole !== undefined && change?.change !== 'changed') return container;
   const ofConstraint = object.kind === 'index' && (object.props['constraint'] ?? null) !== null;

@@ -2,8 +2,8 @@ import { quoteIdent } from '../../quote.ts';
 import { type Manifest, type ManifestObject, type ObjectKind, objectKey } from '../types.ts';
 
 /**
- * What a statement does beside its purpose. `safe`: nothing that anyone notices. `lock`: it locks a table for long, or reads or
- * rewrites it. `loses`: values, or an object, go for good. `source`: right only with values that the source alone has.
+ * Side effects of a statement. `safe`: none that others notice. `lock`: it locks a table for long, or reads or rewrites
+ * it. `loses`: values or an object are lost. `source`: it is correct only with values that only the source has.
  */
 export type Effect = 'safe' | 'lock' | 'loses' | 'source';
 
@@ -12,13 +12,13 @@ export interface Step {
   readonly effect: Effect;
 }
 
-/** What is known while statements are written. */
+/** Context for writing statements. */
 export interface Writing {
   readonly there: Manifest;
   readonly wanted: Manifest;
   /** Owners are made equal, too. */
   readonly owners: boolean;
-  /** Of the server that the statements are for. */
+  /** Major version of the server that the statements are for. */
   readonly major: number;
   /** The target's default privileges, which every new object gets. */
   readonly defaults: readonly ManifestObject[];
@@ -32,17 +32,19 @@ export const locks = (sql: string): Step => ({ sql, effect: 'lock' });
 export const loses = (sql: string): Step => ({ sql, effect: 'loses' });
 export const needsSource = (sql: string): Step => ({ sql, effect: 'source' });
 
-/** `"schema"."name"`, quoted only where it has to be, as the server prints it. */
+/** `"schema"."name"`, quoted only if necessary, as the server prints it. */
 export function sqlName(...parts: readonly (string | undefined)[]): string {
   return parts.map((part) => bare(part ?? '')).join('.');
 }
 
-/** Quotes whatever is not plain lower case; keywords are quoted by the list of those that a name may not be. */
+/**
+ * Quotes everything but plain lower case; keywords are quoted according to the list of those that a name may not be.
+ */
 export function bare(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) && !reserved.has(name) ? name : quoteIdent(name);
 }
 
-/** Keywords that a column, table or function cannot be called without quotes (pg_get_keywords, catcode R, T and C). */
+/** Keywords that cannot name a column, table or function without quotes (pg_get_keywords, catcode R, T and C). */
 const reserved = new Set(
   `all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast char character check
   coalesce collate collation column concurrently constraint create cross current_catalog current_date current_role current_schema
@@ -56,12 +58,15 @@ const reserved = new Set(
   xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable json`.split(/\s+/),
 );
 
-/** A list that a property holds as JSON. */
+/** A list in a property's JSON. */
 export function list<T = string>(text: string | null | undefined): readonly T[] {
   return text === null || text === undefined ? [] : (JSON.parse(text) as T[]);
 }
 
-/** The object that another one is a part of, and goes with: the table of a column, index or trigger, the domain of its constraint. */
+/**
+ * The object that another one belongs to, and is dropped with: the table of a column, index or trigger, the domain of
+ * its constraint.
+ */
 export function containerOf(object: ManifestObject, manifest: Manifest): string | null {
   const { kind, name } = object;
   switch (kind) {

@@ -40,7 +40,7 @@ export function isPartition({ props }: ManifestObject): boolean {
   return (props['partition bound'] ?? null) !== null;
 }
 
-/** ATTACH asks that a partition has the checks of its parent. */
+/** ATTACH requires that a partition has the checks of its parent. */
 function inheritedChecks(wanted: ManifestObject, { wanted: manifest, constraintsOf }: Writing): string[] {
   if (!isPartition(wanted)) return [];
   return constraintsOf(manifest, wanted.name)
@@ -48,7 +48,7 @@ function inheritedChecks(wanted: ManifestObject, { wanted: manifest, constraints
     .map(({ name, props }) => `CONSTRAINT ${bare(name[2]!)} ${props['definition']}`);
 }
 
-/** Columns from a parent or a type come as they are there, and are made what they are here. */
+/** Columns from a parent or a type are created as they are there, and then altered. */
 function afterCreation(column: ManifestObject, defined: boolean, writing: Writing): Step[] {
   if (defined) return columnRest(null, column, writing);
   const relation = writing.wanted.objects.get(`table\0${column.name[0]}\0${column.name[1]}`);
@@ -82,7 +82,7 @@ function rowSecurity(there: ManifestObject | null, { name, props }: ManifestObje
   return steps;
 }
 
-/** After its indexes are there: what they have to do with. */
+/** After its indexes exist: the steps that need them. */
 export function attachTable(there: ManifestObject | null, wanted: ManifestObject): Step[] {
   const table = sqlName(...wanted.name);
   const bound = wanted.props['partition bound'] ?? null;
@@ -101,7 +101,7 @@ export function replicaIdentity(there: ManifestObject | null, wanted: ManifestOb
   return [safe(`ALTER TABLE ONLY ${sqlName(...wanted.name)} REPLICA IDENTITY ${words}`)];
 }
 
-/** Null where the table would have to be made again: its rows are lost then, and no statement is written for that. */
+/** Null if the table would have to be created again: its rows would be lost, and no statement is written for that. */
 export function alterTable(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
   const [from, to] = [there.props, wanted.props];
   const changed = (name: string): boolean => (from[name] ?? null) !== (to[name] ?? null);
@@ -140,7 +140,7 @@ function parentSteps(there: ManifestObject, wanted: ManifestObject, alter: strin
   return steps;
 }
 
-/** The statements that take a partition out of parents that it has no more, or not under this bound. */
+/** The statements that detach a partition from parents that it no longer has, or not with this bound. */
 export function detaching(there: ManifestObject, wanted: ManifestObject): readonly string[] {
   return isPartition(there) ? leaving(there, wanted).map((parent) => detach(parent, there)) : [];
 }

@@ -43,13 +43,13 @@ function typeSql(wanted: ManifestObject, writing: Writing): string {
 const alignments: Readonly<Record<string, string>> = { c: 'char', s: 'int2', i: 'int4', d: 'double' };
 const storages: Readonly<Record<string, string>> = { p: 'plain', e: 'external', m: 'main', x: 'extended' };
 
-/** A label that goes takes a new type. */
+/** Removing a label needs a new type. */
 export function alterEnum(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] | null {
   const steps = labelSteps(there, wanted);
   return steps === null ? null : [...steps, ...commonSteps(there, wanted, writing)];
 }
 
-/** Labels that come in between are added, renamed ones renamed. Null: some label goes, or has another place. */
+/** Labels are added in their place and renamed. Null: a label is removed, or has another place. */
 export function labelSteps(there: ManifestObject, wanted: ManifestObject): Step[] | null {
   const [from, to] = [list(there.props['labels']), list(wanted.props['labels'])];
   const type = `ALTER TYPE ${sqlName(...wanted.name)}`;
@@ -146,12 +146,12 @@ export function dropAttribute({ name }: ManifestObject): Step {
   return loses(`ALTER TYPE ${sqlName(name[0], name[1])} DROP ATTRIBUTE ${bare(name[2]!)}`);
 }
 
-/** Name under which an old type waits until no column has it any more. */
+/** Temporary name of an old type until no column uses it. */
 export function asideName(name: readonly string[]): string {
   return `${name[1]!.slice(0, 50)}_replaced`;
 }
 
-/** A type that no ALTER can make what it should be: its columns are turned over to a new one, value by value as text. */
+/** Replaces a type that no ALTER can change: its columns are moved to a new type, value by value as text. */
 export function swapType(there: ManifestObject, wanted: ManifestObject, writing: Writing): Step[] {
   const columns = [...writing.there.objects.values()].filter(
     ({ kind, name, props }) =>
