@@ -26,23 +26,31 @@ export async function openChain({ reader, applier, applierLocked }: ChainEnds): 
   const { excluded } = await context.source.relations(context.stop);
   const label = `${context.pipeline}:`;
   const chained = chainedSink({ writer, applier: sink, excluded, label });
-  const follower = applierLocked ? await Follower.start(applier) : null;
+  const { applied } = sink.sink.stream;
+  let follower: Promise<Follower> | null = null;
+  /** Never resolves, and says what ends this process' part where it applies. */
+  const applying = async (): Promise<never> => (await (follower ??= Follower.start(applier))).ended();
   return {
     sinks: [chained],
     deadLetters: new Map([[sink.name, context.state.deadLetters(sink.name)]]),
     async settle(patience) {
-      const written = new Map(
-        [...(await ends())].flatMap(([log, { start, end }]) => (start < end ? [[log, end]] : [])),
-      );
-      const waiting = sink.sink.stream.applied!(written, patience, context.stop);
-      // Where this process applies, what stops it says more than that nothing comes.
-      const behind = await (follower === null ? waiting : Promise.race([waiting, follower.ended()]));
-      if (behind.length === 0) return;
-      const words = `${behind.join(', ')} not applied to the end after ${formatSeconds(patience / 1000)}`;
-      throw verifyError('PGS7056', words);
+      const there = [...(await ends())].filter(([, { start, end }]) => start < end);
+      const written = new Map(there.map(([log, { end }]) => [log, end]));
+      const over = new AbortController();
+      const signal = AbortSignal.any([context.stop, over.signal]);
+      const waiting = applied.call(sink.sink.stream, written, patience, signal);
+      try {
+        const behind = await (applierLocked ? Promise.race([waiting, applying()]) : waiting);
+        if (behind.length === 0) return;
+        const words = `${behind.join(', ')} not applied to the end after ${formatSeconds(patience / 1000)}`;
+        throw verifyError('PGS7056', words);
+      } finally {
+        over.abort();
+        await waiting.catch(() => {});
+      }
     },
     async [Symbol.asyncDispose]() {
-      await follower?.end().catch(() => {});
+      await (await follower?.catch(() => null))?.end().catch(() => {});
     },
   };
 }

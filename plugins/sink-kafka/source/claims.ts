@@ -22,10 +22,13 @@ export const logName = ({ topic, partition }: Pick<Partition, 'topic' | 'partiti
 /** The partitions that the group gave to this process and that it claimed in the sink, which says where each is read on. */
 export class Claims {
   readonly #claim: Claim;
+  readonly #whole: boolean;
   readonly #held = new Map<string, Held>();
 
-  constructor(claim: Claim) {
+  /** `whole`: nothing may be missing where a partition is begun. */
+  constructor(claim: Claim, whole: boolean) {
     this.#claim = claim;
+    this.#whole = whole;
   }
 
   get held(): readonly Held[] {
@@ -67,6 +70,9 @@ export class Claims {
       }
       if (next !== null && (next < start || next > end)) {
         throw kafkaError('PGS5046', `${log} was read up to offset ${next}, and has ${start} to ${end}`);
+      }
+      if (next === null && this.#whole && start > 0n) {
+        throw kafkaError('PGS5046', `${log}: what was written up to offset ${start} is gone, and was never applied`);
       }
       this.#held.set(log, { of: partition, claim, from: next ?? start, at: next ?? start });
     }

@@ -32,6 +32,7 @@ export function debeziumRecords(events: DebeziumEvents): Records {
       const read = events.read(record, tx, lsn);
       return read === null ? null : { changes: [read.change], commitTime: read.commitTime };
     },
+    whole: false,
     goesOn: () => false,
   };
 }

@@ -35,7 +35,7 @@ export async function groupStream(of: GroupFollowing): Promise<ChangeStream> {
     await membership.leave();
     throw error;
   }
-  const claims = new Claims(start.claim);
+  const claims = new Claims(start.claim, of.records.whole);
   const items = follow({ ...of, signal: AbortSignal.any([of.signal, end.signal]) }, claims, read);
   return {
     [Symbol.asyncIterator]: () => items,

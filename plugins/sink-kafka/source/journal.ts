@@ -9,6 +9,7 @@ import type { Records, RecordChanges } from './stream.ts';
 
 /** Records of `format: pgsluice` as changes. */
 export class JournalRecords implements Records {
+  readonly whole = true;
   readonly #tables: ReadonlyMap<string, Relation>;
   readonly #excluded: ReadonlySet<string>;
   /** By their texts; null: the file leaves the table out. */

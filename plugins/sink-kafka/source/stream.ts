@@ -13,6 +13,8 @@ export interface RecordChanges {
 
 /** How records of a format become changes. */
 export interface Records {
+  /** Records make sense only from the first one on. */
+  readonly whole: boolean;
   /** Null: nothing that concerns rows. `lsn`: the place of its first change. */
   read(record: LogRecord, tx: TransactionInfo, lsn: bigint): RecordChanges | null;
   /** The record's transaction goes on in the next one of its partition. */
