@@ -53,7 +53,7 @@ export type RelationKind = 'table' | 'partition' | 'partitioned';
 
 /**
  * A table's shape at one moment. Immutable: a changed shape is a new object, so caches key on the object itself and no
- * row can meet a plan that was made for another shape. Used for source tables, and after transforms for what comes out.
+ * row can be used with a plan for another shape. Used for source tables, and for the output of transforms.
  */
 export interface Relation {
   readonly oid: Oid;
@@ -64,11 +64,13 @@ export interface Relation {
   readonly identity: Identity;
   /** Positions of the primary key's columns, in key order; empty without one. */
   readonly primaryKey: readonly number[];
-  /** The primary key is DEFERRABLE: within a transaction two rows may have one key, so it identifies none of them. */
+  /**
+   * The primary key is DEFERRABLE: within a transaction two rows may have the same key, so it identifies none of them.
+   */
   readonly deferrableKey?: true;
-  /** Its rows are made by code of the user's: what is one value may come as several texts. */
+  /** User code makes its rows: one value may appear in several text forms. */
   readonly opaque?: true;
-  /** Of a stream that has all tables of the source: the file does not choose this one, and its changes are passed over. */
+  /** For a stream that has all tables of the source: the file does not choose this one, and its changes are skipped. */
   readonly outside?: true;
 }
 

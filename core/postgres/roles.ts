@@ -37,7 +37,7 @@ function word(value: boolean): string {
   return value ? 'TRUE' : 'FALSE';
 }
 
-/** Settings whose value is a list of names; each is quoted by itself (pg_dump: variable_is_guc_list_quote). */
+/** Settings whose value is a list of names; each name is quoted separately (pg_dump: variable_is_guc_list_quote). */
 const lists: ReadonlySet<string> = new Set([
   'local_preload_libraries',
   'search_path',
@@ -47,7 +47,7 @@ const lists: ReadonlySet<string> = new Set([
   'unix_socket_directories',
 ]);
 
-/** `name TO value`, as ALTER … SET takes it. The catalog has a list as it was written, quotes included. */
+/** `name TO value`, as ALTER … SET accepts it. The catalog has a list as it was written, quotes included. */
 export function settingSql({ name, value }: { readonly name: string; readonly value: string }): string {
   const key = name.split('.').map(quoteIdent).join('.');
   if (!lists.has(name.toLowerCase())) return `${key} TO ${quoteLiteral(value).trim()}`;

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * Names of SQLSTATEs that stand for a row's value (manual: appendix "PostgreSQL Error Codes", class 22). Said instead of
- * a message that may quote the value, in whatever language and with whatever quotes the server writes it.
+ * Names of SQLSTATEs that are raised for a row's value (manual: appendix "PostgreSQL Error Codes", class 22). Printed
+ * instead of a message that may quote the value, in whatever language and with whatever quotes the server writes it.
  */
 const conditions: Readonly<Record<string, string>> = {
   '22001': 'string data, right truncation',
@@ -28,7 +28,7 @@ const conditions: Readonly<Record<string, string>> = {
   '22P05': 'untranslatable character: one that the other encoding lacks',
 };
 
-/** English messages of class 22 that hold no value up to the end of the match. */
+/** English messages of class 22 that contain no value up to the end of the match. */
 const harmless: readonly RegExp[] = [
   /^invalid input syntax for type [\w ]+(?=: |$)/,
   /^invalid input value for enum [^:]+(?=: )/,
@@ -46,8 +46,8 @@ const harmless: readonly RegExp[] = [
 ];
 
 /**
- * The server's message without what may be a row's value (I11). Class 22 quotes values in its messages; class 23 in its
- * details only, which are left out anyway; what a function raises may say anything.
+ * The server's message without anything that may be a row's value (I11). Class 22 quotes values in its messages; class
+ * 23 only in its details, which are left out; a message that a function raises may contain anything.
  */
 export function safeMessage(error: pg.DatabaseError): string {
   const { code = '' } = error;
@@ -64,7 +64,7 @@ function withoutValue({ message, code = '' }: pg.DatabaseError): string {
     const start = known.exec(message)?.[0];
     if (start !== undefined) return start === message ? start : `${start}: (value hidden)`;
   }
-  // `value "…" is out of range for type integer`: the type is worth telling.
+  // `value "…" is out of range for type integer`: the type is worth printing.
   const type = /" is out of range for type ([a-z ]+)$/.exec(message)?.[1];
   if (type !== undefined) return `a value is out of range for type ${type}`;
   return conditions[code] ?? 'data exception (message hidden, as it may hold row values)';

@@ -1,4 +1,4 @@
-/** What a sequence counts with (manual: pg_sequence). */
+/** The parameters of a sequence (manual: pg_sequence). */
 export interface SequenceDefinition {
   /** smallint, integer or bigint. */
   readonly type: string;
@@ -15,8 +15,8 @@ export interface Sequence {
   readonly name: string;
   readonly definition: SequenceDefinition;
   /**
-   * The column that owns it, where one does. A column may own several: `identity` is the one that GENERATED … AS IDENTITY
-   * reads, the others are a serial's or OWNED BY.
+   * The column that owns the sequence, if one does. A column may own several: `identity` is the one that GENERATED … AS
+   * IDENTITY reads, the others are a serial's or OWNED BY.
    */
   readonly ownedBy: {
     readonly schema: string;
@@ -26,7 +26,7 @@ export interface Sequence {
   } | null;
 }
 
-/** A sequence with what the next nextval depends on: last_value and is_called of the sequence relation. */
+/** A sequence with the values that the next nextval depends on: last_value and is_called of the sequence relation. */
 export interface SequenceState extends Sequence {
   readonly lastValue: bigint;
   readonly isCalled: boolean;

@@ -22,7 +22,7 @@ const list = `
 /** How many sequences one statement reads. */
 const perStatement = 500;
 
-/** All user sequences; asks for no right on any of them. */
+/** All user sequences; requires no privilege on any of them. */
 export async function listSequences(client: pg.Client): Promise<readonly Sequence[]> {
   const { rows } = await client.query<(string | null)[]>({
     text: list,
@@ -32,8 +32,8 @@ export async function listSequences(client: pg.Client): Promise<readonly Sequenc
 }
 
 /**
- * These sequences with their values, by default all: the relation's own last_value and is_called. The view pg_sequences would
- * give null for one that was never called, and does not tell is_called apart.
+ * These sequences with their values, by default all: last_value and is_called of the relation itself. The view
+ * pg_sequences would give null for a sequence that was never called, and has no is_called.
  */
 export async function readSequences(client: pg.Client, of?: readonly Sequence[]): Promise<readonly SequenceState[]> {
   const sequences = of ?? (await listSequences(client));

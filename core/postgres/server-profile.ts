@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** What of a server decides how fast statements are, to be held against another server. */
+/** The properties of a server that decide how fast statements are, for a comparison with another server. */
 export interface ServerProfile {
   /** server_version_num. */
   readonly version: number;
@@ -13,11 +13,11 @@ export interface ServerProfile {
 export interface SettingProfile {
   /** With its unit. */
   readonly value: string;
-  /** Somebody has set it: it is not as the server comes. */
+  /** The value was set; it is not the server's default. */
   readonly set: boolean;
 }
 
-/** A statement as pg_stat_statements has it: constants are parameters. Times in milliseconds. */
+/** A statement from pg_stat_statements, with parameters in place of constants. Times in milliseconds. */
 export interface StatementProfile {
   readonly text: string;
   readonly calls: number;
@@ -25,7 +25,7 @@ export interface StatementProfile {
   readonly rows: number;
 }
 
-/** Of these the servers differ without a meaning, or they are of the session that asks. */
+/** Settings that differ between servers without a meaning, or that belong to the asking session. */
 const left = `category !~ '^(File Locations|Reporting and Logging|Connections and Authentication|Preset Options|Process Title)'
   AND source <> 'client' AND name !~ '^(primary_|recovery_|restore_|archive_|promote_|transaction_|in_hot_standby|cluster_name)'
   AND reset_val IS NOT NULL`;
@@ -49,12 +49,13 @@ async function readStatements(client: pg.Client): Promise<readonly StatementProf
      WHERE extname = 'pg_stat_statements' AND has_schema_privilege(n.oid, 'USAGE')`,
   );
   const [at] = found;
-  // Without its library the view is an error; the extension alone does not say it is loaded.
+  // Without its library the view raises an error; the extension alone does not show that the library is loaded.
   const { rows: loaded } = await client.query<{ there: string | null }>(
     `SELECT current_setting('pg_stat_statements.max', true) AS there`,
   );
   if (at === undefined || (loaded[0]?.there ?? '') === '') return null;
-  // Utility statements keep their constants, passwords of roles among them; those of ours are not the applications'.
+  // Utility statements keep their constants, passwords of roles among them; our own statements are not the
+  // applications'.
   const { rows } = await client.query<{ text: string; calls: string; total: string; rows: string }>(
     `SELECT regexp_replace(btrim(query), '\\s+', ' ', 'g') AS text, sum(calls) AS calls, sum(total_exec_time) AS total, sum(rows) AS rows
      FROM ${at.view} WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())

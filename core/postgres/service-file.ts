@@ -45,10 +45,10 @@ function sectionOf(
     if (section === null) continue;
     const equals = line.indexOf('=');
     const key = line.slice(0, equals);
-    // An LDAP lookup, too, is something that a user would miss.
+    // An LDAP lookup is refused, too: silently ignored, it would be missed.
     if (equals < 1 || key === 'service' || key === 'servicefile' || line.startsWith('ldap'))
       throw refused(at.name, `line ${i + 1} of ${at.path} is not a parameter that a service may have`);
-    // The first of two counts, as in libpq.
+    // Of duplicate keys the first counts, as in libpq.
     if (!section.has(key)) section.set(key, line.slice(equals + 1));
   }
   return section;

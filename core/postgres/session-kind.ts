@@ -1,17 +1,17 @@
 import type pg from 'pg';
 
-/** What a server of the list must be (libpq: target_session_attrs). */
+/** The kind of server that is wanted (libpq: target_session_attrs). */
 export const sessionKinds = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 export type SessionKind = (typeof sessionKinds)[number];
 
-/** The kinds to go through the list with, one after the other. */
+/** The kinds for which the list is tried, one after the other. */
 export function roundsOf(kind: SessionKind): readonly SessionKind[] {
   return kind === 'prefer-standby' ? ['standby', 'any'] : [kind];
 }
 
 /**
- * Null: the server is of this kind; else what it is. default_transaction_read_only does not make a server of ours read-only: every
- * session here switches it off, as a cutover's fence needs it to.
+ * Null: the server is of this kind; otherwise what kind it is. default_transaction_read_only does not make a server
+ * read-only here: every session of ours switches it off, as a cutover's fence requires.
  */
 export async function whyNotOf(client: pg.Client, kind: SessionKind): Promise<string | null> {
   if (kind === 'any' || kind === 'prefer-standby') return null;

@@ -11,8 +11,9 @@ export interface SetUpGiven {
 }
 
 /**
- * Sets what every session of ours is set to, where the session is ours alone. A pooler greets with a number of its own, so nothing is set
- * before it is known whether its backends go from client to client: another client's session would have our settings. Throws PGS2096.
+ * Applies our settings to a session, if the session is ours alone. A pooler sends a backend number of its own, so
+ * nothing is set before it is known whether the pooler shares its backends: another client's session would get our
+ * settings. Throws PGS2096.
  */
 export async function setUp(client: pg.Client, { name, other }: SetUpGiven): Promise<void> {
   const greeted = Number((client as unknown as { processID: number }).processID);
@@ -34,7 +35,7 @@ function shared(name: string): Error {
   );
 }
 
-/** In the backend of this number alone, or in any. Returns the backend's. */
+/** Applies the settings in the backend of this number only, or in any. Returns the backend's number. */
 async function settings(client: pg.Client, only: number | null): Promise<number> {
   const pairs = Object.entries(sessionSettings).map(
     ([setting, value]) => `(${quoteLiteral(setting)}, ${quoteLiteral(value)})`,
@@ -49,7 +50,7 @@ async function settings(client: pg.Client, only: number | null): Promise<number>
   return Number(results.at(-1)!.rows[0]!.pid);
 }
 
-/** One backend that serves both, while both are open, is handed from one to the other. */
+/** A backend that serves both sessions while both are open is shared between them. */
 async function isShared(one: pg.Client, other: pg.Client): Promise<boolean> {
   for (let tries = 0; tries < 5; tries++) {
     const before = await backend(one);

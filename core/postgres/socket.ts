@@ -1,16 +1,16 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 
-/** An authenticated connection's socket, out of pg's hands for a while. */
+/** An authenticated connection's socket, taken from pg for a while. */
 export interface TakenSocket {
   readonly stream: Duplex;
-  /** Gives it back. Only between two queries: after a ReadyForQuery, before the next message. */
+  /** Returns the socket to pg. Only between two queries: after a ReadyForQuery, before the next message. */
   release(): void;
 }
 
 /**
- * Takes the socket of an idle connection: pg does startup, authentication and TLS, then the bytes are ours. pg's own
- * reader works on a buffer that it uses again, and copies every message once more than bulk data can afford.
+ * Takes the socket of an idle connection: pg does startup, authentication and TLS, then we read the bytes. pg's own
+ * reader uses a reusable buffer, and copies every message once more than bulk data can afford.
  */
 export function takeSocket(client: pg.Client): TakenSocket {
   const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;

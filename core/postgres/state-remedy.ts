@@ -1,4 +1,4 @@
-/** What to do about a statement that was refused, by the beginning of its SQLSTATE; the longest that fits. */
+/** Remedies for a refused statement, by the beginning of its SQLSTATE; the longest match counts. */
 const remedies: Readonly<Record<string, string>> = {
   '22': 'A value does not fit what the statement makes of it: correct the data, the transform or the expression that it names, then run again.',
   '23': 'A constraint of the server refuses it: `pgsluice verify FILE --schema` shows where both sides differ; mend that, then run again.',
@@ -16,7 +16,7 @@ const remedies: Readonly<Record<string, string>> = {
   XX: "The server failed at something of its own, or found damaged data: look into the server's log, then run again.",
 };
 
-/** Null: nothing more exact than the code's own remedy is known. */
+/** Null: no remedy is more exact than the code's own. */
 export function remedyOfState(state: string): string | null {
   for (let length = state.length; length >= 2; length--) {
     const found = remedies[state.slice(0, length)];

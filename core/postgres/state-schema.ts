@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 
-/** Schema of everything that pgsluice keeps in a database of the user's. */
+/** Schema of everything that pgsluice keeps in a user's database. */
 export const stateSchema = 'pgsluice';
 
 /**
  * `position`: how far a sink has applied, written in the transaction that holds the rows (I4); `lsn` is null until the
- * first. `checkpoint`: core's own state. Rows are updated all the time, so pages keep room for heap-only tuples.
+ * first one. `checkpoint`: core's own state. Rows are updated constantly, so pages keep room for heap-only tuples.
  */
 const definition = `
   SELECT pg_catalog.pg_advisory_xact_lock(${advisoryKey('state schema')});
@@ -28,9 +28,9 @@ const definition = `
   ) WITH (fillfactor = 50);`;
 
 /**
- * Makes the state schema where it is missing. Repeatable, safe against others doing the same at once (an advisory lock
- * until the end of the transaction), also inside an open transaction. Needs CREATE on the database only when the schema
- * is not there yet: CREATE SCHEMA IF NOT EXISTS asks for the right before it looks. Throws the server's error.
+ * Creates the state schema if it is missing. Repeatable, safe against concurrent creation (an advisory lock until the
+ * end of the transaction), also inside an open transaction. Needs CREATE on the database only if the schema does not
+ * exist: CREATE SCHEMA IF NOT EXISTS checks the privilege before it looks. Throws the server's error.
  */
 export async function ensureStateSchema(client: pg.Client): Promise<void> {
   const found = await client.query({

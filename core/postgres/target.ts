@@ -6,7 +6,7 @@ import { passwordFromFile } from './pgpass.ts';
 import { type SessionKind, sessionKinds } from './session-kind.ts';
 import { type SslMode, type TlsFiles, sslModes, tlsAttempts } from './tls.ts';
 
-/** Servers and database as the URL, its service and libpq's environment variables name them. */
+/** Servers and database as given by the URL, its service and libpq's environment variables. */
 export interface Target {
   /** In the order of the list; at least one. */
   readonly hosts: readonly Host[];
@@ -15,9 +15,9 @@ export interface Target {
   readonly balance: boolean;
   readonly user: string;
   readonly database: string;
-  /** Undefined: the server is asked without one (trust, certificate). */
+  /** Undefined: no password is sent (trust, certificate). */
   readonly password: (host: Host) => Promise<string | undefined>;
-  /** Of a host that is reached by TCP: plain (false) or TLS, in order. */
+  /** For a host reached by TCP: plain (false) or TLS, in order. */
   readonly attempts: readonly (false | TlsOptions)[];
   /** The mode and files that the attempts were made from. */
   readonly tls: TlsFiles;
@@ -28,7 +28,10 @@ export interface Target {
   readonly keepAlive: { readonly on: boolean; readonly idleMs: number };
 }
 
-/** libpq's values: SCRAM bound to the server's certificate, not at all, where the server offers it, or not without it. */
+/**
+ * libpq's values: never bind SCRAM to the server's certificate, bind it if the server offers that, or refuse a
+ * connection without it.
+ */
 export const channelBindings = ['disable', 'prefer', 'require'] as const;
 export type ChannelBinding = (typeof channelBindings)[number];
 
@@ -42,9 +45,9 @@ export interface TlsKeys {
 }
 
 /**
- * Reads a libpq connection URL (manual: "Connection URIs"); what it leaves out comes from the service that it or PGSERVICE names,
- * and from the environment. Throws PGS2009 for a URL that is none, and for what would make a connection
- * safer and is not known here; the message never holds the URL, as a password is in it.
+ * Reads a libpq connection URL (manual: "Connection URIs"); parameters that it leaves out come from the service that it
+ * or PGSERVICE names, and from the environment. Throws PGS2009 for an invalid URL, and for unknown parameters that
+ * would make a connection safer; the message never contains the URL, as that may hold a password.
  */
 export function readTarget(url: string, keys: TlsKeys, name: string): Target {
   const get = readParameters(url, name);
@@ -122,7 +125,7 @@ function versionOf(text: string | undefined, name: string): SecureVersion | unde
   return found;
 }
 
-/** Parameters of libpq that make a connection safer: to overlook them would be worse than to refuse. */
+/** Parameters of libpq that make a connection safer: ignoring them would be worse than refusing them. */
 const unsupported = ['require_auth', 'requirepeer'];
 
 function refuseUnsupported(get: Parameter, name: string): void {

@@ -23,7 +23,7 @@ export interface TlsFiles {
   readonly maxVersion: SecureVersion | undefined;
 }
 
-/** What to try, in order: plain (false) or TLS with these options. */
+/** The attempts in order: plain (false) or TLS with these options. */
 export function tlsAttempts(files: TlsFiles, name: string): readonly (false | TlsOptions)[] {
   refuseWeakSystem(files, name);
   if (files.mode === 'disable') return [false];
@@ -32,7 +32,7 @@ export function tlsAttempts(files: TlsFiles, name: string): readonly (false | Tl
   return files.mode === 'prefer' ? [tls, false] : [tls];
 }
 
-/** As libpq does: the authorities that everyone trusts say nothing about a server whose name is not compared. */
+/** As in libpq: public certificate authorities prove nothing about a server whose name is not compared. */
 function refuseWeakSystem({ mode, rootCert }: TlsFiles, name: string): void {
   if (rootCert !== 'system' || mode === 'verify-full') return;
   throw connectionError('PGS2004', `sslmode=${mode} is too weak for sslrootcert=system`, {
@@ -82,8 +82,8 @@ function tlsOptions(files: TlsFiles, name: string): TlsOptions {
 }
 
 /**
- * Revocation lists. Where there is one, every authority of the chain needs one (as in libpq, whose flags OpenSSL gets here, too).
- * One that is named and cannot be read is refused: libpq would go on without it.
+ * Revocation lists. If there is one, every authority of the chain needs one (as in libpq, whose OpenSSL flags are used
+ * here, too). A configured list that cannot be read is refused: libpq would continue without it.
  */
 function revoked(files: TlsFiles, home: string, name: string): { crl?: string[] } {
   const path = files.crl ?? (files.crlFolder === undefined ? present(join(home, 'root.crl')) : undefined);

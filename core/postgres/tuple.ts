@@ -1,4 +1,7 @@
-/** A value that the server did not send because a large value was not touched (manual: "Logical Replication Message Formats", TupleData 'u'). I7. */
+/**
+ * A value that the server did not send because the UPDATE left a large value untouched (manual: "Logical Replication
+ * Message Formats", TupleData 'u'). I7.
+ */
 export const UNCHANGED: unique symbol = Symbol('unchanged');
 export type Unchanged = typeof UNCHANGED;
 

@@ -2,8 +2,9 @@ import type { Oid } from './relation.ts';
 import { qualified, quoteIdent } from './quote.ts';
 
 /**
- * SQL that is true while columns of a table have these types (declared, a domain is its own), as a COPY in the same transaction
- * would find them, whatever the transaction's snapshot is: the row type of a NULL is looked up now. Costs no look at a catalog's table.
+ * SQL that is true while columns of a table have these types (for a column declared with a domain, that domain), as a
+ * COPY in the same transaction would see them, whatever the transaction's snapshot: the row type of a NULL is looked up
+ * now. Reads no catalog table.
  */
 export function typesSql(
   table: { readonly schema: string; readonly name: string },

@@ -20,21 +20,21 @@ const ranges = oidsOf(
   'tsmultirange', 'tstzmultirange', 'datemultirange', 'int8multirange',
 );
 
-/** Their receive functions refuse an empty one that their own send functions wrote. */
+/** Their receive functions refuse an empty value that their own send functions wrote. */
 const vectors = oidsOf('int2vector', 'oidvector');
 
 const safe: ReadonlySet<Oid> = new Set([...scalars, ...ranges]);
 
 /**
- * True when COPY BINARY moves the type unchanged between any two servers of 14 to 18. An enum travels as its label. An
- * array carries the oid of its element type, so only arrays of built-in types are safe; composites and ranges of users
- * carry or mean such oids, too.
+ * True if COPY BINARY moves the type unchanged between any two servers of 14 to 18. An enum is sent as its label. An
+ * array contains the oid of its element type, so only arrays of built-in types are safe; composites and ranges of users
+ * contain such oids, too.
  */
 export function isBinarySafe(type: {
   readonly baseType: Oid;
   /** pg_type.typtype of the base type. */
   readonly baseKind: string;
-  /** pg_type.typelem of the base type where it is a true array, else 0. */
+  /** pg_type.typelem of the base type if that is a true array, else 0. */
   readonly element: Oid;
 }): boolean {
   if (type.baseKind === 'e') return true;

@@ -1,7 +1,7 @@
 import { type ErrorWhere, PgsluiceError } from '../base/error.ts';
 import { registryError } from './errors.ts';
 
-/** Who is called: `sink warehouse` and the like, as errors name it. */
+/** The called object, as errors name it: `sink warehouse` and the like. */
 export interface Callee {
   readonly plugin: string;
 }
@@ -14,8 +14,8 @@ const pending = new Set<PendingCall>();
 
 /**
  * Calls into a plugin. Its own errors become PGS9006 with the plugin and the operation named and the error as cause; a
- * PgsluiceError keeps its code and gains the plugin's name. A call that is still waiting when the process has nothing
- * left to do is found by {@link neverSettled}.
+ * PgsluiceError keeps its code and gets the plugin's name. {@link neverSettled} finds a call that is still pending when
+ * the event loop is empty.
  */
 export async function callPlugin<T>(callee: Callee, operation: string, run: () => T | Promise<T>): Promise<T> {
   const call: PendingCall = { plugin: callee.plugin, operation };
@@ -46,13 +46,13 @@ function pluginFailure(callee: Callee, operation: string, error: unknown): unkno
   });
 }
 
-/** Also true for an error of another copy of this package, which a plugin may bring along. */
+/** Also true for an error of another copy of this package, which a plugin may bring. */
 export function isPgsluiceError(error: unknown): error is PgsluiceError {
   if (error instanceof PgsluiceError) return true;
   return error instanceof Error && error.name === 'PgsluiceError' && 'code' in error && 'exit' in error;
 }
 
-/** The same error with more said about where; what it says itself stays. */
+/** The same error with places added; places that it has already stay. */
 function within(error: PgsluiceError, where: ErrorWhere): PgsluiceError {
   if (error.where?.plugin !== undefined) return error;
   Object.defineProperty(error, 'where', { value: { ...where, ...error.where }, enumerable: true, configurable: true });
@@ -64,8 +64,8 @@ function isAbort(error: unknown): boolean {
 }
 
 /**
- * The same object with every call of a method, also of its parts (`sink.stream.write`), going through {@link callPlugin}.
- * Methods that return no promise stay as they are in that. What a method returns is guarded, too: a session's methods, and
+ * The same object with every call of a method, also of its parts (`sink.stream.write`), wrapped in {@link callPlugin}.
+ * Methods that return no promise still return none. What a method returns is guarded, too: a session's methods, and
  * what a stream or the frames of a copy throw while they are read. For objects whose methods are called per batch, not
  * per row.
  */
@@ -105,7 +105,10 @@ function guardedMethod(of: object, method: Method, callee: Callee, name: string)
   };
 }
 
-/** A session or a stream, an object that carries one (the frames of a copy), or plain data, which stays as it is. */
+/**
+ * A session or a stream, an object that contains one (the frames of a copy), or plain data, which is returned
+ * unchanged.
+ */
 function guardedResult(result: unknown, callee: Callee, name: string): unknown {
   if (typeof result !== 'object' || result === null) return result;
   if (hasMethods(result) || isIterable(result)) return guarded(result, callee, `${name}.`);

@@ -7,12 +7,13 @@ import { registryError } from './errors.ts';
 const scheme = 'pgsluice-plugin:';
 const apiModule = new URL('../api/index.ts', import.meta.url).href;
 let hooked = false;
-/** Errors of finding the plugin itself, not what it imports. */
+/** Errors of finding the plugin itself, not the modules that it imports. */
 const unresolved = new WeakSet<object>();
 
 /**
- * Resolution for plugins from outside. `pgsluice/api` is always this very copy, wherever the plugin is installed, so that
- * its error class and its UNCHANGED are ours; a package is looked up from the folder of the pipeline file, not from ours.
+ * Module resolution for plugins from outside. `pgsluice/api` is always this copy, wherever the plugin is installed, so
+ * that its error class and its UNCHANGED are ours; a package is resolved from the folder of the pipeline file, not from
+ * ours.
  */
 function hook(): void {
   if (hooked) return;
@@ -37,7 +38,7 @@ export function isPath(name: string): boolean {
   return name.startsWith('./') || name.startsWith('../') || isAbsolute(name);
 }
 
-/** The module of a plugin that is no built-in. Throws PGS9001 when there is none, PGS9002 when it does not load. */
+/** The module of a plugin that is no built-in. Throws PGS9001 if there is none, PGS9002 if it does not load. */
 export async function importPlugin(name: string, directory: string): Promise<Readonly<Record<string, unknown>>> {
   hook();
   const file = isPath(name) ? resolve(directory, name) : null;
@@ -55,7 +56,7 @@ export async function importPlugin(name: string, directory: string): Promise<Rea
   }
 }
 
-/** The package itself is missing, rather than something that it imports. */
+/** The package itself is missing, not a module that it imports. */
 function notInstalled(error: unknown, name: string): boolean {
   if (typeof error !== 'object' || error === null || !unresolved.has(error)) return false;
   const { code, message } = error as { code?: unknown; message?: unknown };

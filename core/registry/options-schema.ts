@@ -4,15 +4,15 @@ import { unitFormats } from '../base/units.ts';
 
 export type Options = { [key: string]: unknown };
 
-/** Pointers of strings with units that the check under way has met, with their numbers. Checks are synchronous. */
+/** JSON pointers of strings with units that the current check has found, with their numbers. Checks are synchronous. */
 let units = new Map<string, number>();
 
-// Two instances, as ajv in strict mode refuses defaults inside of anyOf, which are there for readers. Each is made once:
-// it compiles the schema of schemas first, which takes longer than ours.
+// Two instances, as ajv in strict mode refuses defaults inside anyOf, which our schemas have for documentation. Each is
+// made once: it compiles the meta-schema first, which takes longer than our schema.
 let strict: Ajv2020 | null = null;
 let lenient: Ajv2020 | null = null;
 
-/** Throws ajv's error on a schema that is not valid, or uses keywords and formats that nobody knows. */
+/** Throws ajv's error for a schema that is invalid, or uses unknown keywords or formats. */
 export function assertSchema({ $id: _, ...schema }: JsonSchema): void {
   strict ??= withFormats(
     new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true, logger: false }),
@@ -21,7 +21,7 @@ export function assertSchema({ $id: _, ...schema }: JsonSchema): void {
 }
 
 function withFormats(ajv: Ajv2020): Ajv2020 {
-  // What they mean: core/base/options.ts.
+  // For their meaning see core/base/options.ts.
   ajv.addKeyword({ keyword: 'secret', schemaType: 'boolean' });
   ajv.addKeyword({ keyword: 'expression', schemaType: 'boolean' });
   ajv.addKeyword({ keyword: 'change', schemaType: 'object' });
@@ -47,8 +47,8 @@ function withFormats(ajv: Ajv2020): Ajv2020 {
 const compiled = new WeakMap<JsonSchema, ValidateFunction>();
 
 /**
- * Checks a value against a schema that {@link assertSchema} has passed, and changes it: defaults are filled in, and with
- * no errors strings with units have become numbers of bytes and milliseconds.
+ * Checks a value against a schema that {@link assertSchema} has accepted, and changes it: defaults are filled in, and
+ * if there are no errors strings with units become numbers of bytes and milliseconds.
  */
 export function checkOptions(schema: JsonSchema, value: unknown): readonly ErrorObject[] {
   let validate = compiled.get(schema);
@@ -61,7 +61,7 @@ export function checkOptions(schema: JsonSchema, value: unknown): readonly Error
         strict: false,
         validateSchema: false,
         logger: false,
-        // The code is run once or twice: to tidy it takes longer than it saves.
+        // The code runs once or twice: optimising it takes longer than it saves.
         code: { optimize: false },
       }),
     );
@@ -74,7 +74,7 @@ export function checkOptions(schema: JsonSchema, value: unknown): readonly Error
   return [];
 }
 
-/** Formats of plain text that the schema of schemas itself uses. */
+/** Formats of plain text that the meta-schema itself uses. */
 function textFormat(name: string): (text: string) => boolean {
   if (name === 'uri') return (text) => URL.canParse(text);
   if (name === 'uri-reference') return (text) => URL.canParse(text, 'http://base');
@@ -103,7 +103,10 @@ function replaceAt(root: unknown, pointer: string, value: unknown): void {
   at[last] = value;
 }
 
-/** Replaces the string at a pointer by what it stands for, where the schema asks for another type. False: it stands for none of them. */
+/**
+ * Replaces the string at a pointer by the value that it represents, if the schema wants another type. False: it
+ * represents none of those types.
+ */
 export function coerceAt(root: unknown, pointer: string, types: readonly string[]): boolean {
   const parts = pointer
     .split('/')

@@ -12,13 +12,13 @@ export interface Builtin {
   readonly kind: PluginKind;
   readonly name: string;
   readonly load: () => Promise<AnyPlugin>;
-  /** The one of its kind that is taken where the file names none. */
+  /** The plugin of its kind that is used if the file names none. */
   readonly fallback?: true;
 }
 
 export const apiVersion = 1;
 
-/** The plugins that one run knows. An instance, not a global: tests have their own. */
+/** The plugins that one run knows. An instance, not a global, so that tests have their own. */
 export class Registry {
   readonly #builtins: readonly Builtin[];
   readonly #loaded = new Map<string, Promise<AnyPlugin>>();
@@ -31,7 +31,7 @@ export class Registry {
     return this.#builtins.filter((builtin) => builtin.kind === kind).map((builtin) => builtin.name);
   }
 
-  /** The name of the built-in of a kind that is taken where the file names none; null: there is none. */
+  /** The name of the built-in of a kind that is used if the file names none; null: there is none. */
   fallback(kind: PluginKind): string | null {
     return this.#builtins.find((builtin) => builtin.kind === kind && builtin.fallback === true)?.name ?? null;
   }
@@ -42,8 +42,8 @@ export class Registry {
   }
 
   /**
-   * A built-in by name, else a module by path (relative to `directory`) or npm package (looked up from `directory`). Throws
-   * PGS9001 to PGS9005.
+   * A built-in by name, else a module by path (relative to `directory`) or npm package (resolved from `directory`).
+   * Throws PGS9001 to PGS9005.
    */
   async load<K extends PluginKind>(kind: K, name: string, directory: string): Promise<PluginOf<K>> {
     const key = JSON.stringify([kind, name, directory]);
@@ -77,7 +77,7 @@ export class Registry {
   }
 }
 
-/** The value as a plugin of the kind, or an error that says what is wrong with it. */
+/** The value as a plugin of the kind, or an error with the reason why it is none. */
 export function checked(value: unknown, kind: PluginKind, name: string): AnyPlugin {
   const plugin = shaped(value, kind, name);
   try {
@@ -89,7 +89,7 @@ export function checked(value: unknown, kind: PluginKind, name: string): AnyPlug
   return plugin;
 }
 
-/** All but the options schema, which takes long to compile: those of built-ins are checked by a test. */
+/** Checks everything but the options schema, which takes long to compile: a test checks the schemas of built-ins. */
 function shaped(value: unknown, kind: PluginKind, name: string): AnyPlugin {
   const wrong = (why: string) => registryError('PGS9003', `${name} is not a ${kind} plugin: ${why}`);
   if (typeof value !== 'object' || value === null) throw wrong('no default export, and no export named plugin');

@@ -4,22 +4,23 @@ import { link, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs
 import { hostname } from 'node:os';
 import { checkpointFileError } from './errors.ts';
 
-/** What a lock file says of its owner. */
+/** A lock file's record of its owner. */
 interface Owner {
   readonly pid: number;
-  /** Start of the process in the kernel's ticks, so that a pid used again is not taken for the owner; null: not known. */
+  /** Start of the process in kernel ticks, so that a reused pid is not taken for the owner; null: unknown. */
   readonly started: string | null;
   readonly host: string;
   readonly token: string;
 }
 
-/** A lock of another machine counts as left behind when its owner has not touched it for so long. */
+/** A lock of another machine counts as abandoned if its owner has not touched it for this long, in milliseconds. */
 const foreignPatience = 60_000;
 const touchInterval = 10_000;
 
 /**
- * A file that exists while a process works. It outlives a killed owner, so the next process looks whether the owner is
- * alive. Made by link(), which is atomic: no one sees a lock half written, and only one of two takes it.
+ * A file that exists while a process works. It remains after its owner was killed, so the next process checks whether
+ * the owner is alive. Made by link(), which is atomic: no process sees a partly written lock, and only one of two gets
+ * it.
  */
 export class LockFile {
   readonly #path: string;
@@ -36,7 +37,7 @@ export class LockFile {
     this.#touch.unref();
   }
 
-  /** Throws PGS6070 when a living process holds it. */
+  /** Throws PGS6070 if a living process holds it. */
   static async take(path: string): Promise<LockFile> {
     const owner: Owner = {
       pid: process.pid,
@@ -61,7 +62,7 @@ export class LockFile {
     }
   }
 
-  /** Throws PGS6074 when the lock is no longer ours. */
+  /** Throws PGS6074 if the lock is no longer ours. */
   async verify(): Promise<void> {
     const text = await readFile(this.#path, 'utf8').catch(() => null);
     if (text !== this.#text) throw checkpointFileError('PGS6074', `the lock file ${this.#path} is not ours any more`);
@@ -100,7 +101,7 @@ async function readOwner(path: string): Promise<Held | null> {
   try {
     return { owner: JSON.parse(text) as Owner, text };
   } catch {
-    // Not ours, or damaged by a crash of the machine: its age decides.
+    // Not written by us, or damaged by a crash of the machine: its age decides.
     return { owner: null, text };
   }
 }
@@ -121,10 +122,10 @@ async function isAlive({ owner }: Held, path: string, candidate: string): Promis
 }
 
 /**
- * Replaces the lock of a dead owner. Two may find it dead at once, so a successor first makes a claim: a link whose name
- * is made of what the dead one wrote, which only one process can make. A claim of one that died in turn is succeeded in
- * the same way. With the claim in hand the lock must still be the dead one's: else it was replaced, and the claims
- * removed, between our look and our claim.
+ * Replaces the lock of a dead owner. Two processes may find it dead at the same time, so a successor first makes a
+ * claim: a link whose name is derived from the dead owner's text, which only one process can create. A claim of a
+ * process that died in turn is replaced in the same way. With the claim made, the lock must still be the dead owner's:
+ * if not, it was replaced, and the claims removed, between our look and our claim.
  */
 async function succeed(path: string, dead: Held, candidate: string): Promise<boolean> {
   const claims: string[] = [];
@@ -147,11 +148,11 @@ async function succeed(path: string, dead: Held, candidate: string): Promise<boo
   return true;
 }
 
-/** Field 22 of /proc/PID/stat (proc_pid_stat(5)); null where there is no such process or no /proc. */
+/** Field 22 of /proc/PID/stat (proc_pid_stat(5)); null if there is no such process or no /proc. */
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the command's name in parentheses, which may hold anything.
+    // The second field is the command's name in parentheses, which may contain any character.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch {
     return null;

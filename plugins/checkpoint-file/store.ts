@@ -14,7 +14,7 @@ interface Content {
 
 /**
  * Core's state in one JSON file, replaced as a whole: written beside it, synced, renamed, the folder synced. Saves that
- * come while one is being written go together in the next.
+ * arrive during a write are written together in the next one.
  */
 export class FileCheckpoint implements CheckpointStore {
   readonly #path: string;
@@ -45,7 +45,7 @@ export class FileCheckpoint implements CheckpointStore {
       await mkdir(dirname(this.#path), { recursive: true });
       this.#lock = await LockFile.take(`${this.#path}.lock`);
     });
-    // What another process wrote before it let go of the lock.
+    // Reads what another process wrote before it released the lock.
     this.#entries = null;
   }
 
@@ -78,7 +78,10 @@ export class FileCheckpoint implements CheckpointStore {
     this.#entries = new Map();
   }
 
-  /** In a file of its own: who writes this one without the lock would write back what the lock's holder has changed since. */
+  /**
+   * In a separate file: a process that wrote the state file without the lock would overwrite later changes by the
+   * lock's holder.
+   */
   beside(): CheckpointMap {
     return new FileCheckpoint(this.#besidePath, this.#pipeline);
   }
@@ -147,7 +150,7 @@ function parse(text: string): Content | null {
   }
 }
 
-/** Durable when it resolves; a crash at any point leaves the old file or the new one. */
+/** Durable when it resolves; after a crash at any point either the old file or the new one exists. */
 async function replace(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const beside = `${path}.new`;

@@ -11,7 +11,7 @@ import { advisoryKey, ensureStateSchema, stateSchema } from '../../core/postgres
 import { checkpointPostgresError } from './errors.ts';
 import { lockHolder } from '../../core/postgres/advisory-lock.ts';
 
-/** A killed run's session ends a moment after it; so long a new run waits for the lock. */
+/** A killed run's session ends a moment after it; a new run waits this long for the lock, in milliseconds. */
 const patience = 3000;
 
 const sessionSettings = `SET synchronous_commit = on; SET default_transaction_read_only = off;
@@ -26,7 +26,7 @@ const saveQuery = `WITH gone AS (
 /** Where the keys of the second map begin. */
 const besidePrefix = 'beside/';
 
-/** Core's state in a table. One connection does everything; the lock lives and dies with it. */
+/** Core's state in a table. One connection does everything; the lock is bound to it. */
 export class PostgresCheckpoint implements CheckpointStore {
   readonly #connection: ConnectionOptions;
   readonly #context: PluginContext;
@@ -44,7 +44,7 @@ export class PostgresCheckpoint implements CheckpointStore {
     this.#key = advisoryKey('run', context.pipeline);
   }
 
-  /** A loopback or a socket is another server on another machine. */
+  /** A loopback address or a socket means another server on another machine. */
   get named(): string {
     const { hosts, database } = readTarget(this.#connection.url, this.#connection, 'checkpoint');
     const local = ({ name }: Host) => name === 'localhost' || name === '::1' || /^(127\.|\/)/.test(name);
@@ -52,7 +52,7 @@ export class PostgresCheckpoint implements CheckpointStore {
     return `${hosts.some(local) ? `${hostname()} ` : ''}${names}/${database}`;
   }
 
-  /** Null where the server does not tell who it is. */
+  /** Null if the server does not identify itself. */
   place(): Promise<string | null> {
     return this.#inTurn(async (client) => {
       const may = await rows(client, `SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')`);
@@ -90,7 +90,7 @@ export class PostgresCheckpoint implements CheckpointStore {
     return this.#read('');
   }
 
-  /** Each entry is a row: who writes some of them touches no other. */
+  /** Each entry is a row: writing some entries touches no other. */
   beside(): CheckpointMap {
     return {
       load: () => this.#read(besidePrefix),
@@ -100,7 +100,7 @@ export class PostgresCheckpoint implements CheckpointStore {
 
   #read(prefix: '' | typeof besidePrefix): Promise<ReadonlyMap<string, Json>> {
     return this.#inTurn(async (client) => {
-      // Reading (`status`) makes nothing: without the table there is no state.
+      // Reading (`status`) creates nothing: without the table there is no state.
       const exists = await rows(client, `SELECT pg_catalog.to_regclass('${stateSchema}.checkpoint') IS NOT NULL`);
       if (exists[0]?.[0] !== 't') return new Map<string, Json>();
       const found = await rows(
@@ -157,7 +157,7 @@ export class PostgresCheckpoint implements CheckpointStore {
     return next;
   }
 
-  /** The connection; a broken one is made again, and with it the lock, which must still be free. */
+  /** The connection; a broken one is opened again, and the lock taken again, which must still be free. */
   async #connected(): Promise<pg.Client> {
     if (this.#client !== null) return this.#client;
     const client = await connect(this.#connection, {

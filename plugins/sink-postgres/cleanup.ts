@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { bringBack, keptOff, statementsBack } from './definitions/kept-off.ts';
 
-/** What pgsluice keeps in its schema. Whatever else is there, a user made. */
+/** The objects that pgsluice keeps in its schema. A user made all others. */
 const kept: readonly string[] = [
   'position',
   'lanes',
@@ -18,10 +18,10 @@ const kept: readonly string[] = [
 ];
 
 /**
- * Removes this pipeline's rows from every table of the state schema (the change plane's and the checkpoint's too), and the
- * tables when nothing of any pipeline is left in them; the schema goes with the last. What was kept off is put back;
- * definitions that were set aside and not built again are told as SQL, as nothing else knows them then (I10). Never an object
- * of a user's, in the schema or built on what is in it.
+ * Removes this pipeline's rows from every table of the state schema (those of the stream and the checkpoint, too), and
+ * the tables if no pipeline has rows left in them; the schema is dropped with the last one. What was kept off is
+ * restored; definitions that were set aside and not built again are printed as SQL, as nothing else holds them then
+ * (I10). Never removes an object of a user, in the schema or dependent on it.
  */
 export async function cleanupState(client: pg.Client, pipeline: string): Promise<readonly string[]> {
   const { rows: tables } = await client.query<{ name: string }>(
@@ -51,7 +51,7 @@ export async function cleanupState(client: pg.Client, pipeline: string): Promise
   return done;
 }
 
-/** False where something of a user's needs it, or is in it (2BP01), or it is not the role's to drop (42501). */
+/** False if an object of a user depends on it, or is in it (2BP01), or the role may not drop it (42501). */
 async function dropped(client: pg.Client, sql: string): Promise<boolean> {
   await client.query('SAVEPOINT drops');
   try {
@@ -72,7 +72,7 @@ async function definitionsExist(client: pg.Client): Promise<boolean> {
   return rows[0]?.there !== null;
 }
 
-/** Triggers, rules and row-level security that were kept off are put back; what the role may not, is told as SQL. */
+/** Restores triggers, rules and row-level security that were kept off; prints as SQL what the role may not restore. */
 async function broughtBack(client: pg.Client, pipeline: string): Promise<string[]> {
   if (!(await definitionsExist(client))) return [];
   const of = { pipeline, sink: null };

@@ -1,6 +1,6 @@
 /**
- * Joins items that come while work is under way into the next piece of work, so that a thousand small tables that are ready
- * together cost a few transactions and not a thousand. A failure is that of every item of its piece.
+ * Joins items that arrive while work is under way into the next piece of work, so that a thousand small tables that are
+ * ready together cost a few transactions and not a thousand. A failed piece fails every item in it.
  */
 export class Coalescer<T> {
   readonly #work: (items: readonly T[]) => Promise<void>;

@@ -67,7 +67,10 @@ export class PostgresCutover implements CutoverSink {
     return placesOf(plans, parents);
   }
 
-  /** The foreign keys that had to wait until the stream caught up, then what was kept off for as long as it fed the target. */
+  /**
+   * Builds the foreign keys that had to wait until the stream caught up, then restores what was kept off while the
+   * stream wrote to the target.
+   */
   async settle(signal: AbortSignal): Promise<readonly string[]> {
     const kinds = ['foreign key'] as const;
     const { open, off } = await this.#sessions.query(async (client) => {
@@ -126,7 +129,9 @@ export class PostgresCutover implements CutoverSink {
   }
 }
 
-/** Partitioned tables have no plan: where they are now is in the state, and their columns are those of any partition. */
+/**
+ * Partitioned tables have no plan: their present place is in the state, and their columns are those of any partition.
+ */
 async function parentTables(client: pg.Client, owner: Owner): Promise<readonly ParentPlace[]> {
   const { rows } = await client.query<{ source: string; schema: string; name: string; leaf: string | null }>(
     `SELECT t.source, n.nspname AS schema, c.relname AS name,

@@ -26,16 +26,16 @@ export interface FinishInput {
   readonly plans: readonly TablePlan[];
   /** Materialized views that the source never filled. */
   readonly unfilled?: readonly { readonly schema: string; readonly name: string }[];
-  /** At the cut-over: foreign keys that waited for the stream are checked. */
+  /** At the cutover: foreign keys that waited for the stream are checked. */
   readonly caughtUp: boolean;
 }
 
-/** Everything that needs all tables. Each step leaves its mark, so that a repetition does only what is open. */
+/** The steps that need all tables. Each step leaves a mark, so that a repetition does only the remaining ones. */
 export async function finishTarget(input: FinishInput, signal: AbortSignal): Promise<void> {
   const { builder, context } = input;
   const { sessions, owner } = builder;
   const dependents = input.options.dependents;
-  // A cut-over may find the state of an older version.
+  // A cutover may find the state of an older version.
   await sessions.query(ensureBulkState);
   await buildIndexes(builder, null, signal);
   await buildPartitioned(builder, signal);
@@ -69,7 +69,7 @@ export async function finishTarget(input: FinishInput, signal: AbortSignal): Pro
     const except = create ? (input.unfilled ?? []) : [];
     await refreshViews(sessions, relids, { emptyOnly: create, all: create, except, signal });
   }
-  // Last of all, as they may fire at what comes before.
+  // Last of all, as event triggers may fire at the steps before.
   await makeLateObjects(input);
   await sessions.transaction(async (client) => {
     await setTablePhase(client, owner, { relids, phase: 'built' });
@@ -79,8 +79,8 @@ export async function finishTarget(input: FinishInput, signal: AbortSignal): Pro
 }
 
 /**
- * Before a row was copied: what was set aside comes back, on tables that are as they were. False: objects of the source's
- * schema were made, and the next run goes on behind them.
+ * Before any row was copied: restores what was set aside, on unchanged tables. False: objects of the source's schema
+ * were created, and the next run continues from them.
  */
 export async function putBack(input: Omit<FinishInput, 'plans' | 'caughtUp'>): Promise<boolean> {
   const { builder, options, context } = input;
@@ -115,7 +115,7 @@ async function stepsOf(
   }
 }
 
-/** Autovacuum never analyses a partitioned table. Before 18 its partitions are sampled again with it. */
+/** Autovacuum never analyses a partitioned table. Before 18, ANALYZE of it samples its partitions again. */
 async function analyzeParents(input: FinishInput, relids: readonly number[]): Promise<void> {
   const { sessions } = input.builder;
   const { version } = await sessions.powers();
@@ -126,7 +126,7 @@ async function analyzeParents(input: FinishInput, relids: readonly number[]): Pr
   });
 }
 
-/** Event triggers of the stored dump: they would have fired at our own statements. The dump goes with them. */
+/** Event triggers of the stored dump: they would have fired at our own statements. The dump is removed with them. */
 async function makeLateObjects(input: FinishInput): Promise<void> {
   const { sessions, owner } = input.builder;
   const key = [owner.pipeline, owner.sink];

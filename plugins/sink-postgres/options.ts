@@ -108,12 +108,12 @@ export function schemaMode({ schema }: Pick<PostgresSinkOptions, 'schema'>): 'cr
   return (typeof schema === 'object' ? schema.mode : schema) ?? 'create';
 }
 
-/** Rows of one transaction are committed by several sessions. */
+/** Several sessions commit the rows of one transaction. */
 export function dividesTransactions({ apply }: Pick<PostgresSinkOptions, 'apply'>): boolean {
   return apply.lanes > 1 && apply.by !== 'group';
 }
 
-/** What of the source's schema shall not be made. */
+/** Objects of the source's schema that are not created. */
 export function schemaExclude({ schema }: Pick<PostgresSinkOptions, 'schema'>): {
   readonly extensions: readonly string[];
   readonly schemas: readonly string[];
@@ -122,7 +122,7 @@ export function schemaExclude({ schema }: Pick<PostgresSinkOptions, 'schema'>): 
   return { extensions: exclude?.extensions ?? [], schemas: exclude?.schemas ?? [] };
 }
 
-/** Roles of the target by those of the source that they stand for. */
+/** Roles of the target by the source's roles that they replace. */
 export function roleMap({ owners, roles }: Pick<PostgresSinkOptions, 'owners' | 'roles'>): ReadonlyMap<string, string> {
   return new Map(Object.entries({ ...roles, ...(typeof owners === 'object' ? owners.map : {}) }));
 }

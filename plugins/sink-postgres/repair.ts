@@ -7,7 +7,9 @@ import { stateSchema } from '../../core/postgres/state-schema.ts';
 import { bulkError } from './errors.ts';
 import type { Sessions } from './sessions.ts';
 
-/** Replaces rows that a verification found to differ. Sessions of the sink keep triggers and foreign keys out where they may. */
+/**
+ * Replaces rows that a verification found to differ. The sink's sessions disable triggers and foreign keys if they may.
+ */
 export class PostgresRepair implements RepairSink {
   readonly #sessions: Sessions;
   readonly #of: { readonly pipeline: string; readonly name: string };
@@ -35,8 +37,9 @@ export class PostgresRepair implements RepairSink {
   }
 
   /**
-   * Whether nothing beyond this was applied. The rows of all lanes stay locked until the end, so that whatever is applied next is committed
-   * behind this (I2, I4). A session that applies and one that repairs may each wait for the other: this one gives in first.
+   * Whether nothing beyond this position was applied. The position rows of all lanes stay locked until the end, so that
+   * later changes are committed after this (I2, I4). An applying session and a repairing one may wait for each other:
+   * the repairing one gives up first.
    */
   async #stands(client: pg.Client, standing: bigint | null): Promise<boolean> {
     const { pipeline, name } = this.#of;
@@ -50,7 +53,7 @@ export class PostgresRepair implements RepairSink {
   }
 }
 
-/** All of one name first, so that values which two rows exchange under a unique index do not meet. */
+/** First all rows of a name are deleted, so that values which two rows exchange under a unique index do not collide. */
 async function deleteSql(client: pg.Client, query: DigestQuery): Promise<string> {
   const { rows } = await client.query<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`);
   const name = nameSql(query, hashOf(rows[0]!.encoding));
@@ -63,6 +66,6 @@ function insertSql(query: DigestQuery): string {
   if (written.length === 0) return `INSERT INTO ${tableOf(query)} DEFAULT VALUES`;
   const values = written.map((_, i) => `$${i + 1}`).join(', ');
   const columns = written.join(', ');
-  // An identity column that is always generated takes the source's value, too.
+  // A column GENERATED ALWAYS AS IDENTITY takes the source's value, too.
   return `INSERT INTO ${tableOf(query)} (${columns}) OVERRIDING SYSTEM VALUE VALUES (${values})`;
 }

@@ -1,4 +1,4 @@
-/** At most `size` pieces of work at a time, in the order they came. */
+/** Runs at most `size` pieces of work at a time, in order of arrival. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -20,7 +20,7 @@ export class Semaphore {
   }
 }
 
-/** Waits for all, also after a failure (nothing runs on behind the caller's back), then throws the first failure. */
+/** Waits for all, even after a failure (no work continues unobserved), then throws the first failure. */
 export async function settle<T>(work: readonly Promise<T>[]): Promise<T[]> {
   const results = await Promise.allSettled(work);
   const failed = results.find((result) => result.status === 'rejected');

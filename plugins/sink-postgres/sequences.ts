@@ -6,7 +6,10 @@ import { relationName } from '../../core/postgres/relation.ts';
 import type { Sequence, SequenceState } from '../../core/postgres/sequence.ts';
 import { listSequences, readSequences } from '../../core/postgres/sequences.ts';
 
-/** Where the source's tables are in the target, and a plan for the names of their columns; by `schema.table` of the source. */
+/**
+ * The target's names of the source's tables, and a plan for the names of their columns; by `schema.table` of the
+ * source.
+ */
 export interface Places {
   readonly tables: ReadonlyMap<string, { readonly schema: string; readonly name: string }>;
   readonly plans: ReadonlyMap<string, TablePlan>;
@@ -23,7 +26,7 @@ export interface ParentPlace {
 
 export interface SequencePair {
   readonly source: SequenceState;
-  /** Null: the target has none that stands for it. */
+  /** Null: the target has no corresponding one. */
   readonly target: Sequence | null;
 }
 
@@ -40,10 +43,10 @@ export function placesOf(tables: readonly TablePlan[], parents: readonly ParentP
 }
 
 /**
- * Pure. A column may own several sequences on either side, so each is matched by what it is: the one of an identity with the
- * one of the identity, others by their name; what is left over by elimination, where it is one on either side (a name that
- * was taken, a serial that is an identity there). Sequences that nothing owns go by their name. Those of tables and columns
- * that the target shall not have are left out.
+ * Pure. A column may own several sequences on either side, so each is matched by its role: the identity's with the
+ * identity's, others by their name; the remaining ones by elimination, if there is one on either side (a name that was
+ * taken, a serial that is an identity there). Sequences without an owner are matched by name. Those of tables and
+ * columns that the target does not get are left out.
  */
 export function pairSequences(
   sources: readonly SequenceState[],
@@ -87,7 +90,7 @@ function keyOf({ schema, table, column }: Owned): string {
   return JSON.stringify([schema, table, column]);
 }
 
-/** The owning column's key in the target; null where the table is not chosen. */
+/** The owning column's key in the target; null if the table is not chosen. */
 function placeOf(owned: Owned, places: Places): string | null {
   const source = `${owned.schema}.${owned.table}`;
   const table = places.tables.get(source);
@@ -105,7 +108,7 @@ function isWanted({ ownedBy }: SequenceState, places: Places): boolean {
   return plan.projection.columns.some(({ from, name }) => from === ownedBy.column || name === ownedBy.column);
 }
 
-/** One statement for all. A value beyond the target's bounds is left, for {@link differencesOf} to tell. */
+/** One statement for all. A value beyond the target's bounds is skipped; {@link differencesOf} reports it. */
 export async function setSequences(client: pg.Client, pairs: readonly SequencePair[]): Promise<readonly string[]> {
   const fitting = pairs.flatMap(({ source, target }) => {
     if (target === null || source.lastValue < target.definition.min || source.lastValue > target.definition.max)
@@ -128,7 +131,7 @@ export async function setSequences(client: pg.Client, pairs: readonly SequencePa
   });
 }
 
-/** Reads the target again and compares everything that the next nextval, and those after it, depend on. */
+/** Reads the target again and compares everything that later calls of nextval depend on. */
 export async function compareSequences(
   client: pg.Client,
   sources: readonly SequenceState[],
@@ -182,7 +185,7 @@ function setval({ lastValue, isCalled }: SequenceState, name: string): string {
   return `SELECT pg_catalog.setval('${name.replaceAll("'", "''")}', ${lastValue}, ${isCalled});`;
 }
 
-/** Pure: what is not the same, each with the statement that mends it. */
+/** Pure: the differences, each with the statement that mends it. */
 export function differencesOf(source: SequenceState, target: SequenceState): readonly SequenceDifference[] {
   const name = qualified(target);
   const [here, there] = [source.definition, target.definition];

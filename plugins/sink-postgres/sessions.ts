@@ -12,13 +12,13 @@ const leastBuildMemory = 256 * 1024;
 export interface Powers {
   readonly version: number;
   readonly superuser: boolean;
-  /** session_replication_role may be set: triggers and foreign keys stay out of the copy's way. */
+  /** session_replication_role may be set: triggers and foreign keys do not act during the copy. */
   readonly replica: boolean;
 }
 
 /**
- * Open connections to the target, as many as callers work at the same time. One that broke is closed, not given again.
- * Every one has synchronous_commit off: a step that must be durable before it counts sets it on in its transaction, which
+ * Open connections to the target, as many as callers work at the same time. A broken one is closed, not reused. Every
+ * one has synchronous_commit off: a step that must be durable before it counts sets it on in its transaction, which
  * flushes everything before it, too.
  */
 export class Sessions {
@@ -38,7 +38,9 @@ export class Sessions {
     return this.#context.name;
   }
 
-  /** Runs `work` on a connection of its own. An error leaves no transaction open; errors of pg come out as ours. */
+  /**
+   * Runs `work` on a connection of its own. An error leaves no transaction open; errors of pg are converted to ours.
+   */
   async query<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     const client = this.#idle.pop() ?? (await this.#open());
     this.#locks ??= this.#watch();
@@ -49,7 +51,7 @@ export class Sessions {
       return result;
     } catch (error) {
       await this.#afterFailure(client);
-      // Not from the server: a broken stream of frames, a stop that was asked for.
+      // Not from the server: a broken stream of frames, a requested stop.
       if (error instanceof RangeError || (error as Error).name === 'AbortError') throw error;
       throw fromPg(error, { connection: this.name }, this.#context.debugValues);
     } finally {
@@ -99,7 +101,8 @@ export class Sessions {
          SET tcp_keepalives_count = 3`,
       );
       await client.query(buildMemory(this.#options.maintenance_work_mem));
-      // 42501 where the user is no superuser and was not granted it (15 and later): then triggers are disabled one by one.
+      // 42501 if the user is no superuser and has no grant for it (15 and later): triggers are then disabled one by
+      // one.
       await client.query('SET session_replication_role = replica').catch((error: { code?: string }) => {
         if (error.code !== '42501') throw error;
       });

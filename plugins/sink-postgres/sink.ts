@@ -28,7 +28,7 @@ import { readTraits } from './traits.ts';
 /** A stream that keeps its position under this name. */
 export type StreamNamed = (name: string, detach?: Detach) => StreamSink & AsyncDisposable;
 
-/** The Postgres sink: the bulk plane of this folder and the change plane that it is given. */
+/** The Postgres sink: the copy of this folder and the stream that is passed in. */
 export class PostgresSink implements Sink {
   readonly snapshot: PostgresSnapshotSink;
   readonly stream: StreamSink;
@@ -55,7 +55,7 @@ export class PostgresSink implements Sink {
       owner,
       dependents: options.dependents ?? 'error',
     });
-    // The trees of a schema that was there before are not ours to change.
+    // The trees of a schema that existed before are not ours to change.
     const existing = schemaMode(options) === 'existing';
     this.stream = streamNamed(context.name, existing ? undefined : (table, signal) => this.tree.detach(table, signal));
     const { lanes, by } = options.apply;

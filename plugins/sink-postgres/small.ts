@@ -2,10 +2,10 @@ import { relationName } from '../../core/postgres/relation.ts';
 import type { SinkPreparation } from '../../core/api/snapshot.ts';
 import type { TableState } from './state.ts';
 
-/** A table of at most this many bytes costs less than the messages and the catalog changes about it. */
+/** A table of at most this many bytes costs less than log messages and catalog changes about it. */
 export const smallBytes = 1 << 20;
 
-/** Tables of the target, by oid, that stay small when all plans that write into them are in. */
+/** Tables of the target, by oid, that are still small after all plans that write into them are copied. */
 export function smallTables(
   { plans, sizes }: Pick<SinkPreparation, 'plans' | 'sizes'>,
   states: ReadonlyMap<string, TableState>,

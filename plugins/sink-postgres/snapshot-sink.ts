@@ -28,22 +28,25 @@ interface Target {
   readonly node: TreeNode;
   /** See {@link VerifiedTarget}. */
   readonly types: readonly Oid[];
-  /** Several plans write into the same table: it cannot be emptied for one of them. */
+  /** Several plans write into the same table: it cannot be truncated for one of them. */
   readonly shared: boolean;
-  /** What stands in the way of its rows is set aside and nothing was built since. */
+  /** Indexes and constraints are set aside and nothing was built since. */
   aside: boolean;
   /** One chunk: TRUNCATE and COPY FREEZE in one transaction. */
   whole: boolean;
 }
 
-/** A copied table on its way to its indexes. */
+/** A copied table whose indexes are to be built. */
 interface Finish {
   readonly target: Target;
   readonly exactAt: SnapshotLsn;
   readonly signal: AbortSignal;
 }
 
-/** The bulk plane of the Postgres sink. State that must survive is in the target's schema `pgsluice`; this only remembers. */
+/**
+ * The copy of the Postgres sink. State that must survive is in the target's schema `pgsluice`; this object only caches
+ * it.
+ */
 export class PostgresSnapshotSink implements SnapshotSink {
   readonly #sessions: Sessions;
   readonly #owner: Owner;
@@ -51,9 +54,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
   readonly #context: PluginContext;
   readonly #builder: Builder;
   readonly #loads: Coalescer<string>;
-  /** Bounds the connections of finished tables; builds of indexes have a bound of their own. */
+  /** Limits the connections of finished tables; builds of indexes have a limit of their own. */
   readonly #finishing: Coalescer<Finish>;
-  /** Small tables have next to nothing to build: one piece of work at a time gathers more of them. */
+  /** Small tables have almost nothing to build: with one piece of work at a time, each piece collects more of them. */
   readonly #finishingSmall: Coalescer<Finish>;
   readonly largeObjects: LargeObjectSink;
   readonly ranges: RangeSink = {
@@ -92,7 +95,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
     signal.throwIfAborted();
     await this.#setAside(target);
     target.whole = chunks === 1 && !target.shared && !target.node.partitioned;
-    // The load of a whole table empties it itself.
+    // Loading a whole table truncates it itself.
     if (!target.whole) await this.#empty(plan, target);
   }
 
@@ -184,7 +187,10 @@ export class PostgresSnapshotSink implements SnapshotSink {
     });
   }
 
-  /** Loads commit without waiting for the disk; one commit that does flushes all WAL before it. It must write, or it flushes nothing. */
+  /**
+   * Loads commit without waiting for the disk; one commit that waits flushes all WAL before it. That commit must write,
+   * or it flushes nothing.
+   */
   async #flush(sources: readonly string[]): Promise<void> {
     await this.#sessions.transaction(async (client) => {
       await client.query(
@@ -229,8 +235,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
   }
 
   /**
-   * What a broken copy left goes, with its markers. In a shared table only the rows of this plan: a marker was written by the
-   * transaction that wrote them, so it has their xmin.
+   * Removes the rows that a broken copy left, with their markers. In a shared table only the rows of this plan: a
+   * marker was written by the transaction that wrote them, so it has their xmin.
    */
   async #empty(plan: TablePlan, target: Target): Promise<void> {
     const table = qualified(plan.output);

@@ -2,15 +2,16 @@ import type pg from 'pg';
 import type { SnapshotLsn } from '../../core/postgres/lsn.ts';
 import { formatLsn } from '../../core/postgres/lsn.ts';
 
-/** Whose state it is: two sinks of one pipeline may share a target. */
+/** The owner of the state: two sinks of one pipeline may share a target. */
 export interface Owner {
   readonly pipeline: string;
   readonly sink: string;
 }
 
 /**
- * Durable progress of the schema. `restore`: objects of the stored dump up to `restored` are there; `alter`: all are, the
- * plan's renames and drops are under way; `ready`: tables can be loaded; `finished`: foreign keys, triggers and views were done.
+ * Durable progress of the schema. `restore`: objects of the stored dump up to `restored` exist; `alter`: all exist, the
+ * plan's renames and drops are under way; `ready`: tables can be loaded; `finished`: foreign keys, triggers and views
+ * are done.
  */
 export type Phase = 'restore' | 'alter' | 'ready' | 'finished';
 /** `new`: as restored or found; `aside`: indexes and constraints are set aside; `built`: copied and built again. `parent`: holds no rows of its own. */
@@ -22,11 +23,11 @@ export interface TableState {
   readonly relid: number;
   readonly phase: LoadPhase;
   readonly exactAt: string | null;
-  /** It was copied in ranges of different positions: up to `exactAt` its rows are not of one moment. */
+  /** It was copied in ranges of different positions: up to `exactAt` its rows do not belong to one moment. */
   readonly mixed: boolean;
 }
 
-/** Two processes that start at the same time must not both create it (IF NOT EXISTS races in the catalogs). */
+/** Two processes that start at the same time must not both create it (IF NOT EXISTS has races in the catalogs). */
 const createLock = `SELECT pg_advisory_xact_lock(7041, 3000)`;
 
 const tables = `
@@ -55,7 +56,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS pgsluice.large_object (
     pipeline text, sink text, up_to oid NOT NULL, done boolean NOT NULL DEFAULT false, PRIMARY KEY (pipeline, sink));`;
 
-/** Repeatable; takes no lock where everything is there. */
+/** Repeatable; takes no lock if everything exists. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: string }>(
     `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND 3 = (
@@ -127,11 +128,14 @@ export interface TableEntry {
   readonly source: string;
   readonly relid: number;
   readonly phase: LoadPhase;
-  /** Its columns that this pipeline fills; absent: all that it has now. Others are somebody's, and not ours to drop. */
+  /**
+   * Its columns that this pipeline fills; absent: all present ones. Other columns belong to a user, and are not ours to
+   * drop.
+   */
   readonly columns?: readonly string[];
 }
 
-/** Notes which table of the target belongs to which of the source. Rows that are there keep their phase. */
+/** Notes which table of the target corresponds to which of the source. Existing rows keep their phase. */
 export async function addTables(client: pg.Client, owner: Owner, entries: readonly TableEntry[]): Promise<void> {
   await client.query(
     `INSERT INTO pgsluice.bulk_table (pipeline, sink, source, relid, phase, made)
@@ -164,8 +168,8 @@ export async function setTablePhase(
 }
 
 /**
- * Copied whole and exact at these positions (I5), and `built` again where that is said. Before the marks of its ranges go: they tell
- * whether it is mixed.
+ * Marks tables as copied whole and exact at these positions (I5), and as `built` again if requested. Called before the
+ * marks of their ranges are removed, which show whether a table is mixed.
  */
 export async function setFinished(
   client: pg.Client,
@@ -189,8 +193,8 @@ export async function setFinished(
 }
 
 /**
- * A table of the state that was just filled has no statistics, and without them the planner takes the rows of a pipeline for a
- * single one: it would read all of them for each of thousands of tables.
+ * A state table that was just filled has no statistics, and without them the planner estimates a pipeline's rows as
+ * one: it would read all of them for each of thousands of tables.
  */
 export async function analyzeState(
   client: pg.Client,

@@ -5,7 +5,7 @@ import { readColumns } from '../../core/postgres/columns.ts';
 import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import type { Sessions } from './sessions.ts';
 
-/** `letters`: changes may have to be written down as dead letters, whose form is text. */
+/** `letters`: changes may be written as dead letters, whose format is text. */
 export async function readTraits(
   sessions: Sessions,
   options: PostgresSinkOptions,
@@ -15,7 +15,7 @@ export async function readTraits(
   const create = schemaMode(options) === 'create';
   return {
     rawFormats: ['binary', 'text'],
-    // Before 17 the bytes of an infinite interval are a number of years.
+    // Before 17 the bytes of an infinite interval mean a number of years.
     textOnly: version < 170_000 ? [1186, 1187] : [],
     needsKey: true,
     existing: create ? null : await sessions.query(readExisting),

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * SQL of the words for those that hold up a session, from their pids (pg_blocking_pids): sessions with what they are doing, and for
- * pid 0, which stands for any of them, the prepared transactions.
+ * SQL that describes the blockers of a session, from their pids (pg_blocking_pids): sessions with their activity, and
+ * for pid 0, which stands for any of them, the prepared transactions.
  */
 export const blockersSql = (pids: string): string => `concat_ws(', ',
   (SELECT string_agg(concat('pid ', b, ' (', concat_ws(', ', nullif(s.application_name, ''), s.usename, s.state,

@@ -25,14 +25,14 @@ interface CatalogNow {
 
 /**
  * Joins Relation messages with the catalog, over one connection that is opened with the stream and held. Names, types
- * and order are the message's. The catalog is today's, and may be ahead of the stream: a column that is gone is nullable
- * and plain, a type that is gone is unknown (and never safe in binary).
+ * and order are the message's. The catalog is the present one, and may be ahead of the stream: a dropped column is
+ * nullable and plain, a dropped type is unknown (and never safe in binary).
  */
 export class Describer implements AsyncDisposable {
   readonly #access: SourceAccess;
   readonly #held: HeldClient;
   readonly #patterns: TablesOption;
-  /** Whether the publication is FOR ALL TABLES; null: not asked yet. */
+  /** Whether the publication is FOR ALL TABLES; null: not queried yet. */
   #whole: boolean | null = null;
 
   constructor(access: SourceAccess, patterns: TablesOption) {
@@ -41,14 +41,14 @@ export class Describer implements AsyncDisposable {
     this.#held = new HeldClient(() => open(access));
   }
 
-  /** Connects ahead of the first message, which tries again if that fails. */
+  /** Connects ahead of the first message, which retries if that fails. */
   connect(): void {
     this.#held.connected().catch(() => {});
   }
 
   /**
-   * A message that says what one before it said may come after DDL all the same: a column that was dropped and added again is
-   * another, and only its number tells. `before` is returned where nothing is another.
+   * A message equal to an earlier one may nevertheless follow DDL: a column that was dropped and added again is another
+   * column, and only its number shows that. Returns `before` if no column is another.
    */
   async describe(wire: WireRelation, before: Relation | null): Promise<Relation> {
     try {
@@ -70,7 +70,7 @@ export class Describer implements AsyncDisposable {
     }
   }
 
-  /** A table that is gone is judged by its name. */
+  /** A dropped table is judged by its name. */
   async #isOutside(client: pg.Client, { oid, schema, name }: WireRelation): Promise<boolean> {
     const { publication } = this.#access;
     const asked = 'SELECT FROM pg_publication WHERE pubname = $1 AND puballtables';
@@ -88,8 +88,8 @@ export class Describer implements AsyncDisposable {
 }
 
 /**
- * Numbers of a message's columns by today's catalog. Columns come in the order of their numbers, so where today's are in another
- * order, or some are gone, the message is older than DDL that the catalog shows: null.
+ * Numbers of a message's columns in the present catalog. Columns are in the order of their numbers, so if the present
+ * ones are in another order, or some are dropped, the message is older than DDL that the catalog shows: null.
  */
 function attnumsOf(wire: WireRelation, now: CatalogNow): readonly number[] | null {
   const attnums = wire.columns.map(({ name }) => now.columns.get(name)?.attnum ?? 0);

@@ -6,12 +6,12 @@ import { readSlotState } from './control/slot-state.ts';
 import { type SourceAccess, open } from './session.ts';
 import { sourceError } from './errors.ts';
 
-/** Failover slots are of PostgreSQL 17. */
+/** Failover slots exist from PostgreSQL 17 on. */
 export const failoverSince = 170_000;
 
 /**
- * `slot.failover`: the slot is one that standbys keep a copy of. By itself, not with the slot's creation: neither a copy of a slot nor a
- * slot that was there before is one (manual: ALTER_REPLICATION_SLOT). Nobody may read it meanwhile.
+ * `slot.failover`: standbys keep a copy of the slot. Set separately, not at the slot's creation: a copied slot and an
+ * existing slot do not have the property (manual: ALTER_REPLICATION_SLOT). No connection may read the slot meanwhile.
  */
 export async function ensureFailover(access: SourceAccess): Promise<void> {
   if (!access.failover) return;

@@ -20,9 +20,9 @@ const longestWait = 250;
 const tellAfter = 10_000;
 
 /**
- * Reads rows by key as they are now, over one connection that is opened at the first question and held. Whatever `after`
- * names is visible to it: a walsender may send a commit before other sessions see it, for as long as the commit waits
- * for a synchronous standby.
+ * Reads the present rows by key, over one connection that is opened at the first query and held. The transactions in
+ * `after` are visible to it: a walsender may send a commit before other sessions see it, for as long as the commit
+ * waits for a synchronous standby.
  */
 export class RowFetcher implements AsyncDisposable {
   readonly #access: SourceAccess;
@@ -47,7 +47,7 @@ export class RowFetcher implements AsyncDisposable {
     });
   }
 
-  /** Rows in order of their key, as many as are wanted at once. */
+  /** Rows in order of their key, as many as requested. */
   range(asked: RangeAsked, signal: AbortSignal): Promise<readonly Tuple[]> {
     const { relation, after, bytes } = asked;
     return this.#guarded(relation, signal, async (client) => {
@@ -79,7 +79,7 @@ export class RowFetcher implements AsyncDisposable {
     }
   }
 
-  /** The rows, each with the snapshot that it was read by as its first cell. */
+  /** The rows, each with the snapshot of the read as its first cell. */
   async #read(client: pg.Client, by: Statement, signal: AbortSignal): Promise<pg.QueryArrayResult<(string | null)[]>> {
     const { text, values, relation, after } = by;
     const query = { text, values, rowMode: 'array' } as unknown as pg.QueryArrayConfig;
@@ -114,7 +114,10 @@ function part(asked: RowsAsked, from: number): RowsAsked {
   return { ...asked, keys: asked.keys.slice(from, from + rowsPerStatement) };
 }
 
-/** Bytes of a value, by type, whose text would be longer than a string can be; their number is known without reading them. */
+/**
+ * Bytes of a value, by type, whose text would exceed the maximum length of a string; their number is known without
+ * reading them.
+ */
 const mostBytes: ReadonlyMap<number, number> = new Map([
   [17, Math.floor(constants.MAX_STRING_LENGTH / 2) - 8],
   [25, constants.MAX_STRING_LENGTH - 8],
@@ -135,7 +138,10 @@ function refuseTooLarge(relation: Relation, rows: readonly (string | null)[][]):
   throw connectionError('PGS2165', what, { where: { table: relationName(relation) } });
 }
 
-/** One row for each key, in order: what the statement sees, whether there is such a row, a column of it that is too large, its values. */
+/**
+ * One row for each key, in order: the statement's snapshot, whether the row exists, a column of it that is too large,
+ * its values.
+ */
 function statement({ relation, key, keys, columns }: RowsAsked): { readonly text: string; readonly values: unknown[] } {
   const at = (position: number) => relation.columns[position] as Column;
   const values = keys.map((_, n) => {
@@ -182,7 +188,10 @@ function nearest(xid: bigint, to: bigint): bigint {
   return full < to - (1n << 31n) ? full + (1n << 32n) : full;
 }
 
-/** The text of a value of another type is not what the stream's columns hold. RowDescription tells the type under a domain. */
+/**
+ * The text of a value of another type is not the content of the stream's columns. RowDescription gives the type under a
+ * domain.
+ */
 function refuseOtherTypes(relation: Relation, columns: readonly number[], fields: readonly pg.FieldDef[]): void {
   columns.forEach((position, i) => {
     const column = relation.columns[position] as Column;

@@ -5,7 +5,7 @@ import { type Relation, relationName } from '../../core/postgres/relation.ts';
 import { type SnapshotOption, snapshotSchema } from '../../core/api/schemas.ts';
 import { withDefaults } from '../../core/base/options.ts';
 
-/** A commented pipeline file for what the source has. The URL itself, with its password, is not written into it. */
+/** A commented pipeline file for the source. The URL itself, with its password, is not written into it. */
 export function firstFile(pipeline: string, catalog: SourceCatalog): string {
   const { identity, tables } = catalog;
   const { workers, chunk_size: chunkBytes } = withDefaults<SnapshotOption>(snapshotSchema, {});
@@ -34,7 +34,7 @@ ${examples(largest.map(({ relation }) => relation))}sinks:
 
 const times: ReadonlySet<string> = new Set(['date', 'timestamp without time zone', 'timestamp with time zone']);
 
-/** Commented transforms of tables and columns that are there, so that they work once the # is taken off. */
+/** Commented transforms of existing tables and columns, so that they work once the # is removed. */
 function examples([first, second = first]: readonly Relation[]): string {
   if (first === undefined || second === undefined) return '';
   const columns = first.columns.filter((column) => column.generated === 'never');
@@ -53,7 +53,7 @@ function examples([first, second = first]: readonly Relation[]): string {
   return lines.map((line) => `# ${line}\n`).join('');
 }
 
-/** A glob that means the table alone: a star in its name is any one character. */
+/** A glob that matches only this table: a star in its name becomes any one character. */
 function pattern(relation: Relation): string {
   return relationName(relation).replaceAll('*', '?');
 }

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { destroy, disconnect } from '../../core/postgres/connect.ts';
 
-/** One connection that is opened when it is first needed, held, and made again once it has failed or was closed. */
+/** One connection that is opened when it is first needed, held, and opened again after it failed or was closed. */
 export class HeldClient implements AsyncDisposable {
   readonly #open: () => Promise<pg.Client>;
   #client: Promise<pg.Client> | null = null;
@@ -21,7 +21,7 @@ export class HeldClient implements AsyncDisposable {
     return opened;
   }
 
-  /** Cuts it: a query under way fails. */
+  /** Closes it at once: a query under way fails. */
   drop(): void {
     this.#client?.then(destroy, () => {});
     this.#client = null;

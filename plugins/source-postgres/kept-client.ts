@@ -1,19 +1,19 @@
 import type pg from 'pg';
 import { destroy, disconnect } from '../../core/postgres/connect.ts';
 
-/** Milliseconds that a connection waits for the next question. */
+/** Milliseconds that an idle connection is kept for the next query. */
 const keepFor = 500;
 
 /**
- * A connection between questions that follow each other, as at a start: to connect, with TLS and a password, takes several
- * round trips and longer than most questions. One at most is kept, for half a second.
+ * Keeps a connection between queries that follow each other, as at a start: connecting, with TLS and a password, takes
+ * several round trips and longer than most queries. At most one is kept, for half a second.
  */
 export class KeptClient implements AsyncDisposable {
   #client: pg.Client | null = null;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** The kept connection, which is the caller's from now on; null when there is none. */
+  /** The kept connection, which belongs to the caller from now on; null if there is none. */
   take(): pg.Client | null {
     const client = this.#client;
     this.#client = null;
@@ -22,7 +22,7 @@ export class KeptClient implements AsyncDisposable {
     return client;
   }
 
-  /** Keeps a connection whose session is as it was when it was opened, or closes it. */
+  /** Keeps a connection whose session is in its initial state, or closes it. */
   async give(client: pg.Client): Promise<void> {
     if (this.#closed || this.#client !== null) return disconnect(client);
     this.#client = client;

@@ -9,8 +9,9 @@ import { type SourceAccess, open } from './session.ts';
 import { streamError } from './stream/errors.ts';
 
 /**
- * Whether the stream can go on at a server that was promoted: its timeline must have gone through ours beyond everything that the sinks
- * have, and it must have the slot. What only the old primary had is in the sinks and nowhere else: a gap, never passed over (I2).
+ * Whether the stream can continue at a server that was promoted: its timeline must include ours beyond everything that
+ * the sinks have, and it must have the slot. Changes that only the old primary had are in the sinks and nowhere else: a
+ * gap, never skipped (I2).
  */
 export async function continues(access: SourceAccess, { noted, reached }: ContinuesQuestion): Promise<Continued> {
   const client = await open(access, true);
@@ -66,7 +67,7 @@ export function parseHistory(text: string): readonly Ended[] {
   });
 }
 
-/** Null: it is none of its forebears. */
+/** Null: the timeline is no ancestor. */
 export function endOf(timeline: number, history: readonly Ended[]): bigint | null {
   return history.find((ended) => ended.timeline === timeline)?.at ?? null;
 }

@@ -16,7 +16,7 @@ export const sourcePostgres = definePlugin<PostgresSourceOptions>({
   errors: { ...connectionErrors, ...sourceErrors, ...streamErrors },
   create: async (options, context) => new PostgresSource(options, context),
   first: { options: (url) => ({ url }), file: firstFile },
-  // A standby takes no writes.
+  // A standby accepts no writes.
   asSink: (given) => ({
     plugin: 'postgres',
     ...connectionOf(given),

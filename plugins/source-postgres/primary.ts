@@ -6,10 +6,13 @@ import { KeptClient } from './kept-client.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { type SourceAccess, ask, withClient } from './session.ts';
 
-/** Milliseconds that a standby may be behind a change that the pipeline made on the primary. */
+/** Milliseconds that a standby may take to replay a change that the pipeline made on the primary. */
 const patience = 120_000;
 
-/** Where what cannot be made on a standby is made: publication, triggers, messages, the fence. The source itself, if it is none. */
+/**
+ * Where objects are made that cannot be made on a standby: publication, triggers, messages, the fence. The source
+ * itself, if it is no standby.
+ */
 export function primaryOf(access: SourceAccess): SourceAccess {
   const { primary } = access;
   if (primary === undefined || primary === null) return access;
@@ -31,8 +34,8 @@ export function replicasOf(
 }
 
 /**
- * Changes something on the primary. Resolves when the source has it, too: the stream decodes with the catalog as the standby has it,
- * and a publication that is not there yet would end it.
+ * Changes something on the primary. Resolves when the source has the change, too: the stream decodes with the standby's
+ * catalog, and a missing publication would end it.
  */
 export async function changePrimary<T>(
   access: SourceAccess,
@@ -44,7 +47,7 @@ export async function changePrimary<T>(
   return result;
 }
 
-/** Until a standby has replayed what its primary has written so far. */
+/** Waits until a standby has replayed what its primary has written so far. */
 export async function replayed(access: SourceAccess, signal: AbortSignal | null): Promise<void> {
   if (primaryOf(access) === access) return;
   const until = await withClient(primaryOf(access), signal, writtenAt);
@@ -66,7 +69,7 @@ async function writtenAt(client: pg.Client): Promise<bigint> {
   return parseLsn(rows[0]!.at);
 }
 
-/** One that was promoted meanwhile has it or never will. */
+/** A standby that was promoted meanwhile has the position, or never will. */
 async function hasReplayed(client: pg.Client, until: bigint): Promise<boolean> {
   const { rows } = await client.query<{ there: string }>(
     'SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= $1::pg_lsn AS there',
@@ -79,20 +82,21 @@ async function hasReplayed(client: pg.Client, until: bigint): Promise<boolean> {
 const helpEvery = 200;
 
 /**
- * A slot on a standby is made once the primary's WAL has told of the running transactions, which an idle primary does not do by
- * itself. Until the signal. Failing does not stop the creation: the primary logs them now and then.
+ * The creation of a slot on a standby completes when the primary's WAL reports the running transactions, which an idle
+ * primary does not do by itself. Runs until the signal. A failure does not stop the creation: the primary logs them
+ * periodically.
  */
 export async function helpStandby(access: SourceAccess, ended: AbortSignal): Promise<void> {
   const primary = primaryOf(access);
   if (primary !== access) await logTransactions(primary, helpEvery, ended);
 }
 
-/** Milliseconds from the start of a stream; after that the server's own records, one in 15 seconds, do. */
+/** Milliseconds from the start of a stream; after that the server's own records, one every 15 seconds, are enough. */
 const syncHelp = 60_000;
 
 /**
- * A standby takes the copy of a failover slot once the slot stands behind what the standby itself keeps. The slot moves on with the
- * records of running transactions, so that they come every second in the first minute.
+ * A standby copies a failover slot once the slot's position is beyond what the standby itself keeps. The slot advances
+ * with the records of running transactions, so these are written every second in the first minute.
  */
 export async function helpSlotSync(access: SourceAccess, ended: AbortSignal): Promise<void> {
   if (access.failover) await logTransactions(access, 1000, AbortSignal.any([ended, AbortSignal.timeout(syncHelp)]));

@@ -2,7 +2,7 @@ import type { RangeAsked } from '../../core/api/source-database.ts';
 import type { Column } from '../../core/postgres/relation.ts';
 import { qualified, quoteIdent } from '../../core/postgres/quote.ts';
 
-/** Rows behind a key, in its order: what the statement sees, then their values. */
+/** Rows after a key, in its order: the statement's snapshot, then their values. */
 export function rangeStatement(asked: RangeAsked): { readonly text: string; readonly values: unknown[] } {
   const { relation, key, where, beyond, rows } = asked;
   const at = (position: number) => relation.columns[position] as Column;

@@ -7,8 +7,9 @@ export interface NeededRoles {
 }
 
 /**
- * Where the database names roles. pg_shdepend has every owner, grantee, policy, user mapping and default privilege; not the
- * first superuser, whose objects are looked for. Members of extensions come with the extension, and excluded tables not at all.
+ * The places where the database names roles. pg_shdepend has every owner, grantee, policy, user mapping and default
+ * privilege, except for the bootstrap superuser, whose objects are searched. Members of extensions are created with the
+ * extension, and excluded tables not at all.
  */
 const named = `
   SELECT d.refobjid AS role,

@@ -1,34 +1,34 @@
 import type pg from 'pg';
 
-/** A managed service, and how it says what PostgreSQL says otherwise. Sources: docs/managed.md. */
+/** A managed service, with its own commands for what PostgreSQL does otherwise. Sources: docs/managed.md. */
 export interface Service {
   readonly name: string;
-  /** What switches logical decoding on; null: the service has none for its users. */
+  /** How logical decoding is enabled; null: the service does not offer it. */
   readonly logical: string | null;
-  /** Gives a role the right to stream; `{role}` stands for it, quoted. */
+  /** Grants a role the right to stream; `{role}` stands for the quoted role. */
   readonly replication: string;
-  /** Where a server setting is changed; `{name}` and `{value}` stand for it. */
+  /** How a server setting is changed; `{name}` and `{value}` are replaced. */
   readonly setting: string;
 }
 
 interface Known extends Service {
-  /** True where this service's marks are there. */
+  /** True if the marks are those of this service. */
   readonly is: (marks: Marks) => boolean;
 }
 
-/** What a server shows of who runs it. */
+/** Signs of the service that runs a server. */
 export interface Marks {
   readonly version: string;
   readonly roles: ReadonlySet<string>;
   /** Prefixes of settings with a dot: `rds`, `cloudsql`. */
   readonly settings: ReadonlySet<string>;
-  /** `aurora_version` is there. */
+  /** `aurora_version` exists. */
   readonly aurora: boolean;
 }
 
 const alter = 'ALTER ROLE {role} REPLICATION;';
 
-/** The first that fits. */
+/** The first match counts. */
 const known: readonly Known[] = [
   {
     name: 'Amazon Aurora',
@@ -119,7 +119,7 @@ const known: readonly Known[] = [
   },
 ];
 
-/** Pure. Null: nobody's service, or one that is not known. */
+/** Pure. Null: no managed service, or an unknown one. */
 export function serviceOf(marks: Marks): Service | null {
   return known.find(({ is }) => is(marks)) ?? null;
 }
@@ -140,18 +140,19 @@ export async function readService(client: pg.Client): Promise<Service | null> {
   });
 }
 
-/** A setting of the server, in the service's words or as SQL. */
+/** How to change a setting of the server, in the service's words or as SQL. */
 export function settingRemedy(service: Service | null, name: string, value: string | number): string {
   if (service === null) return `ALTER SYSTEM SET ${name} = ${value}; and restart the source`;
   return `${service.name}: ${service.setting.replace('{name}', name).replace('{value}', String(value))}`;
 }
 
-/** Roles to which services keep schemas of their own; `supabase_…` besides. */
+/** Roles for which services keep schemas of their own; `supabase_…` as well. */
 const serviceRoles = ['rdsadmin', 'azuresu', 'cloudsqladmin', 'alloydbadmin', 'cloud_admin', 'pgsodium_keymaker'];
 
 /**
- * Of a schema `n`: it is the service's, not the user's. By who owns it, never by its name alone, as `auth` or `storage` may be
- * anybody's: by a role of the service's own, or it came with an extension (cron, _timescaledb_…).
+ * For a schema `n`: it belongs to the service, not to the user. Decided by its owner, never by its name alone, as users
+ * have schemas such as `auth` or `storage`, too: it is owned by a role of the service, or came with an extension (cron,
+ * _timescaledb_…).
  */
 export const isServiceSchema = `(
   pg_catalog.pg_get_userbyid(n.nspowner) ~ '^supabase_' OR pg_catalog.pg_get_userbyid(n.nspowner) IN (${serviceRoles.map((role) => `'${role}'`).join(', ')})

@@ -6,25 +6,25 @@ import { fromPg } from '../../core/postgres/pg-error.ts';
 import type { Owner } from './ownership/mark.ts';
 import type { KeptClient } from './kept-client.ts';
 
-/** How the parts of this plugin reach the source; one value, made from the options. */
+/** How the parts of this plugin reach the source; one object, made from the options. */
 export interface SourceAccess {
   readonly connection: ConnectionOptions;
   /** Name of the connection in errors. */
   readonly name: string;
-  /** application_name of all our sessions; cleanup knows our walsender by it. */
+  /** application_name of all our sessions; cleanup recognises our walsender by it. */
   readonly application: string;
   readonly slot: string;
   readonly publication: string;
-  /** Slot and publication are those of tables that are copied beside the stream of the others. */
+  /** Slot and publication are those of tables that are copied beside the main stream. */
   readonly beside?: boolean;
-  /** Of a source that is a standby: see primary.ts. */
+  /** For a source that is a standby: see primary.ts. */
   readonly primary?: ConnectionOptions | null;
   /** Standbys keep a copy of the slot (17 and later). */
   readonly failover?: boolean;
-  /** Whose the objects on the source are; without an ownership none of them is provably ours. */
+  /** The owner of the objects on the source; without an ownership none of them is provably ours. */
   readonly owner: Owner;
   readonly log: Logger;
-  /** Between the questions of {@link ask}. */
+  /** Between the queries of {@link ask}. */
   readonly kept: KeptClient;
 }
 
@@ -32,26 +32,29 @@ export function open(access: SourceAccess, replication = false): Promise<pg.Clie
   return connect(access.connection, { name: access.name, applicationName: access.application, replication });
 }
 
-/** What a watch of our sessions' lock waits needs. */
+/** The input of a watch of our sessions' lock waits. */
 export function lockWatchOf(access: SourceAccess): LockWatchInput {
   const { application, log } = access;
   return { open: () => open(access), application, side: 'source', log };
 }
 
-/** For COPY: the socket reads into memory that it uses again. */
+/** For COPY: the socket reads into reusable memory. */
 export function openBulk(access: SourceAccess): Promise<pg.Client> {
   return connect(access.connection, { name: access.name, applicationName: access.application, bulk: true });
 }
 
 /**
- * Runs `work` on a connection of its own. Aborting cuts the connection, so a query that hangs on the server ends, too.
- * Errors of the server come out as ours. Whoever makes it wait for a lock is told.
+ * Runs `work` on a connection of its own. Aborting closes the connection, so a query that hangs on the server ends,
+ * too. Errors of the server are converted to ours. Sessions that block it are logged.
  */
 export function withClient<T>(access: SourceAccess, signal: AbortSignal | null, work: Work<T>): Promise<T> {
   return within(access, signal, { work, open: () => open(access), close: disconnect });
 }
 
-/** As {@link withClient}, for what only reads and leaves the session as it is: on the connection of the question before, if there is one. */
+/**
+ * As {@link withClient}, for work that only reads and does not change the session: on the connection of the previous
+ * query, if there is one.
+ */
 export function ask<T>(access: SourceAccess, signal: AbortSignal | null, work: Work<T>): Promise<T> {
   const { kept } = access;
   return within(access, signal, {
@@ -77,7 +80,7 @@ async function within<T>(access: SourceAccess, signal: AbortSignal | null, how: 
   const locks = watchLocks(lockWatchOf(access));
   let failed = true;
   try {
-    // It may have been aborted while the connection was made.
+    // The signal may have been aborted while the connection was made.
     signal?.throwIfAborted();
     const result = await how.work(client);
     failed = signal?.aborted === true;

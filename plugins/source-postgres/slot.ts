@@ -17,11 +17,11 @@ import { type SourceAccess, open, withClient } from './session.ts';
 
 export interface NewSlot {
   readonly consistentPoint: bigint;
-  /** Importable until `close`. Empty where none was exported. */
+  /** Importable until `close`. Empty if none was exported. */
   readonly snapshot: string;
-  /** The session that made it, and that a temporary slot belongs to. */
+  /** The session that created the slot, and that a temporary slot belongs to. */
   readonly client: pg.Client;
-  /** Ends the replication connection: the exported snapshot goes, and with it a temporary slot. */
+  /** Ends the replication connection, and with it the exported snapshot and a temporary slot. */
   close(): Promise<void>;
 }
 
@@ -34,8 +34,9 @@ export interface SlotRequest {
 }
 
 /**
- * CREATE_REPLICATION_SLOT … LOGICAL (manual: "Streaming Replication Protocol"). Waits until all transactions that
- * run now have ended, and says for whom it waits. Aborting cuts the connection; the server then drops the unfinished slot.
+ * CREATE_REPLICATION_SLOT … LOGICAL (manual: "Streaming Replication Protocol"). Waits until all present transactions
+ * have ended, and logs those that it waits for. Aborting closes the connection; the server then drops the unfinished
+ * slot.
  */
 export async function createSlot(access: SourceAccess, request: SlotRequest, signal: AbortSignal): Promise<NewSlot> {
   const client = await openReplication(access);
@@ -103,7 +104,7 @@ async function slotError(access: SourceAccess, name: string, error: unknown): Pr
   return fromPg(error, { connection: access.name, object: `slot ${name}` });
 }
 
-/** What stands in the way, and that it is left alone. */
+/** The error for a name that is taken: the existing slot is left alone. */
 async function taken(access: SourceAccess, cause?: unknown): Promise<PgsluiceError> {
   const { slot, owner, name } = access;
   const proof = await withClient(access, null, (client) => proveSlot(client, owner, access));
@@ -121,7 +122,7 @@ export function slotRemedy(slot: string, ours: boolean): string {
     : `Choose another name with slot.name; or, if nobody needs it: SELECT pg_drop_replication_slot(${quoteLiteral(slot)});`;
 }
 
-/** Tells whom the creation of the slot waits for: transactions that were running when it began. */
+/** Logs the transactions that the creation of the slot waits for: those that were running when it began. */
 function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promise<void> } {
   const pid = Number((walsender as unknown as { processID: number }).processID);
   let said = '';
@@ -133,13 +134,13 @@ function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promi
       );
       return rows[0]!.pids;
     });
-    // The seconds go on.
+    // The seconds increase with each look.
     const whom = pids.replaceAll(/ for \d+ s\)/g, ')');
     if (pids === '' || whom === said) return;
     said = whom;
     access.log.log('warn', 'slot-waits', `the new slot waits for transactions that are running: ${pids}`, { pids });
   };
-  // Not knowing whom it waits for does not stop it.
+  // A failed look at the blockers does not stop the creation.
   const timer = setInterval(() => (running = running.then(look).catch(() => {})), 2000);
   const ended = new AbortController();
   const helped = helpStandby(access, ended.signal);
@@ -153,8 +154,8 @@ function watchWaits(access: SourceAccess, walsender: pg.Client): { stop(): Promi
 }
 
 /**
- * The slot of the pipeline. It is first made under another name and for this session only, then noted, and only then copied
- * to its own name: whatever a kill leaves, a slot of that name which stands at the noted point is this one.
+ * The slot of the pipeline. It is first created under another name and for this session only, then noted, and only then
+ * copied to its own name: whatever a kill leaves, a slot of that name at the noted position is this one.
  */
 export async function createOwnSlot(
   access: SourceAccess,
@@ -197,7 +198,7 @@ async function keep(
   );
   const note: SlotNote = { system: rows[0]!.system, from };
   await owner.ownership?.note(slotKey(slot), { ...note });
-  // Beside the state, which may get lost: on what the pipeline has on the source already.
+  // In addition to the state, which may get lost: on the publication that exists already.
   const there = await readDefinition(client, publication);
   if (there !== null && isOurPublication(there, publication, owner)) {
     await changePrimary(access, null, (primary) => markPublication(primary, publication, owner, { slot, from }));
@@ -207,7 +208,7 @@ async function keep(
     await client.query('SELECT pg_copy_logical_replication_slot($1, $2, false)', [made.temporary, slot]);
   } catch (error) {
     if ((error as { code?: string }).code !== '42704') throw error;
-    // A temporary slot goes with its session.
+    // A temporary slot is dropped with its session.
     const where = { connection: access.name, object: `slot ${slot}` };
     throw connectionError('PGS2005', 'the session that made the slot was cut', { where });
   }
@@ -215,8 +216,8 @@ async function keep(
 }
 
 /**
- * Drops the slot if it is there and provably ours. A walsender of ours that still reads it (a killed process whose
- * connection the server has not missed yet) is ended; anyone else's is an error. Returns whether there was one.
+ * Drops the slot if it exists and is provably ours. A walsender of ours that still reads it (of a killed process whose
+ * connection the server still considers open) is ended; any other reader is an error. Returns whether there was a slot.
  */
 export async function dropSlot(client: pg.Client, access: SourceAccess, names: Names): Promise<boolean> {
   for (let tries = 0; ; tries++) {
@@ -237,7 +238,7 @@ export async function dropSlot(client: pg.Client, access: SourceAccess, names: N
       await client.query('SELECT pg_drop_replication_slot($1)', [names.slot]);
       return true;
     } catch (error) {
-      // 55006: taken between our look and the drop; 42704: gone by itself.
+      // 55006: taken between our look and the drop; 42704: dropped meanwhile.
       const state = error instanceof pg.DatabaseError ? error.code : '';
       if (state === '42704') return true;
       if (state !== '55006') throw error;

@@ -38,8 +38,8 @@ import { PostgresSnapshots } from './snapshot/source.ts';
 import { openStream } from './stream/open.ts';
 
 /**
- * Wire bytes after which a batch of the stream is cut, and that are received ahead of the reader. A decoded batch takes
- * several times its wire size, and two to three are alive at a time: larger ones catch up no faster and take more memory
+ * Wire bytes after which a batch of the stream ends, and that are received ahead of the reader. A decoded batch takes
+ * several times its wire size, and two to three exist at a time: larger ones catch up no faster and take more memory
  * (bench/catchup.ts, `--workloads single`).
  */
 const batchBytes = 1 << 20;
@@ -61,7 +61,7 @@ export class PostgresSource implements Source {
   readonly #heartbeat: Heartbeat | null;
   #helping = new AbortController();
   #helped = Promise.resolve();
-  /** Asked once: collations do not change under a running server. */
+  /** Queried once: collations do not change while a server runs. */
   #letters: Promise<Folding | null> | null = null;
 
   constructor(options: PostgresSourceOptions, context: PluginContext, beside = false) {
@@ -112,7 +112,10 @@ export class PostgresSource implements Source {
     });
   }
 
-  /** Flushed, not inserted: what is not flushed is not decoded yet, and a crash could still take it back. Of a standby: of its primary. */
+  /**
+   * The flushed position, not the inserted one: what is not flushed is not decoded yet, and could be lost in a crash.
+   * For a standby: of its primary.
+   */
   async #end(client: pg.Client, signal: AbortSignal): Promise<bigint> {
     const read = async (on: pg.Client): Promise<bigint> => {
       const { rows } = await on.query<{ at: string }>(
@@ -182,7 +185,7 @@ export class PostgresSource implements Source {
     await this.#helped;
   }
 
-  /** Without it the stream may end some seconds later, and no worse. */
+  /** Without it the stream may end some seconds later, with no other effect. */
   #notFlushed(error: unknown): void {
     const said = error instanceof Error ? error.message : String(error);
     this.#context.log.log('debug', 'not-flushed', `the stop position may be reached late: ${said}`);

@@ -3,7 +3,7 @@ import type { Surroundings } from '../../core/api/check.ts';
 import type { SourceCatalog } from '../../core/api/source.ts';
 import { readRoles } from './roles.ts';
 
-/** What the chosen tables' schema needs of a server beside itself. */
+/** The properties of a server, beside the schema itself, that the chosen tables' schema needs. */
 export async function readSurroundings(
   client: pg.Client,
   { tables, identity, excluded }: SourceCatalog,
@@ -26,7 +26,7 @@ export async function readSurroundings(
     encoding: rows[0]!.encoding,
     locale: rows[0]!.locale,
     schemas: await list(
-      // Each object in a schema depends on it; what an extension brings is made by the extension.
+      // Each object in a schema depends on it; the members of an extension are created with the extension.
       `SELECT DISTINCT nspname::text COLLATE "C" AS name FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid
        WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n' AND nspname !~ '^(pg_|information_schema$)' AND nspname <> ALL ($1)
          AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')

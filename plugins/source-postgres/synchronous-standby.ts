@@ -4,9 +4,9 @@ import { sourceError } from './errors.ts';
 import type { SourceAccess } from './session.ts';
 
 /**
- * I10: whoever is named in synchronous_standby_names holds back each COMMIT on the source until it confirms. A walsender of ours that
- * is named (`*` names all) would hold writes for as long as the pipeline is behind, and would release commits that no standby has.
- * Names compare as syncrep.c does: without regard to case.
+ * I10: a standby that is named in synchronous_standby_names delays each COMMIT on the source until it confirms. If our
+ * walsender is named (`*` names all), writes would wait for as long as the pipeline is behind, and commits that no
+ * standby has would be acknowledged. Names compare as in syncrep.c: case-insensitively.
  */
 export function namesUs(setting: string, application: string): boolean {
   const list = setting.replace(/^\s*(?:(?:first|any)\s+)?\d+\s*\((.*)\)\s*$/is, '$1');
@@ -23,7 +23,7 @@ export interface Named {
   readonly remedy: string;
 }
 
-/** Null: ours is not named. */
+/** Null: our walsender is not named. */
 export async function standbyOfOurName(
   client: pg.Client,
   { application }: Pick<SourceAccess, 'application'>,
@@ -40,7 +40,7 @@ export async function standbyOfOurName(
   };
 }
 
-/** As an error that ends a run. */
+/** The finding as an error that ends a run. */
 export async function refusalAsStandby(client: pg.Client, access: SourceAccess): Promise<PgsluiceError | null> {
   const named = await standbyOfOurName(client, access);
   if (named === null) return null;

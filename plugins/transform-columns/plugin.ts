@@ -28,7 +28,7 @@ export function columns({ keep, drop }: ColumnsOptions): Transform {
   return {
     name: 'columns',
     plan: (input, tools) => {
-      // Also the names to drop must exist: a misspelt one would let the column through.
+      // The columns to drop must exist, too: a misspelt one would let the column through.
       for (const name of listed) tools.column(input, name);
       return {
         kind: 'project',

@@ -9,7 +9,7 @@ interface Context {
   readonly input: Shape;
   readonly tools: TransformTools;
 }
-/** SQL of the masked text, and how many characters it has at most (null: as many as the value). */
+/** SQL of the masked text, and its maximum length in characters (null: that of the value). */
 interface Masked {
   readonly sql: string;
   readonly longest: number | null;
@@ -18,7 +18,7 @@ interface Masked {
 
 /**
  * Every method is a SQL expression, so that the source computes it in the snapshot and the stream's evaluator computes
- * the same: no method needs the rows route.
+ * the same value: no method needs the rows route.
  */
 export function maskColumn(column: Column, method: Method, { input, tools }: Context): Expr {
   if (method === 'null') return nothing(column, { input, tools });
@@ -45,7 +45,7 @@ function maskText(column: Column, method: Exclude<Method, 'null'>): Masked {
   return digits(value, method.digits.secret, limit(column));
 }
 
-/** Before SQL is made of it, so that the message names the column and not a place in text that nobody wrote. */
+/** Checked before SQL is made of it, so that the message names the column and not a place in generated text. */
 function refuseUnreadable(column: Column, { input, tools }: Context): void {
   try {
     tools.cast(tools.column(input, column.name), 'text');
@@ -59,13 +59,13 @@ function refuseUnreadable(column: Column, { input, tools }: Context): void {
 
 const valueOf = (column: Column): string => `${quoteIdent(column.name)}::text`;
 
-/** Characters that the type of the column takes; null: any number. */
+/** Number of characters that the type of the column accepts; null: any number. */
 function limit(column: Column): number | null {
   const limited = column.type === oids.varchar || column.type === oids.bpchar;
   return limited && column.typmod >= 4 ? column.typmod - 4 : null;
 }
 
-/** The result goes into a column of the same type: a cast would cut a longer one, so then the column becomes text. */
+/** The result goes into a column of the same type; as a cast would cut a longer one, the column then becomes text. */
 function fits(column: Column, longest: number | null): boolean {
   const most = limit(column);
   return most !== null && (longest === null || longest <= most);
@@ -129,8 +129,8 @@ const block = 4;
 const blocks = 6;
 
 /**
- * The HMAC's hex as 64 decimal digits; each block of four characters has ten of them as its own table from digit to
- * digit. From the 25th character on one table serves.
+ * The HMAC's hex as 64 decimal digits; each block of four characters has ten of them as a table from digit to digit.
+ * From the 25th character on one table is used.
  */
 function digits(value: string, secret: string, most: number | null): Masked {
   const { sql: hex, secrets } = hash(value, secret, 64);

@@ -59,7 +59,7 @@ export function rename(options: RenameOptions): Transform {
   };
 }
 
-/** Known without a table, and so by `validate`. */
+/** Known without a table, and so reported by `validate`. */
 function refuseTwins(columns: ReadonlyMap<string, string>): void {
   const from = new Map<string, string>();
   for (const [name, to] of columns) {
@@ -76,7 +76,7 @@ function refuseTwins(columns: ReadonlyMap<string, string>): void {
 /** Longest identifier in bytes (NAMEDATALEN - 1); the server would cut a longer one silently. */
 const longest = 63;
 
-/** The template is cut at its dot before names are put in, so that names with dots stay whole. */
+/** The template is split at its dot before names are inserted, so that names with dots stay whole. */
 function newName(to: string | undefined, input: Shape, tools: TransformTools): { schema: string; name: string } {
   if (to === undefined) return { schema: input.schema, name: input.name };
   const parts = to.split('.');

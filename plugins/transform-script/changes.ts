@@ -6,8 +6,8 @@ import { scriptError } from './errors.ts';
 type Run = (rows: readonly Tuple[]) => Promise<readonly Tuple[]>;
 
 /**
- * What a script, which knows only rows, makes of changes. Inserts of one transaction go in one call. With REPLICA IDENTITY
- * FULL old and new row are mapped and compared. With a key the old row is not known: the script must keep the key of each
+ * Applies a script, which knows only rows, to changes. Inserts of one transaction go in one call. With REPLICA IDENTITY
+ * FULL old and new row are mapped and compared. With a key the old row is unknown: the script must keep the key of each
  * row, an UPDATE may give one row or none, and both it and DELETE say that the row may be absent downstream.
  */
 export async function mapChanges(
@@ -72,7 +72,7 @@ async function remove(run: Run, change: DeleteChange, output: Relation): Promise
   return [{ kind: 'delete', tx, lsn, relation: output, before: image, maybe: true }];
 }
 
-/** Both sides are known: one row for one is an UPDATE, else the old rows go and the new ones come. */
+/** Both sides are known: one row for one is an UPDATE, otherwise the old rows are deleted and the new ones inserted. */
 function replaced(
   change: UpdateChange | DeleteChange,
   relation: Relation,

@@ -4,8 +4,8 @@ import type { Script } from '../../core/api/script.ts';
 import { scriptError } from './errors.ts';
 
 /**
- * A script whose errors are told without their words: JSON.parse alone quotes what it was given, so a message is as secret
- * as the rows (I11). Said instead: the kind of error and the place in the script.
+ * A script whose errors are reported without their messages: JSON.parse, for one, quotes its input, so a message is as
+ * secret as the rows (I11). Reported instead: the kind of error and the place in the script.
  */
 export function guardedScript(run: Script, debugValues: boolean): Script {
   return async (rows, info) => {
@@ -16,7 +16,7 @@ export function guardedScript(run: Script, debugValues: boolean): Script {
       if (debugValues) throw scriptError('PGS4063', `the script failed: ${String(error)}`, { cause: error });
       const kind = error instanceof Error ? error.name : typeof error;
       const frames = framesOf(error);
-      // The first place that is in a file: JSON.parse and its like have none.
+      // The first place that is in a file: JSON.parse and other built-ins have none.
       const frame = frames.find((line) => line.includes('file://')) ?? frames[0];
       const place = frame === undefined ? '' : ` at ${placeOf(frame)}`;
       const quiet = new Error(`${kind} (message hidden)`);

@@ -6,7 +6,7 @@ import { scriptError } from './errors.ts';
 
 export type RowRunner = (rows: readonly Tuple[], phase: ScriptInfo['phase']) => Promise<readonly Tuple[]>;
 
-/** Calls a script with objects and checks what it returns: nothing that it forgot or misspelt becomes NULL (I7). */
+/** Calls a script with objects and checks its result: no forgotten or misspelt column becomes NULL (I7). */
 export function rowRunner(
   script: Script,
   shape: { readonly input: Shape; readonly output: readonly Column[] },
@@ -51,7 +51,7 @@ function toTuple(row: unknown, names: readonly string[], allowed: ReadonlySet<st
     }
     tuple.push(cell);
   }
-  // A name that nobody declared would be lost; counting is enough where all declared ones are there.
+  // An undeclared name would be lost; a count is enough if all declared ones are present.
   const keys = Object.keys(cells);
   if (keys.length !== names.length) {
     const unknown = keys.find((key) => !allowed.has(key));

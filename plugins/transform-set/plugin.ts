@@ -62,6 +62,6 @@ function compute(name: string, column: SetColumn, input: Shape, tools: Transform
   if (typeof column === 'string') return tools.parse(column, input, { option: pointer });
   const expr = tools.parse(column.expr, input, { option: `${pointer}/expr` });
   if (column.type === undefined) return expr;
-  // A bare literal takes the type, as it does in SQL, and is not text that is cast.
+  // A bare literal takes the type, as in SQL, and is not text that is cast.
   return expr.op === 'const' ? tools.constant(expr.text, column.type) : tools.cast(expr, column.type);
 }

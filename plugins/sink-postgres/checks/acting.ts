@@ -6,8 +6,9 @@ import { readActors, remedyFor, words } from '../definitions/kept-off.ts';
 type Found = Omit<Finding, 'subject'>;
 
 /**
- * Triggers, rules and forced row-level security of tables that are there: kept off while rows come, so the user must be allowed to.
- * Event triggers act on nothing but our DDL, and only their owner may turn them off: they are told.
+ * Triggers, rules and forced row-level security of existing tables: they are kept off while rows are written, so the
+ * user needs the privilege for that. Event triggers act only on our DDL, and only their owner may disable them: they
+ * are reported.
  */
 export async function actingFindings(
   client: pg.Client,

@@ -30,11 +30,11 @@ const oldest = 140000;
 interface Looked {
   readonly options: PostgresSinkOptions;
   readonly context: PluginContext;
-  /** Rows will be copied, so that those which are there stand in the way. */
+  /** Rows will be copied, so that existing rows are in the way. */
   readonly copies: boolean;
 }
 
-/** Looks only; changes nothing. */
+/** Reads only; changes nothing. */
 export async function checkTarget(
   sessions: Sessions,
   input: Looked,
@@ -113,7 +113,7 @@ export function serverFindings(facts: Facts, options: PostgresSinkOptions): Foun
           level: 'warning',
           message:
             'session_replication_role may not be set: triggers and rules are kept off by their tables until the cut-over, foreign keys are made there, and changes are applied one by one, which is slower',
-          // Before 15 nobody but a superuser may set it: there is nothing to do, and nothing has to be done.
+          // Before 15 only a superuser may set it: nothing can be done, and nothing has to be done.
           remedy: facts.version >= 150000 ? `GRANT SET ON PARAMETER session_replication_role TO ${user};` : null,
         },
     facts.superuser
@@ -161,7 +161,7 @@ async function tablesFinding(client: pg.Client, input: Looked, plans: readonly T
   }
 }
 
-/** Pure: a table that the file chooses is in a schema that it leaves out. */
+/** Pure: tables that the file chooses in schemas that it excludes. */
 function excludeFindings(options: PostgresSinkOptions, plans: readonly TablePlan[]): Found[] {
   const { schemas } = schemaExclude(options);
   const inside = plans.filter(({ source }) => schemas.includes(source.schema));

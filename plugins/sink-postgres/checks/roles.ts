@@ -11,8 +11,8 @@ type Found = Omit<Finding, 'subject'>;
 const check = 'target-roles';
 
 /**
- * Pure: every role that the schema names and the target lacks, at once, with the statements that make them as they are on the
- * source; then those that are there, but that our user may not make owners.
+ * Pure: every role that the schema names and the target lacks, at once, with the statements that create them as on the
+ * source; then existing roles that our user may not make owners.
  */
 export function roleFindings(source: Surroundings, target: TargetSurroundings, options: PostgresSinkOptions): Found[] {
   const here = rolesHere(target.roles, options);
@@ -38,7 +38,7 @@ function missingFinding(
   { target, options }: { readonly target: TargetSurroundings; readonly options: PostgresSinkOptions },
 ): Found {
   const here = rolesHere(target.roles, options);
-  // With those who reach the named ones through membership: the applications' logins.
+  // With the roles that reach the named ones through membership: the applications' logins.
   const absent = source.roles.filter(({ name }) => here.nameFor(name) === null);
   const names = new Set(source.roles.map(({ name }) => name));
   const memberships = source.memberships.filter(({ role, member }) => {
@@ -59,7 +59,7 @@ function missingFinding(
   };
 }
 
-/** Who is no superuser must be a member of an owner. */
+/** A user without superuser rights must be a member of an owner. */
 function ours(missing: readonly Role[], { roles, user }: TargetSurroundings): readonly string[] {
   if (roles.superuser) return [];
   return missing.filter(({ owns }) => owns).map(({ name }) => `GRANT ${quoteIdent(name)} TO ${quoteIdent(user)};`);

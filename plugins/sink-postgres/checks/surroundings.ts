@@ -6,19 +6,19 @@ import { type PostgresSinkOptions, schemaExclude, schemaMode } from '../options.
 import { type TargetRoles, readTargetRoles } from '../schema/roles.ts';
 import { roleFindings } from './roles.ts';
 
-/** The target, as far as the source's schema needs it to be like the source. */
+/** The target's properties on which the source's schema depends. */
 export interface TargetSurroundings {
   readonly version: number;
   readonly encoding: string;
   readonly locale: string;
-  /** Version that CREATE EXTENSION would give, or that is there. */
+  /** Installed version, or the version that CREATE EXTENSION would install. */
   readonly extensions: ReadonlyMap<string, string>;
   readonly roles: TargetRoles;
   /** `[role, member]` as JSON. */
   readonly memberships: ReadonlySet<string>;
   readonly user: string;
   readonly collations: ReadonlySet<string>;
-  /** That are there, and in which the user may not make anything. */
+  /** Existing schemas in which the user may not create objects. */
   readonly closed: readonly string[];
 }
 
@@ -57,7 +57,7 @@ export async function readTarget(client: pg.Client, version: number): Promise<Ta
   };
 }
 
-/** Pure: each difference with what mends it. With `schema: existing` the schema is the user's, and only values count. */
+/** Pure: each difference with its remedy. With `schema: existing` the schema is the user's, and only values count. */
 export function surroundingFindings(
   source: Surroundings,
   target: TargetSurroundings,
@@ -115,12 +115,12 @@ function extensions(source: Surroundings, target: TargetSurroundings, options: P
   return [{ check, level: 'ok', message, remedy: null }];
 }
 
-/** All is made under the source's names first, and renamed then. Pure. */
+/** All objects are created under the source's names first, and then renamed. Pure. */
 export function schemasNeeded({ schemas }: Surroundings, plans: readonly TablePlan[]): string[] {
   return [...new Set([...schemas, ...plans.map(({ output }) => output.schema)])].toSorted();
 }
 
-/** `public` from 15 on, where the role does not own the database. */
+/** `public` from 15 on, if the role does not own the database. */
 function closedSchemas(source: Surroundings, target: TargetSurroundings, options: PostgresSinkOptions): Found[] {
   const { schemas: excluded } = schemaExclude(options);
   return source.schemas

@@ -18,14 +18,15 @@ type Become = Extract<SchemaStep, { kind: 'become' }>;
 export interface BecomeOptions {
   readonly owner: Owner;
   readonly log: Logger;
-  /** Foreign keys act on what is written: they wait for the cutover. */
+  /** Foreign keys act on written rows: they wait for the cutover. */
   readonly enforced: boolean;
 }
 
 /**
- * Brings what hangs on tables to what it is on the source, from whatever it is here: what the command did not touch stays as it is, what
- * is equal already is left. What the target refuses (a function or a role that it lacks), and what bears the name of something that
- * somebody made there, is told, and named by `verify --schema`; it keeps no row away. Returns the statements that ran.
+ * Changes the parts of tables (constraints, indexes, triggers …) to their state on the source, from whatever state they
+ * have here: parts that the command did not touch stay, equal parts are left alone. A part that the target refuses
+ * (because of a missing function or role), or whose name belongs to an object that a user made there, is reported, and
+ * named by `verify --schema`; it keeps no row away. Returns the statements that ran.
  */
 export async function become(client: pg.Client, step: Become, options: BecomeOptions): Promise<readonly string[]> {
   let there = await readParts(client, step.tables);
@@ -65,7 +66,9 @@ function keyBefore({ object, was }: TablePart): string {
   return keyOf({ ...object, name: [...object.name.slice(0, -1), was ?? object.name.at(-1)!] });
 }
 
-/** What somebody made in the target stays as it is, also where the source has, or had, something of its name. */
+/**
+ * Objects that a user made in the target stay unchanged, even if the source has, or had, an object of the same name.
+ */
 function keepForeign(
   {
     there,
@@ -94,7 +97,7 @@ function manifestOf(like: Manifest, object: ManifestObject): Manifest {
   return { ...like, objects: new Map([[keyOf(object), object]]) };
 }
 
-/** What rows and their place stand on comes by steps of its own. */
+/** The objects on which rows and their places depend are changed by steps of their own. */
 const ofRows: ReadonlySet<ObjectKind> = new Set<ObjectKind>(['table', 'column']);
 const ofTable = ['options', 'toast options', 'row security', 'replica identity', 'comment'] as const;
 const ofColumn = [
@@ -116,7 +119,7 @@ function wantedOf(object: ManifestObject, there: Manifest): ManifestObject | nul
   const found = there.objects.get(keyOf(object));
   if (object.kind === 'table' || object.kind === 'column') {
     if (found === undefined) return null;
-    // A column that is computed on the way, or has another type here, has no default of the source's.
+    // A column that is computed by a transform, or has another type here, does not get the source's default.
     if (object.kind === 'column' && !isAlike(found, object)) return null;
     const names: readonly string[] = object.kind === 'table' ? ofTable : ofColumn;
     const props = Object.fromEntries(
@@ -162,7 +165,7 @@ function renaming({ object, was }: TablePart, there: Manifest): readonly string[
   }
 }
 
-/** New foreign keys are noted as those that wait for the cutover; one that is gone waits no longer. */
+/** New foreign keys are noted as waiting for the cutover; the note of a dropped one is removed. */
 async function setKeysAside(
   client: pg.Client,
   { there, objects }: { readonly there: Manifest; readonly objects: Map<string, ManifestObject> },
@@ -202,7 +205,10 @@ async function relids(client: pg.Client, tables: readonly TableName[]): Promise<
   return rows.map(({ oid }) => Number(oid));
 }
 
-/** Views and functions that the source dropped along, in an order that works: what another needs goes later. What others need here stays. */
+/**
+ * Drops views and functions that the source dropped along, in an order that works: an object that another one needs is
+ * dropped later. An object that others need here stays.
+ */
 export async function dropAlong(
   client: pg.Client,
   objects: Extract<SchemaStep, { kind: 'drop-along' }>['objects'],

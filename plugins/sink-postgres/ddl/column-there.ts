@@ -6,8 +6,8 @@ import { isMadeColumn } from '../schema/made-columns.ts';
 import type { Owner } from '../state.ts';
 
 /**
- * A column that is to be added is there already. It may be ours, as the step of a sibling made it in the whole tree, or somebody's, who has
- * made it beforehand. Then its rows have to hold what those of the source got: else they would stay wrong (I7).
+ * A column to be added exists already. It may be ours, as the step of a sibling made it in the whole tree, or a user's,
+ * made beforehand. In that case its rows must have the source's values: otherwise they would stay wrong (I7).
  */
 export async function takeColumn(
   client: pg.Client,
@@ -16,7 +16,7 @@ export async function takeColumn(
 ): Promise<void> {
   if (await isMadeColumn(client, owner, table, column.name)) return;
   const name = quoteIdent(column.name);
-  // As text: json, xml and point have no `=`; and as bytes, whatever the collation calls equal.
+  // As text: json, xml and point have no `=`; and as bytes, whatever the collation treats as equal.
   const wanted = value === null ? 'NULL' : `${quoteLiteral(value)}::${column.typeName}::text`;
   const { rows } = await client.query(
     `SELECT FROM ${qualified(table)} WHERE ${name}::text COLLATE "C" IS DISTINCT FROM ${wanted} LIMIT 1`,

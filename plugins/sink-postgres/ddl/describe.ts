@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Column } from '../../../core/postgres/relation.ts';
 import { readColumns } from '../../../core/postgres/columns.ts';
 
-/** Columns of tables by name, in the order asked; null where there is no such table. */
+/** Columns of tables by name, in the order of the request; null if there is no such table. */
 export async function describeTables(
   client: pg.Client,
   tables: readonly { readonly schema: string; readonly name: string }[],

@@ -14,13 +14,13 @@ export interface ExecuteOptions {
   readonly owner: Owner;
   /** Of a sink that follows DDL. */
   readonly become?: BecomeOptions;
-  /** What DROP does with objects that depend on what goes. */
+  /** What DROP does with objects that depend on the dropped one. */
   readonly dependents: 'error' | 'cascade';
 }
 
-/** Where a table stands in the target now. */
+/** The present place of a table in the target. */
 interface Standing {
-  /** The table of the inheritance tree on which columns are changed: partitions get theirs from it. */
+  /** The table of the inheritance tree on which columns are changed: partitions inherit the change. */
   readonly root: string;
   /** The root is partitioned. */
   readonly partitions: boolean;
@@ -28,8 +28,9 @@ interface Standing {
 }
 
 /**
- * Carries out one step in the transaction that is open. Steps may come again (a partition's, after its parent's took it
- * along; after a restart by hand), so what is there already is left. Returns the statements that ran, for the log.
+ * Carries out one step in the open transaction. A step may be repeated (a partition's, after its parent's step changed
+ * it, too; after a restart by hand), so anything that exists already is left alone. Returns the statements that ran,
+ * for the log.
  */
 export async function executeStep(
   client: pg.Client,
@@ -82,7 +83,8 @@ async function statementsOf(client: pg.Client, step: PlainStep, options: Execute
       return [];
     case 'drop-column':
       if (table !== null && !table.columns.has(step.column)) return [];
-      // What inherits it may have kept it on the source (ALTER TABLE ONLY), and is told for itself where it has not.
+      // An inheriting table may have kept the column on the source (ALTER TABLE ONLY); if it has not, it has a message
+      // of its own.
       return [
         `ALTER TABLE ${table?.partitions === false ? 'ONLY ' : ''}${table?.root ?? qualified(step.table)} DROP COLUMN ${quoteIdent(step.column)}${behaviour}`,
       ];
@@ -109,7 +111,7 @@ async function statementsOf(client: pg.Client, step: PlainStep, options: Execute
   }
 }
 
-/** Rows that are there get the source's value first, then the default for those to come is set. */
+/** Existing rows get the source's value first, then the default for later rows is set. */
 function addColumn(
   table: string,
   { column, value, fallback }: Extract<SchemaStep, { kind: 'add-column' }>,
@@ -158,7 +160,7 @@ async function renameTable(
 ): Promise<readonly string[]> {
   const statements: string[] = [];
   const between = { schema: table.schema, name: to.name };
-  // A name that is taken in the schema on the way: the move comes first.
+  // If a name is taken in the schema, the move to the other schema comes first.
   const free = table.schema === to.schema || (await standing(client, between)) === null;
   if (table.schema !== to.schema) statements.push(`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(to.schema)}`);
   const rename = (at: TableName) => `ALTER TABLE ${qualified(at)} RENAME TO ${quoteIdent(to.name)}`;
@@ -174,7 +176,7 @@ async function renameTable(
   return statements;
 }
 
-/** A target that has no such tree, or another one (`schema: existing`), is left as it is. */
+/** A target that has no such tree, or another one (`schema: existing`), is left unchanged. */
 async function attach(
   client: pg.Client,
   { table, to }: Extract<SchemaStep, { kind: 'attach' }>,
@@ -209,7 +211,7 @@ async function isBelow(client: pg.Client, table: TableName, parent: TableName): 
   return rows.length > 0;
 }
 
-/** The table that a sibling is a partition of; without one, by name. */
+/** The table that a sibling is a partition of; without a sibling, by name. */
 async function parentOf(client: pg.Client, { parent, sibling }: PartitionOf): Promise<string> {
   if (sibling === null) return qualified(parent);
   const { rows } = await client.query<{ name: string }>(

@@ -6,7 +6,7 @@ import type { Manifest } from '../../../core/postgres/manifest/types.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { qualified, quoteLiteral } from '../../../core/postgres/quote.ts';
 
-/** Tables of the target with what hangs on them, within the transaction that is open. */
+/** Tables of the target with their parts, within the open transaction. */
 export function readParts(client: pg.Client, tables: readonly TableName[]): Promise<Manifest> {
   const names = tables.map((table) => `to_regclass(${quoteLiteral(qualified(table))})`);
   const oids = `SELECT t::oid FROM unnest(ARRAY[${names.join(', ')}]) t WHERE t IS NOT NULL`;
@@ -33,7 +33,7 @@ async function manifestOf(client: pg.Client, sql: (major: number) => string): Pr
   );
 }
 
-/** One by one: what the target refuses keeps the others not away. */
+/** One by one, so that a refused statement does not prevent the others. */
 export async function runApart(client: pg.Client, statements: readonly string[], log: Logger): Promise<string[]> {
   const ran: string[] = [];
   for (const sql of statements) {

@@ -48,7 +48,7 @@ export class PostgresTrees implements TreeSink {
   }
 }
 
-/** A partition that is being detached (DETACH CONCURRENTLY) is no member any more, as on the source. */
+/** A partition that is being detached (DETACH CONCURRENTLY) is no longer a member, as on the source. */
 async function readPlaces(client: pg.Client): Promise<readonly PlacedTable[]> {
   const { rows } = await client.query<
     Record<'schema' | 'name' | 'partitioned', string> & Record<'parents' | 'bound', string | null>

@@ -10,8 +10,9 @@ import type { BecomeOptions } from './become.ts';
 import { readTypes, runApart } from './parts.ts';
 
 /**
- * Brings types to what they are on the source. The transaction ends behind it (core/pipeline/stream/batches.ts), as a new label of an
- * enum is of use only then (manual: ALTER TYPE). Attributes are not dropped: values would be lost where the message is older than the copy.
+ * Changes types to their state on the source. The transaction ends after this (core/pipeline/stream/batches.ts), as a
+ * new label of an enum is usable only then (manual: ALTER TYPE). Attributes are not dropped: values would be lost if
+ * the message is older than the copy.
  */
 export async function becomeTypes(
   client: pg.Client,
@@ -45,7 +46,7 @@ export async function becomeTypes(
   );
 }
 
-/** An enum that has more labels than the message knows was made of a later state. */
+/** An enum that has more labels than the message was created from a later state. */
 function isOlder(object: ManifestObject, there: Manifest): boolean {
   const found = objectOf(there, object.kind, object.name);
   if (object.kind !== 'enum' || found === null) return containerOf(object, there) === null && object.name.length === 3;

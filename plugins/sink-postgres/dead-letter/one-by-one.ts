@@ -14,20 +14,21 @@ export interface OneByOneOptions {
   readonly letters: DeadLetters;
   /** Writes a change as statements of its own. */
   readonly emit: (script: Script, change: Change) => void;
-  /** A count that is wrong is not an error but told (on_missing: warn). */
+  /** A wrong row count is not an error but is reported (on_missing: warn). */
   readonly tolerates: (count: number, expected: number) => boolean;
-  /** Looks at every count once no one of them is an error. */
+  /** Checks every count, if none of them is an error. */
   readonly check: (script: Script, result: ExchangeResult) => void;
 }
 
-/** Changes between two savepoints: so many are done again at most for one that fails. */
+/** Changes between two savepoints: at most so many are repeated for one that fails. */
 const partSize = 64;
-/** Letters that wait to be recorded; above the threshold the sink stops without trying the rest. */
+/** Number of letters that wait to be recorded together; above the threshold the sink stops without trying the rest. */
 const lettersAtOnce = 100;
 
 /**
- * Applies changes in order within the open transaction, each that the target refuses alone taken out by a savepoint and left
- * to the dead letters. When this resolves they are recorded: the commit, and with it the position, comes after (I9).
+ * Applies changes in order within the open transaction; a change that the target refuses is undone by a savepoint and
+ * recorded as a dead letter. When this resolves the letters are recorded: the commit, and with it the position, comes
+ * after (I9).
  */
 export async function applyOneByOne(changes: readonly Change[], options: OneByOneOptions): Promise<void> {
   let waiting: Refused[] = [];
@@ -42,7 +43,7 @@ export async function applyOneByOne(changes: readonly Change[], options: OneByOn
   while (at < changes.length) {
     const failed = await part(changes, { at, end }, options);
     if (failed !== null && failed.at > at) {
-      // First what stands before it, then this one alone at the head of a part.
+      // First the changes before it, then this one alone at the head of a part.
       end = failed.at;
       continue;
     }
@@ -60,7 +61,10 @@ interface Failed {
   readonly error: Refused['error'];
 }
 
-/** Null: all of the part is applied. Else nothing of it, and which change was refused; any other failure is thrown. */
+/**
+ * Null: all of the part is applied. Otherwise none of it is, and the refused change is returned; any other failure is
+ * thrown.
+ */
 async function part(
   changes: readonly Change[],
   { at, end }: { readonly at: number; readonly end: number },
@@ -104,7 +108,7 @@ async function backToPart(client: pg.Client): Promise<void> {
   await client.query('RELEASE SAVEPOINT pgsluice_part');
 }
 
-/** One round trip. Null: all went well; else the first step that did not. */
+/** One round trip. Null: all steps succeeded; otherwise the first one that did not. */
 async function attempt(
   { script, exchange }: { readonly script: Script; readonly exchange: Exchange },
   options: OneByOneOptions,
@@ -128,13 +132,13 @@ async function attempt(
   return null;
 }
 
-/** A change of a row that is refused for itself. */
+/** A change of a row that is refused because of itself. */
 function refusal(error: unknown, change: Change): Refused['error'] {
   if (isRefusal(error) && change.kind !== 'truncate' && change.kind !== 'message') return error;
   throw error;
 }
 
-/** What a script that was not sent, or not to its end, has noted as prepared may not be. */
+/** Statements that a script noted as prepared may not be, if the script was not sent completely. */
 async function forget({ client, prepared }: ApplySession): Promise<void> {
   prepared.forget();
   await client.query('DEALLOCATE ALL');

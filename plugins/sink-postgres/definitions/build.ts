@@ -22,18 +22,18 @@ export interface Definition {
   readonly parentIndex: string | null;
   readonly refRelid: string | null;
   readonly status: DefinitionStatus;
-  /** The table is so small that what is built on it costs less than the messages about it. */
+  /** The table is so small that building its indexes costs less than log lines about it. */
   readonly small: boolean;
 }
 
 export interface Builder {
   readonly sessions: Sessions;
   readonly owner: Owner;
-  /** Bounds the builds of all tables together. */
+  /** Limits the builds of all tables together. */
   readonly workers: Semaphore;
 }
 
-/** Those that are not as they were, of these tables (null: of all) and kinds. */
+/** Definitions that are not restored yet, of these tables (null: of all) and kinds. */
 export async function openDefinitions(
   client: pg.Client,
   owner: Owner,
@@ -70,8 +70,8 @@ export async function openDefinitions(
 }
 
 /**
- * Indexes and the constraints on them, of tables that hold rows. Indexes first, several at a time (they share the table); a
- * constraint takes an exclusive lock for an instant, so constraints follow when no build of the table runs.
+ * Indexes and the constraints on them, for tables that hold rows. Indexes first, several at a time (they share the
+ * table); a constraint takes an exclusive lock briefly, so constraints follow when no build of the table runs.
  */
 export async function buildIndexes(
   builder: Builder,
@@ -85,7 +85,7 @@ export async function buildIndexes(
   const all = await read();
   const small = all.filter((definition) => canShare(definition));
   await buildTogether(builder, small, signal);
-  // Those that did not come through together are tried for themselves, so that the one at fault is named.
+  // Definitions of a failed group are tried one by one, so that the error names the one at fault.
   const work = small.length === 0 ? all : await read();
   await settle(
     work
@@ -101,19 +101,25 @@ export async function buildIndexes(
   for (const definition of work.filter((d) => d.kind === 'constraint')) {
     signal.throwIfAborted();
     failpoint('constraint');
-    // One without an index of its own (exclusion) is built by this statement, so it counts as a build.
+    // A constraint without a separate index (exclusion) is built by this statement, so it counts as a build.
     const run = (): Promise<void> => step(builder, definition, addConstraint);
     await (definition.create === null ? builder.workers.run(run) : run());
   }
 }
 
-/** One without an index of its own takes a build's place, and one in a tablespace brings a setting for its transaction. */
+/**
+ * A constraint without a separate index counts as a build, and an index in a tablespace needs a setting for its
+ * transaction.
+ */
 function canShare(definition: Definition): boolean {
   if (!definition.small || definition.create === null) return false;
   return definition.status === 'aside' && definition.create.startsWith('CREATE ');
 }
 
-/** Indexes and constraints of small tables, all in one transaction with their marks; nothing of it where one fails. */
+/**
+ * Indexes and constraints of small tables, all in one transaction with their marks; rolled back as a whole if one
+ * fails.
+ */
 async function buildTogether(builder: Builder, small: readonly Definition[], signal: AbortSignal): Promise<void> {
   if (small.length === 0) return;
   signal.throwIfAborted();
@@ -214,7 +220,7 @@ export async function markDefinitions(
 function refused(error: unknown, definition: Definition): Error {
   const known = fromPg(error, {});
   const sqlstate = known.where.sqlstate;
-  // Connections, locks, disk and memory are no fault of the definition: the runtime tries again.
+  // Lost connections, locks, disk and memory are no fault of the definition: the runtime retries.
   if (sqlstate === undefined || known.retry === 'backoff' || known.code !== 'PGS2007') return known;
   const where = { ...known.where, table: definition.table, object: definition.name };
   const cause = known.cause ?? error;

@@ -9,7 +9,7 @@ interface Droppable {
   readonly drop: string;
 }
 
-/** The statement that takes a saved definition out of the way; foreign keys first, as they hang on unique indexes. */
+/** The statement that drops a saved definition; foreign keys first, as they depend on unique indexes. */
 const select = `
   SELECT d.relid, d.kind, d.name,
          CASE d.kind
@@ -27,8 +27,8 @@ const select = `
   ORDER BY array_position(ARRAY['foreign key', 'check', 'constraint', 'index'], d.kind), d.relid, d.name`;
 
 /**
- * Drops what was saved. What something else depends on (a view that groups by a primary key, a foreign key that we may not
- * drop) stays in place and its saved copy is forgotten: the server decides, not we.
+ * Drops what was saved. A definition that another object depends on (a view that groups by a primary key, a foreign key
+ * that we may not drop) stays in place and its saved copy is removed: the server decides, not we.
  */
 export async function dropSaved(
   client: pg.Client,

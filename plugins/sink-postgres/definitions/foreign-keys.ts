@@ -24,15 +24,14 @@ import { findOrphans, type Reference } from './orphans.ts';
 import type { DefinitionStatus } from './save.ts';
 
 /**
- * What is known of the rows on both sides of a foreign key:
- * `guaranteed`: all rows of both tables came untouched from one snapshot, in which the source enforced the key;
- * `possible`: a filter, a computed column or a table that is not copied may leave orphans;
- * `later`: the tables are exact at different positions (I5), so the key holds only when the stream has caught up, and is
- * not made before: even NOT VALID it would refuse the TRUNCATE of one of the two.
+ * What is known of the rows on both sides of a foreign key: `guaranteed`: all rows of both tables came unchanged from
+ * one snapshot, in which the source enforced the key; `possible`: a filter, a computed column or a table that is not
+ * copied may leave orphans; `later`: the tables are exact at different positions (I5), so the key holds only after the
+ * stream has caught up, and is not created before: even NOT VALID it would prevent the TRUNCATE of one of the two.
  */
 export type Standing = 'guaranteed' | 'possible' | 'later';
 
-/** Columns whose value may differ from the source's make an orphan possible as a filter does. Pure. */
+/** Columns whose value may differ from the source's can cause an orphan, as a filter can. Pure. */
 export function standing(
   tables: readonly {
     readonly plan: TablePlan | null;
@@ -58,20 +57,22 @@ interface ForeignKeyInput {
   readonly plans: readonly TablePlan[];
   readonly dependents: 'error' | 'cascade';
   readonly context: PluginContext;
-  /** The stream has caught up: what waited for that is checked now. */
+  /** The stream has caught up: keys that waited for that are checked now. */
   readonly caughtUp: boolean;
-  /** Lanes commit rows of one transaction apart: no key holds before all have met for good. */
+  /** Lanes commit rows of one transaction separately: no key holds before all lanes have finished. */
   readonly apart?: boolean;
 }
 
 /**
- * Until the stream has caught up wait those whose tables are exact at different positions, all where lanes divide transactions, and
- * all where the user has no replica role, as rows come one by one: a cascade would take rows that the stream deletes, too, and a statement
- * that removes both ends of a key is two changes here.
+ * Some keys wait until the stream has caught up: keys whose tables are exact at different positions; all keys if lanes
+ * divide transactions; and all keys if the user cannot set the replica role, as changes are applied one by one: a
+ * cascade would delete rows that the stream deletes, too, and a statement that removes both ends of a key is two
+ * changes here.
  *
- * Adds each other key NOT VALID, an instant under a lock, then checks it as far as it must be checked: a superuser marks a guaranteed
- * one as valid without the scan (convalidated is all that VALIDATE CONSTRAINT changes), others are validated, several at a
- * time. A key of a partitioned table cannot be NOT VALID before 18: it is added with its scan. Returns those that wait.
+ * Adds every other key NOT VALID, which locks briefly, then checks it as far as necessary: a superuser marks a
+ * guaranteed key as valid without the scan (VALIDATE CONSTRAINT changes nothing but convalidated), others are
+ * validated, several at a time. A key of a partitioned table cannot be NOT VALID before 18: it is added with its scan.
+ * Returns the keys that wait.
  */
 export async function buildForeignKeys(input: ForeignKeyInput, signal: AbortSignal): Promise<readonly string[]> {
   const { builder } = input;
@@ -147,7 +148,7 @@ async function judge(client: pg.Client, input: ForeignKeyInput, open: readonly D
     });
     return {
       definition,
-      // A table that is not ours has no position; its rows are there, and the check tells.
+      // A table that is not ours has no position; its rows exist, and the check decides.
       standing: sides.some((side) => side.plan === null) ? 'possible' : standing(sides),
       partitioned: tree.get(Number(definition.relid))?.partitioned === true,
       columns,
@@ -158,7 +159,7 @@ async function judge(client: pg.Client, input: ForeignKeyInput, open: readonly D
   });
 }
 
-/** Names out of `FOREIGN KEY (a, "b c") REFERENCES s.t(x, y) …` as pg_get_constraintdef writes it. */
+/** Names from `FOREIGN KEY (a, "b c") REFERENCES s.t(x, y) …` as pg_get_constraintdef writes it. */
 export function columnsOf(constraint: string): { columns: string[]; refColumns: string[] } {
   const list = String.raw`\(((?:"(?:[^"]|"")+"|[^")])*)\)`;
   const match = new RegExp(`^FOREIGN KEY ${list} REFERENCES (?:"(?:[^"]|"")+"|[^"(])*${list}`).exec(constraint);
@@ -169,12 +170,12 @@ export function columnsOf(constraint: string): { columns: string[]; refColumns: 
   return { columns: names(match?.[1] ?? ''), refColumns: names(match?.[2] ?? '') };
 }
 
-/** Keys of one transaction: each locks two tables until the commit. */
+/** Keys per transaction: each locks two tables until the commit. */
 const perTransaction = 50;
 
 /**
- * Keys that need no scan, many at a time with their marks. Returns those that were made: of a group of which one is refused none is, and
- * they are tried one by one.
+ * Keys that need no scan, many at a time with their marks. Returns those that were created: if one of a group is
+ * refused none of the group is, and they are tried one by one.
  */
 async function addTogether(builder: Builder, keys: readonly Key[], signal: AbortSignal): Promise<ReadonlySet<Key>> {
   const { superuser } = await builder.sessions.powers();
@@ -248,7 +249,10 @@ async function validate(client: pg.Client, definition: Definition): Promise<Defi
   return 'built';
 }
 
-/** A check that fails (23503) names the rows that have no partner; with `dependents: cascade` the key is given up instead. */
+/**
+ * For a failed check (23503), names the rows without a referenced row; with `dependents: cascade` the key is dropped
+ * instead.
+ */
 async function orphansNamed(input: ForeignKeyInput, key: Key, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -258,7 +262,7 @@ async function orphansNamed(input: ForeignKeyInput, key: Key, work: () => Promis
     const { sessions, owner } = input.builder;
     const { definition } = key;
     const reference = { ...key, name: definition.name, table: definition.table, constraint: definition.constraint! };
-    // Where they cannot be looked for, the server's refusal says what is known.
+    // If the orphans cannot be searched, the server's own message is used.
     const orphans = await sessions
       .query((client) => findOrphans(client, reference, input.context.debugValues))
       .catch(() => {

@@ -6,9 +6,10 @@ import { bulkError } from '../errors.ts';
 import { makeBulkState, type Owner } from '../state.ts';
 
 /**
- * What of the target acts on rows as they are written is kept off from before the first row until the cut-over: triggers of users
- * (constraint triggers and those of partitions among them), rules, and row-level security that is forced on the owner. What they
- * did on the source is in the rows that come. Each is saved with its exact state in the transaction that turns it off (I10).
+ * Objects of the target that act on written rows are kept off from before the first row until the cutover: triggers of
+ * users (including constraint triggers and those of partitions), rules, and row-level security that is forced on the
+ * owner. Their effect on the source is in the rows that arrive. Each is saved with its exact state in the transaction
+ * that turns it off (I10).
  */
 export interface Actor {
   readonly relid: string;
@@ -19,7 +20,7 @@ export interface Actor {
   readonly owner: string;
   /** The current user may turn it off. */
   readonly ours: boolean;
-  /** Needs no more than session_replication_role to be off. */
+  /** session_replication_role alone keeps it off. */
   readonly plain: boolean;
 }
 export type KeptOff = 'trigger' | 'rule' | 'row security';
@@ -29,8 +30,9 @@ export const keptOff: readonly KeptOff[] = ['trigger', 'rule', 'row security'];
 export const firing = `CASE pg_catalog.current_setting('session_replication_role') WHEN 'replica' THEN ARRAY['A', 'R']::"char"[] ELSE ARRAY['O', 'A']::"char"[] END`;
 
 /**
- * Not those of foreign keys and deferrable keys. Before 15 the triggers that partitions have from their parent count as internal, too.
- * Nor those of a cut-over's fence, which let the way back pass and must keep everybody else out.
+ * Excludes triggers of foreign keys and deferrable keys. Before 15 the triggers that partitions have from their parent
+ * count as internal, too. Also excludes those of a cutover's fence, which let the reverse pipeline pass and must keep
+ * all others out.
  */
 export const ofUsers = `(NOT g.tgisinternal OR (g.tgparentid <> 0 AND g.tgconstraint = 0)) AND NOT EXISTS (
   SELECT FROM pg_catalog.pg_proc f WHERE f.oid = g.tgfoid AND f.pronamespace = to_regnamespace('pgsluice') AND f.proname LIKE 'fence\\_%')`;
@@ -38,7 +40,7 @@ export const ofUsers = `(NOT g.tgisinternal OR (g.tgparentid <> 0 AND g.tgconstr
 const how = (state: string, what: string, name: string) =>
   `'ENABLE ' || CASE ${state} WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END || '${what} ' || pg_catalog.quote_ident(${name})`;
 
-/** Of the tables $1 and their partitions. `back` and `off`: behind ALTER TABLE ONLY. */
+/** For the tables $1 and their partitions. `back` and `off`: clauses after ALTER TABLE ONLY. */
 const actors = `
   WITH tree AS (
     SELECT oid FROM pg_catalog.unnest($1::oid[]) AS w (oid)
@@ -60,7 +62,7 @@ const actors = `
          pg_catalog.pg_has_role(c.relowner, 'USAGE') AND (f.kind <> 'row security' OR c.relforcerowsecurity) AS ours
   FROM found f JOIN pg_catalog.pg_class c ON c.oid = f.relid`;
 
-/** What acts on rows of these tables now. */
+/** The objects that act on rows of these tables now. */
 export async function readActors(client: pg.Client, relids: readonly number[]): Promise<Actor[]> {
   const { rows } = await client.query<Record<string, string>>(
     `SELECT * FROM (${actors}) AS a ORDER BY tbl COLLATE "C", kind, name COLLATE "C"`,
@@ -77,10 +79,13 @@ export async function readActors(client: pg.Client, relids: readonly number[]): 
   }));
 }
 
-/** Booleans come as text or not, as the connection has it. */
+/** Booleans arrive as text or as boolean, depending on the connection. */
 const isTrue = (value: unknown): boolean => value === true || value === 't' || value === 'true';
 
-/** Within the caller's transaction: saves what acts on rows of these tables, and turns it off. Throws PGS3120 where that is not allowed. */
+/**
+ * Within the caller's transaction: saves the objects that act on rows of these tables, and turns them off. Throws
+ * PGS3120 if that is not allowed.
+ */
 export async function keepOff(client: pg.Client, owner: Owner, relids: readonly number[], log: Logger): Promise<void> {
   const found = await readActors(client, relids);
   if (found.length === 0) return;
@@ -109,7 +114,7 @@ export function words({ kind, name, table }: Actor): string {
   return kind === 'row security' ? `forced row-level security of ${table}` : `${kind} ${name} of ${table}`;
 }
 
-/** The statements that would let the user keep them off: never more rights than are needed. */
+/** The statements that would let the user turn them off; they grant no more privileges than needed. */
 export function remedyFor(found: readonly Actor[], user: string, version: number): string {
   if (version >= 150000 && found.every(({ plain }) => plain)) {
     return `GRANT SET ON PARAMETER session_replication_role TO ${quoteIdent(user)};`;
@@ -119,7 +124,7 @@ export function remedyFor(found: readonly Actor[], user: string, version: number
 }
 
 async function notOurs(client: pg.Client, found: readonly Actor[], cause?: unknown): Promise<Error> {
-  // A failed statement may have ended the transaction, in which nothing can be asked any more.
+  // A failed statement may have aborted the transaction, in which no query is possible then.
   const asked = await client
     .query<{ usr: string; version: string }>(
       `SELECT current_user AS usr, current_setting('server_version_num') AS version`,
@@ -134,8 +139,8 @@ async function notOurs(client: pg.Client, found: readonly Actor[], cause?: unkno
 }
 
 /**
- * The statements that bring back what is kept off, as it was. A trigger of a partition that came meanwhile was made in the state
- * of its parent's, and comes back as that. What is gone, or was turned on by someone, is left alone.
+ * The statements that restore what was kept off. A trigger of a partition that was created meanwhile has its parent's
+ * state, and is restored to that. Objects that were dropped, or turned on by a user, are left alone.
  */
 const back = `
   WITH RECURSIVE saved AS (
@@ -157,7 +162,7 @@ const back = `
   SELECT tgrelid, 'trigger', tgname, 'ALTER TABLE ONLY ' || tgrelid::regclass::text || ' ' || back FROM clone WHERE NOT saved
   ORDER BY kind, sql`;
 
-/** Whose: one sink's, or all of a pipeline that have their state here. */
+/** The owner: one sink, or all sinks of a pipeline that have their state here. */
 export interface KeptFor {
   readonly pipeline: string;
   readonly sink: string | null;
@@ -168,7 +173,7 @@ export async function statementsBack(client: pg.Client, of: KeptFor): Promise<re
   return rows.map(({ sql }) => sql);
 }
 
-/** Within the caller's transaction: brings back what was kept off, with its marks. Returns the statements. */
+/** Within the caller's transaction: restores what was kept off, with its marks. Returns the statements. */
 export async function bringBack(client: pg.Client, of: KeptFor): Promise<readonly string[]> {
   const statements = await statementsBack(client, of);
   for (const sql of statements) {
@@ -183,7 +188,7 @@ export async function bringBack(client: pg.Client, of: KeptFor): Promise<readonl
   return statements;
 }
 
-/** Whether something is kept off. */
+/** Whether any object is kept off. */
 export async function anyKeptOff(client: pg.Client, owner: Owner): Promise<boolean> {
   const { rows } = await client.query(
     `SELECT 1 FROM pgsluice.definition WHERE pipeline = $1 AND sink = $2 AND kind = ANY($3::text[]) AND status <> 'built' LIMIT 1`,

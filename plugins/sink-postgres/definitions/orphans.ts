@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 
-/** A foreign key as far as finding rows that break it needs it. */
+/** The properties of a foreign key that are needed to find rows that break it. */
 export interface Reference {
   readonly name: string;
   readonly table: string;
-  /** The key counts rows of partitions; of any other table only its own. */
+  /** For a partitioned table the rows of its partitions count; for any other table only its own. */
   readonly partitioned: boolean;
   readonly columns: readonly string[];
   readonly refTable: string;
@@ -16,16 +16,19 @@ export interface Reference {
 }
 
 export interface Orphans {
-  /** How many, and the places of the first of them. No value of theirs, unless asked for (I11). */
+  /** The number of rows, and the places of the first of them. No values, unless requested (I11). */
   readonly text: string;
   /** The query that lists them. */
   readonly query: string;
 }
 
-/** Orphans told one by one. */
+/** At most so many orphans are listed. */
 const mostShown = 5;
 
-/** Rows that refer to no row: their number and where they are. A null, where the key is not checked, makes no orphan. */
+/**
+ * Rows without a referenced row: their number and where they are. A null, where the key is not checked, makes no
+ * orphan.
+ */
 export async function findOrphans(client: pg.Client, key: Reference, values: boolean): Promise<Orphans> {
   const found = orphansOf(key, await equalities(client, key));
   const count = await client.query<{ count: string }>(`SELECT count(*) AS count ${found}`);
@@ -44,7 +47,10 @@ export async function findOrphans(client: pg.Client, key: Reference, values: boo
   };
 }
 
-/** What the key compares with, where that is not PostgreSQL's own: `citext` has an equality that our search_path does not reach. */
+/**
+ * The key's equality operators, if they are not PostgreSQL's own: our search_path does not include the equality of
+ * `citext`.
+ */
 async function equalities(client: pg.Client, key: Reference): Promise<readonly string[]> {
   const { rows } = await client.query<{ operator: string }>(
     `SELECT CASE n.nspname WHEN 'pg_catalog' THEN '=' ELSE format('OPERATOR(%I.%s)', n.nspname, o.oprname) END AS operator

@@ -4,8 +4,9 @@ import { type Builder, type Definition, addConstraint, openDefinitions, runAll, 
 import type { DefinitionStatus } from './save.ts';
 
 /**
- * Indexes and constraints of partitioned tables: made on the parent alone, then the partitions' own are attached, which
- * keeps their names and scans nothing. Deepest level first, as an index is valid only when all below it are attached and valid.
+ * Indexes and constraints of partitioned tables: created on the parent alone, then the partitions' own are attached,
+ * which keeps their names and scans nothing. Deepest level first, as an index is valid only when all below it are
+ * attached and valid.
  */
 export async function buildPartitioned(builder: Builder, signal: AbortSignal): Promise<void> {
   const work = await builder.sessions.query(async (client) => {
@@ -28,7 +29,7 @@ async function makeParent(client: pg.Client, builder: Builder, definition: Defin
   // pg_get_indexdef says ON ONLY for a partitioned index by itself.
   if (definition.constraint === null) await client.query(definition.create!);
   else await addConstraint(client, { ...definition, table: `ONLY ${definition.table}`, after: [] });
-  // A partition that was detached since keeps its index for itself, until ATTACH PARTITION takes it along.
+  // A partition that was detached since keeps its index; ATTACH PARTITION attaches it later.
   const { rows } = await client.query<{ index_name: string }>(
     `SELECT d.index_name FROM pgsluice.definition d JOIN pg_inherits i ON i.inhrelid = d.relid AND i.inhparent = $4
      WHERE d.pipeline = $1 AND d.sink = $2 AND d.parent_index = $3 ORDER BY d.index_name`,

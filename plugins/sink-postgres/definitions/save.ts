@@ -2,15 +2,17 @@ import type pg from 'pg';
 import type { Owner } from '../state.ts';
 
 /**
- * Definitions are written by the server itself (pg_get_indexdef, pg_get_constraintdef) straight into the state, in the
- * transaction that drops the objects: there is no moment at which they are neither in the catalog nor saved (I10).
+ * The server itself writes definitions (pg_get_indexdef, pg_get_constraintdef) directly into the state, in the
+ * transaction that drops the objects: at no moment is a definition neither in the catalog nor saved (I10).
  *
- * status: `aside` dropped · `indexed` its index is there, the constraint is not · `unchecked` there, but NOT VALID only for
- * now · `built` as it was.
+ * status: `aside` dropped · `indexed` its index exists, the constraint does not · `unchecked` exists, but temporarily
+ * NOT VALID · `built` restored.
  */
 export type DefinitionStatus = 'aside' | 'indexed' | 'unchecked' | 'built';
 
-/** What comes back with an index beside itself: comments, replica identity, CLUSTER, statistics targets of expressions. */
+/**
+ * Properties that are restored with an index: comments, replica identity, CLUSTER, statistics targets of expressions.
+ */
 const afterIndex = `
   array_remove(ARRAY[
     'COMMENT ON INDEX ' || ix || ' IS ' || quote_literal(obj_description(i.indexrelid, 'pg_class')),
@@ -23,11 +25,12 @@ const afterIndex = `
   ), NULL)`;
 
 /**
- * Unique constraints and primary keys on a btree come back as index and then constraint USING INDEX, so that the build
- * holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD; so do primary keys of tables that inherit, as USING
- * INDEX would give them a NOT NULL of their own (18).
- * An index that hangs, at any level, on one of a table outside of the set stays: it cannot be dropped alone. So does one below an index that is not
- * valid yet, as long as a partition has none of its own: the parent cannot be built, only made ON ONLY.
+ * Unique constraints and primary keys on a btree are restored as an index and then a constraint USING INDEX, so that
+ * the build holds no exclusive lock; others (exclusion, WITHOUT OVERLAPS, partitioned tables) as ALTER TABLE … ADD; so
+ * are primary keys of inheriting tables, as USING INDEX would give them a NOT NULL of their own (18). An index that is
+ * attached, at any level, to an index of a table outside the set stays: it cannot be dropped alone. So does one below
+ * an index that is not valid yet, as long as a partition has none of its own: the parent's index cannot be built, only
+ * created ON ONLY.
  */
 const indexes = `
   SELECT i.indrelid, CASE WHEN k.oid IS NULL THEN 'index' ELSE 'constraint' END, ic.relname,
@@ -60,8 +63,8 @@ const comment = `array_remove(ARRAY['COMMENT ON CONSTRAINT ' || quote_ident(k.co
   || ' IS ' || quote_literal(obj_description(k.oid, 'pg_constraint'))], NULL)`;
 
 /**
- * Foreign keys of the tables and to them or to what they are partitions of, also from tables that are not ours: a table that is
- * referred to cannot be truncated.
+ * Foreign keys of the tables, and foreign keys that refer to them or to the tables that they are partitions of,
+ * including those of tables that are not ours: a referenced table cannot be truncated.
  */
 const foreignKeys = `
   SELECT k.conrelid, 'foreign key', k.conname, NULL, pg_get_constraintdef(k.oid), ${comment}, true, t.relkind = 'p', NULL, NULL, k.confrelid
@@ -69,15 +72,18 @@ const foreignKeys = `
   WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY($3::oid[]) OR k.confrelid = ANY($3::oid[])
       OR k.confrelid IN (SELECT a.relid FROM unnest($3::oid[]) r, pg_partition_ancestors(r) a))`;
 
-/** Checks (18: also NOT NULL) that are NOT VALID: rows of the source may break them, and COPY would refuse those rows. */
+/**
+ * Checks (18: also NOT NULL) that are NOT VALID: rows of the source may break them, and COPY would refuse those rows.
+ */
 const notValid = `
   SELECT k.conrelid, 'check', k.conname, NULL, pg_get_constraintdef(k.oid), ${comment}, true, t.relkind = 'p', NULL, NULL, NULL::oid
   FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
   WHERE k.contype IN ('c', 'n') AND NOT k.convalidated AND k.coninhcount = 0 AND k.conrelid = ANY($3::oid[])`;
 
 /**
- * `stay`: tables whose indexes are left where they are. What another session drops in this moment, after it has saved it, has
- * no definition any more (pg_get_constraintdef reads the catalog as it is now), and must not be saved over.
+ * `stay`: tables whose indexes are left in place. An object that another session drops at this moment, after it has
+ * saved it, has no definition any longer (pg_get_constraintdef reads the present catalog), and the saved one must not
+ * be overwritten.
  */
 export async function saveDefinitions(
   client: pg.Client,

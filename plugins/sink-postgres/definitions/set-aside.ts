@@ -28,7 +28,7 @@ export async function setAside(
   const tree = await sessions.query((client) => readTree(client, relids));
   const groups = groupTrees(tree, relids);
   const ours = new Set(relids);
-  // An index of a partition goes and comes with that of its parent, so a tree stays as a whole or not at all.
+  // An index of a partition is dropped and created with its parent's, so a tree stays as a whole or not at all.
   const mayStay = (relid: number): boolean =>
     options.small.has(relid) || (tree.get(relid)?.partitioned === true && !ours.has(relid));
   const stay = new Set(groups.filter((group) => group.every(mayStay)).flat());
@@ -59,7 +59,7 @@ export async function setAsideGroup(
   await setTablePhase(client, owner, { relids, phase: 'aside' });
 }
 
-/** A unique index whose constraint was not added yet would be saved as an index of its own. */
+/** A unique index whose constraint was not added yet would be saved as a separate index. */
 async function dropHalfBuilt(client: pg.Client, owner: Owner, relids: readonly number[]): Promise<void> {
   const { rows } = await client.query<{ index_name: string }>(
     `UPDATE pgsluice.definition SET status = 'aside'
@@ -70,8 +70,8 @@ async function dropHalfBuilt(client: pg.Client, owner: Owner, relids: readonly n
 }
 
 /**
- * Tables that must be treated in one transaction, with the partitioned tables above them where every partition is ours, and
- * everything below them.
+ * Tables that must be handled in one transaction, with the partitioned tables above them if every partition is ours,
+ * and everything below them.
  */
 export function groupTrees(tree: ReadonlyMap<number, TreeNode>, relids: readonly number[]): number[][] {
   const ours = new Set(relids);
@@ -93,7 +93,7 @@ export function groupTrees(tree: ReadonlyMap<number, TreeNode>, relids: readonly
   return groups;
 }
 
-/** The highest partitioned table above of which all leaves are ours, directly or through a partitioned table that is. */
+/** The highest partitioned table whose leaves are all ours, directly or through a partitioned table that is. */
 function topOf(tree: ReadonlyMap<number, TreeNode>, relid: number, ours: ReadonlySet<number>): number {
   let top = relid;
   let at = tree.get(relid);

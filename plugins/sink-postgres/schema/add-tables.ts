@@ -17,10 +17,11 @@ import { objectsOfTables } from './table-objects.ts';
 import { resolveTables } from './tree.ts';
 
 /**
- * Tables that were added to the file, or came on the source, after the schema was made: created as the source has them now, then
- * renamed and altered as the plan says. Types and functions that they need must be there; what was made since is told by the
- * server's refusal. A partition of a table that is there stands alone until its rows are in: it is attached later (TreeSink), so that
- * no reader of the target sees half of it, and with indexes of its own, which the parent's then take.
+ * Tables that were added to the file, or created on the source, after the schema was created: made as on the source
+ * now, then renamed and altered according to the plan. Types and functions that they need must exist; if one was
+ * created since, the server's error names it. A partition of an existing table stays separate until it has its rows: it
+ * is attached later (TreeSink), so that no reader of the target sees it incomplete, and with indexes of its own, which
+ * are then attached to the parent's.
  */
 export async function addMissingTables(input: PrepareInput, preparation: SinkPreparation): Promise<void> {
   const { sessions, owner, options, context } = input;
@@ -70,9 +71,9 @@ export async function addMissingTables(input: PrepareInput, preparation: SinkPre
 
 interface Missing {
   readonly plans: readonly TablePlan[];
-  /** Partitioned tables above them. */
+  /** Partitioned tables above the tables. */
   readonly parents: readonly ParentPlan[];
-  /** Of those that the state knows, by name on the source: they were dropped in the target since. */
+  /** Tables in the state that were dropped in the target since, by name on the source. */
   readonly gone: readonly string[];
 }
 
@@ -89,7 +90,7 @@ async function findMissing(client: pg.Client, owner: Owner, preparation: SinkPre
   const alive = new Set(rows.map(({ oid }) => Number(oid)));
   const isMissing = ({ source, output }: Pick<ParentPlan, 'source' | 'output'>): boolean => {
     const before = known.get(relationName(source));
-    // One that is there under another name is about to be renamed.
+    // A table that exists under another name is about to be renamed.
     return !there.has(relationName(output)) && (before === undefined || !alive.has(before.relid));
   };
   const plans = preparation.plans.filter(isMissing);
@@ -113,7 +114,7 @@ export async function forgetGone(client: pg.Client, owner: Owner, sources: reado
     );
 }
 
-/** Tables that are there, by name on the source, as SQL. */
+/** Existing tables, by name on the source, as SQL. */
 async function standingNames(client: pg.Client, owner: Owner): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ source: string; sql: string }>(
     `SELECT t.source, format('%I.%I', n.nspname, c.relname) AS sql FROM pgsluice.bulk_table t
@@ -123,7 +124,7 @@ async function standingNames(client: pg.Client, owner: Owner): Promise<ReadonlyM
   return new Map(rows.map(({ source, sql }) => [source, sql]));
 }
 
-/** What a table inherits from may have another name in the target. */
+/** A parent may have another name in the target. */
 function inheritingFrom(sql: string, standing: ReadonlyMap<string, string>): string {
   return sql.replace(/^INHERITS \((.*)\)/m, (whole, list: string) => {
     const names = [...list.matchAll(/("(?:[^"]|"")+"|[^",.\s]+)\.("(?:[^"]|"")+"|[^",.\s]+)/g)];

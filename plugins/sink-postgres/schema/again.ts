@@ -29,7 +29,7 @@ import { type TreeNode, readTree } from './tree.ts';
 
 type Again = NonNullable<SinkPreparation['again']>;
 
-/** What the target has, what it should have, and where they differ. */
+/** The target's objects, the wanted ones, and the differences. */
 interface Compared {
   readonly there: Manifest;
   readonly wanted: Mapped['manifest'];
@@ -37,13 +37,13 @@ interface Compared {
 }
 
 /**
- * Brings the schema that an earlier snapshot began to where the source is now: tables that wait for their copy and are not what they should
- * be are dropped and made again, with the types and functions that they need before, and the views and foreign keys that went with them
- * after. Tables that are copied stay as they are. Repeatable at any point.
+ * Brings the schema that an earlier snapshot began to the source's present state: tables that wait for their copy and
+ * differ are dropped and created again, after the types and functions that they need, and followed by the views and
+ * foreign keys that were dropped with them. Copied tables stay unchanged. Repeatable at any point.
  */
 export async function schemaAgain(input: PrepareInput, preparation: SinkPreparation, again: Again): Promise<void> {
   const before = await compare(input, again);
-  // What it says of the needs of a partition holds until that leaves its parent.
+  // The comparison's dependencies of a partition are valid until the partition leaves its parent.
   const compared = (await leaveParents(input, before)) ? await compare(input, again) : before;
   const finished = await input.sessions.query((client) => isFinished(input, client));
   const dropped = await dropStale(input, preparation, { again, compared });
@@ -55,7 +55,8 @@ export async function schemaAgain(input: PrepareInput, preparation: SinkPreparat
   await addMissingTables(input, preparation);
   const now = tables.length === 0 && dropped.length === 0 ? then : (await compare(input, again))!;
   const missing = lost(now, await waitingTables(input, again));
-  // What the target lacked before it was in use may have gone with a table then; later only what was there a moment ago.
+  // A table may have taken along what the target lacked before it was in use; later only objects that existed a moment
+  // ago count.
   const gone = missing.changes.filter(({ key }) => !finished || compared.there.objects.has(key));
   await make(input, { ...missing, changes: gone });
   await renewReferences(input, now);
@@ -70,7 +71,7 @@ async function compare({ sessions, owner, options }: PrepareInput, again: Again)
   return { there: view.manifest, wanted, changes: all.filter(({ key }) => view.pending.get(key) !== null) };
 }
 
-/** Of a table, what its rows and the stream stand on. */
+/** The properties of a table that its rows and the stream depend on. */
 const structure: ReadonlyMap<ObjectKind, readonly string[]> = new Map([
   ['table', ['persistence', 'partition key', 'of type']],
   ['column', ['type', 'collation', 'default', 'generated', 'identity', 'not null']],
@@ -155,7 +156,7 @@ function tableKey({ schema, name }: Pick<TreeNode, 'schema' | 'name'>): string {
   return objectKey('table', [schema, name]);
 }
 
-/** Keys of tables of which something is not as it should be. */
+/** Keys of tables that differ in some property. */
 function staleKeys(compared: Compared | null): ReadonlySet<string> {
   if (compared === null) return new Set();
   const { there, wanted, changes } = compared;
@@ -172,7 +173,7 @@ function withParents(tree: ReadonlyMap<number, TreeNode>, node: TreeNode): TreeN
   return [node, ...parents.flatMap((parent) => withParents(tree, parent))];
 }
 
-/** Tables with an index or a constraint set aside that the source does not have any more. */
+/** Tables with an index or a constraint set aside that the source no longer has. */
 async function withGoneDefinitions(
   client: pg.Client,
   { owner }: PrepareInput,
@@ -196,7 +197,10 @@ async function withGoneDefinitions(
   return new Set(gone.map(({ relid }) => Number(relid)));
 }
 
-/** Parts of tables come with them; what belongs to a database, a role or a table that another step makes is not made here. */
+/**
+ * Parts of tables are created with them; objects of a database, a role or a table that another step creates are not
+ * created here.
+ */
 const made: ReadonlySet<ObjectKind> = new Set<ObjectKind>([
   'aggregate',
   'attribute',
@@ -228,7 +232,7 @@ const made: ReadonlySet<ObjectKind> = new Set<ObjectKind>([
 
 type Missing = Pick<Compared, 'there' | 'wanted'> & { readonly changes: readonly Change[] };
 
-/** Tables of the plans that are about to be made, and what they need that the target lacks. */
+/** Tables of the plans that are about to be created, and the missing objects that they need. */
 function neededFirst(
   { there, wanted, changes }: Compared,
   { plans }: SinkPreparation,
@@ -251,7 +255,7 @@ function neededFirst(
   };
   const first = changes.filter((change) => {
     const object = objectOf(change);
-    // A type may be there and have got an attribute or a value since.
+    // A type may exist and have gained an attribute or a value since.
     const grown = object.kind === 'attribute' || object.kind === 'enum';
     if (change.change === 'extra' || (change.change === 'changed' && !grown)) return false;
     return isNeeded(object, change.key, object.kind === 'attribute' ? containerOf(object, wanted) : null);
@@ -270,7 +274,9 @@ async function waitingTables({ sessions, owner }: PrepareInput, again: Again): P
   });
 }
 
-/** What the target lacks when all tables are there: it went with one that was dropped, or came on the source since. */
+/**
+ * Objects that the target lacks after all tables exist: they were dropped with a table, or created on the source since.
+ */
 function lost({ there, wanted, changes }: Compared, waiting: ReadonlySet<string>): Missing {
   const found = changes.filter((change) => {
     if (change.change !== 'missing') return false;
@@ -278,7 +284,7 @@ function lost({ there, wanted, changes }: Compared, waiting: ReadonlySet<string>
     const container = containerOf(change.wanted, wanted);
     if (kind === 'constraint') return facts['type'] === 'f' && waiting.has(container ?? '');
     if (made.has(kind)) return kind !== 'sequence' || (props['owned by'] ?? null) === null;
-    // Parts of views, and what other tables lost: a trigger or a policy that calls a function of the table's row type.
+    // Parts of views, and losses of other tables: a trigger or a policy that calls a function of the table's row type.
     return (
       container !== null && (/view\0/.test(container) || kind === 'trigger' || kind === 'rule' || kind === 'policy')
     );
@@ -286,7 +292,7 @@ function lost({ there, wanted, changes }: Compared, waiting: ReadonlySet<string>
   return { there, wanted, changes: found };
 }
 
-/** One by one, as one that the target refuses must not keep the others away: what stands on it says so. */
+/** One by one, so that a refused object does not prevent the others: an object that depends on it reports that. */
 async function make({ sessions, owner, context }: PrepareInput, { there, wanted, changes }: Missing): Promise<void> {
   if (changes.length === 0) return;
   const { statements, about } = mend(changes, { there, wanted }, { owners: false });
@@ -319,7 +325,10 @@ async function make({ sessions, owner, context }: PrepareInput, { there, wanted,
     context.log.log('info', 'objects-made', `made in the target, as the source has them: ${names.join(', ')}`);
 }
 
-/** Foreign keys that are set aside name tables by their names, which are perhaps others now; some went with the table that they named. */
+/**
+ * Foreign keys that are set aside refer to tables by name, and the names may have changed; some keys were dropped with
+ * the table that they referred to.
+ */
 async function renewReferences({ sessions, owner }: PrepareInput, { wanted }: Compared): Promise<void> {
   await sessions.transaction(async (client) => {
     const { rows } = await client.query<{ relid: string; schema: string; table: string; name: string }>(

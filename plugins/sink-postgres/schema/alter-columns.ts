@@ -7,11 +7,11 @@ import { dropReporting } from './drop-reporting.ts';
 interface Existing {
   readonly table: string;
   readonly columns: ReadonlySet<string>;
-  /** Got from a parent, where they are changed. */
+  /** Inherited columns, which are changed in the parent. */
   readonly inherited: ReadonlySet<string>;
 }
 
-/** Runs the changes on an empty table; a column that came from a parent was changed there. */
+/** Runs the changes on an empty table; an inherited column was changed in the parent. */
 export async function changeColumns(
   client: pg.Client,
   relid: number,
@@ -65,7 +65,7 @@ async function dropColumn(client: pg.Client, table: string, name: string, option
   });
 }
 
-/** DROP COLUMN takes indexes and constraints that use the column without a word; ours says so. */
+/** DROP COLUMN silently drops indexes and constraints that use the column; this logs them. */
 async function reportLost(client: pg.Client, table: string, name: string, options: AlterOptions): Promise<void> {
   const { rows } = await client.query<{ label: string }>(
     `SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS label
@@ -80,7 +80,7 @@ async function reportLost(client: pg.Client, table: string, name: string, option
   }
 }
 
-/** Names may swap, so each that is in the way goes through a name of its own. */
+/** Names may be exchanged, so a column in the way gets a temporary name first. */
 async function renameColumns(
   client: pg.Client,
   table: string,

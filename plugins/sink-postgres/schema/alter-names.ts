@@ -7,7 +7,10 @@ interface Named {
   readonly name: string;
 }
 
-/** Moves a table to its place. A table that stands there and is itself to be moved goes out of the way first (swaps). */
+/**
+ * Moves a table to its place. A table that has that name and is itself to be moved is moved out of the way first
+ * (swaps).
+ */
 export async function moveTable(client: pg.Client, relid: number, to: Named, log: Logger): Promise<void> {
   const now = await nameOf(client, relid);
   if (now.schema === to.schema && now.name === to.name) return;
@@ -17,7 +20,7 @@ export async function moveTable(client: pg.Client, relid: number, to: Named, log
     return;
   }
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdent(to.schema)}`);
-  // Through a name that is free in both schemas: the old one may be taken in the new schema, and the other way round.
+  // Through a name that is free in both schemas: the old name may be taken in the new schema, and vice versa.
   const passing = { schema: now.schema, name: `pgsluice_moving_${relid}` };
   await client.query(`ALTER TABLE ${qualified(now)} RENAME TO ${quoteIdent(passing.name)}`);
   await renameClashes(client, relid, { from: now, to }, log);
@@ -36,8 +39,9 @@ async function nameOf(client: pg.Client, relid: number): Promise<Named> {
 }
 
 /**
- * A table in our place that this pipeline will still move is parked; later its own step finds it by its oid. An index or a
- * sequence in our place gets another name. Anything else stays, and the rename fails with the server's message.
+ * A table in our place that this pipeline will still move gets a temporary name; its own step finds it later by its
+ * oid. An index or a sequence in our place gets another name. Anything else stays, and the rename fails with the
+ * server's message.
  */
 async function makeRoom(client: pg.Client, to: Named, log: Logger): Promise<void> {
   const { rows } = await client.query<{ relid: string; relkind: string; ours: string }>(
@@ -55,7 +59,10 @@ async function makeRoom(client: pg.Client, to: Named, log: Logger): Promise<void
   if (['i', 'I', 'S'].includes(row.relkind)) await giveFreeName(client, to, row.relkind, { log, base: to.name });
 }
 
-/** Indexes and sequences that move with the table, and whose names are taken where they go (`s1.a` and `s2.a` into one schema). */
+/**
+ * Indexes and sequences that move with the table, and whose names are taken in the new schema (`s1.a` and `s2.a` into
+ * one schema).
+ */
 async function renameClashes(
   client: pg.Client,
   relid: number,

@@ -22,7 +22,7 @@ export interface AlterOptions {
   readonly log: Logger;
 }
 
-/** One table of the target and what the plan makes of it. `plan` null: a parent that follows its partitions. */
+/** One table of the target and its plan. `plan` null: a parent that follows its partitions. */
 interface Step {
   readonly node: TreeNode;
   readonly plan: TablePlan | null;
@@ -30,8 +30,8 @@ interface Step {
 }
 
 /**
- * Notes which oid each source table has in the target: names change from here on, oids do not, so that what follows can
- * be taken up again at any table.
+ * Notes the oid of each source table in the target: names change from here on, oids do not, so that later steps can be
+ * resumed at any table.
  */
 export async function adoptRestored(sessions: Sessions, owner: Owner, plans: readonly TablePlan[]): Promise<void> {
   await sessions.transaction(async (client) => {
@@ -86,7 +86,7 @@ export async function alterTables(
         const added = step.plan === null ? [] : columnChanges(step.plan).add.map(({ name }) => name);
         await noteColumns(client, owner, { relid: step.node.relid, names: added });
       }
-      // A column that gets another type makes its indexes and constraints again.
+      // Changing the type of a column creates its indexes and constraints again.
       await noteParts(
         client,
         owner,
@@ -131,7 +131,7 @@ async function openSteps(
       steps.push({ node, plan, to });
     }
   }
-  // Parents first: what they change, their children inherit.
+  // Parents first: children inherit their changes.
   const depth = (node: TreeNode): number =>
     node.parents.length === 0 ? 0 : 1 + Math.max(...node.parents.map((p) => (tree.has(p) ? depth(tree.get(p)!) : 0)));
   return steps.toSorted((a, b) => depth(a.node) - depth(b.node));

@@ -5,9 +5,9 @@ import { relationName } from '../../../core/postgres/relation.ts';
 import type { TreeNode } from './tree.ts';
 
 /**
- * Takes partitions out of their parents in the target that are not in them on the source any more, or are there under another bound: a
- * bound that is over would keep rows out of the partitions beside it, out of a default one above all. They stay as tables of their
- * own until the stream, or the look at the trees, has brought them to their place. Returns their names.
+ * Detaches partitions in the target that the source detached, or attached with another bound: an outdated bound would
+ * keep rows out of other partitions, above all out of a default one. They stay separate tables until the stream, or the
+ * look at the trees, moves them to their place. Returns their names.
  */
 export async function detachGone(
   client: pg.Client,

@@ -3,8 +3,8 @@ import type { Logger } from '../../../core/base/logger.ts';
 import { bulkError } from '../errors.ts';
 
 /**
- * Runs a DROP. What it takes along (CASCADE) is logged from the server's notices; what stands in its way (RESTRICT) is an
- * error PGS3004 with the server's list: object names, never values.
+ * Runs a DROP. The objects that it drops along (CASCADE) are logged from the server's notices; the objects that prevent
+ * it (RESTRICT) are an error PGS3004 with the server's list: object names, never values.
  */
 export async function dropReporting(
   client: pg.Client,

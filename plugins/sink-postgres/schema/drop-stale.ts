@@ -12,30 +12,30 @@ import { type TreeNode, childrenOf, descendantsOf } from './tree.ts';
 
 export interface Doomed {
   readonly states: readonly TableState[];
-  /** Those that hold no copy, and of these the ones that are not what they should be. */
+  /** Tables without a copy, and those of them that differ from the wanted state. */
   readonly waiting: readonly TableState[];
   readonly stale: readonly TableState[];
   readonly tree: ReadonlyMap<number, TreeNode>;
 }
 
 export interface DropFacts {
-  /** What the target has and what it should have; null: nobody can tell. */
+  /** The target's objects and the wanted ones; null: unknown. */
   readonly compared: { readonly there: Manifest; readonly wanted: Manifest } | null;
   /** What this pipeline made in the target. */
   readonly made: Made;
-  /** Columns and other parts of tables that somebody made in the target. */
+  /** Columns and other parts of tables that a user made in the target. */
   readonly foreign: readonly ForeignPart[];
-  /** Tables of which all such parts are known. */
+  /** Tables for which all such parts are known. */
   readonly noted: ReadonlySet<number>;
 }
 
 /**
- * Drops the stale tables. A partitioned table goes, too, where all of its partitions wait for their copy; else its other partitions stay
- * under it, and the one that is made again stands alone until the stream has brought them to the same shape. Returns the names on the
- * source of all that are gone now.
+ * Drops the stale tables. A partitioned table is dropped, too, if all of its partitions wait for their copy; if not,
+ * its other partitions stay, and the partition that is created again stays separate until the stream has brought all to
+ * the same shape. Returns the names on the source of all dropped tables.
  *
- * What depends on them goes only where the source has it, too, or this pipeline made it, each by a statement of its own: never with
- * CASCADE, which would take along what somebody made in the meantime.
+ * A dependent object is dropped only if the source has it, too, or this pipeline made it, each by a statement of its
+ * own: never with CASCADE, which would include objects that a user made in the meantime.
  */
 export async function dropTables(client: pg.Client, doomed: Doomed, facts: DropFacts): Promise<readonly string[]> {
   const { states, waiting, stale, tree } = doomed;
@@ -64,7 +64,7 @@ export async function dropTables(client: pg.Client, doomed: Doomed, facts: DropF
   return names;
 }
 
-/** A column of the row type of a table that goes: the table waits, so it is made again as well. */
+/** A column with the row type of a table that is dropped: its own table waits, so it is created again as well. */
 function holdsRowOf(node: TreeNode | undefined, dependents: readonly ManifestObject[]): boolean {
   return dependents.some(({ kind, name }) => kind === 'column' && name[0] === node?.schema && name[1] === node?.name);
 }
@@ -87,7 +87,10 @@ function topOf(tree: ReadonlyMap<number, TreeNode>, relid: number, free: Readonl
   return rows.every((leaf) => free.has(leaf.relid)) ? topOf(tree, parent, free) : relid;
 }
 
-/** Everything that cannot be without the tables, directly or through others; not their own columns, indexes and constraints. */
+/**
+ * Everything that depends on the tables, directly or through other objects; not their own columns, indexes and
+ * constraints.
+ */
 function dependentsOf(tables: readonly TreeNode[], manifest: Manifest): readonly ManifestObject[] {
   const needed = new Map<string, ManifestObject[]>();
   for (const object of manifest.objects.values())
@@ -116,7 +119,9 @@ function dependentsOf(tables: readonly TreeNode[], manifest: Manifest): readonly
 
 const partKinds: ReadonlySet<ManifestObject['kind']> = new Set(['trigger', 'rule', 'policy', 'index', 'statistics']);
 
-/** What somebody made in the target is not ours to drop, whether it stands on the tables or is a part of them. */
+/**
+ * Objects that a user made in the target are not ours to drop, whether they depend on the tables or are parts of them.
+ */
 function refuseForeign(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
@@ -137,7 +142,7 @@ function refuseForeign(
   if (names.size > 0) throw refusal(tables, [...names].join(', '));
 }
 
-/** Dependents, and parts of tables of which is not known who made them: what the source does not have and the dump did not. */
+/** Dependents, and parts of tables of unknown origin: those that neither the source nor the dump has. */
 function othersOf(
   tables: readonly TreeNode[],
   dependents: readonly ManifestObject[],
@@ -149,7 +154,7 @@ function othersOf(
     (object) => partKinds.has(object.kind) && keys.has(containerOf(object, there) ?? ''),
   );
   return [...dependents, ...parts].filter(
-    // Its values would go with it, whoever made it.
+    // Its values would be lost, whoever made it.
     (object) => object.kind === 'column' || (!wanted.objects.has(keyOf(object)) && !made.has(object)),
   );
 }

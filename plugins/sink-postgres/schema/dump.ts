@@ -11,7 +11,9 @@ import { notNullApart } from './not-null.ts';
 import { readTargetRoles, refuseLeftOut, rolesHere } from './roles.ts';
 import { nameOf, tokensOf } from './statements.ts';
 
-/** Made when the data is there: an event trigger would fire at our own statements, a setting would be one of our own sessions. */
+/**
+ * Created after the data: an event trigger would fire at our own statements, a setting would apply to our own sessions.
+ */
 const late = new Set(['EVENT TRIGGER', 'DATABASE SETTING', 'ROLE SETTING']);
 
 export interface StoreContext {
@@ -21,8 +23,8 @@ export interface StoreContext {
 }
 
 /**
- * Stores the source's schema in the state, so that a restore which was killed goes on with the very same objects, whatever
- * happened on the source since. Called in the transaction that notes the phase.
+ * Stores the source's schema in the state, so that a restore which was killed continues with exactly the same objects,
+ * whatever has changed on the source since. Called in the transaction that notes the phase.
  */
 export async function storeDump(
   client: pg.Client,
@@ -41,7 +43,7 @@ export async function storeDump(
     context.connection,
   );
   await noteLeftOut(client, owner, tellLeftOut(left, context.log));
-  // Some at a time: all of them as one statement would be in memory three times.
+  // In groups: as one statement, all objects would be in memory three times.
   let ordinal = 0;
   const name = await databaseName(client);
   for (const group of batches(objects, 1000)) {
@@ -56,8 +58,8 @@ export async function storeDump(
 }
 
 /**
- * Each object as the target can take it. A superuser sets owners with the object. Anyone else sets them behind all objects and
- * before the grants: what belongs to another role already can no longer be worked on freely.
+ * Each object in a form that the target accepts. A superuser sets owners with the object. Any other user sets them
+ * after all objects and before the grants, as an object that belongs to another role can no longer be altered freely.
  */
 export function fitted(
   wanted: readonly SchemaObject[],
@@ -77,12 +79,12 @@ export function fitted(
     if (sql === null) continue;
     (isGrant(object) ? grants : objects).push({ ...object, sql });
   }
-  // Schemas last: whoever owns one decides who may own what is in it.
+  // Schemas last: the owner of a schema decides who may own objects in it.
   const order = owners.toSorted((a, b) => Number(a.name.startsWith('SCHEMA ')) - Number(b.name.startsWith('SCHEMA ')));
   return { objects: [...objects, ...order, ...grants], left };
 }
 
-/** The new owner needs CREATE on the schema, which it may not have on the source either: it gets it for the moment. */
+/** The new owner needs CREATE on the schema, which it may not have on the source either: it is granted temporarily. */
 function ownerObject(object: SchemaObject, statement: string): SchemaObject {
   const name = `${object.type} ${object.name}`;
   if (object.schema === null) return { ...object, type: 'OWNER', name, sql: statement };
@@ -121,7 +123,10 @@ async function store(client: pg.Client, owner: Owner, objects: readonly SchemaOb
   );
 }
 
-/** What replication of the source made is of no use here; subscriptions would start to pull, and check names them. */
+/**
+ * Objects for replication from the source are of no use here; subscriptions would start to replicate, and check reports
+ * them.
+ */
 function isOurs(object: SchemaObject): boolean {
   if (object.schema === 'pgsluice' || (object.type === 'SCHEMA' && object.name === 'pgsluice')) return false;
   if (object.type.startsWith('PUBLICATION') && object.name.startsWith('pgsluice')) return false;
@@ -130,7 +135,7 @@ function isOurs(object: SchemaObject): boolean {
 
 type Excluded = ReturnType<typeof schemaExclude>;
 
-/** Extensions by their name; schemas with all that is in them, and what is said about either (comments, grants). */
+/** Extensions by their name; schemas with all objects in them, and statements about either (comments, grants). */
 export function isExcluded(object: SchemaObject, { extensions, schemas }: Excluded): boolean {
   const about = (kind: string, names: readonly string[]): boolean =>
     object.type === kind

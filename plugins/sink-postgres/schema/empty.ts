@@ -4,8 +4,8 @@ import { relationName } from '../../../core/postgres/relation.ts';
 import { bulkError } from '../errors.ts';
 
 /**
- * Tables that the plan would make (under the source's name first, then under the target's) and that are there already.
- * Throws PGS3001 with their names: with `schema: create` nothing that exists is touched.
+ * Existing tables with a name that the plan would create (the source's name first, then the target's). Throws PGS3001
+ * with their names: with `schema: create` no existing object is changed.
  */
 export async function refuseOccupied(
   client: pg.Client,

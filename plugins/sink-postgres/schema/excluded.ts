@@ -13,8 +13,8 @@ import { type TreeNode, descendantsOf, readTree, resolveTables } from './tree.ts
 type Excluded = SinkPreparation['excluded'];
 
 /**
- * Tables that the file leaves out and whose names the target has for tables, views or the like of its own. Asked before anything is made:
- * nothing is made for them, and they stay as they are.
+ * Tables that the file leaves out and whose names belong to existing tables, views or the like of the target. Called
+ * before anything is created: nothing is created for them, and the existing ones stay unchanged.
  */
 export async function standingAlready(client: pg.Client, excluded: Excluded): Promise<Excluded> {
   const { rows } = await client.query<{ schema: string; name: string }>(
@@ -26,9 +26,9 @@ export async function standingAlready(client: pg.Client, excluded: Excluded): Pr
 }
 
 /**
- * Drops the tables that the file leaves out, which a whole restore has made: those that it has made, and no others of their names. Foreign
- * keys to them go and are reported; anything else that depends on one is an error, or goes with it where the file says
- * `dependents: cascade`. Repeatable.
+ * Drops the tables that the file leaves out and that a complete restore has created: only those, no others of their
+ * names. Foreign keys to them are dropped and reported; any other dependent object is an error, or is dropped along
+ * with `dependents: cascade`. Repeatable.
  */
 export async function dropExcluded(
   sessions: Sessions,
@@ -60,7 +60,7 @@ export async function dropExcluded(
 interface Doomed {
   /** Children before parents. */
   readonly order: readonly TreeNode[];
-  /** Tables that stay and inherit from one that goes. */
+  /** Tables that stay and inherit from a dropped one. */
   readonly orphans: readonly { readonly node: TreeNode; readonly parent: TreeNode }[];
   /** Tables of the plans. */
   readonly kept: readonly number[];
@@ -83,7 +83,7 @@ async function findDoomed(client: pg.Client, owner: Owner, preparation: SinkPrep
   const nodes = found
     .filter((oid) => !ofExtension.has(oid))
     .map((oid) => tree.get(oid)!)
-    // A partitioned table stays as long as one of its partitions is copied, or is somebody's own.
+    // A partitioned table stays as long as one of its partitions is copied, or belongs to a user.
     .filter((node) => !node.partitioned || descendantsOf(tree, node.relid).every(({ relid }) => found.includes(relid)));
   const orphans = nodes.flatMap((parent) =>
     [...tree.values()]
@@ -102,7 +102,7 @@ async function extensionMembers(client: pg.Client, oids: readonly number[]): Pro
   return new Set(rows.map((row) => Number(row.objid)));
 }
 
-/** Foreign keys from tables that stay, or that go later, to these. */
+/** Foreign keys to these tables, from tables that stay or are dropped later. */
 async function cutForeignKeys(
   client: pg.Client,
   oids: readonly number[],
@@ -132,7 +132,7 @@ async function drop(
   await dropReporting(client, `DROP TABLE ${names} ${mode}`, { table: names, log: options.log });
 }
 
-/** A cascade must never take a table that the plan copies. */
+/** CASCADE must never drop a table that the plan copies. */
 async function assertKept(client: pg.Client, preparation: SinkPreparation, dependents: string): Promise<void> {
   if (dependents !== 'cascade') return;
   const there = await resolveTables(

@@ -2,17 +2,17 @@ import type { SchemaObject } from '../../../core/api/snapshot.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 import { type Token, nameOf, splitStatements, tokensOf } from './statements.ts';
 
-/** What the target makes of the source's roles. */
+/** The target's view of the source's roles. */
 export interface RolesHere {
-  /** The role of the target that stands for one of the source; null where the target lacks it. */
+  /** The role of the target that replaces one of the source; null if the target lacks it. */
   readonly nameFor: (role: string) => string | null;
-  /** Our user may make this role of the target an owner, and still work on what it owns. */
+  /** Our user may make this role of the target an owner, and still alter the objects that it owns. */
   readonly mayOwn: (role: string) => boolean;
-  /** Whether owners and grants are wanted at all. */
+  /** Whether owners and grants are wanted. */
   readonly wanted: boolean;
   /** Grants may be made in the name of another grantor. */
   readonly superuser: boolean;
-  /** Privileges that came with a later version than the target's. */
+  /** Privileges that are newer than the target's version. */
   readonly lacks: readonly string[];
 }
 
@@ -26,14 +26,14 @@ export interface LeftOut {
 }
 
 export interface Fitted {
-  /** Without the owner's statement; null where nothing is left of it. */
+  /** Without the owner's statement; null if nothing else is left. */
   readonly sql: string | null;
   /** `ALTER … OWNER TO …;` */
   readonly owner: string | null;
   readonly left: readonly LeftOut[];
 }
 
-/** Pure: the object as the target can take it. Only what names a role that is not there is left out. */
+/** Pure: the object in a form that the target accepts. Only clauses that name a missing role are left out. */
 export function fitRoles(object: SchemaObject, here: RolesHere): Fitted {
   const label = `${object.type} ${object.schema === null ? '' : `${object.schema}.`}${object.name}`;
   if (isGrant(object)) return grants(object, here, label);
@@ -50,8 +50,8 @@ export function isGrant(object: { readonly type: string }): boolean {
 }
 
 /**
- * pg_dump puts `ALTER … OWNER TO …;` behind an object; a setting may follow it. It is looked for among the last statements, as
- * a function's body may hold anything.
+ * pg_dump writes `ALTER … OWNER TO …;` after an object; a setting may follow it. Only the last statements are searched,
+ * as a function's body may contain anything.
  */
 function cutOwner(sql: string): { readonly sql: string; readonly owner: string | null } {
   const statements = splitStatements(sql);
@@ -83,7 +83,7 @@ function renamed(sql: string, token: Token, name: string): string {
   return sql.slice(0, token.at) + quoteIdent(name) + sql.slice(token.at + token.text.length);
 }
 
-/** Statement by statement, as one that names a missing role must not take the others with it. */
+/** Statement by statement, so that one with a missing role does not remove the others. */
 function grants(object: SchemaObject, here: RolesHere, label: string): Fitted {
   if (!here.wanted) return { sql: null, owner: null, left: [] };
   const kept: string[] = [];
@@ -105,7 +105,7 @@ function grants(object: SchemaObject, here: RolesHere, label: string): Fitted {
   return { sql, owner: null, left };
 }
 
-/** Null: nothing is left to grant. Privileges are the words before ON; a column's name in them is in parentheses. */
+/** Null: nothing is left to grant. Privileges are the words before ON; a column name among them is in parentheses. */
 function without(statement: string, privileges: readonly string[]): string | null {
   if (privileges.length === 0) return statement;
   const tokens = tokensOf(statement);
@@ -135,7 +135,7 @@ function rolesOfGrant(statement: string): readonly Token[] {
   return roles.filter(({ text }) => text !== 'PUBLIC' && text !== 'DEFAULT');
 }
 
-/** A policy for several roles stays for those that are there: for the others it never counted here. */
+/** A policy for several roles stays for the existing ones: for the others it never applied here. */
 function policy(sql: string, here: RolesHere, label: string): Omit<Fitted, 'owner'> {
   const tokens = tokensOf(sql);
   const to = tokens.findIndex(({ text, depth }) => text === 'TO' && depth === 0);
@@ -156,7 +156,7 @@ function policy(sql: string, here: RolesHere, label: string): Omit<Fitted, 'owne
   return { sql: sql.slice(0, first.at) + known.join(', ') + sql.slice(last.at + last.text.length), left };
 }
 
-/** What is for one role alone, which stands behind the word. */
+/** A statement for one role, which follows the word. */
 function ofRole(sql: string, word: string, here: RolesHere, label: string): Omit<Fitted, 'owner'> {
   const tokens = tokensOf(sql);
   const token = tokens[tokens.findIndex(({ text }) => text === word) + 1]!;

@@ -9,7 +9,7 @@ export interface LeftOutPart {
   readonly why: string;
 }
 
-/** Kept until the cut-over, which names it again. */
+/** Kept until the cutover, which reports it again. */
 export async function noteLeftOut(client: pg.Client, owner: Owner, parts: readonly LeftOutPart[]): Promise<void> {
   if (parts.length === 0) return;
   await client.query(
@@ -33,7 +33,7 @@ export async function readLeftOut(client: pg.Client, owner: Owner): Promise<read
 
 const shown = 5;
 
-/** One line for each role, with how much it is and the first of it. */
+/** One line per role, with the number of parts and the first of them. */
 export function tellLeftOut(left: readonly LeftOut[], log: Logger): readonly LeftOutPart[] {
   for (const [key, parts] of Map.groupBy(left, ({ role, why }) => `${why} ${role}`)) {
     const { role, why } = parts[0]!;

@@ -2,8 +2,8 @@ import type pg from 'pg';
 import type { StoredObject } from './refused.ts';
 
 /**
- * Whether the target has an object of this kind and name, whatever it is made of: the statement of the source may be one that
- * the target cannot even read, so its failure does not tell. Names are as the dump's headers have them.
+ * Whether the target has an object of this kind and name, whatever its definition: the target may be unable even to
+ * parse the source's statement, so a failure proves nothing. Names are as in the dump's headers.
  */
 export async function isMade(client: pg.Client, { type, name }: StoredObject): Promise<boolean> {
   const { rows } = await client.query<{ made: string }>(

@@ -5,8 +5,8 @@ import type { Owner } from '../state.ts';
 import type { ForeignPart } from './made-parts.ts';
 
 /**
- * Notes columns that this pipeline added, in the transaction that did: in all tables that got them along, too. A partition's step adds them
- * to the root of its tree.
+ * Notes columns that this pipeline added, in the transaction that added them: for all inheriting tables, too. A
+ * partition's step adds them to the root of its tree.
  */
 export async function noteColumns(
   client: pg.Client,
@@ -28,7 +28,10 @@ export async function noteColumns(
   );
 }
 
-/** A column that this pipeline made, or that it found when it took the table on; one of the transaction that is open is ours, too. */
+/**
+ * A column that this pipeline made, or that existed when it took the table over; a column of the open transaction is
+ * ours, too.
+ */
 export async function isMadeColumn(
   client: pg.Client,
   owner: Owner,
@@ -45,7 +48,7 @@ export async function isMadeColumn(
   return rows.length > 0;
 }
 
-/** A stream without a copy, or one that goes on from an older version, has no notes. */
+/** A stream without a copy, or one continued from an older version, has no notes. */
 async function isNoted(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query(
     `SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgsluice.bulk_table') AND attname = 'made'`,
@@ -53,7 +56,7 @@ async function isNoted(client: pg.Client): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Columns of our tables that somebody added in the target. Nothing is known of tables that an older version noted. */
+/** Columns of our tables that a user added in the target. Nothing is known of tables that an older version noted. */
 export async function addedColumns(client: pg.Client, owner: Owner): Promise<readonly ForeignPart[]> {
   const { rows } = await client.query<Record<'relid' | 'schema' | 'name' | 'column', string>>(
     `SELECT t.relid, n.nspname AS schema, c.relname AS name, a.attname AS "column" FROM pgsluice.bulk_table t

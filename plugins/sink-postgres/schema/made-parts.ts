@@ -10,15 +10,17 @@ export interface ForeignPart {
   readonly object: ManifestObject;
 }
 
-/** Of a table before something is done to it. */
+/** The parts of a table before a change. */
 export interface PartsBefore {
-  /** Keys of those that somebody made: not ours to alter or drop, whatever their name is. */
+  /** Keys of parts that a user made: not ours to alter or drop, whatever their name. */
   readonly foreign: ReadonlySet<string>;
-  /** Within the same transaction: what has come since is ours, but for a foreign part that the server made again. */
+  /** Within the same transaction: new parts are ours, except a foreign part that the server created again. */
   noteNew(): Promise<void>;
 }
 
-/** What hangs on tables, in the words of a manifest. `child`: it is there by that of a parent, which speaks for it. */
+/**
+ * The parts of tables, in the words of a manifest. `child`: it exists through that of a parent, which represents it.
+ */
 const parts = `
   SELECT i.indrelid AS relid, 'index' AS kind, c.relname AS name, c.oid AS objid, c.relispartition AS child
   FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -29,13 +31,13 @@ const parts = `
   UNION ALL SELECT p.polrelid, 'policy', p.polname, p.oid, false FROM pg_catalog.pg_policy p
   UNION ALL SELECT s.stxrelid, 'statistics', s.stxname, s.oid, false FROM pg_catalog.pg_statistic_ext s`;
 
-/** Tables of which it is noted what hangs on them have a row of kind `table`; of others, of an older version, nobody knows. */
+/** Tables whose parts are noted have a row of kind `table`; for others, of an older version, nothing is known. */
 const isNoted = (p: string) =>
   `EXISTS (SELECT FROM pgsluice.made_part t WHERE t.pipeline = $1 AND t.sink = $2 AND t.relid = ${p}.relid AND t.kind = 'table')`;
 const isMade = (p: string) =>
   `EXISTS (SELECT FROM pgsluice.made_part m WHERE m.pipeline = $1 AND m.sink = $2 AND m.relid = ${p}.relid AND m.kind = ${p}.kind AND m.objid = ${p}.objid)`;
 
-/** Notes tables that this pipeline made or takes on, with what hangs on them. */
+/** Notes tables that this pipeline made or takes over, with their parts. */
 export async function takeOn(client: pg.Client, owner: Owner, entries: readonly TableEntry[]): Promise<void> {
   await addTables(client, owner, entries);
   await noteParts(
@@ -45,7 +47,7 @@ export async function takeOn(client: pg.Client, owner: Owner, entries: readonly 
   );
 }
 
-/** Tables of which it is known what on them is ours. */
+/** Tables of which it is known which parts are ours. */
 export async function notedTables(client: pg.Client, owner: Owner): Promise<ReadonlySet<number>> {
   const { rows } = await client.query<{ relid: string }>(
     `SELECT relid FROM pgsluice.made_part WHERE pipeline = $1 AND sink = $2 AND kind = 'table'`,
@@ -54,7 +56,7 @@ export async function notedTables(client: pg.Client, owner: Owner): Promise<Read
   return new Set(rows.map(({ relid }) => Number(relid)));
 }
 
-/** Within the transaction that made or took on these tables: all that hangs on them now is ours. */
+/** Within the transaction that made or took over these tables: all present parts are ours. */
 export async function noteParts(client: pg.Client, owner: Owner, relids: readonly number[]): Promise<void> {
   await client.query(
     `INSERT INTO pgsluice.made_part (pipeline, sink, relid, kind, name, objid)
@@ -65,7 +67,7 @@ export async function noteParts(client: pg.Client, owner: Owner, relids: readonl
   );
 }
 
-/** A part that is not made yet, but will be by this pipeline. */
+/** A part that does not exist yet, but that this pipeline will make. */
 export async function notePart(
   client: pg.Client,
   owner: Owner,
@@ -80,9 +82,9 @@ export async function notePart(
 }
 
 /**
- * Parts that were set aside are others when they are built again: CTEs for the statement that marks definitions as built, with $1 and $2 of
- * the owner. `built`: a query with the columns relid and name. Several notes may stand for one part: of what was set aside, and of what
- * DDL said meanwhile.
+ * Parts that were set aside are new objects when they are built again: CTEs for the statement that marks definitions as
+ * built, with $1 and $2 of the owner. `built`: a query with the columns relid and name. One part may have several
+ * notes: from being set aside, and from DDL meanwhile.
  */
 export const renewedParts = (built: string): string => `
   stale AS (
@@ -95,7 +97,7 @@ export const renewedParts = (built: string): string => `
     INSERT INTO pgsluice.made_part (pipeline, sink, relid, kind, name, objid)
     SELECT DISTINCT $1, $2, relid, kind, name, objid FROM stale ON CONFLICT DO NOTHING)`;
 
-/** Parts of tables (null: of all tables of this pipeline) that somebody made. */
+/** Parts of tables (null: of all tables of this pipeline) that a user made. */
 export async function foreignParts(
   client: pg.Client,
   owner: Owner,
@@ -120,7 +122,7 @@ function partOf(kind: ObjectKind, [schema, table]: readonly [string, string], na
   return { kind, name: ofSchema ? [schema, name] : [schema, table, name], props, facts: {}, needs: [] };
 }
 
-/** Tables (null: all of this pipeline), and what gets along what is done to them: their whole trees. */
+/** Tables (null: all of this pipeline), and the tables that a change of them affects: their whole trees. */
 export async function partsBefore(
   client: pg.Client,
   owner: Owner,
@@ -156,7 +158,7 @@ export async function partsBefore(
   return { foreign: new Set(foreign.map(({ object }) => keyOf(object))), noteNew };
 }
 
-/** A stream without a copy, or one that goes on from an older version, has no notes. */
+/** A stream without a copy, or one continued from an older version, has no notes. */
 export async function areNoted(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query(`SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('pgsluice.made_part')`);
   return rows.length > 0;

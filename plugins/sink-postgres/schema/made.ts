@@ -4,7 +4,7 @@ import type { ManifestObject, ObjectKind } from '../../../core/postgres/manifest
 import type { Owner, TableState } from '../state.ts';
 import type { TreeNode } from './tree.ts';
 
-/** What this pipeline made in the target, by the dump that it keeps until the copy is finished. */
+/** What this pipeline made in the target, according to the dump that it keeps until the copy is finished. */
 export interface Made {
   has(object: ManifestObject): boolean;
 }
@@ -28,7 +28,7 @@ export interface Label {
   readonly name: string;
 }
 
-/** As the dump's headers call it. `table`: the name of the table that it is a part of, where the dump has another one. */
+/** As in the dump's headers. `table`: the name of the table that it is a part of, if the dump has another one. */
 export function labelsOf({ kind, name, props }: ManifestObject, table?: string): readonly Label[] {
   const constraint = kind === 'index' ? (props['constraint'] ?? null) : null;
   if (constraint !== null) {
@@ -44,7 +44,7 @@ export function labelsOf({ kind, name, props }: ManifestObject, table?: string):
 /** An aggregate without arguments is `f(*)` for pg_dump. */
 const keyOf = ({ type, name }: Label): string => `${type} ${name.replace(/\(\*\)$/, '()')}`;
 
-/** A function whose arguments have a row type of a table, which has another name on the source. */
+/** A function whose arguments have a table's row type, which has another name on the source. */
 function asOnSource(object: ManifestObject, sources: ReadonlyMap<string, string>): ManifestObject {
   const [schema, name, types] = object.name;
   if (!routines.has(dumpTypes[object.kind]?.[0] ?? '') || types === undefined) return object;
@@ -70,7 +70,7 @@ export async function readMade(
   );
   return {
     has: (object) => {
-      // The dump has the parts of a table under its name on the source.
+      // The dump has the parts of a table under the table's name on the source.
       const table =
         object.kind === 'index' ? (JSON.parse(object.props['table'] ?? '[]') as string[]) : object.name.slice(0, 2);
       const source = sources.get(table.join('.'));
@@ -86,7 +86,7 @@ export async function tablesMade(client: pg.Client, owner: Owner): Promise<Reado
   return new Set(labels.filter(({ type }) => type === 'TABLE' || type === 'FOREIGN TABLE').map(({ name }) => name));
 }
 
-/** What was refused, or was there when its statement was told to the user, is of others. */
+/** Objects that were refused, or existed when their statement was reported to the user, are not ours. */
 async function readLabels(client: pg.Client, owner: Owner): Promise<readonly Label[]> {
   const { rows } = await client.query<Label & pg.QueryResultRow>(
     'SELECT type, name FROM pgsluice.bulk_object WHERE pipeline = $1 AND sink = $2 AND refused IS NULL AND NOT told',
@@ -95,7 +95,7 @@ async function readLabels(client: pg.Client, owner: Owner): Promise<readonly Lab
   return rows;
 }
 
-/** Notes what was made after the dump: what that says of the source may be of the past by now. */
+/** Notes what was made after the dump, which may no longer describe the source. */
 export async function noteMade(client: pg.Client, owner: Owner, labels: readonly Label[]): Promise<void> {
   await client.query(
     `INSERT INTO pgsluice.bulk_object (pipeline, sink, ordinal, type, name, sql, late)

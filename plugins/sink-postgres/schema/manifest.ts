@@ -8,16 +8,16 @@ import type { Sessions } from '../sessions.ts';
 import { type Owner, bulkStateExists } from '../state.ts';
 import { readTargetRoles } from './roles.ts';
 
-/** The target's schema, and what of it waits for the cut-over. */
+/** The target's schema, and the parts of it that wait for the cutover. */
 export function schemaReader(sessions: Sessions, owner: Owner, options: PostgresSinkOptions): SchemaReader {
   return {
     read: async (signal) => {
       signal.throwIfAborted();
       return sessions.query(async (client) => ({
-        // What waits is read first: what is built meanwhile then counts as waiting, never as missing.
+        // The waiting parts are read first: a part that is built meanwhile then counts as waiting, never as missing.
         pending: await pendingKeys(client, owner),
         manifest: await readManifestOf(client, { except: [stateSchema] }),
-        // Whoever made the schema by hand chose its owners, unless the file says otherwise.
+        // A user who made the schema by hand chose its owners, unless the file says otherwise.
         owners: options.owners === undefined ? schemaMode(options) === 'create' : options.owners !== 'skip',
         grants: options.owners !== 'skip',
         ...(await ownableBy(client, options)),
@@ -29,14 +29,14 @@ export function schemaReader(sessions: Sessions, owner: Owner, options: Postgres
   };
 }
 
-/** `owners: keep` wants them whatever our role may. */
+/** `owners: keep` wants them whatever privileges our role has. */
 async function ownableBy(client: pg.Client, options: PostgresSinkOptions): Promise<Pick<SchemaView, 'mayOwn'>> {
   if (options.owners === 'keep') return {};
   const { superuser, ownable } = await readTargetRoles(client);
   return superuser ? {} : { mayOwn: ownable };
 }
 
-/** Definitions that are set aside, and objects of the dump that are made last. */
+/** Definitions that are set aside, and objects of the dump that are created last. */
 async function pendingKeys(client: pg.Client, owner: Owner): Promise<SchemaView['pending']> {
   const keys = new Map<string, readonly string[] | null>();
   if (!(await bulkStateExists(client))) return keys;

@@ -2,8 +2,9 @@ import type { SchemaObject } from '../../../core/api/snapshot.ts';
 import { type Token, tokensOf } from './statements.ts';
 
 /**
- * pg_dump 18 writes a NOT NULL of an inherited column as a constraint of the table, which servers before 18 cannot read: there it is a
- * statement of its own behind CREATE TABLE, as pg_dump 17 has it. The constraint's name has no place there.
+ * pg_dump 18 writes a NOT NULL of an inherited column as a constraint of the table, which servers before 18 cannot
+ * parse: for those it becomes a separate statement after CREATE TABLE, as pg_dump 17 writes it. The constraint's name
+ * cannot be given there.
  */
 export function notNullApart(object: SchemaObject): SchemaObject {
   if (object.type !== 'TABLE') return object;
@@ -27,12 +28,14 @@ export function notNullApart(object: SchemaObject): SchemaObject {
 
 interface Found {
   readonly column: string;
-  /** What goes, one comma with it. */
+  /** The range to remove, with one comma. */
   readonly from: number;
   readonly to: number;
 }
 
-/** `[CONSTRAINT name] NOT NULL column [NO INHERIT]` as an element of the list: a column's own NOT NULL stands behind its type. */
+/**
+ * `[CONSTRAINT name] NOT NULL column [NO INHERIT]` as an element of the list: a column's own NOT NULL follows its type.
+ */
 function constraintsIn(tokens: readonly Token[], open: number): readonly Found[] {
   const found: Found[] = [];
   let lead = open;
@@ -42,7 +45,7 @@ function constraintsIn(tokens: readonly Token[], open: number): readonly Found[]
     const before = tokens[first - 1]!;
     if (first - 1 !== open && !(before.text === ',' && before.depth === 1)) continue;
     const next = tokens[i + 3]?.text === 'NO' ? i + 5 : i + 3;
-    // Leading elements take the comma behind them along, later ones that before them.
+    // Leading elements are removed with the comma after them, later ones with the comma before them.
     const leads = first - 1 === lead;
     if (leads && tokens[next]!.text === ',') lead = next;
     const from = leads ? tokens[first]!.at : before.at;

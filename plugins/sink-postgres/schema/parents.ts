@@ -23,7 +23,7 @@ export function parentColumns(
 }
 
 function assertAlike(node: TreeNode, plans: readonly TablePlan[]): void {
-  // Order of columns may differ between partitions; what is done by name may not.
+  // The order of columns may differ between partitions; changes by name may not.
   const signature = (plan: TablePlan): string => {
     const { drop, rename, retype, add } = columnChanges(plan);
     return JSON.stringify([drop.toSorted(), rename.map((r) => [r.from, r.to]).toSorted(), retype, add]);

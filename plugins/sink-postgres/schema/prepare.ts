@@ -20,7 +20,7 @@ import { restore } from './restore.ts';
 import { withoutTables } from './table-objects.ts';
 import { type VerifiedTarget, verifyTargets, withRows } from './verify-target.ts';
 
-/** From here on looking at all of them for each of them costs more than ANALYZE of the state does. */
+/** From this number on, scanning all of them for each of them costs more than ANALYZE of the state. */
 const manyTables = 100;
 
 export interface PrepareInput {
@@ -30,7 +30,9 @@ export interface PrepareInput {
   readonly context: PluginContext;
 }
 
-/** Brings the target to where tables can be loaded, from wherever an earlier run stopped. Returns them in the order of the plans. */
+/**
+ * Prepares the target for loading tables, from wherever an earlier run stopped. Returns them in the order of the plans.
+ */
 export async function prepareTarget(
   input: PrepareInput,
   preparation: SinkPreparation,
@@ -63,7 +65,7 @@ async function createSchema(input: PrepareInput, preparation: SinkPreparation, s
   const alterOptions = { dependents: options.dependents, log };
   const { again } = preparation;
   let state = await sessions.query((client) => readPhase(client, owner));
-  // What was restored is what the source was then, and is altered by the plans of then.
+  // The restored schema is the source's of that time, and is altered by the plans of that time.
   const taken = state !== null;
   if (state === null) {
     await sessions.query((client) => refuseOccupied(client, preparation, context.name));
@@ -109,8 +111,8 @@ function tellStanding(standing: SinkPreparation['excluded'], log: PluginContext[
 }
 
 /**
- * Checks every plan against the target, and takes on tables that are there but not ours yet: all of them with
- * `schema: existing`, later additions to the file else. Those must be empty, or are emptied where the file says so: once.
+ * Checks every plan against the target, and takes over existing tables that are not ours yet: all of them with `schema:
+ * existing`, otherwise later additions to the file. Those must be empty, or are emptied once if the file says so.
  */
 async function adoptTargets(input: PrepareInput, plans: readonly TablePlan[]): Promise<readonly VerifiedTarget[]> {
   const { sessions, owner, options, context } = input;

@@ -24,7 +24,9 @@ export function labelOf({ type, name }: StoredObject): string {
   return `${type} ${name}`;
 }
 
-/** What a user without superuser rights often cannot make, and the rows do not need. Each is a warning. */
+/**
+ * Objects that a user without superuser rights often cannot create, and that the rows do not need. Each is a warning.
+ */
 const needsRights = new Set([
   'COMMENT',
   'EVENT TRIGGER',
@@ -42,7 +44,9 @@ export function mayBeLeftOut({ object, sqlstate }: Refused): boolean {
   return sqlstate === '42501' && needsRights.has(object.type);
 }
 
-/** The object is there: a schema such as public, or what the user made by hand after it was told as refused. */
+/**
+ * The object exists: a schema such as public, or an object that the user made by hand after it was reported as refused.
+ */
 export function isThere({ object, sqlstate }: Refused, reported: boolean): boolean {
   if (object.type === 'SCHEMA' && sqlstate === '42P06') return true;
   return reported && ['42710', '42P07', '42723', '42P06', '42712'].includes(sqlstate);
@@ -51,11 +55,11 @@ export function isThere({ object, sqlstate }: Refused, reported: boolean): boole
 /** undefined_table, undefined_object, undefined_function, undefined_column, invalid_schema_name. */
 const undefinedThings: ReadonlySet<string> = new Set(['42P01', '42704', '42883', '42703', '3F000']);
 
-/** Pure: those that fail by themselves, each with those that only lack it. */
+/** Pure: objects that fail by themselves, each with those that fail only because of it. */
 export function causes(
   refused: readonly Refused[],
 ): readonly { readonly root: Refused; readonly behind: readonly Refused[] }[] {
-  // A view on a refused view lacks that one alone, and both lack what the first one lacks.
+  // A view on a refused view depends on that one, and both depend on the root cause.
   const rootOf = (one: Refused): Refused => {
     if (!undefinedThings.has(one.sqlstate)) return one;
     const lacked = refused.find((other) => needs(one, other));
@@ -65,14 +69,14 @@ export function causes(
   return [...groups].map(([root, group]) => ({ root, behind: group.filter((one) => one !== root) }));
 }
 
-/** Whether the message that something is missing speaks of the other object. */
+/** Whether the message about a missing object refers to the other object. */
 function needs(one: Refused, other: Refused): boolean {
   if (other.object.ordinal >= one.object.ordinal) return false;
   const bare = other.object.name.split('.').at(-1)!.replace(/\(.*$/, '');
   return bare.length > 0 && one.message.includes(bare);
 }
 
-/** One error for the whole list, a line for each that fails by itself. */
+/** One error for the whole list, a line for each object that fails by itself. */
 export function refusedError(refused: readonly Refused[]): Error {
   const errors = causes(refused).map(({ root, behind }) => {
     const needing =

@@ -17,10 +17,10 @@ export interface RestoreOptions {
 }
 
 /**
- * Makes the stored objects in order, some at a time, each group with its mark in one transaction: a kill leaves a prefix. What is
- * refused stands aside and is tried again when all others are there, as pg_dump's order is not always one that works. What is
- * refused then is told at once, or left out. The last transaction moves the phase on. Until the copy is finished the objects tell what
- * this pipeline made (made.ts).
+ * Creates the stored objects in order, some at a time, each group with its mark in one transaction: a kill leaves a
+ * prefix. A refused object is tried again when all others exist, as pg_dump's order does not always work. Objects that
+ * are refused then are reported together, or left out. The last transaction advances the phase. Until the copy is
+ * finished the objects record what this pipeline made (made.ts).
  */
 export async function restore(sessions: Sessions, owner: Owner, options: RestoreOptions): Promise<void> {
   for (;;) {
@@ -57,9 +57,9 @@ async function restoreSome(client: pg.Client, owner: Owner): Promise<boolean> {
 /** Classes of SQLSTATE that say nothing about an object: lost connections, conflicts, resources, an operator, I/O. */
 const ofTheServer = /^(08|40|53|57|58)/;
 
-/** All in one round trip; where that fails, in halves, until what is refused is alone. */
+/** All in one round trip; if that fails, in halves, until a refused object is alone. */
 async function makeObjects(client: pg.Client, objects: readonly StoredObject[]): Promise<readonly Refused[]> {
-  // By itself: of a text with a mistake in its syntax the server runs nothing.
+  // In a separate query: the server runs nothing of a text with a syntax error.
   await client.query('SAVEPOINT objects');
   try {
     await client.query(`${objects.map(statementOf).join('\n')}\nRELEASE SAVEPOINT objects`);
@@ -83,7 +83,7 @@ async function noteRefused(client: pg.Client, owner: Owner, refused: readonly Re
   );
 }
 
-/** Until a round makes none of them. Returns what is left out; throws where that shall stop. */
+/** Until a round creates none of them. Returns the objects that are left out; throws if the restore has to stop. */
 async function tryAgain(sessions: Sessions, owner: Owner, options: RestoreOptions): Promise<readonly Refused[]> {
   let before = Infinity;
   for (;;) {
@@ -119,7 +119,7 @@ async function retryAll(
       refused.push(failed);
       continue;
     }
-    // `told` stays with what somebody made by hand: it is not ours.
+    // `told` stays set for an object that a user made by hand: it is not ours.
     await client.query(
       'UPDATE pgsluice.bulk_object SET refused = NULL, told = $4 WHERE pipeline = $1 AND sink = $2 AND ordinal = $3',
       [owner.pipeline, owner.sink, row.ordinal, failed !== undefined],
@@ -128,7 +128,7 @@ async function retryAll(
   return { refused, reported: rows.some((row) => row.told === 'true') };
 }
 
-/** From now on an object that is there counts as made: the user was told to make it. */
+/** From now on an existing object counts as made: the user was asked to make it. */
 async function markReported(client: pg.Client, owner: Owner): Promise<void> {
   await client.query(
     'UPDATE pgsluice.bulk_object SET told = true WHERE pipeline = $1 AND sink = $2 AND refused IS NOT NULL',
@@ -136,7 +136,7 @@ async function markReported(client: pg.Client, owner: Owner): Promise<void> {
   );
 }
 
-/** One object by itself. Returns whether it is left out; else what is refused is thrown. */
+/** One object by itself. Returns whether it is left out; otherwise throws if it is refused. */
 export async function makeOne(
   client: pg.Client,
   object: StoredObject,

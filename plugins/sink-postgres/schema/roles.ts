@@ -7,11 +7,11 @@ import type { RolesHere } from './fit-roles.ts';
 export interface TargetRoles {
   readonly there: ReadonlySet<string>;
   /**
-   * Those that our user may make owners and still work on what they own: it must be able to become them, and have their rights
-   * without that.
+   * Roles that our user may make owners and whose objects it may still alter: it must be able to SET ROLE to them, and
+   * have their privileges by inheritance.
    */
   readonly ownable: ReadonlySet<string>;
-  /** Only a superuser may become one of these. */
+  /** Only a superuser may become one of these roles. */
   readonly superusers: ReadonlySet<string>;
   readonly superuser: boolean;
   readonly version: number;
@@ -21,7 +21,7 @@ export async function readTargetRoles(client: pg.Client): Promise<TargetRoles> {
   const { rows: facts } = await client.query<{ version: string; superuser: string }>(
     `SELECT current_setting('server_version_num') AS version, current_setting('is_superuser') AS superuser`,
   );
-  // 16 and later tell the right to SET ROLE apart from membership.
+  // From 16 on the right to SET ROLE is separate from membership.
   const version = Number(facts[0]!.version);
   const may = version >= 160_000 ? `pg_has_role(oid, 'SET')` : `pg_has_role(oid, 'MEMBER')`;
   const { rows } = await client.query<{ name: string; ownable: string; super: string }>(

@@ -1,15 +1,15 @@
-/** A word of a statement as it stands there: a keyword, a name with or without quotes, a literal, or one other character. */
+/** A word of a statement, unchanged: a keyword, a name with or without quotes, a literal, or one other character. */
 export interface Token {
   readonly text: string;
   /** Offset of its first character. */
   readonly at: number;
-  /** How many parentheses are open around it. */
+  /** Number of open parentheses around it. */
   readonly depth: number;
 }
 
 /**
- * Comments, then what may hold a semicolon or a parenthesis: strings (E'' with backslashes), quoted names, dollar quotes; then
- * words and single characters (manual: "Lexical Structure").
+ * Comments, then tokens that may contain a semicolon or a parenthesis: strings (E'' with backslashes), quoted names,
+ * dollar quotes; then words and single characters (manual: "Lexical Structure").
  */
 const lexer =
   /--[^\n]*|[eE]'(?:[^'\\]|\\[^]|'')*'|'(?:[^']|'')*'|(?:[uU]&)?"(?:[^"]|"")*"|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[^]*?\$\1\$|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|\S/g;
@@ -26,7 +26,10 @@ export function tokensOf(sql: string): readonly Token[] {
   return tokens;
 }
 
-/** The statements of a script, each with its semicolon and without comments before it. A function body in SQL (BEGIN ATOMIC) is cut up, too. */
+/**
+ * The statements of a script, each with its semicolon and without comments before it. A function body in SQL (BEGIN
+ * ATOMIC) is split, too.
+ */
 export function splitStatements(sql: string): readonly string[] {
   const statements: string[] = [];
   let from: number | null = null;

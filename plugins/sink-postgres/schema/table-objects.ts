@@ -21,9 +21,9 @@ interface Table {
 }
 
 /**
- * What of a dump belongs to these tables alone: columns' sequences, indexes, constraints, comments, grants. In its order. Partitions
- * and their indexes are attached to parents among these tables only: those that are there already have indexes and constraints,
- * with which a partition that is empty gets its own twice.
+ * The objects of a dump that belong to these tables only: columns' sequences, indexes, constraints, comments, grants.
+ * In the dump's order. Partitions and their indexes are attached only to parents among these tables: existing parents
+ * have indexes and constraints, and an empty partition would get its own twice.
  */
 export function objectsOfTables(objects: readonly SchemaObject[], tables: readonly Table[]): readonly SchemaObject[] {
   const { belongs, parent, indexes } = belonging(objects, tables);
@@ -34,7 +34,7 @@ export function objectsOfTables(objects: readonly SchemaObject[], tables: readon
   });
 }
 
-/** The dump without these tables, without what belongs to them, and without what ties others to them. */
+/** The dump without these tables, without their parts, and without objects that tie others to them. */
 export function withoutTables(objects: readonly SchemaObject[], tables: readonly Table[]): readonly SchemaObject[] {
   if (tables.length === 0) return objects;
   const { belongs, parent, indexes } = belonging(objects, tables);
@@ -51,7 +51,7 @@ interface Belonging {
   belongs(object: SchemaObject): boolean;
   /** Of TABLE ATTACH: the parent is one of the tables. */
   parent(object: SchemaObject): boolean;
-  /** Of INDEX ATTACH: whether the parent's and the partition's index belong to the tables. */
+  /** For INDEX ATTACH: whether the parent's and the partition's index belong to the tables. */
   indexes(object: SchemaObject): readonly boolean[];
 }
 
@@ -59,7 +59,7 @@ function belonging(objects: readonly SchemaObject[], tables: readonly Table[]): 
   const matchers = tables.map(matcher);
   const taken = new Set<SchemaObject>();
   for (const object of objects) if (matchers.some((belongs) => belongs(object))) taken.add(object);
-  // Sequences come before the statement that says whose they are; attached indexes after the index.
+  // Sequences come before the statement that names their owner; attached indexes after the index.
   const names = new Set([...taken].map((object) => `${object.schema}.${object.name}`));
   const own = new Set([...taken].flatMap((object) => indexNames(object, tables)));
   const parents = tables.flatMap(spellings);
@@ -74,11 +74,11 @@ function belonging(objects: readonly SchemaObject[], tables: readonly Table[]): 
   };
 }
 
-/** Of the index that an object makes, as the dump may write it. */
+/** Names of the index that an object creates, as the dump may write them. */
 function indexNames({ type, schema, name }: SchemaObject, tables: readonly Table[]): readonly string[] {
   if (schema === null || (type !== 'INDEX' && type !== 'CONSTRAINT')) return [];
   if (type === 'INDEX') return spellings({ schema, name });
-  // A constraint is called by its table and its own name.
+  // A constraint is named by its table and its own name.
   const of = tables.filter((table) => table.schema === schema && name.startsWith(`${table.name} `));
   return of.flatMap((table) => spellings({ schema, name: name.slice(table.name.length + 1) }));
 }
@@ -92,7 +92,7 @@ function matcher(table: Table): (object: SchemaObject) => boolean {
     if (object.schema !== schema) return false;
     if (ofTable.has(object.type)) return object.name === name || object.name.startsWith(`${name} `);
     if (object.type === 'SEQUENCE OWNED BY') return mentions(object.sql, 'OWNED BY ', '.');
-    // An identity column's sequence is made by ALTER TABLE.
+    // An identity column's sequence is created by ALTER TABLE.
     if (object.type === 'SEQUENCE') return mentions(object.sql, 'ALTER TABLE ', ' ALTER COLUMN');
     if (object.type === 'INDEX')
       return mentions(object.sql, ' ON ', ' USING') || mentions(object.sql, ' ON ONLY ', ' USING');
@@ -104,7 +104,7 @@ function matcher(table: Table): (object: SchemaObject) => boolean {
   };
 }
 
-/** A name as pg_dump may write it: quoted where it has to be, part by part. */
+/** A name as pg_dump may write it: quoted if necessary, part by part. */
 function spellings({ schema, name }: Table): readonly string[] {
   const bare = (word: string) => (/^[a-z_][a-z0-9_]*$/.test(word) ? [word, quoteIdent(word)] : [quoteIdent(word)]);
   return bare(schema).flatMap((first) => bare(name).map((second) => `${first}.${second}`));

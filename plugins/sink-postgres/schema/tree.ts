@@ -47,7 +47,7 @@ export async function readTree(client: pg.Client, relids: readonly number[]): Pr
 type Tree = ReadonlyMap<number, TreeNode>;
 const children = new WeakMap<Tree, ReadonlyMap<number, TreeNode[]>>();
 
-/** Children of a node, straight below it. Of thousands of tables each asks, so the tree is turned around once. */
+/** Children of a node, one level below it. Called for each of thousands of tables, so the tree is inverted once. */
 export function childrenOf(tree: Tree, relid: number): readonly TreeNode[] {
   let byParent = children.get(tree);
   if (byParent === undefined) {

@@ -9,7 +9,7 @@ import { resolveTables } from './tree.ts';
 /** Oids below this are built in, the same on every server (FirstNormalObjectId). */
 const firstUserOid = 16384;
 
-/** A table that takes its plan's rows. */
+/** A table that accepts its plan's rows. */
 export interface VerifiedTarget {
   readonly relid: number;
   /** Types of the columns that the plan fills, in the order of its output. */
@@ -17,8 +17,9 @@ export interface VerifiedTarget {
 }
 
 /**
- * Finds each plan's table in the target and compares names and, for binary COPY, types: bytes of one type read as another
- * are a wrong value without an error, though not where nothing is copied (`copies` false). Throws PGS3006. Returns what it found in the order of the plans.
+ * Finds each plan's table in the target and compares names and, for binary COPY, types: bytes of one type read as
+ * another give a wrong value without an error; types do not matter if nothing is copied (`copies` false). Throws
+ * PGS3006. Returns the tables in the order of the plans.
  */
 export async function verifyTargets(
   client: pg.Client,
@@ -87,7 +88,7 @@ function compare(
   return types;
 }
 
-/** An enum travels as its label, which text and any enum read. */
+/** An enum is sent as its label, which text and any enum accept. */
 function sameOnTheWire(planned: Column, there: Column): boolean {
   if (planned.baseType < firstUserOid) return planned.baseType === there.baseType;
   return there.baseType >= firstUserOid || there.baseType === oids.text;
@@ -99,7 +100,9 @@ function wrong(plan: TablePlan, message: string): Error {
   });
 }
 
-/** Tables among these that have a row. One query for all, as there may be thousands; an empty table costs no scan. */
+/**
+ * Those of these tables that have a row. One query for all, as there may be thousands; an empty table costs no scan.
+ */
 export async function withRows(client: pg.Client, relids: readonly number[]): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(
     'SELECT r::regclass::text AS name FROM unnest($1::oid[]) AS r ORDER BY r',

@@ -7,8 +7,8 @@ import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
 
 /**
- * Materialized views that read the tables, through other views too, those that others read first. `emptyOnly`: only those
- * that were never filled. `all`: those that read none of the tables, too.
+ * Materialized views that read the tables, also through other views; views that others read come first. `emptyOnly`:
+ * only views that were never filled. `all`: also views that read none of the tables.
  */
 export async function refreshViews(
   sessions: Sessions,
@@ -17,9 +17,9 @@ export async function refreshViews(
     readonly emptyOnly: boolean;
     readonly all: boolean;
     readonly except?: readonly { readonly schema: string; readonly name: string }[];
-    /** One that is empty was never filled on the source either. */
+    /** An empty view was never filled on the source either. */
     readonly filledOnly?: boolean;
-    /** Told of one that cannot be refreshed; left out: it is an error. */
+    /** Called for a view that cannot be refreshed; without it, that is an error. */
     readonly onFailure?: (view: string, error: PgsluiceError) => void;
     readonly signal: AbortSignal;
   },

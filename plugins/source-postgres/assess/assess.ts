@@ -9,7 +9,10 @@ import { readCatalog, readIdentity } from '../catalog/catalog.ts';
 import { type SourceAccess, ask } from '../session.ts';
 import { startDecoding } from './decode.ts';
 
-/** What `assess` asks of PostgreSQL. Everything is read with the rights that a copy needs; docs/assess.md says what pg_monitor adds. */
+/**
+ * What `assess` reads from PostgreSQL. Everything is read with the privileges that a copy needs; docs/assess.md says
+ * what pg_monitor adds.
+ */
 export function assessSource(access: SourceAccess, patterns: TablesOption): AssessSource {
   return {
     survey: (signal) => ask(access, signal, (client) => survey(client, patterns)),
@@ -65,7 +68,7 @@ async function surveyTables(client: pg.Client, tables: readonly SourceTable[]): 
     return {
       oid: relation.oid,
       name: relationName(relation),
-      // Null where the table was dropped while we looked.
+      // Null if the table was dropped meanwhile.
       heap: Number(size?.heap ?? 0),
       toast: Number(size?.toast ?? 0),
       indexes: Number(size?.indexes ?? 0),

@@ -8,12 +8,12 @@ import { Framer, KEEPALIVE, type Region, ReplicationSocket } from '../stream/rep
 import { standbyStatus } from '../stream/status.ts';
 import { WireSession } from '../stream/wire-session.ts';
 
-/** Milliseconds between questions how far the server is. */
+/** Milliseconds between queries of the server's progress. */
 const askEvery = 10;
 
 /**
- * A temporary slot, which goes with its session, also when this process is killed. Its plugin is test_decoding, as pgoutput
- * wants a publication, which would outlive a kill; it decodes the changes of every table of the database.
+ * A temporary slot, which is dropped with its session, also when this process is killed. Its plugin is test_decoding,
+ * as pgoutput needs a publication, which would outlive a kill; it decodes the changes of every table of the database.
  */
 export async function startDecoding(access: SourceAccess, signal: AbortSignal): Promise<DecodeTrial> {
   const name = temporaryName(access);
@@ -25,7 +25,7 @@ export async function startDecoding(access: SourceAccess, signal: AbortSignal): 
       ran = true;
       return decode({ access, slot: name, made }, ms, stop);
     },
-    // The trial itself cuts the connection.
+    // The trial itself closes the connection.
     [Symbol.asyncDispose]: async () => (ran ? undefined : await made.close()),
   };
 }
@@ -64,7 +64,7 @@ async function decode({ access, slot, made }: Decoder, ms: number, signal: Abort
   const asking = setInterval(() => socket.write(standbyStatus(0n, BigInt(Date.now()) * 1000n, true)), askEvery);
   try {
     const command = `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${formatLsn(from)}`;
-    // Whichever fails first is told; the other must not count as unhandled.
+    // The first failure is thrown; the other must not count as unhandled.
     await Promise.all([session.start(socket, queryMessage(command)), done.promise]);
   } finally {
     signal.removeEventListener('abort', stop);

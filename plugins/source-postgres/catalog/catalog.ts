@@ -69,7 +69,10 @@ async function withShapes(client: pg.Client, tables: readonly CatalogTable[]): P
   });
 }
 
-/** Which server and database this is; needs no replication connection. The first eight digits of a WAL file's name are the timeline. */
+/**
+ * Identity of server and database; needs no replication connection. The first eight digits of a WAL file's name are the
+ * timeline.
+ */
 export async function readIdentity(client: pg.Client): Promise<SourceIdentity> {
   const { rows } = await client.query<Record<'id' | 'timeline' | 'db' | 'version', string>>(
     `SELECT (SELECT system_identifier FROM pg_control_system()) AS id,

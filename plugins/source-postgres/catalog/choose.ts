@@ -11,7 +11,7 @@ import type { CatalogTable } from './tables.ts';
 export interface Choice {
   /** Plain tables and leaf partitions to copy. */
   readonly chosen: readonly CatalogTable[];
-  /** What is left out: tables, foreign tables, and partitioned tables of which no leaf is chosen. */
+  /** Tables that are left out: tables, foreign tables, and partitioned tables without a chosen leaf. */
   readonly excluded: readonly CatalogTable[];
   /** Foreign tables that the patterns choose: their rows are elsewhere. */
   readonly foreign: readonly CatalogTable[];
@@ -19,16 +19,16 @@ export interface Choice {
   readonly parents: readonly SourceParent[];
 }
 
-/** What choosing needs to know of a table. */
+/** The properties of a table that choosing depends on. */
 export type Choosable = Pick<CatalogTable, 'oid' | 'schema' | 'name' | 'parent' | 'inherits'> & {
-  /** Of the managed service: chosen only where a pattern of `include` says so. */
+  /** Belongs to the managed service: chosen only if a pattern of `include` matches it. */
   readonly service?: boolean;
 };
 
 /**
- * Applies the file's globs. A pattern that matches a partitioned table takes all its leaves (include and exclude alike); one that
- * matches a table takes what inherits from it, too, unless that is excluded by itself. Every pattern that matches nothing is in one
- * error (PGS2101).
+ * Applies the file's globs. A pattern that matches a partitioned table applies to all its leaves (include and exclude
+ * alike); one that matches a table applies to its inheriting tables, too, unless those are excluded by themselves. One
+ * error lists every pattern without a match (PGS2101).
  */
 export function chooseTables(tables: readonly CatalogTable[], patterns: TablesOption): Choice {
   const { include, exclude } = globsOf(patterns);
@@ -44,7 +44,7 @@ export function chooseTables(tables: readonly CatalogTable[], patterns: TablesOp
   return { chosen, foreign, parents: parentsOf(chosen, lines), excluded };
 }
 
-/** Tables that the patterns choose, with the partitioned tables above them: a leaf cannot be made without those. */
+/** Tables that the patterns choose, with the partitioned tables above them: a leaf cannot be created without those. */
 export function chosenOids(tables: readonly Choosable[], patterns: TablesOption): ReadonlySet<Oid> {
   const { include, exclude } = globsOf(patterns);
   const byOid = new Map(tables.map((table) => [table.oid, table]));
@@ -114,7 +114,7 @@ function refuseUnmatched(tables: readonly CatalogTable[], unmatched: readonly { 
   throw sourceError('PGS2101', `no table of the source matches ${said.join(', ')}`);
 }
 
-/** Schemas of the managed service that stay behind: all of them but those that a pattern of `include` names. */
+/** Schemas of the managed service that are left out: all of them except those that a pattern of `include` names. */
 export async function schemasLeftOut(client: pg.Client, { include }: TablesOption): Promise<readonly string[]> {
   const named = (schema: string) => (include ?? []).some((pattern) => pattern.startsWith(`${schema}.`));
   return (await serviceSchemas(client)).filter((schema) => !named(schema));

@@ -2,15 +2,15 @@ import type pg from 'pg';
 import type { Identity, Oid } from '../../../core/postgres/relation.ts';
 import type { TableColumns } from '../../../core/postgres/columns.ts';
 
-/** What the indexes of a table say on keys; columns by attribute number. */
+/** The keys of a table, from its indexes; columns by attribute number. */
 export interface TableKeys {
   /** In key order. */
   readonly primaryKey: readonly number[];
   readonly primaryKeyUsable: boolean;
   readonly primaryKeyDeferrable: boolean;
-  /** Index chosen by REPLICA IDENTITY USING INDEX, where it is there and usable. */
+  /** Index chosen by REPLICA IDENTITY USING INDEX, if it exists and is usable. */
   readonly replicaIndex: readonly number[] | null;
-  /** Name of an index that REPLICA IDENTITY USING INDEX would take. */
+  /** Name of an index that REPLICA IDENTITY USING INDEX would accept. */
   readonly candidate: string | null;
 }
 

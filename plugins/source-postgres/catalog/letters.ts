@@ -10,8 +10,8 @@ import {
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 
 /**
- * Those that fold as Unicode says for all languages alike; the first that is there. 17 and later have one built in. pg_unicode_fast (18)
- * takes a sigma for the last of a word where nothing but a soft hyphen stands before it, which Unicode does not.
+ * Collations that fold as Unicode specifies for all languages; the first one that exists is used. 17 and later have one
+ * built in. pg_unicode_fast (18) treats a sigma as final where only a soft hyphen precedes it, which Unicode does not.
  */
 const collations = [
   { name: 'und-x-icu', context: true },
@@ -19,8 +19,8 @@ const collations = [
 ] as const;
 
 /**
- * How this server folds letters; null: it has no collation that knows more than ASCII. Each letter that this runtime knows is
- * asked for, as is what it does not know where letters may be added: versions of Unicode differ.
+ * How this server folds letters; null: it has no collation beyond ASCII. Each letter that this Node.js knows is
+ * queried, and unknown code points where letters may be added: versions of Unicode differ.
  */
 export async function readLetters(client: pg.Client, only?: string): Promise<Folding | null> {
   const { rows: found } = await client.query<{ name: string }>(
@@ -51,7 +51,9 @@ export async function readLetters(client: pg.Client, only?: string): Promise<Fol
   return { collation, context: chosen.context, others, words };
 }
 
-/** A word is a run of letters and digits there, whatever the version, and each letter has one letter for another. */
+/**
+ * In this collation a word is a run of letters and digits, whatever the version, and each letter maps to one letter.
+ */
 const builtIn = 'pg_c_utf8';
 
 async function readWords(client: pg.Client, letters: readonly string[]): Promise<WordFolding> {

@@ -1,4 +1,4 @@
-/** The candidate that is closest to what was written, when it is close enough to be meant (a third of its length). */
+/** The candidate that is closest to the written name, if it is close enough (a third of its length). */
 export function nearest(wanted: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;
   let least = Math.max(2, Math.floor(wanted.length / 3)) + 1;
@@ -10,7 +10,7 @@ export function nearest(wanted: string, candidates: Iterable<string>): string | 
   return best;
 }
 
-/** Levenshtein's distance, or any number from `limit` on where it is that much. */
+/** Levenshtein distance; any number from `limit` on if the distance is that large. */
 function editDistance(a: string, b: string, limit: number): number {
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { isServiceSchema } from '../services.ts';
 import type { Oid } from '../../../core/postgres/relation.ts';
 
-/** A table of the source as the catalog has it, before choosing. */
+/** A table of the source from the catalog, before choosing. */
 export interface CatalogTable {
   readonly oid: Oid;
   readonly schema: string;
@@ -17,7 +17,7 @@ export interface CatalogTable {
   readonly rows: number;
   /** Direct parent of a partition, else null. */
   readonly parent: Oid | null;
-  /** What it inherits from without being a partition. */
+  /** The parents that it inherits from without being a partition. */
   readonly inherits: readonly Oid[];
   /** In a schema of the managed service, or of an extension. */
   readonly service?: boolean;
@@ -54,7 +54,7 @@ export async function readTables(client: pg.Client): Promise<readonly CatalogTab
     isPartition: row[4] === 't',
     unlogged: row[5] === 't',
     replicaIdentity: row[6]!,
-    // Null when the table was dropped while we looked.
+    // Null if the table was dropped meanwhile.
     bytes: Number(row[7] ?? 0),
     rows: Number(row[8]),
     parent: row[9] === null || row[9] === undefined ? null : Number(row[9]),

@@ -4,7 +4,7 @@ import type { SourceCatalog } from '../../../core/api/source.ts';
 import type { PostgresSourceOptions } from '../options.ts';
 import type { SourceAccess } from '../session.ts';
 
-/** What a check may look at. It reads only. */
+/** The input of a check, which only reads. */
 export interface CheckInput {
   readonly client: pg.Client;
   readonly access: SourceAccess;

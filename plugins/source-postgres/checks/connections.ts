@@ -1,6 +1,6 @@
 import { type CheckInput, value } from './check.ts';
 
-/** The workers, the one that holds the snapshot, the stream, and a few short ones. */
+/** The workers, the session that holds the snapshot, the stream, and a few short ones. */
 export async function connections({ client, options, report }: CheckInput): Promise<void> {
   const max = Number(await value(client, 'SHOW max_connections'));
   const kept = Number(await value(client, 'SHOW superuser_reserved_connections'));
@@ -21,7 +21,7 @@ export async function connections({ client, options, report }: CheckInput): Prom
   });
 }
 
-/** A pooler hands one session's statements to many backends: no replication protocol, no exported snapshots. */
+/** A pooler distributes one session's statements over many backends: no replication protocol, no exported snapshots. */
 export async function pooler({ client, report }: CheckInput): Promise<void> {
   const greeted = Number((client as unknown as { processID: number }).processID);
   const actual = Number(await value(client, 'SELECT pg_backend_pid()'));

@@ -14,7 +14,10 @@ export async function largeObjects({ client, report }: CheckInput): Promise<void
   });
 }
 
-/** A subscription that a restore made would start to pull into the target; whoever wants it there makes it after the cut-over. */
+/**
+ * A restored subscription would start to replicate into the target; a user who wants it there creates it after the
+ * cutover.
+ */
 export async function subscriptions({ client, report }: CheckInput): Promise<void> {
   const { rows } = await client.query<{ name: string; publications: string }>(
     `SELECT quote_ident(subname) AS name, (SELECT string_agg(quote_ident(p), ', ') FROM unnest(subpublications) p) AS publications
@@ -31,7 +34,7 @@ export async function subscriptions({ client, report }: CheckInput): Promise<voi
   }
 }
 
-/** Sequences are not in the stream; the cut-over sets them. */
+/** Sequences are not in the stream; the cutover sets them. */
 export async function sequences({ client, report }: CheckInput): Promise<void> {
   const count = await value(client, "SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relpersistence <> 't'");
   report.add({
@@ -43,7 +46,10 @@ export async function sequences({ client, report }: CheckInput): Promise<void> {
   });
 }
 
-/** Under row level security a role that is subject to it would read a part of the table; COPY refuses (row_security off). */
+/**
+ * Under row level security a role that is subject to it would read part of a table only; COPY refuses that
+ * (row_security off).
+ */
 export async function rowSecurity({ client, catalog, report }: CheckInput): Promise<void> {
   const oids = catalog.tables.map(({ relation }) => relation.oid).join(',');
   const { rows } = await client.query<{ name: string; sql: string; role: string; owned: string }>(

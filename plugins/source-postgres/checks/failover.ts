@@ -5,7 +5,10 @@ import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { failoverSince, tooOld } from '../failover.ts';
 import type { CheckInput } from './check.ts';
 
-/** What standbys need to take over the slot (manual: "Logical Replication Failover", "Replication Slot Synchronization"). */
+/**
+ * What standbys need in order to take over the slot (manual: "Logical Replication Failover", "Replication Slot
+ * Synchronization").
+ */
 export async function failover(input: CheckInput): Promise<void> {
   const { access, options, catalog, report } = input;
   if (!options.slot.failover) return;
@@ -40,7 +43,7 @@ function setting(name: string, value: string): readonly string[] {
   return [`ALTER SYSTEM SET ${name} = ${value};`, 'SELECT pg_reload_conf();'];
 }
 
-/** Physical slots that somebody reads are those of standbys. */
+/** Physical slots that are being read are those of standbys. */
 async function onPrimary({ client }: CheckInput): Promise<readonly Finding[]> {
   const { rows } = await client.query<{ waits: string; slots: string | null; standbys: string; recovery: string }>(
     `SELECT current_setting('synchronized_standby_slots') AS waits, pg_is_in_recovery() AS recovery,
@@ -72,7 +75,7 @@ interface Standby {
   readonly primarySlot: string;
   /** Null: the role may not read it. */
   readonly conninfo: string | null;
-  /** Null: the slot is not there; else whether it would survive a promotion. */
+  /** Null: the slot does not exist; otherwise whether it would survive a promotion. */
   readonly ready: boolean | null;
 }
 
@@ -97,7 +100,7 @@ async function readStandby(client: pg.Client, slot: string): Promise<Standby | n
   };
 }
 
-/** Each with its statement. Nothing of primary_conninfo is shown: a password may be in it (I11). */
+/** Each with its statement. No part of primary_conninfo is printed: it may hold a password (I11). */
 function onStandby(host: string, { sync, feedback, primarySlot, conninfo, ready }: Standby): readonly Finding[] {
   const missing: Finding[] = [];
   const say = (message: string, statements: readonly string[]): void => {

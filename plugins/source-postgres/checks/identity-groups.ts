@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Finding } from '../../../core/api/check.ts';
 
-/** A table that must not be published as it is; see publishable.ts. */
+/** A table that must not be published in its present state; see publishable.ts. */
 export interface Problem {
   readonly table: string;
   readonly kind: string;
@@ -9,7 +9,7 @@ export interface Problem {
   readonly remedy: string;
 }
 
-/** UPDATE and DELETE of tables, by `schema.name`, since the server began to count. */
+/** Numbers of UPDATE and DELETE by table, `schema.name`, since the statistics began. */
 export interface Rates {
   readonly days: number;
   readonly changes: ReadonlyMap<string, number>;
@@ -26,13 +26,13 @@ export async function readRates(client: pg.Client): Promise<Rates> {
   return { days: Number(since[0]?.days ?? 0), changes: new Map(rows.map(({ table, n }) => [table, Number(n)])) };
 }
 
-/** From here on tables with the same remedy are one finding. */
+/** From this number on tables with the same remedy are one finding. */
 const many = 5;
 const shown = 5;
 
 type Found = Omit<Finding, 'code'>;
 
-/** Pure: a finding for each table, or one for all that need the same, with all their statements. */
+/** Pure: a finding per table, or one for all tables with the same need, with all their statements. */
 export function identityFindings(problems: readonly Problem[], rates: Rates): readonly Found[] {
   const groups = Map.groupBy(problems, ({ kind, remedy }) => `${kind} ${need(remedy)}`);
   return [...groups.values()].flatMap((group) => {
@@ -41,7 +41,7 @@ export function identityFindings(problems: readonly Problem[], rates: Rates): re
   });
 }
 
-/** FULL, DEFAULT, USING INDEX, SET LOGGED: what the statement does, without the names in it. */
+/** FULL, DEFAULT, USING INDEX, SET LOGGED: the effect of the statement, without names. */
 function need(remedy: string): string {
   return /(REPLICA IDENTITY (?:FULL|DEFAULT|USING INDEX)|SET LOGGED)/.exec(remedy)?.[1] ?? '';
 }
@@ -83,7 +83,9 @@ function together(group: readonly Problem[], rates: Rates): Found {
   };
 }
 
-/** What REPLICA IDENTITY FULL costs: the whole old row in the WAL, for each row that is changed, and a search by all columns. */
+/**
+ * The cost of REPLICA IDENTITY FULL: the whole old row in the WAL for each changed row, and a search by all columns.
+ */
 function costOf(tables: readonly string[], { days, changes }: Rates): string {
   const busy = tables
     .map((table) => ({ table, n: changes.get(table) ?? 0 }))

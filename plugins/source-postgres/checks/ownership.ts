@@ -5,7 +5,10 @@ import { readDefinition } from '../publication/definition.ts';
 import { slotRemedy } from '../slot.ts';
 import type { CheckInput } from './check.ts';
 
-/** A slot or a publication of the pipeline's names that it did not make: a run would refuse it, and never drops it. */
+/**
+ * A slot or a publication with the pipeline's names that the pipeline did not make: a run would refuse it, and never
+ * drops it.
+ */
 export async function ownership(input: CheckInput): Promise<void> {
   const before = input.report;
   let found = 0;
@@ -22,7 +25,7 @@ async function slot({ client, access, options, report }: CheckInput): Promise<vo
   const proof = await proveSlot(client, access.owner, access);
   if (proof === null) return;
   const mayBeGiven = options.snapshot.mode === 'never' && proof.readable;
-  // A state that began has its slot, or drops what a killed start left.
+  // A state that has begun has its slot, or drops what a killed start left.
   const begun = proof.ours && access.owner.ownership?.id !== null;
   if (mayBeGiven || begun) return;
   report.add({
@@ -38,7 +41,7 @@ async function slot({ client, access, options, report }: CheckInput): Promise<vo
 async function publication({ client, access, options, report }: CheckInput): Promise<void> {
   const there = await readDefinition(client, access.publication);
   if (there === null || isOurPublication(there, access.publication, access.owner)) return;
-  // Whether it fits is known once the tables are planned.
+  // Whether it fits is known only after the tables are planned.
   if (options.snapshot.mode === 'never') return;
   report.add({
     check: 'publication-owner',

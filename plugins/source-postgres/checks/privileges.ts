@@ -14,7 +14,7 @@ export async function privileges(input: CheckInput): Promise<void> {
 
 async function ofDatabase({ client, catalog, report }: CheckInput, user: string): Promise<void> {
   const role = quoteIdent(user);
-  // RDS gives the right by membership in a role of its own.
+  // RDS grants this by membership in a role of its own.
   const replicates = await value(
     client,
     `SELECT rolsuper OR rolreplication OR EXISTS (SELECT FROM pg_roles g WHERE g.rolname = 'rds_replication' AND pg_has_role(g.oid, 'MEMBER'))
@@ -67,7 +67,10 @@ async function perTable({ client, catalog, report }: CheckInput, role: string, s
   }
 }
 
-/** Only a superuser makes event triggers (a managed service's own kind of one among them, which shows when they are made). */
+/**
+ * Only a superuser creates event triggers (or a managed service's own kind of superuser, which shows only when they are
+ * created).
+ */
 export async function eventTriggers(client: pg.Client, report: CheckReport): Promise<void> {
   const may = (await value(client, 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user')) === 't';
   const user = await value(client, 'SELECT current_user');

@@ -4,7 +4,10 @@ import { findProblems } from '../publication/publishable.ts';
 import type { CheckInput } from './check.ts';
 import { identityFindings, readRates } from './identity-groups.ts';
 
-/** I10: tables whose UPDATE and DELETE would start to fail on the source. Unlogged ones are told: no stream carries them. */
+/**
+ * I10: tables whose UPDATE and DELETE would start to fail on the source. Unlogged ones are reported: they are not in
+ * the stream.
+ */
 export async function replicaIdentity({ client, catalog, report }: CheckInput): Promise<void> {
   const logged = catalog.tables.filter(({ persistence }) => persistence === 'permanent');
   const tables = logged.map(({ relation }) => ({ relation, where: null, columns: null }));

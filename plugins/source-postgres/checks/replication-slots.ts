@@ -2,7 +2,7 @@ import { quoteLiteral } from '../../../core/postgres/quote.ts';
 import { readService, settingRemedy } from '../services.ts';
 import { type CheckInput, value } from './check.ts';
 
-/** One for the pipeline, and one for the moment in which it is made (slot.ts), or a snapshot is taken again. */
+/** One for the pipeline, and one for the moment of its creation (slot.ts), or for another snapshot. */
 export async function replicationSlots({ client, access, report }: CheckInput): Promise<void> {
   const max = Number(await value(client, 'SHOW max_replication_slots'));
   const used = Number(await value(client, 'SELECT count(*) FROM pg_replication_slots'));

@@ -15,7 +15,7 @@ import { longTransactions, preparedTransactions } from './transactions.ts';
 import { walLevel } from './wal-level.ts';
 import { walsenders } from './walsenders.ts';
 
-/** In the order of the report. Each asks the server a few questions and changes nothing. */
+/** In the order of the report. Each runs a few queries and changes nothing. */
 const checks: readonly Check[] = [
   serverVersion,
   service,
@@ -43,7 +43,7 @@ const checks: readonly Check[] = [
   subscriptions,
 ];
 
-/** A copy that no stream follows needs none of these, and works on a standby, too. */
+/** A copy without a stream needs none of these, and works on a standby, too. */
 const forStream: ReadonlySet<Check> = new Set([
   originFilter,
   standby,

@@ -37,7 +37,7 @@ export async function synchronousStandby({ client, access, report }: CheckInput)
   report.add({ check: 'synchronous-standby', level: 'error', subject: 'source', message, remedy, code: 'PGS2184' });
 }
 
-/** Settings that cut off a slot that lags. */
+/** Settings that invalidate a slot with a large lag. */
 export async function walKeepSize({ client, catalog, report }: CheckInput): Promise<void> {
   const megabytes = Number(
     await value(client, "SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'"),

@@ -2,7 +2,7 @@ import { schemasLeftOut } from '../catalog/choose.ts';
 import { readService } from '../services.ts';
 import { type CheckInput, value } from './check.ts';
 
-/** Whose the server is, what of it stays behind, and what cannot be moved as it is there. */
+/** Which managed service runs the server, what of it is left out, and what cannot be moved from it unchanged. */
 export async function service({ client, options, catalog, report }: CheckInput): Promise<void> {
   const found = await readService(client);
   const left = await schemasLeftOut(client, options.tables);

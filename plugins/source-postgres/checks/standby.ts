@@ -7,7 +7,10 @@ import { type CheckInput, value } from './check.ts';
 
 const subject = 'source';
 
-/** A standby decodes from 16 on; publication, messages and triggers are made on its primary (manual: "Logical Decoding on Standby"). */
+/**
+ * A standby decodes from 16 on; publication, messages and triggers are created on its primary (manual: "Logical
+ * Decoding on Standby").
+ */
 export async function standby(input: CheckInput): Promise<void> {
   const { client, access, catalog, report } = input;
   if ((await value(client, 'SELECT pg_is_in_recovery()')) !== 't') return;

@@ -3,7 +3,7 @@ import { type CheckInput, value } from './check.ts';
 
 type Found = Omit<Finding, 'subject'>;
 
-/** Ours are off in our own sessions; the server's patience with a replication connection is not ours to set. */
+/** Timeouts are off in our own sessions; the server's timeout for a replication connection cannot be set by us. */
 export async function timeouts({ client, report }: CheckInput): Promise<void> {
   const ms = Number(await value(client, "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'"));
   report.add({ subject: 'source', ...timeoutFinding(ms) });
@@ -23,7 +23,7 @@ export function timeoutFinding(ms: number): Found {
   };
 }
 
-/** A slot holds back the removal of old rows of the catalogs; a database whose freezing is late does not stand that long. */
+/** A slot delays the removal of old rows in the catalogs; a database that is close to wraparound cannot afford that. */
 export async function transactionAge({ client, report }: CheckInput): Promise<void> {
   const age = Number(
     await value(client, 'SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()'),
@@ -32,7 +32,7 @@ export async function transactionAge({ client, report }: CheckInput): Promise<vo
   report.add({ subject: 'source', ...ageFinding(age, limit) });
 }
 
-/** Beyond this the server stops taking writes (2^31 less three million, less what a copy of days may use). */
+/** Beyond this age the server soon refuses writes (2^31 less three million, less what a copy of days may use). */
 const dangerous = 1_800_000_000;
 
 /** Pure. */

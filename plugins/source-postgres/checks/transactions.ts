@@ -1,6 +1,6 @@
 import { type CheckInput, value } from './check.ts';
 
-/** A slot is made only after all transactions that run now have ended. */
+/** A slot is created only after all present transactions have ended. */
 export function longTransactions(input: CheckInput): Promise<void> {
   return transactionsOlderThan(input, 60);
 }
@@ -23,7 +23,7 @@ export async function transactionsOlderThan({ client, report }: CheckInput, age:
   }
 }
 
-/** A prepared transaction holds the slot's creation for as long as nobody ends it. */
+/** A prepared transaction blocks the slot's creation until someone ends it. */
 export async function preparedTransactions({ client, report }: CheckInput): Promise<void> {
   const count = Number(await value(client, 'SELECT count(*) FROM pg_prepared_xacts'));
   if (count === 0) return;

@@ -15,7 +15,10 @@ export async function walLevel({ client, report }: CheckInput): Promise<void> {
   });
 }
 
-/** From 19 on the first slot raises `replica` to `logical` by itself, and effective_wal_level says what is in force. */
+/**
+ * From 19 on the first slot raises `replica` to `logical` automatically, and effective_wal_level shows the effective
+ * value.
+ */
 export function decodes(level: string, effective: string | null): boolean {
   return level === 'logical' || (level === 'replica' && effective !== null && effective !== '');
 }

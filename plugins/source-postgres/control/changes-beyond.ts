@@ -2,12 +2,12 @@ import type pg from 'pg';
 import type { ChangesBeyond } from '../../../core/api/source-control.ts';
 import { quoteIdent } from '../../../core/postgres/quote.ts';
 
-/** Changes that are looked at; the function ends at the next commit. */
+/** Number of changes that are read; the function ends at the next commit. */
 const most = 10_000;
 const rowKinds: ReadonlySet<string> = new Set(['I', 'U', 'D', 'T']);
 
 /**
- * Reads what the slot would send, and leaves it there. Bytes of a message as pgoutput's protocol 1 has them (manual:
+ * Reads what the slot would send, without consuming it. Bytes of a message as in pgoutput's protocol 1 (manual:
  * "Logical Replication Message Formats"): B, then the LSN of the commit; I, U and D, then the relation's oid; T, then a
  * count and flags, then oids.
  */
@@ -26,7 +26,7 @@ export async function changesBeyond(
   for (const { head } of rows) {
     const bytes = Buffer.from(head, 'hex');
     const kind = String.fromCharCode(bytes[0]!);
-    // The commit record starts here; what was asked for is the end of one.
+    // The commit record starts here; the requested position is the end of one.
     if (kind === 'B') beyond = bytes.readBigUInt64BE(1) >= at;
     else if (beyond && rowKinds.has(kind)) {
       const oid = bytes.readUInt32BE(kind === 'T' ? 6 : 1);

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { type ClosingNote, passOn, replaceFunction } from '../../../core/postgres/open-tables.ts';
 import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 
-/** What the triggers of one pipeline's fence are called; a slot's name may be as long as a name can be. */
+/** Names of the triggers of one pipeline's fence; a slot's name may have the maximum length of a name. */
 export interface ClosingNames {
   /** Schema-qualified, quoted, without its arguments. */
   readonly function: string;
-  /** Not quoted; names of triggers are of their table alone. */
+  /** Not quoted; trigger names are unique per table only. */
   readonly statement: string;
   readonly row: string;
 }
@@ -21,9 +21,9 @@ export function closingNames(slot: string): ClosingNames {
 }
 
 /**
- * The function that refuses. Its SQLSTATE is that of a read-only transaction (25006), on which drivers look for another server.
- * It lets the way back pass, whose sessions are known by their application_name. Nothing here depends on the search_path
- * where it refuses.
+ * The function that refuses writes. Its SQLSTATE is that of a read-only transaction (25006), on which drivers look for
+ * another server. It lets the reverse pipeline pass, whose sessions are recognised by their application_name. The
+ * refusal does not depend on the search_path.
  */
 export function closedFunction(names: ClosingNames, note: ClosingNote): string {
   const pass =
@@ -42,9 +42,9 @@ export function closedFunction(names: ClosingNames, note: ClosingNote): string {
 }
 
 /**
- * Closes one table (a name as SQL). ALWAYS: session_replication_role does not get round it. The trigger for the statement also
- * stops TRUNCATE, and tells before a default takes a sequence's value; that for the row stops a subscription's apply worker,
- * too, for which those for statements do not fire. A partitioned table has no rows of its own.
+ * Closes one table (a name as SQL). ALWAYS: session_replication_role does not bypass it. The statement trigger also
+ * stops TRUNCATE, and fires before a default takes a sequence's value; the row trigger also stops a subscription's
+ * apply worker, for which statement triggers do not fire. A partitioned table has no rows of its own.
  */
 export function closeTable(names: ClosingNames, table: string, hasRows: boolean): string {
   const make = (name: string, events: string, level: string) =>

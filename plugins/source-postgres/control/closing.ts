@@ -19,7 +19,7 @@ export interface Closing {
   readonly tables: readonly ClosedTable[];
 }
 
-/** How long others may queue behind us at one table. */
+/** How long other sessions may queue behind us at one table. */
 const lockTimeout = '1s';
 
 /** The chosen tables, and the partitioned tables above them: a statement on a parent fires the parent's triggers. */
@@ -45,7 +45,7 @@ export async function tablesToClose(
   }));
 }
 
-/** What the role lacks to close them, each with a statement. */
+/** The privileges that the role lacks for closing them, each with a statement. */
 export async function closingObstacles(
   client: pg.Client,
   tables: Awaited<ReturnType<typeof tablesToClose>>,
@@ -67,9 +67,9 @@ export async function closingObstacles(
 }
 
 /**
- * Closes one table after the other, each in a transaction of its own: a writer that waits for us never waits in a circle, and
- * one that has written in a table that is still open fails as a whole at the first that is closed. A lock waits for the
- * writers under way. Returns those that kept us from a table.
+ * Closes one table after the other, each in a transaction of its own: so a writer that waits for us is never part of a
+ * deadlock, and one that has written to a table that is still open fails as a whole at the first closed one. A lock
+ * waits for open writers. Returns the writers that kept us from a table.
  */
 export async function close(client: pg.Client, closing: Closing, ours: string): Promise<readonly OpenTransaction[]> {
   const names = closingNames(closing.slot);
@@ -81,7 +81,7 @@ export async function close(client: pg.Client, closing: Closing, ours: string): 
   return busy.length === 0 ? [] : writersOf(client, busy, ours);
 }
 
-/** Somebody ends in the moment between: then the next try may find the table free. */
+/** A writer may end in the moment between: the next try may then find the table free. */
 async function writersOf(
   client: pg.Client,
   tables: readonly ClosedTable[],

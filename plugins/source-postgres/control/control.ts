@@ -16,12 +16,12 @@ import { readWaits } from '../blockers.ts';
 import { readIdleSlots, readSlot } from './slot-status.ts';
 
 export interface ControlParts {
-  /** `snapshot.mode: never`: the slot may be one that its user made. */
+  /** `snapshot.mode: never`: the user may have made the slot. */
   readonly given: boolean;
   readonly beside: () => Source;
 }
 
-/** Short connections: these calls are rare, and none is held while nothing is asked. */
+/** Short connections: these calls are rare, and no connection is held between them. */
 export function postgresControl(access: SourceAccess, { given, beside }: ControlParts): SourceControl {
   return {
     claim: (ownership) => void (access.owner.ownership = ownership),
@@ -77,7 +77,7 @@ function publicationControl(access: SourceAccess, given: boolean): PublicationCo
   };
 }
 
-/** A session on the source, and one on its primary where that is another server. */
+/** A session on the source, and one on its primary if that is another server. */
 function onBoth<T>(
   access: SourceAccess,
   signal: AbortSignal,

@@ -32,18 +32,18 @@ interface Plan {
   readonly admits: string | null;
 }
 
-/** Our own sessions on the source are known by this and are never ended. */
+/** Our own sessions on the source are recognised by this and are never ended. */
 const ours = `application_name LIKE 'pgsluice %'`;
 const setting = 'default_transaction_read_only';
 
 /**
- * All kinds close the tables by triggers, which hold for owners, superusers and sessions that are there. `read_only` also sets
- * the database's default, for sessions to come, and ends those that are there. `terminate`: only the end. `revoke`: takes the
- * privileges to write, of the owners too.
+ * All kinds close the tables by triggers, which hold for owners, superusers and existing sessions. `read_only` also
+ * sets the database's default, for later sessions, and ends existing ones. `terminate`: only ends sessions. `revoke`:
+ * revokes the privileges to write, also from owners.
  */
 export class PostgresFence implements WriteFence {
   readonly #source: SourceAccess;
-  /** Who writes is on the primary. */
+  /** Writers are on the primary. */
   readonly #access: SourceAccess;
   readonly #pipeline: string;
 
@@ -129,7 +129,7 @@ export class PostgresFence implements WriteFence {
     return withClient(this.#source, signal, (client) => changesBeyond(client, this.#access, at));
   }
 
-  /** The comment on the function proves whose it is. What `revoke` took is known to the lost note alone. */
+  /** The comment on the function proves its owner. What `revoke` took is known only to the lost note. */
   standing(
     take: boolean,
     signal: AbortSignal,
@@ -164,7 +164,7 @@ async function extraOf(client: pg.Client, kind: FenceKind, tables: readonly Clos
   return { kind };
 }
 
-/** How many tables the function closes; null: it is not there, or not of this pipeline. */
+/** How many tables the function closes; null: it does not exist, or is not of this pipeline. */
 async function closedBy(client: pg.Client, name: string, pipeline: string): Promise<number | null> {
   const { rows } = await client.query<{ note: string | null; tables: string }>(
     `SELECT obj_description(p.oid, 'pg_proc') AS note,
@@ -191,7 +191,7 @@ async function readSetting(client: pg.Client): Promise<string | null> {
   return rows[0]?.value ?? null;
 }
 
-/** Resolves when they are gone: a transaction of theirs has then ended one way or the other. */
+/** Resolves when the sessions have ended: their transactions are then committed or rolled back. */
 async function endSessions(client: pg.Client): Promise<number> {
   const others = `FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
                   AND backend_type = 'client backend' AND NOT ${ours}`;

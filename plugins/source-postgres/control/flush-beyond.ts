@@ -8,10 +8,10 @@ import { heartbeatContent } from './heartbeat.ts';
 const page = 8192n;
 
 /**
- * Makes a position pass that has been written but that the stream does not come to by itself. The WAL writer flushes whole
- * pages (XLogBackgroundFlush), so a flushed position may lie within a record that crosses into the next page; the walsender
- * reads that record only when the rest is flushed, and on an idle server nothing does that until the background writer logs
- * its running transactions, every 15 seconds. A message of ours behind it does it now.
+ * Makes the stream pass a position that is written but that it does not reach by itself. The WAL writer flushes whole
+ * pages (XLogBackgroundFlush), so a flushed position may lie within a record that continues on the next page; the
+ * walsender reads that record only when the rest is flushed, and on an idle server nothing does that until the
+ * background writer logs its running transactions, every 15 seconds. A message of ours after it does it at once.
  */
 export async function flushBeyond(access: SourceAccess, until: bigint): Promise<void> {
   await withClient(primaryOf(access), null, async (client) => {
@@ -23,7 +23,7 @@ export async function flushBeyond(access: SourceAccess, until: bigint): Promise<
     const { written, flushed } = rows[0]!;
     if (written !== 't' || (flushed === 't' && until % page !== 0n)) return;
     const message = `pg_logical_emit_message(true, 'pgsluice', ${quoteLiteral(heartbeatContent)})`;
-    // Not for a standby to confirm: it need not be there.
+    // Without waiting for a standby, which may not be connected.
     await client.query(`BEGIN; SET LOCAL synchronous_commit = local; SELECT ${message}; COMMIT`);
   });
 }

@@ -7,15 +7,16 @@ export interface Grant {
   readonly grantee: string;
   readonly privilege: string;
   readonly grantable: boolean;
-  /** A role with the grant option that gave it; null: the owner. Notes of older versions lack it. */
+  /** A role with the grant option that granted it; null: the owner. Notes of older versions lack it. */
   readonly grantor?: string | null;
 }
 
 const writing = `('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')`;
 
 /**
- * Who may write in these tables, and in the partitioned tables above them: a write through a parent is checked by the
- * parent's privileges alone. Where a table has no list yet, its owner's implicit privileges are told.
+ * The privileges to write to these tables, and to the partitioned tables above them: a write through a parent is
+ * checked against the parent's privileges alone. If a table has no ACL yet, its owner's implicit privileges are
+ * returned.
  */
 export async function readGrants(
   client: pg.Client,
@@ -55,8 +56,8 @@ export async function readGrants(
 }
 
 /**
- * Taking a privilege on a table takes it on its columns, too (manual: REVOKE), but for columns that a role with the grant option on the
- * table gave: these are taken first, as that role.
+ * Revoking a privilege on a table revokes it on its columns, too (manual: REVOKE), except on columns that a role with
+ * the grant option on the table granted: those are revoked first, as that role.
  */
 export async function takeAway(client: pg.Client, grants: readonly Grant[]): Promise<void> {
   for (const { table, column, grantee, privilege, grantor = null } of grants) {
@@ -68,7 +69,7 @@ export async function takeAway(client: pg.Client, grants: readonly Grant[]): Pro
   for (const pair of pairs) await client.query(`REVOKE INSERT, UPDATE, DELETE, TRUNCATE ${pair} CASCADE`);
 }
 
-/** False where this session may not act as the role. */
+/** False if this session may not act as the role. */
 async function asRole(client: pg.Client, role: string, sql: string): Promise<boolean> {
   try {
     await client.query(`BEGIN; SET LOCAL ROLE ${role}; ${sql}; COMMIT`);
@@ -85,7 +86,7 @@ function grantSql({ table, column, grantee, privilege, grantable }: Grant): stri
   return `GRANT ${what} ON TABLE ${table} TO ${grantee}${grantable && grantee !== 'PUBLIC' ? ' WITH GRANT OPTION' : ''}`;
 }
 
-/** Who gave a privilege has it, with the grant option, before. */
+/** The grantor of a privilege gets it first, with the grant option. */
 function inOrder(grants: readonly Grant[]): readonly Grant[] {
   const may = new Set<string>();
   const key = ({ table, privilege }: Grant, role: string, column: string | null) =>
@@ -105,7 +106,10 @@ function inOrder(grants: readonly Grant[]): readonly Grant[] {
   return [...ordered, ...left];
 }
 
-/** Each as the role that gave it. Returns what the owner gave instead, as this session may not act as that role. */
+/**
+ * Each as the role that granted it. Returns those that the owner granted instead, as this session may not act as that
+ * role.
+ */
 export async function giveBack(client: pg.Client, grants: readonly Grant[]): Promise<readonly string[]> {
   const instead: string[] = [];
   for (const grant of inOrder(grants)) {

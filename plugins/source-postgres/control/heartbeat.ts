@@ -6,8 +6,8 @@ import { emit } from './control.ts';
 export const heartbeatContent = '{"kind":"heartbeat"}';
 
 /**
- * Writes a small message into the source's WAL now and then, so that lag can be told on a quiet database and the slot
- * moves on while other databases of the server write. A failure is logged: the stream itself tells of a lost server.
+ * Writes a small message into the source's WAL periodically, so that the lag is known on a quiet database and the slot
+ * advances while other databases of the server write. A failure is logged: the stream itself reports a lost server.
  */
 export class Heartbeat {
   readonly #access: SourceAccess;

@@ -8,9 +8,9 @@ const statementType = 2 + 4 + 8 + 16 + 32;
 const rowType = 1 + 2 + 4 + 8 + 16;
 
 /**
- * Two proofs. The catalog: both triggers are there, fire always, and call our function, so that no session gets round them,
- * whenever it began. And a try, for each role: a DELETE of no row, which the trigger for the statement refuses; it leaves
- * nothing. A table with a rule for DELETE does something else then, so there the catalog alone speaks.
+ * Two proofs. The catalog: both triggers exist, fire always, and call our function, so that no session bypasses them,
+ * whenever it began. And a try, for each role: a DELETE of no row, which the statement trigger refuses, and which has
+ * no effect. For a table with a rule for DELETE that statement does something else, so there only the catalog counts.
  */
 export async function proveClosed(
   client: pg.Client,
@@ -55,7 +55,10 @@ async function missingTriggers(client: pg.Client, { slot, tables }: Closing): Pr
   return rows.map(({ name }) => `${name}: the trigger that closes it is not there, or is disabled`);
 }
 
-/** Owners of the tables and whoever is connected, as far as we may become them; the catalog speaks for the others. */
+/**
+ * Owners of the tables and roles of connected sessions, as far as we may become them; for the others only the catalog
+ * counts.
+ */
 async function rolesToTry(client: pg.Client, { tables }: Closing): Promise<readonly string[]> {
   const version = Number(
     (await client.query<{ v: string }>(`SELECT current_setting('server_version_num') AS v`)).rows[0]!.v,
@@ -71,7 +74,7 @@ async function rolesToTry(client: pg.Client, { tables }: Closing): Promise<reado
   return rows.map(({ role }) => role);
 }
 
-/** Name of a table that took the write, or null. */
+/** Name of a table that accepted the write, or null. */
 async function tryToWrite(client: pg.Client, role: string, tables: readonly string[]): Promise<string | null> {
   const list = tables.map(quoteLiteral).join(', ');
   const body = `DECLARE t text; BEGIN
@@ -96,5 +99,5 @@ async function tryToWrite(client: pg.Client, role: string, tables: readonly stri
   }
 }
 
-/** An SQLSTATE of our own, for what must not happen. */
+/** An SQLSTATE of our own, for the case that must not occur. */
 const wasOpen = 'PGSL1';

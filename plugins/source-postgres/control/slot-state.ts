@@ -1,21 +1,21 @@
 import type pg from 'pg';
 import { quoteLiteral } from '../../../core/postgres/quote.ts';
 
-/** Columns of pg_replication_slots that decide whether a slot can be read; null where the server is too old for one. */
+/** Columns of pg_replication_slots that decide whether a slot can be read; null if the server is too old for one. */
 export interface SlotState {
   readonly plugin: string | null;
   readonly database: string | null;
   readonly activePid: string | null;
   readonly confirmed: string | null;
   readonly walStatus: string | null;
-  /** 16: of a standby, whether rows that it needs were removed. */
+  /** From 16 on: for a standby, whether rows that the slot needs were removed. */
   readonly conflicting: boolean;
   /** 17 and later. */
   readonly invalidation: string | null;
   readonly failover: boolean;
 }
 
-/** By text alone, as on a replication connection. Null: there is no slot of this name. */
+/** As text only, as on a replication connection. Null: there is no slot of this name. */
 export async function readSlotState(client: pg.Client, slot: string): Promise<SlotState | null> {
   const { rows } = await client.query<{ state: string }>(
     `SELECT pg_catalog.to_jsonb(s)::text AS state FROM pg_catalog.pg_replication_slots s WHERE slot_name = ${quoteLiteral(slot)}`,
@@ -44,7 +44,7 @@ const reasons: Readonly<Record<string, string>> = {
   idle_timeout: 'it was not read for idle_replication_slot_timeout',
 };
 
-/** Null: it can be read. */
+/** Null: the slot can be read. */
 export function whyUnusable({ invalidation, walStatus, conflicting }: SlotState): string | null {
   if (invalidation !== null) return reasons[invalidation] ?? invalidation;
   if (walStatus === 'lost')

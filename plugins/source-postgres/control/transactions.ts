@@ -7,9 +7,9 @@ import type { FenceTable, OpenTransaction } from '../../../core/api/source-contr
 const writing = `('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
 
 /**
- * pg_locks and the pid, database and user of a session are shown to every role; the rest of pg_stat_activity is not, and
- * backend_xid is of the rest. A transaction that has an id holds an exclusive lock on it; the locks of a prepared one have
- * no pid.
+ * pg_locks and the pid, database and user of a session are visible to every role; the rest of pg_stat_activity,
+ * including backend_xid, is not. A transaction that has an id holds an exclusive lock on it; the locks of a prepared
+ * one have no pid.
  */
 const query = `
   WITH wanted AS (SELECT to_regclass(w.name)::oid AS oid, w.label FROM unnest($1::text[], $2::text[]) AS w (name, label)),

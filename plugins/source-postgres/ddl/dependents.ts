@@ -2,9 +2,9 @@ import type pg from 'pg';
 import type { Dependent, LeftOut } from '../../../core/api/source-database.ts';
 
 /**
- * Objects that stand in the way of a DROP with RESTRICT (manual: pg_depend, deptype n), those of the target alike, as its
- * schema is this one: views with what reads them first, policies, triggers, generated columns, and foreign keys of tables
- * that stay. A column that only gets another type keeps its foreign keys.
+ * Objects that prevent a DROP with RESTRICT (manual: pg_depend, deptype n), on the target likewise, as its schema is
+ * the same: views (readers of views first), policies, triggers, generated columns, and foreign keys of tables that
+ * stay. A column that only gets another type keeps its foreign keys.
  */
 const query = `
 WITH going AS (

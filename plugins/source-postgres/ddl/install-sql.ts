@@ -4,10 +4,10 @@ import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 import { type DdlObjects, markSql, objectNames, schema } from './objects.ts';
 
 /**
- * The statements that make a source tell of its DDL (manual: "Event Triggers"). Each command that changes a chosen table
- * writes a logical message of its transaction, with the table's shape before and after, so that the stream brings it in
- * its place. The shapes before are kept in a table: the catalog has only those after.
- * I10: no command fails because of this; what goes wrong here is told to the pipeline, which stops.
+ * The statements that make a source report its DDL (manual: "Event Triggers"). Each command that changes a chosen table
+ * writes a logical message in its transaction, with the table's shape before and after, so that the stream brings the
+ * message in its place. The earlier shapes are kept in a table: the catalog has only the later ones. I10: no command
+ * fails because of this; an error here is reported to the pipeline, which stops.
  */
 export function installSql(objects: DdlObjects): string {
   return [
@@ -21,13 +21,13 @@ export function installSql(objects: DdlObjects): string {
   ].join(';\n');
 }
 
-/** What is known of the tables, and what tells of a difference to that. */
+/** What is known of the tables, and functions that report a difference from it. */
 export function memorySql(objects: DdlObjects): readonly string[] {
   const names = objectNames(objects.prefix);
   return [
     schemaSql(objects.mark),
     `CREATE TABLE IF NOT EXISTS ${names.memory} (oid oid PRIMARY KEY, shape jsonb NOT NULL, parts jsonb)`,
-    // DDL that comes meanwhile must not wait for it.
+    // Concurrent DDL must not wait for it.
     `DO $pgsluice$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = ${quoteLiteral(names.memory)}::regclass AND attname = 'parts')
        THEN ALTER TABLE ${names.memory} ADD COLUMN parts jsonb; END IF; END $pgsluice$`,
     // Shapes of an older version name their parent without its oid.
@@ -53,17 +53,17 @@ function knownSql(objects: DdlObjects): readonly string[] {
   ];
 }
 
-/** A schema that was there stays whose it is. */
+/** An existing schema keeps its owner. */
 function schemaSql(mark: string): string {
   const make = `CREATE SCHEMA ${schema}; COMMENT ON SCHEMA ${schema} IS ${quoteLiteral(mark)};`;
   return `DO ${quoteLiteral(`BEGIN IF to_regnamespace('${schema}') IS NULL THEN ${make} END IF; END`)}`;
 }
 
-/** Values in messages (of columns added with a default) are in the form of the stream. */
+/** Values in messages (of columns added with a default) have the format of the stream. */
 export const messageForm = `SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, MDY' SET TimeZone = 'UTC'
   SET IntervalStyle = 'postgres' SET extra_float_digits = 3 SET bytea_output = 'hex' SET quote_all_identifiers = off`;
 
-/** The fields of `Column` and `Relation` in core/api, and the attribute numbers by which columns are told apart. */
+/** The fields of `Column` and `Relation` in core/api, and the attribute numbers that identify columns. */
 function describeSql(name: string): string {
   return `CREATE OR REPLACE FUNCTION ${name}(rel oid) RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $pgsluice$
   SELECT jsonb_build_object(
@@ -107,8 +107,8 @@ $pgsluice$`;
 }
 
 /**
- * `parts`: what hangs on a table, each with what tells it from another and from what it was. `tell`: what of that is new, otherwise or
- * gone in these tables since it was told, whatever command led to it.
+ * `parts`: the parts of a table, each with its identity and a digest of its state. `tell`: which parts of these tables
+ * are new, changed or dropped since the last report, whatever command caused it.
  */
 function partsSqlOf({ pipeline, prefix, major }: DdlObjects): string[] {
   const { memory, parts, tell, describe } = objectNames(prefix);
@@ -146,7 +146,7 @@ $pgsluice$`,
   ];
 }
 
-/** The file's patterns, asked of a table and of the partitioned tables above it, as at the start. */
+/** The file's patterns, applied to a table and to the partitioned tables above it, as at the start. */
 function chosenSql(name: string, { include, exclude }: TablesOption): string {
   const any = (patterns: readonly string[]) =>
     `EXISTS (SELECT FROM line WHERE ${patterns.length === 0 ? 'false' : patterns.map((glob) => `label ~ ${quoteLiteral(regexOf(glob))}`).join(' OR ')})`;
@@ -164,7 +164,7 @@ function chosenSql(name: string, { include, exclude }: TablesOption): string {
 $pgsluice$`;
 }
 
-/** A glob of the file as a regular expression of the server: every other character is itself. */
+/** A glob of the file as a regular expression of the server: every other character matches itself. */
 export function regexOf(glob: string): string {
   const whole = glob.includes('.') ? glob : `public.${glob}`;
   const body = whole
@@ -180,7 +180,7 @@ ${body}
 $pgsluice$`;
 }
 
-/** The server writes a message's bytes as they are: those of its own encoding, if it were text. */
+/** The server writes a message's bytes unchanged: as text they would have the encoding of the database. */
 export const emit = (pipeline: string, fields: string): string =>
   `PERFORM pg_logical_emit_message(true, 'pgsluice', convert_to(jsonb_build_object('pipeline', ${quoteLiteral(pipeline)}, 'kind', 'ddl', ${fields})::text, 'UTF8'));`;
 
@@ -194,7 +194,7 @@ EXCEPTION WHEN OTHERS THEN
   END;
 END`;
 
-/** The table that a command of pg_event_trigger_ddl_commands changed something of. */
+/** The table that a command of pg_event_trigger_ddl_commands changed. */
 const tableOfCommand = `CASE d.classid
   WHEN 'pg_class'::regclass THEN coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = d.objid),
     (SELECT o.refobjid FROM pg_class s JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.refclassid = 'pg_class'::regclass
@@ -205,14 +205,14 @@ const tableOfCommand = `CASE d.classid
   WHEN 'pg_constraint'::regclass THEN (SELECT k.conrelid FROM pg_constraint k WHERE k.oid = d.objid)
   WHEN 'pg_statistic_ext'::regclass THEN (SELECT s.stxrelid FROM pg_statistic_ext s WHERE s.oid = d.objid) END`;
 const tableTags = ['CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'CREATE SCHEMA'];
-/** Commands that change what hangs on a table. */
+/** Commands that change the parts of a table. */
 const partTags = ['INDEX', 'TRIGGER', 'RULE', 'POLICY', 'STATISTICS', 'SEQUENCE'].flatMap((what) => [
   `CREATE ${what}`,
   `ALTER ${what}`,
 ]);
 
 const typeTags = ['CREATE TYPE', 'ALTER TYPE', 'CREATE DOMAIN', 'ALTER DOMAIN'];
-/** The type that such a command made or changed. */
+/** The type that such a command created or changed. */
 const typeOfCommand = `CASE d.classid WHEN 'pg_type'::regclass THEN d.objid
   WHEN 'pg_class'::regclass THEN (SELECT c.reltype FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'c')
   WHEN 'pg_constraint'::regclass THEN (SELECT k.contypid FROM pg_constraint k WHERE k.oid = d.objid) END`;
@@ -289,9 +289,10 @@ ${guarded(pipeline, body)};`,
 }
 
 /**
- * Tables that the command itself alters are told at its end, behind their columns; others are told here, as their foreign keys are in the
- * way there. What a dropped object was a part of is found by its name: it is not in the catalog any more. Views and functions that went along are
- * told beside the table, as they are in its way in the target, too.
+ * Tables that the command itself alters are reported at its end, after their columns; others are reported here, as
+ * their foreign keys would prevent the DROP in the target. The table of a dropped object is found by name: the object
+ * is no longer in the catalog. Views and functions that were dropped along are reported with the table, as they prevent
+ * its DROP in the target, too.
  */
 function dropSql({ pipeline, prefix }: DdlObjects): string {
   const { memory, tell, functions } = objectNames(prefix);
@@ -320,8 +321,8 @@ function dropSql({ pipeline, prefix }: DdlObjects): string {
 }
 
 /**
- * A rewrite for a volatile default (reason 2) gives rows values that nobody else can know, one for another type (reason 4) perhaps, too;
- * and after either the catalog does not have what rows got in a new column.
+ * A rewrite for a volatile default (reason 2) gives rows values that only the source knows, and so may one for another
+ * type (reason 4); after either, the catalog does not have the values that rows got in a new column.
  */
 function rewriteSql({ pipeline, prefix }: DdlObjects): string {
   const { functions } = objectNames(prefix);
@@ -343,7 +344,7 @@ function triggerSql({ prefix }: DdlObjects): string[] {
     return [
       `DROP EVENT TRIGGER IF EXISTS ${name}`,
       `CREATE EVENT TRIGGER ${name} ON ${event} EXECUTE FUNCTION ${functions[i]}()`,
-      // Also for sessions that replay changes of others.
+      // Also in sessions that replay changes of others.
       `ALTER EVENT TRIGGER ${name} ENABLE ALWAYS`,
     ];
   });

@@ -10,8 +10,8 @@ import { installLookSql } from './look-sql.ts';
 import { functionsOf, objectNames } from './objects.ts';
 
 /**
- * Makes the event triggers, or makes them again; repeatable. Where the user may not, what looks at the catalog instead. Throws PGS2125
- * where not even that is allowed, PGS2183 where others have them.
+ * Creates the event triggers, or creates them again; repeatable. If the user may not, installs functions that look at
+ * the catalog instead. Throws PGS2125 if not even that is allowed, PGS2183 if the objects belong to others.
  */
 export async function installDdl(
   client: pg.Client,
@@ -44,7 +44,7 @@ export async function installDdl(
   throw fromPg(error, { connection: access.name, object: 'event trigger' });
 }
 
-/** In one transaction. Returns what the server refused. */
+/** In one transaction. Returns the server's refusal, if any. */
 async function made(client: pg.Client, sql: string): Promise<pg.DatabaseError | null> {
   try {
     await client.query(`BEGIN; ${sql}; COMMIT`);
@@ -56,7 +56,7 @@ async function made(client: pg.Client, sql: string): Promise<pg.DatabaseError | 
   }
 }
 
-/** Writes the messages of what was done by now. Returns false where event triggers do that, and there is no function for it. */
+/** Writes the messages about DDL so far. Returns false if event triggers do that, and there is no function for it. */
 export async function lookAtDdl(client: pg.Client, prefix: string): Promise<boolean> {
   const { look } = objectNames(prefix);
   const { rows } = await client.query<{ lacks: boolean | string }>(`SELECT to_regprocedure($1) IS NULL AS lacks`, [
@@ -69,12 +69,12 @@ export async function lookAtDdl(client: pg.Client, prefix: string): Promise<bool
 
 interface DdlObject {
   readonly comment: string | null;
-  /** In words, and as DROP takes it. */
+  /** In words, and as DROP expects it. */
   readonly label: string;
   readonly drop: string;
 }
 
-/** Event triggers first: they need the functions. */
+/** Event triggers first: they depend on the functions. */
 async function readObjects(client: pg.Client, prefix: string): Promise<readonly DdlObject[]> {
   const names = objectNames(prefix);
   const { rows } = await client.query<{ comment: string | null; label: string; drop: string }>(
@@ -94,7 +94,7 @@ async function readObjects(client: pg.Client, prefix: string): Promise<readonly 
 export async function removeDdl(client: pg.Client, prefix: string, owner: Owner): Promise<readonly string[]> {
   const ours = (await readObjects(client, prefix)).filter(({ comment }) => isOurs(readMark(comment), owner));
   if (ours.length === 0) return [];
-  // The schema may hold a checkpoint, what another pipeline made, or what a user did.
+  // The schema may hold a checkpoint, or objects of another pipeline or of a user.
   const schema = await madeSchema(client);
   await client.query([...ours.map(({ drop }) => `DROP ${drop}`), ...schema].join('; '));
   return ours.map(({ label }) => label).filter((label) => label.startsWith('event trigger'));
@@ -110,7 +110,7 @@ async function madeSchema(client: pg.Client): Promise<string[]> {
   ];
 }
 
-/** Of the names that this pipeline would use: what is there and is not its own. */
+/** Existing objects with names that this pipeline would use, and that are not its own. */
 export async function foreignDdl(client: pg.Client, prefix: string, owner: Owner): Promise<readonly string[]> {
   const objects = await readObjects(client, prefix);
   return objects.filter(({ comment }) => !isOurs(readMark(comment), owner)).map(({ label }) => label);

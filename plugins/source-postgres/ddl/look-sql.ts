@@ -4,10 +4,10 @@ import { emit, memorySql, messageForm } from './install-sql.ts';
 import { type DdlObjects, markSql, objectNames } from './objects.ts';
 
 /**
- * Where event triggers are not allowed, the catalog is looked at. Each row of it that a command writes has another xmin, which is what is
- * compared first, for all tables in one statement; a table whose rows differ is locked against DDL and described again, and the message
- * of the difference is of the same transaction. So from there on the table is as the message says.
- * At most 300 tables at once, as each takes an entry in the server's table of locks.
+ * If event triggers are not allowed, the catalog is looked at. Each catalog row that a command writes has another xmin,
+ * which is compared first, for all tables in one statement; a table whose rows differ is locked against DDL and
+ * described again, and the message about the difference is in the same transaction. So from that position on the table
+ * is as the message says. At most 300 tables at once, as each takes an entry in the server's lock table.
  */
 export function installLookSql(objects: DdlObjects): string {
   const { memory, look } = objectNames(objects.prefix);
@@ -25,7 +25,7 @@ export function installLookSql(objects: DdlObjects): string {
   ].join(';\n');
 }
 
-/** Of each table in memory, or of one: a digest of which rows the catalog has of it and of what hangs on it. */
+/** For each table in memory, or for one: a digest of its catalog rows and of its parts. */
 function seenFunction({ prefix }: DdlObjects): string {
   const { memory, seen } = objectNames(prefix);
   return `CREATE OR REPLACE FUNCTION ${seen}(only_rel oid) RETURNS TABLE (rel oid, digest text) LANGUAGE sql STABLE
@@ -56,8 +56,8 @@ $pgsluice$`;
 }
 
 /**
- * ALTER COLUMN … TYPE and a volatile default write the table's rows into another file; so do TRUNCATE and VACUUM FULL, which leave the
- * rows of pg_attribute. What is taken for a rewrite without being one costs a copy of the table, and no value.
+ * ALTER COLUMN … TYPE and a volatile default write the table's rows into another file; so do TRUNCATE and VACUUM FULL,
+ * which leave the rows of pg_attribute. A false report of a rewrite costs a copy of the table, and no value.
  */
 function storedFunction({ prefix }: DdlObjects): string {
   const { stored } = objectNames(prefix);
@@ -67,7 +67,10 @@ function storedFunction({ prefix }: DdlObjects): string {
 $pgsluice$`;
 }
 
-/** Of each table in memory, or of one: the types of users that its columns have, under arrays, domains, ranges and attributes, too, with a digest each. */
+/**
+ * For each table in memory, or for one: the user types of its columns, also under arrays, domains, ranges and
+ * attributes, with a digest each.
+ */
 function typesFunction({ prefix }: DdlObjects): string {
   const { memory, types } = objectNames(prefix);
   return `CREATE OR REPLACE FUNCTION ${types}(only_rel oid) RETURNS TABLE (rel oid, digests jsonb) LANGUAGE sql STABLE

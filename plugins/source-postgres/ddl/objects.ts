@@ -1,7 +1,7 @@
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
 
-/** What the objects on the source are made for. */
+/** The parameters of the objects on the source. */
 export interface DdlObjects {
   readonly pipeline: string;
   readonly publication: string;
@@ -34,7 +34,7 @@ export function objectNames(prefix: string) {
   };
 }
 
-/** Of those that are there: which ones are depends on the user's rights. */
+/** For existing objects: which ones exist depends on the user's privileges. */
 export function markSql({ prefix, mark }: DdlObjects): string[] {
   const { memory, triggers } = objectNames(prefix);
   const said = quoteLiteral(mark);
@@ -54,7 +54,7 @@ export function markSql({ prefix, mark }: DdlObjects): string[] {
   ];
 }
 
-/** With their arguments: every one that either way makes. */
+/** With their arguments: every function that either method creates. */
 export function functionsOf(prefix: string): readonly string[] {
   const { describe, parts, tell, chosen, seen, stored, types, look, functions } = objectNames(prefix);
   const ofTable = [describe, parts, chosen, seen, stored, types].map((name) => `${name}(oid)`);

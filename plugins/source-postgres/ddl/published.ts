@@ -6,8 +6,8 @@ import { chosenOids } from '../catalog/choose.ts';
 import { isPublished } from '../publication/definition.ts';
 
 /**
- * A partition that is being detached (DETACH CONCURRENTLY) is no member any more. Columns by number, as numbers stay through
- * renames and are never given again (manual: pg_attribute).
+ * A partition that is being detached (DETACH CONCURRENTLY) is no longer a member. Columns by number, as numbers stay
+ * through renames and are never reused (manual: pg_attribute).
  */
 const query = `
   WITH excepted AS (SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid

@@ -34,7 +34,10 @@ export async function cleanSource(
   return done;
 }
 
-/** A slot of these names that is read, and is not ours, may be read with our publication: by a copy of this pipeline's state. */
+/**
+ * A slot of these names that is being read, and is not ours, may be read with our publication: by a copy of this
+ * pipeline's state.
+ */
 async function mayDropPublication(
   { client, primary }: { readonly client: pg.Client; readonly primary: pg.Client },
   { owner }: SourceAccess,
@@ -46,7 +49,10 @@ async function mayDropPublication(
   return slot === null || slot.ours || slot.activePid === null;
 }
 
-/** What has a name of this pipeline's and is left alone, in words, each with the statement for whoever knows that it is of no use. */
+/**
+ * Objects with a name of this pipeline's that are left alone, in words, each with the statement for a user who knows
+ * that it is not needed.
+ */
 export async function foreignObjects(client: pg.Client, access: SourceAccess): Promise<readonly string[]> {
   const { owner, slot } = access;
   const left: string[] = [];

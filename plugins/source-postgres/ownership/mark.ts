@@ -1,6 +1,6 @@
 import type { Ownership } from '../../../core/api/ownership.ts';
 
-/** What a comment on an object of the source says of who made it. */
+/** The content of a comment on an object of the source about the pipeline that made it. */
 export interface Mark {
   readonly pipeline: string;
   /** Of the state of the pipeline. */
@@ -8,7 +8,9 @@ export interface Mark {
   /** Of the place where that state is kept, and of its name in the pipeline file. */
   readonly store: string | null;
   readonly named: string | null;
-  /** On a publication: the slot that is made beside it, and its consistent point. A slot itself can carry no comment. */
+  /**
+   * On a publication: the slot that is made beside it, and its consistent point. A slot itself cannot carry a comment.
+   */
   readonly slot?: string;
   readonly from?: string;
 }
@@ -19,7 +21,7 @@ export function markText(mark: Mark): string {
   return start + JSON.stringify(mark);
 }
 
-/** Null: the comment is none of ours. */
+/** Null: the comment is not ours. */
 export function readMark(comment: string | null): Mark | null {
   if (comment === null || !comment.startsWith(start)) return null;
   try {
@@ -45,8 +47,8 @@ export function markOf({ pipeline, ownership }: Owner): Mark {
 }
 
 /**
- * Whether the pipeline made what carries this mark: with the state that it has, or with one that was kept in the same place and
- * is lost. Where neither state nor place can be reached, the name of the place counts.
+ * Whether the pipeline made the object with this mark: with the state that it has, or with one that was kept in the
+ * same place and is lost. If neither state nor place can be reached, the name of the place counts.
  */
 export function isOurs(mark: Mark | null, { pipeline, ownership }: Owner): boolean {
   if (mark === null || ownership === null || mark.pipeline !== pipeline) return false;

@@ -5,7 +5,7 @@ import { type Mark, type Owner, isOurs, markOf, markText, readMark } from './mar
 
 export const publicationKey = (name: string): string => `publication:${name}`;
 
-/** By the comment that was written with it, or, where somebody wrote another, by the oid that was noted. */
+/** By the comment that was written with it, or, if another comment replaced that, by the noted oid. */
 export function isOurPublication(definition: Definition, name: string, owner: Owner): boolean {
   return isOurs(readMark(definition.comment), owner) || isNoted(definition, name, owner);
 }
@@ -14,7 +14,7 @@ function isNoted({ oid }: Definition, name: string, { ownership }: Owner): boole
   return ownership?.noted(publicationKey(name)) === oid;
 }
 
-/** Who made it, as far as it says so. */
+/** The maker, as far as the comment says. */
 export function makerOf({ comment }: Definition): string {
   const mark = readMark(comment);
   return mark === null
@@ -22,7 +22,7 @@ export function makerOf({ comment }: Definition): string {
     : `pgsluice made it for pipeline ${mark.pipeline}, whose state is kept elsewhere`;
 }
 
-/** In the transaction that makes it, or before a slot is made. */
+/** In the transaction that creates it, or before a slot is created. */
 export async function markPublication(
   client: pg.Client,
   name: string,

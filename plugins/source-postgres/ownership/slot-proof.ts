@@ -4,7 +4,7 @@ import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import { readDefinition } from '../publication/definition.ts';
 import { type Owner, isOurs, readMark } from './mark.ts';
 
-/** What is noted of a slot before it is made. */
+/** The note about a slot, written before its creation. */
 export interface SlotNote {
   /** System identifier of the server. */
   readonly system: string;
@@ -14,7 +14,7 @@ export interface SlotNote {
 
 export const slotKey = (name: string): string => `slot:${name}`;
 
-/** A slot with what is to be told of it; `ours`: it is provably the one that this pipeline made. */
+/** A slot with a description; `ours`: it is provably the one that this pipeline made. */
 export interface SlotProof {
   readonly ours: boolean;
   /** Why it is not ours, or not provably. */
@@ -28,14 +28,14 @@ export interface SlotProof {
 export interface Names {
   readonly slot: string;
   readonly publication: string;
-  /** Of tables that are copied beside the stream, whose positions are not the pipeline's. */
+  /** For tables that are copied beside the stream, whose positions are not the pipeline's. */
   readonly beside?: boolean;
 }
 
 /**
- * Null: there is no slot of this name. A slot is ours if it is of this database, reads for pgoutput, and stands between the
- * consistent point that was noted before it was made and the position that the pipeline may have confirmed: one that
- * somebody made since begins behind that.
+ * Null: there is no slot of this name. A slot is ours if it belongs to this database, uses pgoutput, and its position
+ * is between the consistent point that was noted before its creation and the position that the pipeline may have
+ * confirmed: one that another user made since begins after that.
  */
 export async function proveSlot(client: pg.Client, owner: Owner, names: Names): Promise<SlotProof | null> {
   const { rows } = await client.query<Record<string, string | null>>(
@@ -81,13 +81,13 @@ async function whyNot(
   if (parseLsn(confirmed) === from || note.system === null || names.beside === true) return null;
   const reached = await owner.ownership?.reached();
   if (reached === undefined) return null;
-  // Nobody reads a slot before the copy is through: it stands where it was made.
+  // No connection reads a slot before the copy is complete: it stays where it was made.
   if (reached === null) return `it stands at ${confirmed}, and this pipeline made its own at ${note.from}`;
   if (parseLsn(confirmed) <= reached) return null;
   return `it stands at ${confirmed}, and this pipeline confirmed ${formatLsn(reached)} at most: somebody made it again or moved it`;
 }
 
-/** From the state, or from the comment on our publication where the state is lost (`system` is null then). */
+/** From the state, or from the comment on our publication if the state is lost (`system` is null then). */
 async function noteOf(
   client: pg.Client,
   owner: Owner,

@@ -4,7 +4,9 @@ import type { Oid } from '../../../core/postgres/relation.ts';
 /** A table in a publication. */
 export interface DefinedTable {
   readonly oid: Oid;
-  /** pg_publication_rel.oid: a table that is taken out and put in again, or gets another filter or list, has another. */
+  /**
+   * pg_publication_rel.oid: differs for a table that was removed and added again, or that got another filter or list.
+   */
   readonly entry: Oid;
   readonly list: readonly number[] | null;
   /** Columns that its row filter reads. */
@@ -12,16 +14,16 @@ export interface DefinedTable {
   readonly filtered: boolean;
 }
 
-/** A publication as the catalog has it. */
+/** A publication from the catalog. */
 export interface Definition {
   readonly oid: Oid;
-  /** Transaction that wrote its row: ALTER PUBLICATION … SET leaves another, also where it sets what there was. */
+  /** Transaction that wrote its row: ALTER PUBLICATION … SET changes it, also if it sets the same values. */
   readonly written: string;
   readonly owner: string;
   readonly comment: string | null;
   /** FOR ALL TABLES, or FOR TABLES IN SCHEMA. */
   readonly whole: boolean;
-  /** As `publish` of CREATE PUBLICATION says it. */
+  /** As in `publish` of CREATE PUBLICATION. */
   readonly publish: string;
   readonly viaRoot: boolean;
   /** `publish_generated_columns = stored`; false before 18. */
@@ -29,12 +31,15 @@ export interface Definition {
   readonly tables: readonly DefinedTable[];
 }
 
-/** Of an entry `r` of pg_publication_rel: it says what is published, and not what is left out of ALL TABLES (EXCEPT, from 19 on). */
+/**
+ * For an entry `r` of pg_publication_rel: true if it publishes a table, false if it excludes one from ALL TABLES
+ * (EXCEPT, from 19 on).
+ */
 export const isPublished = `to_jsonb(r) ->> 'prexcept' IS DISTINCT FROM 'true'`;
 
 /**
- * In one query for all majors, so columns that some of them lack are read through jsonb. What a filter reads is in pg_depend
- * (manual: "pg_depend"), and once more each column of a column list.
+ * In one query for all majors, so columns that some of them lack are read through jsonb. The columns that a filter
+ * reads are in pg_depend (manual: "pg_depend"), which also has an entry for each column of a column list.
  */
 const query = `
   SELECT json_build_object('oid', p.oid::int8, 'written', p.xmin::text, 'owner', pg_get_userbyid(p.pubowner),

@@ -9,7 +9,10 @@ import type { Definition } from './definition.ts';
 import { problemsOfTables } from './publishable.ts';
 import { type TableFacts, readFacts } from './table-facts.ts';
 
-/** What is noted of a publication after it was made or altered, so that whatever others do to it shows, also when they undo it. */
+/**
+ * The note about a publication after it was created or altered, so that any change by others shows, even if they undo
+ * it.
+ */
 export interface Noted {
   readonly oid: number;
   readonly written: string;
@@ -28,13 +31,13 @@ export function noteOf({ tables, comment: _, ...rest }: Definition): Json {
 
 interface Difference {
   readonly what: string;
-  /** Statement that sets it right; null: none does. */
+  /** The statement that restores it; null: there is none. */
   readonly mend: string | null;
-  /** Whose changes were missed; null: those of all. */
+  /** Tables whose changes were missed; null: all tables. */
   readonly tables: readonly string[] | null;
 }
 
-/** `added`: tables may be added without the pipeline's knowing, as its event triggers do. */
+/** `added`: tables may be added without the pipeline's knowledge, as its event triggers do. */
 export async function differences(
   client: pg.Client,
   access: SourceAccess,
@@ -80,7 +83,7 @@ function ofOptions(publication: string, noted: Noted, now: Definition): readonly
     );
   if (now.whole !== noted.whole)
     found.push({ what: 'publishes whole schemas, too', mend: `${alter} DROP TABLES IN SCHEMA …;`, tables: [] });
-  // Another owner leaves another writer, too, and changes nothing of what is published.
+  // A change of owner changes the writing transaction, too, and nothing of what is published.
   if (found.length === 0 && now.written !== noted.written && now.owner === noted.owner)
     found.push({ what: 'was altered by somebody else, and set back', mend: null, tables: null });
   return found;
@@ -99,7 +102,7 @@ async function ofTables(
     .map(([oid]) => oid);
   const extra = added ? [] : [...entries.keys()].filter((oid) => !then.has(oid));
   if (gone.length + changed.length + extra.length === 0) return [];
-  // A table that was dropped as a whole is told of elsewhere.
+  // A dropped table is reported elsewhere.
   const facts = await readFacts(client, [...gone, ...changed, ...extra]);
   const problems = await problemsOfTables(client, gone);
   const alter = `ALTER PUBLICATION ${quoteIdent(publication)}`;
@@ -110,7 +113,7 @@ async function ofTables(
     });
   return [
     ...each(gone, (table) => {
-      // Not to be put in again before it can be published: writes on it would fail (I10).
+      // Must not be added again before it can be published: writes to it would fail (I10).
       const problem = problems.get(table.oid);
       return {
         what: `lacks ${relationName(table)}, which was taken out${problem === undefined ? '' : `: ${problem.what}`}`,

@@ -7,7 +7,7 @@ import type { SourceAccess } from '../session.ts';
 import { type Definition, readDefinition } from './definition.ts';
 import { type Problem, definitionProblems, serverVersion } from './publishable.ts';
 
-/** Milliseconds that taking a table out may wait for a VACUUM or an index build of it, while writes fail. */
+/** Milliseconds that removing a table may wait for a VACUUM or an index build of it, while writes fail. */
 const patience = 2000;
 
 export interface Suspected {
@@ -16,8 +16,8 @@ export interface Suspected {
 }
 
 /**
- * I10: what the server refuses to update because of a publication of ours is taken out of it, at once. The pipeline stops
- * over it: a stopped pipeline is better than a broken production.
+ * I10: a table whose updates the server refuses because of our publication is removed from it at once. The pipeline
+ * then stops: a stopped pipeline is better than failing writes in production.
  */
 export async function freeWrites(
   client: pg.Client,
@@ -48,7 +48,7 @@ function trouble(
   return { kind: 'freed', error, tables: [table] };
 }
 
-/** Says what it did. */
+/** Returns what it did, in words. */
 async function takeOut(
   client: pg.Client,
   name: string,
@@ -68,7 +68,7 @@ async function takeOut(
   }
 }
 
-/** As ALTER PUBLICATION takes them: the tables, or the partitioned parents through which they are published. */
+/** As ALTER PUBLICATION expects them: the tables, or the partitioned parents through which they are published. */
 async function entriesOf(
   client: pg.Client,
   { tables }: Definition,

@@ -3,16 +3,16 @@ import type { Oid } from '../../../core/postgres/relation.ts';
 import { isPublished } from './definition.ts';
 
 export interface Look {
-  /** Differs as soon as anything of the publication was set, added or dropped; null: there is none. */
+  /** Changes whenever anything of the publication is set, added or dropped; null: there is none. */
   readonly signature: string | null;
-  /** Published tables, leaf partitions of published parents among them, on which writes may be refused. */
+  /** Published tables on which writes may be refused, including leaf partitions of published parents. */
   readonly suspects: readonly Oid[];
 }
 
 /**
- * A look that is cheap enough to be taken every second over thousands of tables: no lock but on catalogs, and a table that has
- * a key and neither filter nor list is settled by joins alone. On 18 a table with REPLICA IDENTITY FULL is a suspect for
- * its generated columns, and every table is one where stored ones are not published.
+ * A query that is cheap enough to run every second over thousands of tables: it locks only catalogs, and a table with a
+ * key and neither filter nor list is decided by joins alone. On 18 a table with REPLICA IDENTITY FULL is a suspect
+ * because of its generated columns, and so is every table if stored ones are not published.
  */
 const query = `
   WITH RECURSIVE p AS (SELECT *, xmin::text AS written, to_jsonb(pg_publication) ->> 'pubgencols' AS gencols

@@ -11,8 +11,8 @@ import { type Definition, readDefinition } from './definition.ts';
 import { type Problem, definitionProblems, findProblems, serverVersion } from './publishable.ts';
 
 /**
- * What every publication of ours is set to. On 18 stored generated columns are published, so that a table with REPLICA
- * IDENTITY FULL, or with a key that holds one, can be written to (I10), also when the column comes later.
+ * Parameters of every publication of ours. On 18 stored generated columns are published, so that a table with REPLICA
+ * IDENTITY FULL, or with a key that includes one, can be written to (I10), also if the column is added later.
  */
 export function parametersOf(version: number): string {
   const generated = version >= 180_000 ? ', publish_generated_columns = stored' : '';
@@ -20,9 +20,10 @@ export function parametersOf(version: number): string {
 }
 
 /**
- * Creates or alters the publication to exactly these tables, in one transaction: a refusal leaves the source as it was.
- * Nothing is altered where it is so already, as ALTER PUBLICATION makes every session read the tables' definitions again.
- * One that this pipeline did not make is refused; where it may be `given`, it is taken if it is just what is wanted.
+ * Creates or alters the publication to exactly these tables, in one transaction: after a refusal the source is
+ * unchanged. Nothing is altered if the publication is right already, as ALTER PUBLICATION makes every session read the
+ * tables' definitions again. A publication that this pipeline did not make is refused; if it may be `given`, it is used
+ * if it is exactly what is wanted.
  */
 export async function publish(
   client: pg.Client,
@@ -98,7 +99,7 @@ function tableSql({ relation, where, columns }: PublishedTable): string {
   return `${qualified(relation)}${list}${where === null ? '' : ` WHERE (${where})`}`;
 }
 
-/** ONLY holds for each name: `FOR TABLE ONLY a, ONLY b`; a plain name would take children by inheritance, too. */
+/** ONLY applies to each name: `FOR TABLE ONLY a, ONLY b`; a plain name would include inheriting tables, too. */
 function tableList(tables: readonly PublishedTable[]): string {
   return tables.map((table) => `ONLY ${tableSql(table)}`).join(', ');
 }
@@ -116,7 +117,10 @@ function alterSql(name: string, tables: readonly PublishedTable[], version: numb
 
 export const allActions = 'insert, update, delete, truncate';
 
-/** Only a publication without filters and lists on both sides is called the same. `version` null: whatever it says of generated columns. */
+/**
+ * Only publications without filters and lists on both sides count as equal. `version` null: whatever it says about
+ * generated columns.
+ */
 function isSame(there: Definition, tables: readonly PublishedTable[], version: number | null): boolean {
   if (tables.some((table) => table.where !== null || table.columns !== null)) return false;
   if (there.tables.some((table) => table.list !== null || table.filtered)) return false;
@@ -127,8 +131,9 @@ function isSame(there: Definition, tables: readonly PublishedTable[], version: n
 }
 
 /**
- * A slot that is there decodes what lies behind it by the catalog of that time, which has no publication that is made now: before 18
- * that is an error, and since then the changes are passed over without a word. Harmless while nothing was written since.
+ * An existing slot decodes earlier WAL with the catalog of that time, which does not have a publication that is created
+ * now: before 18 that is an error, and since then the changes are skipped silently. Harmless if nothing was written
+ * since.
  */
 async function refuseOlderSlot(client: pg.Client, { name, slot, publication }: SourceAccess): Promise<void> {
   const { rows } = await client.query(
@@ -143,7 +148,7 @@ async function refuseOlderSlot(client: pg.Client, { name, slot, publication }: S
   });
 }
 
-/** One FOR ALL TABLES, as Debezium makes it by default: what it publishes beside the tables is passed over in the stream. */
+/** One FOR ALL TABLES, as Debezium creates it by default: the stream skips the other tables that it publishes. */
 async function holdsAll(
   client: pg.Client,
   { publish: actions, viaRoot }: Definition,

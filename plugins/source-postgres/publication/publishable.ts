@@ -7,7 +7,7 @@ import type { DefinedTable, Definition } from './definition.ts';
 import { type Entry, type Publishes, type Refusal, refusalOf } from './refusal.ts';
 import { type TableFacts, readFacts } from './table-facts.ts';
 
-/** Why a table must not be published as it is, and the statement that mends it. */
+/** Why a table must not be published in its present state, and the statement that mends it. */
 export interface Problem {
   readonly oid: number;
   readonly table: string;
@@ -17,9 +17,9 @@ export interface Problem {
 }
 
 /**
- * I10: a published table whose old rows cannot be told makes UPDATE and DELETE fail on the source. Reads the catalog as
- * it is now, not as it was at planning. An unlogged table cannot be in a publication at all. What a row filter reads is
- * judged once it is in the catalog ({@link definitionProblems}).
+ * I10: a published table whose old rows cannot be identified makes UPDATE and DELETE fail on the source. Reads the
+ * present catalog, not that of planning. An unlogged table cannot be in a publication at all. The columns of a row
+ * filter are judged once it is in the catalog ({@link definitionProblems}).
  */
 export async function findProblems(
   client: pg.Client,
@@ -38,7 +38,10 @@ function planned(facts: TableFacts, asked: ReadonlyMap<number, PublishedTable>):
   return { list: attnums, filter: [] };
 }
 
-/** Of the tables that a publication has (leaf partitions of published parents among them), those that it must not have as they are. */
+/**
+ * Those tables of a publication that it must not have in their present state (including leaf partitions of published
+ * parents).
+ */
 export async function definitionProblems(
   client: pg.Client,
   definition: Definition,
@@ -50,7 +53,7 @@ export async function definitionProblems(
   return problemsOf(client, of.tables, { publishes, version: of.version, entryOf });
 }
 
-/** Of tables that are to be published whole, as a publication of ours would have them. */
+/** For tables that are to be published completely, as in a publication of ours. */
 export async function problemsOfTables(
   client: pg.Client,
   oids: readonly number[],
@@ -133,7 +136,7 @@ function lacks({ identity }: TableFacts, keys: TableKeys | undefined): string {
   return 'has no primary key';
 }
 
-/** FULL covers every column, and a virtual generated one is never published: there, only a key helps. */
+/** FULL covers every column, and a virtual generated one is never published: for such a table only a key helps. */
 function identityRemedy(facts: TableFacts, keys: TableKeys | undefined): string {
   const identity = `ALTER TABLE ${qualified(facts)} REPLICA IDENTITY`;
   if (facts.identity !== 'd' && keys?.primaryKeyUsable === true) return `${identity} DEFAULT;`;

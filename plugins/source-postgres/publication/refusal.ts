@@ -1,6 +1,6 @@
 import type { TableFacts } from './table-facts.ts';
 
-/** What a publication has of one table; columns by attribute number. */
+/** A publication's entry for one table; columns by attribute number. */
 export interface Entry {
   /** Columns of the list; null: all. */
   readonly list: readonly number[] | null;
@@ -10,23 +10,24 @@ export interface Entry {
 
 /** Of the whole publication. */
 export interface Publishes {
-  /** UPDATE or DELETE: INSERT and TRUNCATE are never refused. */
+  /** UPDATE or DELETE are published: INSERT and TRUNCATE are never refused. */
   readonly changes: boolean;
   /** `publish_generated_columns = stored`. */
   readonly generated: boolean;
 }
 
-/** Why the server refuses UPDATE and DELETE on a published table, with the columns that it is about. */
+/** Why the server refuses UPDATE and DELETE on a published table, with the columns concerned. */
 export type Refusal =
   | { readonly kind: 'identity' }
   | { readonly kind: 'filter'; readonly columns: readonly number[] }
-  /** Empty: a table with REPLICA IDENTITY FULL may have no list at all. */
+  /** Empty: a table with REPLICA IDENTITY FULL must not have a list at all. */
   | { readonly kind: 'list'; readonly columns: readonly number[] }
   | { readonly kind: 'generated'; readonly columns: readonly number[] };
 
 /**
- * I10. The rules of CheckCmdReplicaIdentity (execReplication.c) and of what it calls: pub_rf_contains_invalid_column and
- * pub_collist_contains_invalid_column of 15 and later, pub_contains_invalid_column of 18.
+ * I10. The rules of CheckCmdReplicaIdentity (execReplication.c) and of the functions that it calls:
+ * pub_rf_contains_invalid_column and pub_collist_contains_invalid_column of 15 and later, pub_contains_invalid_column
+ * of 18.
  */
 export function refusalOf(facts: TableFacts, entry: Entry, publishes: Publishes, version: number): Refusal | null {
   if (!publishes.changes) return null;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Oid } from '../../../core/postgres/relation.ts';
 
-/** What decides whether the server lets a published table be updated; columns by attribute number. */
+/** The properties that decide whether the server allows updates of a published table; columns by attribute number. */
 export interface TableFacts {
   readonly oid: Oid;
   readonly schema: string;
@@ -9,7 +9,7 @@ export interface TableFacts {
   readonly unlogged: boolean;
   /** pg_class.relreplident: d default, i index, f full, n nothing. */
   readonly identity: string;
-  /** Columns of the index that identifies a row; null: the server has none. */
+  /** Columns of the index that identifies a row; null: there is none. */
   readonly key: readonly number[] | null;
   /** Generated columns. */
   readonly stored: readonly number[];
@@ -18,7 +18,7 @@ export interface TableFacts {
 }
 
 /**
- * The index is chosen as relcache.c (RelationGetIndexList) does: valid, unique, immediate, not partial. Read without a
+ * The index is chosen as in relcache.c (RelationGetIndexList): valid, unique, immediate, not partial. Reads without a
  * lock on any table.
  */
 const query = `
@@ -42,7 +42,7 @@ interface Row {
   readonly columns: readonly { readonly attnum: number; readonly name: string; readonly generated: string }[] | null;
 }
 
-/** As the catalog is now; tables that are gone are left out. */
+/** From the present catalog; dropped tables are left out. */
 export async function readFacts(client: pg.Client, oids: readonly Oid[]): Promise<ReadonlyMap<Oid, TableFacts>> {
   const { rows } = await client.query<{ facts: string }>(query, [`{${oids.join(',')}}`]);
   const found = rows.map(({ facts }) => factsOf(JSON.parse(facts) as Row));

@@ -12,14 +12,17 @@ import { lookAt } from './look.ts';
 /** Looks at the publications of a pipeline, cheaply as long as nothing has changed. */
 export class PublicationWatch {
   readonly #access: SourceAccess;
-  /** What was compared last and found to be as noted. */
+  /** The last publication that was compared and found to equal its note. */
   #compared: { readonly signature: string | null; readonly noted: string } | null = null;
 
   constructor(access: SourceAccess) {
     this.#access = access;
   }
 
-  /** First of all writes go on again (I10); then what others changed is told. `noted` null: nothing is compared. */
+  /**
+   * First of all writes are made possible again (I10); then changes by others are reported. `noted` null: nothing is
+   * compared.
+   */
   async look(client: pg.Client, noted: Json, added: boolean): Promise<readonly PublicationTrouble[]> {
     const { publication } = this.#access;
     const held = await refusalAsStandby(client, this.#access);

@@ -8,9 +8,9 @@ import { settingOf } from '../roles.ts';
 const perObject = 500;
 
 /**
- * What belongs to the database and is not in a dump of its schema: rows that extensions keep for their users (manual: "Extension
- * Configuration Tables"), settings of the database and of roles in it, its comment and its grants. Each is an object of the
- * schema; the rows come before the indexes, as columns of tables may need them.
+ * Contents of the database that are not in a dump of its schema: rows that extensions keep for their users (manual:
+ * "Extension Configuration Tables"), settings of the database and of roles in it, its comment and its grants. Each is
+ * an object of the schema; the rows come before the indexes, as columns of tables may need them.
  */
 export async function besideDump(client: pg.Client, snapshot: string | null): Promise<readonly SchemaObject[]> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -20,7 +20,7 @@ export async function besideDump(client: pg.Client, snapshot: string | null): Pr
   return objects;
 }
 
-/** Behind the last object that is made before the rows. */
+/** After the last object that is created before the rows. */
 export function withBeside(objects: readonly SchemaObject[], beside: readonly SchemaObject[]): readonly SchemaObject[] {
   const at = objects.findIndex(({ section }) => section === 'post-data');
   const before = at === -1 ? objects : objects.slice(0, at);
@@ -66,7 +66,7 @@ async function sequenceStatement(client: pg.Client, name: { schema: string; name
   );
 }
 
-/** Rows that the extension makes itself are there already. */
+/** Rows that the extension creates itself exist already. */
 async function rowStatements(
   client: pg.Client,
   of: {
@@ -109,7 +109,7 @@ async function ofDatabase(client: pg.Client): Promise<SchemaObject[]> {
     ...settings.flatMap(({ role, settings: list }) =>
       (JSON.parse(list) as string[])
         .map(settingOf)
-        // A fence of a cut-over, or of someone who is about to switch over.
+        // A fence of a cutover, or of a user who is about to switch over.
         .filter(({ name }) => role !== null || name !== 'default_transaction_read_only')
         .map((setting) => {
           if (role === null)
@@ -135,7 +135,7 @@ async function ofDatabase(client: pg.Client): Promise<SchemaObject[]> {
   ];
 }
 
-/** What differs from the rights that every database begins with. */
+/** Differences from the privileges that every new database has. */
 async function databaseGrants(client: pg.Client): Promise<readonly string[]> {
   const { rows } = await client.query<Record<'verb' | 'privilege' | 'grantee' | 'grantable', string>>(
     `WITH d AS (SELECT datdba, datacl, acldefault('d', datdba) AS own FROM pg_database WHERE datname = current_database()),

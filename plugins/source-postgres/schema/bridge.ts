@@ -8,18 +8,18 @@ const sync = 0x53;
 const terminate = 0x58;
 
 /**
- * Takes what a libpq client writes and gives what it must read, over a connection that is past its startup. The startup
- * packet is answered here; everything else goes to the server, and the answer is whole at its ReadyForQuery (manual:
- * "Message Flow").
+ * Accepts what a libpq client writes and returns what it must read, over a connection that is past its startup. The
+ * startup packet is answered here; everything else goes to the server, and the answer is complete at its ReadyForQuery
+ * (manual: "Message Flow").
  */
 export class BackendBridge {
   readonly #socket: TakenSocket;
   readonly #parameters: readonly [string, string][];
   #started = false;
-  /** Bytes of the client that are no whole message yet. */
+  /** Bytes of the client that are not a complete message yet. */
   #pending: Buffer = Buffer.alloc(0);
 
-  /** `serverVersion`: as the server's parameter server_version has it; the client reads the major version from it. */
+  /** `serverVersion`: the server's parameter server_version, from which the client takes the major version. */
   constructor(client: pg.Client, serverVersion: string) {
     this.#socket = takeSocket(client);
     this.#parameters = [
@@ -51,7 +51,9 @@ export class BackendBridge {
     return waits ? this.#answer() : Buffer.alloc(0);
   }
 
-  /** SSLRequest and GSSENCRequest are refused, the startup message is welcomed: the real connection has had all that. */
+  /**
+   * SSLRequest and GSSENCRequest are refused, the startup message is accepted: the real connection has done all that.
+   */
   #startup(): Buffer {
     if (this.#pending.length < 8) return Buffer.alloc(0);
     const size = this.#pending.readUInt32BE(0);
@@ -92,7 +94,7 @@ export class BackendBridge {
   }
 }
 
-/** Follows message boundaries over chunks and tells when a ReadyForQuery has ended. */
+/** Follows message boundaries over chunks and reports the end of a ReadyForQuery. */
 class ReadyScanner {
   readonly #header = Buffer.alloc(5);
   #seen = 0;

@@ -11,9 +11,9 @@ import { parseDump, withoutOurs } from './parse.ts';
 import { runWasm, wasmVersion } from './wasm.ts';
 
 /**
- * The source's schema by pg_dump: a native one of at least the source's major version where there is one, else 18 as
- * WebAssembly. PGSLUICE_PG_DUMP forces one: a path, or `wasm`. Throws PGS2130 when it fails, PGS2131 when the forced one
- * does not do.
+ * The source's schema by pg_dump: a native one of at least the source's major version if there is one, else 18 as
+ * WebAssembly. PGSLUICE_PG_DUMP forces one: a path, or `wasm`. Throws PGS2130 on a failure, PGS2131 if the forced one
+ * cannot be used.
  */
 export async function dumpSchema(
   access: SourceAccess,
@@ -36,7 +36,7 @@ export async function dumpSchema(
     access.log.log('debug', 'schema-dumped', `${objects.length} objects by ${by}`, { objects: objects.length, by });
     return { objects, by };
   } catch (error) {
-    // pg_dump says it in words alone.
+    // pg_dump reports this only in words.
     if (signal.aborted || snapshot === null || !(await snapshotIsGone(access, snapshot, signal))) throw error;
     throw sourceError('PGS2120', 'no connection holds the snapshot any more', { cause: error });
   }
@@ -55,7 +55,7 @@ async function dumpText(
     ...dumpArguments(snapshot),
     ...leave.map((schema) => `--exclude-schema="${schema.replaceAll('"', '""')}"`),
   ];
-  // The password of a client key has no environment variable, and an argument is everyone's to read (I11).
+  // The password of a client key has no environment variable, and arguments are visible to everyone (I11).
   const { keyPassword } = readTarget(access.connection.url, access.connection, access.name).tls;
   const native = keyPassword === undefined ? await chooseNative(major) : null;
   const text =

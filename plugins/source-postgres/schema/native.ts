@@ -15,7 +15,7 @@ export interface NativeDump {
   readonly major: number;
 }
 
-/** A pg_dump of at least this major: on PATH, or where Debian and Red Hat put them. The oldest that fits. */
+/** A pg_dump of at least this major: on PATH, or where Debian and Red Hat install them. The oldest that fits. */
 export async function findNative(major: number): Promise<NativeDump | null> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...(await installed())].filter(Boolean);
   const paths = folders.map((folder) => join(folder, process.platform === 'win32' ? 'pg_dump.exe' : 'pg_dump'));
@@ -48,7 +48,7 @@ async function installed(): Promise<string[]> {
 
 const placing: ReadonlySet<string> = new Set(['PGHOSTADDR', 'PGSERVICE', 'PGTARGETSESSIONATTRS', 'PGLOADBALANCEHOSTS']);
 
-/** Runs it. The password goes by environment, never by argument: arguments are everyone's to read (I11). */
+/** Runs it. The password goes by environment, never by argument: arguments are visible to everyone (I11). */
 export async function runNative(
   dump: NativeDump,
   connection: ConnectionOptions,
@@ -57,11 +57,11 @@ export async function runNative(
 ): Promise<string> {
   const target = readTarget(connection.url, connection, 'source');
   const { mode, rootCert, cert, key, crl, crlFolder, minVersion, maxVersion } = target.tls;
-  // The snapshot is on the server that the connections before are on.
+  // The snapshot is on the server of the earlier connections.
   const host = serverOf(target, connection.url);
   const password = await target.password(host);
   const env = {
-    // What another server, or a service, would say is in the target already.
+    // Variables for another server, or a service, are in the target already.
     ...Object.fromEntries(Object.entries(process.env).filter(([variable]) => !placing.has(variable))),
     PGHOST: host.name,
     ...(host.address === null ? {} : { PGHOSTADDR: host.address }),
@@ -91,7 +91,7 @@ export async function runNative(
   }
 }
 
-/** The last lines say what went wrong, the ones before whatever pg_dump warned of. */
+/** The last lines describe the error, earlier ones are warnings. */
 export function lastLines(text: string): string {
   return text.split('\n').filter(Boolean).slice(-3).join(' – ');
 }

@@ -23,9 +23,9 @@ const accessMethod = /^SET default_table_access_method = (.+);\n/gm;
 const usesAccessMethod: ReadonlySet<string> = new Set(['TABLE', 'MATERIALIZED VIEW']);
 
 /**
- * Cuts pg_dump's plain output into its objects, in order of creation; each stands by itself, on a session with an empty
- * search_path and check_function_bodies off (the preamble's other settings are defaults of ours). Once the first object of
- * the post-data section has come, all are of that section: comments and grants have none of their own.
+ * Splits pg_dump's plain output into its objects, in order of creation; each can run by itself, in a session with an
+ * empty search_path and check_function_bodies off (the preamble's other settings are our defaults). Once the first
+ * object of the post-data section has come, all are in that section: comments and grants have no section of their own.
  */
 export function parseDump(text: string): readonly SchemaObject[] {
   const objects: SchemaObject[] = [];
@@ -41,7 +41,7 @@ export function parseDump(text: string): readonly SchemaObject[] {
       const sql = method !== 'heap' && usesAccessMethod.has(type) ? withAccessMethod(method, own) : own;
       objects.push({ type, schema: orNull(schema), name, owner: orNull(owner), section, sql });
     }
-    // The setting stands after an object, for those that follow.
+    // The setting follows an object, and applies to later ones.
     for (const set of body.matchAll(accessMethod)) method = set[1]!;
   }
   return objects.filter((object) => object.sql !== '');
@@ -56,8 +56,8 @@ function withAccessMethod(method: string, sql: string): string {
 }
 
 /**
- * What psql or some builds put in that no other server takes: \restrict lines, the `pg_attver` that 15.20 of one distribution
- * stores with every column, settings of newer servers, and the closing comments.
+ * Output of psql or of some builds that no other server accepts: \restrict lines, the `pg_attver` that 15.20 of one
+ * distribution stores with every column, settings of newer servers, and the closing comments.
  */
 function clean(sql: string): string {
   return sql
@@ -68,11 +68,11 @@ function clean(sql: string): string {
     .replace(/^--\n-- (?:PostgreSQL database dump complete|TOC entry .*)\n--\n?/gm, '');
 }
 
-/** What is left out: our own publication and schema, and every subscription (it would start to pull on the target). */
+/** Leaves out our own publication and schema, and every subscription (it would start to replicate on the target). */
 export function withoutOurs(objects: readonly SchemaObject[], publication: string): readonly SchemaObject[] {
   const ours = new Set([publication, `PUBLICATION ${publication}`, `PUBLICATION ${quoteIfNeeded(publication)}`]);
   const triggers = objects.filter(isOurEventTrigger).map(({ name }) => name);
-  // What is said of an object (COMMENT, ACL) has the object's kind before its name.
+  // An entry about an object (COMMENT, ACL) has the object's kind before its name.
   const said = new Set(triggers.flatMap((name) => [`EVENT TRIGGER ${name}`, `EVENT TRIGGER ${quoteIfNeeded(name)}`]));
   return objects.filter((object) => {
     if (object.type.startsWith('SUBSCRIPTION') || object.schema === 'pgsluice') return false;
@@ -80,7 +80,8 @@ export function withoutOurs(objects: readonly SchemaObject[], publication: strin
     if (object.type === 'SCHEMA' && object.name === 'pgsluice') return false;
     if (object.type === 'PUBLICATION' || object.name.startsWith('PUBLICATION ')) return !ours.has(object.name);
     if (!object.type.startsWith('PUBLICATION ')) return true;
-    // "<publication> <table>" or "<publication> <schema>" in the header; the statement tells the publication exactly.
+    // "<publication> <table>" or "<publication> <schema>" in the header; the statement identifies the publication
+    // exactly.
     return !object.sql.startsWith(`ALTER PUBLICATION ${quoteIfNeeded(publication)} ADD `);
   });
 }

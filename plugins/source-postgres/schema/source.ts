@@ -14,7 +14,7 @@ import { type SourceAccess, ask, withClient } from '../session.ts';
 import { readSurroundings } from '../surroundings.ts';
 import { dumpSchema } from './dump.ts';
 
-/** The source's schema, without publications and event triggers of ours. */
+/** The source's schema, without our publications and event triggers. */
 export function schemaSource(access: SourceAccess, tables: TablesOption): SchemaSource {
   const { slot, publication } = access;
   const exceptNames = [publication, besideOf(access).publication, ...objectNames(slot).triggers];
@@ -37,7 +37,7 @@ export function schemaSource(access: SourceAccess, tables: TablesOption): Schema
         ),
       ),
     dependents: (going, signal) => ask(access, signal, (client) => readDependents(client, going)),
-    // A standby has them ahead of what was drawn, and behind what is being drawn.
+    // On a standby sequences are ahead of the values drawn so far, and behind those being drawn.
     sequences: (signal) => withClient(primaryOf(access), signal, readSequences),
   };
 }

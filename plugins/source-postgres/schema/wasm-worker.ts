@@ -1,28 +1,28 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
 
-/** What the starter of this worker gives it. */
+/** The data with which the worker is started. */
 export interface WasmWorkerData {
   readonly port: MessagePort;
-  /** One int32 that the other side sets to 1 when an answer is on the port. */
+  /** One int32 that the other side sets to 1 when the port has an answer. */
   readonly bell: SharedArrayBuffer;
   readonly args: readonly string[];
 }
 
 /**
- * pg_dump as WebAssembly calls its server synchronously, which JavaScript cannot do on a socket: this thread sends what
- * pg_dump wrote to the main thread and sleeps until the answer is there.
+ * pg_dump as WebAssembly calls its server synchronously, which JavaScript cannot do on a socket: this thread sends
+ * pg_dump's output to the main thread and sleeps until the answer arrives.
  */
 const { port, bell, args } = workerData as WasmWorkerData;
 const flag = new Int32Array(bell);
 
 const server = {
-  // The package saves and restores the search path of the database that it thinks it has; ours is a remote one.
+  // The package saves and restores the search path of the database that it assumes; ours is a remote one.
   query: async () => ({ rows: [{ search_path: '' }] }),
   exec: async () => [],
   execProtocolRawStream(bytes: Uint8Array, { onRawData }: { onRawData: (bytes: Uint8Array) => void }): void {
     Atomics.store(flag, 0, 0);
-    // A view of the program's memory, which it uses again: copied.
+    // A view of the program's memory, which is reused: copied.
     port.postMessage({ kind: 'send', bytes: bytes.slice() });
     const answer = awaited();
     if (answer.bytes === undefined) throw new Error(answer.error ?? 'no answer from the server');
@@ -35,7 +35,10 @@ interface Answer {
   readonly error?: string;
 }
 
-/** Once, on a busy machine, no message was there when the wait ended; why is not known. The starter ends a wait that is in vain. */
+/**
+ * Once, on a busy machine, there was no message when the wait ended; the cause is unknown. The starter ends a wait that
+ * is in vain.
+ */
 function awaited(): Answer {
   for (;;) {
     Atomics.wait(flag, 0, 0);

@@ -35,7 +35,7 @@ export async function runWasm(access: SourceAccess, args: readonly string[], sig
     return await new Promise<string>((resolve, reject) => {
       abort = () => reject(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
-      // While the connection was made nobody listened.
+      // There was no listener while the connection was made.
       if (signal.aborted) abort();
       worker.on('error', reject);
       worker.on('exit', (code) => reject(failed(`the thread of pg_dump ended (${code})`)));

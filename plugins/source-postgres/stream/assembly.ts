@@ -14,14 +14,14 @@ export interface AssemblyOptions {
   readonly idleEvery: number;
 }
 
-/** Turns decoded messages into items in order, and knows where the stream ends. No I/O, no clock. */
+/** Turns decoded messages into items in order, and decides where the stream ends. No I/O, no clock. */
 export class Assembly {
   readonly #builder: BatchBuilder;
   readonly #until: bigint | null;
   readonly #idleEvery: number;
   #handed: bigint;
   #ended = false;
-  /** A position that everything before has been decoded up to, while nothing came after it (I3). */
+  /** A position up to which everything was decoded, as long as nothing follows it (I3). */
   #idle: bigint | null = null;
   #nextIdle = Number.NEGATIVE_INFINITY;
 
@@ -32,11 +32,11 @@ export class Assembly {
     this.#handed = options.from;
   }
 
-  /** Highest position handed out: nothing above it can be confirmed. */
+  /** Highest position handed out: no higher one can be confirmed. */
   get handed(): bigint {
     return this.#handed;
   }
-  /** `until` was reached: nothing more is to be decoded. What waits is still to be taken. */
+  /** `until` was reached: nothing further is decoded. Waiting items can still be taken. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -45,7 +45,7 @@ export class Assembly {
   }
 
   begin(tx: TransactionInfo): void {
-    // The commit record starts at or after the limit, so it ends beyond it; and so do all that follow.
+    // The commit record starts at or after the limit, so it ends beyond it; so do all later ones.
     if (this.#until !== null && tx.finalLsn >= this.#until) this.#ended = true;
   }
 
@@ -56,8 +56,8 @@ export class Assembly {
 
   commit(tx: TransactionInfo, end: CommitLsn): void {
     if (this.#until !== null && end > this.#until) {
-      // The limit lies inside this commit record. A transaction of which pieces are out is finished all the same:
-      // half of it must not be the end.
+      // The limit lies inside this commit record. A transaction of which pieces were handed out is finished
+      // nevertheless: the stream must not end within it.
       this.#ended = true;
       if (this.#builder.drop()) return;
     }
@@ -74,7 +74,7 @@ export class Assembly {
     this.#builder.commit(end, change.kind === 'message' ? change.tx.commitTime : 0n);
   }
 
-  /** `between`: no transaction is half received. Otherwise the keepalive says nothing. */
+  /** `between`: no transaction is partly received. Otherwise the keepalive is ignored. */
   keepalive(walEnd: bigint, between: boolean): void {
     if (!between) return;
     if (this.#until !== null && passed(walEnd, this.#until)) this.#ended = true;
@@ -82,8 +82,8 @@ export class Assembly {
   }
 
   /**
-   * The next item, null when there is none now, or the time at which an idle item is due. `drained`: all that was
-   * received is decoded. `now`: milliseconds of any clock that only grows.
+   * The next item; null if there is none now; or the time at which an idle item is due. `drained`: everything received
+   * is decoded. `now`: milliseconds of a monotonic clock.
    */
   take(now: number, drained: boolean): StreamItem | number | null {
     const batch = this.#builder.take();
@@ -102,8 +102,9 @@ export class Assembly {
 }
 
 /**
- * A piece of a transaction says that every other one that commits before it was handed out: up to the start of its commit
- * record, from where the server sends it again as a whole. That is the boundary of what a sink commits before the piece.
+ * A piece of a transaction shows that every earlier commit was handed out: up to the start of the transaction's commit
+ * record, from which the server sends it again completely. That is the boundary of what a sink commits before the
+ * piece.
  */
 function upTo({ boundary, changes }: StreamBatch, before: bigint): bigint {
   if (boundary !== null) return boundary;
@@ -112,21 +113,21 @@ function upTo({ boundary, changes }: StreamBatch, before: bigint): bigint {
 }
 
 /**
- * Gathers decoded changes and cuts batches: all transactions that are complete, or a piece of one that alone is larger
- * than the budget (its boundary is null, so nothing of it can be confirmed: I1).
+ * Collects decoded changes and cuts batches: all complete transactions, or a piece of one that alone is larger than the
+ * budget (the boundary of a piece is null, so none of it can be confirmed: I1).
  */
 export class BatchBuilder {
   readonly #budget: number;
   readonly #values: StreamBatch['values'];
   #changes: Change[] = [];
   #bytes = 0;
-  /** Of {@link #changes} and {@link #bytes}, what belongs to whole transactions. */
+  /** The part of {@link #changes} and {@link #bytes} that belongs to complete transactions. */
   #wholeChanges = 0;
   #wholeBytes = 0;
   #transactions = 0;
   #boundary: CommitLsn | null = null;
   #commitTime = 0n;
-  /** Changes of the open transaction went out in a piece, so its commit must be handed out though nothing be left of it. */
+  /** A piece of the open transaction was handed out, so its commit must be handed out even if no change is left. */
   #inPieces = false;
 
   constructor(budget: number, values: StreamBatch['values']) {
@@ -134,7 +135,7 @@ export class BatchBuilder {
     this.#values = values;
   }
 
-  /** Wire bytes of what waits here. */
+  /** Wire bytes of waiting changes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -151,8 +152,8 @@ export class BatchBuilder {
   }
 
   /**
-   * The open transaction is complete. False when it had no change and nothing waits that its position could go with:
-   * then it is not worth a batch.
+   * The open transaction is complete. False if it had no change and no waiting batch can carry its position: it is then
+   * not worth a batch.
    */
   commit(end: CommitLsn, commitTime: bigint): boolean {
     const had = this.#changes.length > this.#wholeChanges || this.#inPieces;
@@ -166,7 +167,7 @@ export class BatchBuilder {
     return true;
   }
 
-  /** Forgets the open transaction. False when a piece of it is out already, so that it must be finished. */
+  /** Drops the open transaction. False if a piece of it was handed out already, so that it must be finished. */
   drop(): boolean {
     if (this.#inPieces) return false;
     this.#changes.length = this.#wholeChanges;
@@ -174,7 +175,7 @@ export class BatchBuilder {
     return true;
   }
 
-  /** What can be handed out now, or null. */
+  /** The batch that can be handed out now, or null. */
   take(): StreamBatch | null {
     if (this.#boundary !== null) return this.#takeWhole(this.#boundary);
     return this.full ? this.#takePiece() : null;

@@ -20,9 +20,9 @@ export interface ChangeStreamOptions
 }
 
 /**
- * The stream after its start, as its reader sees it: items, confirmations, and the first failure. The session receives, the
- * decoding turns frames into items; what is received and not decoded is bounded by `bufferBytes`, and beyond it the socket is
- * not read (I8). Status updates depend on none of this.
+ * The stream after its start, as its reader sees it: items, confirmations, and the first failure. The session receives,
+ * the decoding turns frames into items; `bufferBytes` bounds what is received and not decoded, and beyond it the socket
+ * is not read (I8). Status updates depend on none of this.
  */
 export class PgoutputStream implements ChangeStream {
   readonly #options: ChangeStreamOptions;
@@ -32,7 +32,7 @@ export class PgoutputStream implements ChangeStream {
   readonly #assembly: Assembly;
   #error: { readonly reason: unknown } | null = null;
   #disposed = false;
-  /** The socket is not read. */
+  /** The socket is not being read. */
   #held = false;
   #wake: (() => void) | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
@@ -51,7 +51,7 @@ export class PgoutputStream implements ChangeStream {
     this.#framer = new Framer({ frames: this.#decoding, session, reader });
   }
 
-  /** Where the socket hands its bytes. */
+  /** The receiver of the socket's bytes. */
   get receiver(): SocketTargets {
     return { framer: this.#framer, lost: (error) => this.#session.lost(error) };
   }
@@ -103,7 +103,7 @@ export class PgoutputStream implements ChangeStream {
       const item = this.#assembly.take(performance.now(), drained);
       if (item !== null && typeof item !== 'number') {
         this.#measure(item);
-        // The next batch is decoded while the sink waits for its answer to this one.
+        // The next batch is decoded while the sink waits for the answer to this one.
         setImmediate(() => this.#pump());
         return { done: false, value: item };
       }
@@ -152,7 +152,7 @@ export class PgoutputStream implements ChangeStream {
 
   // ---- ends
 
-  /** The first failure is what the reader gets; nothing after it is decoded. */
+  /** The reader gets the first failure; nothing after it is decoded. */
   #fail(reason: unknown): void {
     if (this.#error !== null || this.#disposed) return;
     this.#error = { reason };
@@ -169,7 +169,7 @@ export class PgoutputStream implements ChangeStream {
     this.#wake?.();
   }
 
-  /** `until` is reached: what else the server sends is not wanted. Status updates go on. */
+  /** `until` is reached: later data of the server is not needed. Status updates go on. */
   #stopReading(): void {
     this.#session.stopAsking();
     this.#decoding.drop();

@@ -14,7 +14,7 @@ import type { WireRelation } from './wire.ts';
 /** A transaction while it is read; the origin's name comes after its begin. */
 export type OpenTransaction = { -readonly [K in keyof TransactionInfo]: TransactionInfo[K] };
 
-/** Where transactions go, in the order of their commits. */
+/** The receiver of transactions, in the order of their commits. */
 export interface TransactionTarget {
   begin(tx: TransactionInfo): void;
   change(change: Change, bytes: number): void;
@@ -24,14 +24,14 @@ export interface TransactionTarget {
   lone(change: Change, end: CommitLsn, bytes: number): void;
 }
 
-/** What is not a change: it is seen to before the next message is decoded. */
+/** Messages other than changes: each is handled before the next message is decoded. */
 export interface ControlTarget {
-  /** A shape that the cache does not have: it must be put there before the next message is decoded. */
+  /** A shape that the cache does not have: it must be added before the next message is decoded. */
   relation(wire: WireRelation): void;
   readonly streamed: StreamedTarget;
 }
 
-/** Transactions that come before their commit, where that was asked for. */
+/** Transactions that arrive before their commit, if that was requested. */
 export interface StreamedTarget {
   start(xid: number): void;
   stop(): void;
@@ -44,8 +44,8 @@ export interface StreamedTarget {
 export type DecoderOptions = TupleReaderOptions;
 
 /**
- * pgoutput, versions 1 to 4 (manual: "Logical Replication Message Formats"). Synchronous, keeps the transaction that is
- * open and nothing else; throws PGS216x on anything that is not as the manual says, never guesses.
+ * pgoutput, versions 1 to 4 (manual: "Logical Replication Message Formats"). Synchronous; its only state is the open
+ * transaction; throws PGS216x on anything that differs from the manual, never guesses.
  */
 export class Decoder {
   readonly #target: TransactionTarget;
@@ -58,7 +58,7 @@ export class Decoder {
   #previousEnd: bigint | null = null;
   /** Between stream start and stop: message bodies there begin with a transaction id. */
   #streaming = false;
-  /** The relation of the row in hand, for errors. */
+  /** The relation of the current row, for errors. */
   #relation: Relation | null = null;
 
   constructor(
@@ -73,7 +73,7 @@ export class Decoder {
     this.#rows = new TupleReader(options);
   }
 
-  /** Nothing is half read: a keepalive that comes now tells of everything before it (I3). */
+  /** No message is partly read: a keepalive at this point covers everything before it (I3). */
   get between(): boolean {
     return this.#tx === null && !this.#streaming;
   }
@@ -223,9 +223,10 @@ export class Decoder {
   }
 
   /**
-   * A message that is not transactional comes at once, between transactions. It is given a transaction of its own: xid
-   * 0, no origin, the server's send time, nothing before it but itself. Its LSN is the end of its record (seen on 14 to 18), so it is a boundary like
-   * the end of a commit: nothing is skipped and the message does not come twice when a stream starts there.
+   * A message that is not transactional arrives at once, between transactions. It gets a transaction of its own: xid 0,
+   * no origin, the server's send time, and nothing else in it. Its LSN is the end of its record (seen on 14 to 18), so
+   * it is a boundary like the end of a commit: nothing is skipped and the message is not repeated when a stream starts
+   * there.
    */
   #logical(body: BodyReader, sent: bigint, bytes: number): void {
     const { transactional, lsn, prefix, content } = readMessage(body);
@@ -235,7 +236,7 @@ export class Decoder {
       return this.#target.change({ kind: 'message', transactional, prefix, content, tx, lsn }, bytes);
     }
     if (this.#tx !== null) throw malformed('a message that is not transactional inside a transaction');
-    // The pipeline's own control messages are nothing to whoever reads the records: there is none of them before it.
+    // The pipeline's own control messages do not count for readers of the records: they never appear in `previousEnd`.
     if (prefix !== 'pgsluice') this.#previousEnd = lsn;
     const tx = loneTransaction(lsn, sent);
     this.#target.lone({ kind: 'message', transactional, prefix, content, tx, lsn }, lsn as CommitLsn, bytes);

@@ -13,14 +13,15 @@ export interface DecodingOptions extends DecoderOptions {
 }
 
 export interface DecodingEvents {
-  /** What decoding waited for is there: {@link Decoding.run} can go on. */
+  /** Decoding can continue: {@link Decoding.run} may be called. */
   readonly ready: () => void;
   readonly failed: (reason: unknown) => void;
 }
 
 /**
- * From frames to items: what was received and not decoded yet, the transactions in progress, the decoder and the assembly.
- * It decodes while less than a batch waits; a relation that must be described and frames in a file hold it up. No socket.
+ * From frames to items: frames that were received and not decoded yet, the transactions in progress, the decoder and
+ * the assembly. It decodes while less than a batch waits; it pauses for a relation that must be described and for
+ * frames in a file. No socket.
  */
 export class Decoding implements ControlTarget {
   readonly #options: DecodingOptions;
@@ -31,9 +32,9 @@ export class Decoding implements ControlTarget {
   readonly #assembly: Assembly;
   /** Null until the server sends a transaction before its commit. */
   #inProgress: InProgress | null = null;
-  /** A streamed transaction that has committed: its messages come before what is in the queue. */
+  /** A streamed transaction that has committed: its messages come before those in the queue. */
   #replay: Replay | null = null;
-  /** What must end before the next message is decoded. */
+  /** Number of tasks that must end before the next message is decoded. */
   #waits = 0;
   #dropped = false;
 
@@ -48,7 +49,7 @@ export class Decoding implements ControlTarget {
   get bytes(): number {
     return this.#queue.bytes + (this.#inProgress?.pending ?? 0);
   }
-  /** Nothing is half read, and nothing waits to be decoded. */
+  /** No message is partly read, and none waits to be decoded. */
   get drained(): boolean {
     return this.bytes === 0 && this.#decoder.between;
   }
@@ -57,7 +58,7 @@ export class Decoding implements ControlTarget {
     if (!this.#assembly.ended) this.#queue.push(region);
   }
 
-  /** Decodes what can be decoded. Throws what the messages themselves are wrong in. */
+  /** Decodes as far as possible. Throws errors in the messages themselves. */
   run(): void {
     while (this.#waits === 0 && !this.#dropped && !this.#assembly.ended && !this.#assembly.full) {
       const from = this.#replay ?? this.#queue;
@@ -67,7 +68,7 @@ export class Decoding implements ControlTarget {
     }
   }
 
-  /** Whatever was received and not decoded is dropped: the server sends it again. */
+  /** Drops what was received and not decoded: the server sends it again. */
   drop(): void {
     this.#dropped = true;
     this.#queue.clear();
@@ -76,7 +77,7 @@ export class Decoding implements ControlTarget {
     this.#replay = null;
   }
 
-  /** Decodes until the region ends or something must happen first; then it goes on at `from.at`. */
+  /** Decodes until the region ends or a task must be done first; then it continues at `from.at`. */
   #region(from: RegionQueue | Replay, region: Region): void {
     const { buffer, view, end } = region;
     const assembly = this.#assembly;
@@ -118,7 +119,7 @@ export class Decoding implements ControlTarget {
       await work;
       this.#waits--;
     } catch (error) {
-      // After a drop nobody waits for it.
+      // After a drop the result is not needed.
       if (!this.#dropped) this.#events.failed(error);
     }
     this.#events.ready();
@@ -153,7 +154,10 @@ export class Decoding implements ControlTarget {
   }
 }
 
-/** Regions received and not yet decoded, first in first out, with their size (I8: the stream stops reading by it). */
+/**
+ * Regions received and not yet decoded, first in first out, with their size (I8: the stream stops reading because of
+ * it).
+ */
 export class RegionQueue {
   #regions: (Region | undefined)[] = [];
   #head = 0;
@@ -180,7 +184,7 @@ export class RegionQueue {
     this.#bytes -= region.end - region.start;
     this.#regions[this.#head++] = undefined;
     this.at = this.first?.start ?? 0;
-    // Moved rarely, so that a long queue of small reads costs no quadratic time, and the memory goes with it.
+    // Moved rarely, so that a long queue of small reads takes no quadratic time; this also releases the memory.
     if (this.#head === this.#regions.length || this.#head >= 1024) {
       this.#regions = this.#regions.slice(this.#head);
       this.#head = 0;

@@ -15,8 +15,8 @@ interface Kept {
 
 /**
  * Transactions that the server streams before their commit (manual: "Streaming of Large Transactions for Logical
- * Decoding"). Their messages are kept, outside memory when large, and come out at the commit, in commit order, as if
- * they had been sent then. Subtransactions that were rolled back are left out.
+ * Decoding"). Their messages are kept, in a file if they are large, and are output at the commit, in commit order, as
+ * if they had been sent then. Subtransactions that were rolled back are left out.
  */
 export class InProgress {
   readonly #events: SpillEvents;
@@ -63,7 +63,7 @@ export class InProgress {
     current.kept.file.append(copy);
   }
 
-  /** A rollback: of the whole transaction, or of one subtransaction (each is told by itself). */
+  /** A rollback: of the whole transaction, or of one subtransaction (each is reported separately). */
   abort(xid: number, subxid: number): void {
     const kept = this.#kept.get(xid);
     if (kept === undefined) return;
@@ -75,7 +75,7 @@ export class InProgress {
     this.#kept.delete(xid);
   }
 
-  /** Takes a transaction out, to be decoded. */
+  /** Removes a transaction, to be decoded. */
   commit(xid: number, end: bigint): Replay {
     const kept = this.#kept.get(xid);
     if (kept === undefined) throw malformed('a commit of a transaction that was not streamed');
@@ -89,7 +89,7 @@ export class InProgress {
   }
 }
 
-/** The kept messages of one transaction, read like what comes from the socket. */
+/** The kept messages of one transaction, read like those from the socket. */
 export class Replay {
   readonly #kept: Kept;
   /** End of the commit record. */
@@ -104,7 +104,7 @@ export class Replay {
     this.end = end;
   }
 
-  /** Goes on to the next frames. A promise where they are in a file: until it resolves there is nothing to decode. */
+  /** Advances to the next frames. A promise if they are in a file: until it resolves there is nothing to decode. */
   advance(): Promise<void> | null {
     this.first = undefined;
     this.at = 0;
@@ -119,7 +119,7 @@ export class Replay {
   }
 
   /**
-   * Whether a message was rolled back. Relations and types are read all the same: the server does not send them again
+   * Whether a message was rolled back. Relations and types are read nevertheless: the server does not send them again
    * for the rest of the transaction.
    */
   skips({ buffer, view }: Region, frame: number): boolean {

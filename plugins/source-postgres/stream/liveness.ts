@@ -3,8 +3,8 @@
 export type Liveness = 'fine' | 'ask' | 'dead';
 
 /**
- * What to make of a server that has been silent. A stream that is not being read (backpressure) says nothing about the
- * server. Half of the limit without a byte: ask; all of it: the connection is dead although TCP has not noticed.
+ * Judges a silent server. A stream that is not being read (backpressure) shows nothing about the server. After half of
+ * the limit without a byte: ask for a reply; after all of it: the connection is dead although TCP has not noticed.
  */
 export function liveness(silentFor: number, limit: number, reading: boolean): Liveness {
   if (!reading || silentFor < limit / 2) return 'fine';
@@ -12,8 +12,8 @@ export function liveness(silentFor: number, limit: number, reading: boolean): Li
 }
 
 /**
- * How often to report. The server ends a connection that says nothing for wal_sender_timeout (0: never), and a busy
- * event loop delays timers, so three reports fit in that time.
+ * How often to send a status. The server ends a connection that is silent for wal_sender_timeout (0: never), and a busy
+ * event loop delays timers, so three statuses fit in that time.
  */
 export function statusEvery(asked: number, walSenderTimeout: number): number {
   const most = walSenderTimeout > 0 ? Math.floor(walSenderTimeout / 3) : asked;
@@ -25,7 +25,7 @@ const PAGE = 8192n;
 const PAGE_HEADER = 40n;
 
 /**
- * Whether a server that has read WAL up to `walEnd` has passed `until`. A position may be told as the end of a page or
+ * Whether a server that has read WAL up to `walEnd` has passed `until`. A position may be given as the end of a page or
  * as the place after the next page's header; no record fits between the two.
  */
 export function passed(walEnd: bigint, until: bigint): boolean {

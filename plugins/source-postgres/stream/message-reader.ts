@@ -13,12 +13,12 @@ export interface TupleReaderOptions {
 const nothing = Buffer.alloc(0);
 
 /**
- * Checks TupleData (manual: "Logical Replication Message Formats") and says where its values are. One object for all
- * messages; {@link load} points it at the next. Rows share the region's memory, which is written once.
+ * Checks TupleData (manual: "Logical Replication Message Formats") and finds the places of its values. One object for
+ * all messages; {@link load} moves it to the next. Rows share the region's memory, which is written once.
  */
 export class TupleReader {
   readonly #checkUtf8: boolean;
-  /** The one kind of value that may come. */
+  /** The only kind of value that is expected. */
   readonly #kind: number;
   #region!: Region;
   #lsnAt = 0;
@@ -39,7 +39,7 @@ export class TupleReader {
     this.#kind = options.binary ? WireKind.binary : WireKind.text;
   }
 
-  /** The row message whose frame is at [frame, end), behind its type. */
+  /** Moves to the row message whose frame is at [frame, end), after its type byte. */
   load(region: Region, frame: number, end: number): void {
     this.#region = region;
     this.#lsnAt = frame + 6;
@@ -52,7 +52,7 @@ export class TupleReader {
     return this.#region.view.getBigUint64(this.#lsnAt);
   }
 
-  /** The byte here: which tuple follows. */
+  /** The byte here: it says which tuple follows. */
   byte(): number {
     if (this.at >= this.end) throw malformed('it ends before its tuple');
     return this.#region.buffer[this.at++] as number;
@@ -65,14 +65,14 @@ export class TupleReader {
     return value;
   }
 
-  /** An old row; all that an update or delete tells of it was sent. */
+  /** An old row; everything that an update or delete contains of it was sent. */
   old(columns: number): WireRow {
     return new WireRow(this.#region, columns, this.row(columns, false));
   }
 
   /**
-   * A tuple that must have `columns` columns: where it lies, good until the next call. Where `partial` is false a value that was
-   * not sent is an error (I7).
+   * A tuple that must have `columns` columns: its place, valid until the next call. If `partial` is false a value that
+   * was not sent is an error (I7).
    */
   row(columns: number, partial: boolean): RowPlace {
     const { end } = this;
@@ -122,7 +122,7 @@ export class TupleReader {
   }
 }
 
-/** Reads the fields of one message, never beyond its end. For the messages that are not rows. */
+/** Reads the fields of one message, never beyond its end. For messages other than rows. */
 export class BodyReader {
   readonly #region: Region;
   readonly #end: number;
@@ -175,7 +175,7 @@ export class BodyReader {
     this.#at = stop + 1;
     return text;
   }
-  /** A copy: what is handed out must not hold the whole read. */
+  /** A copy, so that the caller does not keep the whole read in memory. */
   bytes(length: number): Uint8Array {
     const at = this.#take(length);
     return Uint8Array.prototype.slice.call(this.#region.buffer, at, at + length);

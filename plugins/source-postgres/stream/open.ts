@@ -17,14 +17,14 @@ export interface OpenStreamInput {
   readonly connection: ConnectionOptions;
   /** Name of the connection in errors and logs. */
   readonly name: string;
-  /** In pg_stat_activity, by which a walsender that outlived its process is known; default: `pgsluice` and the name. */
+  /** In pg_stat_activity, to recognise a walsender that outlived its process; default: `pgsluice` and the name. */
   readonly application?: string;
   readonly slot: string;
   readonly publications: readonly string[];
   readonly start: StreamStart;
-  /** Joins a Relation message with the catalog; asked once per shape, decoding waits for it. */
+  /** Joins a Relation message with the catalog; called once per shape, decoding waits for it. */
   readonly describe: (wire: WireRelation, before: Relation | null) => Promise<Relation>;
-  /** Wire bytes after which a batch is cut, inside a transaction if need be. */
+  /** Wire bytes after which a batch ends, inside a transaction if necessary. */
   readonly batchBytes: number;
   /** Wire bytes that are received ahead of the reader. */
   readonly bufferBytes: number;
@@ -39,13 +39,15 @@ export interface OpenStreamInput {
    * in a temporary file here until they commit. Default false.
    */
   readonly streaming?: boolean;
-  /** Milliseconds of silence, questions unanswered, after which the connection counts as dead; default one minute. */
+  /**
+   * Milliseconds of silence, with requests unanswered, after which the connection counts as dead; default one minute.
+   */
   readonly silence?: number;
 }
 
 /**
- * Opens a replication connection, checks that it is the source and the slot of old, and starts to stream.
- * Throws PGS20xx when it cannot connect, PGS2150 to PGS2157 when the stream must not start.
+ * Opens a replication connection, checks that server and slot are the same as before, and starts to stream. Throws
+ * PGS20xx if it cannot connect, PGS2150 to PGS2157 if the stream must not start.
  */
 export async function openStream(input: OpenStreamInput, signal: AbortSignal): Promise<ChangeStream> {
   signal.throwIfAborted();
@@ -53,7 +55,7 @@ export async function openStream(input: OpenStreamInput, signal: AbortSignal): P
   const client = await connect(connection, { name, replication: true, applicationName: application });
   try {
     const facts = await preflight(client, input);
-    // Text of such a database must be looked at before it is passed on.
+    // Text of such a database must be checked before it is passed on.
     const binary = input.start.binary === true && !facts.unchecked;
     const command = startOf(input, facts.version, binary);
     signal.throwIfAborted();

@@ -13,7 +13,7 @@ export interface SlotQuestion {
 }
 
 export interface ServerFacts {
-  /** server_version_num of the server that answered, which may be newer than when the slot was made. */
+  /** server_version_num of the server that answered, which may be newer than at the slot's creation. */
   readonly version: number;
   /** Milliseconds; 0: no limit. */
   readonly walSenderTimeout: number;
@@ -22,8 +22,8 @@ export interface ServerFacts {
 }
 
 /**
- * Everything that must hold before a stream may start, on the replication connection itself, so that it is this server
- * that is looked at: the system of old, the slot of old, nothing lost between (design: slot identity).
+ * Everything that must hold before a stream may start, on the replication connection itself, so that the checked server
+ * is the one that streams: the same system, the same slot, nothing lost between (design: slot identity).
  */
 export async function preflight(client: pg.Client, question: SlotQuestion): Promise<ServerFacts> {
   await checkSystem(client, question);

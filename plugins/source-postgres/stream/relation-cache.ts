@@ -3,15 +3,16 @@ import { streamError } from './errors.ts';
 import { sameWire, type WireRelation } from './wire.ts';
 
 /**
- * What each table looks like from here on in the stream. The server repeats a Relation message for reasons of its own, and after
- * DDL; an equal shape of the same columns keeps its object, so plans that hang on the object stay valid, and any other makes a new one.
+ * The shape of each table from here on in the stream. The server repeats a Relation message for internal reasons, and
+ * after DDL; an equal shape of the same columns keeps its object, so plans for the object stay valid, and any other
+ * shape makes a new one.
  */
 export class RelationCache {
   readonly #wires = new Map<Oid, WireRelation>();
   readonly #relations = new Map<Oid, Relation>();
   readonly #typeNames = new Map<Oid, string>();
 
-  /** What rows that come now look like. */
+  /** The shapes of rows that arrive now. */
   get byOid(): ReadonlyMap<Oid, Relation> {
     return this.#relations;
   }
@@ -25,13 +26,13 @@ export class RelationCache {
     return this.#typeNames.get(oid) ?? null;
   }
 
-  /** The table as it is known, where the message says the same; else null. */
+  /** The known shape, if the message is equal to it; else null. */
   known(wire: WireRelation): Relation | null {
     const before = this.#wires.get(wire.oid);
     return before !== undefined && sameWire(before, wire) ? (this.#relations.get(wire.oid) ?? null) : null;
   }
 
-  /** Refuses a description whose columns are not the message's: rows would shift (PGS2163). */
+  /** Refuses a description whose columns differ from the message's: rows would shift (PGS2163). */
   put(wire: WireRelation, relation: Relation): void {
     const fits =
       relation.columns.length === wire.columns.length &&

@@ -1,10 +1,10 @@
 import type { Column, Identity, Relation, RelationKind } from '../../../core/postgres/relation.ts';
 import type { WireRelation } from './wire.ts';
 
-/** What the catalog adds to one column of a Relation message. */
+/** The catalog's details of one column of a Relation message. */
 export type ColumnDetails = Omit<Column, 'name' | 'type' | 'typmod'>;
 
-/** What the catalog adds to a Relation message; `columns` in the message's order. */
+/** The catalog's details of a Relation message; `columns` in the message's order. */
 export interface RelationDetails {
   readonly kind: RelationKind;
   readonly columns: readonly ColumnDetails[];
@@ -15,8 +15,8 @@ export interface RelationDetails {
 }
 
 /**
- * The replica identity as the stream gives it. Without a key column, `default` and `index` identify nothing (a table
- * without a primary key): the server does not publish its UPDATEs and DELETEs.
+ * The replica identity in the stream. Without a key column, `default` and `index` identify nothing (a table without a
+ * primary key): the server does not publish its UPDATEs and DELETEs.
  */
 export function identityOf(wire: WireRelation): Identity {
   if (wire.identity === 'f') return { kind: 'full' };
@@ -44,7 +44,7 @@ export function relationFrom(wire: WireRelation, details: RelationDetails): Rela
       typmod,
     })),
     identity: identityOf(wire),
-    // A publication may leave out a column of the primary key; then the stream's rows have none.
+    // A publication may leave out a column of the primary key; the stream's rows then have no primary key.
     primaryKey: primaryKey.every((at) => at !== undefined) ? primaryKey : [],
     ...(details.deferrableKey === true ? { deferrableKey: true } : {}),
   };

@@ -8,17 +8,17 @@ export interface SocketTargets {
   readonly lost: (error: Error | null) => void;
 }
 
-/** After a read smaller than this the server has more to say in a moment. */
+/** After a read smaller than this the server will send more in a moment. */
 const SMALL_READ = 32 * 1024;
 const PAUSE = 1;
-/** Milliseconds that the server gets to end the session by itself. */
+/** Milliseconds that the server gets to end the session itself. */
 const FAREWELL = 2000;
 
 /**
  * The socket of a connection that pg opened (startup, TLS, authentication) and that is ours from here on: pg's parser
  * reuses its buffers and emits an event per message.
  *
- * The walsender writes each change by itself. On TCP, waiting a millisecond after a small read turns many tiny reads
+ * The walsender writes each change separately. On TCP, waiting a millisecond after a small read turns many tiny reads
  * into few large ones: several times less CPU and more throughput. On a Unix socket, whose buffer is small, it would
  * stall the server instead.
  */
@@ -37,7 +37,7 @@ export class ReplicationSocket {
     this.#socket = stream;
     this.#to = to;
     this.#coalesce = stream.remoteAddress !== undefined;
-    // Nothing is lost between the two lines: data events come from later turns of the event loop.
+    // No byte is lost between the two lines: data events come from later turns of the event loop.
     stream.removeAllListeners('data');
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
     stream.on('error', (error: Error) => this.#lost(error));
@@ -78,7 +78,7 @@ export class ReplicationSocket {
     this.#socket.destroy();
   }
 
-  /** Says Terminate and waits until the server has closed its side: then the slot is free. */
+  /** Sends Terminate and waits until the server has closed its side: then the slot is free. */
   async close(): Promise<void> {
     const socket = this.#socket;
     if (this.#closed || socket.destroyed) return this.destroy();
@@ -99,7 +99,7 @@ export class ReplicationSocket {
   #read(chunk: Buffer): void {
     if (this.#closed) return;
     this.lastRead = performance.now();
-    // What Node has read already is passed on first: over TLS each record is a chunk of its own.
+    // Bytes that Node has already read are passed on first: over TLS each record is a chunk of its own.
     if (this.#coalesce && chunk.length < SMALL_READ && this.#socket.readableLength === 0) this.#rest(true);
     this.#to.framer.push(chunk);
   }
@@ -123,7 +123,7 @@ export class ReplicationSocket {
   }
 }
 
-/** Whole CopyData frames one after another, in memory that nobody writes to again. */
+/** Complete CopyData frames one after another, in memory that is never written to again. */
 export interface Region {
   readonly buffer: Buffer;
   readonly view: DataView;
@@ -135,14 +135,14 @@ export function regionOf(buffer: Buffer, start: number, end: number): Region {
   return { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength), start, end };
 }
 
-/** Who gets what the framer cuts. */
+/** The receiver of the framer's messages. */
 export interface FrameTargets {
   /** CopyData frames in order. */
   readonly frames: { push(region: Region): void };
   readonly session: {
     /** Any other message: its type byte and its body without the length. */
     other(type: number, body: Buffer): void;
-    /** A keepalive wants an answer now; told at arrival, however much is queued before it. */
+    /** A keepalive requests an immediate answer; called at its arrival, whatever is queued before it. */
     replyRequested(): void;
   };
   readonly reader: {
@@ -160,8 +160,8 @@ export const XLOG_HEADER = 5 + 25;
 const LARGEST_OTHER = 16 * 1024 * 1024;
 
 /**
- * Cuts the server's bytes into messages without copying: frames that lie whole within one read are used where they
- * are, one that spans reads is joined once when its last byte is there (no quadratic cost for messages of many MB).
+ * Cuts the server's bytes into messages without copying: frames that lie within one read are used in place, one that
+ * spans reads is joined once when its last byte has arrived (no quadratic cost for messages of many MB).
  */
 export class Framer {
   readonly #to: FrameTargets;
@@ -175,12 +175,12 @@ export class Framer {
     this.#to = to;
   }
 
-  /** Bytes held of a message that is not complete. */
+  /** Bytes held of an incomplete message. */
   get held(): number {
     return this.#have;
   }
 
-  /** What was read from the socket. */
+  /** Bytes that were read from the socket. */
   push(bytes: Buffer): void {
     if (this.#stopped) return;
     try {
@@ -191,7 +191,7 @@ export class Framer {
     this.#to.reader.arrived();
   }
 
-  /** The session has ended: nothing more is cut. */
+  /** The session has ended: nothing further is cut. */
   stop(): void {
     this.#stopped = true;
   }
@@ -206,7 +206,9 @@ export class Framer {
     if (rest.length > 0) this.#scan(rest);
   }
 
-  /** Takes what the message in hand still lacks; the number of bytes used, or -1 when the chunk was not enough. */
+  /**
+   * Takes the bytes that the current message still lacks; the number of bytes used, or -1 if the chunk was not enough.
+   */
   #complete(chunk: Buffer): number {
     let used = 0;
     if (this.#need === 0) {
@@ -262,7 +264,7 @@ export class Framer {
   }
 }
 
-/** Size of a message with its type byte. Refuses what no server sends before a wrong length can collect gigabytes. */
+/** Size of a message with its type byte. Refuses a length that no server sends, before it can collect gigabytes. */
 function lengthAt(type: number, length: number): number {
   if (length < 4 || (type !== COPY_DATA && length > LARGEST_OTHER)) {
     throw streamError('PGS2160', `a message of type ${type} claims a length of ${length} bytes`);

@@ -4,8 +4,8 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { type StreamErrorCode, streamError } from './errors.ts';
 
 /**
- * What a server's error means for the stream, by SQLSTATE. `started`: the slot was found, so an undefined object is a
- * publication.
+ * The meaning of a server's error for the stream, by SQLSTATE. `started`: the slot was found, so an undefined object is
+ * a publication.
  */
 export function streamErrorOf(error: unknown, where: ErrorWhere, started: boolean): PgsluiceError {
   if (error instanceof pg.DatabaseError) {

@@ -16,16 +16,16 @@ export interface SpillEvents {
 }
 
 /**
- * Bytes of one transaction in progress, written at the end and read once from the start. Small ones never reach the
- * disk. The file has no name once it is open, so nothing is left behind however this process ends. Files are written and
- * read beside the event loop, which answers the server's keepalives meanwhile.
+ * Bytes of one transaction in progress, appended and then read once from the start. Small ones never reach the disk.
+ * The file has no name once it is open, so nothing is left behind however this process ends. Files are written and read
+ * asynchronously, so the event loop answers the server's keepalives meanwhile.
  */
 export class SpillFile {
   readonly #events: SpillEvents;
   #parts: Buffer[] = [];
   #waiting = 0;
   #file: FileHandle | null = null;
-  /** Writes in order; the file is opened by the first. */
+  /** Writes in order; the first one opens the file. */
   #writes: Promise<void> | null = null;
   #pending = 0;
   #written = 0;
@@ -36,7 +36,7 @@ export class SpillFile {
     this.#events = events;
   }
 
-  /** Bytes in memory that are on their way to the file (I8). */
+  /** Bytes in memory that are being written to the file (I8). */
   get pending(): number {
     return this.#pending;
   }
@@ -48,7 +48,10 @@ export class SpillFile {
     if (this.#waiting >= CHUNK) this.#flush();
   }
 
-  /** The next frames, or undefined after the last; a promise where they are in the file. Nothing may be appended any more. */
+  /**
+   * The next frames, or undefined after the last; a promise if they are in the file. Nothing may be appended after the
+   * first call.
+   */
   next(): Promise<Region | undefined> | Region | undefined {
     if (this.#writes !== null && (this.#pending > 0 || this.#read < this.#written))
       return this.#nextWritten(this.#writes);
@@ -59,7 +62,7 @@ export class SpillFile {
     this.#closed = true;
     this.#parts = [];
     this.#waiting = 0;
-    // A file whose write has failed is closed all the same; the failure itself was told.
+    // A file whose write has failed is closed nevertheless; the failure itself was reported.
     void this.#writes?.then(() => this.#file?.close()).catch(() => {});
   }
 

@@ -1,8 +1,8 @@
 import { EPOCH_2000 } from './message-reader.ts';
 
 /**
- * Standby status update in a CopyData frame (manual: "Streaming Replication Protocol"). Written, flushed and applied are
- * the same position: what is durable. `now`: microseconds since 1970-01-01 UTC.
+ * Standby status update in a CopyData frame (manual: "Streaming Replication Protocol"). Written, flushed and applied
+ * are the same position: the durable one. `now`: microseconds since 1970-01-01 UTC.
  */
 export function standbyStatus(durable: bigint, now: bigint, replyRequested: boolean): Buffer {
   const frame = Buffer.allocUnsafe(39);
@@ -21,16 +21,16 @@ export function standbyStatus(durable: bigint, now: bigint, replyRequested: bool
 const COALESCE = 10;
 
 export interface StatusOptions {
-  /** Milliseconds between updates when nothing else makes one. */
+  /** Milliseconds between updates without another reason for one. */
   readonly interval: number;
   readonly write: (frame: Buffer, written?: (error?: Error | null) => void) => void;
-  /** Asked at each tick: whether the server should be asked for a sign of life. */
+  /** Called at each tick: whether to request a reply from the server. */
   readonly askBack: () => boolean;
 }
 
 /**
- * Tells the server how far we are durable: on a timer of its own, so also while nobody reads the stream, on request, and
- * soon after a confirmation. Before the first confirmation the position is 0/0, which the server does not take as one.
+ * Reports our durable position to the server: on a timer of its own, so also while the stream is not being read, on
+ * request, and soon after a confirmation. Before the first confirmation the position is 0/0, which the server ignores.
  */
 export class StatusUpdates {
   readonly #options: StatusOptions;

@@ -16,19 +16,19 @@ export interface WireSessionOptions {
   readonly statusInterval: number;
   /** Milliseconds of silence after which the connection counts as dead. */
   readonly silence: number;
-  /** The stream ends at a position: the server is asked again and again whether it has passed it. */
+  /** The stream ends at a position: the server is asked repeatedly whether it has passed it. */
   readonly asks: boolean;
   /** Values were asked for in binary. */
   readonly binary: boolean;
   readonly log: Logger;
 }
 
-/** Milliseconds between questions whether the server has passed a position. */
+/** Milliseconds between requests whether the server has passed a position. */
 const ASK_EVERY = 100;
 
 /**
- * The replication connection from START_REPLICATION on (manual: "Streaming Replication Protocol"): framing, status updates,
- * signs of life, and what the server says besides rows. It decodes nothing.
+ * The replication connection from START_REPLICATION on (manual: "Streaming Replication Protocol"): framing, status
+ * updates, keepalives, and the server's messages other than rows. It decodes nothing.
  */
 export class WireSession {
   readonly #options: WireSessionOptions;
@@ -69,7 +69,7 @@ export class WireSession {
     this.#status.confirm(upTo);
   }
 
-  /** Resolves when what was confirmed is on its way to the server. */
+  /** Resolves when the confirmed position is on its way to the server. */
   flush(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#status.send(false, (error) => {
@@ -84,7 +84,7 @@ export class WireSession {
     this.#asking = null;
   }
 
-  /** After a failure: nothing more is read or sent. */
+  /** After a failure: nothing further is read or sent. */
   abandon(reason: unknown): void {
     this.#stop();
     this.#socket.destroy();
@@ -143,7 +143,7 @@ export class WireSession {
     }
   }
 
-  /** A send function may refuse (42883: the elements of an array have none): as text the same row may come. */
+  /** A send function may refuse (42883: the elements of an array have none): the same row may succeed as text. */
   #refusal(error: PgsluiceError): PgsluiceError {
     if (!this.#options.binary || this.#started !== null || error.code !== 'PGS2007') return error;
     return streamError('PGS2169', error.message, { where: error.where, cause: error.cause });

@@ -1,6 +1,6 @@
 import type { Oid } from '../../../core/postgres/relation.ts';
 
-/** A column as a Relation message tells it. Generated and unpublished columns are not in it. */
+/** A column in a Relation message. Generated and unpublished columns are not in it. */
 export interface WireColumn {
   readonly name: string;
   /** Part of the replica identity. */
@@ -14,7 +14,10 @@ export interface WireColumn {
 /** pg_class.relreplident: default, nothing, full, index. */
 export type ReplicaIdentity = 'd' | 'n' | 'f' | 'i';
 
-/** What the server says of a table before its first row and after every change of it (manual: "Logical Replication Message Formats"). */
+/**
+ * The server's description of a table before its first row and after every change of it (manual: "Logical Replication
+ * Message Formats").
+ */
 export interface WireRelation {
   readonly oid: Oid;
   readonly schema: string;
@@ -23,7 +26,10 @@ export interface WireRelation {
   readonly columns: readonly WireColumn[];
 }
 
-/** The server repeats a Relation for reasons that do not change the shape (reconnect of a cache); then nothing is planned again. */
+/**
+ * The server repeats a Relation for reasons that do not change the shape (invalidation of a cache); nothing is planned
+ * again then.
+ */
 export function sameWire(a: WireRelation, b: WireRelation): boolean {
   return (
     a.oid === b.oid &&
