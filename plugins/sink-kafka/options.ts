@@ -208,10 +208,14 @@ const valueOptions = {
         'NaN and the infinities of numeric under `decimal: precise`: null where the column allows it (as Debezium writes them; default but with format: flat), or an error.',
     }),
   ),
-  time: Choice(['adaptive', 'adaptive_time_microseconds', 'connect', 'isostring', 'microseconds', 'nanoseconds'], {
-    default: 'adaptive',
-    description: 'Unit of date, time and timestamp.',
-  }),
+  time: Choice(
+    ['adaptive', 'adaptive_time_microseconds', 'connect', 'isostring', 'microseconds', 'nanoseconds', 'structured'],
+    {
+      default: 'adaptive',
+      description:
+        'Unit or form of date, time and timestamp; `structured`: of types with a zone and of intervals, too.',
+    },
+  ),
   binary: Choice(['bytes', 'base64', 'base64-url-safe', 'hex'], { default: 'bytes', description: 'Form of bytea.' }),
   interval: Choice(['numeric', 'string'], {
     default: 'numeric',

@@ -7,28 +7,33 @@ import { type ReadRecord, readAll } from '../support/kafka-read.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
 interface Part {
-  readonly sink: string;
+  /** Options of a sink, or of several. */
+  readonly sink: string | readonly string[];
   readonly transforms?: string;
 }
 
 async function fileFor(source: TestDatabase, { sink, transforms = '' }: Part): Promise<string> {
+  const addresses = (await brokers()).join('", "');
+  const indented = (options: string) => options.trim().replace(/^/gm, '    ');
   return pipelineFile(`
 pipeline: ${source.name}
 source: { plugin: postgres, url: "${source.url}" }
 ${transforms}
 sinks:
-  - plugin: kafka
-    brokers: ["${(await brokers()).join('", "')}"]
+${[sink]
+  .flat()
+  .map(
+    (options, i) => `  - plugin: kafka
+    name: sink${i}
+    brokers: ["${addresses}"]
     delivery: exactly_once
     partitions: 3
     format: flat
     fields: [op]
-${sink
-  .trim()
-  .split('\n')
-  .map((line) => `    ${line}`)
-  .join('\n')}
-checkpoint: { plugin: file }
+${indented(options)}
+`,
+  )
+  .join('')}checkpoint: { plugin: file }
 `);
 }
 
@@ -176,34 +181,38 @@ logical_tables:
   test('what cannot be routed is refused before anything is written', async () => {
     const source = await database(postgres, 'route');
     await source.query('CREATE TABLE t (id int PRIMARY KEY, region text, "we""ird" text)');
-    const given = (sink: string) => fileFor(source, { sink });
-    const outside = await given('topic: { expr: "\'x.\' || region" }');
-    const exit = await fails(
-      ['check'],
-      outside,
-      /PGS5060 [^\n]*region[^]*ALTER TABLE "?public"?\."?t"? REPLICA IDENTITY FULL/,
-    );
-    assert.equal(exit, 3);
+    const outside = await fileFor(source, { sink: 'topic: { expr: "\'x.\' || region" }' });
     assert.equal(await fails(['run', '--stop-at', 'now'], outside, /PGS5060/), 3);
-    await fails(['check'], await given('partition_by: [region]'), /PGS5060/);
-    await fails(['check'], await given('partition_by: [nowhere]'), /PGS5063 [^\n]*nowhere/);
-    await fails(['check'], await given('headers: { h: { column: nowhere } }'), /PGS5063 [^\n]*nowhere/);
-    await fails(['check'], await given('topic: { expr: "id || nowhere" }'), /nowhere/);
-    await fails(['check'], await given('key: { t: { expr: "region" } }'), /PGS5060/);
-    // Without a server.
-    const offline: readonly (readonly [string, RegExp])[] = [
-      ['topic: { expr: "id ||" }', /pipeline\.yaml:12:\d+: /],
-      ['topic: { expr: "random()" }', /pipeline\.yaml:12:/],
-      ['topic: { expr: "" }', /pipeline\.yaml:12:/],
-      ['topic: { exp: "id" , x: 5 }', /pipeline\.yaml:12:/],
-      ['headers: { h: { expr: "(" } }', /pipeline\.yaml:12:/],
-      ['partition_by: []', /pipeline\.yaml:12:/],
-      ['key: { t: { expr: 5 } }', /pipeline\.yaml:12:/],
+    const findings: readonly (readonly [sink: string, expected: RegExp])[] = [
+      [
+        'topic: { expr: "\'x.\' || region" }',
+        /PGS5060 topic reads region[^]*ALTER TABLE "?public"?\."?t"? REPLICA IDENTITY FULL/,
+      ],
+      ['partition_by: [region]', /PGS5060 partition_by reads region/],
+      ['partition_by: [nowhere]', /PGS5063 partition_by[^\n]*nowhere/],
+      ['headers: { h: { column: nowhere } }', /PGS5063 headers\.h[^\n]*nowhere/],
+      ['topic: { expr: "id || nowhere" }', /^(?!.*PGS5063).*nowhere/m],
+      ['key: { t: { expr: "region" } }', /PGS5060 key reads region/],
     ];
-    for (const [sink, expected] of offline)
-      assert.equal(await fails(['validate'], await given(sink), expected), 2, sink);
+    const all = await fileFor(source, { sink: findings.map(([sink]) => sink) });
+    const { code, stdout, stderr } = await cli(['check', all]);
+    assert.equal(code, 3);
+    for (const [sink, expected] of findings) assert.match(stdout + stderr, expected, sink);
+    // Without a server.
+    const offline = [
+      ['topic: { expr: "id ||" }', 'topic: { expr: "random()" }', 'headers: { h: { expr: "(" } }'],
+      ['topic: { expr: "" }', 'topic: { exp: "id" , x: 5 }', 'partition_by: []', 'key: { t: { expr: 5 } }'],
+    ];
+    for (const sinks of offline) {
+      const refused = await cli(['validate', await fileFor(source, { sink: sinks })]);
+      assert.equal(refused.code, 2);
+      const lines = new Set([...refused.stderr.matchAll(/pipeline\.yaml:(\d+):\d+: /g)].map(([, line]) => line));
+      // The options of the first sink are in line 13, and each sink has eight lines.
+      const wanted = sinks.map((_, i) => String(13 + 8 * i));
+      assert.deepEqual([...lines], wanted, refused.stderr);
+    }
     for (const regex of ['topic_regex: "(", topic_replacement: x', 'topic_regex: ".*", topic_replacement: "$1"']) {
-      await fails(['check'], await given(`logical_tables: [{ ${regex} }]`), /PGS5063/);
+      await fails(['check'], await fileFor(source, { sink: `logical_tables: [{ ${regex} }]` }), /PGS5063/);
     }
   });
 

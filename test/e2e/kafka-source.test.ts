@@ -8,7 +8,7 @@ import pg from 'pg';
 import type { RecordLsn } from '../../core/postgres/lsn.ts';
 import { DebeziumEvents } from '../../plugins/sink-kafka/source/debezium.ts';
 import { readRelations } from '../../plugins/sink-kafka/source/relations.ts';
-import { goldenRecords } from '../golden/replay.ts';
+import { recorded } from '../golden/recorded.ts';
 import { statementsOf } from '../golden/statements.ts';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
 import { brokers, kafkaAvailable, testAdmin, unique } from '../support/kafka.ts';
@@ -130,7 +130,7 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
   const run = (path: string) => cli(['run', path, '--stop-at', 'now', '--log', 'json']);
 
   async function goldenSent(prefix: string): Promise<Sent[]> {
-    const records = await goldenRecords('default');
+    const records = await recorded({ name: 'default', form: 'json' });
     return records.map((record) => ({ ...record, topic: record.topic.replace('zoo_default', prefix) }));
   }
 

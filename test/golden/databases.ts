@@ -37,6 +37,13 @@ const files = {
     stream: 'more-stream.sql',
     last: 'insert into ended values (777)',
   },
+  far: {
+    schema: ['far.sql'],
+    rows: 'far-rows.sql',
+    before: [],
+    stream: 'far-stream.sql',
+    last: 'insert into ended values (777)',
+  },
 } satisfies Record<string, Files>;
 
 export type DatabaseName = keyof typeof files;

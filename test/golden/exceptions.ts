@@ -1,5 +1,23 @@
 import type { Exception, GoldenRecord } from './compare.ts';
 
+/** In the snapshot of 2.7 and 3.0, and right in its stream and in later releases. */
+const ofOldSnapshots: readonly Exception[] = [
+  { table: 'zoo_bit', column: 'vb1', only: /"version":"(2\.7|3\.0).*"op":"r"/ },
+  // Through a floating-point number.
+  { table: 'zoo_num', column: 'm', only: /"version":"2\.7.*"op":"r"/ },
+  // Julian days.
+  ...['ts', 'ts0', 'ts3', 'ts4', 'ts6', 'tstz', 'tstz0', 'tstz1', 'tstz3'].map((column) => ({
+    table: 'zoo_time',
+    column,
+    only: /^\{"id":[457]\}.*"version":"(2\.7|3\.0).*"op":"r"/,
+  })),
+  ...['ts3', 'tstz'].map((column) => ({
+    table: 'modes',
+    column,
+    only: /^\{"id":2\}.*"version":"2\.7.*"op":"r"/,
+  })),
+];
+
 /** Debezium's own faults, which docs/kafka.md lists: nobody should repeat them. */
 export const faults: readonly Exception[] = [
   { table: 'zoo_num', column: 'nneg' },
@@ -9,7 +27,22 @@ export const faults: readonly Exception[] = [
   { table: 'zoo_arr2', column: 'en', only: /^\{"id":(1|1001)\}/ },
   { table: 'zoo_ext', column: 'la', only: /^\{"id":(4|1004)\}/ },
   { table: 'zoo_time', column: 'd', only: /^\{"id":[57]\}/ },
+  // Structured: the end of a day, and the era.
+  ...['t', 't0', 't3'].map((column) => ({ table: 'zoo_time', column, only: /"t":null,"t0":null,"t3":null,"t6":\{/ })),
+  { table: 'far', column: 't', only: /"t":null/ },
   { table: 'nndef', column: 'nul' },
+  // Julian days, and no era.
+  { table: 'far', column: 'd', only: /^\{"id":2\}/ },
+  { table: 'far_arr', column: 'd' },
+  { table: 'far_arr', column: 'ts' },
+  // An infinite moment becomes a date.
+  { table: 'far_arr', column: 'tstz' },
+  // The largest int64 and 999999: a number below zero.
+  { table: 'far', column: 'ts', only: /^\{"id":(1|1001)\}/ },
+  // Lost in nanoseconds, though an int64 holds them.
+  { table: 'far', column: 'ts', only: /^\{"id":(7|1007)\}.*"ts":null/ },
+  { table: 'far', column: 'ts3', only: /^\{"id":(7|1007)\}.*"ts3":null/ },
+  ...ofOldSnapshots,
   // Of now() and gen_random_uuid().
   { table: 'nndef', column: 'ts' },
   { table: 'nndef', column: 'u' },
@@ -56,4 +89,13 @@ export function without(table: string, ours: readonly GoldenRecord[], golden: re
 /** Of arrays of more dimensions Debezium keeps a null for each part, or the name of a Java class. */
 export function withoutNested(records: readonly GoldenRecord[]): GoldenRecord[] {
   return records.filter(({ topic, value }) => !topic.endsWith('.dims') || !/"op":"[rc]"/.test(value ?? ''));
+}
+
+/** 2.7 and 3.0 read names beyond ASCII as another encoding in their stream, and so do not find a key among the columns. */
+export function withoutGarbled(records: readonly GoldenRecord[]): readonly GoldenRecord[] {
+  if (!records.some(({ value }) => /"version":"(2\.7|3\.0)/.test(value ?? ''))) return records;
+  return records.filter(
+    ({ topic, value }) =>
+      !/ber_Schema|Mixed\.Case/.test(topic) && !/"status":"END".*(ber Schema|Mixed\.Case)/.test(value ?? ''),
+  );
 }

@@ -1,39 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import pg from 'pg';
 import { cli, pipelineFile } from '../support/cli.ts';
 import { testAdmin, unique } from '../support/kafka.ts';
-import { readAll } from '../support/kafka-read.ts';
-import type { TestServer } from '../support/servers.ts';
+import { type ReadRecord, readAll } from '../support/kafka-read.ts';
+import { database as createDatabase, type TestServer } from '../support/servers.ts';
 import type { GoldenRecord } from './compare.ts';
-import { type DatabaseName, textsOf } from './databases.ts';
+import { textsOf } from './databases.ts';
+import type { Recording } from './settings.ts';
 import { statementsOf } from './statements.ts';
-
-const folder = join(import.meta.dirname, 'debezium');
-
-/** Records that a Debezium wrote; see debezium/README.md. */
-export async function goldenRecords(setting: string): Promise<readonly GoldenRecord[]> {
-  const text = gunzipSync(await readFile(join(folder, `${setting}.jsonl.gz`))).toString();
-  const lines = text.trimEnd().split('\n');
-  return lines.map((line) => {
-    const { topic, key, value, headers } = JSON.parse(line) as Omit<GoldenRecord, 'headers'> & {
-      readonly headers: readonly (readonly [name: string, json: string, simple: string])[];
-    };
-    return { topic, key, value, headers: headers.map(([name, , simple]) => [name, simple] as const) };
-  });
-}
-
-export interface Setting {
-  readonly name: string;
-  /** Of the sink, beside those that all have. */
-  readonly options: Readonly<Record<string, string>>;
-  readonly withNan: boolean;
-  /** Default: the zoo. */
-  readonly database?: DatabaseName;
-  /** Default: the current one. */
-  readonly release?: string;
-}
 
 /**
  * geometry and geography of PostGIS, of which the servers here have no binaries: their text is EWKB in hexadecimal digits, and elements of
@@ -54,42 +27,46 @@ function withoutPostgis(sql: string): string {
 }
 
 export interface Replayed {
-  readonly records: readonly GoldenRecord[];
+  readonly records: ReadonlyMap<Recording, readonly GoldenRecord[]>;
   /** `end_lsn` of every commit in the stream, and the position of every message outside of a transaction, as pgoutput tells them. */
   readonly ends: readonly bigint[];
 }
 
-/** The database of the golden records with a pipeline beside it: a snapshot, then the stream of the same statements. */
-export async function replay(on: TestServer, addresses: readonly string[], setting: Setting): Promise<Replayed> {
-  const database = `zoo_${setting.name}`;
-  await forget(on, addresses[0]!, database);
-  await on.query(`CREATE DATABASE ${database} TEMPLATE template0`);
-  const client = new pg.Client({ connectionString: on.url(database) });
+/** Name of the database in a recording, which is its topic prefix, too. */
+const nameOf = ({ name }: Recording) => `zoo_${name}`;
+
+/** Topics whose names are fixed. */
+const fixedTopics = (of: Recording) => [`${nameOf(of)}.message`, `${nameOf(of)}.transaction`];
+
+/**
+ * The database of some recordings with a pipeline beside it, which has a sink for each: a snapshot, then the stream of the same
+ * statements.
+ */
+export async function replay(
+  on: TestServer,
+  addresses: readonly string[],
+  recordings: readonly Recording[],
+): Promise<Replayed> {
+  const [{ database: of = 'zoo', withNan }] = recordings as [Recording];
+  await forget(addresses[0]!, recordings.flatMap(fixedTopics));
+  const { name: database, url } = await createDatabase(on, 'golden');
+  const client = new pg.Client({ connectionString: url });
   await client.connect();
   const run = async (...texts: readonly string[]) => {
     for (const text of texts) for (const statement of statementsOf(text, 0)) await client.query(statement);
   };
-  const texts = await textsOf(setting.database ?? 'zoo', setting.withNan);
+  const texts = await textsOf(of, withNan);
   try {
     await run(...texts.schema.map(withoutPostgis), texts.rows, ...texts.before);
-    // The name goes into the records, so it is fixed; topics have one of their own, as brokers may be shared.
+    // Topics of tables have a name of their own, as brokers may be shared.
     const prefix = unique('golden');
     const file = await pipelineFile(`
 pipeline: ${database}
-source: { plugin: postgres, url: "${on.url(database)}" }
+source: { plugin: postgres, url: "${url}" }
 ddl: follow
 sinks:
-  - plugin: kafka
-    brokers: [${addresses.map((one) => `"${one}"`).join(', ')}]
-    topic: "${prefix}.{schema}.{table}"
-    partitions: 1
-    database: ${database}
-    messages: true
-    unknown_types: omit
-    source_version: ${setting.release ?? '3.7.0.Final'}
-${Object.entries(setting.options)
-  .map(([name, value]) => `    ${name}: ${value}\n`)
-  .join('')}checkpoint: { plugin: file, path: ./state.json }
+${recordings.map((each) => sinkOf(each, { addresses, prefix })).join('')}
+checkpoint: { plugin: file, path: ./state.json }
 `);
     await pgsluice(file);
     await client.query(`SELECT pg_create_logical_replication_slot('${database}_peek', 'pgoutput')`);
@@ -97,25 +74,42 @@ ${Object.entries(setting.options)
     await run(...texts.stream);
     await pgsluice(file);
     const ends = await commitEnds(client, `${database}_peek`);
-    return { records: await recordsOf(addresses, { prefix, database }), ends };
+    return { records: await recordsOf(addresses, { prefix, recordings }), ends };
   } finally {
     await client.end();
-    await on.query(
-      `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${database}'`,
-    );
-    await on.query(`DROP DATABASE ${database} WITH (FORCE)`);
   }
 }
 
-/** What a run that was killed left on servers that are shared: these names are fixed. */
-async function forget(on: TestServer, address: string, database: string): Promise<void> {
-  await on.query(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${database}'`);
-  await on.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+const topicOf = ({ name, form }: Recording, prefix: string) => `${prefix}_${name}_${form}`;
+
+/** One has a topic for each table; for the others hundreds of topics would be made and read. */
+const byTable = ({ name, form }: Recording) => name === 'default' && form === 'json';
+
+function sinkOf(of: Recording, to: { readonly addresses: readonly string[]; readonly prefix: string }): string {
+  const options = { ...of.options, key_format: of.form, value_format: of.form };
+  return `
+  - plugin: kafka
+    name: ${of.name}_${of.form}
+    brokers: [${to.addresses.map((one) => `"${one}"`).join(', ')}]
+    topic: "${topicOf(of, to.prefix)}${byTable(of) ? '.{schema}.{table}' : ''}"
+    topic_prefix: ${nameOf(of)}
+    partitions: 1
+    database: ${nameOf(of)}
+    messages: true
+    unknown_types: omit
+    source_version: ${of.release ?? '3.7.0.Final'}
+${Object.entries(options)
+  .map(([name, value]) => `    ${name}: ${value}\n`)
+  .join('')}`;
+}
+
+/** What a run that was killed left on a broker that is shared. */
+async function forget(address: string, names: readonly string[]): Promise<void> {
   const admin = testAdmin(address);
   try {
     await admin.connect();
     const there = await admin.listTopics();
-    const topics = [`${database}.message`, `${database}.transaction`].filter((topic) => there.includes(topic));
+    const topics = [...new Set(names)].filter((topic) => there.includes(topic));
     if (topics.length > 0) await admin.deleteTopics({ topics });
   } finally {
     await admin.disconnect();
@@ -127,19 +121,51 @@ async function pgsluice(file: string): Promise<void> {
   if (code !== 0) throw new Error(`pgsluice ended with ${code}: ${stderr}`);
 }
 
+/** What each recording's sink wrote, with the topics of the recording. */
 async function recordsOf(
   addresses: readonly string[],
-  of: { readonly prefix: string; readonly database: string },
-): Promise<readonly GoldenRecord[]> {
-  const tables = (name: string) => name.startsWith(`${of.prefix}.`);
-  const others = [`${of.database}.message`, `${of.database}.transaction`];
-  const records = await readAll(addresses, others, tables);
-  return records.map(({ topic, key, value, headers }) => ({
-    topic: topic.replace(of.prefix, of.database),
-    key,
-    value,
-    headers: Object.entries(headers),
-  }));
+  of: { readonly prefix: string; readonly recordings: readonly Recording[] },
+): Promise<ReadonlyMap<Recording, readonly GoldenRecord[]>> {
+  const fixed = new Set(of.recordings.flatMap(fixedTopics));
+  const all = await readAll(addresses, [...fixed], (name) => name.startsWith(`${of.prefix}_`));
+  return new Map(
+    of.recordings.map((recording) => {
+      const own = topicOf(recording, of.prefix);
+      const fixedOfIt = fixedTopics(recording);
+      // The sinks of both forms of a recording write messages and transactions to the same topics.
+      const ofItsForm = (key: string | null) => key!.startsWith('{"schema":') === (recording.form === 'json_schema');
+      const fixedOnes = all.filter(({ topic, key }) => fixedOfIt.includes(topic) && ofItsForm(key));
+      const ofTables = byTable(recording)
+        ? all.flatMap((each) =>
+            each.topic.startsWith(`${own}.`) ? [{ ...each, topic: each.topic.replace(own, nameOf(recording)) }] : [],
+          )
+        : toTopics(
+            all.filter(({ topic }) => topic === own),
+            nameOf(recording),
+          );
+      const named = [...fixedOnes, ...ofTables].map(({ headers, ...rest }) => ({
+        topic: rest.topic,
+        key: rest.key,
+        value: rest.value,
+        headers: Object.entries(headers),
+      }));
+      return [recording, named] as const;
+    }),
+  );
+}
+
+/** Records of all tables, in the order of one topic, as if each table had its own; a tombstone is behind its delete. */
+function toTopics(records: readonly ReadRecord[], prefix: string): ReadRecord[] {
+  let topic = '';
+  return records.map((record) => {
+    const [, schema, table] =
+      /"schema":("(?:[^"\\]|\\.)*"),"table":("(?:[^"\\]|\\.)*"),"txId"/.exec(record.value ?? '') ?? [];
+    if (schema !== undefined) {
+      const name = `${JSON.parse(schema)}.${JSON.parse(table!)}`;
+      topic = `${prefix}.${name.replace(/[^A-Za-z0-9._-]/g, '_')}`;
+    }
+    return { ...record, topic };
+  });
 }
 
 /** Reads Commit messages ("Logical Replication Message Formats") and messages that are not transactional, past the pipeline's own code. */

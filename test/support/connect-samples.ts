@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { ByteWriter } from '../../core/base/byte-writer.ts';
 import type { ConnectSchema, StructSchema } from '../../plugins/sink-kafka/schemas/connect-schema.ts';
 import type { PartCodec } from '../../plugins/sink-kafka/schemas/record-codec.ts';
+import { short } from './long.ts';
 
-/** Keys and values that a Debezium wrote with their schemas (test/golden/debezium), by setting. */
-export const sampleSettings = ['default', 'string', 'double', 'micro', 'nano', 'atm', 'txmeta'];
+/** Keys and values that a Debezium wrote with their schemas (test/golden/debezium), by setting; the first hold every type. */
+export const sampleSettings = short(3, ['structured', 'double', 'txmeta', 'default', 'string', 'micro', 'nano', 'atm']);
 
 export interface Sample {
   readonly topic: string;
@@ -18,8 +19,8 @@ export interface Sample {
 type Part = readonly [schema: number, payload: string] | null;
 
 export async function samples(setting: string): Promise<readonly Sample[]> {
-  const file = join(import.meta.dirname, '..', 'golden', 'debezium', `${setting}.schemas.jsonl.gz`);
-  const [first, ...lines] = gunzipSync(await readFile(file))
+  const file = join(import.meta.dirname, '..', 'golden', 'debezium', `${setting}.schemas.jsonl.br`);
+  const [first, ...lines] = brotliDecompressSync(await readFile(file))
     .toString()
     .trimEnd()
     .split('\n');

@@ -45,6 +45,8 @@ export class TestDebezium {
       name,
       url,
       brokers: this.#brokers,
+      // It lives for seconds: what its compiler would win later costs more at the start.
+      java: ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'],
       settings: {
         'publication.name': name,
         'slot.drop.on.stop': 'false',

@@ -22,7 +22,7 @@ export function arrayPlaceholder({ type }: Typed, modes: TypeModes): string {
   if (strings.has(type)) return `[${jsonString(unavailable)}]`;
   if (type === oids.bytea) return binary === 'bytes' ? `[${binaryPlaceholder(modes)}]` : 'null';
   if (type === oids.uuid) return `["${nameUuid(unavailable)}"]`;
-  const days = type === oids.date && time !== 'isostring' && time !== 'connect';
+  const days = type === oids.date && !['isostring', 'connect', 'structured'].includes(time);
   return type === oids.int8 || type === oids.int4 || days ? byteList(unavailable) : 'null';
 }
 

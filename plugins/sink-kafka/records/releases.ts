@@ -1,10 +1,14 @@
 /**
- * Debezium releases (307 for 3.7) since which its records have a form. Seen in whole runs of 3.6.1 and 3.7.0 and in parts of runs of
- * 2.7.4 and 3.0.8; the releases 302 and 305 lie between those and are assumed.
+ * Debezium releases (307 for 3.7) since which its records have a form. Seen in whole runs of 2.7.4, 3.0.8, 3.6.1
+ * and 3.7.0; the releases 302 and 305 lie between those and are assumed.
  */
 export const releases = {
   /** `transaction` in the records of logical messages. */
   messageTransaction: 300,
+  /** `first` and its like are among the values that the schema of `snapshot` names. */
+  snapshotMarks: 300,
+  /** The schema of the source block has a version. */
+  sourceVersion: 302,
   /** Columns of type tsvector. */
   tsvector: 302,
   /** Headers __debezium.context.*. */
@@ -13,7 +17,7 @@ export const releases = {
   origin: 305,
   /** line, lseg, box, path, polygon and circle, and `extensions` in a geometry. */
   shapes: 307,
-  /** Infinite timestamps are the ends of int64 in microseconds, and in milliseconds have the driver's digits. */
+  /** Infinite timestamps are the ends of int64 in microseconds, and in milliseconds have the driver's digits; the date of the stream does not run over. */
   infinities: 307,
   /** The end of a day in timetz stays one. */
   endOfDay: 307,

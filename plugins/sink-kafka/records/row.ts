@@ -134,7 +134,7 @@ function keyImageOf(
 /** In a delete's `before`, of a column that was not sent. */
 function missingMember({ column, type }: WrittenColumn, prefix: string, { deleteBefore }: RowEncoderOptions): string {
   if (deleteBefore !== 'debezium' || !column.notNull) return `${prefix}null`;
-  const otherwise = defaultText(column);
+  const otherwise = type.noDefault === true ? null : defaultText(column);
   return prefix + (otherwise === null ? type.fallback : type.encode(otherwise));
 }
 

@@ -6,7 +6,8 @@ export type TimeMode =
   | 'connect'
   | 'isostring'
   | 'microseconds'
-  | 'nanoseconds';
+  | 'nanoseconds'
+  | 'structured';
 type Unit = 'ms' | 'us' | 'ns';
 const digitsOf: Readonly<Record<Unit, number>> = { ms: 3, us: 6, ns: 9 };
 
@@ -28,6 +29,8 @@ const infiniteDays: Readonly<Record<Phase, Infinities>> = {
   snapshot: { positive: '-622191234', negative: '-625821272' },
   stream: { positive: '2146033979', negative: '-2147472691' },
 };
+/** Days that ran over the end of an int32. */
+const olderInfiniteDays: Infinities = { ...infiniteDays.stream, positive: '-2147472692' };
 const infiniteDates: Readonly<Record<Phase, Infinities>> = {
   snapshot: { positive: '"+292278994-08-16Z"', negative: '"+292269055-12-02Z"' },
   stream: { positive: '"+5877611-06-21Z"', negative: '"-5877611-06-22Z"' },
@@ -87,12 +90,14 @@ function withinLong(digits: string, otherwise: string | null): string {
   return otherwise ?? (value > 0n ? most : least);
 }
 
-export function dateEncoder(mode: TimeMode, phase: Phase): (text: string) => string {
+export function dateEncoder(mode: TimeMode, phase: Phase, version: number): (text: string) => string {
   if (mode === 'isostring') {
     return (text) => (isInfinity(text) ? infinityOf(text, infiniteDates[phase]) : `"${isoDate(text)}Z"`);
   }
+  const older = phase === 'stream' && version < releases.infinities;
+  const infinities = older ? olderInfiniteDays : infiniteDays[phase];
   return (text) => {
-    if (isInfinity(text)) return infinityOf(text, infiniteDays[phase]);
+    if (isInfinity(text)) return infinityOf(text, infinities);
     return String(days(text, text.endsWith('BC')));
   };
 }
@@ -189,22 +194,45 @@ const interval =
 
 const daysOfMonth = 365.25 / 12;
 
+/** All parts of a sign that is theirs. */
+interface IntervalParts {
+  readonly years: number;
+  readonly months: number;
+  readonly days: number;
+  readonly hours: number;
+  readonly minutes: number;
+  readonly seconds: number;
+  readonly micros: number;
+}
+
+/** The largest interval, which `infinity` (PostgreSQL 17) is inside. */
+const largest = '178956970 years 7 mons 2147483647 days 2562047788:00:54.775807';
+const smallest = '-178956970 years -8 mons -2147483648 days -2562047788:00:54.775808';
+
+/** Reads IntervalStyle postgres: `1 year 2 mons -3 days +04:05:06.789`. */
+export function intervalParts(text: string): IntervalParts {
+  const match = interval.exec(text) ?? interval.exec(text.startsWith('-') ? smallest : largest)!;
+  const [years = 0, months = 0, days = 0] = [match[1], match[2], match[3]].map((part) => Number(part ?? 0));
+  const sign = match[4] === '-' ? -1 : 1;
+  const [whole = '0', fraction = ''] = (match[7] ?? '0').split('.');
+  // Adding 0 makes -0 one.
+  const [hours = 0, minutes = 0, seconds = 0, micros = 0] = [match[5], match[6], whole, fraction.padEnd(6, '0')].map(
+    (part) => sign * Number(part ?? 0) + 0,
+  );
+  return { years, months, days, hours, minutes, seconds, micros };
+}
+
 /**
- * Microseconds, a month being a twelfth of 365.25 days; or an ISO-8601 period. Reads IntervalStyle postgres:
- * `1 year 2 mons -3 days +04:05:06.789`. Counts in floating-point numbers, in the order of Debezium's MicroDuration, as the result is cut and not rounded.
+ * Microseconds, a month being a twelfth of 365.25 days; or an ISO-8601 period. Counts in floating-point numbers, in the order of Debezium's MicroDuration, as the result is cut and not rounded.
  */
 export function intervalEncoder(mode: 'numeric' | 'string'): (text: string) => string {
   return (text) => {
-    const match = interval.exec(text);
     // infinity (PostgreSQL 17): no number stands for it.
-    if (match === null) return infinityOf(text, { positive: driverMost, negative: driverLeast });
-    const [years = 0, months = 0, day = 0] = [match[1], match[2], match[3]].map((part) => Number(part ?? 0));
-    const sign = match[4] === '-' ? -1 : 1;
-    const [hours = 0, minutes = 0, second = 0] = [match[5], match[6], match[7]].map((part) => sign * Number(part ?? 0));
-    if (mode === 'string') {
-      return `"P${years}Y${months}M${day}DT${hours + 0}H${minutes + 0}M${plainSeconds(second)}S"`;
-    }
-    const inDays = (years * 12 + months) * daysOfMonth + day;
+    if (!interval.test(text)) return infinityOf(text, { positive: driverMost, negative: driverLeast });
+    const { years, months, days, hours, minutes, seconds, micros } = intervalParts(text);
+    const second = seconds + micros / 1e6;
+    if (mode === 'string') return `"P${years}Y${months}M${days}DT${hours}H${minutes}M${plainSeconds(second)}S"`;
+    const inDays = (years * 12 + months) * daysOfMonth + days;
     const inSeconds = ((inDays * 24 + hours) * 60 + minutes) * 60 + second;
     return withinLong(BigInt(Math.trunc(inSeconds * 1e6)).toString(), null);
   };

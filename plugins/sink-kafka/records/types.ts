@@ -40,6 +40,7 @@ import { javaDouble, javaFloat } from './java-number.ts';
 import { jsonString } from './json.ts';
 import { arrayPlaceholder, binaryPlaceholder } from './placeholders.ts';
 import { releases } from './releases.ts';
+import { structured } from './structured.ts';
 import { type BinaryMode, binaryEncoder, bits, oneBit, sparseVector, vectorEncoder } from './special.ts';
 import {
   dateEncoder,
@@ -82,6 +83,8 @@ export interface ColumnType {
   readonly unavailable: string;
   /** What Debezium writes in a delete's `before` for a NOT NULL column that is not in the key and has no default. */
   readonly fallback: string;
+  /** Debezium takes no default of its columns. */
+  readonly noDefault?: true;
   /** In a header, where its form is not that of {@link headerText}. */
   readonly header?: (text: string) => string;
 }
@@ -229,6 +232,8 @@ function numeric({ typmod, column }: Typed, modes: TypeModes): ColumnType {
 
 function temporal({ type, typmod, array }: Typed, modes: TypeModes): ColumnType | null {
   const { time, version } = modes;
+  const parts = time === 'structured' ? structured(type, typmod) : null;
+  if (parts !== null) return { ...of(parts.schema, parts.encode, parts), noDefault: true };
   const iso = time === 'isostring';
   const header = time === 'connect' ? instantHeader : null;
   const dated = (type: ColumnType, kind: 'date' | 'ms'): ColumnType =>
@@ -236,7 +241,7 @@ function temporal({ type, typmod, array }: Typed, modes: TypeModes): ColumnType 
   switch (type) {
     case oids.date: {
       // An array comes from the JDBC driver, in the stream, too.
-      const encode = dateEncoder(time, array ? 'snapshot' : modes.phase);
+      const encode = dateEncoder(time, array ? 'snapshot' : modes.phase, version);
       return dated(of(schemas.dateOf(time), encode, { fallback: iso ? '"1970-01-01Z"' : '0' }), 'date');
     }
     case oids.time: {

@@ -39,6 +39,7 @@ function valueMove(schema: ConnectSchema, name: string): Move {
   switch (schema.type) {
     case 'boolean':
       return (from, to) => to.byte(from.boolean() ? 1 : 0);
+    case 'int8':
     case 'int16':
     case 'int32':
     case 'int64':

@@ -8,7 +8,8 @@ import { fieldName, fullName, splitName } from './names.ts';
 
 /** Namespace of what has no name of its own. */
 const confluent = 'io.confluent.connect.avro';
-const int16 = 'int16';
+/** Of which Avro has none. */
+const small: ReadonlySet<string> = new Set(['int8', 'int16']);
 
 /** Names of the types that Connect shares with Avro; a decimal has more to say. */
 const logicalTypes: ReadonlyMap<string, string> = new Map([
@@ -44,6 +45,7 @@ export function nullFirst(schema: ConnectSchema): boolean {
 
 const primitives = {
   boolean: 'boolean',
+  int8: 'int',
   int16: 'int',
   int32: 'int',
   int64: 'long',
@@ -142,7 +144,7 @@ function traits(schema: ConnectSchema): string {
   }
   if (schema.default !== undefined) out += `,"connect.default":${defaultOf(schema)}`;
   if (name !== undefined) out += `,"connect.name":"${fullName(name)}"`;
-  if (schema.type === int16) out += `,"connect.type":"${int16}"`;
+  if (small.has(schema.type)) out += `,"connect.type":"${schema.type}"`;
   return out;
 }
 

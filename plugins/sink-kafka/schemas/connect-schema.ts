@@ -4,7 +4,7 @@ import { jsonString } from '../records/json.ts';
  * Kafka Connect's schemas (org.apache.kafka.connect.data.Schema), from which those of JsonConverter, Avro and Protobuf are made.
  */
 
-export type PrimitiveType = 'boolean' | 'int16' | 'int32' | 'int64' | 'float' | 'double' | 'bytes' | 'string';
+export type PrimitiveType = 'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'float' | 'double' | 'bytes' | 'string';
 
 /** What any schema may say of itself; an absent member is said nowhere. */
 export interface Traits {

@@ -6,6 +6,7 @@ import type { TimeMode } from '../records/time.ts';
 
 export const plain = {
   boolean: { type: 'boolean' },
+  int8: { type: 'int8' },
   int16: { type: 'int16' },
   int32: { type: 'int32' },
   int64: { type: 'int64' },
@@ -147,3 +148,32 @@ export const zonedTime = time('string', 'ZonedTime');
 export const zonedTimestamp = time('string', 'ZonedTimestamp');
 export const microDuration = time('int64', 'MicroDuration');
 export const isoInterval = time('string', 'Interval');
+
+const partTypes: Readonly<Record<string, ConnectSchema>> = {
+  month: plain.int8,
+  day: plain.int8,
+  hour: plain.int8,
+  minute: plain.int8,
+  second: plain.int8,
+  seconds: plain.int64,
+  zoneId: plain.string,
+  specialValue: plain.string,
+};
+const day = ['year', 'month', 'day'];
+const clock = ['hour', 'minute', 'second', 'nanos'];
+const structures = {
+  StructuredDate: [...day, 'specialValue'],
+  StructuredTime: [...clock, 'precision'],
+  StructuredZonedTime: [...clock, 'offsetSeconds', 'precision'],
+  StructuredTimestamp: [...day, ...clock, 'specialValue', 'precision'],
+  StructuredZonedTimestamp: [...day, ...clock, 'offsetSeconds', 'zoneId', 'specialValue', 'precision'],
+  StructuredDuration: ['years', 'months', 'days', 'hours', 'minutes', 'seconds', 'nanos', 'precision'],
+} as const;
+
+export type Structure = keyof typeof structures;
+
+/** `time.precision.mode=structured`. */
+export function structuredOf(name: Structure): ConnectSchema {
+  const fields = structures[name].map((part) => ({ name: part, schema: optional(partTypes[part] ?? plain.int32) }));
+  return { type: 'struct', fields, name: `io.debezium.time.${name}`, version: 1 };
+}

@@ -97,6 +97,7 @@ function scalar(schema: ConnectSchema): Scalar {
   switch (schema.type) {
     case 'boolean':
       return { wire: varint, move: (from, to) => to.byte(from.boolean() ? 1 : 0) };
+    case 'int8':
     case 'int16':
     case 'int32':
     case 'int64':

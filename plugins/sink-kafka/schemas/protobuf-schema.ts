@@ -94,6 +94,7 @@ interface Into {
 
 const scalars = {
   boolean: 'bool',
+  int8: 'int32',
   int16: 'int32',
   int32: 'int32',
   int64: 'int64',

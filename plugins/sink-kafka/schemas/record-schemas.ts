@@ -36,7 +36,7 @@ function struct(name: string, fields: readonly (readonly [string, ConnectSchema]
 }
 
 function fieldOf({ column, type }: WrittenColumn): Field {
-  const text = defaultText(column);
+  const text = type.noDefault === true ? null : defaultText(column);
   const schema = { ...type.schema, optional: !column.notNull || type.schema.optional === true };
   return {
     name: column.name,
@@ -82,14 +82,15 @@ const flatTypes: Readonly<Record<FlatField, ConnectSchema>> = {
 };
 
 const snapshotMarks = 'true,first,first_in_data_collection,last_in_data_collection,last,false,incremental';
+/** Of 2.7, whose records have the others all the same. */
+const olderMarks = 'true,last,false,incremental';
 
 /** See sourceBlock. */
 function sourceSchema(version: string): StructSchema {
-  const mark = optional({
-    ...named('string', 'io.debezium.data.Enum', { allowed: snapshotMarks }),
-    default: '"false"',
-  });
-  const origins = releaseNumber(version) >= releases.origin;
+  const release = releaseNumber(version);
+  const allowed = release >= releases.snapshotMarks ? snapshotMarks : olderMarks;
+  const mark = optional({ ...named('string', 'io.debezium.data.Enum', { allowed }), default: '"false"' });
+  const origins = release >= releases.origin;
   return struct(
     'io.debezium.connector.postgresql.Source',
     [
@@ -114,7 +115,7 @@ function sourceSchema(version: string): StructSchema {
           ] as const)
         : []),
     ],
-    1,
+    release >= releases.sourceVersion ? 1 : undefined,
   );
 }
 

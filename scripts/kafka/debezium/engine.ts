@@ -53,6 +53,8 @@ export interface DebeziumOptions {
   readonly name: string;
   readonly url: string;
   readonly brokers: string;
+  /** Of the virtual machine; default: a heap of 512 MB. */
+  readonly java?: readonly string[];
   /** Settings of the connector and, with `kafka.` before them, of the producer. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -74,7 +76,7 @@ export class DebeziumEngine implements AsyncDisposable {
     const file = join(options.directory, 'debezium.properties');
     await writeFile(file, properties(options));
     const classPath = `${join(folder, 'jars', '*')}:${folder}`;
-    const child = spawn('java', ['-Xmx512m', '-cp', classPath, 'Engine', file], {
+    const child = spawn('java', [...(options.java ?? ['-Xmx512m']), '-cp', classPath, 'Engine', file], {
       stdio: ['pipe', 'ignore', 'pipe'],
       env: { ...process.env, TZ: 'UTC' },
       detached: true,

@@ -67,4 +67,8 @@ export const recordings: Readonly<Record<string, Recording>> = {
   more_mix2: { settings: mix2, release: current, database: 'more' },
   more_27: { settings: {}, release: '2.7.4.Final', database: 'more' },
   more_36: { settings: {}, release: '3.6.1.Final', database: 'more' },
+  far: { settings: {}, release: current, database: 'far' },
+  structured: { settings: { 'time.precision.mode': 'structured' }, release: current },
+  far_structured: { settings: { 'time.precision.mode': 'structured' }, release: current, database: 'far' },
+  far_nano: { settings: nano, release: current, database: 'far' },
 };

@@ -35,6 +35,7 @@ function meant(schema: ConnectSchema, value: unknown): unknown {
   switch (schema.type) {
     case 'bytes':
       return Buffer.from(value as string, 'base64').toString('hex');
+    case 'int8':
     case 'int16':
     case 'int32':
     case 'int64':
@@ -65,6 +66,7 @@ function read(schema: ConnectSchema, value: unknown): unknown {
   switch (schema.type) {
     case 'bytes':
       return Buffer.from(value as Uint8Array).toString('hex');
+    case 'int8':
     case 'int16':
     case 'int32':
     case 'int64':

@@ -103,6 +103,7 @@ const cases: readonly Case[] = [
   [1114, -1, 'timestamp without time zone', 'infinity', '9223372036854775807'],
   [1114, -1, 'timestamp without time zone', '-infinity', '-9223372036854775808'],
   [1114, -1, 'timestamp without time zone', 'infinity', '9223372036825200000', { version: 306 }],
+  [1082, -1, 'date', 'infinity', '-2147472692', { version: 300 }],
   [1114, 3, 'timestamp(3) without time zone', '-infinity', '-9223372036832400', { version: 306 }],
   [1231, -1, 'numeric[]', '{1,NaN}', 'null', { notFinite: 'null' }],
   [1231, -1, 'numeric[]', '{1,NULL}', '[{"scale":0,"value":"AQ=="},null]', { notFinite: 'null' }],

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { cli, pipelineFile } from '../../../../support/cli.ts';
 import { brokers, kafkaAvailable, unique } from '../../../../support/kafka.ts';
-import { readAll } from '../../../../support/kafka-read.ts';
+import { type ReadRecord, readAll } from '../../../../support/kafka-read.ts';
 import { readWithJava, registry } from '../../../../support/registry.ts';
 import { database, server, type TestDatabase } from '../../../../support/servers.ts';
 import { tlsFolder } from '../../../../support/tls.ts';
@@ -41,9 +41,9 @@ interface Sink {
 
 async function fileFor(source: TestDatabase, addresses: readonly string[], sinks: readonly Sink[]): Promise<string> {
   const written = sinks.map(
-    ({ topic, format, registry: options, more }) => `
+    ({ topic, format, registry: options, more }, i) => `
   - plugin: kafka
-    name: ${format}
+    name: ${format}${i}
     brokers: [${addresses.map((one) => `"${one}"`).join(', ')}]
     topic: ${topic}
     partitions: 1
@@ -89,46 +89,49 @@ if (typeof there === 'string') {
     return ((await answer.json()) as { schema: string }).schema;
   }
 
-  test('the registry’s AvroConverter reads what json_schema says, through DDL, and AvroData names the same schemas', async () => {
+  test('the registry’s AvroConverter and its deserializer of Protobuf read what JSON says, through DDL', async () => {
     const source = await database(postgres, 'reg');
     await source.query(table);
-    const [plain, avro] = [unique('json'), unique('avro')];
-    const file = await fileFor(source, addresses, [
-      { topic: plain, format: 'json_schema' },
-      { topic: avro, format: 'avro', registry: `url: "${there.url}"` },
-    ]);
+    const own = `url: "${there.url}"`;
+    // Lists of Protobuf hold no NULL.
+    const more = '    transforms: [{ plugin: columns, tables: everything, drop: [ia] }]\n';
+    const sinks = [
+      { topic: unique('schema'), format: 'json_schema' },
+      { topic: unique('avro'), format: 'avro', registry: own },
+      { topic: unique('json'), format: 'json', more },
+      { topic: unique('proto'), format: 'protobuf', registry: own, more },
+    ] as const;
+    const file = await fileFor(source, addresses, sinks);
     await runs(file);
     for (const statement of changes.split(';\n')) await source.query(statement);
     await runs(file);
-    const told = await readAll(addresses, [plain]);
-    const read = await readWithJava(from, 'avro', avro);
+    const [schema, avro, json, proto] = sinks.map(({ topic }) => topic) as [string, string, string, string];
+    const told = await readAll(addresses, [schema]);
     assert.equal(told.length, 10, 'two rows, an insert, an update, a key change (three), a delete (two), an insert');
+    await checkAvro(avro, told);
+    await checkProtobuf(proto, await readAll(addresses, [json]));
+    const lone = await database(postgres, 'reg');
+    await lone.query('CREATE TABLE t (id int PRIMARY KEY, ia int[]); INSERT INTO t VALUES (1, ARRAY[1, NULL])');
+    const refused = await run(
+      await fileFor(lone, addresses, [{ topic: unique('proto'), format: 'protobuf', registry: own }]),
+    );
+    assert.match(refused.stderr, /^PGS5007 an array in ia has a null.*table public\.t/);
+  });
+
+  /** The same Connect data, and the schemas that AvroData makes of it. */
+  async function checkAvro(topic: string, told: readonly ReadRecord[]): Promise<void> {
+    const read = await readWithJava(from, 'avro', topic);
     assert.deepEqual(
       read.map(({ key, value }) => [key, withoutTimes(value)]),
       told.map(({ key, value }) => [key, withoutTimes(value)]),
     );
-    const schemas = [await subjectSchema(`${avro}-key`), await subjectSchema(`${avro}-value`)];
+    const schemas = [await subjectSchema(`${topic}-key`), await subjectSchema(`${topic}-value`)];
     const last = read.at(-1)!;
     assert.deepEqual(schemas, [last.keySchema, last.valueSchema]);
-  });
+  }
 
-  test('Protobuf is read by the registry’s deserializer', async () => {
-    const source = await database(postgres, 'reg');
-    await source.query(table);
-    const [plain, proto] = [unique('json'), unique('proto')];
-    const file = await fileFor(source, addresses, [
-      { topic: plain, format: 'json' },
-      { topic: proto, format: 'protobuf', registry: `url: "${there.url}"` },
-    ]);
-    // Lists of Protobuf hold no NULL.
-    const refused = await run(file);
-    assert.match(refused.stderr, /^PGS5007 an array in ia has a null.*table public\.everything/);
-    await source.query(`UPDATE everything SET ia = '{1,-3}' WHERE ia IS NOT NULL`);
-    await runs(file);
-    for (const statement of changes.split(';\n')) await source.query(statement);
-    await runs(file);
-    const told = await readAll(addresses, [plain]);
-    const read = await readWithJava(from, 'protobuf', proto);
+  async function checkProtobuf(topic: string, told: readonly ReadRecord[]): Promise<void> {
+    const read = await readWithJava(from, 'protobuf', topic);
     assert.equal(read.length, told.length);
     type Image = Readonly<Record<string, unknown>> | null;
     const image = (text: string | null, of: 'before' | 'after') =>
@@ -149,22 +152,19 @@ if (typeof there === 'string') {
         }
       }
     }
-  });
+  }
 
   test('subjects are named by record where the file says so', async () => {
     const source = await database(postgres, 'reg');
     await source.query('CREATE TABLE item (id int PRIMARY KEY, t text); INSERT INTO item VALUES (1, $$a$$)');
-    const topic = unique('byrecord');
-    for (const [strategy, subject] of [
-      ['RecordName', `${source.name}.public.item.Envelope`],
-      ['TopicRecordName', `${topic}-${source.name}.public.item.Envelope`],
-    ] as const) {
-      const options = `url: "${there.url}", subject_name: ${strategy}`;
-      const file = await fileFor(source, addresses, [{ topic, format: 'avro', registry: options }]);
-      await runs(file);
+    const cases = (['RecordName', 'TopicRecordName'] as const).map((strategy) => {
+      const own = `url: "${there.url}", subject_name: ${strategy}`;
+      return { topic: unique('byrecord'), format: 'avro', registry: own };
+    });
+    await runs(await fileFor(source, addresses, cases));
+    const record = `${source.name}.public.item.Envelope`;
+    for (const subject of [record, `${cases[1]!.topic}-${record}`])
       assert.match(await subjectSchema(subject), /"name":"Envelope"/);
-      await cleanup(file);
-    }
   });
 
   test('a change that its subject does not allow stops the run and names the subject; nothing is lost', async () => {
@@ -182,7 +182,6 @@ if (typeof there === 'string') {
     assert.equal((await config('FULL')).status, 200);
     await source.query('ALTER TABLE item ADD COLUMN w int');
     await source.query('INSERT INTO item VALUES (2, 2, 2)');
-    await runs(file);
     await source.query('ALTER TABLE item ALTER COLUMN v TYPE text');
     await source.query(`INSERT INTO item VALUES (3, 'three', 3)`);
     const stopped = await run(file);
@@ -216,19 +215,15 @@ if (typeof there === 'string') {
       });
     assert.equal((await post(`/subjects/${topic}-value/versions`, 'POST', { schema: other })).status, 200);
     assert.equal((await post(`/config/${topic}-value`, 'PUT', { compatibility: 'FULL' })).status, 200);
-    const refused = await cli(['check', file]);
+    const refusedBy = [`url: "${there.url}"`, 'url: "http://127.0.0.1:9"'].map((registry) => ({
+      topic,
+      format: 'avro',
+      registry,
+    }));
+    const absent = { topic: unique('absent'), format: 'avro', registry: `url: "${there.url}", auto_register: false` };
+    const refused = await cli(['check', await fileFor(source, addresses, [...refusedBy, absent])]);
     assert.equal(refused.code, 3, refused.stdout);
-    assert.match(refused.stdout, /not compatible/);
-    const nobody = await fileFor(source, addresses, [{ topic, format: 'avro', registry: 'url: "http://127.0.0.1:9"' }]);
-    const unreached = await cli(['check', nobody]);
-    assert.equal(unreached.code, 3, unreached.stdout);
-    assert.match(unreached.stdout, /PGS5040/);
-    const unregistered = await fileFor(source, addresses, [
-      { topic: unique('absent'), format: 'avro', registry: `url: "${there.url}", auto_register: false` },
-    ]);
-    const absent = await cli(['check', unregistered]);
-    assert.equal(absent.code, 3, absent.stdout);
-    assert.match(absent.stdout, /not registered/);
+    for (const told of [/not compatible/, /PGS5040/, /not registered/]) assert.match(refused.stdout, told);
   });
 
   test('basic authentication, bearer tokens and TLS', async () => {
@@ -256,32 +251,29 @@ if (typeof there === 'string') {
     after(() => servers.forEach((one) => one.close()));
     const [plain, tls] = servers.map((one) => (one.address() as AddressInfo).port);
     const ca = `ssl: { ca: ${join(tlsFolder, 'ca.crt')} }`;
-    const cases: readonly (readonly [options: string, wanted: RegExp | null])[] = [
-      [`url: "http://127.0.0.1:${plain}", username: app, password: wrong`, /PGS5042 [^\n]*who are you/],
-      [`url: "http://127.0.0.1:${plain}", username: app, password: secret`, null],
-      [`url: "http://127.0.0.1:${plain}", token_file: token.txt`, null],
-      [`url: "https://localhost:${tls}", token: good`, /PGS5041 /],
-      [`url: "https://localhost:${tls}", token: good, ${ca}`, null],
-      // The first address does not answer.
-      [`url: "http://127.0.0.1:9, https://localhost:${tls}", token: good, ${ca}`, null],
-    ];
-    for (const [options, wanted] of cases) {
-      const file = await fileFor(source, addresses, [{ topic: unique('auth'), format: 'avro', registry: options }]);
+    const filed = async (registries: readonly string[]) => {
+      const sinks = registries.map((registry) => ({ topic: unique('auth'), format: 'avro', registry }));
+      const file = await fileFor(source, addresses, sinks);
       await writeFile(join(dirname(file), 'token.txt'), 'good\n');
-      const { code, stderr } = await run(file);
-      if (wanted === null) assert.equal(code, 0, `${options}: ${stderr}`);
-      else {
-        // The preflight of the run has it.
-        assert.equal(code, 3, options);
-        assert.match(stderr, wanted);
-        assert.ok(!stderr.includes('wrong') && !stderr.includes('good'), 'no secret is told');
-      }
-      await cleanup(file);
-    }
+      return { sinks, result: await run(file) };
+    };
+    const { result: refused } = await filed([
+      `url: "http://127.0.0.1:${plain}", username: app, password: wrong`,
+      `url: "https://localhost:${tls}", token: good`,
+    ]);
+    // The preflight of the run has it.
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /PGS5042 [^\n]*who are you/);
+    assert.match(refused.stderr, /PGS5041 /);
+    assert.ok(!refused.stderr.includes('wrong') && !refused.stderr.includes('good'), 'no secret is told');
+    const { result, sinks } = await filed([
+      `url: "http://127.0.0.1:${plain}", username: app, password: secret`,
+      `url: "http://127.0.0.1:${plain}", token_file: token.txt`,
+      `url: "https://localhost:${tls}", token: good, ${ca}`,
+      // The first address does not answer.
+      `url: "http://127.0.0.1:9, https://localhost:${tls}", token: good, ${ca}`,
+    ]);
+    assert.equal(result.code, 0, result.stderr);
+    for (const { topic } of sinks) await subjectSchema(`${topic}-value`);
   });
-}
-
-async function cleanup(file: string): Promise<void> {
-  const { code, stderr } = await cli(['cleanup', file, '--yes']);
-  assert.equal(code, 0, stderr);
 }

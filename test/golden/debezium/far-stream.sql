@@ -1,0 +1,1 @@
+delete from far where id = 1;
