@@ -96,6 +96,7 @@ function makeCli(program: Command, registry: Registry): Cli {
     const color = given.color && process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
     return { log: given.log ?? null, debug: given.debug === true, debugValues: given.debugValues === true, color };
   };
+  const loggers = new Map<'stdout' | 'stderr', Promise<Logger>>();
   const cli: Cli = {
     registry,
     async allVerbs() {
@@ -110,7 +111,12 @@ function makeCli(program: Command, registry: Registry): Cli {
     get options() {
       return options();
     },
-    logger: (to) => loggerTo(process[to], options()),
+    logger(to) {
+      // One for all: each that is made for people listens to the stream for good.
+      const known = loggers.get(to) ?? loggerTo(process[to], options());
+      loggers.set(to, known);
+      return known;
+    },
     async load(file) {
       const result = await loadPipeline(file, registry, process.env);
       if (!result.ok) throw new PipelineFileError(file, result.problems);

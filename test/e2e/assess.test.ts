@@ -143,6 +143,13 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
   const share = probe.copy.bytes / Number(size!.bytes);
   assert.ok(share > 0.99 && share < 1.01, `${share} of the tables with TOAST`);
   assert.ok(probe.copy.seconds > 0 && probe.copy.seconds < 60);
+  const { transforms } = probe;
+  assert.ok(transforms !== null && 'bytes' in transforms.with && 'bytes' in transforms.without);
+  const [large] = await source.query<{ bytes: string }>(`SELECT pg_table_size('large') AS bytes`);
+  assert.equal(transforms.tables, 1);
+  for (const { bytes } of [transforms.with, transforms.without]) {
+    assert.ok(Math.abs(bytes / Number(large!.bytes) - 1) < 0.01, `${bytes} of ${large!.bytes}`);
+  }
   assert.equal(rates.copy.by, 'measured');
   assert.equal(rates.copy.bytes, probe.copy.bytes / probe.copy.seconds);
   // 20,000 new versions of rows of more than 200 bytes.

@@ -44,13 +44,19 @@ export function figures(report: Assessment): readonly (readonly [string, string]
   ];
 }
 
-function probeLines({ copy, decode }: Probe): readonly (readonly [string, string])[] {
+function probeLines({ copy, decode, transforms }: Probe): readonly (readonly [string, string])[] {
   const say = (probed: Probed, what: string) =>
     'why' in probed
       ? `not measured: ${probed.why}`
       : `${formatBytes(rateOf(probed))}/s: ${formatBytes(probed.bytes)} of ${what} in ${formatSeconds(probed.seconds)}`;
   return [
     ['probe of the copy', say(copy, 'tables')],
+    ...(transforms === null
+      ? []
+      : [
+          ['with transforms', say(transforms.with, `${transforms.tables} changed tables`)] as const,
+          ['without them', say(transforms.without, 'the same')] as const,
+        ]),
     ['probe of decoding', say(decode, 'WAL')],
   ];
 }

@@ -6,7 +6,7 @@ import { PgsluiceError } from '../../base/error.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { firstUserOid } from '../../postgres/oids.ts';
 import { needed } from '../../pipeline/open/capability.ts';
-import type { Instances, PlannedSink, RunContext } from '../../pipeline/open/instances.ts';
+import type { Instances, PlannedSink, RunContext, SinkInstance } from '../../pipeline/open/instances.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { openChunk } from '../../pipeline/snapshot/copy-job.ts';
 import { RateLimit } from '../../pipeline/snapshot/rate-limit.ts';
@@ -38,7 +38,7 @@ export async function beginDecoding({ context }: ProbeInput): Promise<DecodeTria
 }
 
 export async function probe(input: ProbeInput, decoding: DecodeTrial): Promise<Probe> {
-  return { decode: await decode(input, decoding), copy: await copy(input) };
+  return { decode: await decode(input, decoding), ...(await copies(input)) };
 }
 
 async function decode({ context }: ProbeInput, trial: DecodeTrial): Promise<Probed> {
@@ -51,30 +51,58 @@ async function decode({ context }: ProbeInput, trial: DecodeTrial): Promise<Prob
   }
 }
 
-async function copy(input: ProbeInput): Promise<Probed> {
-  const { context, instances, config } = input;
+async function copies(input: ProbeInput): Promise<Pick<Probe, 'copy' | 'transforms'>> {
+  const { context, instances } = input;
   try {
-    const signal = AbortSignal.any([context.stop, AbortSignal.timeout(patience)]);
-    const catalog = await readCatalog(context.source, signal);
-    const { sinks } = await planSinks(instances.sinks, catalog, config.snapshot.mode !== 'initial_only', signal);
-    const snapshots = needed(context.source, 'snapshot', '`assess --probe`');
-    let slowest: Probed = { why: 'no sink of the file is a PostgreSQL database' };
-    for (const sink of sinks) {
-      if (sink.sink.trial === undefined) continue;
-      await using session = await snapshots.open({ kind: 'only', before: null }, signal);
-      const measured = await copyInto(input, { sink, session, signal });
-      if ('why' in slowest || rateOf(measured) < rateOf(slowest)) slowest = measured;
+    const sinks = await planned(input, instances.sinks);
+    const copy = await slowest(input, sinks, lasts);
+    const changed = sinks.map((sink) => ({ ...sink, plans: sink.plans.filter(isChanged) }));
+    const tables = new Set(changed.flatMap(({ plans }) => plans.map(({ source }) => source.oid)));
+    if (tables.size === 0) return { copy, transforms: null };
+    const beside = { tables: tables.size, with: await slowest(input, changed, lasts / 2) };
+    try {
+      const without = instances.sinks.map((sink) => ({ ...sink, steps: [] }));
+      const same = (await planned(input, without)).map((sink) => {
+        return { ...sink, plans: sink.plans.filter(({ source }) => tables.has(source.oid)) };
+      });
+      return { copy, transforms: { ...beside, without: await slowest(input, same, lasts / 2) } };
+    } catch (error) {
+      return { copy, transforms: { ...beside, without: { why: reason(context, error) } } };
     }
-    return slowest;
   } catch (error) {
-    return { why: reason(context, error) };
+    return { copy: { why: reason(context, error) }, transforms: null };
   }
+}
+
+async function planned({ context, config }: ProbeInput, sinks: readonly SinkInstance[]) {
+  const signal = AbortSignal.any([context.stop, AbortSignal.timeout(patience)]);
+  const catalog = await readCatalog(context.source, signal);
+  return (await planSinks(sinks, catalog, config.snapshot.mode !== 'initial_only', signal)).sinks;
+}
+
+/** A rename alone costs nothing. */
+function isChanged({ query, tail }: TablePlan): boolean {
+  return query.plain === null || tail !== null;
+}
+
+async function slowest(input: ProbeInput, sinks: readonly PlannedSink[], ms: number): Promise<Probed> {
+  const signal = AbortSignal.any([input.context.stop, AbortSignal.timeout(patience)]);
+  const snapshots = needed(input.context.source, 'snapshot', '`assess --probe`');
+  let found: Probed = { why: 'no sink of the file is a PostgreSQL database' };
+  for (const sink of sinks) {
+    if (sink.sink.trial === undefined) continue;
+    await using session = await snapshots.open({ kind: 'only', before: null }, signal);
+    const measured = await copyInto(input, { sink, session, signal, ms });
+    if ('why' in found || rateOf(measured) < rateOf(found)) found = measured;
+  }
+  return found;
 }
 
 interface Trial {
   readonly sink: PlannedSink;
   readonly session: SnapshotSession;
   readonly signal: AbortSignal;
+  readonly ms: number;
 }
 
 interface Part {
@@ -83,7 +111,7 @@ interface Part {
 }
 
 /** As many sessions as a run has, through the same plans and under the same limit. */
-async function copyInto({ config }: ProbeInput, { sink, session, signal }: Trial): Promise<Probed> {
+async function copyInto({ config }: ProbeInput, { sink, session, signal, ms }: Trial): Promise<Probed> {
   const parts: Part[] = [];
   for (const plan of sink.plans) {
     const chunks = await session.chunks(plan.source, chunkBytes);
@@ -91,10 +119,12 @@ async function copyInto({ config }: ProbeInput, { sink, session, signal }: Trial
   }
   const queue = spread(parts);
   const limit = new RateLimit(config.limit.rate);
-  const began = performance.now();
+  let began: number | null = null;
   let bytes = 0;
   const lane = async (trial: CopyTrial): Promise<void> => {
-    while (performance.now() - began < lasts) {
+    // The first of the sessions is there: to connect is no part of the rate.
+    began ??= performance.now();
+    while (performance.now() - began < ms) {
       const part = queue.shift();
       if (part === undefined) return;
       const job = { plan: part.plan, view: { bytes: 0 } };
@@ -106,7 +136,7 @@ async function copyInto({ config }: ProbeInput, { sink, session, signal }: Trial
   const ended = await Promise.allSettled(Array.from({ length: lanes }, () => sink.sink.trial!(lane)));
   const failed = ended.find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
-  if (bytes === 0) return { why: 'the tables are empty' };
+  if (bytes === 0 || began === null) return { why: 'the tables are empty' };
   return { bytes, seconds: (performance.now() - began) / 1000 };
 }
 

@@ -4,6 +4,8 @@ export type Probed = { readonly bytes: number; readonly seconds: number } | { re
 /** `copy`: bytes of tables with TOAST, as they lie on the source. `decode`: bytes of WAL. */
 export interface Probe {
   readonly copy: Probed;
+  /** The tables whose rows transforms change, with and without them; null: there are none. */
+  readonly transforms: { readonly tables: number; readonly with: Probed; readonly without: Probed } | null;
   readonly decode: Probed;
 }
 

@@ -11,11 +11,14 @@ export function statementsOf(findings: readonly Finding[]): string {
   return order.map((server) => `-- ${server}\n${section(sections.get(server)!)}\n`).join('\n');
 }
 
+/** What mends several findings is printed once, behind all of them. */
 function section(findings: readonly Finding[]): string {
-  return findings
-    .flatMap(({ level, message, remedy, statements }) => {
-      if (statements !== undefined) return [comment(`${level}: ${message}`), ...statements];
-      return [comment(`${level}: ${message}`), comment(`by hand: ${remedy}`)];
+  const mended = Map.groupBy(findings, ({ remedy, statements }) => JSON.stringify(statements ?? remedy));
+  return [...mended.values()]
+    .flatMap((group) => {
+      const { remedy, statements } = group[0]!;
+      const lines = statements ?? [comment(`by hand: ${remedy}`)];
+      return [...group.map(({ level, message }) => comment(`${level}: ${message}`)), ...lines];
     })
     .join('\n');
 }

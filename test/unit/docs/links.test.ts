@@ -42,3 +42,13 @@ test('the site has every page of docs/ once', () => {
   const there = pages.map(({ file }) => file).filter((file) => file !== 'README.md');
   assert.deepEqual(listed.toSorted(), there.toSorted());
 });
+
+test('every page has one title', () => {
+  const titles = pages.map(
+    ({ file, text }) => [file, text.replace(/^```[^]*?^```/gm, '').match(/^# /gm)?.length] as const,
+  );
+  assert.deepEqual(
+    titles.filter(([, count]) => count !== 1),
+    [],
+  );
+});

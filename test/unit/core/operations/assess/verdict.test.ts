@@ -73,7 +73,7 @@ test('counters that are reset while they are watched are counted from zero again
 
 test('what was given counts before what was measured; decoding alone never makes the stream faster than assumed', () => {
   const probe = (copied: number, decoded: number) => {
-    return { copy: { bytes: copied * 2, seconds: 2 }, decode: { bytes: decoded * 4, seconds: 4 } };
+    return { copy: { bytes: copied * 2, seconds: 2 }, transforms: null, decode: { bytes: decoded * 4, seconds: 4 } };
   };
   const nothing = { copy: null, index: null, apply: null };
   assert.deepEqual(ratesOf(nothing, null), assumedRates);
@@ -91,7 +91,7 @@ test('what was given counts before what was measured; decoding alone never makes
     index: assumedRates.index,
     apply: { bytes: 4, by: 'given' },
   });
-  const failed = { copy: { why: 'no' }, decode: { why: 'no' } };
+  const failed = { copy: { why: 'no' }, transforms: null, decode: { why: 'no' } };
   assert.deepEqual(ratesOf(nothing, failed), assumedRates);
   const measured = ratesOf(nothing, probe(500, 100));
   assert.equal(verdict(200, null, measured), 'NO-GO', 'a measured rate is no assumption');

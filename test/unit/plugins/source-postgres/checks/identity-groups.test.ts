@@ -61,3 +61,15 @@ test('a script has a section for each server, the source first; what no statemen
     '-- source\n-- error: m n\n-- by hand: r\n\n-- sink b\n-- warning: m n\nCREATE ROLE "x";\nGRANT "x" TO "y";\n',
   );
 });
+
+test('what mends several findings is in the script once', () => {
+  const finding = { check: 'x', level: 'error', remedy: 'GRANT "o" TO "m";' } as const;
+  const text = statementsOf([
+    { ...finding, subject: 's.a', message: 'a' },
+    { ...finding, subject: 's.b', message: 'b', remedy: 'r' },
+    { ...finding, subject: 's.c', message: 'c' },
+    { ...finding, subject: 's.d', message: 'd', statements: ['ALTER TABLE d;'] },
+  ]);
+  const lines = ['-- error: a', '-- error: c', '-- by hand: GRANT "o" TO "m";', '-- error: b', '-- by hand: r'];
+  assert.equal(text, `-- source\n${[...lines, '-- error: d', 'ALTER TABLE d;'].join('\n')}\n`);
+});
