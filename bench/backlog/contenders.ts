@@ -27,7 +27,8 @@ export function ours(field: Field, name: string, way: Way = {}): Contender {
   return { name, what: 'pgsluice run --stop-at now from a prepared checkpoint', run };
 }
 
-function timeOf(log: string, event: string): number {
+/** Milliseconds since 1970 at which the log has the event. */
+export function timeOf(log: string, event: string): number {
   for (const line of log.split('\n')) {
     if (!line.startsWith('{')) continue;
     const entry = JSON.parse(line) as { event?: string; time?: string };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { LocalServer } from '../../core/servers/local-server.ts';
 import { pgsluice, serverCpu } from '../support/processes.ts';
 import type { Sample } from '../support/rounds.ts';
+import { digestOf } from './digest.ts';
 import { marker, type Workload } from './workloads.ts';
 
 /** Name of slot and publication of the pipeline `bench`. */
@@ -128,18 +129,8 @@ ${sinkKeys}`,
     return found === this.#expected ? null : `a replay is not like its source:\n${this.#expected}\n${found}`;
   }
 
-  /** Count and two order-independent 64-bit sums over every row, by table. */
-  async digest(server: LocalServer, database: string): Promise<string> {
-    const lines: string[] = [];
-    for (const table of [...this.workload.tables, marker]) {
-      const half = (at: number) => `coalesce(sum(('x' || substr(h, ${at}, 16))::bit(64)::bigint::numeric), 0)`;
-      const [row] = await server.query<{ line: string }>(
-        `SELECT concat_ws(' ', count(*), ${half(1)}, ${half(17)}) AS line FROM (SELECT md5(t::text) AS h FROM ${table} t) s`,
-        database,
-      );
-      lines.push(`${table} ${row!.line}`);
-    }
-    return lines.join('\n');
+  digest(server: LocalServer, database: string): Promise<string> {
+    return digestOf(server, database, [...this.workload.tables, marker]);
   }
 
   /** The walsender may take a moment to leave. */

@@ -116,3 +116,25 @@ export function oneTransaction(rows: number): Workload {
     transactions: 1,
   };
 }
+
+/** Rows of several tables with an index each, every row updated once; the tables have an equal share. */
+export function spread(rows: number, names: readonly string[]): Workload {
+  const tables = names.length;
+  const each = Math.floor(rows / tables);
+  const state = names.map(
+    (
+      name,
+    ) => `CREATE TABLE ${name} (id int PRIMARY KEY, n int, note text, at timestamptz); CREATE INDEX ON ${name} (at);
+      INSERT INTO ${name} SELECT i, 0, 'row number ' || i, timestamptz '2026-01-01' FROM generate_series(1, ${each}) i`,
+  );
+  const updates = names.map((name) => `UPDATE ${name} SET n = n + 1, at = clock_timestamp() WHERE id = i;`);
+  return {
+    name: 'spread',
+    what: `${each * tables} updates by key in ${tables} tables, ${tables} per transaction, every row once`,
+    tables: names,
+    state: state.join('; '),
+    backlog: `DO $$ BEGIN FOR i IN 1..${each} LOOP ${updates.join(' ')} COMMIT; END LOOP; END $$`,
+    changes: each * tables,
+    transactions: each,
+  };
+}

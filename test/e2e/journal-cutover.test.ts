@@ -149,6 +149,8 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
     const equal = await cli(['verify', of.applier]);
     assert.equal(equal.code, 0, equal.stdout + equal.stderr);
     assert.deepEqual(await rowsOf(of.target, 'bank.account'), await rowsOf(of.source, 'account'));
+    const repair = await cli(['verify', of.applier, '--repair']);
+    assert.match(repair.stderr, /^PGS7007 /m);
     await of.target.query(`DELETE FROM entry WHERE account IS NULL`);
     const cutover = await cli(['cutover', of.applier, '--quiet', '100ms']);
     assert.equal(cutover.code, 4, cutover.stdout + cutover.stderr);

@@ -16,8 +16,8 @@ export const codeIn = (stderr: string): string => codeOf(stderr) ?? 'no code';
 
 /** The product's commands on one pipeline file; remembers what must not be. */
 export class Drive {
-  readonly faults: Fault[] = [];
-  readonly log: string[] = [];
+  readonly faults: Fault[];
+  readonly log: string[];
   runs = 0;
   readonly #file: string;
   readonly #follows: boolean;
@@ -25,7 +25,14 @@ export class Drive {
   #child: CliProcess | null = null;
 
   /** `write`: the file for a run, by its number. */
-  constructor(file: string, { ddl }: { ddl: 'stop' | 'follow' }, write: (run: number) => Promise<void>) {
+  constructor(
+    file: string,
+    { ddl }: { ddl: 'stop' | 'follow' },
+    write: (run: number) => Promise<void>,
+    notes: Pick<Drive, 'faults' | 'log'> = { faults: [], log: [] },
+  ) {
+    this.faults = notes.faults;
+    this.log = notes.log;
     this.#file = file;
     this.#write = write;
     this.#follows = ddl === 'follow';
@@ -39,6 +46,10 @@ export class Drive {
   /** Whether a run of the pipeline is, or was, beyond its first copy. */
   get streamed(): boolean {
     return [...this.log, this.#child?.stdout ?? ''].some((text) => text.includes('"event":"stream-started"'));
+  }
+
+  get running(): boolean {
+    return this.#child !== null;
   }
 
   async start(): Promise<void> {

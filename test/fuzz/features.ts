@@ -31,12 +31,13 @@ export const features = {
   late: 'objects made on the source just before a cutover, which must not be passed over',
   lanes:
     'several lanes of the sink, of another number and another way of dividing at each start; only where it is asked for',
+  journal: 'the chain of a reader, a journal in Kafka and appliers; only where it is asked for',
   owners: 'an owner with REPLICATION on the source, one with CREATEDB and CREATEROLE on the target, no superuser',
 } as const;
 export type Feature = keyof typeof features;
 
 /** Left out unless asked for by name. */
-const asked: readonly Feature[] = ['lanes', 'ranges'];
+const asked: readonly Feature[] = ['lanes', 'ranges', 'journal'];
 
 const names = Object.keys(features) as Feature[];
 

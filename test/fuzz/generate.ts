@@ -24,9 +24,11 @@ export function generate(
   const random = new Random(seed);
   const [from, to] = among[seed % among.length]!;
   const tables = makeTables({ random: random.fork(), major: from, on }, size);
-  const settings = rangesOf(ownersOf(settingsOf(random.fork(), on), seed, on), seed, on);
+  const settings = journalOf(rangesOf(ownersOf(settingsOf(random.fork(), on), seed, on), seed, on), seed, on);
   const transforms =
-    on('transforms') && settings.ddl === 'stop' && random.chance(0.35) ? makeTransforms(random.fork(), tables) : [];
+    on('transforms') && settings.journal === undefined && settings.ddl === 'stop' && random.chance(0.35)
+      ? makeTransforms(random.fork(), tables)
+      : [];
   const members =
     on('members') && transforms.length === 0 && !settings.existing ? new Members(new Random(seed + 0x6d656d)) : null;
   const ddl = settings.ddl === 'follow' ? { major: from } : null;
@@ -39,7 +41,7 @@ export function generate(
     settings: {
       ...settings,
       existing: settings.existing && transforms.length === 0,
-      ...(on('lanes') ? { lanes: lanesOf(new Random(seed + 0x6c616e65)) } : {}),
+      ...(on('lanes') && settings.journal === undefined ? { lanes: lanesOf(new Random(seed + 0x6c616e65)) } : {}),
     },
     needs: needsOf(tables),
     tables: tables.map(({ table }) => table),
@@ -81,6 +83,14 @@ function lanesOf(random: Random): NonNullable<Settings['lanes']> {
 function ownersOf(settings: Settings, seed: number, on: (feature: Feature) => boolean): Settings {
   const owners = on('owners') && !settings.existing && new Random(seed + 0x6f776e).chance(0.2);
   return owners ? { ...settings, owners, ddl: 'stop' } : settings;
+}
+
+/** The target of a journal has its tables, and DDL does not go through it. */
+function journalOf(settings: Settings, seed: number, on: (feature: Feature) => boolean): Settings {
+  if (!on('journal')) return settings;
+  const random = new Random(seed + 0x6a726e6c);
+  const journal = { appliers: random.int(1, 3), partitions: random.int(1, 6) };
+  return { ...settings, journal, existing: true, ddl: 'stop', owners: false };
 }
 
 /** Slow enough for kills and writes between the ranges of tables of some kB. */

@@ -24,6 +24,38 @@ ${lanesYaml(script, run)}    schema: ${existing ? 'existing' : 'create'}
 ${owners ? '    owners: skip\n' : ''}${ddl === 'stop' ? '' : 'ddl: follow\n'}${rate === null ? '' : `limit: { rate: ${rate} }\n`}${checkpointFile ? 'checkpoint: { plugin: file, path: state.json }\n' : ''}`;
 }
 
+/** The files of a chain: who reads, and who applies. */
+export function chainYaml(
+  script: Script,
+  { pipeline, broker, reader }: { readonly pipeline: string; readonly broker: string; readonly reader: string },
+  { source, target }: Ends,
+): { readonly reader: string; readonly applier: string } {
+  const { streaming, binary, checkpointFile, rate, journal } = script.settings;
+  return {
+    reader: `pipeline: ${pipeline}
+source:
+  plugin: postgres
+  url: ${urlOf(source)}
+  streaming: ${streaming}
+  binary: ${binary}
+  snapshot: ${snapshotYaml(script.settings)}
+sinks: [{ plugin: kafka, brokers: ["${broker}"], format: pgsluice, partitions: ${journal!.partitions} }]
+${rate === null ? '' : `limit: { rate: ${rate} }\n`}checkpoint: ${checkpointFile ? '{ plugin: file, path: state.json }' : `{ plugin: postgres, url: "${urlOf(target)}" }`}
+`,
+    applier: `pipeline: ${pipeline}_apply
+source:
+  plugin: kafka
+  brokers: ["${broker}"]
+  topics: ["${pipeline}.journal"]
+  format: pgsluice
+  session_timeout: 3s
+  reader: ${reader}
+  tables_from: ${urlOf(target)}
+sinks: [{ plugin: postgres, url: "${urlOf(target)}", schema: existing }]
+`,
+  };
+}
+
 function lanesYaml({ settings: { lanes = [] } }: Script, run: number): string {
   const apply = lanes[run % lanes.length];
   return apply === undefined ? '' : `    apply: { lanes: ${apply.lanes}, by: ${apply.by} }\n`;

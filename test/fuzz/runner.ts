@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ChainDrive } from './chain-drive.ts';
 import { codeIn, Drive } from './drive.ts';
 import { compare, compareSequences, type Fault } from './judge.ts';
-import { pipelineYaml } from './pipeline.ts';
+import { chainYaml, pipelineYaml } from './pipeline.ts';
 import { schemaStatements } from './print.ts';
 import type { Script, Step } from './script.ts';
 import { Sessions } from './sessions.ts';
@@ -47,10 +48,7 @@ export async function runScript(script: Script, servers: Servers): Promise<Outco
     made.defer(() => drop(side));
     if (side.role !== undefined) await own(side);
   }
-  const file = join(directory, 'pipeline.yaml');
-  const write = (run: number) => writeFile(file, pipelineYaml(script, `f_${number}`, { source, target }, run));
-  await write(0);
-  const drive = new Drive(file, script.settings, write);
+  const drive = await driveOf(script, { directory, pipeline: `f_${number}`, source, target, servers });
   const sessions = new Sessions(source, script);
   made.defer(() => sessions.end());
   made.defer(() => drive.end());
@@ -65,6 +63,28 @@ export async function runScript(script: Script, servers: Servers): Promise<Outco
     runs: drive.runs,
     ms: performance.now() - started,
   };
+}
+
+interface Place {
+  readonly directory: string;
+  readonly pipeline: string;
+  readonly source: Side;
+  readonly target: Side;
+  readonly servers: Servers;
+}
+
+async function driveOf(script: Script, { directory, pipeline, source, target, servers }: Place): Promise<Drive> {
+  const file = join(directory, 'pipeline.yaml');
+  const { journal } = script.settings;
+  if (journal === undefined) {
+    const write = (run: number) => writeFile(file, pipelineYaml(script, pipeline, { source, target }, run));
+    await write(0);
+    return new Drive(file, script.settings, write);
+  }
+  const texts = chainYaml(script, { pipeline, broker: await servers.broker(), reader: file }, { source, target });
+  const applier = join(directory, 'apply.yaml');
+  await Promise.all([writeFile(file, texts.reader), writeFile(applier, texts.applier)]);
+  return new ChainDrive({ reader: file, applier }, journal.appliers, async () => {});
 }
 
 async function create(script: Script, source: Side, target: Side): Promise<void> {

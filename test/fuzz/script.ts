@@ -138,6 +138,8 @@ export interface Settings {
   readonly owners: boolean;
   /** By the number of the run, round and round; absent: one lane. */
   readonly lanes?: readonly { readonly lanes: number; readonly by: 'group' | 'table' | 'key' }[];
+  /** Through a journal in Kafka, by so many processes; absent: at once. */
+  readonly journal?: { readonly appliers: number; readonly partitions: number };
   /** Even small transactions spill, or are streamed, before their commit. */
   readonly smallMemory: boolean;
 }

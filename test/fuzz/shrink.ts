@@ -59,6 +59,8 @@ function* plainer(script: Script): Iterable<Script> {
   } as const;
   const { lanes = [], ...oneLane } = script.settings;
   if (lanes.length > 0) yield { ...script, settings: oneLane };
+  const { journal, ...direct } = script.settings;
+  if (journal !== undefined) yield { ...script, settings: direct };
   for (const one of lanes.length > 1 ? lanes : []) yield { ...script, settings: { ...oneLane, lanes: [one] } };
   if (JSON.stringify(script.settings) !== JSON.stringify(plain)) yield { ...script, settings: plain };
   for (const name of Object.keys(plain) as (keyof typeof plain)[])

@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { LocalServer } from '../../core/servers/local-server.ts';
+import { LocalBroker } from '../../scripts/kafka/broker.ts';
+import { kafkaVersions } from '../../scripts/kafka/resolve.ts';
 import { type TestServer, testSettings } from '../support/servers.ts';
 
 /** Servers that seeds share, one per major, and the databases of one seed on two of them. */
@@ -13,6 +15,7 @@ const settings = {
 
 export class Servers implements AsyncDisposable {
   readonly #started = new Map<number, Promise<LocalServer>>();
+  #broker: Promise<LocalBroker> | null = null;
 
   get(major: number): Promise<LocalServer> {
     let found = this.#started.get(major);
@@ -20,7 +23,16 @@ export class Servers implements AsyncDisposable {
     return found;
   }
 
+  /** Address of a Kafka node, started when it is first asked for. */
+  async broker(): Promise<string> {
+    this.#broker ??= LocalBroker.start(kafkaVersions.current, {
+      properties: { 'group.min.session.timeout.ms': '500' },
+    });
+    return (await this.#broker).address;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#broker)?.remove();
     await Promise.all([...this.#started.values()].map(async (server) => (await server).remove()));
   }
 }

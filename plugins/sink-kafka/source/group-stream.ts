@@ -3,13 +3,13 @@ import type { LogStep } from '../../../core/api/logs.ts';
 import type { ChangeStream, StreamItem, StreamStart } from '../../../core/api/source.ts';
 import { kafkaError } from '../errors.ts';
 import { Claims } from './claims.ts';
-import type { Membership } from './membership.ts';
+import type { GroupPart, Membership } from './membership.ts';
 import type { LogRecord, Partition, Partitions, Piece } from './partitions.ts';
 import { boundOf, item, lookEvery, pause, type Records } from './stream.ts';
 
 export interface GroupFollowing {
   readonly partitions: Partitions;
-  readonly membership: Membership;
+  readonly part: GroupPart;
   readonly records: Records;
   readonly start: StreamStart;
   /** Where each partition ends, if `start.until` is said. */
@@ -20,19 +20,21 @@ export interface GroupFollowing {
 }
 
 /** The partitions that the group gives to this process, as one stream. Joins the group. */
-export async function groupStream(of: GroupFollowing): Promise<ChangeStream> {
-  const { membership, partitions, start, counter } = of;
+export async function groupStream(given: GroupFollowing): Promise<ChangeStream> {
+  const { part, partitions, start, counter, bounds } = given;
   if (start.claim === undefined) throw new Error('a shared source without a sink that claims');
-  if (start.until !== null && of.bounds === null) {
+  if (start.until !== null && bounds === null) {
     throw kafkaError('PGS2211', 'positions of a group are of one process: --stop-at now is the only end');
   }
   const end = new AbortController();
+  const membership = await part.take();
+  const of = { ...given, membership };
   const read = new Read(membership);
   if (counter.at < start.from) counter.at = start.from;
   try {
     await membership.join(topicsOf(await partitions.discover()));
   } catch (error) {
-    await membership.leave();
+    await part.leave();
     throw error;
   }
   const claims = new Claims(start.claim, of.records.whole);
@@ -43,12 +45,14 @@ export async function groupStream(of: GroupFollowing): Promise<ChangeStream> {
     flushConfirmed: () => read.commit(),
     [Symbol.asyncDispose]: async () => {
       end.abort();
-      await membership.leave();
+      part.rest();
     },
   };
 }
 
-async function* follow(of: GroupFollowing, claims: Claims, read: Read): AsyncGenerator<StreamItem> {
+type Member = GroupFollowing & { readonly membership: Membership };
+
+async function* follow(of: Member, claims: Claims, read: Read): AsyncGenerator<StreamItem> {
   const { partitions, membership, bounds, signal } = of;
   let lookAt = Date.now() + lookEvery;
   for (;;) {
@@ -113,7 +117,7 @@ function wholeBatch(
 
 /** In pieces, of which only the last says how far the partition is read; nothing else is read meanwhile. */
 async function* largeTransaction(
-  of: GroupFollowing,
+  of: Member,
   claims: Claims,
   { read, piece }: { readonly read: Read; readonly piece: Cut },
 ): AsyncGenerator<StreamItem> {

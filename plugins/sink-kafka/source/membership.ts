@@ -72,6 +72,11 @@ export class Membership {
     return this.#assigned ?? [];
   }
 
+  /** It has no part in the group any more. */
+  get lost(): boolean {
+    return this.#failure !== null;
+  }
+
   /** For displays of lag alone; what is read by is in the sink. */
   async commit(offsets: readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[]) {
     if (offsets.length === 0) return;
@@ -84,5 +89,42 @@ export class Membership {
     const left = new Promise<void>((resolve) => this.#consumer.leaveGroup(true, () => resolve()));
     await within(left, 2000, 'leave').catch(() => {});
     await within(this.#consumer.close(true), 2000, 'close').catch(() => {});
+  }
+}
+
+/**
+ * The part of this process in the group, from one stream to the next. A stream that failed is followed by another one soon: if it left the
+ * group meanwhile, the group would divide twice more, and others fail with what they have in hand of what they lose.
+ */
+export class GroupPart {
+  readonly #make: () => Membership;
+  readonly #keep: number;
+  #held: Membership | null = null;
+  #leaving: NodeJS.Timeout | undefined;
+
+  /** `keep`: milliseconds after which the part is given up if no stream takes it again. */
+  constructor(make: () => Membership, keep: number) {
+    this.#make = make;
+    this.#keep = keep;
+  }
+
+  async take(): Promise<Membership> {
+    clearTimeout(this.#leaving);
+    if (this.#held?.lost === true) await this.leave();
+    this.#held ??= this.#make();
+    return this.#held;
+  }
+
+  /** A stream has ended. */
+  rest(): void {
+    clearTimeout(this.#leaving);
+    this.#leaving = setTimeout(() => void this.leave(), this.#keep).unref();
+  }
+
+  async leave(): Promise<void> {
+    clearTimeout(this.#leaving);
+    const held = this.#held;
+    this.#held = null;
+    await held?.leave();
   }
 }

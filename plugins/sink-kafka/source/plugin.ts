@@ -14,7 +14,7 @@ import { type KafkaSourceOptions, kafkaSourceOptions } from './options.ts';
 import { type Partition, Partitions } from './partitions.ts';
 import { readRelations } from './relations.ts';
 import { groupStream } from './group-stream.ts';
-import { Membership } from './membership.ts';
+import { GroupPart, Membership } from './membership.ts';
 import { logStream } from './stream.ts';
 
 type Given = KafkaSourceOptions & { readonly tables?: TablesOption };
@@ -51,6 +51,9 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
   /** Where the partitions ended when that was asked, by the sum of it. */
   const ends = new Map<bigint, readonly Partition[]>();
   const counter = { at: 0n };
+  const { session_timeout: sessionTimeout } = options;
+  const part =
+    group === null ? null : new GroupPart(() => new Membership(cluster, { group, sessionTimeout }), sessionTimeout);
   return {
     ...(group === null ? {} : { shared: true as const }),
     ...(format === 'pgsluice' ? { upstream: upstream(partitions, options.reader, context) } : {}),
@@ -71,11 +74,13 @@ async function create(options: Given, context: PluginContext): Promise<Source> {
           ? new JournalRecords(chosen)
           : debeziumRecords(new DebeziumEvents(chosen, { decimal, time, binary }, unavailable));
       const bounds = start.until === null ? null : (ends.get(start.until) ?? null);
-      if (group === null) return logStream({ partitions, records, start, bounds, signal });
-      const membership = new Membership(cluster, { group, sessionTimeout: options.session_timeout });
-      return groupStream({ partitions, membership, records, start, bounds, counter, signal });
+      if (part === null) return logStream({ partitions, records, start, bounds, signal });
+      return groupStream({ partitions, part, records, start, bounds, counter, signal });
     },
-    [Symbol.asyncDispose]: () => partitions.close(),
+    async [Symbol.asyncDispose]() {
+      await part?.leave();
+      await partitions.close();
+    },
   };
 }
 
