@@ -4,6 +4,7 @@ import type { Mapped } from '../postgres/manifest/map.ts';
 import type { CopyFormat, SnapshotQuery, TablePlan, ParentPlan } from './plan.ts';
 import type { SchemaView } from './schema-reader.ts';
 import type { SourceRelations } from './source.ts';
+import type { StoredRows } from './source-database.ts';
 import type { Oid, Relation } from '../postgres/relation.ts';
 
 /** Pages [from, to) of a table's heap; `to` null: to the end. */
@@ -105,6 +106,8 @@ export interface SnapshotSession extends AsyncDisposable {
    * emptied, nor rewritten, nor altered.
    */
   standing?(relation: Relation): Promise<string>;
+  /** Where the snapshot's tables had their rows, by oid. A source that cannot tell leaves it out. */
+  stored?(oids: readonly Oid[]): Promise<ReadonlyMap<Oid, StoredRows>>;
   openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy>;
   openRows(chunk: CopyChunk, query: SnapshotQuery, signal: AbortSignal): Promise<RowCopy>;
   /** All large objects whose oid is greater, by oid, some at a time. */

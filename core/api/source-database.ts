@@ -114,7 +114,10 @@ export interface StoredRows {
   readonly file: string;
   /** The transaction that last wrote the table's row of pg_class. */
   readonly written: string;
-  /** By attribute number: the transaction that last wrote the column's row of pg_attribute. */
+  /**
+   * By attribute number: the transaction that last wrote the column's row of pg_attribute, a blank, and a text that is the same as before
+   * unless a command changed something of the column that leaves its values alone (a default, rights, statistics).
+   */
   readonly columns: Readonly<Record<string, string>>;
 }
 

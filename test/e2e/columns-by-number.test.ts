@@ -67,7 +67,9 @@ test('rows that a command wrote again stop the pipeline until they are copied; w
   const noted = `SELECT FROM pgsluice.checkpoint WHERE key LIKE 'stored:%'`;
   while ((await pipeline.target.query(noted)).length < 2) await setTimeout(100);
   // Each of these gives the table another file or the catalog other rows, and no value.
-  await source.query(`ALTER TABLE well ALTER a SET STATISTICS 50, ALTER b SET COMPRESSION pglz`);
+  await source.query(
+    `ALTER TABLE well ALTER a SET STATISTICS 50, ALTER b SET COMPRESSION pglz, ALTER c SET DEFAULT 'd'`,
+  );
   await source.query('VACUUM FULL well');
   await source.query(`BEGIN; TRUNCATE well; INSERT INTO well VALUES (1, 'a', 'b', 'c'); COMMIT`);
   await setTimeout(4000);
@@ -82,11 +84,23 @@ test('rows that a command wrote again stop the pipeline until they are copied; w
   // While no run goes on, too.
   await pipeline.settle();
   await source.query(`ALTER TABLE again ALTER b TYPE text USING upper(b), ADD CHECK (id > 0)`);
+  await source.query('GRANT SELECT ON again TO PUBLIC');
   assert.match((await pipeline.toNow()).stderr, /^PGS4021 .*other values in b /);
   const compared = await pipeline.verb('resync', 'public.again', '--verify-first');
   assert.equal(compared.code, 0, compared.stderr);
   await pipeline.settle();
   for (const table of ['again', 'well']) await pipeline.same(`SELECT * FROM ${table}`, `SELECT * FROM ${table}`);
+});
+
+test('rows that a command wrote again between the end of the copy and the stream stop the pipeline', {
+  timeout: 900_000,
+}, async () => {
+  const pipeline = await live({ source: `${made('again')} ${made('well')}` });
+  const killed = await pipeline.toNow({ PGSLUICE_FAILPOINT: 'foreign-keys-done:kill' });
+  assert.equal(killed.code, null, killed.stderr);
+  await pipeline.source.query('ALTER TABLE again ALTER a TYPE text USING upper(a)');
+  for (const table of ['again', 'well']) await pipeline.source.query(`VACUUM FULL ${table}`);
+  assert.match((await pipeline.toNow()).stderr, /^PGS4021 .*other values in a .*public\.again/);
 });
 
 test('columns that exchange names under follow take their values along', { timeout: 900_000 }, async () => {

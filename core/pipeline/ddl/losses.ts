@@ -128,9 +128,18 @@ function rewrittenColumns(now: TablePresence, then: StoredRows, { columns }: Rel
       const before = known.get(attnum);
       const [was, is] = [then.columns[attnum], stored.columns[attnum]];
       if (before === undefined || before.type !== type || before.typmod !== typmod) return false;
-      return was !== undefined && was !== is && is === stored.written;
+      return was !== undefined && is !== undefined && isRewritten(was, is, stored.written);
     })
     .map(({ name }) => name);
+}
+
+/**
+ * The command that wrote the rows again wrote the column's row of the catalog, too: either in the transaction that last wrote the table's,
+ * or, where another command followed on the table, without a change of what else that row holds. An older state has no text of the latter.
+ */
+function isRewritten(was: string, is: string, written: string): boolean {
+  const [[before, formBefore], [now, form]] = [was.split(' '), is.split(' ')] as const;
+  return before !== now && (now === written || (formBefore !== undefined && formBefore === form));
 }
 
 /** The same shape, with the attribute numbers that its names have now. */

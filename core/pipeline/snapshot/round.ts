@@ -75,6 +75,7 @@ export async function planRound(context: RunContext, given: RoundInput, session:
   if (first) await noteFirst(context, tables);
   const settle = async () => {
     if (!first) await noteAgain(context, { changed, catalog, exactAt: session.exactAt });
+    await noteStored(context, session, waiting);
     return tables;
   };
   const waiting = first ? tables : standings.flatMap(({ waits, now }) => (waits ? (now ?? []) : []));
@@ -161,6 +162,16 @@ async function noteFirst({ state }: RunContext, tables: readonly SourceTable[]):
   );
   for (const { relation } of history.newest()) if (!oids.has(relation.oid)) await history.forget(relation.oid);
   await Promise.all(tables.map(({ relation }) => history.renew(relation)));
+}
+
+/** What a command makes of a table's rows between its copy and the first look at the catalog is then seen by that look. */
+async function noteStored(
+  { state }: RunContext,
+  session: SnapshotSession,
+  tables: readonly SourceTable[],
+): Promise<void> {
+  const stored = await session.stored?.(tables.map(({ relation }) => relation.oid));
+  if (stored !== undefined) await new ShapeHistory(state).noteStored(stored);
 }
 
 /** Sinks that have one of them would keep it in its old shape beside sinks that get the new one. */

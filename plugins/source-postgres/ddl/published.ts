@@ -4,6 +4,7 @@ import type { TablePresence } from '../../../core/api/source-database.ts';
 import { collationSql } from '../../../core/postgres/columns.ts';
 import { chosenOids } from '../catalog/choose.ts';
 import { isPublished } from '../publication/definition.ts';
+import { writtenSql } from './stored-rows.ts';
 
 /**
  * A partition that is being detached (DETACH CONCURRENTLY) is no longer a member. Columns by number, as numbers stay
@@ -18,7 +19,7 @@ const query = `
     to_jsonb(r) ->> 'prattrs' IS NOT NULL,
     pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
     (SELECT json_agg(i.inhparent::int8 ORDER BY i.inhseqno)::text FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT i.inhdetachpending),
-    (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod, ${collationSql}, a.xmin::text) ORDER BY a.attnum)::text
+    (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod, ${collationSql}, ${writtenSql}) ORDER BY a.attnum)::text
      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indimmediate AND x.indisvalid
       AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident END),

@@ -4,6 +4,7 @@ import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import type { SourceRelations } from '../../../core/api/source.ts';
+import type { StoredRows } from '../../../core/api/source-database.ts';
 import type { CopyChunk, KeyCut, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
 import { type LockWatch, watchLocks } from '../../../core/postgres/lock-watch.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
@@ -15,6 +16,7 @@ import { copyLines, copyRows } from './copy-rows.ts';
 import { copySql, guardSql } from './copy-sql.ts';
 import { cutByKey, standingOf } from './key-ranges.ts';
 import { readLargeObjects } from './large-objects.ts';
+import { readStored } from '../ddl/stored-rows.ts';
 import { SnapshotWorkers, type Worker } from './workers.ts';
 
 export interface SessionPositions {
@@ -111,6 +113,10 @@ export class PostgresSnapshot implements SnapshotSession {
 
   standing(relation: Relation): Promise<string> {
     return this.#ask((client) => standingOf(client, relation));
+  }
+
+  stored(oids: readonly Oid[]): Promise<ReadonlyMap<Oid, StoredRows>> {
+    return this.#ask((client) => readStored(client, oids));
   }
 
   async openRaw(chunk: CopyChunk, query: SnapshotQuery, format: CopyFormat, signal: AbortSignal): Promise<RawCopy> {
