@@ -94,18 +94,32 @@ async function relationsOf(script: Script, side: Side): Promise<Relation[]> {
 
 /** Trees, indexes and constraints; of tables that no transform touches. */
 async function compareCatalogs(script: Script, source: Side, target: Side): Promise<readonly Fault[]> {
-  const [before, after] = await Promise.all([ask(source, catalogs), ask(target, catalogs)]);
+  const asked = [qualified, ...catalogs];
+  const [[, ...before], [, ...found]] = await Promise.all([ask(source, asked), ask(target, asked)]);
+  const after = [found[0]!, found[1]!, [...found[2]!, ...(await keysAside(target))]];
   const names = new Set(script.tables.filter((table) => touched(script, table)).map(key));
-  // Without replica role foreign keys come at the cut-over, as they do where lanes divide transactions.
-  const { owners, lanes = [] } = script.settings;
-  const late = owners || lanes.some(({ by }) => by !== 'group');
-  const waits = (row: (string | null)[]) => late && row[2]?.startsWith('FOREIGN KEY') === true;
   // A constraint or a default may name a table that was renamed, too.
   const free = (rows: (string | null)[][]) =>
-    rows.filter((row) => names.size === 0 && !names.has(row[0]!) && !waits(row)).map((row) => row.join(' '));
+    rows.filter((row) => names.size === 0 && !names.has(row[0]!)).map((row) => row.join(' '));
   return ['tree', 'index', 'constraint'].flatMap((kind, i) =>
     lines(`difference:${kind}`, kind, free(before[i]!), free(after[i]!)),
   );
+}
+
+/** Names with their schemas, as the definitions that are noted have them. */
+const qualified = `SET search_path = ''`;
+
+/** Foreign keys that come at the cutover: one that is neither there nor noted is lost. */
+async function keysAside(target: Side): Promise<(string | null)[][]> {
+  const [there] = await ask(target, [`SELECT to_regclass('pgsluice.definition')::text`]);
+  if (there![0]![0] === null) return [];
+  const [, rows] = await ask(target, [
+    qualified,
+    `SELECT d.relid::regclass::text, d.name, d.constraint_sql, (d.constraint_sql !~ ' NOT VALID$')::text
+     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid WHERE d.kind = 'foreign key' AND d.status = 'aside'
+       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = d.relid AND k.conname = d.name)`,
+  ]);
+  return rows!;
 }
 
 const named = `(SELECT n.nspname NOT IN ('pgsluice', 'information_schema', 'pg_catalog', 'pg_toast') FROM pg_namespace n WHERE n.oid = c.relnamespace)`;
@@ -115,7 +129,7 @@ const catalogs = [
   `SELECT c.oid::regclass::text, pg_get_indexdef(i.indexrelid), i.indisvalid::text, i.indisprimary::text
    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE ${named}`,
   `SELECT c.oid::regclass::text, k.conname::text, pg_get_constraintdef(k.oid), k.convalidated::text
-   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE k.contype <> 'n' AND ${named}`,
+   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE k.contype <> 'n' AND (k.contype <> 'f' OR k.conparentid = 0) AND ${named}`,
 ];
 
 /** Multisets of lines that differ, told in a few lines. */
