@@ -1,9 +1,10 @@
-/** The known word that a user most likely meant, or null when none is near. */
-export function suggest(word: string, known: readonly string[]): string | null {
+/** The known word that a user most likely meant, or null if none is near. Case does not count. */
+export function suggest(word: string, known: Iterable<string>): string | null {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | null = null;
   let least = limit + 1;
   for (const candidate of known) {
+    if (Math.abs(candidate.length - word.length) >= least) continue;
     const distance = edits(word.toLowerCase(), candidate.toLowerCase());
     if (distance < least) {
       least = distance;
@@ -13,6 +14,12 @@ export function suggest(word: string, known: readonly string[]): string | null {
   return best;
 }
 
+/** `; did you mean x?`, or nothing. */
+export function suggestion(word: string, known: Iterable<string>): string {
+  const near = suggest(word, known);
+  return near === null ? '' : `; did you mean ${near}?`;
+}
+
 /** `; did you mean "x"?`, or the list of what is known. */
 export function hint(word: string, known: readonly string[], what: string): string {
   const near = suggest(word, known);
@@ -20,7 +27,7 @@ export function hint(word: string, known: readonly string[], what: string): stri
   return known.length === 0 ? '' : `; ${what}: ${known.join(', ')}`;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that make one word of the other (optimal string alignment). */
+/** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other (optimal string alignment). */
 function edits(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,6 +1,6 @@
 import { PgsluiceError } from '../base/error.ts';
 import type { Expr } from '../expr/expr.ts';
-import type { Column } from '../postgres/relation.ts';
+import { textColumn } from '../postgres/relation.ts';
 import type { Shape, Transform, TransformTools } from '../api/transform.ts';
 import { loadParser, parseExpression } from '../expr/parse.ts';
 
@@ -11,19 +11,6 @@ const columnFree = new Set(['PGS4101', 'PGS4105', 'PGS4106', 'PGS4107']);
 
 const anything: Expr = { op: 'const', text: null, type: { oid: 25, typmod: -1 } };
 
-const unknown: Column = {
-  name: '',
-  type: 25,
-  typmod: -1,
-  typeName: 'text',
-  typeKind: 'base',
-  baseType: 25,
-  notNull: false,
-  generated: 'never',
-  identity: 'never',
-  binarySafe: true,
-};
-
 /** Tools for which no column is known and none is missing. */
 const blind: TransformTools = {
   parse: () => anything,
@@ -31,7 +18,7 @@ const blind: TransformTools = {
   constant: () => anything,
   cast: () => anything,
   call: () => anything,
-  newColumn: (name) => ({ ...unknown, name }),
+  newColumn: textColumn,
   problem: (message) => new DependsOnTable(message),
 };
 

@@ -6,7 +6,7 @@ import { overloads } from './registry.ts';
 import { call as makeCall, constant, literalAs, Refused, resolve, toCommon, zoneAdvice } from './resolve.ts';
 import { typmodOf } from './type-sql.ts';
 import { isUnknown, labelOf, nameOf, plainType, typeNames, typeSpoken, UNKNOWN } from './types.ts';
-import { suggestion } from './suggest.ts';
+import { suggestion } from '../base/suggest.ts';
 
 /** An explicit cast. A constant is converted at once, so that an invalid one is found when the file is read. */
 export function cast(expr: Expr, type: SqlType): Expr {

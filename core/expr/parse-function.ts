@@ -4,7 +4,7 @@ import { forbiddenFunction } from './forbidden.ts';
 import type { Parsing } from './parse-node.ts';
 import { functionNames, overloads } from './registry.ts';
 import { call, coerce, Refused, resolve } from './resolve.ts';
-import { suggestion } from './suggest.ts';
+import { suggestion } from '../base/suggest.ts';
 import { isUnknown, labelOf, nameOf, plainType } from './types.ts';
 
 /** Functions by name, and the SQL spellings that the grammar turns into calls (substring … from, trim, extract, AT TIME ZONE). */

@@ -6,7 +6,7 @@ import { parseFunction } from './parse-function.ts';
 import { parseOperator } from './parse-operator.ts';
 import { call, coerce, constant, elementOf, Refused, toCommon } from './resolve.ts';
 import type { Scope } from './scope.ts';
-import { suggestion } from './suggest.ts';
+import { suggestion } from '../base/suggest.ts';
 import { typmodOf } from './type-sql.ts';
 import { elementInfo, isUnknown, labelOf, plainType, typeInfo, typeNames, typeSpoken } from './types.ts';
 

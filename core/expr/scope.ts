@@ -3,7 +3,7 @@ import type { PgsluiceError } from '../base/error.ts';
 import type { Column } from '../postgres/relation.ts';
 import { expressionError, type expressionErrors } from './errors.ts';
 import { Refused } from './resolve.ts';
-import { suggestion } from './suggest.ts';
+import { suggestion } from '../base/suggest.ts';
 import { nameOf } from './types.ts';
 
 type Code = keyof typeof expressionErrors;

@@ -1,3 +1,4 @@
+import { quoteLiteral } from '../postgres/quote.ts';
 import type { Expr } from './expr.ts';
 import { entryOf } from './registry.ts';
 import { typeSql } from './type-sql.ts';
@@ -24,11 +25,5 @@ export function predicateToSql(expr: Expr, columnSql: (name: string) => string):
 }
 
 function constSql(expr: Extract<Expr, { op: 'const' }>): string {
-  return `CAST(${expr.text === null ? 'NULL' : literal(expr.text)} AS ${typeSql(expr.type)})`;
-}
-
-/** Means the same under either standard_conforming_strings. */
-function literal(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+  return `CAST(${expr.text === null ? 'NULL' : quoteLiteral(expr.text).trimStart()} AS ${typeSql(expr.type)})`;
 }

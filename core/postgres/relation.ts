@@ -39,6 +39,22 @@ export interface Column {
 
 export type TypeKind = 'base' | 'enum' | 'domain' | 'composite' | 'range' | 'multirange' | 'array' | 'pseudo';
 
+/** A nullable column of type text. */
+export function textColumn(name: string): Column {
+  return {
+    name,
+    type: 25,
+    typmod: -1,
+    typeName: 'text',
+    typeKind: 'base',
+    baseType: 25,
+    notNull: false,
+    generated: 'never',
+    identity: 'never',
+    binarySafe: true,
+  };
+}
+
 /**
  * What identifies a row in the change stream (manual: ALTER TABLE … REPLICA IDENTITY).
  * `key`: positions in {@link Relation.columns} of the primary key or the index chosen. `full`: all columns, old row sent

@@ -10,7 +10,7 @@ import { Servers } from './sides.ts';
 import { printed } from './told.ts';
 import { long } from '../support/long.ts';
 
-/** A fixed range of seeds, then every script that once found a fault (found/*.json): `npm run fuzz` looks further. */
+/** A fixed range of seeds, then the scripts of faults that have no test of their own (found/*.json). `npm run fuzz` runs more seeds. */
 const servers = new Servers();
 after(() => servers[Symbol.asyncDispose]());
 

@@ -16,7 +16,7 @@ import type { CommitLsn, RecordLsn } from '../../core/postgres/lsn.ts';
 import type { Column, Relation } from '../../core/postgres/relation.ts';
 import type { StreamSink } from '../../core/api/sink.ts';
 import { connect, disconnect } from '../../core/postgres/connect.ts';
-import { createStreamSink } from '../../plugins/sink-postgres/apply/stream-sink.ts';
+import { SessionStream } from '../../plugins/sink-postgres/apply/stream-sink.ts';
 
 /** Changes as a stream would bring them, made by hand: for tests and benchmarks of a stream sink. */
 export const never = new AbortController().signal;
@@ -51,7 +51,7 @@ export function sinkFor(
     deadLetters?: DeadLetters;
   } = {},
 ): StreamSink & AsyncDisposable {
-  return createStreamSink({
+  return new SessionStream({
     connection: { url },
     pipeline: more.pipeline ?? 'p',
     name: 'postgres',

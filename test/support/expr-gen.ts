@@ -277,6 +277,3 @@ for (const entry of entries) {
   if (list === undefined) byResult.set(entry.result, [entry]);
   else list.push(entry);
 }
-export const generatedNames: readonly string[] = [...byResult.values()].flatMap((list) =>
-  list.map((entry) => entry.id),
-);

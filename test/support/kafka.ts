@@ -99,12 +99,3 @@ export async function ownBroker(
 export function unique(prefix = 't'): string {
   return `${prefix}_${randomBytes(5).toString('hex')}`;
 }
-
-export interface ReadRecord {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: bigint;
-  readonly key: string | null;
-  readonly value: string | null;
-  readonly headers: Readonly<Record<string, string>>;
-}

@@ -1,6 +1,7 @@
 import type { FenceTable, OpenTransaction, WriteFence } from '../../api/source-control.ts';
 import { pause } from '../../base/backoff.ts';
 import { formatSeconds } from '../../base/format.ts';
+import { quoteLiteral } from '../../postgres/quote.ts';
 import { cutoverError } from './errors.ts';
 
 /** Milliseconds between two looks, and between two log lines about the transactions that it waits for. */
@@ -19,7 +20,7 @@ export function transactionWords(of: OpenTransaction): string {
   const age = of.seconds === null ? '' : `, ${formatSeconds(of.seconds)} old`;
   const where = of.tables.length === 0 ? '' : `, writes in ${of.tables.join(', ')}`;
   const user = of.user === null ? '' : `user ${of.user}`;
-  if (of.gid !== null) return `prepared transaction ${literal(of.gid)} (${user}${age}${where})`;
+  if (of.gid !== null) return `prepared transaction ${quoteLiteral(of.gid)} (${user}${age}${where})`;
   if (of.pid === null) return `a session that has ended meanwhile${where}`;
   const application = of.application === null ? '' : `, application ${JSON.stringify(of.application)}`;
   const state = of.state === null ? '' : `, ${of.state}`;
@@ -28,7 +29,7 @@ export function transactionWords(of: OpenTransaction): string {
 
 /** The SQL on the source that ends it; null: there is nothing to run. */
 export function endingSql(of: OpenTransaction): string | null {
-  if (of.gid !== null) return `COMMIT PREPARED ${literal(of.gid)}; or ROLLBACK PREPARED ${literal(of.gid)};`;
+  if (of.gid !== null) return `COMMIT PREPARED ${quoteLiteral(of.gid)}; or ROLLBACK PREPARED ${quoteLiteral(of.gid)};`;
   return of.pid === null ? null : `SELECT pg_terminate_backend(${of.pid});`;
 }
 
@@ -80,9 +81,4 @@ export async function waitUntilNone(
     }
     await pause(between, signal);
   }
-}
-
-/** As SQL has it, so that what is printed can be run. */
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

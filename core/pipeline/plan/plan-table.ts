@@ -1,7 +1,7 @@
 import { derived, PgsluiceError } from '../../base/error.ts';
 import type { Projection, SnapshotQuery, TablePlan } from '../../api/plan.ts';
 import type { Column, Relation } from '../../postgres/relation.ts';
-import { relationName } from '../../postgres/relation.ts';
+import { relationName, textColumn } from '../../postgres/relation.ts';
 import type { Shape, TransformPlan } from '../../api/transform.ts';
 import { withLetters } from '../../expr/letters.ts';
 import { exprToSql, predicateToSql } from '../../expr/to-sql.ts';
@@ -159,18 +159,7 @@ function finish(source: Relation, chain: Chain, input: PlanInput): TableResult {
   return { plan: { ...plan, notes: planNotes(plan, lost, input) }, problems };
 }
 
-const probe: Column = {
-  name: 'pgsluice_new_column',
-  type: 25,
-  typmod: -1,
-  typeName: 'text',
-  typeKind: 'base',
-  baseType: 25,
-  notNull: false,
-  generated: 'never',
-  identity: 'never',
-  binarySafe: true,
-};
+const probe = textColumn('pgsluice_new_column');
 
 /** Called with a column that does not exist; a step that cannot answer counts as one that takes new columns. */
 function takesNewColumns(source: Relation, projection: Projection, steps: readonly PlanStep[]): boolean {

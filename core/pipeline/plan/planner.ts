@@ -9,7 +9,6 @@ import { planTable } from './plan-table.ts';
 import type { PlanInput, PlanResult } from './types.ts';
 
 export type { PlanInput, PlanResult, PlanStep } from './types.ts';
-export { publishedTables } from './publication.ts';
 
 /**
  * What pgsluice will do with each table for one sink. Pure: no connection, no clock; the same input gives the same plans.

@@ -1,5 +1,6 @@
 import type { Expr } from '../../expr/expr.ts';
 import type { TablePlan } from '../../api/plan.ts';
+import { firstUserOid } from '../../postgres/oids.ts';
 import { type Column, relationName, type Relation } from '../../postgres/relation.ts';
 import type { PublishedTable } from '../../api/source-control.ts';
 import { exprToSql } from '../../expr/to-sql.ts';
@@ -8,7 +9,6 @@ import { quoteIdent } from '../../postgres/quote.ts';
 
 /** Row filters and column lists exist from PostgreSQL 15 on (manual: "Row Filters", "Column Lists"). */
 const since = 150_000;
-const firstUserOid = 16_384;
 
 /**
  * What the publication has to carry, over all sinks; null: everything. A column or row is left out only if every sink

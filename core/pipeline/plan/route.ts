@@ -1,9 +1,7 @@
 import type { Route } from '../../api/plan.ts';
+import { firstUserOid } from '../../postgres/oids.ts';
 import type { Column, Relation } from '../../postgres/relation.ts';
 import type { SinkTraits } from '../../api/sink.ts';
-
-/** First oid that a user's type can have (transam.h, FirstNormalObjectId). Below it types are the same everywhere. */
-const firstUserOid = 16_384;
 
 export interface RouteQuestion {
   readonly output: Relation;

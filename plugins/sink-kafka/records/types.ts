@@ -1,4 +1,4 @@
-import { oids, oidsOf } from '../../../core/postgres/oids.ts';
+import { firstUserOid, oids, oidsOf } from '../../../core/postgres/oids.ts';
 import type { Column } from '../../../core/postgres/relation.ts';
 import { kafkaError } from '../errors.ts';
 import { type ConnectSchema, optional } from '../schemas/connect-schema.ts';
@@ -333,9 +333,6 @@ function ofExtension(name: string, modes: TypeModes): ColumnType | null {
       return null;
   }
 }
-
-/** Types of extensions and users begin here (FirstNormalObjectId). */
-const firstUserOid = 16384;
 
 function arrayOf(element: ColumnType, typed: Typed, modes: TypeModes): ColumnType {
   const encode = arrayEncoder(element.encode, typed.delimiter);

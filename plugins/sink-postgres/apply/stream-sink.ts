@@ -48,12 +48,10 @@ interface Idle {
   readonly logs?: readonly LogStep[];
 }
 
-/** The change plane of the Postgres sink: rows and position in one target transaction (I4). */
-export function createStreamSink(input: StreamSinkInput): StreamSink & AsyncDisposable {
-  return new SessionStream(input);
-}
-
-/** One session, or one lane of several. */
+/**
+ * The stream of the Postgres sink: rows and position in one target transaction (I4). One session, or one lane of
+ * several.
+ */
 export class SessionStream implements StreamSink, AsyncDisposable {
   readonly #input: StreamSinkInput;
   #session: ApplySession | null = null;

@@ -1,4 +1,4 @@
-import { oidsOf } from '../../../core/postgres/oids.ts';
+import { firstUserOid, oidsOf } from '../../../core/postgres/oids.ts';
 import type pg from 'pg';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { relationName } from '../../../core/postgres/relation.ts';
@@ -255,9 +255,6 @@ function missingColumn(relation: Relation, column: Relation['columns'][number]):
     remedy: `ALTER TABLE ${qualified(relation)} ADD COLUMN ${quoteIdent(column.name)} ${column.typeName};`,
   });
 }
-
-/** Oids below this are built in, the same on every server (transam.h, FirstNormalObjectId). */
-const firstUserOid = 16_384;
 
 /** The bytes of one type read as another are a wrong value without an error. Throws PGS3115. */
 export function refuseOtherForms(relation: Relation, table: TargetTable): void {

@@ -1,13 +1,10 @@
-import { oids } from '../../../core/postgres/oids.ts';
+import { firstUserOid, oids } from '../../../core/postgres/oids.ts';
 import type pg from 'pg';
 import type { TablePlan } from '../../../core/api/plan.ts';
 import { type Column, type Oid, relationName } from '../../../core/postgres/relation.ts';
 import { readColumns } from '../../../core/postgres/columns.ts';
 import { bulkError } from '../errors.ts';
 import { resolveTables } from './tree.ts';
-
-/** Oids below this are built in, the same on every server (FirstNormalObjectId). */
-const firstUserOid = 16384;
 
 /** A table that accepts its plan's rows. */
 export interface VerifiedTarget {

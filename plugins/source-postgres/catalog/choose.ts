@@ -5,7 +5,7 @@ import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import type { TablesOption } from '../../../core/api/schemas.ts';
 import { sourceError } from '../errors.ts';
 import type { SourceParent } from '../../../core/api/source.ts';
-import { nearest } from './nearest.ts';
+import { suggest } from '../../../core/base/suggest.ts';
 import type { CatalogTable } from './tables.ts';
 
 export interface Choice {
@@ -108,7 +108,7 @@ function refuseUnmatched(tables: readonly CatalogTable[], unmatched: readonly { 
   if (unmatched.length === 0) return;
   const names = tables.map(relationName);
   const said = unmatched.map(({ text }) => {
-    const meant = nearest(text.includes('.') ? text : `public.${text}`, names);
+    const meant = suggest(text.includes('.') ? text : `public.${text}`, names);
     return `"${text}"${meant === null ? '' : ` (did you mean "${meant}"?)`}`;
   });
   throw sourceError('PGS2101', `no table of the source matches ${said.join(', ')}`);

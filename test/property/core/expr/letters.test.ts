@@ -5,24 +5,12 @@ import { compileValue } from '../../../../core/expr/compile.ts';
 import { Letters, foldsAscii, withLetters } from '../../../../core/expr/letters.ts';
 import { loadParser, parseExpression } from '../../../../core/expr/parse.ts';
 import { exprToSql } from '../../../../core/expr/to-sql.ts';
-import type { Column } from '../../../../core/postgres/relation.ts';
+import { textColumn } from '../../../../core/postgres/relation.ts';
 import { readLetters } from '../../../../plugins/source-postgres/catalog/letters.ts';
 import { randomFrom } from '../../../support/live.ts';
 import { database, server } from '../../../support/servers.ts';
 
-const column = (name: string): Column => ({
-  name,
-  type: 25,
-  typmod: -1,
-  typeName: 'text',
-  typeKind: 'base',
-  baseType: 25,
-  notNull: false,
-  generated: 'never',
-  identity: 'never',
-  binarySafe: true,
-});
-const columns = [column('v'), column('p')];
+const columns = [textColumn('v'), textColumn('p')];
 const position = (name: string) => columns.findIndex((each) => each.name === name);
 
 const expressions = [

@@ -36,4 +36,5 @@ test('the nearest word is suggested, a far one is not', () => {
   assert.equal(suggest('Sinks', ['sinks']), 'sinks');
   assert.equal(suggest('xyz', ['pipeline', 'source']), null);
   assert.equal(suggest('', ['a']), 'a');
+  assert.equal(suggest('customer', ['customers', 'costumes']), 'customers');
 });

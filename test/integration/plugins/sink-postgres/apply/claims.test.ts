@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogStep } from '../../../../../core/api/logs.ts';
 import { isPgsluiceError } from '../../../../../core/registry/call.ts';
-import { createStreamSink, type SessionStream } from '../../../../../plugins/sink-postgres/apply/stream-sink.ts';
+import { SessionStream } from '../../../../../plugins/sink-postgres/apply/stream-sink.ts';
 import { contextFor, Feed, never, relationOf, textRows } from '../../../../support/apply.ts';
 import { database, server } from '../../../../support/servers.ts';
 
@@ -12,7 +12,7 @@ async function setUp() {
   const { url } = await database(on);
   const sink = () => {
     const of = { connection: { url }, pipeline: 'p', name: 'postgres', options: { onMissing: 'error' as const } };
-    return createStreamSink({ ...of, context: contextFor(), shared: true }) as SessionStream;
+    return new SessionStream({ ...of, context: contextFor(), shared: true });
   };
   await textRows(url, 'CREATE TABLE public.t (v text)');
   const relation = await relationOf(url, 'public', 't');

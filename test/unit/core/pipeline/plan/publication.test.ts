@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { loadParser } from '../../../../../core/expr/parse.ts';
-import { type PlanStep, planTables, publishedTables } from '../../../../../core/pipeline/plan/planner.ts';
+import { type PlanStep, planTables } from '../../../../../core/pipeline/plan/planner.ts';
+import { publishedTables } from '../../../../../core/pipeline/plan/publication.ts';
 import type { Relation } from '../../../../../core/postgres/relation.ts';
 import { columns } from '../../../../../plugins/transform-columns/plugin.ts';
 import { filter } from '../../../../../plugins/transform-filter/plugin.ts';

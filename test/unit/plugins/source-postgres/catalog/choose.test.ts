@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseTables } from '../../../../../plugins/source-postgres/catalog/choose.ts';
-import { nearest } from '../../../../../plugins/source-postgres/catalog/nearest.ts';
 import type { PageRange } from '../../../../../core/api/snapshot.ts';
 import type { CatalogTable } from '../../../../../plugins/source-postgres/catalog/tables.ts';
 import { defaultName } from '../../../../../plugins/source-postgres/names.ts';
@@ -60,11 +59,6 @@ test('patterns that match nothing are named together, with what may be meant', (
     code: 'PGS2101',
     message: 'no table of the source matches "public.ordres" (did you mean "public.orders"?), "zzz.*"',
   });
-});
-
-test('nearest is silent where nothing is near', () => {
-  assert.equal(nearest('abc', ['xyz']), null);
-  assert.equal(nearest('customer', ['customers', 'costumes']), 'customers');
 });
 
 test('slot names are legal, and two pipelines never share one', () => {
