@@ -47,7 +47,7 @@ async function decode({ context }: ProbeInput, trial: DecodeTrial): Promise<Prob
     if (decoded.bytes >= leastWal) return decoded;
     return { why: 'less than 1 MB of WAL was there to be decoded: watch longer, or at a busier time' };
   } catch (error) {
-    return { why: reason(context, error) };
+    return failure(context, error);
   }
 }
 
@@ -67,10 +67,10 @@ async function copies(input: ProbeInput): Promise<Pick<Probe, 'copy' | 'transfor
       });
       return { copy, transforms: { ...beside, without: await slowest(input, same, lasts / 2) } };
     } catch (error) {
-      return { copy, transforms: { ...beside, without: { why: reason(context, error) } } };
+      return { copy, transforms: { ...beside, without: failure(context, error) } };
     }
   } catch (error) {
-    return { copy: { why: reason(context, error) }, transforms: null };
+    return { copy: failure(context, error), transforms: null };
   }
 }
 
@@ -156,9 +156,9 @@ export function spread<T>(items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
-function reason({ stop }: RunContext, error: unknown): string {
-  if (stop.aborted) return 'interrupted';
-  if (error instanceof PgsluiceError) return `${error.code}: ${error.message}`;
+function failure({ stop }: RunContext, error: unknown): Probed {
+  if (stop.aborted) return { why: 'interrupted' };
+  if (error instanceof PgsluiceError) return { why: `${error.code}: ${error.message}`, failed: true };
   const { name, message } = error as Error;
-  return name === 'TimeoutError' ? `it took longer than ${patience / 1000} s` : message;
+  return { why: name === 'TimeoutError' ? `it took longer than ${patience / 1000} s` : message, failed: true };
 }

@@ -1,5 +1,7 @@
-/** What was measured: so many bytes in so many seconds. `why`: nothing was. */
-export type Probed = { readonly bytes: number; readonly seconds: number } | { readonly why: string };
+/** What was measured: so many bytes in so many seconds. `why`: nothing was; `failed`: it was tried. */
+export type Probed =
+  | { readonly bytes: number; readonly seconds: number }
+  | { readonly why: string; readonly failed?: true };
 
 /** `copy`: bytes of tables with TOAST, as they lie on the source. `decode`: bytes of WAL. */
 export interface Probe {

@@ -59,7 +59,7 @@ export function assessment({ pipeline, survey, watched, findings, rates, probe }
   const { version, slotKeepsBytes, seesSessions, largeObjects, extensions } = survey;
   return {
     pipeline,
-    ...judge({ survey, findings, estimate: expected, walRate, rates }),
+    ...judge({ survey, findings, estimate: expected, walRate, rates, probe }),
     version,
     watched: seconds,
     walPerSecond: { byPosition: walRate, byStatistics: perSecond(watched.walRecordBytes) },

@@ -2,6 +2,7 @@ import type { SourceSurvey } from '../../api/assessment.ts';
 import type { Finding } from '../../api/check.ts';
 import { formatBytes } from '../../base/format.ts';
 import type { Estimate, PathRates } from './estimate.ts';
+import type { Probe } from './probed.ts';
 
 export interface Verdict {
   readonly verdict: 'GO' | 'GO WITH WORK' | 'NO-GO';
@@ -21,14 +22,21 @@ export interface VerdictInput {
   readonly estimate: Estimate;
   readonly walRate: number;
   readonly rates: PathRates;
+  readonly probe: Probe | null;
 }
 
 /** Pure. An error that a remedy mends is work; one without, and a server that could not be asked, block. */
 export function judge(input: VerdictInput): Verdict {
-  const reasons = [...walReasons(input), ...input.findings.flatMap(reasonOf)];
+  const reasons = [...walReasons(input), ...probeReasons(input), ...input.findings.flatMap(reasonOf)];
   const blocked = reasons.some(({ kind }) => kind === 'blocks');
   const verdict = blocked ? 'NO-GO' : reasons.length > 0 ? 'GO WITH WORK' : 'GO';
   return { verdict, reasons: reasons.toSorted((a, b) => Number(b.kind === 'blocks') - Number(a.kind === 'blocks')) };
+}
+
+/** A copy that fails on trial would fail in a run. */
+function probeReasons({ probe }: VerdictInput): Reason[] {
+  if (probe === null || !('why' in probe.copy) || probe.copy.failed !== true) return [];
+  return [{ kind: 'work', what: `the probe of the copy failed: ${probe.copy.why}`, remedy: null }];
 }
 
 function reasonOf({ check, level, code, message, remedy }: Finding): Reason[] {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { SourceSample, SourceSurvey, TableCounters } from '../../../../../core/api/assessment.ts';
 import type { Finding } from '../../../../../core/api/check.ts';
 import { type PathRates, assumedRates, estimate, ratesOf } from '../../../../../core/operations/assess/estimate.ts';
+import type { Probe } from '../../../../../core/operations/assess/probed.ts';
 import { spread } from '../../../../../core/operations/assess/probe.ts';
 import { judge } from '../../../../../core/operations/assess/verdict.ts';
 import { Watched } from '../../../../../core/operations/assess/watched.ts';
@@ -20,7 +21,7 @@ const finding = (more: Partial<Finding>): Finding => {
 };
 const verdict = (walRate: number, keeps: number | null, path = rates(100, true), findings: Finding[] = []) => {
   const expected = estimate(survey(keeps), walRate, path);
-  return judge({ survey: survey(keeps), findings, estimate: expected, walRate, rates: path }).verdict;
+  return judge({ survey: survey(keeps), findings, estimate: expected, walRate, rates: path, probe: null }).verdict;
 };
 
 test('hours come from bytes and rates: copy, indexes, the WAL of both, and what the stream gains on the source', () => {
@@ -105,4 +106,16 @@ test('any beginning of the order of a probe has parts of everywhere', () => {
       some.slice(0, 30).some((i) => i >= tenth && i < tenth + 100),
       `nothing from ${tenth} on`,
     );
+});
+
+test('a copy that failed on trial is work; one that was not tried says nothing', () => {
+  const path = rates(100, true);
+  const expected = estimate(survey(null), 1, path);
+  const tried = (copy: Probe['copy']) => {
+    const probe = { copy, transforms: null, decode: { why: 'no' } };
+    return judge({ survey: survey(null), findings: [], estimate: expected, walRate: 1, rates: path, probe }).verdict;
+  };
+  assert.equal(tried({ why: 'PGS4061: the script returned object', failed: true }), 'GO WITH WORK');
+  assert.equal(tried({ why: 'the tables are empty' }), 'GO');
+  assert.equal(tried({ bytes: 1, seconds: 1 }), 'GO');
 });
