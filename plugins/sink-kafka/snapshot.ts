@@ -52,6 +52,7 @@ export class KafkaSnapshot implements SnapshotSink {
   async prepare(preparation: SinkPreparation): Promise<void> {
     const { exactlyOnce, positionTopic: name, replicationFactor, journal } = this.#parts.settings;
     this.#again = preparation.again !== undefined;
+    for (const table of preparation.recopied ?? []) this.#begun.add(table);
     if (journal !== null) this.#journal = await journalTopic(this.#router, journal);
     else await this.#router.prepare(preparation.plans.map((plan) => plan.output));
     this.#marks.prepare(preparation.plans.length);

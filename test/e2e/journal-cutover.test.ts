@@ -149,6 +149,12 @@ sinks: [{ plugin: postgres, url: "${target.url}", schema: existing }]
     const equal = await cli(['verify', of.applier]);
     assert.equal(equal.code, 0, equal.stdout + equal.stderr);
     assert.deepEqual(await rowsOf(of.target, 'bank.account'), await rowsOf(of.source, 'account'));
+    await of.target.query(`UPDATE two SET n = 6 WHERE id < 50; DELETE FROM entry WHERE account = 7`);
+    const again = await cli(['resync', of.reader, 'public.two', 'public.entry']);
+    assert.equal(again.code, 0, again.stdout + again.stderr);
+    const mended = await cli(['verify', of.applier, '--schema']);
+    assert.equal(mended.code, 0, mended.stdout + mended.stderr);
+    assert.deepEqual(await rowsOf(of.target, 'bank.account'), await rowsOf(of.source, 'account'));
     const repair = await cli(['verify', of.applier, '--repair']);
     assert.match(repair.stderr, /^PGS7007 /m);
     await of.target.query(`DELETE FROM entry WHERE account IS NULL`);

@@ -97,6 +97,7 @@ async function prepare(
         plans,
         parents,
         ...(begun === undefined ? {} : { again: begun }),
+        recopied: new Set(context.state.get('recopied') ?? []),
         excluded: catalog.excluded,
         unfilledViews: catalog.unfilledViews ?? [],
         dumpSchema: () => needed(context.source, 'schema', 'a created schema').dump(session, signal),

@@ -103,6 +103,8 @@ export const single = {
   choice: text,
   /** Tables that wait for their copy. */
   resync: listOf(text),
+  /** Tables that were asked for again since the start: a sink that keeps a log has rows of an earlier copy. */
+  recopied: listOf(text),
   /** The publication as the pipeline left it, in the source's words. */
   publication: opaque,
   'publication-altering': flag,

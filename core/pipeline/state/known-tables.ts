@@ -48,8 +48,10 @@ export function requestCopy(
 ): Promise<void> {
   const all = (before: ReadonlySet<string>) => [...new Set([...before, ...tables])];
   const resync = entry('resync', all(pendingTables(state)));
-  const known = entry('tables', all(knownNames(state) ?? new Set()));
-  return state.forgetTables(tables, sinks, [resync, known, ...entries]);
+  const before = knownNames(state) ?? new Set<string>();
+  const known = entry('tables', all(before));
+  const again = new Set([...(state.get('recopied') ?? []), ...tables.filter((name) => before.has(name))]);
+  return state.forgetTables(tables, sinks, [resync, known, entry('recopied', [...again]), ...entries]);
 }
 
 /**
