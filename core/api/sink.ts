@@ -12,6 +12,7 @@ import type { Column, Oid } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
 import type { SchemaReader } from './schema-reader.ts';
 import type { SignalChannel } from './signal.ts';
+import type { OpenRange, SharedCopy, SharedTable, TakenRange, WaitingRange } from './shared-copy.ts';
 import type { LargeObject, LargeObjectDigest, RawCopy, RowCopy, SinkPreparation } from './snapshot.ts';
 
 /** `accepted`: taken, maybe applied, not yet safe. `durable`: everything up to here survives a crash of the target (cumulative). */
@@ -107,11 +108,11 @@ export interface RangeSink {
   /**
    * In place of {@link SnapshotSink.begin} for a table that is copied in ranges of these columns of its source: those of `ledger`
    * that are in, by chunk. Where another ledger was begun, or the rows are no longer those that it wrote, the table is emptied and
-   * none is. A string: why the table does not fit; then nothing was done.
+   * none is. The others wait for {@link take}. A string: why the table does not fit; then nothing was done.
    */
   begin(
     plan: TablePlan,
-    of: { readonly ledger: string; readonly columns: readonly string[] },
+    of: Omit<SharedTable, 'source'> & { readonly columns: readonly string[]; readonly ranges: readonly WaitingRange[] },
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, LoadedRange> | string>;
   /**
@@ -125,6 +126,16 @@ export interface RangeSink {
   ): Promise<string | null>;
   /** The ranges that are in, by chunk. */
   loaded(plan: TablePlan, signal: AbortSignal): Promise<ReadonlyMap<string, LoadedRange>>;
+  /**
+   * Loads a range of one of these ledgers that no other process is at, in the transaction that claims it: whoever dies gives it back
+   * with its session. Null: none is free.
+   */
+  take(ledgers: readonly string[], open: OpenRange, signal: AbortSignal): Promise<TakenRange | null>;
+  /** Which of these ledgers have ranges that are not in, also such that another process is at. */
+  waiting(ledgers: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Rows and bytes of these ledgers that are in, whoever copied them. */
+  progress(ledgers: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, LoadResult>>;
+  readonly shared: SharedCopy;
 }
 
 /**

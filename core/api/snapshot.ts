@@ -93,6 +93,8 @@ export interface SnapshotSession extends AsyncDisposable {
   readonly xid?: number;
   /** The name of the exported snapshot (`SET TRANSACTION SNAPSHOT`), for tools that read beside us. */
   readonly name: string;
+  /** The server in its present life: names of snapshots mean nothing elsewhere. Absent: it is not lent. */
+  readonly server?: string;
   /** The source's tables as the snapshot sees them: what is copied under it is planned by them. A source that cannot tell leaves it out. */
   relations?(): Promise<SourceRelations>;
   chunks(relation: Relation, chunkBytes: number): Promise<readonly CopyChunk[]>;

@@ -5,6 +5,7 @@ import type { SequenceState } from '../postgres/sequence.ts';
 import type { Tuple } from '../postgres/tuple.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { SchemaReader } from './schema-reader.ts';
+import type { LentSnapshot } from './shared-copy.ts';
 import type { SourceCatalog } from './source.ts';
 import type { KeyFit, LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
 
@@ -14,11 +15,15 @@ export interface SnapshotReplica {
   readonly name: string;
   /** A snapshot that is exact at a position of its own, which is not below `handoff`. */
   open(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession>;
+  /** See {@link SnapshotSource.join}. */
+  join(lent: LentSnapshot, signal: AbortSignal): Promise<SnapshotSession | null>;
 }
 
 export interface SnapshotSource {
   /** Absent, or none: all is read from the source. */
   readonly replicas?: readonly SnapshotReplica[];
+  /** A snapshot that another process holds; null: nobody does any more. Throws where it is of another server. */
+  join?(lent: LentSnapshot, signal: AbortSignal): Promise<SnapshotSession | null>;
   /**
    * `new`: makes the slot and exports its snapshot; on failure the slot is dropped again. `again`: the slot exists; a temporary slot gives
    * a new snapshot with an exact position (I5). `only`: neither slot nor publication, nothing is left on the source; where

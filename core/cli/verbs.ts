@@ -43,6 +43,11 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/resync.ts'),
   },
   {
+    name: 'work',
+    summary: 'on another machine: take part in the copy and the index builds of a run',
+    load: () => import('./verbs/work.ts'),
+  },
+  {
     name: 'cleanup',
     summary: 'drop what the pipeline made on the source, and its state',
     load: () => import('./verbs/cleanup.ts'),

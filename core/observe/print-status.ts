@@ -1,3 +1,4 @@
+import type { WorkerStatus } from '../api/shared-copy.ts';
 import { printUncovered } from '../operations/coverage/uncovered.ts';
 import { deadLetterWords, formatBytes, formatSeconds } from '../base/format.ts';
 import { phaseWords } from './live/render.ts';
@@ -25,6 +26,7 @@ export function printStatus(report: StatusReport, now: number): string {
     ...runLines(report, now),
     ...sourceLines(report),
     ...report.sinks.flatMap((sink) => sinkLines(sink)),
+    ...report.workers.map(workerLine),
     ...verificationLines(report, now),
     ...tableLines(report.tables),
     ...printUncovered(report.uncovered ?? [], new Set())
@@ -101,6 +103,14 @@ function heldLines({ held }: NonNullable<StatusReport['slot']>): string[] {
   return [
     `  a snapshot is held for ${formatSeconds(seconds)}, ${transactions} transaction ids old: of ${deadRows} dead rows vacuum removes none that died since`,
   ];
+}
+
+/** One that has not been heard of for a while may be gone. */
+const silence = 5;
+
+function workerLine({ host, pid, ranges, indexes, bytes, doing, seconds, silentSeconds }: WorkerStatus): string {
+  const heard = silentSeconds > silence ? `; not heard of for ${formatSeconds(silentSeconds)}` : '';
+  return `worker: process ${pid} on ${host}, ${ranges} ranges (${formatBytes(bytes)}), ${indexes} indexes in ${formatSeconds(seconds)}: ${doing}${heard}`;
 }
 
 function sinkLines(sink: SinkStatus): string[] {

@@ -1,6 +1,7 @@
 import type { Json } from '../api/checkpoint.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { compilePattern } from '../api/pattern.ts';
+import type { WorkerStatus } from '../api/shared-copy.ts';
 import type { HeldSnapshot, SlotStatus } from '../api/source-control.ts';
 import type { Uncovered } from '../operations/coverage/uncovered.ts';
 import type { PipelineState, TableState } from '../pipeline/state/pipeline-state.ts';
@@ -36,6 +37,8 @@ export interface StatusReport {
   readonly waits: readonly string[];
   readonly sinks: readonly SinkStatus[];
   readonly tables: readonly TableStatus[];
+  /** Processes that take part in the copy (`pgsluice work`). */
+  readonly workers: readonly WorkerStatus[];
   /** What the file chooses and the target does not have as the source has it; null: not known now. */
   readonly uncovered: readonly Uncovered[] | null;
   /** What the run under way, or the last one, noted of itself. */
@@ -87,6 +90,7 @@ export interface ReportInput {
   readonly sourceError: StatusReport['sourceError'];
   readonly uncovered: StatusReport['uncovered'];
   readonly sinks: readonly { readonly name: string; readonly tables: readonly string[] | null }[];
+  readonly workers: readonly WorkerStatus[];
   readonly now: number;
   /** Name of this machine, and whether a process of it lives. */
   readonly host: string;
@@ -109,6 +113,7 @@ export function statusReport(input: ReportInput): StatusReport {
     waits: input.waits,
     sinks: input.sinks.map((sink) => sinkStatus(input, sink, { run, running })),
     tables: input.sinks.flatMap((sink) => tablesOf(input, sink, running ? run : null)),
+    workers: input.workers,
     run,
   };
 }

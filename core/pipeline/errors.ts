@@ -194,6 +194,21 @@ export const runtimeErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS3130: {
+    title: 'Worker does not fit the run',
+    cause:
+      '`pgsluice work` plans a table otherwise than the run does: its file has other transforms or options, or it is of another version.',
+    remedy: 'Use the same version of pgsluice, and the same pipeline file, on every machine.',
+    exit: 1,
+    retry: 'never',
+  },
+  PGS3131: {
+    title: 'Nothing to take part in',
+    cause: '`pgsluice work` needs a PostgreSQL source and a PostgreSQL sink, and snapshot.mode: initial.',
+    remedy: 'Let the run copy alone.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS3202: {
     title: 'Snapshot grows too old',
     cause: 'Several snapshots in a row reached `snapshot.max_age` before a chunk of a table was copied under them.',

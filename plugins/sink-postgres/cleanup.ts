@@ -14,6 +14,11 @@ const kept: readonly string[] = [
   'definition',
   'made_part',
   'chunk',
+  'work',
+  'work_snapshot',
+  'work_table',
+  'work_range',
+  'worker',
   'large_object',
 ];
 

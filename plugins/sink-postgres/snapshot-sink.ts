@@ -13,7 +13,16 @@ import { finishTarget, putBack } from './finish.ts';
 import { Coalescer } from './coalescer.ts';
 import { PostgresLargeObjects } from './load/large-objects.ts';
 import { loadChunk } from './load/load.ts';
-import { goesOn, loadedRanges, namesInTarget, startAgain, unfit, unfitTarget } from './load/ranges.ts';
+import {
+  forgetWork,
+  goesOn,
+  loadedRanges,
+  namesInTarget,
+  offerRanges,
+  startAgain,
+  unfit,
+  unfitTarget,
+} from './load/ranges.ts';
 import type { PostgresSinkOptions } from './options.ts';
 import { prepareTarget } from './schema/prepare.ts';
 import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
@@ -21,6 +30,8 @@ import { Semaphore } from './semaphore.ts';
 import type { Sessions } from './sessions.ts';
 import { smallTables } from './small.ts';
 import { type Owner, type TableState, readTables, setFinished } from './state.ts';
+import { WorkState } from './work/shared.ts';
+import { progressOf, takeRange, waitingLedgers } from './work/take.ts';
 
 /** What one run knows of a plan's table. */
 interface Target {
@@ -59,11 +70,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
   /** Small tables have almost nothing to build: with one piece of work at a time, each piece collects more of them. */
   readonly #finishingSmall: Coalescer<Finish>;
   readonly largeObjects: LargeObjectSink;
-  readonly ranges: RangeSink = {
-    begin: (plan, of, signal) => this.#beginRanges(plan, of, signal),
-    unfit: (plan, of) => this.#sessions.query((client) => unfit(client, this.#owner, plan, of)),
-    loaded: (plan) => this.#sessions.query((client) => loadedRanges(client, this.#owner, plan)),
-  };
+  readonly ranges: RangeSink;
+  /** Sources of which an earlier snapshot gave out ranges. */
+  #given: ReadonlySet<string> = new Set();
   #targets: ReadonlyMap<string, Target> = new Map();
   #small: ReadonlySet<number> = new Set();
   #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
@@ -75,6 +84,16 @@ export class PostgresSnapshotSink implements SnapshotSink {
     this.#context = context;
     this.#owner = { pipeline: context.pipeline, sink: context.name };
     this.#builder = { sessions, owner: this.#owner, workers: new Semaphore(workers) };
+    this.ranges = {
+      begin: (plan, of, signal) => this.#beginRanges(plan, of, signal),
+      unfit: (plan, of) => this.#sessions.query((client) => unfit(client, this.#owner, plan, of)),
+      loaded: (plan) => this.#sessions.query((client) => loadedRanges(client, this.#owner, plan)),
+      take: (ledgers, open, signal) =>
+        takeRange(this.#sessions, ledgers, open, { owner: this.#owner, context: this.#context, signal }),
+      waiting: (ledgers) => this.#sessions.query((client) => waitingLedgers(client, this.#owner, ledgers)),
+      progress: (ledgers) => this.#sessions.query((client) => progressOf(client, this.#owner, ledgers)),
+      shared: new WorkState(sessions, this.#owner, workers),
+    };
     this.largeObjects = new PostgresLargeObjects(sessions, this.#owner, { options, log: context.log });
     this.#loads = new Coalescer(1, Infinity, (sources) => this.#flush(sources));
     this.#finishing = new Coalescer(workers, 50, (tables) => this.#finishTables(tables));
@@ -95,6 +114,8 @@ export class PostgresSnapshotSink implements SnapshotSink {
     signal.throwIfAborted();
     await this.#setAside(target);
     target.whole = chunks === 1 && !target.shared && !target.node.partitioned;
+    const { source } = target.state;
+    if (this.#given.has(source)) await this.#sessions.transaction((client) => forgetWork(client, this.#owner, source));
     // Loading a whole table truncates it itself.
     if (!target.whole) await this.#empty(plan, target);
   }
@@ -107,7 +128,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
 
   async #beginRanges(
     plan: TablePlan,
-    { ledger, columns }: { readonly ledger: string; readonly columns: readonly string[] },
+    { ledger, columns, ranges, plan: digest }: Parameters<RangeSink['begin']>[1],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, LoadedRange> | string> {
     const target = this.#target(plan);
@@ -120,9 +141,10 @@ export class PostgresSnapshotSink implements SnapshotSink {
     const why = await this.#sessions.query((client) => unfitTarget(client, { owner: this.#owner, relid }, names));
     if (why !== null) return why;
     target.whole = false;
-    const ranged = { owner: this.#owner, plan, relid, ledger };
+    const ranged = { owner: this.#owner, plan, relid, ledger, columns, types: target.types, digest, ranges };
     return this.#sessions.transaction(async (client) => {
       if (!(await goesOn(client, ranged))) await startAgain(client, ranged);
+      await offerRanges(client, ranged);
       return loadedRanges(client, this.#owner, plan);
     });
   }
@@ -174,6 +196,11 @@ export class PostgresSnapshotSink implements SnapshotSink {
         [this.#owner.pipeline, this.#owner.sink],
       );
       const built = new Set(rows.map((row) => Number(row.relid)));
+      const given = await client.query<{ source: string }>(
+        'SELECT source FROM pgsluice.work_table WHERE pipeline = $1 AND sink = $2',
+        [this.#owner.pipeline, this.#owner.sink],
+      );
+      this.#given = new Set(given.rows.map(({ source }) => source));
       const writers = new Map<number, number>();
       for (const { relid } of states) writers.set(relid, (writers.get(relid) ?? 0) + 1);
       return new Map(
@@ -219,11 +246,13 @@ export class PostgresSnapshotSink implements SnapshotSink {
         this.#owner,
         tables.map(({ target, exactAt }) => ({ source: target.state.source, exactAt, built: !target.shared })),
       );
-      await client.query('DELETE FROM pgsluice.chunk WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])', [
-        this.#owner.pipeline,
-        this.#owner.sink,
-        own.map((target) => target.state.source),
-      ]);
+      const { pipeline, sink } = this.#owner;
+      const of = [pipeline, sink, own.map((target) => target.state.source)];
+      for (const table of ['chunk', 'work_table'])
+        await client.query(
+          `DELETE FROM pgsluice.${table} WHERE pipeline = $1 AND sink = $2 AND source = ANY($3::text[])`,
+          of,
+        );
     }, true);
   }
 

@@ -49,17 +49,33 @@ const tables = `
     pipeline text, sink text, relid oid, kind text, name text, create_sql text, constraint_sql text, after_sql text[] NOT NULL,
     top boolean NOT NULL, partitioned boolean NOT NULL, index_name text, parent_index text, ref_relid oid,
     status text NOT NULL, PRIMARY KEY (pipeline, sink, relid, kind, name));
+  ALTER TABLE pgsluice.definition ADD COLUMN IF NOT EXISTS offered boolean NOT NULL DEFAULT false;
   CREATE TABLE IF NOT EXISTS pgsluice.chunk (
     pipeline text, sink text, source text, chunk text, rows bigint, bytes bigint,
     PRIMARY KEY (pipeline, sink, source, chunk));
   ALTER TABLE pgsluice.chunk ADD COLUMN IF NOT EXISTS exact_at pg_lsn;
+  CREATE TABLE IF NOT EXISTS pgsluice.work (
+    pipeline text, sink text, rate bigint, over boolean NOT NULL, paid timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline, sink));
+  CREATE TABLE IF NOT EXISTS pgsluice.work_snapshot (
+    pipeline text, sink text, standby text, name text NOT NULL, server text NOT NULL, handoff pg_lsn NOT NULL, exact_at pg_lsn NOT NULL,
+    age float8, ends timestamptz, ledgers text[] NOT NULL, PRIMARY KEY (pipeline, sink, standby));
+  CREATE TABLE IF NOT EXISTS pgsluice.work_table (
+    pipeline text, sink text, source text, ledger text NOT NULL, columns text[] NOT NULL, types oid[] NOT NULL, plan text NOT NULL,
+    PRIMARY KEY (pipeline, sink, source));
+  CREATE TABLE IF NOT EXISTS pgsluice.work_range (
+    pipeline text, sink text, ledger text, n bigint, source text NOT NULL, chunk text NOT NULL, keys text NOT NULL, bytes bigint NOT NULL,
+    PRIMARY KEY (pipeline, sink, ledger, n));
+  CREATE TABLE IF NOT EXISTS pgsluice.worker (
+    pipeline text, sink text, id text, note text NOT NULL, since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen timestamptz NOT NULL, PRIMARY KEY (pipeline, sink, id));
   CREATE TABLE IF NOT EXISTS pgsluice.large_object (
     pipeline text, sink text, up_to oid NOT NULL, done boolean NOT NULL DEFAULT false, PRIMARY KEY (pipeline, sink));`;
 
 /** Repeatable; takes no lock if everything exists. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: string }>(
-    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND 3 = (
+    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND to_regclass('pgsluice.worker') IS NOT NULL AND 3 = (
        SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN ((to_regclass('pgsluice.bulk_table'), 'made'),
          (to_regclass('pgsluice.bulk_table'), 'mixed'), (to_regclass('pgsluice.chunk'), 'exact_at'))))::text AS there`,
   );

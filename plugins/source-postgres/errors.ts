@@ -197,6 +197,13 @@ export const sourceErrors = {
     exit: 1,
     retry: 'backoff',
   },
+  PGS2191: {
+    title: 'Snapshot of another server',
+    cause: '`pgsluice work` would join a snapshot of a run, and its file leads to another server than that run’s.',
+    remedy: 'Let source.url and source.snapshot.from lead to the same servers on every machine.',
+    exit: 1,
+    retry: 'never',
+  },
   PGS2195: {
     title: 'No failover slots on this version',
     cause: '`slot.failover` asks for a slot that standbys keep a copy of, which PostgreSQL has from 17 on.',

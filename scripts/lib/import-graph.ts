@@ -57,6 +57,7 @@ export const floors: readonly string[] = [
   'core/operations/test',
   'core/operations/resync',
   'core/operations/run',
+  'core/operations/work',
   'core/operations/coverage',
   'core/operations/verify',
   'core/operations/cutover',

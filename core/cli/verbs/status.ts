@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
+import type { WorkerStatus } from '../../api/shared-copy.ts';
 import type { Source } from '../../api/source.ts';
 import type { SlotStatus } from '../../api/source-control.ts';
 import { findUncovered } from '../../operations/coverage/find-uncovered.ts';
@@ -39,6 +40,7 @@ export function register(program: Command, cli: Cli): void {
           sourceError: isPgsluiceError(error) ? { code: error.code, message: redact(error.message) } : null,
           uncovered,
           sinks: instances.sinks,
+          workers: await askWorkers(instances.sinks),
           now,
           host: hostname(),
           alive,
@@ -47,6 +49,13 @@ export function register(program: Command, cli: Cli): void {
         if (error !== null) throw error;
       }),
     );
+}
+
+/** A target that does not answer hides its workers, and nothing else. */
+async function askWorkers(sinks: OpenPipeline['instances']['sinks']): Promise<readonly WorkerStatus[]> {
+  const each = sinks.map(({ sink }) => sink.snapshot.ranges?.shared.workers().catch(() => []) ?? []);
+  const all = (await Promise.all(each)).flat();
+  return [...new Map(all.map((worker) => [worker.id, worker])).values()];
 }
 
 async function askSlot(

@@ -27,6 +27,7 @@ import { SignalFollower } from '../resync/follow-signals.ts';
 import { Reread } from '../resync/reread.ts';
 import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
 import type { FollowEnd } from '../../pipeline/stream/follow.ts';
+import { endWork } from '../../pipeline/snapshot/lending.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
 import { runStream } from '../../pipeline/stream/run-stream.ts';
 
@@ -121,6 +122,8 @@ async function streamPhase(context: RunContext, options: RunOptions, first: Sour
   let announced = new Set(
     config.ddl === 'follow' ? seen.filter(({ published }) => published).map(({ oid }) => oid) : [],
   );
+  // A run that was killed at the end of its copy did not say so.
+  if (pendingTables(state).size === 0) await endWork(instances.sinks, context.stop);
   const placing = new Placing(context);
   let reread: Reread | null = null;
   let until: bigint | null | undefined;

@@ -1,3 +1,4 @@
+import type { WorkerStatus } from '../../api/shared-copy.ts';
 import type { HeldSnapshot } from '../../api/source-control.ts';
 import type { TablePlan } from '../../api/plan.ts';
 import type { LaneView } from '../../api/sink.ts';
@@ -88,6 +89,8 @@ export class RunView {
   /** Tables (per sink) that an earlier run has finished: they are in the checkpoint and not in `tables`. */
   finishedBefore = 0;
   read: ReadView | null = null;
+  /** Other processes that take part in the copy. */
+  workers: readonly WorkerStatus[] = [];
   /** Null: the file asks for no verification. */
   verification: VerificationView | null = null;
   rates: Rates = noRates;

@@ -57,6 +57,7 @@ export function statusRecord(view: RunView, now: number = Date.now()): { readonl
       .sort((a, b) => order.indexOf(a.phase) - order.indexOf(b.phase))
       .slice(0, namedTables)
       .map((table) => tableRecord(table, now)),
+    workers: view.workers.map((worker) => ({ ...worker })),
     verification: verificationRecord(view, now),
   };
 }

@@ -56,14 +56,13 @@ export interface Reader {
   readonly tries: number;
 }
 
-/** Copies a chunk, or leaves its table for another snapshot. */
+/** Copies a chunk of a table that is in one piece or in pieces of its pages, or leaves its table for another snapshot. */
 export async function take(run: CopyRun, item: Item, reader: Reader): Promise<void> {
   if (isLeft(run, item.job) || isLater(run, reader, item.job)) return;
   try {
     await copyChunk(run, item, reader);
   } catch (error) {
-    if (error instanceof TooOld) run.later.add(item.job.name);
-    else if (error instanceof ChangedMeanwhile) leave(run, item.job, error.cause);
+    if (error instanceof ChangedMeanwhile) leave(run, item.job, error.cause);
     else run.failure.abort(error);
   }
 }
@@ -78,7 +77,7 @@ export function isLeft({ left }: CopyRun, job: CopyJob): boolean {
  */
 function isLater({ later, context }: CopyRun, { age }: Reader, job: CopyJob): boolean {
   if (!age.isDue) return false;
-  if (job.ledger !== null || !job.begun) {
+  if (!job.begun) {
     later.add(job.name);
     return true;
   }
@@ -89,9 +88,6 @@ function isLater({ later, context }: CopyRun, { age }: Reader, job: CopyJob): bo
   }
   return false;
 }
-
-/** The snapshot may not be read any longer. */
-export class TooOld extends Error {}
 
 /** The table's DDL came between the snapshot and its copy. */
 export class ChangedMeanwhile extends Error {}
@@ -104,43 +100,55 @@ export function leave({ context, left }: CopyRun, job: CopyJob, error: unknown):
 }
 
 /** A chunk whose connection broke is copied again under the same snapshot; the sink keeps a chunk whole or not at all. */
-export async function copyChunk(run: CopyRun, { job, chunk }: Item, reader: Reader): Promise<void> {
-  const { context, signal, round } = run;
-  const { session, age } = reader;
-  job.view.phase = 'copying';
-  job.view.startedAt ??= Date.now();
+async function copyChunk(run: CopyRun, { job, chunk }: Item, reader: Reader): Promise<void> {
+  const { signal } = run;
+  const { limit } = run.options;
+  startsNow(job);
   await job.begin(signal);
-  const { over } = age;
-  const inTime = job.ledger === null ? signal : AbortSignal.any([signal, over]);
   for (let attempt = 1; ; attempt++) {
-    const before = job.view.bytes;
+    const reading = job.reading();
     const begun = performance.now();
     try {
-      const copy = await openChunk(session, job, chunk, { limit: run.options.limit, signal: inTime });
-      const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, inTime);
-      age.took(performance.now() - begun);
-      if (job.ledger !== null) run.options.ranges.done++;
+      const copy = await openChunk(reader.session, job.plan, chunk, { limit, signal, count: reading.count });
+      const { rows, bytes } = await job.sink.sink.snapshot.load(job.plan, copy, signal);
+      reader.age.took(performance.now() - begun);
       if (job.loaded(rows, bytes)) run.finishing.follow(tableCopied(run, job));
       return;
     } catch (error) {
-      if (signal.aborted) throw error;
-      if (inTime.aborted) throw new TooOld('', { cause: error });
-      if (await changedSince(context, round, job.plan.source.oid)) throw new ChangedMeanwhile('', { cause: error });
-      if (!retryable(error, attempt, reader.tries)) throw error;
-      job.view.bytes = before;
-      context.view.chunkRetries++;
-      const fields = { table: job.name, chunk: chunk.id, attempt, code: error.code };
-      context.log.log('warn', 'chunk-retry', error.message, fields);
-      await pause(retryDelay(attempt), signal);
+      reading.undo();
+      await again(run, error, { job, id: chunk.id, attempt, tries: reader.tries });
     }
   }
+}
+
+export function startsNow({ view }: CopyJob): void {
+  view.phase = 'copying';
+  view.startedAt ??= Date.now();
+}
+
+/** Returns when a chunk may be tried again, and throws where it may not. */
+export async function again(
+  { context, round, signal }: CopyRun,
+  error: unknown,
+  of: { readonly job: CopyJob; readonly id: string; readonly attempt: number; readonly tries: number },
+): Promise<void> {
+  const { job, attempt } = of;
+  if (signal.aborted) throw error;
+  if (await changedSince(context, round, job.plan.source.oid)) throw new ChangedMeanwhile('', { cause: error });
+  if (!retryable(error, attempt, of.tries)) throw error;
+  context.view.chunkRetries++;
+  const fields = { table: job.name, chunk: of.id, attempt, code: error.code };
+  context.log.log('warn', 'chunk-retry', error.message, fields);
+  await pause(retryDelay(attempt), signal);
 }
 
 /** Not waited for by the worker: tables whose rows are in together are made durable together. */
 export async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
   const { context, round } = run;
   await job.sink.sink.snapshot.loaded(job.plan, run.signal);
-  const exact = job.ledger === null ? null : await allRanges(job.sink, job.plan, job.ledger, run.signal);
+  const ranges = job.ledger === null ? null : await allRanges(job.sink, job.plan, job.ledger, run.signal);
+  if (ranges !== null) job.are(ranges);
+  const exact = ranges?.map((range) => range.exactAt) ?? null;
   const exactAt = exact === null ? exactFor(job.sink, round.session) : highestOf(exact);
   const state = { state: 'copied', exactAt, rows: job.rows, bytes: job.bytes } as const;
   await context.state.setTables([[job.sink.name, job.name, state]], noteRanges(job, exact));

@@ -4,14 +4,23 @@ import { relationName } from '../../postgres/relation.ts';
 import type { CopyChunk, RawCopy, RowCopy, SnapshotSession } from '../../api/snapshot.ts';
 import type { TableView } from '../progress/run-view.ts';
 import type { PlannedSink } from '../open/instances.ts';
+import type { LoadResult } from '../../api/sink.ts';
 import type { Ledger } from './ledger.ts';
 import type { RateLimit } from './rate-limit.ts';
+
+/** Who reads a chunk, and counts its bytes. */
+export interface ChunkReader {
+  readonly limit: RateLimit;
+  readonly signal: AbortSignal;
+  readonly count: (bytes: number) => void;
+}
 
 /** One table's way into one sink: its chunks, and how many of them are still to come. */
 export class CopyJob {
   readonly sink: PlannedSink;
   readonly plan: TablePlan;
   readonly view: TableView;
+  /** None of a table that is copied in ranges: they are taken from its sink. */
   readonly chunks: readonly CopyChunk[];
   /** Null: begun where its first chunk comes. */
   readonly ledger: Ledger | null;
@@ -19,6 +28,8 @@ export class CopyJob {
   outlived = false;
   rows = 0n;
   bytes = 0;
+  /** Bytes that other processes copied, as the view has them. */
+  #others = 0;
   #left: number;
   #begun: Promise<void> | null = null;
 
@@ -58,6 +69,32 @@ export class CopyJob {
     return this.#begun;
   }
 
+  /** All of its ranges are in, as its sink counted them. */
+  are(ranges: readonly LoadResult[]): void {
+    this.rows = ranges.reduce((sum, { rows }) => sum + rows, 0n);
+    this.bytes = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.view.rows = this.rows;
+    this.view.bytes = this.bytes;
+  }
+
+  /** What is in by whomever: the view shows what other processes copied, too. */
+  allIn({ bytes, rows }: LoadResult): void {
+    const others = Math.max(0, bytes - this.bytes);
+    this.view.bytes += others - this.#others;
+    this.#others = others;
+    this.view.rows = rows;
+  }
+
+  /** What is read of it for one chunk, which is taken back where that does not come in. */
+  reading(): { readonly count: (bytes: number) => void; readonly undo: () => void } {
+    let read = 0;
+    const count = (bytes: number): void => {
+      read += bytes;
+      this.view.bytes += bytes;
+    };
+    return { count, undo: () => count(-read) };
+  }
+
   /** Counts a chunk that is in. Returns whether it was the last. */
   loaded(rows: bigint, bytes: number): boolean {
     this.rows += rows;
@@ -71,13 +108,12 @@ export class CopyJob {
 /** Opens a chunk by the plan's route; every byte is counted and pays the rate limit. */
 export async function openChunk(
   session: SnapshotSession,
-  job: { readonly plan: TablePlan; readonly view: Pick<TableView, 'bytes'> },
+  plan: TablePlan,
   chunk: CopyChunk,
-  more: { readonly limit: RateLimit; readonly signal: AbortSignal },
+  more: ChunkReader,
 ): Promise<RawCopy | RowCopy> {
-  const { plan } = job;
   const meter = (bytes: number): Promise<void> | null => {
-    job.view.bytes += bytes;
+    more.count(bytes);
     return more.limit.limited ? more.limit.take(bytes, more.signal) : null;
   };
   if (plan.route.kind === 'raw') {

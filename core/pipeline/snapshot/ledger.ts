@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import type { SnapshotLsn } from '../../postgres/lsn.ts';
 import type { TablePlan } from '../../api/plan.ts';
+import type { LoadedRange } from '../../api/sink.ts';
 import { type Relation, relationName } from '../../postgres/relation.ts';
-import type { CopyChunk, SnapshotSession } from '../../api/snapshot.ts';
+import type { WaitingRange } from '../../api/shared-copy.ts';
+import type { SnapshotSession } from '../../api/snapshot.ts';
 import { runtimeError } from '../errors.ts';
 import { isOrdered, KeyOrder } from '../ledger/key-order.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { member, type Member, type StateEntry } from '../state/entries.ts';
 import type { CopyJob } from './copy-job.ts';
+import { planDigest } from './take-range.ts';
 
 /** A table's ledger with what is in already. */
 export interface Ledger {
   readonly noted: Member<'ledger'>;
   readonly rows: bigint;
   readonly bytes: number;
-}
-
-interface Ranged {
-  readonly chunks: readonly CopyChunk[];
-  readonly ledger: Ledger;
+  /** Ranges that are not in. */
+  readonly waiting: number;
 }
 
 interface Wanted {
@@ -54,7 +54,7 @@ export function rangeColumns({ source, unlogged }: TablePlan): readonly string[]
  * The ranges of a large table that are not in the sink yet (I5). Null: it is copied under one snapshot, for a reason that is logged.
  * What an earlier snapshot brought stays, unless the table has been emptied, rewritten or altered since.
  */
-export async function inRanges(context: RunContext, wanted: Wanted): Promise<Ranged | null> {
+export async function inRanges(context: RunContext, wanted: Wanted): Promise<Ledger | null> {
   const { sink, plan, session } = wanted;
   const { ranges } = sink.sink.snapshot;
   const table = relationName(plan.source);
@@ -69,18 +69,18 @@ export async function inRanges(context: RunContext, wanted: Wanted): Promise<Ran
   if (typeof columns === 'string') return unfit(columns);
   const noted = await cut(context, wanted, columns);
   if (typeof noted === 'string') return unfit(noted);
-  const done = await ranges.begin(plan, { ledger: noted.id, columns }, wanted.signal);
+  const all = rangesOf(plan.source, noted);
+  const given = { ledger: noted.id, columns, plan: planDigest(plan), ranges: all };
+  const done = await ranges.begin(plan, given, wanted.signal);
   if (typeof done === 'string') return unfit(done);
   let [rows, bytes] = [0n, 0];
   for (const range of done.values()) {
     rows += range.rows;
     bytes += range.bytes;
   }
-  const all = chunksOf(plan.source, noted, session.exactAt);
-  const chunks = all.filter(({ id }) => !done.has(id));
   const text = `${table} is copied in ${all.length} ranges of (${columns.join(', ')}), of which ${done.size} are in`;
   context.log.log('info', 'ledger', text, { table, sink: sink.name, ranges: all.length, done: done.size });
-  return { chunks, ledger: { noted, rows, bytes } };
+  return { noted, rows, bytes, waiting: all.length - done.size };
 }
 
 /** The table is copied under one snapshot this time: its ranges of an earlier try must not count later. */
@@ -122,15 +122,14 @@ async function cut(
   return noted;
 }
 
-function chunksOf(relation: Relation, noted: Member<'ledger'>, exactAt: SnapshotLsn): readonly CopyChunk[] {
-  const { bounds, columns } = noted;
+function rangesOf(relation: Relation, noted: Member<'ledger'>): readonly WaitingRange[] {
+  const { bounds } = noted;
   const bytes = Math.round(noted.bytes / (bounds.length + 1));
   return Array.from({ length: bounds.length + 1 }, (_, i) => ({
-    id: chunkId(relation, noted, i),
-    relation,
-    range: { columns, from: bounds[i - 1] ?? null, to: bounds[i] ?? null },
+    chunk: chunkId(relation, noted, i),
+    from: bounds[i - 1] ?? null,
+    to: bounds[i] ?? null,
     bytes,
-    exactAt,
   }));
 }
 
@@ -157,13 +156,13 @@ export async function noteReader(
   return true;
 }
 
-/** Positions of all ranges as the sink committed them: a load whose answer was lost may be of an earlier snapshot. */
+/** All ranges as the sink committed them: a load whose answer was lost may be of an earlier snapshot. */
 export async function allRanges(
   { sink }: PlannedSink,
   plan: TablePlan,
   { noted }: Ledger,
   signal: AbortSignal,
-): Promise<readonly SnapshotLsn[]> {
+): Promise<readonly LoadedRange[]> {
   const loaded = await sink.snapshot.ranges!.loaded(plan, signal);
   return Array.from({ length: noted.bounds.length + 1 }, (_, i) => {
     const chunk = chunkId(plan.source, noted, i);
@@ -172,7 +171,7 @@ export async function allRanges(
       const where = { table: relationName(plan.source), chunk };
       throw runtimeError('PGS3201', `range ${i + 1} of ${where.table} is not in the target`, { where });
     }
-    return range.exactAt;
+    return range;
   });
 }
 

@@ -4,13 +4,16 @@ import { formatLsn } from '../../postgres/lsn.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
 import { needed } from '../open/capability.ts';
 import type { RunContext } from '../open/instances.ts';
-import { type CopyRun, type Item, type LeftTable, type SnapshotRunOptions, tableCopied, take } from './copy-chunk.ts';
+import { type CopyRun, type LeftTable, type SnapshotRunOptions, take } from './copy-chunk.ts';
 import { CopyJob } from './copy-job.ts';
 import { Finishing } from './finishing.ts';
 import { copyLargeObjects } from './large-objects.ts';
 import { forgetRanges, inRanges } from './ledger.ts';
-import { RangeQueue, ReplicaReaders } from './replicas.ts';
+import { endWork, lend, openWork, takeBack } from './lending.ts';
+import { Ranges } from './ranges.ts';
+import { ReplicaReaders } from './replicas.ts';
 import type { Round } from './round.ts';
+import { watchWorkers } from './watch-workers.ts';
 import { SnapshotAge } from './snapshot-age.ts';
 
 const chunkTries = 6;
@@ -41,6 +44,7 @@ export async function runSnapshot(
   const left: LeftTable[] = [];
   const later = new Set<string>();
   let replicas: ReplicaReaders | null = null;
+  let watching: AsyncDisposable | null = null;
   try {
     await prepare(context, round, signal);
     await round.settle();
@@ -49,23 +53,28 @@ export async function runSnapshot(
     context.run.enter('copy');
     context.log.log('info', 'copy-started', `copying ${jobs.length} tables`, {
       tables: jobs.length,
-      chunks: jobs.reduce((sum, job) => sum + job.chunks.length, 0),
+      chunks: jobs.reduce((sum, { chunks, ledger }) => sum + (ledger?.waiting ?? chunks.length), 0),
       exactAt: formatLsn(session.exactAt),
     });
     const objects = copyLargeObjects(context, { sinks, session, limit: options.limit, signal });
     objects.catch((error: unknown) => failure.abort(error));
     const run = { context, options, round, jobs, finishing, left, later, age, signal, failure };
-    const queue = new RangeQueue(jobs);
-    replicas = new ReplicaReaders(run, queue);
+    const ranges = new Ranges(run);
+    await openWork(run);
+    watching = watchWorkers(run, ranges);
+    replicas = new ReplicaReaders(run, ranges);
     try {
-      await copyAll(run, queue, replicas);
+      await lend(run, jobs, { standby: null, session, since: round.since });
+      await copyAll(run, ranges, replicas);
     } finally {
       // Also after a failure: nothing may still write when the session is closed.
       await objects;
+      await takeBack(run, null);
     }
   } catch (error) {
     failure.abort(error);
     await replicas?.ended();
+    await watching?.[Symbol.asyncDispose]();
     await finishing.ended();
     // What came first: what fails after a stop was asked for (it cuts connections) is the stop's own doing.
     throw signal.reason;
@@ -73,13 +82,15 @@ export async function runSnapshot(
     await session[Symbol.asyncDispose]();
   }
   // The source is not held while standbys are still read.
-  for (const { job } of await replicas.ended()) later.add(job.name);
+  for (const job of await replicas.ended()) later.add(job.name);
+  await watching[Symbol.asyncDispose]();
   context.run.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
   const end = { left, due: later.size > 0 };
   if (left.length > 0 || end.due) return end;
   for (const { sink, plans } of sinks) await sink.snapshot.finish?.(plans, signal);
+  await endWork(sinks, signal);
   return end;
 }
 
@@ -132,7 +143,7 @@ async function makeJobs(
       const wanted = { sink, plan, session, chunkBytes: options.chunkBytes, signal };
       const ranged = bytes > options.ledgerAbove ? await inRanges(context, wanted) : null;
       if (ranged !== null) {
-        jobs.push(new CopyJob(sink, plan, { ...ranged, view }));
+        jobs.push(new CopyJob(sink, plan, { chunks: [], ledger: ranged, view }));
         continue;
       }
       await forgetRanges(context, sink, plan);
@@ -149,20 +160,16 @@ async function makeJobs(
 }
 
 /** Tables in one piece first; ranges of which no standby is read come after them. */
-async function copyAll(run: CopyRun, ranges: RangeQueue, replicas: ReplicaReaders): Promise<void> {
-  // All of its ranges came with an earlier snapshot.
-  for (const job of run.jobs) if (job.chunks.length === 0) run.finishing.follow(tableCopied(run, job));
-  const own = run.jobs.flatMap((job) => (job.ledger === null ? job.chunks.map((chunk) => ({ job, chunk })) : []));
+async function copyAll(run: CopyRun, ranges: Ranges, replicas: ReplicaReaders): Promise<void> {
+  const own = run.jobs.flatMap((job) => job.chunks.map((chunk) => ({ job, chunk })));
   const here = { session: run.round.session, age: run.age, tries: chunkTries };
-  const next = async (): Promise<Item | undefined> => {
-    const item = own.shift();
-    if (item !== undefined) return item;
-    await replicas.opened;
-    return ranges.take((job) => !replicas.reads(job));
-  };
   const work = async (): Promise<void> => {
-    for (let item = await next(); item !== undefined && !run.signal.aborted; item = await next())
+    for (let item = own.shift(); item !== undefined && !run.signal.aborted; item = own.shift())
       await take(run, item, here);
+    if (run.signal.aborted) return;
+    await replicas.opened;
+    const fits = (job: CopyJob): boolean => !replicas.reads(job);
+    await ranges.read(here, fits, () => {}).catch((error: unknown) => run.failure.abort(error));
   };
   await Promise.all(Array.from({ length: run.options.workers }, work));
   run.signal.throwIfAborted();

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { PgsluiceError } from '../../../core/base/error.ts';
+import { pause } from '../../../core/base/backoff.ts';
 import { failpoint } from '../../../core/base/failpoint.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { bulkError } from '../errors.ts';
@@ -8,7 +9,11 @@ import type { Sessions } from '../sessions.ts';
 import { smallBytes } from '../small.ts';
 import type { Owner } from '../state.ts';
 import { renewedParts } from '../schema/made-parts.ts';
+import { claimDefinition, offerDefinitions } from './claim.ts';
 import type { DefinitionStatus } from './save.ts';
+
+/** Milliseconds between two looks at what another process builds. */
+const everyLook = 300;
 
 export interface Definition {
   readonly relid: string;
@@ -43,17 +48,26 @@ export async function openDefinitions(
     readonly partitioned: boolean;
   },
 ): Promise<Definition[]> {
-  const { rows } = await client.query<Record<string, string | null>>(
-    `SELECT d.relid, d.relid::regclass::text AS tbl, d.kind, d.name, d.create_sql, d.constraint_sql, to_json(d.after_sql)::text AS after,
-            d.index_name, d.parent_index, d.ref_relid, d.status, (z.bytes <= ${smallBytes})::text AS small
-     FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid,
-          LATERAL (SELECT CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END AS bytes) z
+  const { rows } = await client.query<DefinitionRow>(
+    `${definitions}
      WHERE d.pipeline = $1 AND d.sink = $2 AND d.status <> 'built' AND d.kind = ANY($3::text[])
        AND ($4::oid[] IS NULL OR d.relid = ANY($4::oid[])) AND (d.partitioned = $5 OR d.kind NOT IN ('index', 'constraint'))
      ORDER BY d.create_sql LIKE '%CREATE UNIQUE INDEX%' DESC, z.bytes DESC, d.relid, d.kind, d.name`,
     [owner.pipeline, owner.sink, of.kinds, of.relids, of.partitioned],
   );
-  return rows.map((row) => ({
+  return rows.map(definitionOf);
+}
+
+export type DefinitionRow = Readonly<Record<string, string | null>>;
+
+export const definitions = `
+  SELECT d.relid, d.relid::regclass::text AS tbl, d.kind, d.name, d.create_sql, d.constraint_sql, to_json(d.after_sql)::text AS after,
+    d.index_name, d.parent_index, d.ref_relid, d.status, (z.bytes <= ${smallBytes})::text AS small
+  FROM pgsluice.definition d JOIN pg_class c ON c.oid = d.relid,
+    LATERAL (SELECT CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END AS bytes) z`;
+
+export function definitionOf(row: DefinitionRow): Definition {
+  return {
     relid: row['relid']!,
     table: row['tbl']!,
     kind: row['kind'] as Definition['kind'],
@@ -66,7 +80,7 @@ export async function openDefinitions(
     refRelid: row['ref_relid'] ?? null,
     status: row['status'] as DefinitionStatus,
     small: row['small'] === 'true',
-  }));
+  };
 }
 
 /**
@@ -87,16 +101,10 @@ export async function buildIndexes(
   await buildTogether(builder, small, signal);
   // Definitions of a failed group are tried one by one, so that the error names the one at fault.
   const work = small.length === 0 ? all : await read();
-  await settle(
-    work
-      .filter((definition) => definition.create !== null && definition.status === 'aside')
-      .map((definition) =>
-        builder.workers.run(async () => {
-          signal.throwIfAborted();
-          failpoint('index');
-          await step(builder, definition, createIndex);
-        }),
-      ),
+  await buildAside(
+    builder,
+    work.filter((definition) => definition.create !== null && definition.status === 'aside'),
+    signal,
   );
   for (const definition of work.filter((d) => d.kind === 'constraint')) {
     signal.throwIfAborted();
@@ -104,6 +112,25 @@ export async function buildIndexes(
     // A constraint without a separate index (exclusion) is built by this statement, so it counts as a build.
     const run = (): Promise<void> => step(builder, definition, addConstraint);
     await (definition.create === null ? builder.workers.run(run) : run());
+  }
+}
+
+/** Other processes build of them, too; what one of them is at is looked at again until it is built, or free. */
+async function buildAside(builder: Builder, aside: readonly Definition[], signal: AbortSignal): Promise<void> {
+  if (aside.some(({ small }) => !small)) await builder.sessions.query((c) => offerDefinitions(c, builder.owner, aside));
+  for (let left = aside; left.length > 0; ) {
+    const others: Definition[] = [];
+    await settle(
+      left.map((definition) =>
+        builder.workers.run(async () => {
+          signal.throwIfAborted();
+          failpoint('index');
+          if (!(await buildIndex(builder, definition))) others.push(definition);
+        }),
+      ),
+    );
+    left = others;
+    if (left.length > 0) await pause(everyLook, signal);
   }
 }
 
@@ -147,7 +174,7 @@ function constraintOf(definition: Definition): string[] {
   return [`ALTER TABLE ${definition.table} ADD CONSTRAINT ${name} ${definition.constraint}`];
 }
 
-async function createIndex(client: pg.Client, definition: Definition): Promise<DefinitionStatus> {
+export async function createIndex(client: pg.Client, definition: Definition): Promise<DefinitionStatus> {
   await client.query(definition.create!);
   if (definition.constraint !== null) return 'indexed';
   await runAll(client, definition.after);
@@ -172,11 +199,28 @@ export async function step(
   definition: Definition,
   work: (client: pg.Client, definition: Definition) => Promise<DefinitionStatus>,
 ): Promise<void> {
+  await within(builder, definition, async (client) => {
+    await markDefinition(client, builder.owner, definition, await work(client, definition));
+  });
+}
+
+/** Builds an index where no other process is at it. Returns whether it is there. */
+function buildIndex(builder: Builder, definition: Definition): Promise<boolean> {
+  return within(builder, definition, async (client) => {
+    const found = await claimDefinition(client, builder.owner, definition);
+    if (found !== 'ours') return found === 'done';
+    await markDefinition(client, builder.owner, definition, await createIndex(client, definition));
+    return true;
+  });
+}
+
+async function within<T>(
+  builder: Builder,
+  definition: Definition,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   try {
-    await builder.sessions.transaction(async (client) => {
-      const status = await work(client, definition);
-      await markDefinition(client, builder.owner, definition, status);
-    });
+    return await builder.sessions.transaction(work);
   } catch (error) {
     throw refused(error, definition);
   }
@@ -217,7 +261,7 @@ export async function markDefinitions(
   );
 }
 
-function refused(error: unknown, definition: Definition): Error {
+export function refused(error: unknown, definition: Definition): Error {
   const known = fromPg(error, {});
   const sqlstate = known.where.sqlstate;
   // Lost connections, locks, disk and memory are no fault of the definition: the runtime retries.

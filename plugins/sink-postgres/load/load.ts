@@ -6,7 +6,6 @@ import type { TablePlan } from '../../../core/api/plan.ts';
 import { type Oid, relationName } from '../../../core/postgres/relation.ts';
 import type { LoadResult } from '../../../core/api/sink.ts';
 import type { RawCopy, RowCopy } from '../../../core/api/snapshot.ts';
-import { formatLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { typesSql } from '../../../core/postgres/types-sql.ts';
@@ -80,7 +79,7 @@ const answers = { go: 'go', occupied: 'occupied', altered: 'altered' } as const;
  * Inside a CASE, once the table is locked: bytes are read as what the columns are now, and a type that they were given since the
  * plan was compared with them would make other values of them, without an error. Text is read by any type as what it says.
  */
-function question(plan: TablePlan, copy: RawCopy | RowCopy, { types }: LoadMore): string {
+function question(plan: TablePlan, copy: RawCopy | RowCopy, { types }: Pick<LoadMore, 'types'>): string {
   const binary = copy.kind === 'raw' && copy.format === 'binary';
   const columns = plan.output.columns.map(({ name }, i) => ({ name, type: types[i]! }));
   const same = binary ? typesSql(plan.output, columns) : 'true';
@@ -94,15 +93,13 @@ async function loadMarked(
   more: LoadMore,
 ): Promise<LoadResult> {
   const key = [more.owner.pipeline, more.owner.sink, relationName(plan.source), copy.chunk.id];
-  const loaded = await started(mark(client, key, copy.chunk.exactAt), copy);
+  const loaded = await started(mark(client, key), copy);
   if (loaded !== null) {
     await stopReading(copy);
     await client.query('ROLLBACK');
     return loaded;
   }
-  // In a partitioned table the locks of its partitions come with the rows; they cannot have other types.
-  const before = `LOCK TABLE ONLY ${qualified(plan.output)} IN ROW EXCLUSIVE MODE; SELECT CASE ${question(plan, copy, more)} END; `;
-  const result = (await run(client, plan, copy, { ...more, before, open: true }))!;
+  const result = await loadWithin(client, plan, copy, more);
   await client.query(
     'UPDATE pgsluice.chunk SET rows = $5, bytes = $6 WHERE pipeline = $1 AND sink = $2 AND source = $3 AND chunk = $4',
     [...key, String(result.rows), result.bytes],
@@ -112,15 +109,24 @@ async function loadMarked(
   return result;
 }
 
+/** Within the caller's transaction, which stays open. */
+export async function loadWithin(
+  client: pg.Client,
+  plan: TablePlan,
+  copy: RawCopy | RowCopy,
+  more: Omit<LoadMore, 'whole' | 'owner'>,
+): Promise<LoadResult> {
+  // In a partitioned table the locks of its partitions come with the rows; they cannot have other types.
+  const before = `LOCK TABLE ONLY ${qualified(plan.output)} IN ROW EXCLUSIVE MODE; SELECT CASE ${question(plan, copy, more)} END; `;
+  return (await run(client, plan, copy, { ...more, before, open: true }))!;
+}
+
 /** Null: marked now. Else what the chunk's transaction, which did commit, has loaded. */
-async function mark(client: pg.Client, key: readonly string[], exactAt?: SnapshotLsn): Promise<LoadResult | null> {
+async function mark(client: pg.Client, key: readonly string[]): Promise<LoadResult | null> {
   await client.query('BEGIN');
-  // I4: the position of a range commits with its rows.
   const inserted = await client.query(
-    exactAt === undefined
-      ? 'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING'
-      : 'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk, exact_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
-    exactAt === undefined ? [...key] : [...key, formatLsn(exactAt)],
+    'INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+    [...key],
   );
   if (inserted.rowCount === 1) return null;
   const { rows } = await client.query<{ rows: string; bytes: string }>(
@@ -130,7 +136,7 @@ async function mark(client: pg.Client, key: readonly string[], exactAt?: Snapsho
   return { rows: BigInt(rows[0]?.rows ?? 0), bytes: Number(rows[0]?.bytes ?? 0) };
 }
 
-interface RunMore extends LoadMore {
+interface RunMore extends Omit<LoadMore, 'whole' | 'owner'> {
   /** SQL that goes in one message with the COPY, a SELECT of {@link answers} at its end. */
   readonly before: string;
   /** The transaction is left open; else it is committed in the same message, where that can be. */
@@ -196,7 +202,7 @@ export async function stopReading(copy: RawCopy | RowCopy): Promise<void> {
 /** SQLSTATE classes of a row that the target does not take: data exception, integrity constraint, program limit. */
 const rowStates = /^(?:22|23|54)/;
 
-function withPlace(error: unknown, plan: TablePlan, copy: RawCopy | RowCopy, context: PluginContext): Error {
+export function withPlace(error: unknown, plan: TablePlan, copy: RawCopy | RowCopy, context: PluginContext): Error {
   if (error instanceof RangeError) {
     return bulkError('PGS3011', error.message, { where: { chunk: copy.chunk.id }, cause: error });
   }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { TablePlan } from '../../../core/api/plan.ts';
+import type { WaitingRange } from '../../../core/api/shared-copy.ts';
 import type { LoadedRange } from '../../../core/api/sink.ts';
 import { parseLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import { qualified } from '../../../core/postgres/quote.ts';
@@ -12,6 +13,15 @@ export interface RangedTarget {
   readonly plan: TablePlan;
   readonly relid: number;
   readonly ledger: string;
+}
+
+/** With what the state notes of it for whoever copies its ranges. */
+export interface OfferedTarget extends RangedTarget {
+  readonly columns: readonly string[];
+  /** Of the columns that are filled. */
+  readonly types: readonly number[];
+  readonly digest: string;
+  readonly ranges: readonly WaitingRange[];
 }
 
 const setAside = `
@@ -92,14 +102,61 @@ export async function goesOn(client: pg.Client, target: RangedTarget): Promise<b
   return rowCount === 1;
 }
 
-/** Within the caller's transaction: the table is emptied and its marks go. Waits for a load that still runs in a backend we lost. */
+/**
+ * Within the caller's transaction: the table is emptied and its marks go. Waits for loads that other processes have under way, and for
+ * one that still runs in a backend we lost: they hold the rows of their ranges, and no other range can be claimed once these are gone.
+ */
 export async function startAgain(client: pg.Client, target: RangedTarget): Promise<void> {
+  await forgetWork(client, target.owner, relationName(target.plan.source));
   await client.query(`TRUNCATE ONLY ${qualified(target.plan.output)}`);
   await client.query(`DELETE FROM pgsluice.chunk WHERE ${mine}`, parameters(target).slice(0, 3));
   await client.query(
     `INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk) VALUES ($1, $2, $3, ${mark})`,
     parameters(target),
   );
+}
+
+/** Within the caller's transaction: nothing of the table is to be copied in ranges any more. */
+export async function forgetWork(client: pg.Client, owner: Owner, source: string): Promise<void> {
+  const of = [owner.pipeline, owner.sink, source];
+  await client.query(`DELETE FROM pgsluice.work_range WHERE ${mine}`, of);
+  await client.query(`DELETE FROM pgsluice.work_table WHERE ${mine}`, of);
+}
+
+/** Rows of a statement that gives a table's ranges out. */
+const together = 5000;
+
+/** Within the caller's transaction: the ranges that are not in are there to be claimed. */
+export async function offerRanges(client: pg.Client, target: OfferedTarget): Promise<void> {
+  const { owner, plan, ledger, columns, types, digest, ranges } = target;
+  const source = relationName(plan.source);
+  await client.query(
+    `INSERT INTO pgsluice.work_table (pipeline, sink, source, ledger, columns, types, plan) VALUES ($1, $2, $3, $4, $5, $6, $7)
+     ON CONFLICT (pipeline, sink, source) DO UPDATE
+       SET ledger = excluded.ledger, columns = excluded.columns, types = excluded.types, plan = excluded.plan`,
+    [owner.pipeline, owner.sink, source, ledger, columns, types, digest],
+  );
+  for (let at = 0; at < ranges.length; at += together) {
+    const some = ranges.slice(at, at + together);
+    await client.query(
+      `INSERT INTO pgsluice.work_range (pipeline, sink, source, ledger, n, chunk, keys, bytes)
+       SELECT $1, $2, $3, $4, $5 + r.n, r.chunk, r.keys, r.bytes
+       FROM unnest($6::text[], $7::text[], $8::bigint[]) WITH ORDINALITY r (chunk, keys, bytes, n)
+       WHERE NOT EXISTS (SELECT FROM pgsluice.chunk c
+         WHERE c.pipeline = $1 AND c.sink = $2 AND c.source = $3 AND c.chunk = r.chunk AND c.exact_at IS NOT NULL)
+       ON CONFLICT DO NOTHING`,
+      [
+        owner.pipeline,
+        owner.sink,
+        source,
+        ledger,
+        at,
+        some.map(({ chunk }) => chunk),
+        some.map(({ from, to }) => JSON.stringify([from, to])),
+        some.map(({ bytes }) => bytes),
+      ],
+    );
+  }
 }
 
 function parameters({ owner, plan, ledger, relid }: RangedTarget): (string | number)[] {

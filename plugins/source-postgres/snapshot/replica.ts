@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { pause } from '../../../core/base/backoff.ts';
 import type { SnapshotSession } from '../../../core/api/snapshot.ts';
 import type { SnapshotReplica } from '../../../core/api/source-database.ts';
+import type { LentSnapshot } from '../../../core/api/shared-copy.ts';
 import { formatLsn, type HandoffLsn, parseLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, withClient } from '../session.ts';
@@ -62,6 +63,11 @@ export class Replica implements SnapshotReplica {
       await session[Symbol.asyncDispose]();
       throw signal.reason;
     });
+  }
+
+  join(lent: LentSnapshot, signal: AbortSignal): Promise<SnapshotSession | null> {
+    signal.throwIfAborted();
+    return PostgresSnapshot.join(this.#access, lent, this.#given);
   }
 
   #check(source: Identity, here: Identity): void {

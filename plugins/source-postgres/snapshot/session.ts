@@ -1,10 +1,11 @@
 import type pg from 'pg';
-import type { ErrorWhere } from '../../../core/base/error.ts';
+import { type ErrorWhere, PgsluiceError } from '../../../core/base/error.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { CopyFormat, SnapshotQuery } from '../../../core/api/plan.ts';
 import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import type { SourceRelations } from '../../../core/api/source.ts';
 import type { StoredRows } from '../../../core/api/source-database.ts';
+import type { LentSnapshot } from '../../../core/api/shared-copy.ts';
 import type { CopyChunk, KeyCut, LargeObject, RawCopy, RowCopy, SnapshotSession } from '../../../core/api/snapshot.ts';
 import { type LockWatch, watchLocks } from '../../../core/postgres/lock-watch.ts';
 import { fromPg } from '../../../core/postgres/pg-error.ts';
@@ -35,6 +36,7 @@ export class PostgresSnapshot implements SnapshotSession {
   readonly sees?: string;
   readonly takenAt: bigint;
   readonly xid: number;
+  readonly server: string;
   readonly #access: SourceAccess;
   /** The dump of the schema and the copies wait for whoever holds a table. */
   readonly #locks: LockWatch;
@@ -48,7 +50,14 @@ export class PostgresSnapshot implements SnapshotSession {
   private constructor(
     access: SourceAccess,
     positions: SessionPositions,
-    held: { keeper: SnapshotWorkers; workers: SnapshotWorkers; takenAt: bigint; xid: number; tables: ReadTables },
+    held: {
+      keeper: SnapshotWorkers;
+      workers: SnapshotWorkers;
+      takenAt: bigint;
+      xid: number;
+      server: string;
+      tables: ReadTables;
+    },
   ) {
     this.#access = access;
     this.handoff = positions.handoff;
@@ -59,6 +68,7 @@ export class PostgresSnapshot implements SnapshotSession {
     this.#workers = held.workers;
     this.takenAt = held.takenAt;
     this.xid = held.xid;
+    this.server = held.server;
     this.#locks = watchLocks(lockWatchOf(access));
   }
 
@@ -74,11 +84,13 @@ export class PostgresSnapshot implements SnapshotSession {
       await keeper.start(snapshot.name, 1);
       await workers.start(snapshot.name, snapshot.workers);
       const taken = await ask(keeper, async (client) => {
-        const { rows } = await client.query<{ at: string; xid: string }>(
+        const { rows } = await client.query<{ at: string; xid: string; server: string }>(
           `SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at,
-                  pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1 AS xid`,
+                  pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1 AS xid,
+                  (SELECT system_identifier FROM pg_control_system()) || ' since ' || pg_postmaster_start_time() AS server`,
         );
-        return { takenAt: BigInt(rows[0]!.at), xid: Number(rows[0]!.xid) };
+        const { at, xid, server } = rows[0]!;
+        return { takenAt: BigInt(at), xid: Number(xid), server };
       });
       return new PostgresSnapshot(access, positions, { keeper, workers, tables: snapshot.tables, ...taken });
     } catch (error) {
@@ -86,6 +98,26 @@ export class PostgresSnapshot implements SnapshotSession {
       await workers[Symbol.asyncDispose]();
       throw fromPg(error, { connection: access.name });
     }
+  }
+
+  /** A snapshot that another process holds; null: nobody does any more. Names of snapshots are short, and another server may have one of the same name. */
+  static async join(
+    access: SourceAccess,
+    lent: LentSnapshot,
+    given: { readonly workers: number; readonly tables: ReadTables },
+  ): Promise<PostgresSnapshot | null> {
+    const { handoff, exactAt, name } = lent;
+    const session = await PostgresSnapshot.start(access, { ...given, name }, { handoff, exactAt }).catch(
+      (error: unknown) => {
+        if (error instanceof PgsluiceError && error.code === 'PGS2120') return null;
+        throw error;
+      },
+    );
+    if (session === null) return null;
+    if (session.server === lent.server) return session;
+    await session[Symbol.asyncDispose]();
+    const what = `the run reads server ${lent.server}, and ${access.name} is ${session.server}`;
+    throw sourceError('PGS2191', what, { where: { connection: access.name } });
   }
 
   get name(): string {

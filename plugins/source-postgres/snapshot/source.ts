@@ -1,5 +1,6 @@
 import type { KeyFit, SnapshotSession } from '../../../core/api/snapshot.ts';
 import type { SnapshotReplica, SnapshotSource, SnapshotStart } from '../../../core/api/source-database.ts';
+import type { LentSnapshot } from '../../../core/api/shared-copy.ts';
 import type { HandoffLsn, SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { Relation } from '../../../core/postgres/relation.ts';
 import { type SourceAccess, ask, withClient } from '../session.ts';
@@ -32,6 +33,11 @@ export class PostgresSnapshots implements SnapshotSource {
     if (from.kind === 'new') return this.#firstSnapshot(signal);
     if (from.kind === 'only') return this.#onlySnapshot(from.before, signal);
     return this.#laterSnapshot(from, signal);
+  }
+
+  join(lent: LentSnapshot, signal: AbortSignal): Promise<SnapshotSession | null> {
+    signal.throwIfAborted();
+    return PostgresSnapshot.join(this.#access, lent, { workers: this.#workers, tables: this.#tables });
   }
 
   keyFit(relation: Relation, columns: readonly string[], signal: AbortSignal): Promise<KeyFit | string> {

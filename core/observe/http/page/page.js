@@ -44,6 +44,7 @@ function showState(status) {
   const copying = ['schema', 'copy', 'index'].includes(status.phase);
   $('copy').hidden = !copying;
   if (copying) showCopy(status);
+  showWorkers(status.workers);
   showSinks(status, copying);
   showVerification(status);
   showSource(status.source);
@@ -129,6 +130,21 @@ function showSinks({ sinks, at }, copying) {
       card.append(element('h2', `Sink ${sink.name}`), lag, list);
       return card;
     }),
+  );
+}
+
+/** Other processes that take part in the copy. */
+function showWorkers(workers) {
+  $('workers').hidden = workers.length === 0;
+  rows(
+    'working',
+    workers.map(({ host, pid, doing, ranges, indexes, bytes: copied, silentSeconds }) => [
+      `${pid} on ${host}`,
+      silentSeconds > 5 ? `${doing}; not heard of for ${duration(silentSeconds)}` : doing,
+      count(ranges),
+      count(indexes),
+      bytes(copied),
+    ]),
   );
 }
 

@@ -48,6 +48,7 @@ function report(state: PipelineState, more: Partial<ReportInput> = {}): StatusRe
     sourceError: null,
     uncovered: null,
     sinks,
+    workers: [],
     now,
     ...host,
     ...more,
