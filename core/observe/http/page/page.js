@@ -44,7 +44,8 @@ function showState(status) {
   const copying = ['schema', 'copy', 'index'].includes(status.phase);
   $('copy').hidden = !copying;
   if (copying) showCopy(status);
-  showWorkers(status.workers);
+  const workers = status.workers.map((of) => `${of.pid} on ${of.host}: ${count(of.ranges)} ranges, ${of.doing}`);
+  $('workers').textContent = workers.length > 0 ? `workers: ${workers.join('; ')}` : '';
   showSinks(status, copying);
   showVerification(status);
   showSource(status.source);
@@ -130,21 +131,6 @@ function showSinks({ sinks, at }, copying) {
       card.append(element('h2', `Sink ${sink.name}`), lag, list);
       return card;
     }),
-  );
-}
-
-/** Other processes that take part in the copy. */
-function showWorkers(workers) {
-  $('workers').hidden = workers.length === 0;
-  rows(
-    'working',
-    workers.map(({ host, pid, doing, ranges, indexes, bytes: copied, silentSeconds }) => [
-      `${pid} on ${host}`,
-      silentSeconds > 5 ? `${doing}; not heard of for ${duration(silentSeconds)}` : doing,
-      count(ranges),
-      count(indexes),
-      bytes(copied),
-    ]),
   );
 }
 
