@@ -127,8 +127,8 @@ async function copyInto({ config }: ProbeInput, { sink, session, signal, ms }: T
     while (performance.now() - began < ms) {
       const part = queue.shift();
       if (part === undefined) return;
-      const job = { plan: part.plan, view: { bytes: 0 } };
-      await trial.load(part.plan, await openChunk(session, job, part.chunk, { limit, signal }), signal);
+      const copy = await openChunk(session, part.plan, part.chunk, { limit, signal, count: () => {} });
+      await trial.load(part.plan, copy, signal);
       bytes += part.chunk.bytes;
     }
   };
