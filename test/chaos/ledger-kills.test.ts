@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { eventsOf, hashes, type Migration, migration } from '../support/migration.ts';
-import type { CliProcess } from '../support/cli.ts';
+import { CliProcess } from '../support/cli.ts';
 import { server, type TestDatabase } from '../support/servers.ts';
 import { randomOf } from './copy-kills.ts';
 
@@ -108,16 +108,50 @@ async function rangesIn(target: TestDatabase, run: CliProcess): Promise<void> {
   }
 }
 
+/** Processes that take part in the copy, in the long form; any of them may be killed, and another takes its place. */
+class Workers {
+  readonly #file: string;
+  readonly #all: CliProcess[] = [];
+
+  constructor(file: string, count: number) {
+    this.#file = file;
+    for (let i = 0; i < count; i++) this.add();
+  }
+
+  add(): void {
+    this.#all.push(new CliProcess(['work', this.#file, '--log', 'json']));
+  }
+
+  async kill(): Promise<void> {
+    const one = this.#all.shift();
+    one?.process.kill('SIGKILL');
+    await one?.ended;
+    this.add();
+  }
+
+  /** With the copy, each by itself. Returns how many ranges they brought. */
+  async ended(): Promise<number> {
+    let ranges = 0;
+    for (const worker of this.#all) {
+      const { code, stderr } = await worker.ended;
+      assert.equal(code, 0, stderr);
+      ranges += Number(worker.events('work-ended')[0]?.['ranges'] ?? 0);
+    }
+    return ranges;
+  }
+}
+
 /** How many ranges of `sale` were in when the run began. */
-async function killed(run: Migration, random: () => number): Promise<number> {
+async function killed(run: Migration, random: () => number, workers: Workers): Promise<number> {
   const process = run.start();
   // Where all of the copy is in, the run follows.
   const begins = ['copy-started', 'stream-started'].map((event) => process.until(event).catch(() => {}));
   await Promise.race([...begins, process.ended]);
   if (!long) await rangesIn(run.target, process);
   await pause(long ? 200 + random() * 900 : random() * 300);
-  const kind = long ? Math.floor(random() * 3) : 0;
-  if (kind > 0) {
+  const kind = long ? Math.floor(random() * 4) : 0;
+  if (kind === 3) await workers.kill();
+  else if (kind > 0) {
     await cutOff(kind === 1 ? run.source : run.target);
     await pause(random() * 3000);
   }
@@ -130,14 +164,16 @@ async function killed(run: Migration, random: () => number): Promise<number> {
 test(`killed ${most} times in the copy, with writers that move keys between ranges and a TRUNCATE: what is in stays in, and all is equal (seed ${seed})`, async () => {
   const random = randomOf(seed);
   let resumed = 0;
+  let shared = 0;
   for (let kills = 0, round = 0; kills < most; round++) {
     const way = ways[round % ways.length]!;
     const run = await begun(way);
     const stop = new AbortController();
     const writer = write(run.source.url, random, stop.signal);
     const at = Math.floor(random() * 2);
+    const workers = new Workers(run.file, long ? 2 : 0);
     for (let kill = 0; kill < 4 && kills < most; kill++, kills++) {
-      resumed += await killed(run, random);
+      resumed += await killed(run, random, workers);
       if (kill === at) await run.source.query('TRUNCATE log');
       // One by one: in one transaction its locks and the writer's would wait for each other.
       if (kill === at + 1) for (const sql of way.ddl?.split('; ') ?? []) await run.source.query(sql);
@@ -145,6 +181,7 @@ test(`killed ${most} times in the copy, with writers that move keys between rang
     stop.abort();
     const written = await writer;
     const last = await run.run();
+    shared += await workers.ended();
     for (const table of ['sale', 'visit']) {
       const [found] = ledgerOf(eventsOf(last, 'ledger'), table);
       if (found !== undefined) assert.ok(Number(found[0]) > 4, `${table} has ${found[0]} ranges`);
@@ -162,4 +199,5 @@ test(`killed ${most} times in the copy, with writers that move keys between rang
     assert.deepEqual(valid, [{ conname: 'tiny_sale_fkey' }]);
   }
   assert.ok(resumed > 0, 'no run found a range that an earlier one had brought');
+  if (long) assert.ok(shared > 0, 'no worker brought a range');
 });

@@ -36,6 +36,8 @@ interface Work {
   readonly sinks: readonly { readonly instance: SinkInstance; readonly ranges: RangeSink }[];
   readonly id: string;
   readonly done: WorkDone;
+  /** A run has begun: there is a place for signs of life. */
+  begun: boolean;
   doing: string;
 }
 
@@ -56,6 +58,7 @@ export async function workOn({ config, instances, context }: OpenPipeline): Prom
     sinks,
     id: randomUUID(),
     done: { ranges: 0, indexes: 0, bytes: 0 },
+    begun: false,
     doing: 'waits',
   };
   await using _signs = new SignsOfLife(work);
@@ -82,6 +85,7 @@ async function turn(work: Work): Promise<boolean> {
   for (const { instance, ranges } of sinks) {
     const offer = await ranges.shared.offer(context.stop);
     over &&= offer?.over === true;
+    work.begun ||= offer !== null;
     const lent = offer === null ? null : chosen(offer, work.id);
     if (offer !== null && lent !== null) worked = (await copy(work, { instance, ranges, offer, lent })) || worked;
     if (offer !== null && !offer.over) worked = (await build(work, ranges)) || worked;
@@ -225,7 +229,7 @@ class SignsOfLife {
     while (!this.#stop.signal.aborted) {
       const note = { id, host: hostname(), pid: process.pid, ...done, doing: this.#work.doing };
       // What is wrong with the target, the work itself comes to.
-      for (const { ranges } of sinks) await ranges.shared.note(note).catch(() => {});
+      if (this.#work.begun) for (const { ranges } of sinks) await ranges.shared.note(note).catch(() => {});
       await pause(every.note, this.#stop.signal).catch(() => {});
     }
   }
