@@ -1,4 +1,5 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseRate } from '../../base/units.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
@@ -23,6 +24,7 @@ interface RunFlags {
   readonly stopAt?: bigint | 'now';
   readonly skipCheck?: readonly string[];
   readonly onRestoreError?: 'stop' | 'skip';
+  readonly limit?: number;
 }
 
 /** The record that `status` reads is refreshed at each look; log lines are rarer, as a run lasts for weeks. */
@@ -46,14 +48,21 @@ export function register(program: Command, cli: Cli): void {
         'objects of the schema that a target refuses: stop with a list of them, or skip them',
       ).choices(['stop', 'skip']),
     )
+    .option('--limit <rate>', 'in place of limit.rate: bytes per second, such as 50MB/s, over all workers', rate)
     .option('--skip-check <name...>', 'checks of the first start (names as `check` shows them) that shall not count')
     .action((file: string, flags: RunFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
+}
+
+function rate(text: string): number {
+  const found = parseRate(text);
+  if (found !== null) return found;
+  throw new InvalidArgumentError('a rate is wanted, such as 50MB/s');
 }
 
 async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
   using live = cli.isTTY && cli.options.log === null ? new LiveView(cli.stdout, cli.options) : null;
   const log = live?.logger();
-  let config = withRestoreError(await cli.load(file), flags);
+  let config = withFlags(await cli.load(file), flags);
   // Until a handler below is installed, SIGHUP must not end the process.
   using _deaf = onHangup(async () => {});
   for (;;) {
@@ -66,12 +75,13 @@ async function run(cli: Cli, file: string, flags: RunFlags, signal: AbortSignal)
       ...(log && { log }),
     });
     if (next === null) return;
-    config = withRestoreError(next, flags);
+    config = withFlags(next, flags);
   }
 }
 
 /** `--on-restore-error` of the command line wins, for sinks that have the key. */
-function withRestoreError(config: PipelineConfig, { onRestoreError }: RunFlags): PipelineConfig {
+function withFlags(file: PipelineConfig, { onRestoreError, limit }: RunFlags): PipelineConfig {
+  const config = limit === undefined ? file : { ...file, limit: { rate: limit } };
   if (onRestoreError === undefined) return config;
   const sinks = config.sinks.map((sink) =>
     'on_restore_error' in sink.options
