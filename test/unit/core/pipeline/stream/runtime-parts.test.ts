@@ -182,6 +182,19 @@ test('the rate limit makes debt wait and lends at most a second', () => {
   assert.equal(new RateLimit(null, 0).charge(1e12, 0), 0);
 });
 
+test('a rate that several processes share is reserved in pieces, and nothing is lost between them', async () => {
+  const limit = new RateLimit(800, 0);
+  const reserved: number[] = [];
+  limit.shareBy(async (bytes) => {
+    reserved.push(bytes);
+    return 0;
+  });
+  for (const bytes of [60, 30, 20, 500, 40, 50]) await limit.take(bytes, new AbortController().signal);
+  assert.deepEqual(reserved, [110, 500]);
+  await limit.take(10, new AbortController().signal);
+  assert.deepEqual(reserved, [110, 500, 100]);
+});
+
 test('delays double and are bounded', () => {
   assert.deepEqual([1, 2, 3, 20].map(retryDelay), [200, 400, 800, 30_000]);
 });
