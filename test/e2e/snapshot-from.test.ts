@@ -137,7 +137,7 @@ source:
   url: "${primary.url('shop')}"
   snapshot: { workers: 2, chunk_size: 64kB, ledger_above: 128kB, max_age: 3s, from: ["${from}"] }
 sinks: [{ plugin: postgres, url: "${target.url}" }]
-limit: { rate: 250kB/s }
+limit: { rate: 80kB/s }
 `);
   // `check` (its part `replicas`) prints what a role lacks that may not hold replay.
   const asked = await cli(['check', await fileOf(standby.url('shop', 'mover')), '--sql']);
@@ -161,8 +161,11 @@ limit: { rate: 250kB/s }
   })();
   await run.until('standby-reads');
   await pause(700);
-  // Without feedback a vacuum on the source cancels what the standby reads.
-  await primary.query('VACUUM sale', 'shop');
+  // Without feedback a vacuum on the source cancels what the standby reads, once the run's snapshot of the source is gone.
+  while (run.events('standby-retry').length === 0 && run.process.exitCode === null) {
+    await primary.query('VACUUM sale', 'shop');
+    await pause(300);
+  }
   await run.until('standby-retry');
   await pause(700);
   const lost = await standby.query(
