@@ -76,7 +76,7 @@ export interface TablePlan {
   readonly takesNewColumns?: boolean;
   /** A value that an UPDATE did not send, and that the plan needs, is fetched from the source; else the stream stops there. */
   readonly refetch?: boolean;
-  /** It has no WAL, so no stream: it is copied with the snapshot, and again at the cut-over. */
+  /** It has no WAL, so no stream: it is copied with the snapshot, and again at the cutover. */
   readonly unlogged?: boolean;
   /** Human-readable steps and remarks for `plan`: where each predicate runs, what cannot be pushed. */
   readonly notes: readonly string[];

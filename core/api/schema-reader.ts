@@ -4,7 +4,7 @@ import type { Manifest } from '../postgres/manifest/types.ts';
 export interface SchemaView {
   readonly manifest: Manifest;
   /**
-   * Keys of objects that the sink keeps aside until the cut-over, or puts on only then: until then they may differ, in the
+   * Keys of objects that the sink keeps aside until the cutover, or puts on only then: until then they may differ, in the
    * properties named, or (null) altogether.
    */
   readonly pending: ReadonlyMap<string, readonly string[] | null>;

@@ -13,7 +13,7 @@ export async function withSignals(stderr: Output, run: (signal: AbortSignal) => 
       // oxlint-disable-next-line unicorn/no-process-exit -- asked for twice: nothing may hold it up
       process.exit(interruptedTwice);
     }
-    stderr.write(`${name}: stopping after the transaction in hand; once more ends at once\n`);
+    stderr.write(`${name}: stopping after the current transaction; press again to quit immediately\n`);
     controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
   };
   process.on('SIGINT', onSignal);

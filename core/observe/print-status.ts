@@ -51,7 +51,7 @@ function headline({ phase, running, run, copyOnly }: StatusReport): string {
     case 'stream':
       return running ? 'following the source' : 'copied; nothing runs now: go on with pgsluice run';
     case 'cutover':
-      return `cut-over begun${running ? '' : '; go on with pgsluice cutover'}`;
+      return `cutover begun${running ? '' : '; go on with pgsluice cutover'}`;
     default:
       return `${phase}${goOn}`;
   }

@@ -65,7 +65,8 @@ export class LockFile {
   /** Throws PGS6074 if the lock is no longer ours. */
   async verify(): Promise<void> {
     const text = await readFile(this.#path, 'utf8').catch(() => null);
-    if (text !== this.#text) throw checkpointFileError('PGS6074', `the lock file ${this.#path} is not ours any more`);
+    if (text !== this.#text)
+      throw checkpointFileError('PGS6074', `the lock file ${this.#path} no longer belongs to this process`);
   }
 
   async release(): Promise<void> {

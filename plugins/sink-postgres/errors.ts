@@ -124,7 +124,7 @@ export const bulkErrors = {
   PGS3120: {
     title: 'Triggers, rules or row-level security of the target act on replicated rows',
     cause:
-      'What they did on the source is in the rows that come, so they are kept off until the cut-over. Only the owner of a table may turn them off, or a role that may set session_replication_role.',
+      'What they did on the source is in the rows that come, so they are kept off until the cutover. Only the owner of a table may turn them off, or a role that may set session_replication_role.',
     remedy: 'Grant the role that owns the table to the user of the target URL.',
     exit: 1,
     retry: 'never',

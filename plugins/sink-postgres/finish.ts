@@ -55,7 +55,7 @@ export async function finishTarget(input: FinishInput, signal: AbortSignal): Pro
     context.log.log(
       'info',
       'foreign-keys-wait',
-      `checked at the cut-over, when the stream has caught up: ${waiting.join(', ')}`,
+      `checked at the cutover, when the stream has caught up: ${waiting.join(', ')}`,
     );
   }
   failpoint('foreign-keys-done');

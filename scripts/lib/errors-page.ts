@@ -20,7 +20,7 @@ const ranges: readonly (readonly [number, string])[] = [
   [4100, 'Expressions'],
   [5000, 'Kafka sink'],
   [6000, 'Runtime and checkpoints'],
-  [7000, 'Verification, cut-over, operation'],
+  [7000, 'Verification, cutover, operation'],
   [8000, 'Demo and local servers'],
   [9000, 'Plugins'],
 ];

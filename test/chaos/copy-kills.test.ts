@@ -10,7 +10,7 @@ const servers = { from: await server(15), to: await server(17) };
 /**
  * Named places of the copy. Each run dies at the first that no run died at yet, and the next goes on from there; in which
  * order they come depends on which table is done first. Foreign keys are not among them: between tables of different
- * snapshots, which kills make, they are made at the cut-over.
+ * snapshots, which kills make, they are made at the cutover.
  */
 const places = [
   'dumped',

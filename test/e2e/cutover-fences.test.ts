@@ -75,7 +75,7 @@ test('each fence keeps writers away as it says, and an abort or a failure takes 
     assert.equal(await write(), refusals[kind], kind);
     const aborted = await cli(['cutover', file, '--abort']);
     assert.equal(aborted.code, 0, aborted.stderr);
-    assert.match(aborted.stdout, /^the cut-over is aborted; the pipeline can be run on\n/);
+    assert.match(aborted.stdout, /^the cutover is aborted; the pipeline can be run on\n/);
     assert.equal(await write(), null, kind);
     assert.deepEqual(await settings(), before, kind);
 
@@ -85,7 +85,7 @@ test('each fence keeps writers away as it says, and an abort or a failure takes 
     assert.match(failed.stdout, /^undone: /m);
     assert.equal(await write(), null, kind);
     assert.deepEqual(await settings(), before, kind);
-    assert.match((await cli(['cutover', file, '--abort'])).stdout, /no cut-over is under way/);
+    assert.match((await cli(['cutover', file, '--abort'])).stdout, /no cutover is under way/);
   }
   await run();
 

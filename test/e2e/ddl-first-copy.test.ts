@@ -65,7 +65,7 @@ async function equal(pipeline: Live): Promise<void> {
   const wanted = await pipeline.source.query<{ name: string }>(tables);
   assert.deepEqual(await pipeline.target.query(tables), wanted);
   for (const { name } of wanted) await pipeline.same(`SELECT * FROM ${name}`, `SELECT * FROM ${name}`);
-  // A foreign key between tables of two snapshots comes with the cut-over.
+  // A foreign key between tables of two snapshots comes with the cutover.
   const differences = await schemaDifferences(pipeline.target, pipeline.source);
   assert.deepEqual(
     differences.filter((line) => !/publication|event trigger|ref_t_fkey/.test(line)),

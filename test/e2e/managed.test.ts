@@ -75,7 +75,7 @@ async function same(pipeline: Live): Promise<void> {
 }
 
 for (const [from, to] of pairs) {
-  test(`owners without a superuser: what acts on rows is off until the cut-over, and on the way back: ${from} to ${to}`, async () => {
+  test(`owners without a superuser: what acts on rows is off until the cutover, and on the way back: ${from} to ${to}`, async () => {
     const pipeline = await live({ from, to, source: schema + fill, owners: true });
     const { source, target, file } = pipeline;
     await target.server.query(`ALTER ROLE ${new URL(target.url).username} REPLICATION`);

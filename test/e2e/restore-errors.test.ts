@@ -49,7 +49,7 @@ test('--on-restore-error skip leaves them out, names them with what needs them, 
   assert.deepEqual(await m.target.query(`SELECT count(*)::int AS n FROM s.t`), [{ n: 2 }]);
   const cut = await m.verb('cutover', '--dry-run');
   assert.equal(cut.stdout.match(/left out of the target: /g)?.length, 4, cut.stdout + cut.stderr);
-  // What is missing keeps the cut-over from its GO, a comment with its view.
+  // What is missing keeps the cutover from its GO, a comment with its view.
   assert.equal(cut.code, 4, cut.stderr);
   assert.equal(cut.stdout.match(/MISSING +(?:view|constraint) /g)?.length, 3, cut.stdout + cut.stderr);
 });

@@ -77,7 +77,7 @@ async function toldBeforeGo({ file, source, target, run }: Told): Promise<void> 
   await target.query(statement);
 }
 
-test('from the README to a finished cut-over, and back again, with live writes', { timeout: 1_200_000 }, async () => {
+test('from the README to a finished cutover, and back again, with live writes', { timeout: 1_200_000 }, async () => {
   const from = await ownServer(15, { max_prepared_transactions: '10', wal_level: 'logical' });
   const { source, target, file, name, writers } = await shop({ from, to: 17, scale: 0.01, transforms });
   const back = join(dirname(file), 'back.yaml');

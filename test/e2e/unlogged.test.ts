@@ -21,7 +21,7 @@ const later = `
   INSERT INTO child (parent, item) VALUES (60, 101); UPDATE child SET parent = 60 WHERE id < 10;
   DELETE FROM bare WHERE v = 'b1'; INSERT INTO bare VALUES (NULL)`;
 
-test('unlogged tables are copied with the snapshot, and again at the cut-over; they are named until then', {
+test('unlogged tables are copied with the snapshot, and again at the cutover; they are named until then', {
   timeout: 900_000,
 }, async () => {
   const m = await migration({ from: await server(15), to: await server(17) });
@@ -30,7 +30,7 @@ test('unlogged tables are copied with the snapshot, and again at the cut-over; t
   assert.equal(check.code, 0, check.stdout + check.stderr);
   assert.match(check.stdout, /unlogged[^\n]*public\.child/);
   const plan = await m.verb('plan');
-  assert.match(plan.stdout, /unlogged: copied with the snapshot, and again at the cut-over/);
+  assert.match(plan.stdout, /unlogged: copied with the snapshot, and again at the cutover/);
   await m.run();
   assert.deepEqual(await hashes(m.target, tables), await hashes(m.source, tables));
   await m.source.query(later);

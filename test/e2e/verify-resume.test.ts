@@ -101,7 +101,7 @@ test('a verification that was killed goes on with the tables that were not compa
   // In one that was not compared yet, and in one that will not be looked at again.
   await target.query(`${spoil('e', 5)}; ${spoil(table, 7)}`);
 
-  // A cut-over looks at everything itself.
+  // A cutover looks at everything itself.
   const cut = await cli(['cutover', file, '--dry-run']);
   assert.equal(cut.code, 4, cut.stdout + cut.stderr);
   for (const name of ['public.b', 'public.e', table]) assert.match(cut.stdout, new RegExp(`DIFFERS {2}${name} `));

@@ -26,7 +26,7 @@ export function register(program: Command, cli: Cli): void {
   program
     .command('cutover')
     .description(
-      'the switch-over: verify, catch up, writers stop, sequences, go, then drop slot and publication; resumable',
+      'the cutover: verify, catch up, writers stop, sequences, go, then drop slot and publication; resumable',
     )
     .argument('<file>', 'pipeline file')
     .option('--dry-run', 'all but the irreversible; a run goes on')
@@ -64,7 +64,7 @@ export function register(program: Command, cli: Cli): void {
         .argParser(duration)
         .default(500, '500ms'),
     )
-    .option('--abort', 'take down what a killed cut-over left, so that the pipeline can be run on')
+    .option('--abort', 'take down what a killed cutover left, so that the pipeline can be run on')
     .action((file: string, flags: CutoverFlags) => cli.withSignals((signal) => run(cli, file, flags, signal)));
 }
 
@@ -74,7 +74,7 @@ async function run(cli: Cli, file: string, flags: CutoverFlags, signal: AbortSig
   const { pipeline, locked } = opened;
   if (flags.abort === true) {
     const done = await abortCutover(pipeline);
-    for (const line of done.length === 0 ? ['no cut-over is under way'] : done) say(line);
+    for (const line of done.length === 0 ? ['no cutover is under way'] : done) say(line);
     return;
   }
   const interrupted = (): void => {

@@ -11,7 +11,7 @@ interface DemoFlags {
 export function register(program: Command, cli: Cli): void {
   program
     .command('demo')
-    .description('the whole story on this machine: two servers, live writes, copy, catch-up, cut-over, verification')
+    .description('the whole story on this machine: two servers, live writes, copy, catch-up, cutover, verification')
     .option('--keep', 'leave the servers up, and say how to connect')
     .option('--scale <n>', '1 is about a million rows', '1')
     .action((flags: DemoFlags) =>

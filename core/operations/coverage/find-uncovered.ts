@@ -91,7 +91,7 @@ function reasonOf({ context, planning, moment }: CoverageInput, name: string): R
     return missing('table', `it goes through code (${tail.because}) and is not compared`);
   if (!takers.some((sink) => plansOf(sink, name).some((plan) => plan.unlogged === true))) return null;
   if (moment === 'final' || state.head?.phase !== 'stream') return null;
-  return { ...missing('unlogged table', 'it has no changes to stream; the cut-over copies it again'), blocks: false };
+  return { ...missing('unlogged table', 'it has no changes to stream; the cutover copies it again'), blocks: false };
 }
 
 function plansOf(sink: PlannedSink, name: string): readonly TablePlan[] {

@@ -8,7 +8,7 @@ export interface Uncovered {
   readonly why: string;
   /** What mends it: a statement or a command; null: nothing but to accept it. */
   readonly remedy: string | null;
-  /** False: the cut-over itself takes care of it. It is told all the same. */
+  /** False: the cutover itself takes care of it. It is told all the same. */
   readonly blocks: boolean;
 }
 

@@ -179,7 +179,7 @@ export async function abortCutover({
     throw verifyError('PGS7053', 'the cutover is decided: it can only be finished');
   const done = await lowerFence({ context });
   await writeRecord(context.state, null);
-  return ['the cut-over is aborted; the pipeline can be run on', ...done];
+  return ['the cutover is aborted; the pipeline can be run on', ...done];
 }
 
 /**

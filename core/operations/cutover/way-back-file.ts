@@ -72,7 +72,7 @@ export function wayBackFile(original: string, plans: readonly TablePlan[], given
   };
   const { transforms, ...rest } = file;
   const notes = turned.flatMap(({ notes: of }) => of).map((note) => `# - ${note}\n`);
-  const head = `# The way back of pipeline ${pipeline}: written by its cut-over, before the target took writes.\n# Run it to keep the old source up to date; cut it over to switch back.\n`;
+  const head = `# The way back of pipeline ${pipeline}: written by its cutover, before the target took writes.\n# Run it to keep the old source up to date; cut it over to switch back.\n`;
   const remarks = notes.length === 0 ? '' : `# What it cannot carry back:\n${notes.join('')}`;
   return `${head}${remarks}${stringify(transforms.length === 0 ? rest : file, { lineWidth: 0 })}`;
 }

@@ -65,7 +65,7 @@ export async function runPipeline(context: RunContext, options: RunOptions): Pro
   checkFile(state, config);
   if (state.head?.phase === 'done' && config.snapshot.mode === 'initial_only') return copiedBefore(context);
   if (state.head?.phase === 'done') throw runtimeError('PGS6004', 'this pipeline was cut over: its slot is dropped');
-  if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cut-over of this pipeline has been decided');
+  if (state.head?.phase === 'cutover') throw runtimeError('PGS6015', 'a cutover of this pipeline has been decided');
   if (state.head?.phase === 'starting') await startOver(context);
   else await goOnWherePromoted(context, () => ownPositions(options.instances.sinks, context.stop));
   const streaming = config.snapshot.mode !== 'initial_only';

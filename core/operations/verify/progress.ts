@@ -26,7 +26,7 @@ export interface ProgressOptions {
  * What a verification has found so far, noted so that it can be interrupted. Only what was found **equal** is ever taken over
  * by the next process, as what it is: equal at the position at which it was compared. What differed is compared again.
  * A result holds for one plan of the table, one copy of it, one slot and one pair of databases: see {@link VerifyProgress.table}.
- * A cut-over decides by what is true now, and has none of this.
+ * A cutover decides by what is true now, and has none of this.
  */
 export class VerifyProgress implements Notes {
   /** When the verification that this one goes on with began, in milliseconds; null: from the start. */

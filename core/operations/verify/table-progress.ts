@@ -1,7 +1,7 @@
 import type { Json } from '../../api/checkpoint.ts';
 import { failpoint } from '../../base/failpoint.ts';
 
-/** Position of the source at which both sides were compared; null: as they were then (after a cut-over). `time`: ISO 8601. */
+/** Position of the source at which both sides were compared; null: as they were then (after a cutover). `time`: ISO 8601. */
 export interface Moment {
   readonly position: string | null;
   readonly time: string;

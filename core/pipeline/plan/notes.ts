@@ -8,7 +8,7 @@ import type { PlanInput } from './types.ts';
 
 /** Of a table without WAL. */
 export const unloggedNote =
-  'unlogged: copied with the snapshot, and again at the cut-over; its changes are not streamed';
+  'unlogged: copied with the snapshot, and again at the cutover; its changes are not streamed';
 
 /** Remarks for `plan`: where each predicate runs, and what the stream needs of the source. */
 export function planNotes(plan: TablePlan, lost: readonly string[], input: PlanInput): readonly string[] {

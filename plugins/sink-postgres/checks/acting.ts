@@ -32,7 +32,7 @@ function actors(
   if (found.length === 0) {
     return { check, level: 'ok', message: 'nothing of the target acts on replicated rows', remedy: null };
   }
-  return { check, level: 'ok', message: `kept off until the cut-over: ${few(found.map(words))}`, remedy: null };
+  return { check, level: 'ok', message: `kept off until the cutover: ${few(found.map(words))}`, remedy: null };
 }
 
 async function tablesThere(client: pg.Client, plans: readonly TablePlan[]): Promise<number[]> {

@@ -112,7 +112,7 @@ export function serverFindings(facts: Facts, options: PostgresSinkOptions): Foun
           check: 'target-replication-role',
           level: 'warning',
           message:
-            'session_replication_role may not be set: triggers and rules are kept off by their tables until the cut-over, foreign keys are made there, and changes are applied one by one, which is slower',
+            'session_replication_role may not be set: triggers and rules are kept off by their tables until the cutover, foreign keys are made there, and changes are applied one by one, which is slower',
           // Before 15 only a superuser may set it: nothing can be done, and nothing has to be done.
           remedy: facts.version >= 150000 ? `GRANT SET ON PARAMETER session_replication_role TO ${user};` : null,
         },

@@ -107,7 +107,7 @@ export async function keepOff(client: pg.Client, owner: Owner, relids: readonly 
     if (!(error instanceof pg.DatabaseError) || error.code !== '42501') throw error;
     throw await notOurs(client, found, error);
   }
-  log.log('info', 'kept-off', `kept off until the cut-over: ${found.map(words).join(', ')}`);
+  log.log('info', 'kept-off', `kept off until the cutover: ${found.map(words).join(', ')}`);
 }
 
 export function words({ kind, name, table }: Actor): string {

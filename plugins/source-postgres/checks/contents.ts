@@ -29,7 +29,7 @@ export async function subscriptions({ client, report }: CheckInput): Promise<voi
       level: 'warning',
       subject: 'source',
       message: `subscription ${name} is not made in the target, where it would start to pull`,
-      remedy: `After the cut-over, in the target: CREATE SUBSCRIPTION ${name} CONNECTION '…' PUBLICATION ${publications} WITH (copy_data = false);`,
+      remedy: `After the cutover, in the target: CREATE SUBSCRIPTION ${name} CONNECTION '…' PUBLICATION ${publications} WITH (copy_data = false);`,
     });
   }
 }
@@ -41,7 +41,7 @@ export async function sequences({ client, report }: CheckInput): Promise<void> {
     check: 'sequences',
     level: 'ok',
     subject: 'source',
-    message: `${count} sequences, set on the target at the cut-over`,
+    message: `${count} sequences, set on the target at the cutover`,
     remedy: null,
   });
 }

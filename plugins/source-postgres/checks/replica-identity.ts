@@ -14,7 +14,7 @@ export async function replicaIdentity({ client, catalog, report }: CheckInput): 
   for (const { relation, persistence } of catalog.tables) {
     if (persistence === 'permanent') continue;
     const table = relationName(relation);
-    const message = `${table} is unlogged: it is copied with the snapshot, and again at the cut-over; no stream carries its changes`;
+    const message = `${table} is unlogged: it is copied with the snapshot, and again at the cutover; no stream carries its changes`;
     const remedy = `Nothing; or ALTER TABLE ${qualified(relation)} SET LOGGED; to have it followed.`;
     report.add({ check: 'unlogged', level: 'warning', subject: table, message, remedy });
   }

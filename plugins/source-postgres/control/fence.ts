@@ -140,7 +140,7 @@ export class PostgresFence implements WriteFence {
       if (closed === null) return { removed: [], left: [] };
       if (!take) {
         const drop = `DROP FUNCTION ${name}() CASCADE;`;
-        const why = 'the slot is gone, so the cut-over has had its GO';
+        const why = 'the slot is gone, so the cutover has had its GO';
         return { removed: [], left: [`fence of ${closed} tables: ${why}; to write here again: ${drop}`] };
       }
       await openTables(client, name);

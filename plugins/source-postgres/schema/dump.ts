@@ -38,7 +38,7 @@ export async function dumpSchema(
   } catch (error) {
     // pg_dump reports this only in words.
     if (signal.aborted || snapshot === null || !(await snapshotIsGone(access, snapshot, signal))) throw error;
-    throw sourceError('PGS2120', 'no connection holds the snapshot any more', { cause: error });
+    throw sourceError('PGS2120', 'no connection holds the snapshot any longer', { cause: error });
   }
 }
 

@@ -122,7 +122,7 @@ export class PostgresSnapshot implements SnapshotSession {
 
   get name(): string {
     const name = this.#keeper.name ?? this.#workers.name;
-    if (name === null) throw sourceError('PGS2120', 'no connection holds the snapshot any more');
+    if (name === null) throw sourceError('PGS2120', 'no connection holds the snapshot any longer');
     return name;
   }
 

@@ -102,7 +102,7 @@ export class SnapshotWorkers implements AsyncDisposable {
   }
 
   #lost(cause?: unknown): PgsluiceError {
-    return sourceError('PGS2120', 'no connection holds the snapshot any more', {
+    return sourceError('PGS2120', 'no connection holds the snapshot any longer', {
       where: { connection: this.#access.name },
       ...(cause === undefined ? {} : { cause }),
     });

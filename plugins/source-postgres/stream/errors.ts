@@ -55,7 +55,7 @@ export const streamErrors = {
     cause:
       'The slot was confirmed beyond the position to resume from: something else consumed changes from it, or a target lost what it had, as after a failover to a standby that was behind, or a restore from a backup.',
     remedy:
-      'The changes in between cannot be had any more: `pgsluice resync FILE --verify-first` compares and copies again what differs; or start again.',
+      'The changes in between are no longer available. `pgsluice resync FILE --verify-first` compares the tables and copies again those that differ; or start again.',
     exit: 1,
     retry: 'never',
     meaning: 'stream-lost',

@@ -10,7 +10,7 @@ export interface SinkSchema extends SchemaComparison {
 
 /**
  * Each target that is a database against what the plan makes of the source, object by object. Reads both catalogs, changes
- * nothing. `verify --schema` prints it; a cut-over calls it twice: before the writers stop, and when everything that was set
+ * nothing. `verify --schema` prints it; a cutover calls it twice: before the writers stop, and when everything that was set
  * aside is settled (then nothing may be pending).
  */
 export async function compareSchemas(

@@ -11,7 +11,7 @@ import type { Manifest, ManifestObject, ObjectKind } from '../../../postgres/man
 
 /**
  * `difference`: the target is not what the file asks for. `role`: a role that the source's schema names is not there. `extension`: only
- * its version differs. `owner`: it is the owner that differs, as whom our role may not act. `note`: something of the target's own that takes nothing from the copy. `pending`: it comes with the cut-over.
+ * its version differs. `owner`: it is the owner that differs, as whom our role may not act. `note`: something of the target's own that takes nothing from the copy. `pending`: it comes with the cutover.
  */
 export type FindingClass = 'difference' | 'role' | 'extension' | 'owner' | 'note' | 'pending';
 
@@ -85,7 +85,7 @@ export function compareViews(source: SchemaView, target: SchemaView, mapping: Ma
   };
 }
 
-/** What is kept off there is wanted off until the cut-over, so that only what else differs is a difference. */
+/** What is kept off there is wanted off until the cutover, so that only what else differs is a difference. */
 function asKept(
   wanted: Manifest,
   there: Manifest,

@@ -27,7 +27,7 @@ export function printSchemas(sinks: readonly SinkSchema[]): string {
     const count = told.filter(({ class: kind }) => kind === 'difference' || kind === 'role').length;
     const owners = told.filter(({ class: kind }) => kind === 'owner').length;
     const unowned = owners === 0 ? '' : `; ${owners} are of owners as whom our role may not act`;
-    const waiting = pending === 0 ? '' : `; ${pending} come with the cut-over`;
+    const waiting = pending === 0 ? '' : `; ${pending} come with the cutover`;
     lines.push(
       `schema: ${compared} objects compared with sink ${sink}: ${equal ? 'all agree' : `${count} differ`}${unowned}${waiting}`,
       '',

@@ -130,7 +130,7 @@ test('check says what is kept off, and is an error with the statement where that
     actingFindings(client, { user: db.user, version }, plans(...tables));
   const [allowed, events] = await found(150000, 'mine', 'not_there');
   assert.deepEqual([allowed!.check, allowed!.level], ['target-triggers', 'ok']);
-  assert.match(allowed!.message, /kept off until the cut-over: rule r of /);
+  assert.match(allowed!.message, /kept off until the cutover: rule r of /);
   assert.deepEqual([events!.check, events!.level], ['target-event-triggers', 'warning']);
   for (const [version, remedy] of [
     [140000, `GRANT "postgres" TO "${db.user}";`],

@@ -112,7 +112,7 @@ async function check(run: CopyRun): Promise<Finding[]> {
   return findings;
 }
 
-test('tables that are exact at different positions: the foreign key waits for the cut-over', async () => {
+test('tables that are exact at different positions: the foreign key waits for the cutover', async () => {
   const target = await database(on);
   await using run = await openCopy({ source: source.url, target: { url: target.url } });
   const session = await run.source.snapshot.open({ kind: 'new' }, calm);

@@ -90,7 +90,7 @@ async function attempt(source: TestDatabase, target: TestDatabase, done: Map<str
   await run.sink.snapshot.finish(run.plans, calm);
   // Repeatable.
   await run.sink.snapshot.finish(run.plans, calm);
-  // Snapshots differ, so keys between tables that are exact at different positions wait for the cut-over.
+  // Snapshots differ, so keys between tables that are exact at different positions wait for the cutover.
   await run.sink.cutover!.refresh(calm);
 }
 
