@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { CliProcess } from '../support/cli.ts';
+import { onlyLong } from '../support/long.ts';
 import { hashes, type Migration, migration } from '../support/migration.ts';
 import { server } from '../support/servers.ts';
 
@@ -74,7 +75,7 @@ test('other processes share the copy by claims in the target: one that is killed
   assert.deepEqual(await hashes(run.target, ['sale']), await hashes(run.source, ['sale']));
 });
 
-test('a worker whose file has other transforms takes no part', async () => {
+test('a worker whose file has other transforms takes no part', { skip: onlyLong }, async () => {
   const input = {
     from: await server(16),
     to: await server(17),
