@@ -45,6 +45,10 @@ export const snapshotSchema = Part(
           'libpq URLs of physical standbys of the source: ranges of large tables (`ledger_above`) are read there.',
       }),
     ),
+    stream: Choice(['after'], {
+      default: 'after',
+      description: 'after: changes are applied once the copy is done; the slot keeps their WAL until then.',
+    }),
     max_age: Type.Optional(
       Duration({
         description:

@@ -8,6 +8,7 @@ import { readCatalog } from '../../core/api/source.ts';
 import type { SnapshotSession } from '../../core/api/snapshot.ts';
 import type { PostgresSource } from '../../plugins/source-postgres/source.ts';
 import { cli, CliProcess, pipelineFile } from '../support/cli.ts';
+import { onlyLong } from '../support/long.ts';
 import { database, ownServer, server } from '../support/servers.ts';
 import { calm, postgresSource } from '../support/source-context.ts';
 import { caughtUp, standbyOf } from '../support/standby.ts';
@@ -126,7 +127,9 @@ test('a snapshot of a standby has what was committed below its position, and not
   assert.ok(new Set(seen.map(({ ids }) => ids.length)).size > 8);
 });
 
-test('ranges are read from a standby that replays under load, cancels reads and loses its readers, each exact at its position; the source is read for none of them', async () => {
+test('ranges are read from a standby that replays under load, cancels reads and loses its readers, each exact at its position; the source is read for none of them', {
+  skip: onlyLong,
+}, async () => {
   await primary.query('CREATE DATABASE shop');
   await primary.query(schema, 'shop');
   await caughtUp(primary, standby);
