@@ -46,7 +46,7 @@ pipeline: ${name}
 source:
   plugin: postgres
   url: "${source.url}"
-  tables: { include: ["public.*"], exclude: [${without.join(', ')}] }
+  tables: { include: ["public.*"], exclude: [public.nothing${without.map((table) => `, ${table}`).join('')}] }
 sinks: [{ plugin: kafka, brokers: [${addresses.join(', ')}], partitions: 1, ${form} }]
 checkpoint: { plugin: file, path: ./state.json }
 `);

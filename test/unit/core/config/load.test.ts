@@ -49,6 +49,7 @@ test('a minimal file: defaults of core and plugins, units as numbers, checkpoint
     workers: 4,
     chunk_size: 268435456,
     ledger_above: 10 * 1024 ** 3,
+    stream: 'after',
   });
   assert.equal(config.source.options['heartbeat'], 10_000);
   assert.equal(config.sinks[0]!.name, 'postgres');
@@ -114,6 +115,7 @@ test('variables: inside a scalar only, numbers and booleans read as such, defaul
     workers: 7,
     chunk_size: 64 * 1024 ** 2,
     ledger_above: 10 * 1024 ** 3,
+    stream: 'after',
   });
   const sink = config.sinks[0]!.options;
   assert.equal(sink['url'], 'a: b # c\n- d');
