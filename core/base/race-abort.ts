@@ -13,6 +13,8 @@ export function raceAbort<T>(promises: readonly Promise<T>[], signals: readonly 
       for (const signal of signals) signal.removeEventListener('abort', onAbort);
     };
     if (signals.some((signal) => signal.aborted)) {
+      // What they bring is no longer asked for, a failure included.
+      for (const promise of promises) promise.catch(() => {});
       resolve(null);
       return;
     }
