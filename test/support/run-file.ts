@@ -14,12 +14,10 @@ export interface FileResult {
   readonly output: string;
 }
 
-/** A file that hangs is ended after this time, and has failed. */
-const limit = 10 * 60_000;
 const running = new Set<ChildProcess>();
 
-/** Runs one test file in a process of its own. */
-export async function runFile(file: string, env: NodeJS.ProcessEnv): Promise<FileResult> {
+/** Runs one test file in a process of its own. One that has not ended after `limit`, milliseconds, is ended, and has failed. */
+export async function runFile(file: string, env: NodeJS.ProcessEnv, limit: number): Promise<FileResult> {
   const begin = Date.now();
   const args = ['--test-reporter=spec', '--test-reporter-destination=stdout', file];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env });

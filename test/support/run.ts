@@ -50,13 +50,15 @@ const env = {
   FORCE_COLOR: '0',
 };
 const minutes = Number(process.env['PGSLUICE_TEST_MINUTES'] ?? Infinity);
+// Files that were chosen may be meant in their long form.
+const limit = (wanted.length === 0 ? 10 : 120) * 60_000;
 const queue = [...files];
 const results: FileResult[] = [];
 const work = async () => {
   while (Date.now() - started < minutes * 60_000) {
     const file = queue.shift();
     if (file === undefined) return;
-    const result = await runFile(file, env);
+    const result = await runFile(file, env, limit);
     results.push(result);
     // Of a run of the whole suite only what went wrong is worth its lines.
     if (result.failed > 0 || wanted.length > 0) process.stdout.write(result.output);
