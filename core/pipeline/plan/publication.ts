@@ -51,13 +51,15 @@ function sharedFilter(plans: readonly TablePlan[], relation: Relation): string |
 
 /**
  * Less than check_simple_rowfilter_expr (publicationcmds.c) accepts: comparisons and boolean operators over columns and
- * constants of built-in types. Casts and other calls are evaluated by us.
+ * constants of built-in types and collations. Casts and other calls are evaluated by us.
  */
 function simple(expr: Expr, relation: Relation): boolean {
   switch (expr.op) {
     case 'column': {
       const column = relation.columns.find((each) => each.name === expr.name);
-      return column !== undefined && column.type < firstUserOid && column.type === column.baseType;
+      if (column === undefined || column.type >= firstUserOid || column.type !== column.baseType) return false;
+      // The server refuses collations of users, also where nothing compares by them.
+      return column.collation?.startsWith('pg_catalog.') !== false;
     }
     case 'const':
       return expr.secret !== true && expr.type.oid < firstUserOid;

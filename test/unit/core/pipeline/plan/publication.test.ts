@@ -46,11 +46,17 @@ test('only what every sink that takes the table agrees on is pushed', () => {
   assert.notEqual(published(keyed(), [[where('id > 3')], [step(rename({ to: 'x' })), where('id > 3')]]).where, null);
 });
 
-test('a filter that the server might refuse stays here: functions, casts, user types, masked values', () => {
+test('a filter that the server might refuse stays here: functions, casts, types and collations of users, masked values', () => {
   assert.deepEqual(published(full(), [[where('length(state) = 3')]]), nothing);
   assert.deepEqual(published(full(), [[where('state::integer = 3')]]), nothing);
   const enumerated = relation('public.t', 'id integer key, m mood', 'full');
   assert.deepEqual(published(enumerated, [[where("m = 'sad'")]]), nothing);
+  const collated = (collation: string) => {
+    const table = full();
+    return { ...table, columns: table.columns.map((column) => ({ ...column, collation })) };
+  };
+  assert.deepEqual(published(collated('public.nocase'), [[where('state is not null')]]), nothing);
+  assert.match(published(collated('pg_catalog."C"'), [[where('state is not null')]]).where ?? '', /"state"/);
   const hashed = [step(mask({ columns: { state: { hash: { secret: 'long-secret' } } } })), where("state = 'x'")];
   assert.deepEqual(published(full(), [hashed]), nothing);
 });
