@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { long, short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { database, server } from '../support/servers.ts';
 
 /**
@@ -62,7 +62,7 @@ function archive(): string {
 }
 
 /** Left out of the short form for the tens of seconds that each takes: installations and an executable. */
-const inLongForm = long ? test : test.skip;
+const inLongForm = (name: string, body: () => Promise<void>) => test(name, { skip: onlyLong }, body);
 
 before(() => {
   npm(['pack', '--pack-destination', folder], root);

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CliProcess } from '../support/cli.ts';
-import { long } from '../support/long.ts';
+import { long, onlyLong } from '../support/long.ts';
 import { eventsOf, hashes, migration } from '../support/migration.ts';
 import { pgbenchInit, PgbenchWriters } from '../support/pgbench.ts';
 import { type TestDatabase, server } from '../support/servers.ts';
@@ -121,36 +121,31 @@ test('a fault planted in a live target is found, named and repaired, and nothing
   assert.deepEqual(await hashes(target, tables), await hashes(source, tables));
 });
 
-/** Left out of the short form for the half minute that it takes; the test above compares, repairs and is killed there. */
-const inLongForm = long ? test : test.skip;
-
-inLongForm(
-  'without repair the rows are named in status until somebody mends them; what cannot be compared is named with its reason',
-  {
-    timeout: 300_000,
-  },
-  async () => {
-    const on = await migration({
-      from: await server(17),
-      to: await server(17),
-      more: `http: 127.0.0.1:0
+// The test above compares, repairs and is killed in the short form, too.
+test('without repair the rows are named in status until somebody mends them; what cannot be compared is named with its reason', {
+  skip: onlyLong,
+  timeout: 300_000,
+}, async () => {
+  const on = await migration({
+    from: await server(17),
+    to: await server(17),
+    more: `http: 127.0.0.1:0
 verify: { every: 3s }
 transforms: [{ plugin: script, tables: public.scripted, module: ./keep.mjs }]`,
-    });
-    await writeFile(join(dirname(on.file), 'keep.mjs'), 'export default () => (row) => row;\n');
-    await on.source.query(`${quietTable} CREATE TABLE scripted (id int PRIMARY KEY)`);
-    const run = on.start();
-    const first = await until(run, 'all equal', (now) => now.get('public.quiet')?.verdict === 'equal');
-    assert.equal(first.get('public.scripted')!.verdict, 'not-compared');
-    assert.match(first.get('public.scripted')!.why!, /script/);
-    await on.target.query(`UPDATE quiet SET v = 'other' WHERE id = 77`);
-    const all = await until(run, 'named', (now) => now.get('public.quiet')?.verdict === 'differs');
-    assert.deepEqual(all.get('public.quiet')!.named, [{ kind: 'differs', key: '77' }]);
-    const status = await on.verb('status');
-    assert.match(status.stdout, /1 DIFFER[^]*public\.quiet DIFFERS in postgres: 1 rows\n {4}differs {2}77/);
-    await on.target.query(`UPDATE quiet SET v = 'v77' WHERE id = 77`);
-    await until(run, 'mended', (now) => now.get('public.quiet')?.verdict === 'equal');
-    run.process.kill('SIGTERM');
-    assert.equal((await run.ended).code, 0);
-  },
-);
+  });
+  await writeFile(join(dirname(on.file), 'keep.mjs'), 'export default () => (row) => row;\n');
+  await on.source.query(`${quietTable} CREATE TABLE scripted (id int PRIMARY KEY)`);
+  const run = on.start();
+  const first = await until(run, 'all equal', (now) => now.get('public.quiet')?.verdict === 'equal');
+  assert.equal(first.get('public.scripted')!.verdict, 'not-compared');
+  assert.match(first.get('public.scripted')!.why!, /script/);
+  await on.target.query(`UPDATE quiet SET v = 'other' WHERE id = 77`);
+  const all = await until(run, 'named', (now) => now.get('public.quiet')?.verdict === 'differs');
+  assert.deepEqual(all.get('public.quiet')!.named, [{ kind: 'differs', key: '77' }]);
+  const status = await on.verb('status');
+  assert.match(status.stdout, /1 DIFFER[^]*public\.quiet DIFFERS in postgres: 1 rows\n {4}differs {2}77/);
+  await on.target.query(`UPDATE quiet SET v = 'v77' WHERE id = 77`);
+  await until(run, 'mended', (now) => now.get('public.quiet')?.verdict === 'equal');
+  run.process.kill('SIGTERM');
+  assert.equal((await run.ended).code, 0);
+});

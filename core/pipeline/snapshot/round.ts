@@ -75,7 +75,8 @@ export async function planRound(context: RunContext, given: RoundInput, session:
   if (first) await noteFirst(context, tables);
   const settle = async () => {
     if (!first) await noteAgain(context, { changed, catalog, exactAt: session.exactAt });
-    await noteStored(context, session, waiting);
+    // DDL that is followed tells of rows that were written again.
+    if (input.config.ddl !== 'follow') await noteStored(context, session, waiting);
     return tables;
   };
   const waiting = first ? tables : standings.flatMap(({ waits, now }) => (waits ? (now ?? []) : []));
