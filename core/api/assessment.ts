@@ -14,6 +14,8 @@ export interface AssessSource {
   profile(signal: AbortSignal): Promise<ServerProfile>;
   /** For `--probe`: from now on, what the source writes waits to be decoded. */
   decoding?(signal: AbortSignal): Promise<DecodeTrial>;
+  /** For `--probe`: of these tables, the columns of each btree index that stands on whole columns with their types' own order. */
+  btrees?(tables: readonly Oid[], signal: AbortSignal): Promise<ReadonlyMap<Oid, readonly (readonly string[])[]>>;
   /** Pairs of tables, by `schema.table`, that a foreign key or a tree (partitions, inheritance) connects. */
   connected(signal: AbortSignal): Promise<readonly (readonly [string, string])[]>;
 }
@@ -33,6 +35,8 @@ export interface DecodedWal {
 /** Takes rows as a copy would, and keeps none of them: for `--probe`. */
 export interface CopyTrial {
   load(plan: TablePlan, copy: RawCopy | RowCopy, signal: AbortSignal): Promise<LoadResult>;
+  /** Builds an index on these columns over what was loaded by the plan, as many at a time as a run builds; its bytes. */
+  index(plan: TablePlan, columns: readonly string[]): Promise<number>;
 }
 
 export interface SourceSurvey {

@@ -21,6 +21,7 @@ import { onTrial } from './load/trial.ts';
 import { type PostgresSinkOptions, schemaMode } from './options.ts';
 import { PostgresRepair } from './repair.ts';
 import { schemaReader } from './schema/manifest.ts';
+import { Semaphore } from './semaphore.ts';
 import { Sessions } from './sessions.ts';
 import { PostgresSnapshotSink } from './snapshot-sink.ts';
 import { readTraits } from './traits.ts';
@@ -42,6 +43,7 @@ export class PostgresSink implements Sink {
   readonly #options: PostgresSinkOptions;
   readonly #context: PluginContext;
 
+  readonly #trialBuilds: Semaphore;
   readonly #streamNamed: StreamNamed;
 
   constructor(options: PostgresSinkOptions, context: PluginContext, streamNamed: StreamNamed) {
@@ -49,6 +51,7 @@ export class PostgresSink implements Sink {
     this.#sessions = new Sessions(options, context);
     this.#options = options;
     this.#context = context;
+    this.#trialBuilds = new Semaphore(options.index_workers);
     const owner = { pipeline: context.pipeline, sink: context.name };
     this.snapshot = new PostgresSnapshotSink(this.#sessions, options, context);
     this.tree = new PostgresTrees(this.#sessions, {
@@ -111,7 +114,7 @@ export class PostgresSink implements Sink {
   }
 
   trial(work: (trial: CopyTrial) => Promise<void>): Promise<void> {
-    return this.#sessions.query((client) => onTrial(client, work));
+    return this.#sessions.query((client) => onTrial(client, this.#trialBuilds, work));
   }
 
   cleanup(): Promise<readonly string[]> {

@@ -115,6 +115,9 @@ const probed = `
   ALTER TABLE large ALTER long SET STORAGE EXTERNAL;
   CREATE TABLE small (id int PRIMARY KEY, at timestamptz DEFAULT now());
   CREATE TABLE none (id int PRIMARY KEY);
+  CREATE INDEX ON large (note, id);
+  CREATE INDEX ON large (m);
+  CREATE INDEX ON large (id) WHERE id > 7;
   INSERT INTO large SELECT i, 'ill', repeat('x', 200), CASE WHEN i % 20 = 0 THEN repeat('y', 9000) END FROM generate_series(1, 40000) i;
   INSERT INTO small SELECT generate_series(1, 500);`;
 
@@ -151,6 +154,18 @@ sinks: [{ plugin: postgres, url: "${target.url}" }]
     assert.ok(Math.abs(bytes / Number(large!.bytes) - 1) < 0.01, `${bytes} of ${large!.bytes}`);
   }
   assert.equal(rates.copy.by, 'measured');
+  // The primary key and the index of (note, id), under their new names and built over the half that the filter keeps; none over the enum.
+  assert.ok('bytes' in probe.index, JSON.stringify(probe.index));
+  const [indexes] = await target
+    .query<{ bytes: string }>(
+      `CREATE TABLE same AS SELECT i AS id, repeat('x', 200) AS note FROM generate_series(2, 40000, 2) i;
+     CREATE INDEX ON same (id); CREATE INDEX ON same (note, id)`,
+    )
+    .then(() => target.query<{ bytes: string }>(`SELECT pg_indexes_size('same') AS bytes`));
+  const part = probe.index.bytes / Number(indexes!.bytes);
+  assert.ok(part > 0.95 && part < 1.1, `${part} of the indexes that the rows have`);
+  assert.ok(probe.index.seconds > 0 && probe.index.seconds < 60);
+  assert.deepEqual(rates.index, { bytes: probe.index.bytes / probe.index.seconds, by: 'measured' });
   assert.equal(rates.copy.bytes, probe.copy.bytes / probe.copy.seconds);
   // 20,000 new versions of rows of more than 200 bytes.
   const written = (await position(source)) - before;

@@ -38,7 +38,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--json', 'print JSON')
     .option(
       '--probe',
-      'copy for ten seconds into tables that are rolled back, and decode the WAL of the watch: measured rates',
+      'copy for ten seconds into tables that are rolled back, index them, and decode the WAL of the watch: measured rates',
     )
     .option('--compare', 'after a cutover: settings and statements (pg_stat_statements) of both sides, instead')
     .option('--copy-rate <rate>', 'what the copy takes of rows with TOAST, such as 80MB/s (assumed: 40MB/s)', rate)

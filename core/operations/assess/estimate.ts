@@ -30,10 +30,11 @@ export function ratesOf(given: { readonly [rate in keyof PathRates]: number | nu
     return measured > 0 ? { bytes: measured, by: 'measured' } : assumedRates[name];
   };
   const copied = probe === null ? 0 : rateOf(probe.copy);
+  const indexed = probe === null ? 0 : rateOf(probe.index);
   const decoded = probe === null ? 0 : rateOf(probe.decode);
   return {
     copy: pick('copy', copied),
-    index: pick('index', 0),
+    index: pick('index', indexed),
     apply: pick('apply', decoded < assumedRates.apply.bytes ? decoded : 0),
   };
 }

@@ -44,7 +44,7 @@ export function figures(report: Assessment): readonly (readonly [string, string]
   ];
 }
 
-function probeLines({ copy, decode, transforms }: Probe): readonly (readonly [string, string])[] {
+function probeLines({ copy, index, decode, transforms }: Probe): readonly (readonly [string, string])[] {
   const say = (probed: Probed, what: string) =>
     'why' in probed
       ? `not measured: ${probed.why}`
@@ -57,6 +57,7 @@ function probeLines({ copy, decode, transforms }: Probe): readonly (readonly [st
           ['with transforms', say(transforms.with, `${transforms.tables} changed tables`)] as const,
           ['without them', say(transforms.without, 'the same')] as const,
         ]),
+    ['probe of indexes', say(index, 'indexes')],
     ['probe of decoding', say(decode, 'WAL')],
   ];
 }

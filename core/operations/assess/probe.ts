@@ -5,6 +5,7 @@ import { readCatalog } from '../../api/source.ts';
 import { PgsluiceError } from '../../base/error.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
 import { firstUserOid } from '../../postgres/oids.ts';
+import type { Oid } from '../../postgres/relation.ts';
 import { needed } from '../../pipeline/open/capability.ts';
 import type { Instances, PlannedSink, RunContext, SinkInstance } from '../../pipeline/open/instances.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
@@ -23,8 +24,8 @@ const lasts = 10_000;
 const patience = 60_000;
 /** What one COPY takes: small, so that all tables have a part in what is measured. */
 const chunkBytes = 8 * 1024 ** 2;
-/** Less WAL than this says nothing of a rate. */
-const leastWal = 1024 ** 2;
+/** Less WAL than this says nothing of a rate, nor do less bytes of indexes. */
+const least = 1024 ** 2;
 
 /** Begun before the source is watched, so that the WAL of the watch is there to be decoded. What fails is told by {@link probe}. */
 export async function beginDecoding({ context }: ProbeInput): Promise<DecodeTrial> {
@@ -44,33 +45,38 @@ export async function probe(input: ProbeInput, decoding: DecodeTrial): Promise<P
 async function decode({ context }: ProbeInput, trial: DecodeTrial): Promise<Probed> {
   try {
     const decoded = await trial.run(lasts, AbortSignal.any([context.stop, AbortSignal.timeout(patience)]));
-    if (decoded.bytes >= leastWal) return decoded;
+    if (decoded.bytes >= least) return decoded;
     return { why: 'less than 1 MB of WAL was there to be decoded: watch longer, or at a busier time' };
   } catch (error) {
     return failure(context, error);
   }
 }
 
-async function copies(input: ProbeInput): Promise<Pick<Probe, 'copy' | 'transforms'>> {
+async function copies(input: ProbeInput): Promise<Omit<Probe, 'decode'>> {
   const { context, instances } = input;
   try {
     const sinks = await planned(input, instances.sinks);
-    const copy = await slowest(input, sinks, lasts);
+    const oids = [...new Set(sinks.flatMap(({ plans }) => plans.map(({ source }) => source.oid)))];
+    const signal = AbortSignal.any([context.stop, AbortSignal.timeout(patience)]);
+    const btrees = (await context.source.assess?.btrees?.(oids, signal)) ?? new Map();
+    const { copy, index } = await slowest(input, sinks, { ms: lasts, btrees });
     const changed = sinks.map((sink) => ({ ...sink, plans: sink.plans.filter(isChanged) }));
     const tables = new Set(changed.flatMap(({ plans }) => plans.map(({ source }) => source.oid)));
-    if (tables.size === 0) return { copy, transforms: null };
-    const beside = { tables: tables.size, with: await slowest(input, changed, lasts / 2) };
+    if (tables.size === 0) return { copy, index, transforms: null };
+    const brief = { ms: lasts / 2, btrees: null };
+    const beside = { tables: tables.size, with: (await slowest(input, changed, brief)).copy };
     try {
       const without = instances.sinks.map((sink) => ({ ...sink, steps: [] }));
       const same = (await planned(input, without)).map((sink) => {
         return { ...sink, plans: sink.plans.filter(({ source }) => tables.has(source.oid)) };
       });
-      return { copy, transforms: { ...beside, without: await slowest(input, same, lasts / 2) } };
+      return { copy, index, transforms: { ...beside, without: (await slowest(input, same, brief)).copy } };
     } catch (error) {
-      return { copy, transforms: { ...beside, without: failure(context, error) } };
+      return { copy, index, transforms: { ...beside, without: failure(context, error) } };
     }
   } catch (error) {
-    return { copy: failure(context, error), transforms: null };
+    const copy = failure(context, error);
+    return { copy, index: { why: 'the copy was not measured' }, transforms: null };
   }
 }
 
@@ -85,24 +91,34 @@ function isChanged({ query, tail }: TablePlan): boolean {
   return query.plain === null || tail !== null;
 }
 
-async function slowest(input: ProbeInput, sinks: readonly PlannedSink[], ms: number): Promise<Probed> {
+interface Extent {
+  readonly ms: number;
+  /** Indexes to be built over what is loaded, by source table; null: none. */
+  readonly btrees: ReadonlyMap<Oid, readonly (readonly string[])[]> | null;
+}
+
+type Tried = Pick<Probe, 'copy' | 'index'>;
+
+/** Of several sinks the slowest counts, of the copy and of the index builds each. */
+async function slowest(input: ProbeInput, sinks: readonly PlannedSink[], extent: Extent): Promise<Tried> {
   const signal = AbortSignal.any([input.context.stop, AbortSignal.timeout(patience)]);
   const snapshots = needed(input.context.source, 'snapshot', '`assess --probe`');
-  let found: Probed = { why: 'no sink of the file is a PostgreSQL database' };
+  const none: Probed = { why: 'no sink of the file is a PostgreSQL database' };
+  let found: Tried = { copy: none, index: none };
+  const slower = (one: Probed, other: Probed) => ('why' in one || rateOf(other) < rateOf(one) ? other : one);
   for (const sink of sinks) {
     if (sink.sink.trial === undefined) continue;
     await using session = await snapshots.open({ kind: 'only', before: null }, signal);
-    const measured = await copyInto(input, { sink, session, signal, ms });
-    if ('why' in found || rateOf(measured) < rateOf(found)) found = measured;
+    const { copy, index } = await copyInto(input, { sink, session, signal, ...extent });
+    found = { copy: slower(found.copy, copy), index: slower(found.index, index) };
   }
   return found;
 }
 
-interface Trial {
+interface Trial extends Extent {
   readonly sink: PlannedSink;
   readonly session: SnapshotSession;
   readonly signal: AbortSignal;
-  readonly ms: number;
 }
 
 interface Part {
@@ -110,34 +126,106 @@ interface Part {
   readonly chunk: CopyChunk;
 }
 
-/** As many sessions as a run has, through the same plans and under the same limit. */
-async function copyInto({ config }: ProbeInput, { sink, session, signal, ms }: Trial): Promise<Probed> {
+/** As many sessions as a run has, through the same plans and under the same limit; then each builds indexes over what it loaded. */
+async function copyInto({ context, config }: ProbeInput, trying: Trial): Promise<Tried> {
+  const { sink, session, signal, ms, btrees } = trying;
   const parts: Part[] = [];
   for (const plan of sink.plans) {
     const chunks = await session.chunks(plan.source, chunkBytes);
-    parts.push(...chunks.map((chunk) => ({ plan: onTrial(plan), chunk })));
+    const own = onTrial(plan);
+    parts.push(...chunks.map((chunk) => ({ plan: own, chunk })));
   }
   const queue = spread(parts);
   const limit = new RateLimit(config.limit.rate);
-  let began: number | null = null;
-  let bytes = 0;
-  const lane = async (trial: CopyTrial): Promise<void> => {
-    // The first of the sessions is there: to connect is no part of the rate.
-    began ??= performance.now();
-    while (performance.now() - began < ms) {
+  const copied = new Measured();
+  const built = new Measured();
+  let refused: unknown = null;
+  const lanes = Array.from({ length: Math.min(config.snapshot.workers, queue.length) }, () =>
+    Promise.withResolvers<void>(),
+  );
+  const allCopied = Promise.all(lanes.map(({ promise }) => promise));
+
+  const copy = async (trial: CopyTrial): Promise<ReadonlySet<TablePlan>> => {
+    const plans = new Set<TablePlan>();
+    // Once the first of the sessions is there: to connect is no part of the rate.
+    copied.begin();
+    while (copied.elapsed < ms) {
       const part = queue.shift();
-      if (part === undefined) return;
-      const copy = await openChunk(session, part.plan, part.chunk, { limit, signal, count: () => {} });
-      await trial.load(part.plan, copy, signal);
-      bytes += part.chunk.bytes;
+      if (part === undefined) break;
+      const rows = await openChunk(session, part.plan, part.chunk, { limit, signal, count: () => {} });
+      await trial.load(part.plan, rows, signal);
+      copied.add(part.chunk.bytes);
+      plans.add(part.plan);
     }
+    return plans;
   };
-  const lanes = Math.min(config.snapshot.workers, queue.length);
-  const ended = await Promise.allSettled(Array.from({ length: lanes }, () => sink.sink.trial!(lane)));
+  const build = async (trial: CopyTrial, plans: ReadonlySet<TablePlan>): Promise<void> => {
+    built.begin();
+    for (const plan of plans)
+      for (const columns of indexesOf(plan, btrees)) {
+        if (built.elapsed >= ms || signal.aborted) return;
+        built.add(await trial.index(plan, columns));
+      }
+  };
+  const ended = await Promise.allSettled(
+    lanes.map(async ({ resolve }) => {
+      try {
+        await sink.sink.trial!(async (trial) => {
+          const plans = await copy(trial);
+          resolve();
+          await allCopied;
+          await build(trial, plans).catch((error: unknown) => (refused ??= error));
+        });
+      } finally {
+        resolve();
+      }
+    }),
+  );
   const failed = ended.find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
-  if (bytes === 0 || began === null) return { why: 'the tables are empty' };
-  return { bytes, seconds: (performance.now() - began) / 1000 };
+  if (copied.bytes === 0) return { copy: { why: 'the tables are empty' }, index: { why: 'the tables are empty' } };
+  return { copy: copied.result, index: refused === null ? enough(built) : failure(context, refused) };
+}
+
+/** What several sessions did together, from the first beginning to the last end. */
+class Measured {
+  bytes = 0;
+  #began: number | null = null;
+  #ended = 0;
+
+  begin(): void {
+    this.#began ??= performance.now();
+  }
+
+  get elapsed(): number {
+    return performance.now() - (this.#began ?? performance.now());
+  }
+
+  add(bytes: number): void {
+    this.bytes += bytes;
+    this.#ended = performance.now();
+  }
+
+  get result(): { readonly bytes: number; readonly seconds: number } {
+    return { bytes: this.bytes, seconds: (this.#ended - (this.#began ?? this.#ended)) / 1000 };
+  }
+}
+
+function enough(built: Measured): Probed {
+  if (built.bytes >= least) return built.result;
+  return { why: 'the rows of the probe have less than 1 MB of btree indexes on whole columns' };
+}
+
+/** By the names of the output; without those over a column that is not put out, or that is text on trial alone. */
+function indexesOf(
+  { source, projection, output }: TablePlan,
+  btrees: Extent['btrees'],
+): readonly (readonly string[])[] {
+  const own = new Set(output.columns.filter(({ type }) => type < firstUserOid).map(({ name }) => name));
+  const names = (btrees?.get(source.oid) ?? []).map((columns) =>
+    columns.map((from) => projection.columns.find((column) => column.from === from)?.name),
+  );
+  return names.filter((columns): columns is string[] => columns.every((name) => name !== undefined && own.has(name)));
 }
 
 /** Of types that are not built in, the target may have none yet: then rows go as text. */

@@ -8,6 +8,8 @@ export interface Probe {
   readonly copy: Probed;
   /** The tables whose rows transforms change, with and without them; null: there are none. */
   readonly transforms: { readonly tables: number; readonly with: Probed; readonly without: Probed } | null;
+  /** Bytes of indexes that were built over what the probe of the copy loaded. */
+  readonly index: Probed;
   readonly decode: Probed;
 }
 

@@ -4,13 +4,21 @@ import type { TablePlan } from '../../../core/api/plan.ts';
 import type { LoadResult } from '../../../core/api/sink.ts';
 import type { RawCopy, RowCopy } from '../../../core/api/snapshot.ts';
 import { firstUserOid } from '../../../core/postgres/oids.ts';
-import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
+import { qualified, quoteIdent, quoteLiteral } from '../../../core/postgres/quote.ts';
+import type { Semaphore } from '../semaphore.ts';
 import { copyIn } from './copy-in.ts';
 import { encodeRows } from './copy-text.ts';
 import { copyStatement, stopReading } from './load.ts';
 
+/** The signal of a probe ends no statement of the server. */
+const longestBuild = '30s';
+
 /** A transaction that is rolled back, with a table of its own for each plan: nothing of it is ever seen by anybody else. */
-export async function onTrial(client: pg.Client, work: (trial: CopyTrial) => Promise<void>): Promise<void> {
+export async function onTrial(
+  client: pg.Client,
+  builds: Semaphore,
+  work: (trial: CopyTrial) => Promise<void>,
+): Promise<void> {
   const schema = `pgsluice_trial_${(client as unknown as { processID: number }).processID}`;
   await client.query(`BEGIN; CREATE SCHEMA ${quoteIdent(schema)}`);
   const made = new Map<TablePlan, TablePlan>();
@@ -31,8 +39,18 @@ export async function onTrial(client: pg.Client, work: (trial: CopyTrial) => Pro
         throw error;
       }
     },
+    index: (plan, columns) => builds.run(async () => build(client, await there(plan), columns)),
   });
   await client.query('ROLLBACK');
+}
+
+async function build(client: pg.Client, { output }: TablePlan, columns: readonly string[]): Promise<number> {
+  const size = `SELECT pg_indexes_size(${quoteLiteral(qualified(output))}) AS bytes`;
+  await client.query(`SET LOCAL statement_timeout = '${longestBuild}'`);
+  const before = await client.query<{ bytes: string }>(size);
+  await client.query(`CREATE INDEX ON ${qualified(output)} (${columns.map(quoteIdent).join(', ')})`);
+  const after = await client.query<{ bytes: string }>(size);
+  return Number(after.rows[0]!.bytes) - Number(before.rows[0]!.bytes);
 }
 
 async function load(

@@ -18,6 +18,7 @@ export function assessSource(access: SourceAccess, patterns: TablesOption): Asse
     survey: (signal) => ask(access, signal, (client) => survey(client, patterns)),
     sample: (tables, signal) => ask(access, signal, (client) => sample(client, tables)),
     decoding: (signal) => startDecoding(access, signal),
+    btrees: (tables, signal) => ask(access, signal, (client) => btrees(client, tables)),
     profile: (signal) => ask(access, signal, readServerProfile),
     connected: (signal) => ask(access, signal, connected),
   };
@@ -32,6 +33,27 @@ async function connected(client: pg.Client): Promise<readonly (readonly [string,
      JOIN pg_class y ON y.oid = e.r JOIN pg_namespace b ON b.oid = y.relnamespace`,
   );
   return rows.map(({ one, other }) => [one, other] as const);
+}
+
+/** In the order of the server; without partial ones, expressions, INCLUDE and operator classes that are named. */
+async function btrees(
+  client: pg.Client,
+  tables: readonly Oid[],
+): Promise<ReadonlyMap<Oid, readonly (readonly string[])[]>> {
+  const { rows } = await client.query<{ oid: string; columns: string }>(
+    `SELECT i.indrelid AS oid, (SELECT json_agg(a.attname ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY k (att, n)
+              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.att)::text AS columns
+     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
+     WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
+       AND NOT EXISTS (SELECT FROM unnest(i.indclass) o JOIN pg_opclass p ON p.oid = o AND NOT p.opcdefault)
+     ORDER BY i.indexrelid`,
+    [tables],
+  );
+  const found = new Map<Oid, (readonly string[])[]>();
+  for (const { oid, columns } of rows) {
+    found.set(Number(oid), [...(found.get(Number(oid)) ?? []), JSON.parse(columns) as string[]]);
+  }
+  return found;
 }
 
 async function survey(client: pg.Client, patterns: TablesOption): Promise<SourceSurvey> {

@@ -74,25 +74,32 @@ test('counters that are reset while they are watched are counted from zero again
 
 test('what was given counts before what was measured; decoding alone never makes the stream faster than assumed', () => {
   const probe = (copied: number, decoded: number) => {
-    return { copy: { bytes: copied * 2, seconds: 2 }, transforms: null, decode: { bytes: decoded * 4, seconds: 4 } };
+    const index = { bytes: 90, seconds: 3 };
+    return {
+      copy: { bytes: copied * 2, seconds: 2 },
+      index,
+      transforms: null,
+      decode: { bytes: decoded * 4, seconds: 4 },
+    };
   };
   const nothing = { copy: null, index: null, apply: null };
   assert.deepEqual(ratesOf(nothing, null), assumedRates);
   const slow = ratesOf(nothing, probe(500, 700));
   assert.deepEqual(
-    [slow.copy, slow.apply],
+    [slow.copy, slow.index, slow.apply],
     [
       { bytes: 500, by: 'measured' },
+      { bytes: 30, by: 'measured' },
       { bytes: 700, by: 'measured' },
     ],
   );
   assert.deepEqual(ratesOf(nothing, probe(500, 1e12)).apply, assumedRates.apply);
-  assert.deepEqual(ratesOf({ ...nothing, copy: 3, apply: 4 }, probe(500, 700)), {
+  assert.deepEqual(ratesOf({ index: 5, copy: 3, apply: 4 }, probe(500, 700)), {
     copy: { bytes: 3, by: 'given' },
-    index: assumedRates.index,
+    index: { bytes: 5, by: 'given' },
     apply: { bytes: 4, by: 'given' },
   });
-  const failed = { copy: { why: 'no' }, transforms: null, decode: { why: 'no' } };
+  const failed = { copy: { why: 'no' }, index: { why: 'no' }, transforms: null, decode: { why: 'no' } };
   assert.deepEqual(ratesOf(nothing, failed), assumedRates);
   const measured = ratesOf(nothing, probe(500, 100));
   assert.equal(verdict(200, null, measured), 'NO-GO', 'a measured rate is no assumption');
@@ -112,7 +119,7 @@ test('a copy that failed on trial is work; one that was not tried says nothing',
   const path = rates(100, true);
   const expected = estimate(survey(null), 1, path);
   const tried = (copy: Probe['copy']) => {
-    const probe = { copy, transforms: null, decode: { why: 'no' } };
+    const probe = { copy, index: { why: 'no' }, transforms: null, decode: { why: 'no' } };
     return judge({ survey: survey(null), findings: [], estimate: expected, walRate: 1, rates: path, probe }).verdict;
   };
   assert.equal(tried({ why: 'PGS4061: the script returned object', failed: true }), 'GO WITH WORK');
