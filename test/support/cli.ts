@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { fromStandby } from './standby-source.ts';
 
 const bin = fileURLToPath(new URL('../../bin/pgsluice.js', import.meta.url));
 
@@ -73,6 +74,6 @@ export async function pipelineFile(yaml: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'pgsluice-test-'));
   after(() => rm(directory, { recursive: true, force: true }));
   const file = join(directory, 'pipeline.yaml');
-  await writeFile(file, yaml);
+  await writeFile(file, fromStandby(yaml));
   return file;
 }

@@ -3,7 +3,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LocalServer } from '../../core/servers/local-server.ts';
 import { type FileResult, killFiles, runFile } from './run-file.ts';
-import { testSettings } from './servers.ts';
+import { type SharedServer, testSettings } from './servers.ts';
+import { majorFor, pairedStandby } from './standby-source.ts';
 
 /**
  * `npm test`: starts one server per major, runs every test file against them, stops them.
@@ -30,11 +31,20 @@ const root = join(import.meta.dirname, '../..');
 const needServers = files.some((file) => !file.startsWith('test/unit/'));
 // A run of a few files starts just the majors that they name; one that is missed starts in the process that asks for it.
 const named = new Set(files.flatMap((file) => readFileSync(file, 'utf8').match(/\b1[4-8]\b/g) ?? []).map(Number));
-const majors = needServers ? [14, 15, 16, 17, 18].filter((major) => wanted.length === 0 || named.has(major)) : [];
+const asked = needServers ? [14, 15, 16, 17, 18].filter((major) => wanted.length === 0 || named.has(major)) : [];
+const majors = [...new Set(asked.map(majorFor))];
 const servers = await Promise.all(majors.map((major) => LocalServer.start({ major, settings: testSettings })));
+const standbys = await Promise.all(servers.map(pairedStandby));
 const stop = async () => {
-  await Promise.all(servers.map((server) => server.remove()));
+  await Promise.all([...servers, ...standbys].map((server) => server?.remove()));
 };
+/** By the major that tests ask for. */
+const shared = Object.fromEntries(
+  asked.map((major): [number, SharedServer] => {
+    const at = majors.indexOf(majorFor(major));
+    return [major, { major: majors[at]!, port: servers[at]!.port, standby: standbys[at]?.port ?? null }];
+  }),
+);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     killFiles();
@@ -44,7 +54,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 const env = {
   ...process.env,
-  PGSLUICE_TEST_SERVERS: JSON.stringify(Object.fromEntries(servers.map((server) => [server.major, server.port]))),
+  PGSLUICE_TEST_SERVERS: JSON.stringify(shared),
   // Stripping the types of what each file imports would take a quarter of its start.
   NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(root, '.cache/node'),
   FORCE_COLOR: '0',

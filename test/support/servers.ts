@@ -14,13 +14,24 @@ export interface TestServer {
   query<T extends pg.QueryResultRow = Record<string, unknown>>(sql: string, database?: string): Promise<T[]>;
 }
 
+/** A server of the whole run. With `standby`, pipelines read that one (test/support/standby-source.ts). */
+export interface SharedServer {
+  readonly major: number;
+  readonly port: number;
+  readonly standby: number | null;
+}
+
 const started = new Map<number, Promise<LocalServer>>();
+
+/** By the major that tests ask for. */
+export function shared(): Readonly<Record<string, SharedServer>> {
+  return JSON.parse(process.env['PGSLUICE_TEST_SERVERS'] ?? '{}') as Record<string, SharedServer>;
+}
 
 /** The shared server of a major. */
 export async function server(major = 17): Promise<TestServer> {
-  const shared = JSON.parse(process.env['PGSLUICE_TEST_SERVERS'] ?? '{}') as Record<string, number>;
-  const port = shared[String(major)];
-  if (port !== undefined) return remote(major, port);
+  const given = shared()[String(major)];
+  if (given !== undefined) return remote(given);
   let own = started.get(major);
   if (own === undefined) {
     own = LocalServer.start({ major, settings: testSettings });
@@ -80,22 +91,33 @@ export async function dropDatabase({ server: on, name }: TestDatabase): Promise<
   }
 }
 
-function remote(major: number, port: number): TestServer {
+function remote({ major, port, standby }: SharedServer): TestServer {
   const url = (database = 'postgres', user = 'postgres', password = 'local-only') =>
     `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
   return {
     major,
     url,
     async query<T extends pg.QueryResultRow>(sql: string, database = 'postgres'): Promise<T[]> {
-      const client = new pg.Client({ connectionString: url(database) });
-      client.on('error', () => {});
-      await client.connect();
-      try {
-        const result = (await client.query<T>(sql)) as pg.QueryResult<T> | pg.QueryResult<T>[];
-        return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
-      } finally {
-        await client.end().catch(() => {});
-      }
+      const rows = await queryAt<T>(url(database), sql);
+      if (standby === null || !ofTheServer.test(sql)) return rows;
+      const more = await queryAt<T>(url(database).replace(`:${port}/`, `:${standby}/`), sql);
+      const known = new Set(rows.map((row) => JSON.stringify(row)));
+      return [...rows, ...more.filter((row) => !known.has(JSON.stringify(row)))];
     },
   };
+}
+
+/** What each server of a pair has of its own: the slots and sessions of a pipeline are on the standby. */
+const ofTheServer = /pg_replication_slots|pg_stat_activity|pg_stat_replication/;
+
+async function queryAt<T extends pg.QueryResultRow>(url: string, sql: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const result = (await client.query<T>(sql)) as pg.QueryResult<T> | pg.QueryResult<T>[];
+    return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
+  } finally {
+    await client.end().catch(() => {});
+  }
 }

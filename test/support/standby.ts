@@ -9,26 +9,35 @@ import type { LocalServer } from '../../core/servers/local-server.ts';
 /** Replication slot of a standby on its primary. */
 export const standbySlot = 'standby';
 
-/**
- * A standby that streams from `primary`, removed at the end of the file: a base backup by the low-level functions (manual: "Making
- * a Base Backup Using the Low Level API"), as the servers of npm come without pg_basebackup.
- */
+/** A standby that streams from `primary`, removed at the end of the file. */
 export async function standbyOf(
+  primary: LocalServer,
+  settings: Readonly<Record<string, string>> = {},
+  slot: string = standbySlot,
+): Promise<LocalServer> {
+  const standby = await startStandby(primary, settings, slot);
+  after(() => standby.remove());
+  return standby;
+}
+
+/**
+ * A base backup by the low-level functions (manual: "Making a Base Backup Using the Low Level API"), as the servers of npm come
+ * without pg_basebackup.
+ */
+export async function startStandby(
   primary: LocalServer,
   settings: Readonly<Record<string, string>> = {},
   slot: string = standbySlot,
 ): Promise<LocalServer> {
   await primary.query(`SELECT pg_create_physical_replication_slot('${slot}', true)`);
   const conninfo = `host=127.0.0.1 port=${primary.port} user=postgres password=local-only dbname=postgres application_name=${slot}`;
-  const standby = await primary.another((data) => baseBackup(primary, data), {
+  return await primary.another((data) => baseBackup(primary, data), {
     primary_conninfo: `'${conninfo}'`,
     primary_slot_name: `'${slot}'`,
     hot_standby: 'on',
     wal_receiver_status_interval: '1s',
     ...settings,
   });
-  after(() => standby.remove());
-  return standby;
 }
 
 /** Not copied: what belongs to the running server, and WAL, which the slot keeps. */
