@@ -2,7 +2,7 @@ import type { DigestReader } from '../postgres/digest-query.ts';
 import type { HandoffLsn, SnapshotLsn } from '../postgres/lsn.ts';
 import type { Column, Oid, Relation, RelationKind } from '../postgres/relation.ts';
 import type { SequenceState } from '../postgres/sequence.ts';
-import type { Tuple } from '../postgres/tuple.ts';
+import type { FetchedCell, Tuple } from '../postgres/tuple.ts';
 import type { CheckReport, Surroundings } from './check.ts';
 import type { SchemaReader } from './schema-reader.ts';
 import type { LentSnapshot } from './shared-copy.ts';
@@ -133,7 +133,7 @@ export interface DigestSource extends DigestReader {
 
 export interface RowSource {
   /** The rows as they are now, in the order asked; null where no row has this key any more. */
-  fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]>;
+  fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (readonly FetchedCell[] | null)[]>;
   /** Rows in order of their key, for `resync --where`. */
   range?(asked: RangeAsked, signal: AbortSignal): Promise<readonly Tuple[]>;
 }

@@ -88,7 +88,7 @@ export const connectionErrors = {
     cause:
       'Something has to read one value whose text is longer than a string can be here (about 512 MB; of bytea that is 256 MB). Values that are only passed on may be as large as the server takes them.',
     remedy:
-      'Leave the column out of what reads it: expressions, scripts, a sink that takes text (`columns: { drop: [COLUMN] }`), or REPLICA IDENTITY FULL on the source. Or leave the table out.',
+      'Leave the column out of what reads it: expressions, scripts, a sink that takes text (`columns: { drop: [COLUMN] }`). Under REPLICA IDENTITY FULL old rows are read as well: give the table a key and REPLICA IDENTITY DEFAULT. Or leave the table out.',
     exit: 1,
     retry: 'never',
   },

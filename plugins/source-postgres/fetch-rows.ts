@@ -1,13 +1,12 @@
-import { constants } from 'node:buffer';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { Tuple } from '../../core/postgres/tuple.ts';
+import type { FetchedCell, Tuple } from '../../core/postgres/tuple.ts';
 import { type Column, type Relation, relationName } from '../../core/postgres/relation.ts';
 import type { RangeAsked, RowsAsked } from '../../core/api/source-database.ts';
 import { fromPg } from '../../core/postgres/pg-error.ts';
-import { connectionError } from '../../core/postgres/errors.ts';
-import { quoteIdent, quoteLiteral } from '../../core/postgres/quote.ts';
+import { quoteIdent } from '../../core/postgres/quote.ts';
 import { sourceError } from './errors.ts';
+import { readLarge, tooLarge } from './fetch-large.ts';
 import { rangeStatement } from './read-range.ts';
 import { HeldClient } from './held-client.ts';
 import { type SourceAccess, open } from './session.ts';
@@ -33,18 +32,54 @@ export class RowFetcher implements AsyncDisposable {
     this.#held = new HeldClient(() => open(access));
   }
 
-  fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (Tuple | null)[]> {
+  fetch(asked: RowsAsked, signal: AbortSignal): Promise<readonly (readonly FetchedCell[] | null)[]> {
     return this.#guarded(asked.relation, signal, async (client) => {
-      const rows: (Tuple | null)[] = [];
+      const rows: (readonly FetchedCell[] | null)[] = [];
       for (let from = 0; from < asked.keys.length; from += rowsPerStatement) {
-        const { relation, after, columns } = asked;
-        const read = await this.#read(client, { relation, after, ...statement(part(asked, from)) }, signal);
-        refuseOtherTypes(relation, columns, read.fields.slice(3));
-        refuseTooLarge(relation, read.rows);
-        rows.push(...read.rows.map(([, there, , ...cells]) => (there === 't' ? cells : null)));
+        const some = part(asked, from);
+        const read = await this.#asked(client, some, signal);
+        for (const [i, row] of read.entries()) {
+          const one = { ...some, keys: [some.keys[i] as Tuple] };
+          rows.push(row?.large === undefined ? (row?.cells ?? null) : await this.#whole(client, one, signal));
+        }
       }
       return rows;
     });
+  }
+
+  async #asked(client: pg.Client, asked: RowsAsked, signal: AbortSignal): Promise<readonly (Found | null)[]> {
+    const { relation, after, columns } = asked;
+    const read = await this.#read(client, { relation, after, ...statement(asked) }, signal);
+    refuseOtherTypes(relation, columns, read.fields.slice(3));
+    return read.rows.map(([, there, large, ...cells]) => {
+      if (there !== 't') return null;
+      return large === null || large === undefined ? { cells } : { cells, large: large.split(',').map(Number) };
+    });
+  }
+
+  /**
+   * The row of one key with its large values, which are read one after the other: each is the present one or a later one,
+   * as with any value that is fetched.
+   */
+  async #whole(client: pg.Client, asked: RowsAsked, signal: AbortSignal): Promise<readonly FetchedCell[] | null> {
+    const { relation, key, keys, columns } = asked;
+    const from = table(relation);
+    const where = key.map((position, i) => `t.${nameOf(relation, position)} = ${parameter(relation, position, i + 1)}`);
+    for (;;) {
+      signal.throwIfAborted();
+      const [row] = await this.#asked(client, asked, signal);
+      if (row === null || row === undefined) return null;
+      const cells: FetchedCell[] = [...row.cells];
+      let isGone = false;
+      for (const i of row.large ?? []) {
+        const column = relation.columns[columns[i] as number] as Column;
+        const values = keys[0] as Tuple;
+        const read = await readLarge(client, { column, from, where: where.join(' AND '), values });
+        if (read === 'gone') isGone = true;
+        else cells[i] = read;
+      }
+      if (!isGone) return cells;
+    }
   }
 
   /** Rows in order of their key, as many as requested. */
@@ -114,50 +149,37 @@ function part(asked: RowsAsked, from: number): RowsAsked {
   return { ...asked, keys: asked.keys.slice(from, from + rowsPerStatement) };
 }
 
-/**
- * Bytes of a value, by type, whose text would exceed the maximum length of a string; their number is known without
- * reading them.
- */
-const mostBytes: ReadonlyMap<number, number> = new Map([
-  [17, Math.floor(constants.MAX_STRING_LENGTH / 2) - 8],
-  [25, constants.MAX_STRING_LENGTH - 8],
-  [1043, constants.MAX_STRING_LENGTH - 8],
-]);
-
-function tooLarge({ name, baseType }: Column): { readonly when: string; readonly name: string } | null {
-  const most = mostBytes.get(baseType);
-  return most === undefined
-    ? null
-    : { when: `pg_catalog.octet_length(t.${quoteIdent(name)}) > ${most}`, name: `${quoteLiteral(name)}::text` };
+/** `large`: the places of cells, here null, that have to be read by themselves. */
+interface Found {
+  readonly cells: Tuple;
+  readonly large?: readonly number[];
 }
 
-function refuseTooLarge(relation: Relation, rows: readonly (string | null)[][]): void {
-  const name = rows.find(([, , large]) => large !== null)?.[2];
-  if (name === undefined || name === null) return;
-  const what = `the value of column ${name}, which an UPDATE left untouched, is too large to be read as text`;
-  throw connectionError('PGS2165', what, { where: { table: relationName(relation) } });
+function nameOf(relation: Relation, position: number): string {
+  return quoteIdent((relation.columns[position] as Column).name);
+}
+
+function parameter(relation: Relation, position: number, number: number): string {
+  return `$${number}::${(relation.columns[position] as Column).typeName}`;
 }
 
 /**
- * One row for each key, in order: the statement's snapshot, whether the row exists, a column of it that is too large,
- * its values.
+ * One row for each key, in order: the statement's snapshot, whether the row exists, the places of its values that are
+ * too large, its values.
  */
 function statement({ relation, key, keys, columns }: RowsAsked): { readonly text: string; readonly values: unknown[] } {
-  const at = (position: number) => relation.columns[position] as Column;
   const values = keys.map((_, n) => {
-    const cells = key.map((position, i) => `$${n * key.length + i + 1}::${at(position).typeName}`);
+    const cells = key.map((position, i) => parameter(relation, position, n * key.length + i + 1));
     return `(${[n, ...cells].join(', ')})`;
   });
-  const same = key.map((position, i) => `t.${quoteIdent(at(position).name)} = u.k${i}`);
-  const limited = columns.flatMap((position) => tooLarge(at(position)) ?? []);
-  const large =
-    limited.length === 0
-      ? 'NULL'
-      : `CASE ${limited.map(({ when, name }) => `WHEN ${when} THEN ${name}`).join(' ')} END`;
-  const wanted = columns.map((position) => {
-    const value = `t.${quoteIdent(at(position).name)}`;
-    const limit = tooLarge(at(position));
-    return limit === null ? `, ${value}` : `, CASE WHEN ${limit.when} THEN NULL ELSE ${value} END`;
+  const same = key.map((position, i) => `t.${nameOf(relation, position)} = u.k${i}`);
+  const limits = columns.map((position) => tooLarge(relation.columns[position] as Column));
+  const limited = limits.flatMap((limit, i) => (limit === null ? [] : `CASE WHEN ${limit} THEN '${i}' END`));
+  const large = limited.length === 0 ? 'NULL' : `nullif(pg_catalog.concat_ws(',', ${limited.join(', ')}), '')`;
+  const wanted = columns.map((position, i) => {
+    const value = `t.${nameOf(relation, position)}`;
+    const limit = limits[i] ?? null;
+    return limit === null ? `, ${value}` : `, CASE WHEN ${limit} THEN NULL ELSE ${value} END`;
   });
   const text = `SELECT pg_catalog.txid_current_snapshot(), t.tableoid IS NOT NULL, ${large}${wanted.join('')}
     FROM (VALUES ${values.join(', ')}) AS u (n, ${key.map((_, i) => `k${i}`).join(', ')})

@@ -1,5 +1,5 @@
 import type { Change, DeleteChange, InsertChange, OldImage, RowChange, UpdateChange } from '../../api/change.ts';
-import { type PartialTuple, type Tuple, UNCHANGED } from '../../postgres/tuple.ts';
+import { type Cell, type FetchedCell, type PartialTuple, type Tuple, UNCHANGED } from '../../postgres/tuple.ts';
 import type { Projection } from '../../api/plan.ts';
 import type { Relation } from '../../postgres/relation.ts';
 import { WireInsert, WireUpdate } from '../../api/wire-change.ts';
@@ -10,8 +10,8 @@ import { compileRowMap, type Predicate, type RowMap } from './row-map.ts';
 /** A filter's result for a row; `unknown`: values that the filter reads were not sent. */
 type Membership = boolean | 'unknown';
 
-/** The new row of an UPDATE with the values that were fetched for it; null: no row has its key any longer. */
-export type Fetched = PartialTuple | null;
+/** Values that were fetched for an UPDATE, of the columns at these positions; null: no row has its key any longer. */
+export type Fetched = { readonly columns: readonly number[]; readonly row: readonly FetchedCell[] } | null;
 
 export interface ChangeMapOptions {
   /** Values that were not sent are fetched: rows may then appear and disappear earlier or later than in the stream. */
@@ -104,6 +104,8 @@ class Mapping {
   readonly #key: readonly number[];
   readonly #refetch: boolean;
   readonly #wantsWhole: boolean;
+  /** Positions whose values are read, not only passed on. */
+  readonly #read: ReadonlySet<number>;
 
   constructor({ input, output, rows, options }: MappingParts) {
     this.#refetch = options.refetch === true;
@@ -114,22 +116,23 @@ class Mapping {
     const key = new Set(input.identity.kind === 'key' ? input.identity.positions : []);
     this.#whereInKey = input.identity.kind === 'key' && rows.whereReads.every((at) => key.has(at));
     this.#key = output.identity.kind === 'key' ? output.identity.positions : [];
+    this.#read = new Set([...rows.whereReads, ...rows.computed.flat(), ...(this.#wantsWhole ? rows.reads : [])]);
   }
 
   map(change: RowChange, fetched?: Fetched): RowChange | null {
-    const large = LargeRow.of(change);
-    if (large === null) return this.#mapped(change, fetched);
-    const { whereReads, computed, reads } = this.#rows;
-    large.refuseReads([...whereReads, ...computed.flat(), ...(this.#wantsWhole ? reads : [])]);
-    return large.written(this.#mapped(large.change, fetched));
+    const large = LargeRow.of(change, this.#read, fetched);
+    if (large === null) return this.#mapped(change, fetched && complete((change as UpdateChange).after, fetched));
+    large.refuseReads();
+    return large.written(this.#mapped(large.change, large.filled));
   }
 
-  #mapped(change: RowChange, fetched?: Fetched): RowChange | null {
+  /** `filled`: the new row of an UPDATE with the values that were fetched for it. */
+  #mapped(change: RowChange, filled?: PartialTuple | null): RowChange | null {
     switch (change.kind) {
       case 'insert':
         return this.#insert(change);
       case 'update':
-        return this.#update(change, fetched);
+        return this.#update(change, filled);
       case 'delete':
         return this.#delete(change);
       default:
@@ -151,7 +154,7 @@ class Mapping {
   }
 
   /** in→in UPDATE, in→out DELETE, out→in INSERT, out→out nothing; with the old side unknown both, by key and maybe. */
-  #update(change: UpdateChange, fetched?: Fetched): RowChange | null {
+  #update(change: UpdateChange, fetched?: PartialTuple | null): RowChange | null {
     const { before, after } = change;
     if (fetched === null) return this.#updateOfGone(change);
     const old = before?.image === 'full' ? before.tuple : null;
@@ -195,7 +198,7 @@ class Mapping {
   }
 
   lacks(change: UpdateChange): readonly number[] | null {
-    const { before, after } = (LargeRow.of(change)?.change ?? change) as UpdateChange;
+    const { before, after } = (LargeRow.of(change, this.#read)?.change ?? change) as UpdateChange;
     if (before?.image === 'full' || !hasHoles(after)) return null;
     const { where, whereReads, reads, computed } = this.#rows;
     const missing = (at: number) => after[at] === UNCHANGED;
@@ -268,6 +271,14 @@ function hasHoles(tuple: PartialTuple): boolean {
 /** The old row is whole under REPLICA IDENTITY FULL, so a value that was not sent equals the old one. */
 function fill(after: PartialTuple, old: Tuple): Tuple {
   return after.map((cell, i) => (cell === UNCHANGED ? (old[i] ?? null) : cell));
+}
+
+function complete(after: PartialTuple, { columns, row }: NonNullable<Fetched>): PartialTuple {
+  const cells = [...after];
+  columns.forEach((at, i) => {
+    if (cells[at] === UNCHANGED) cells[at] = row[i] as Cell;
+  });
+  return cells;
 }
 
 function insert(change: Change, relation: Relation, after: Tuple): InsertChange {

@@ -55,7 +55,8 @@ export const planErrors = {
   },
   PGS4030: {
     title: 'Value too large for a transform',
-    cause: 'A transform that computes, filters or is a script reads a value that is too large to be made text.',
+    cause:
+      'A transform that computes, filters or is a script reads a value whose text is longer than a string can be here (about 512 MB; of bytea that is 256 MB).',
     remedy: 'Take the column out of the expression or the script (pass it on untouched, or drop it with `columns`).',
     ...refused,
     exit: 1,

@@ -1,7 +1,8 @@
 import type { Change, UpdateChange } from '../../api/change.ts';
-import type { Cell, PartialTuple, Tuple } from '../../postgres/tuple.ts';
+import type { FetchedCell, Tuple } from '../../postgres/tuple.ts';
 import { UNCHANGED } from '../../postgres/tuple.ts';
 import type { MapperPace } from '../../api/plan.ts';
+import { cellOf } from '../../api/wire-change.ts';
 import { type Relation, relationName } from '../../postgres/relation.ts';
 import type { RowsAsked } from '../../api/source-database.ts';
 import type { Binding } from './binding.ts';
@@ -9,7 +10,7 @@ import type { Fetched } from './change-map.ts';
 import { planError } from './errors.ts';
 
 /** Rows of the source as they are now, in the order asked; null where no row has the key. */
-export type FetchRows = (asked: RowsAsked) => Promise<readonly (Tuple | null)[]>;
+export type FetchRows = (asked: RowsAsked) => Promise<readonly (readonly FetchedCell[] | null)[]>;
 
 /** Changes that can be bound without mapping the changes before them, and those of them that lack values. */
 export interface Segment {
@@ -125,7 +126,7 @@ export class Refetch implements MapperPace {
     }
     lacking.forEach(({ change }, i) => {
       const row = rows[index.get((keys[i] as Tuple).join('\0')) as number] ?? null;
-      found.set(change, row === null ? null : complete(change.after, columns, row));
+      found.set(change, row === null ? null : { columns, row });
     });
     return sizeOf(rows);
   }
@@ -140,22 +141,16 @@ function boundOr(bound: () => Binding | null): Binding | null | 'fails' {
 }
 
 /** The key after the change. A large part of the key that did not change is in the old image only. */
-function keyOf({ before, after }: UpdateChange, key: readonly number[]): Tuple {
+function keyOf(change: UpdateChange, key: readonly number[]): Tuple {
+  const { before } = change;
   return key.map((at) => {
-    const cell = after[at] as PartialTuple[number];
+    // Not the whole row, which may have values that are too large to be read.
+    const cell = cellOf(change.wire ?? change.after, at);
     return cell === UNCHANGED ? (before?.tuple[at] ?? null) : cell;
   });
 }
 
-function complete(after: PartialTuple, columns: readonly number[], row: Tuple): PartialTuple {
-  const cells = [...after];
-  columns.forEach((at, i) => {
-    if (cells[at] === UNCHANGED) cells[at] = row[i] as Cell;
-  });
-  return cells;
-}
-
-function sizeOf(rows: readonly (Tuple | null)[]): number {
+function sizeOf(rows: readonly (readonly FetchedCell[] | null)[]): number {
   let size = 0;
   for (const row of rows) for (const cell of row ?? []) size += cell?.length ?? 0;
   return size;

@@ -1,6 +1,6 @@
 import type { Change, OldImage, TransactionInfo } from '../../../core/api/change.ts';
 import type { Tuple } from '../../../core/postgres/tuple.ts';
-import { PgsluiceError } from '../../../core/base/error.ts';
+import { derived, PgsluiceError } from '../../../core/base/error.ts';
 import { type CommitLsn, formatLsn } from '../../../core/postgres/lsn.ts';
 import { type Oid, type Relation, relationName } from '../../../core/postgres/relation.ts';
 import { WireInsert, WireUpdate } from '../../../core/api/wire-change.ts';
@@ -275,7 +275,7 @@ export class Decoder {
     if (!(error instanceof PgsluiceError) || !error.code.startsWith('PGS21')) return error;
     const table = this.#relation === null ? {} : { table: relationName(this.#relation) };
     const where = { ...table, lsn: formatLsn(lsn), ...error.where };
-    return streamError(error.code as 'PGS2160', error.message, { where, cause: error.cause });
+    return derived(error, { where, cause: error.cause });
   }
 }
 
