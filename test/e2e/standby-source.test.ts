@@ -60,6 +60,68 @@ for (const major of short(1, [16, 17, 18])) {
   });
 }
 
+/** The source's role: a superuser makes event triggers, an owner has the catalog looked at; both on the primary. */
+for (const [major, how] of short(2, [
+  [17, 'event triggers'],
+  [18, 'looks at the catalog'],
+  [16, 'event triggers'],
+  [16, 'looks at the catalog'],
+  [17, 'looks at the catalog'],
+  [18, 'event triggers'],
+] as const)) {
+  test(`${major}: ddl: follow from a standby by ${how}`, { timeout: 240_000 }, async () => {
+    const { primary, standby, target, yaml } = await standbySource(major);
+    const owner = how !== 'event triggers';
+    await primary.query(
+      `CREATE ROLE mover LOGIN REPLICATION PASSWORD 'local-only'; GRANT CREATE ON DATABASE shop TO mover; GRANT ALL ON SCHEMA public TO mover;
+      ALTER TABLE t OWNER TO mover; ALTER TABLE u OWNER TO mover; GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO mover`,
+      'shop',
+    );
+    await caughtUp(primary, standby);
+    const as = (text: string) => (owner ? text.replaceAll('postgres:local-only@', 'mover:local-only@') : text);
+    const given = yaml(`  primary: "${primary.url('shop')}"\n`).split('sinks:');
+    const file = await pipelineFile(
+      `${as(given[0]!)}ddl: follow\nsinks:${given[1]!.replace('" }]', '", owners: skip }]')}`,
+    );
+    const run = new CliProcess(['run', file, '--log', 'json']);
+    await run.until('caught-up');
+    const triggers = await primary.query('SELECT FROM pg_event_trigger', 'shop');
+    assert.equal(triggers.length === 0, owner);
+    const same = async (table: string) => {
+      const all = `SELECT coalesce(string_agg(to_jsonb(x)::text, ' ' ORDER BY x.id), '') AS all FROM ${table} x`;
+      const wanted = (await primary.query<{ all: string }>(all, 'shop'))[0]!.all;
+      for (;;) {
+        const there = await target.query<{ all: string }>(all).catch(() => []);
+        if (there[0]?.all === wanted) return;
+        assert.equal(run.process.exitCode, null, run.stderr);
+        await sleep(100);
+      }
+    };
+    await primary.query('ALTER TABLE u ADD w int NOT NULL DEFAULT 3; ALTER TABLE t RENAME v TO name', 'shop');
+    await same('u');
+    await primary.query(
+      `UPDATE u SET w = id WHERE id < 20; INSERT INTO t (name) VALUES ('new'); UPDATE t SET name = 'x' WHERE id = 1`,
+      'shop',
+    );
+    await same('t');
+    await same('u');
+    await primary.query(
+      'CREATE TABLE late (id int PRIMARY KEY, v text); INSERT INTO late VALUES (1, $$one$$); ALTER TABLE late OWNER TO mover',
+      'shop',
+    );
+    await same('late');
+    await primary.query('ALTER TABLE u ADD r float8 DEFAULT random(); ALTER TABLE u DROP v', 'shop');
+    await same('u');
+    run.process.kill('SIGINT');
+    assert.equal((await run.ended).code, 0, run.stderr);
+    await primary.query('ALTER TABLE t ADD after int DEFAULT 9; INSERT INTO t (name) VALUES ($$while down$$)', 'shop');
+    await ok(['run', file, '--stop-at', 'now']);
+    await ok(['verify', file]);
+    await ok(['cleanup', file, '--yes']);
+    assert.deepEqual(await primary.query(`SELECT FROM pg_namespace WHERE nspname = 'pgsluice'`, 'shop'), []);
+  });
+}
+
 test('17: a standby that is the source, promoted: its slot stays, and the stream goes on', {
   timeout: 240_000,
 }, async () => {
