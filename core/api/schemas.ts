@@ -45,9 +45,10 @@ export const snapshotSchema = Part(
           'libpq URLs of physical standbys of the source: ranges of large tables (`ledger_above`) are read there.',
       }),
     ),
-    stream: Choice(['after'], {
+    stream: Choice(['after', 'during'], {
       default: 'after',
-      description: 'after: changes are applied once the copy is done; the slot keeps their WAL until then.',
+      description:
+        'after: changes are applied once the copy is done; the slot keeps their WAL until then. during: also between two snapshots of the copy, as `max_age` (1 hour, if not set) divides it.',
     }),
     max_age: Type.Optional(
       Duration({

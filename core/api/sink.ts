@@ -128,9 +128,20 @@ export interface RangeSink {
   loaded(plan: TablePlan, signal: AbortSignal): Promise<ReadonlyMap<string, LoadedRange>>;
   /**
    * Loads a range of one of these ledgers that no other process is at, in the transaction that claims it: whoever dies gives it back
-   * with its session. Null: none is free.
+   * with its session. Null: none is free for a snapshot that is exact at `exactAt`.
    */
-  take(ledgers: readonly string[], open: OpenRange, signal: AbortSignal): Promise<TakenRange | null>;
+  take(
+    ledgers: readonly string[],
+    of: { readonly exactAt: SnapshotLsn; readonly open: OpenRange },
+    signal: AbortSignal,
+  ): Promise<TakenRange | null>;
+  /**
+   * No range of a snapshot below this position comes in from here on, whoever has claimed it; resolves when that is so. The stream is
+   * applied up to there.
+   */
+  closeBelow(at: SnapshotLsn, signal: AbortSignal): Promise<void>;
+  /** Whether rows of the table are found by its key now, as the stream needs it before the copy is done ({@link SinkPreparation.keyed}). */
+  isKeyed(plan: TablePlan, signal: AbortSignal): Promise<boolean>;
   /** Which of these ledgers have ranges that are not in, also such that another process is at. */
   waiting(ledgers: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
   /** Rows and bytes of these ledgers that are in, whoever copied them. */

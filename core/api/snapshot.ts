@@ -165,6 +165,8 @@ export interface SinkPreparation {
   readonly parents?: readonly ParentPlan[];
   /** Absent for the first snapshot. */
   readonly again?: SchemaAgain;
+  /** Tables, by their oids on the source, to which changes are applied while they are copied: they keep their keys meanwhile. */
+  readonly keyed?: ReadonlySet<Oid>;
   /** Tables, by their names on the source, of which an earlier copy was made or begun: their rows are all written again. */
   readonly recopied?: ReadonlySet<string>;
   /** Tables of the source that the file leaves out; a created schema must not keep them. */

@@ -9,12 +9,18 @@ import type { LentSnapshot } from './shared-copy.ts';
 import type { SourceCatalog } from './source.ts';
 import type { KeyFit, LargeObjectDigest, SchemaDump, SnapshotSession } from './snapshot.ts';
 
+/** What a snapshot of a standby goes with: the stream begins at `handoff`; the snapshot's own position is not below `least`. */
+export interface ReplicaStart {
+  readonly handoff: HandoffLsn;
+  readonly least: bigint;
+}
+
 /** Another server with the source's data as it was a moment ago, from which ranges of tables may be read. */
 export interface SnapshotReplica {
   /** As in errors. */
   readonly name: string;
-  /** A snapshot that is exact at a position of its own, which is not below `handoff`. */
-  open(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession>;
+  /** A snapshot that is exact at a position of its own. */
+  open(start: ReplicaStart, signal: AbortSignal): Promise<SnapshotSession>;
   /** See {@link SnapshotSource.join}. */
   join(lent: LentSnapshot, signal: AbortSignal): Promise<SnapshotSession | null>;
 }

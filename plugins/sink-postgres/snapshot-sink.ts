@@ -16,6 +16,7 @@ import { loadChunk } from './load/load.ts';
 import {
   forgetWork,
   goesOn,
+  isKeyed,
   loadedRanges,
   namesInTarget,
   offerRanges,
@@ -28,10 +29,10 @@ import { prepareTarget } from './schema/prepare.ts';
 import { type TreeNode, descendantsOf, readTree } from './schema/tree.ts';
 import { Semaphore } from './semaphore.ts';
 import type { Sessions } from './sessions.ts';
-import { smallTables } from './small.ts';
+import { keyedTables, smallTables } from './staying.ts';
 import { type Owner, type TableState, readTables, setFinished } from './state.ts';
 import { WorkState } from './work/shared.ts';
-import { progressOf, takeRange, waitingLedgers } from './work/take.ts';
+import { closeBelow, progressOf, takeRange, waitingLedgers } from './work/take.ts';
 
 /** What one run knows of a plan's table. */
 interface Target {
@@ -75,6 +76,7 @@ export class PostgresSnapshotSink implements SnapshotSink {
   #given: ReadonlySet<string> = new Set();
   #targets: ReadonlyMap<string, Target> = new Map();
   #small: ReadonlySet<number> = new Set();
+  #keyed: ReadonlySet<number> = new Set();
   #unfilled: NonNullable<SinkPreparation['unfilledViews']> = [];
 
   constructor(sessions: Sessions, options: PostgresSinkOptions, context: PluginContext) {
@@ -88,8 +90,10 @@ export class PostgresSnapshotSink implements SnapshotSink {
       begin: (plan, of, signal) => this.#beginRanges(plan, of, signal),
       unfit: (plan, of) => this.#sessions.query((client) => unfit(client, this.#owner, plan, of)),
       loaded: (plan) => this.#sessions.query((client) => loadedRanges(client, this.#owner, plan)),
-      take: (ledgers, open, signal) =>
-        takeRange(this.#sessions, ledgers, open, { owner: this.#owner, context: this.#context, signal }),
+      take: (ledgers, of, signal) =>
+        takeRange(this.#sessions, ledgers, of, { owner: this.#owner, context: this.#context, signal }),
+      closeBelow: (at) => closeBelow(this.#sessions, this.#owner, at),
+      isKeyed: (plan) => this.#sessions.query((client) => isKeyed(client, plan)),
       waiting: (ledgers) => this.#sessions.query((client) => waitingLedgers(client, this.#owner, ledgers)),
       progress: (ledgers) => this.#sessions.query((client) => progressOf(client, this.#owner, ledgers)),
       shared: new WorkState(sessions, this.#owner, workers),
@@ -105,7 +109,9 @@ export class PostgresSnapshotSink implements SnapshotSink {
     const targets = await prepareTarget(input, preparation, signal);
     const types = preparation.plans.map((plan, i) => [relationName(plan.source), targets[i]!.types] as const);
     this.#targets = await this.#readTargets(new Map(types));
-    this.#small = smallTables(preparation, new Map([...this.#targets].map(([source, { state }]) => [source, state])));
+    const states = new Map([...this.#targets].map(([source, { state }]) => [source, state]));
+    this.#small = smallTables(preparation, states);
+    this.#keyed = keyedTables(preparation, states);
     this.#unfilled = preparation.unfilledViews ?? [];
   }
 
@@ -122,7 +128,11 @@ export class PostgresSnapshotSink implements SnapshotSink {
 
   async #setAside(target: Target): Promise<void> {
     if (target.aside) return;
-    await setAside(this.#sessions, this.#owner, [target.state.relid], { log: this.#context.log, small: this.#small });
+    await setAside(this.#sessions, this.#owner, [target.state.relid], {
+      log: this.#context.log,
+      small: this.#small,
+      keyed: this.#keyed,
+    });
     target.aside = true;
   }
 

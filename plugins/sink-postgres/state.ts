@@ -57,12 +57,14 @@ const tables = `
   CREATE TABLE IF NOT EXISTS pgsluice.work (
     pipeline text, sink text, rate bigint, over boolean NOT NULL, paid timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (pipeline, sink));
+  ALTER TABLE pgsluice.work ADD COLUMN IF NOT EXISTS least pg_lsn NOT NULL DEFAULT '0/0';
   CREATE TABLE IF NOT EXISTS pgsluice.work_snapshot (
     pipeline text, sink text, standby text, name text NOT NULL, server text NOT NULL, handoff pg_lsn NOT NULL, exact_at pg_lsn NOT NULL,
     age float8, ends timestamptz, ledgers text[] NOT NULL, PRIMARY KEY (pipeline, sink, standby));
   CREATE TABLE IF NOT EXISTS pgsluice.work_table (
     pipeline text, sink text, source text, ledger text NOT NULL, columns text[] NOT NULL, types oid[] NOT NULL, plan text NOT NULL,
     PRIMARY KEY (pipeline, sink, source));
+  ALTER TABLE pgsluice.work_table ADD COLUMN IF NOT EXISTS least pg_lsn NOT NULL DEFAULT '0/0';
   CREATE TABLE IF NOT EXISTS pgsluice.work_range (
     pipeline text, sink text, ledger text, n bigint, source text NOT NULL, chunk text NOT NULL, keys text NOT NULL, bytes bigint NOT NULL,
     PRIMARY KEY (pipeline, sink, ledger, n));
@@ -75,9 +77,10 @@ const tables = `
 /** Repeatable; takes no lock if everything exists. */
 export async function ensureBulkState(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: string }>(
-    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND to_regclass('pgsluice.worker') IS NOT NULL AND 3 = (
+    `SELECT (to_regclass('pgsluice.made_part') IS NOT NULL AND to_regclass('pgsluice.worker') IS NOT NULL AND 4 = (
        SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN ((to_regclass('pgsluice.bulk_table'), 'made'),
-         (to_regclass('pgsluice.bulk_table'), 'mixed'), (to_regclass('pgsluice.chunk'), 'exact_at'))))::text AS there`,
+         (to_regclass('pgsluice.bulk_table'), 'mixed'), (to_regclass('pgsluice.chunk'), 'exact_at'),
+         (to_regclass('pgsluice.work_table'), 'least'))))::text AS there`,
   );
   if (rows[0]?.there === 'true' && (await bulkStateExists(client))) return;
   await client.query('BEGIN');

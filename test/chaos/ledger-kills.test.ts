@@ -57,14 +57,24 @@ interface Way {
   readonly ddl?: string;
   /** Of the rows of `sale` that are kept. */
   readonly where?: string;
+  /** The stream is applied between snapshots that are held for so long. */
+  readonly during?: string;
 }
 const ways: readonly Way[] = [
   { name: 'one lane' },
+  { name: 'the stream between snapshots', during: '4s' },
   { name: 'a filter by the key', where: 'mod(id, 7) <> 3' },
   { name: 'lanes by key', sink: '    apply: { lanes: 3, by: key }' },
   {
     name: 'DDL that is followed',
     ddl: 'ALTER TABLE visit ADD COLUMN extra int DEFAULT 7; CREATE INDEX sale_v ON sale (v)',
+  },
+  {
+    name: 'DDL, a filter and lanes, the stream between snapshots',
+    sink: '    apply: { lanes: 3, by: key }',
+    during: '5s',
+    where: 'mod(id, 7) <> 3',
+    ddl: 'ALTER TABLE visit ADD COLUMN extra int DEFAULT 7; CREATE INDEX sale_v ON sale (v); ALTER TABLE tiny ADD COLUMN late text',
   },
   {
     name: 'lanes by group',
@@ -73,13 +83,13 @@ const ways: readonly Way[] = [
   },
 ];
 
-async function begun({ sink, ddl, where }: Way): Promise<Migration> {
+async function begun({ sink, ddl, where, during }: Way): Promise<Migration> {
   const run = await migration({
     ...servers,
-    source: '  snapshot: { workers: 2, chunk_size: 128kB, ledger_above: 256kB }',
+    source: `  snapshot: { workers: 2, chunk_size: 128kB, ledger_above: 256kB${during === undefined ? '' : `, max_age: ${during}, stream: during`} }`,
     ...(sink === undefined ? {} : { sink }),
     more: [
-      `limit: { rate: ${long ? '2MB' : '400kB'}/s }`,
+      `limit: { rate: ${!long ? '400kB' : during === undefined ? '2MB' : '500kB'}/s }`,
       ddl === undefined ? '' : 'ddl: follow',
       where === undefined ? '' : `transforms: [{ plugin: filter, tables: public.sale, where: '${where}' }]`,
     ].join('\n'),
@@ -141,14 +151,18 @@ class Workers {
   }
 }
 
-/** How many ranges of `sale` were in when the run began. */
-async function killed(run: Migration, random: () => number, workers: Workers): Promise<number> {
+/** How many ranges of `sale` were in when the run began, and how often the stream was applied between two snapshots. */
+async function killed(
+  run: Migration,
+  random: () => number,
+  { workers, within }: { readonly workers: Workers; readonly within: number },
+): Promise<{ readonly resumed: number; readonly applied: number }> {
   const process = run.start();
   // Where all of the copy is in, the run follows.
   const begins = ['copy-started', 'stream-started'].map((event) => process.until(event).catch(() => {}));
   await Promise.race([...begins, process.ended]);
   if (!long) await rangesIn(run.target, process);
-  await pause(long ? 200 + random() * 900 : random() * 300);
+  await pause(long ? 200 + random() * within : random() * 300);
   const kind = long ? Math.floor(random() * 4) : 0;
   if (kind === 3) await workers.kill();
   else if (kind > 0) {
@@ -158,13 +172,15 @@ async function killed(run: Migration, random: () => number, workers: Workers): P
   process.process.kill('SIGKILL');
   const { stderr } = await process.ended;
   if (kind === 0) assert.equal(stderr, '', 'a killed run had met no error of its own');
-  return Number(ledgerOf(process.events('ledger'), 'sale')[0]?.[1] ?? 0);
+  const resumed = Number(ledgerOf(process.events('ledger'), 'sale')[0]?.[1] ?? 0);
+  return { resumed, applied: process.events('stream-during').length };
 }
 
 test(`killed ${most} times in the copy, with writers that move keys between ranges and a TRUNCATE: what is in stays in, and all is equal (seed ${seed})`, async () => {
   const random = randomOf(seed);
   let resumed = 0;
   let shared = 0;
+  let applied = 0;
   for (let kills = 0, round = 0; kills < most; round++) {
     const way = ways[round % ways.length]!;
     const run = await begun(way);
@@ -173,7 +189,9 @@ test(`killed ${most} times in the copy, with writers that move keys between rang
     const at = Math.floor(random() * 2);
     const workers = new Workers(run.file, long ? 2 : 0);
     for (let kill = 0; kill < 4 && kills < most; kill++, kills++) {
-      resumed += await killed(run, random, workers);
+      const found = await killed(run, random, { workers, within: way.during === undefined ? 900 : 9000 });
+      resumed += found.resumed;
+      applied += found.applied;
       if (kill === at) await run.source.query('TRUNCATE log');
       // One by one: in one transaction its locks and the writer's would wait for each other.
       if (kill === at + 1) for (const sql of way.ddl?.split('; ') ?? []) await run.source.query(sql);
@@ -187,6 +205,7 @@ test(`killed ${most} times in the copy, with writers that move keys between rang
       if (found !== undefined) assert.ok(Number(found[0]) > 4, `${table} has ${found[0]} ranges`);
       resumed += Number(found?.[1] ?? 0);
     }
+    if (way.during !== undefined) applied += eventsOf(last, 'stream-during').length;
     if (way.where !== undefined) await run.source.query(`DELETE FROM sale WHERE NOT (${way.where})`);
     assert.deepEqual(
       await hashes(run.target, tables),
@@ -200,4 +219,5 @@ test(`killed ${most} times in the copy, with writers that move keys between rang
   }
   assert.ok(resumed > 0, 'no run found a range that an earlier one had brought');
   if (long) assert.ok(shared > 0, 'no worker brought a range');
+  if (most > 4) assert.ok(applied > 0, 'the stream was never applied between two snapshots');
 });

@@ -69,7 +69,7 @@ test('a snapshot of a standby has what was committed below its position, and not
   });
   const seen: { ids: string[]; at: SnapshotLsn }[] = [];
   const look = async (handoff = 0n) => {
-    await using session = await replica!.open(handoff as HandoffLsn, calm);
+    await using session = await replica!.open({ handoff: handoff as HandoffLsn, least: handoff }, calm);
     seen.push({ ids: await idsOf(session, source), at: session.exactAt });
     return session.exactAt;
   };
@@ -105,7 +105,7 @@ test('a snapshot of a standby has what was committed below its position, and not
   assert.equal(await paused(), 'not paused');
   await look();
 
-  await assert.rejects(async () => none!.open(0n as HandoffLsn, calm), { code: 'PGS2185' });
+  await assert.rejects(async () => none!.open({ handoff: 0n as HandoffLsn, least: 0n }, calm), { code: 'PGS2185' });
   stop.abort();
   await Promise.all(writers);
   const changes = await primary.query<{ lsn: string; data: string }>(

@@ -96,8 +96,10 @@ function journalOf(settings: Settings, seed: number, on: (feature: Feature) => b
 /** Slow enough for kills and writes between the ranges of tables of some kB. */
 function rangesOf(settings: Settings, seed: number, on: (feature: Feature) => boolean): Settings {
   if (!on('ranges')) return settings;
-  const maxAge = new Random(seed + 0x72616e67).pick([null, '2s', '3s']);
-  return { ...settings, chunkSize: '8kB', rate: '60kB/s', ranges: { maxAge } };
+  const random = new Random(seed + 0x72616e67);
+  const maxAge = random.pick([null, '4s', '6s']);
+  const during = maxAge !== null && random.chance(0.7);
+  return { ...settings, chunkSize: '8kB', rate: '60kB/s', ranges: { maxAge, during } };
 }
 
 /** Rows, then runs and work in turn. */

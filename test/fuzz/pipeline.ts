@@ -64,7 +64,8 @@ function lanesYaml({ settings: { lanes = [] } }: Script, run: number): string {
 function snapshotYaml({ workers, chunkSize, ranges }: Settings): string {
   const above = ranges === undefined ? '' : ', ledger_above: 1kB';
   const age = ranges === undefined || ranges.maxAge === null ? '' : `, max_age: ${ranges.maxAge}`;
-  return `{ workers: ${workers}, chunk_size: ${chunkSize}${above}${age} }`;
+  const stream = ranges?.during === true ? ', stream: during' : '';
+  return `{ workers: ${workers}, chunk_size: ${chunkSize}${above}${age}${stream} }`;
 }
 
 /** YAML below `transforms:`. JSON is YAML. */

@@ -132,8 +132,8 @@ export interface Settings {
   readonly existing: boolean;
   readonly ddl: 'stop' | 'follow';
   readonly rate: string | null;
-  /** Tables in ranges of their key, and the age of a snapshot; absent: as usual. */
-  readonly ranges?: { readonly maxAge: string | null };
+  /** Tables in ranges of their key, the age of a snapshot, and whether the stream is applied between two; absent: as usual. */
+  readonly ranges?: { readonly maxAge: string | null; readonly during?: boolean };
   /** Neither side is used as a superuser. */
   readonly owners: boolean;
   /** By the number of the run, round and round; absent: one lane. */

@@ -5,6 +5,7 @@ import { cannotStay, printCannotStay } from '../../pipeline/ddl/left-out.ts';
 import { planSinks } from '../../pipeline/open/planning.ts';
 import { copyWays } from '../../operations/plan/copy-ways.ts';
 import { outlook } from '../../operations/plan/outlook.ts';
+import { usualAge } from '../../pipeline/snapshot/phase.ts';
 import type { Cli } from '../cli.ts';
 import { openFor } from '../open.ts';
 import { readCatalog } from '../../api/source.ts';
@@ -37,7 +38,7 @@ export function register(program: Command, cli: Cli): void {
           cli.stdout.write(printCannotStay(sink, await cannotStay(context.source, sink, catalog, signal)));
         }
         if (config.snapshot.mode === 'never' || context.source.assess === undefined) return;
-        cli.stdout.write(await outlook(context.source.assess, signal));
+        cli.stdout.write(await outlook(context.source.assess, config.snapshot.max_age ?? usualAge, signal));
       }),
     );
 }

@@ -20,12 +20,13 @@ import { TableWatch } from '../../pipeline/ddl/table-watch.ts';
 import { tellDdl } from '../../pipeline/ddl/tell-ddl.ts';
 import { type Planning, partOf, planSinks } from '../../pipeline/open/planning.ts';
 import { copyPending } from '../resync/resync.ts';
+import { applyUpTo } from './apply-up-to.ts';
 import { copiesUnknown, copyUnknown } from './unknown-values.ts';
 import { withPublicationGuard } from '../../pipeline/open/publication-guard.ts';
 import { canCopyBeside, dropSide, SideCopy } from '../resync/side-copy.ts';
 import { SignalFollower } from '../resync/follow-signals.ts';
 import { Reread } from '../resync/reread.ts';
-import { firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
+import { type Copied, firstStart, snapshotPhase, startOver } from '../../pipeline/snapshot/phase.ts';
 import type { FollowEnd } from '../../pipeline/stream/follow.ts';
 import { endWork } from '../../pipeline/snapshot/lending.ts';
 import { findPositions } from '../../pipeline/stream/positions.ts';
@@ -82,7 +83,9 @@ async function phases(context: RunContext, options: RunOptions, catalog: SourceC
   const copied = state.head?.phase !== 'stream';
   if (copied) {
     const planning = await planSinks(options.instances.sinks, known, streaming, context.stop);
-    const input = { config, instances: options.instances, catalog: known, planning };
+    const { instances } = options;
+    const between = (part: Copied): Promise<void> => applyUpTo(context, { config, instances }, part);
+    const input = { config, instances, catalog: known, planning, applyUpTo: between };
     if (state.head?.phase === 'snapshot') await snapshotPhase(context, input);
     else await firstStart(context, input);
   }

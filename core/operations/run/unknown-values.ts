@@ -1,7 +1,7 @@
 import type { TablePlan } from '../../api/plan.ts';
 import { PgsluiceError } from '../../base/error.ts';
 import type { PipelineConfig } from '../../config/pipeline-config.ts';
-import { relationName } from '../../postgres/relation.ts';
+import { type Relation, relationName } from '../../postgres/relation.ts';
 import { ShapeHistory, forgottenShapes } from '../../pipeline/ddl/shape-history.ts';
 import { catalogNow } from '../../pipeline/ddl/known-shapes.ts';
 import { copyAnew } from '../../pipeline/ddl/take-along.ts';
@@ -23,11 +23,39 @@ export async function copyUnknown(
   sinks: readonly PlannedSink[],
   error: unknown,
 ): Promise<'stopped' | undefined> {
-  const { state, log, stop } = context;
-  const known = error instanceof PgsluiceError && isUnknown(error) ? error : null;
-  if (known === null || !copiesUnknown(config, sinks)) throw error;
+  const { state, stop } = context;
+  if (!mayCopy(config, sinks, error)) throw error;
   // The next start reads the same DDL again, as no sink is past it.
   if (stop.aborted) return 'stopped';
+  const { relation, before } = await unknownTable(context, config, sinks, error);
+  const table = relationName(relation);
+  await requestCopy(
+    state,
+    [table],
+    sinks.map(({ name }) => name),
+    ...forgottenShapes(state, [before, table]),
+    copyAnew,
+  );
+  return undefined;
+}
+
+function mayCopy(config: PipelineConfig, sinks: readonly PlannedSink[], error: unknown): error is PgsluiceError {
+  return error instanceof PgsluiceError && isUnknown(error) && copiesUnknown(config, sinks);
+}
+
+/**
+ * The table that has to be copied again for {@link copyUnknown}, as it is now, and the name under which it is known. Rethrows errors that no
+ * copy mends.
+ */
+export async function unknownTable(
+  context: RunContext,
+  config: PipelineConfig,
+  sinks: readonly PlannedSink[],
+  error: unknown,
+): Promise<{ readonly relation: Relation; readonly before: string }> {
+  const { state, log } = context;
+  if (!mayCopy(config, sinks, error)) throw error;
+  const known = error;
   const catalog = await catalogNow(context);
   const oid = driftOf(error)?.source.oid ?? planOf(sinks, known)?.source.oid;
   const named = planOf(sinks, known)?.source;
@@ -38,14 +66,7 @@ export async function copyUnknown(
   const table = relationName(now);
   const before = relationName(new ShapeHistory(state).of(now));
   log.log('warn', 'table-copied-again', `${known.message}: ${table} is copied again`, { table, code: known.code });
-  await requestCopy(
-    state,
-    [table],
-    sinks.map(({ name }) => name),
-    ...forgottenShapes(state, [before, table]),
-    copyAnew,
-  );
-  return undefined;
+  return { relation: now, before };
 }
 
 /** Whether the file allows tables to be copied again, and the schema of the sinks is ours to change. */

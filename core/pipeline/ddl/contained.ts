@@ -114,7 +114,10 @@ export class Contained {
 /** Tables that are copied beside this stream have their changes skipped until they join it (I5). */
 const notYet = (1n << 64n) as SnapshotLsn;
 
-export function containedIn({ state, pipeline }: Pick<RunContext, 'state' | 'pipeline'>, sink: PlannedSink): Contained {
+export function containedIn(
+  { state, pipeline, uncopied }: Pick<RunContext, 'state' | 'pipeline' | 'uncopied'>,
+  sink: PlannedSink,
+): Contained {
   const exact = new Map<string, SnapshotLsn>();
   const ranged = new Map<string, RangedTable>();
   for (const [table, { exactAt }] of state.tables(sink.name)) {
@@ -124,6 +127,13 @@ export function containedIn({ state, pipeline }: Pick<RunContext, 'state' | 'pip
     const ranges = new RangedTable(ledger);
     // A range of an earlier copy of the table says nothing about this one.
     if (ranges.highest === exactAt && ranges.lowest < exactAt) ranged.set(table, ranges);
+  }
+  for (const { source } of uncopied === undefined ? [] : sink.plans) {
+    const table = relationName(source);
+    if (exact.has(table)) continue;
+    exact.set(table, uncopied!.at.get(sink.name)!);
+    const ranges = uncopied!.ranges.get(`${sink.name}:${table}`);
+    if (ranges !== undefined) ranged.set(table, new RangedTable(ranges));
   }
   for (const table of pendingTables(state)) {
     exact.set(table, notYet);

@@ -10,6 +10,7 @@ import type { RunView } from '../progress/run-view.ts';
 import type { PipelineState } from '../state/pipeline-state.ts';
 import type { PipelineDeadLetters } from '../dead-letters/dead-letters.ts';
 import type { RunState } from '../state/run-state.ts';
+import type { Uncopied } from '../ledger/uncopied.ts';
 
 /** A transform of the file, ready to plan. */
 export interface TransformStep {
@@ -59,4 +60,6 @@ export interface RunContext {
   readonly metrics: Metrics;
   /** First SIGINT or SIGTERM: end cleanly. */
   readonly stop: AbortSignal;
+  /** Absent: every table is copied, or waits beside the stream. */
+  readonly uncopied?: Uncopied;
 }

@@ -20,6 +20,8 @@ export interface SnapshotRunOptions {
   readonly limit: RateLimit;
   /** Milliseconds for which a snapshot may be read; null: as long as it takes. */
   readonly maxAge: number | null;
+  /** The stream is applied between two snapshots. */
+  readonly streams: boolean;
 }
 
 /** A table that could not be read under this snapshot, as DDL was run on it since. */
@@ -168,6 +170,9 @@ export async function tableCopied(run: CopyRun, job: CopyJob): Promise<void> {
  * From where the stream's changes of a copied table count (I5). A sink that cannot take back what a broken copy wrote gets
  * all since the slot's consistent point: a row that the broken copy wrote and that is gone from this snapshot is deleted there.
  */
-function exactFor({ traits }: PlannedSink, { handoff, exactAt }: SnapshotSession): SnapshotLsn {
+export function exactFor(
+  { traits }: PlannedSink,
+  { handoff, exactAt }: Pick<SnapshotSession, 'handoff' | 'exactAt'>,
+): SnapshotLsn {
   return traits.replaysOverlap === true && handoff !== null ? (handoff as bigint as SnapshotLsn) : exactAt;
 }

@@ -7,6 +7,7 @@ import type { WaitingRange } from '../../api/shared-copy.ts';
 import type { SnapshotSession } from '../../api/snapshot.ts';
 import { runtimeError } from '../errors.ts';
 import { isOrdered, KeyOrder } from '../ledger/key-order.ts';
+import type { Ranges as RangePositions } from '../ledger/ranged-table.ts';
 import type { PlannedSink, RunContext } from '../open/instances.ts';
 import { member, type Member, type StateEntry } from '../state/entries.ts';
 import type { CopyJob } from './copy-job.ts';
@@ -173,6 +174,20 @@ export async function allRanges(
     }
     return range;
   });
+}
+
+/** The positions of a table's ranges while some are not in: those will come at or beyond `at`. Null: none is in. */
+export async function rangesBegun(
+  { sink, plan, ledger }: CopyJob,
+  at: SnapshotLsn,
+  signal: AbortSignal,
+): Promise<RangePositions | null> {
+  const { noted } = ledger!;
+  const loaded = await sink.sink.snapshot.ranges!.loaded(plan, signal);
+  const { columns, bounds } = noted;
+  const each = Array.from({ length: bounds.length + 1 }, (_, i) => loaded.get(chunkId(plan.source, noted, i)));
+  if (each.every((range) => range === undefined)) return null;
+  return { columns, bounds, exact: each.map((range) => range?.exactAt ?? at) };
 }
 
 export function highestOf(exact: readonly SnapshotLsn[]): SnapshotLsn {

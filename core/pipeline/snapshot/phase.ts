@@ -19,8 +19,9 @@ import { RateLimit } from './rate-limit.ts';
 import { alterPublication, checkPublication, forgetPublication } from '../open/publication-guard.ts';
 import { finishOnly, openOnly } from './only.ts';
 import { changedSince, isSame, planRound, type Round, type RoundInput, tableNow } from './round.ts';
+import type { CopyJob } from './copy-job.ts';
 import { runSnapshot } from './run-snapshot.ts';
-import { goOnWherePromoted } from '../open/promoted.ts';
+import { goOnWherePromoted, ownPositions } from '../open/promoted.ts';
 import { afterStop, needed } from '../open/capability.ts';
 
 /** What the phase needs beside the context. */
@@ -29,7 +30,19 @@ export interface PhaseInput {
   readonly instances: Instances;
   readonly catalog: SourceCatalog;
   readonly planning: Planning;
+  /** Applies the stream up to a snapshot that has ended, where the file wants that (`snapshot.stream: during`). */
+  readonly applyUpTo?: (copied: Copied) => Promise<void>;
 }
+
+/** What is in the sinks when a snapshot has ended and others will follow. */
+export interface Copied {
+  readonly round: Round;
+  /** Tables of which some ranges are in. */
+  readonly begun: readonly CopyJob[];
+}
+
+/** Milliseconds; `max_age` where the stream is applied between snapshots and the file sets none. */
+export const usualAge = 3_600_000;
 
 /** Tries in a row that finish no table before the run gives up. */
 const tries = 8;
@@ -165,7 +178,9 @@ async function slotForStream(context: RunContext): Promise<HandoffLsn | null> {
 export async function copyWithRetries(context: RunContext, input: PhaseInput): Promise<void> {
   const { workers, chunk_size: chunkBytes } = input.config.snapshot;
   const limit = new RateLimit(input.config.limit.rate);
-  const maxAge = input.config.snapshot.max_age ?? null;
+  const { mode, stream, max_age: givenAge } = input.config.snapshot;
+  const applyUpTo = stream === 'during' && mode === 'initial' ? input.applyUpTo : undefined;
+  const maxAge = givenAge ?? (applyUpTo === undefined ? null : usualAge);
   const above = ledgerAbove(input.config.snapshot);
   const options = {
     workers,
@@ -174,6 +189,7 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
     ranges: { done: 0, without: new Set<SnapshotReplica>() },
     limit,
     maxAge,
+    streams: applyUpTo !== undefined,
   };
   const turns = new SnapshotTurns(context);
   let opened = context.state.head?.phase === 'snapshot';
@@ -183,10 +199,10 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
     const first = isFirst(context);
     try {
       if (context.state.head?.phase === 'snapshot') {
-        await goOnWherePromoted(context, async () => []);
+        await goOnWherePromoted(context, () => ownPositions(input.instances.sinks, context.stop));
         await publishChanged(context, input, tables);
       }
-      const { left, due } = await runSnapshot(context, options, async () => {
+      const { left, due, begun } = await runSnapshot(context, options, async () => {
         const session = await open(context, input);
         opened = true;
         const made = await planned(context, { input, tables, first }, session);
@@ -197,8 +213,11 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
       context.view.retrying = null;
       if (left.length > 0) throw left[0]!.error;
       if (!due) return;
-      turns.next(finishedTables(context, input.planning) + options.ranges.done);
+      turns.next([finishedTables(context, input.planning), options.ranges.done, await rangesIn(begun, context.stop)]);
       failures = 0;
+      const ended: Round = round!;
+      round = null;
+      await applyUpTo?.({ round: ended, begun });
     } catch (error) {
       const finished = finishedTables(context, input.planning) + options.ranges.done;
       if (finished > before) failures = 1;
@@ -218,17 +237,18 @@ export async function copyWithRetries(context: RunContext, input: PhaseInput): P
 /** Snapshots that end by their age, one after the other. */
 class SnapshotTurns {
   readonly #context: RunContext;
-  #steps = -1;
+  #before = '';
   #vain = 0;
 
   constructor(context: RunContext) {
     this.#context = context;
   }
 
-  /** `steps`: what is done for good. Throws PGS3202 where snapshot after snapshot brought nothing. */
-  next(steps: number): void {
-    this.#vain = steps > this.#steps ? 0 : this.#vain + 1;
-    this.#steps = steps;
+  /** `done`: counts of what is done for good, whoever did it. Throws PGS3202 where snapshot after snapshot brought nothing. */
+  next(done: readonly number[]): void {
+    const now = done.join(' ');
+    this.#vain = now === this.#before ? this.#vain + 1 : 0;
+    this.#before = now;
     if (this.#vain >= 3) throw runtimeError('PGS3202', 'no chunk of a table could be copied within snapshot.max_age');
     const text = 'what is left is copied under a new snapshot: snapshot.max_age is reached, or standbys were lost';
     this.#context.log.log('info', 'snapshot-renewed', text, {});
@@ -282,6 +302,13 @@ function finishedTables(context: RunContext, planning: Planning): number {
     for (const table of context.state.tables(name).values()) steps += table.state === 'finished' ? 2 : 1;
   }
   return steps;
+}
+
+/** Also those that other processes brought. */
+async function rangesIn(jobs: readonly CopyJob[], signal: AbortSignal): Promise<number> {
+  let count = 0;
+  for (const { sink, plan } of jobs) count += (await sink.sink.snapshot.ranges!.loaded(plan, signal)).size;
+  return count;
 }
 
 async function open(context: RunContext, input: PhaseInput): Promise<SnapshotSession> {

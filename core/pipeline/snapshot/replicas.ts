@@ -79,7 +79,9 @@ export class ReplicaReaders {
   ): Promise<boolean> {
     const { context, options, signal } = this.#run;
     const since = performance.now();
-    const session = await replica.open(handoff, signal);
+    const { session: of } = this.#run.round;
+    // The stream may be applied up to the source's snapshot before this one's ranges are all in.
+    const session = await replica.open({ handoff, least: options.streams ? of.exactAt : handoff }, signal);
     try {
       const jobs = new Set<CopyJob>();
       for (const job of this.#ranges.left) if (await noteReader(context, job, session)) jobs.add(job);

@@ -24,6 +24,8 @@ export interface Round {
   readonly again: (sink: PlannedSink) => SchemaAgain | undefined;
   /** Tables that wait for their copy. */
   readonly waiting: readonly SourceTable[];
+  /** Tables that are copied, and that changes of the stream may not fit any more, or that are new; by their names. */
+  readonly unsteady: readonly string[];
   /** Notes the shapes of this snapshot, and gives the tables of the pipeline; to be called when every sink is prepared for them. */
   readonly settle: () => Promise<readonly SourceTable[]>;
 }
@@ -54,7 +56,7 @@ interface Standing {
 export async function planRound(context: RunContext, given: RoundInput, session: SnapshotSession): Promise<Round> {
   const since = performance.now();
   const { input, first } = given;
-  const { state } = context;
+  const { state, source } = context;
   const seen: SourceCatalog = { ...input.catalog, ...(await session.relations?.()) };
   const history = new ShapeHistory(state);
   const each = first ? [] : given.tables.map((table) => standing(context, input, history.of(table.relation), seen));
@@ -83,7 +85,14 @@ export async function planRound(context: RunContext, given: RoundInput, session:
   const under = state.head?.phase === 'snapshot' || input.config.ddl === 'follow';
   const again = (sink: PlannedSink): SchemaAgain | undefined =>
     first || !under ? undefined : schemaAgain(context, { given, standings, catalog, history }, sink);
-  return { session, since, catalog, sinks, waiting, again, settle };
+  const fresh = first ? [] : await publishedMeanwhile(context, given, seen);
+  const unsteady = [
+    ...standings
+      .filter((each) => isUnsteady(each, input.config.ddl === 'follow' && source.ddl?.late !== true))
+      .map(({ was }) => was),
+    ...fresh.map(({ relation }) => relation),
+  ].map(relationName);
+  return { session, since, catalog, sinks, waiting, unsteady, again, settle };
 }
 
 /** The tables that were known before, by their identity, as the snapshot has them. */
@@ -123,6 +132,14 @@ async function withRelatives(
 
 function isChanged({ was, now, waits }: Standing): boolean {
   return waits && (now === null || !isSame(was, now.relation));
+}
+
+/** `told`: the stream has all DDL, at its place; then a table must only still be the same under the same name. */
+function isUnsteady({ waits, was, now }: Standing, told: boolean): boolean {
+  if (waits) return false;
+  if (now === null) return true;
+  if (!told) return !isSame(was, now.relation);
+  return was.oid !== now.relation.oid || relationName(was) !== relationName(now.relation);
 }
 
 function sourceTable(relation: Relation, { tables }: SourceCatalog): SourceTable {

@@ -1,4 +1,5 @@
 import type { SourceCatalog } from '../../api/source.ts';
+import type { TablePlan } from '../../api/plan.ts';
 import type { CopyChunk } from '../../api/snapshot.ts';
 import { formatLsn } from '../../postgres/lsn.ts';
 import { type Oid, type Relation, relationName } from '../../postgres/relation.ts';
@@ -8,7 +9,7 @@ import { type CopyRun, type LeftTable, type SnapshotRunOptions, take } from './c
 import { CopyJob } from './copy-job.ts';
 import { Finishing } from './finishing.ts';
 import { copyLargeObjects } from './large-objects.ts';
-import { forgetRanges, inRanges } from './ledger.ts';
+import { forgetRanges, inRanges, rangeColumns } from './ledger.ts';
 import { endWork, lend, openWork, takeBack } from './lending.ts';
 import { Ranges } from './ranges.ts';
 import { ReplicaReaders } from './replicas.ts';
@@ -22,6 +23,8 @@ const chunkTries = 6;
 export interface SnapshotEnd {
   readonly left: readonly LeftTable[];
   readonly due: boolean;
+  /** Tables of which some ranges are in. */
+  readonly begun: readonly CopyJob[];
 }
 
 /**
@@ -42,13 +45,14 @@ export async function runSnapshot(
   const age = new SnapshotAge(round.since, options.maxAge);
   const { session, sinks } = round;
   const left: LeftTable[] = [];
+  let jobs: readonly CopyJob[] = [];
   const later = new Set<string>();
   let replicas: ReplicaReaders | null = null;
   let watching: AsyncDisposable | null = null;
   try {
-    await prepare(context, round, signal);
+    await prepare(context, options, { round, signal });
     await round.settle();
-    const jobs = await makeJobs(context, options, { round, signal });
+    jobs = await makeJobs(context, options, { round, signal });
     finishing.takeCopied(sinks);
     context.run.enter('copy');
     context.log.log('info', 'copy-started', `copying ${jobs.length} tables`, {
@@ -87,7 +91,10 @@ export async function runSnapshot(
   context.run.enter('index');
   await finishing.ended();
   signal.throwIfAborted();
-  const end = { left, due: later.size > 0 };
+  const begun = jobs.filter(
+    ({ sink, name, ledger }) => ledger !== null && context.state.table(sink.name, name) === null,
+  );
+  const end = { left, due: later.size > 0, begun };
   if (left.length > 0 || end.due) return end;
   for (const { sink, plans } of sinks) await sink.snapshot.finish?.(plans, signal);
   await endWork(sinks, signal);
@@ -96,10 +103,12 @@ export async function runSnapshot(
 
 async function prepare(
   context: RunContext,
-  { session, sinks, catalog, again }: Round,
-  signal: AbortSignal,
+  { streams, ledgerAbove }: SnapshotRunOptions,
+  { round, signal }: { readonly round: Round; readonly signal: AbortSignal },
 ): Promise<void> {
+  const { session, sinks, catalog, again } = round;
   context.run.enter('schema');
+  const sizes = sizesOf(catalog);
   for (const planned of sinks) {
     const { sink, plans, parents } = planned;
     const begun = again(planned);
@@ -108,16 +117,25 @@ async function prepare(
         plans,
         parents,
         ...(begun === undefined ? {} : { again: begun }),
+        ...(streams ? { keyed: keyedTables(plans, sizes, ledgerAbove) } : {}),
         recopied: new Set(context.state.get('recopied') ?? []),
         excluded: catalog.excluded,
         unfilledViews: catalog.unfilledViews ?? [],
         dumpSchema: () => needed(context.source, 'schema', 'a created schema').dump(session, signal),
         sourceVersion: catalog.identity.version,
-        sizes: sizesOf(catalog),
+        sizes,
       },
       signal,
     );
   }
+}
+
+/** Those that may be copied in ranges. */
+function keyedTables(plans: readonly TablePlan[], sizes: ReadonlyMap<Oid, number>, above: number): ReadonlySet<Oid> {
+  const large = plans.filter(
+    (plan) => (sizes.get(plan.source.oid) ?? 0) > above && typeof rangeColumns(plan) !== 'string',
+  );
+  return new Set(large.map(({ source }) => source.oid));
 }
 
 function sizesOf({ tables }: SourceCatalog): ReadonlyMap<Oid, number> {

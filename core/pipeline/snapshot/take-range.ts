@@ -31,7 +31,7 @@ export function takeRange(input: TakeInput): Promise<TakenRange | null> {
     const chunk = { id, relation: plan.source, range, bytes, exactAt: session.exactAt };
     return { plan, copy: await openChunk(session, plan, chunk, { limit, signal, count }) };
   };
-  return ranges.take([...tables.keys()], open, signal);
+  return ranges.take([...tables.keys()], { exactAt: session.exactAt, open }, signal);
 }
 
 /** What makes one process's rows of a range the same as another's. The text of a query may hold a secret; of this nobody reads it. */

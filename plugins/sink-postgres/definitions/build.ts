@@ -6,7 +6,7 @@ import { fromPg } from '../../../core/postgres/pg-error.ts';
 import { bulkError } from '../errors.ts';
 import { type Semaphore, settle } from '../semaphore.ts';
 import type { Sessions } from '../sessions.ts';
-import { smallBytes } from '../small.ts';
+import { smallBytes } from '../staying.ts';
 import type { Owner } from '../state.ts';
 import { renewedParts } from '../schema/made-parts.ts';
 import { claimDefinition, offerDefinitions } from './claim.ts';

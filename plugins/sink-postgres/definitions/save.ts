@@ -54,7 +54,7 @@ const indexes = `
   LATERAL (SELECT format('%I.%I', ns.nspname, ic.relname) AS ix, format('%I.%I', tn.nspname, t.relname) AS tbl,
     k.contype IN ('p', 'u') AND am.amname = 'btree' AND t.relkind <> 'p'
       AND (k.contype = 'u' OR t.relispartition OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid)) AS swap) q
-  WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid
+  WHERE i.indrelid = ANY($3::oid[]) AND i.indisvalid AND NOT (i.indisunique AND i.indrelid = ANY($4::oid[]))
     AND NOT EXISTS (SELECT FROM pg_partition_ancestors(i.indexrelid) a JOIN pg_index up ON up.indexrelid = a.relid
       WHERE NOT up.indisvalid OR up.indrelid <> ALL($3::oid[]))
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'e')`;
@@ -80,8 +80,16 @@ const notValid = `
   FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
   WHERE k.contype IN ('c', 'n') AND NOT k.convalidated AND k.coninhcount = 0 AND k.conrelid = ANY($3::oid[])`;
 
+/** What is left in place. */
+export interface Staying {
+  /** Tables so small that their indexes cost less to fill than to drop and build. */
+  readonly small: ReadonlySet<number>;
+  /** Tables that keep what is unique, as the stream finds rows of theirs while they are filled. */
+  readonly keyed: ReadonlySet<number>;
+}
+
 /**
- * `stay`: tables whose indexes are left in place. An object that another session drops at this moment, after it has
+ * An object that another session drops at this moment, after it has
  * saved it, has no definition any longer (pg_get_constraintdef reads the present catalog), and the saved one must not
  * be overwritten.
  */
@@ -89,7 +97,7 @@ export async function saveDefinitions(
   client: pg.Client,
   owner: Owner,
   relids: readonly number[],
-  stay: ReadonlySet<number>,
+  { small: stay, keyed }: Staying,
 ): Promise<void> {
   const withIndexes = relids.filter((relid) => !stay.has(relid));
   for (const select of [indexes, foreignKeys, notValid]) {
@@ -101,7 +109,7 @@ export async function saveDefinitions(
        ON CONFLICT (pipeline, sink, relid, kind, name) DO UPDATE SET (create_sql, constraint_sql, after_sql, top, partitioned, index_name,
          parent_index, ref_relid, status) = (excluded.create_sql, excluded.constraint_sql, excluded.after_sql, excluded.top,
          excluded.partitioned, excluded.index_name, excluded.parent_index, excluded.ref_relid, 'aside')`,
-      [owner.pipeline, owner.sink, select === indexes ? withIndexes : relids],
+      select === indexes ? [owner.pipeline, owner.sink, withIndexes, [...keyed]] : [owner.pipeline, owner.sink, relids],
     );
   }
 }

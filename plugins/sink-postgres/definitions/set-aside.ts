@@ -6,12 +6,10 @@ import type { Sessions } from '../sessions.ts';
 import { type Owner, setTablePhase } from '../state.ts';
 import { dropSaved } from './drop.ts';
 import { keepOff } from './kept-off.ts';
-import { saveDefinitions } from './save.ts';
+import { saveDefinitions, type Staying } from './save.ts';
 
-export interface SetAsideOptions {
+export interface SetAsideOptions extends Staying {
   readonly log: Logger;
-  /** Tables so small that their indexes cost less to fill than to drop and build: these stay in place. */
-  readonly small: ReadonlySet<number>;
 }
 
 /**
@@ -37,7 +35,7 @@ export async function setAside(
     failpoint('set-aside');
     const group = pending;
     pending = [];
-    await sessions.transaction((client) => setAsideGroup(client, owner, group, { log: options.log, small: stay }));
+    await sessions.transaction((client) => setAsideGroup(client, owner, group, { ...options, small: stay }));
   };
   for (const group of groups) {
     pending.push(...group);
@@ -54,7 +52,7 @@ export async function setAsideGroup(
 ): Promise<void> {
   await dropHalfBuilt(client, owner, relids);
   await keepOff(client, owner, relids, options.log);
-  await saveDefinitions(client, owner, relids, options.small);
+  await saveDefinitions(client, owner, relids, options);
   await dropSaved(client, owner, relids, options.log);
   await setTablePhase(client, owner, { relids, phase: 'aside' });
 }

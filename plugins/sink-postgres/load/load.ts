@@ -11,7 +11,7 @@ import { qualified, quoteIdent } from '../../../core/postgres/quote.ts';
 import { typesSql } from '../../../core/postgres/types-sql.ts';
 import { bulkError } from '../errors.ts';
 import type { Sessions } from '../sessions.ts';
-import { smallBytes } from '../small.ts';
+import { smallBytes } from '../staying.ts';
 import type { Owner } from '../state.ts';
 import { copyIn } from './copy-in.ts';
 import { encodeRows } from './copy-text.ts';

@@ -88,6 +88,15 @@ export async function unfitTarget(
   return unique === undefined ? null : notUnique(unique.what);
 }
 
+/** See RangeSink.isKeyed. {@link unfitTarget} lets nothing be unique but the key. */
+export async function isKeyed(client: pg.Client, plan: TablePlan): Promise<boolean> {
+  const { rows } = await client.query<{ keyed: string }>(
+    `SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass($1) AND indisunique AND indisvalid AND indimmediate)::text AS keyed`,
+    [qualified(plan.output)],
+  );
+  return rows[0]?.keyed === 'true';
+}
+
 /** The file that the ranges were written to is part of the mark: a table that was emptied or made again has another. */
 const mark = `'ledger ' || $4 || ' in ' || coalesce(pg_relation_filenode($5::oid)::text, '')`;
 const mine = 'pipeline = $1 AND sink = $2 AND source = $3';
@@ -130,10 +139,15 @@ const together = 5000;
 export async function offerRanges(client: pg.Client, target: OfferedTarget): Promise<void> {
   const { owner, plan, ledger, columns, types, digest, ranges } = target;
   const source = relationName(plan.source);
+  // A row that is right is left alone: whoever is at a range of the table holds it.
   await client.query(
-    `INSERT INTO pgsluice.work_table (pipeline, sink, source, ledger, columns, types, plan) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    `INSERT INTO pgsluice.work_table (pipeline, sink, source, ledger, columns, types, plan, least)
+     SELECT n.*, coalesce((SELECT w.least FROM pgsluice.work w WHERE w.pipeline = $1 AND w.sink = $2), '0/0')
+     FROM (VALUES ($1::text, $2::text, $3::text, $4::text, $5::text[], $6::oid[], $7::text)) n (pipeline, sink, source, ledger, columns, types, plan)
+     WHERE NOT EXISTS (SELECT FROM pgsluice.work_table t
+       WHERE (t.pipeline, t.sink, t.source, t.ledger, t.columns, t.types, t.plan) = (n.pipeline, n.sink, n.source, n.ledger, n.columns, n.types, n.plan))
      ON CONFLICT (pipeline, sink, source) DO UPDATE
-       SET ledger = excluded.ledger, columns = excluded.columns, types = excluded.types, plan = excluded.plan`,
+       SET ledger = excluded.ledger, columns = excluded.columns, types = excluded.types, plan = excluded.plan, least = excluded.least`,
     [owner.pipeline, owner.sink, source, ledger, columns, types, digest],
   );
   for (let at = 0; at < ranges.length; at += together) {

@@ -7,7 +7,7 @@ import { setAside } from '../definitions/set-aside.ts';
 import { bulkError } from '../errors.ts';
 import { type PostgresSinkOptions, schemaMode } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
-import { smallTables } from '../small.ts';
+import { keyedTables, smallTables } from '../staying.ts';
 import { type Owner, analyzeState, ensureBulkState, readPhase, readTables, writePhase } from '../state.ts';
 import { addMissingTables } from './add-tables.ts';
 import { schemaAgain } from './again.ts';
@@ -53,6 +53,7 @@ export async function prepareTarget(
   await setAside(sessions, owner, [...new Set(fresh)], {
     log: input.context.log,
     small: smallTables(preparation, states),
+    keyed: keyedTables(preparation, states),
   });
   if (many) await sessions.query((client) => analyzeState(client, 'definition'));
   failpoint('prepared');

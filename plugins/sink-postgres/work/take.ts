@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { PluginContext } from '../../../core/api/context.ts';
 import type { ClaimedRange, OpenRange, TakenRange } from '../../../core/api/shared-copy.ts';
 import { failpoint } from '../../../core/base/failpoint.ts';
-import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { formatLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import type { Tuple } from '../../../core/postgres/tuple.ts';
 import { loadWithin, withPlace } from '../load/load.ts';
 import type { Sessions } from '../sessions.ts';
@@ -25,12 +25,12 @@ export interface TakeMore {
 export async function takeRange(
   sessions: Sessions,
   ledgers: readonly string[],
-  open: OpenRange,
+  { exactAt, open }: { readonly exactAt: SnapshotLsn; readonly open: OpenRange },
   more: TakeMore,
 ): Promise<TakenRange | null> {
   return sessions.query(async (client) => {
     await client.query('BEGIN');
-    const claim = await firstFree(client, more.owner, ledgers);
+    const claim = await firstFree(client, more.owner, { ledgers, exactAt: formatLsn(exactAt) });
     if (claim === null) {
       await client.query('COMMIT');
       return null;
@@ -48,18 +48,28 @@ export async function takeRange(
   });
 }
 
+/**
+ * The table's row is locked as well, against {@link closeBelow}: after it had to wait, the condition on `least` is judged by the row as it
+ * is then. The other condition keeps those away that would come as the lock is handed from one to the next.
+ */
 const free = `
   SELECT r.n, r.chunk, r.keys, r.bytes, r.source, to_json(t.columns)::text AS columns, to_json(t.types::bigint[])::text AS types,
     EXISTS (SELECT FROM pgsluice.chunk c WHERE (c.pipeline, c.sink, c.source, c.chunk) = (r.pipeline, r.sink, r.source, r.chunk))::text AS loaded
   FROM pgsluice.work_range r JOIN pgsluice.work_table t USING (pipeline, sink, source, ledger)
-  WHERE r.pipeline = $1 AND r.sink = $2 AND r.ledger = $3 ORDER BY r.n LIMIT 1 FOR UPDATE OF r SKIP LOCKED`;
+  WHERE r.pipeline = $1 AND r.sink = $2 AND r.ledger = $3 AND t.least <= $4::pg_lsn
+    AND NOT EXISTS (SELECT FROM pgsluice.work w WHERE w.pipeline = $1 AND w.sink = $2 AND w.least > $4::pg_lsn)
+  ORDER BY r.n LIMIT 1 FOR UPDATE OF r SKIP LOCKED FOR SHARE OF t SKIP LOCKED`;
 
 type FreeRow = Readonly<Record<'n' | 'chunk' | 'keys' | 'bytes' | 'source' | 'columns' | 'types' | 'loaded', string>>;
 
-async function firstFree(client: pg.Client, owner: Owner, ledgers: readonly string[]): Promise<Claim | null> {
+async function firstFree(
+  client: pg.Client,
+  owner: Owner,
+  { ledgers, exactAt }: { readonly ledgers: readonly string[]; readonly exactAt: string },
+): Promise<Claim | null> {
   for (const ledger of ledgers) {
     for (;;) {
-      const { rows } = await client.query<FreeRow>(free, [owner.pipeline, owner.sink, ledger]);
+      const { rows } = await client.query<FreeRow>(free, [owner.pipeline, owner.sink, ledger, exactAt]);
       const [row] = rows;
       if (row === undefined) break;
       if (row.loaded === 'false') return claimOf(ledger, row);
@@ -91,6 +101,14 @@ async function finish(
      INSERT INTO pgsluice.chunk (pipeline, sink, source, chunk, exact_at, rows, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
     [owner.pipeline, owner.sink, source, range.chunk, of.exactAt, String(of.rows), of.bytes, range.ledger, n],
   );
+}
+
+/** See RangeSink.closeBelow. Whoever has claimed a range holds the row of its table, which is waited for. */
+export async function closeBelow(sessions: Sessions, { pipeline, sink }: Owner, at: SnapshotLsn): Promise<void> {
+  const mine = 'WHERE pipeline = $1 AND sink = $2 AND least < $3::pg_lsn';
+  const values = [pipeline, sink, formatLsn(at)];
+  await sessions.query((client) => client.query(`UPDATE pgsluice.work SET least = $3::pg_lsn ${mine}`, values));
+  await sessions.query((client) => client.query(`UPDATE pgsluice.work_table SET least = $3::pg_lsn ${mine}`, values));
 }
 
 /** See RangeSink.waiting. */

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { pause } from '../../../core/base/backoff.ts';
 import type { SnapshotSession } from '../../../core/api/snapshot.ts';
-import type { SnapshotReplica } from '../../../core/api/source-database.ts';
+import type { ReplicaStart, SnapshotReplica } from '../../../core/api/source-database.ts';
 import type { LentSnapshot } from '../../../core/api/shared-copy.ts';
-import { formatLsn, type HandoffLsn, parseLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
+import { formatLsn, parseLsn, type SnapshotLsn } from '../../../core/postgres/lsn.ts';
 import { sourceError } from '../errors.ts';
 import { type SourceAccess, withClient } from '../session.ts';
 import { PostgresSnapshot, type ReadTables } from './session.ts';
@@ -52,11 +52,11 @@ export class Replica implements SnapshotReplica {
     this.#given = given;
   }
 
-  async open(handoff: HandoffLsn, signal: AbortSignal): Promise<SnapshotSession> {
+  async open({ handoff, least }: ReplicaStart, signal: AbortSignal): Promise<SnapshotSession> {
     const source = await withClient(this.#source, signal, identityOf);
     return withClient(this.#access, signal, async (client) => {
       this.#check(source, await identityOf(client));
-      await this.#untilReplayed(client, handoff, signal);
+      await this.#untilReplayed(client, least, signal);
       const { name, exactAt } = await this.#exact(client, signal);
       const session = await PostgresSnapshot.start(this.#access, { ...this.#given, name }, { handoff, exactAt });
       if (!signal.aborted) return session;
@@ -83,12 +83,12 @@ export class Replica implements SnapshotReplica {
   }
 
   /** What the stream begins with must be in the snapshot, or it would be missing between the two. */
-  async #untilReplayed(client: pg.Client, handoff: HandoffLsn, signal: AbortSignal): Promise<void> {
+  async #untilReplayed(client: pg.Client, least: bigint, signal: AbortSignal): Promise<void> {
     for (const ends = Date.now() + patience.behind; ; await pause(100, signal)) {
       const { at } = await replayOf(client);
-      if (at >= handoff) return;
+      if (at >= least) return;
       if (Date.now() > ends)
-        throw this.#unusable(`it has replayed ${formatLsn(at)}, and the stream begins at ${formatLsn(handoff)}`);
+        throw this.#unusable(`it has replayed ${formatLsn(at)}, and ${formatLsn(least)} is needed`);
     }
   }
 

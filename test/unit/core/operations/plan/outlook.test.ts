@@ -34,14 +34,20 @@ const sample = (at: number, wal: number, of: { walBytes: number; walSeconds: num
 
 test('time, WAL and catching up are reckoned by the higher of the two rates', () => {
   const mean = { walBytes: 1000 * 2 * mega, walSeconds: 1000 };
-  const quiet = printOutlook(survey(8192 * mega), sample(0, 0, mean), sample(1000, mega, mean));
+  const quiet = printOutlook(survey(8192 * mega), 3_600_000, {
+    before: sample(0, 0, mean),
+    after: sample(1000, mega, mean),
+  });
   assert.match(quiet, /^copy: 141 GB of tables, about 1 h 0 min/m);
   assert.match(quiet, /^indexes: 35\.2 GB, about 30 min 0 s/m);
   assert.match(quiet, /^WAL of the source: 1\.0 MB\/s now, 2\.0 MB\/s on average for/m);
   assert.match(quiet, /keeps meanwhile: about 10\.5 GB .*max_slot_wal_keep_size is 8\.0 GB: the slot would be lost$/m);
-  const busy = printOutlook(survey(null), sample(0, 0, mean), sample(2000, 40 * mega, mean));
+  const busy = printOutlook(survey(null), 60_000, { before: sample(0, 0, mean), after: sample(2000, 40 * mega, mean) });
   assert.match(busy, /about 105 GB .*no limit$/m);
   assert.match(busy, /^catching up afterwards: never/m);
   const unknown = { walBytes: 5, walSeconds: null };
-  assert.match(printOutlook(survey(null), sample(0, 0, unknown), sample(1000, 0, unknown)), /0 B\/s now$/m);
+  assert.match(
+    printOutlook(survey(null), 60_000, { before: sample(0, 0, unknown), after: sample(1000, 0, unknown) }),
+    /0 B\/s now$/m,
+  );
 });

@@ -18,3 +18,14 @@ export function smallTables(
   }
   return new Set([...bytes].filter(([, sum]) => sum <= smallBytes).map(([relid]) => relid));
 }
+
+/** Tables of the target, by oid, that keep what is unique while they are filled. */
+export function keyedTables(
+  { plans, keyed }: Pick<SinkPreparation, 'plans' | 'keyed'>,
+  states: ReadonlyMap<string, TableState>,
+): ReadonlySet<number> {
+  const sources = plans
+    .filter(({ source }) => keyed?.has(source.oid) === true)
+    .map(({ source }) => relationName(source));
+  return new Set(sources.flatMap((source) => states.get(source)?.relid ?? []));
+}
