@@ -70,6 +70,21 @@ test('17: what the sinks have and the promoted standby never had is a gap, told 
 }, async () => {
   const pair = await failoverPair({ major: 17, synced: true, waits: false, schema });
   const { primary, standby, target, file } = pair;
+  const loose = `host=127.0.0.1 port=${primary.port} user=postgres password=local-only application_name=standby`;
+  const settings = [`primary_conninfo = '${loose}'`, `primary_slot_name = ''`, 'hot_standby_feedback = off'];
+  for (const setting of settings) await standby.query(`ALTER SYSTEM SET ${setting}`);
+  await standby.query('SELECT pg_reload_conf()');
+  while ((await standby.query<{ slot: string }>(`SELECT current_setting('primary_slot_name') AS slot`))[0]!.slot !== '')
+    await sleep(50);
+  const lacking = await cli(['check', file]);
+  for (const setting of settings) await standby.query(`ALTER SYSTEM RESET ${setting.split(' ')[0]}`);
+  await standby.query('SELECT pg_reload_conf()');
+  assert.match(lacking.stdout, /hot_standby_feedback is off.*\n.*ALTER SYSTEM SET hot_standby_feedback = on;/);
+  assert.match(lacking.stdout, /primary_slot_name is empty.*\n.*ALTER SYSTEM SET primary_slot_name = 'standby';/);
+  assert.match(lacking.stdout, /primary_conninfo has no dbname\n.*ALTER SYSTEM SET primary_conninfo/);
+  assert.ok(!lacking.stdout.includes('local-only'), 'a password');
+  const active = `SELECT FROM pg_replication_slots WHERE slot_name = 'standby' AND active`;
+  while ((await primary.query(active)).length === 0) await sleep(50);
   const check = await cli(['check', file]);
   const server = `standby 127.0.0.1:${standby.port}`;
   assert.match(check.stdout, /failover .*is empty.*\n.*ALTER SYSTEM SET synchronized_standby_slots = 'standby';/);
