@@ -107,7 +107,7 @@ export const bulkErrors = {
   PGS3024: {
     title: 'Rows cannot be replaced in place',
     cause:
-      'The role of the target may not set session_replication_role, so triggers and foreign keys would act on the repair.',
+      'The role of the target may not set session_replication_role, and foreign keys refer to the table: they would act on the repair.',
     remedy:
       'Use a superuser, or GRANT SET ON PARAMETER session_replication_role TO the role (15 and later), or resync the table.',
     exit: 1,

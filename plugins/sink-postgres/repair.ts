@@ -9,6 +9,8 @@ import type { Sessions } from './sessions.ts';
 
 /**
  * Replaces rows that a verification found to differ. The sink's sessions disable triggers and foreign keys if they may.
+ * Otherwise triggers and rules are kept off by their tables, as for the stream, and foreign keys act: a row that others
+ * refer to cannot be deleted for a moment, or would take them along.
  */
 export class PostgresRepair implements RepairSink {
   readonly #sessions: Sessions;
@@ -21,7 +23,7 @@ export class PostgresRepair implements RepairSink {
 
   async replace(query: DigestQuery, change: Replacement, signal: AbortSignal): Promise<boolean> {
     const table = `${query.schema}.${query.table}`;
-    if (!(await this.#sessions.powers()).replica) {
+    if (!(await this.#sessions.powers()).replica && (await this.#sessions.query((c) => isReferenced(c, query)))) {
       throw bulkError('PGS3024', `${table} cannot be repaired row by row`, { where: { table } });
     }
     return this.#sessions.transaction(async (client) => {
@@ -51,6 +53,17 @@ export class PostgresRepair implements RepairSink {
     );
     return rows.length > 0 && rows.every(({ beyond }) => beyond === 'false');
   }
+}
+
+/** Whether a foreign key refers to the table or to a partition of it. */
+async function isReferenced(client: pg.Client, query: DigestQuery): Promise<boolean> {
+  const { rows } = await client.query<{ found: string }>(
+    `WITH RECURSIVE tree AS (
+       SELECT $1::regclass::oid AS oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid
+     ) SELECT EXISTS (SELECT FROM pg_constraint k JOIN tree ON k.confrelid = tree.oid WHERE k.contype = 'f')::text AS found`,
+    [tableOf(query)],
+  );
+  return rows[0]!.found === 'true';
 }
 
 /** First all rows of a name are deleted, so that values which two rows exchange under a unique index do not collide. */
