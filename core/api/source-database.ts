@@ -123,7 +123,7 @@ export interface TablePresence {
 export interface StoredRows {
   /** pg_class.relfilenode. */
   readonly file: string;
-  /** The transaction that last wrote the table's row of pg_class. */
+  /** The transactions that last wrote the rows of pg_class of the table, its TOAST table and its indexes, with blanks between. */
   readonly written: string;
   /**
    * By attribute number: the transaction that last wrote the column's row of pg_attribute, a blank, and a text that is the same as before

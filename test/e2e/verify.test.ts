@@ -95,6 +95,14 @@ test('every planted difference is found and named, and repaired when asked for',
   await source.query(`UPDATE keyed SET a = 'last' WHERE id IN (10, 20000)`);
   const after = await verify(file);
   assert.deepEqual([after.code, after.report.equal], [0, true], JSON.stringify(after.report.tables));
+  await source.query('ALTER TABLE pairs ADD COLUMN w int DEFAULT 5');
+  const other = await cli(['verify', file, '--schema']);
+  assert.equal(other.code, 4, other.stderr);
+  assert.match(other.stderr, /^PGS7057 .*"w" does not exist.*verify FILE --schema/m);
+  const [statement] =
+    /ALTER TABLE "?public"?\."?pairs"? ADD COLUMN [^;]*;/.exec(other.stdout) ?? assert.fail(other.stdout);
+  await target.query(statement);
+  assert.equal((await verify(file)).code, 0);
 });
 
 /** TRUNCATE takes rows out of snapshots: source and target see them go at different times. Fewer times than make a verification give up. */

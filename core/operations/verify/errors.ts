@@ -32,6 +32,15 @@ export const verifyErrors = {
     exit: 1,
     retry: 'never',
   },
+  PGS7057: {
+    title: 'A column or table is on one side alone',
+    cause:
+      'The comparison reads a table or column that one side does not have: DDL on the source that no row has brought to the target yet, or a change in the target.',
+    remedy:
+      '`pgsluice verify FILE --schema` prints what differs, with the statements for the target. Run them there, and verify again.',
+    exit: 4,
+    retry: 'never',
+  },
   PGS5066: {
     title: 'A table was truncated or rewritten while it was compared',
     cause:

@@ -35,12 +35,19 @@ export async function verifyTable(job: TableJob): Promise<TableVerdict> {
   const found = { ...names, keyNames: queries.keyNames, skipped: null };
   if (noted?.equal) return { ...found, ...none, ...takenOver(noted.equal) };
   const differed = noted?.differed ?? null;
-  const { comparison, before } = await compare(job, queries, noted);
+  const { comparison, before } = await compare(job, queries, noted).catch((error: unknown) => {
+    throw isOfOtherShape(error) ? verifyError('PGS7057', error.message, { where: error.where, cause: error }) : error;
+  });
   tell(options, table, comparison);
   const at = comparison.seen?.last ?? before?.since ?? null;
   if (at !== null) await noted?.finished({ equal: comparison.equal, rows: comparison.sourceRows, at, before });
   const verdict = { ...found, comparison, at, before, differed };
   return { ...verdict, repaired: comparison.equal ? 0 : await repair(job, queries, comparison) };
+}
+
+/** The server does not know a column or table that the plan reads. */
+function isOfOtherShape(error: unknown): error is PgsluiceError {
+  return error instanceof PgsluiceError && (error.where.sqlstate === '42703' || error.where.sqlstate === '42P01');
 }
 
 function takenOver({ rows, at, since, ranges }: FoundEqual): Pick<TableVerdict, 'comparison' | 'at' | 'before'> {

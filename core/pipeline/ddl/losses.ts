@@ -135,11 +135,11 @@ function rewrittenColumns(now: TablePresence, then: StoredRows, { columns }: Rel
 
 /**
  * The command that wrote the rows again wrote the column's row of the catalog, too: either in the transaction that last wrote the table's,
- * or, where another command followed on the table, without a change of what else that row holds. An older state has no text of the latter.
+ * its TOAST table's or an index's, or, where another command wrote all of them again, without a change of what else that row holds. An older state has no text of the latter.
  */
 function isRewritten(was: string, is: string, written: string): boolean {
   const [[before, formBefore], [now, form]] = [was.split(' '), is.split(' ')] as const;
-  return before !== now && (now === written || (formBefore !== undefined && formBefore === form));
+  return before !== now && (written.split(' ').includes(now!) || (formBefore !== undefined && formBefore === form));
 }
 
 /** The same shape, with the attribute numbers that its names have now. */

@@ -4,7 +4,7 @@ import type { TablePresence } from '../../../core/api/source-database.ts';
 import { collationSql } from '../../../core/postgres/columns.ts';
 import { chosenOids } from '../catalog/choose.ts';
 import { isPublished } from '../publication/definition.ts';
-import { writtenSql } from './stored-rows.ts';
+import { writersSql, writtenSql } from './stored-rows.ts';
 
 /**
  * A partition that is being detached (DETACH CONCURRENTLY) is no longer a member. Columns by number, as numbers stay
@@ -25,7 +25,7 @@ const query = `
       AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident END),
     EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'),
     c.relpersistence = 'u',
-    c.relfilenode::text, c.xmin::text
+    c.relfilenode::text, ${writersSql}
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND p.pubname = $1 AND ${isPublished}) ON r.prrelid = c.oid
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'

@@ -10,8 +10,15 @@ export const writtenSql = `a.xmin::text || ' ' || hashtextextended(concat_ws(','
   a.attfdwoptions, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attislocal, a.attinhcount, a.attstorage, a.attcompression,
   CASE WHEN a.atthasdef THEN (SELECT d.oid FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END), 0)`;
 
+/**
+ * Of a row `c` of pg_class: the transactions that last wrote it, and those of its TOAST table and indexes. Whoever writes all rows again writes
+ * each of them; a later command of another kind leaves the latter as they are.
+ */
+export const writersSql = `concat_ws(' ', c.xmin, (SELECT o.xmin FROM pg_class o WHERE o.oid = c.reltoastrelid),
+  (SELECT string_agg(o.xmin::text, ' ') FROM pg_index x JOIN pg_class o ON o.oid = x.indexrelid WHERE x.indrelid = c.oid))`;
+
 const query = `
-  SELECT c.oid, c.relfilenode::text, c.xmin::text, (SELECT json_object_agg(a.attnum, ${writtenSql})::text
+  SELECT c.oid, c.relfilenode::text, ${writersSql}, (SELECT json_object_agg(a.attnum, ${writtenSql})::text
     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
   FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relkind = 'r'`;
 

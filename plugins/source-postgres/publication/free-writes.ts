@@ -43,9 +43,13 @@ function trouble(
   const { table, what, remedy } = problem;
   const error = sourceError('PGS2181', `${what}: UPDATE and DELETE on it failed, as it is published; ${done}`, {
     where: { connection: access.name, table, object: `publication ${publication}` },
-    remedy: `Run on the source: ${remedy} Then copy what it missed: pgsluice resync FILE ${table}`,
+    remedy: `${remedy.startsWith('ALTER ') ? `Run on the source: ${remedy}` : sentence(remedy)} Then copy what it missed: pgsluice resync FILE ${table}`,
   });
   return { kind: 'freed', error, tables: [table] };
+}
+
+function sentence(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** Returns what it did, in words. */

@@ -118,7 +118,13 @@ function problem(facts: TableFacts, refusal: Refusal | 'unlogged', keys: TableKe
         names === ''
           ? `${table} has REPLICA IDENTITY FULL, which a column list rules out`
           : `the column list of ${table} leaves out ${names} of its replica identity`;
-      return { oid, table, kind: 'column-list', what, remedy: names === '' ? identity : 'keep these columns.' };
+      return {
+        oid,
+        table,
+        kind: 'column-list',
+        what,
+        remedy: names === '' ? identity : `have \`columns\` of the file keep ${names}.`,
+      };
     }
     case 'generated': {
       const what = `the replica identity of ${table} has ${names}, a generated column that is not published`;
