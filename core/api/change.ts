@@ -20,6 +20,8 @@ export interface TransactionInfo {
   readonly commitTime: bigint;
   /** Name of the replication origin, where the transaction came from another server. */
   readonly origin: string | null;
+  /** Where that server committed it; absent: without an origin, or not known. */
+  readonly originLsn?: bigint;
   /** End of the commit (or of the message outside of a transaction) that the stream had before; absent: none since it was opened. */
   readonly previousEnd?: bigint;
   /** End of its own commit, as soon as that is read: before the batch that ends with it is given. */

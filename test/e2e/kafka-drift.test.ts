@@ -62,7 +62,9 @@ checkpoint: { plugin: file, path: ./${unique('state')}.json }
     }
   });
 
-  test('DDL while the first copy is broken off: it is told, and nothing is lost', { skip: onlyLong }, async () => {
+  test('DDL while the first copy is broken off: it is told of what is copied, and nothing is lost', {
+    skip: onlyLong,
+  }, async () => {
     const source = await database(postgres, 'kd');
     const { run, rows } = await pipeline(
       source,
@@ -79,13 +81,11 @@ checkpoint: { plugin: file, path: ./${unique('state')}.json }
     await source.query(`DELETE FROM b; INSERT INTO b VALUES (2, 1); INSERT INTO a VALUES (501, 'old')`);
     await source.query('ALTER TABLE a ADD COLUMN more int; ALTER TABLE b ADD COLUMN more int');
     await source.query(`INSERT INTO a VALUES (502, 'new', 7); INSERT INTO b VALUES (3, 2, 7)`);
-    // Of `b` twice: its rows are read in the new shape, and what the stream has of it from before is in the old one.
-    let stops = 0;
-    for (let ended = await run(); ended.code !== 0; ended = await run(), stops++) {
-      assert.match(ended.stderr, /^PGS4012 .*run again when their readers are ready/);
-      assert.ok(stops < 3, ended.stderr);
-    }
-    assert.ok(stops > 0, 'it is told');
+    // Of `a` once. The rows of `b` are read in the new shape; what the stream has of it from before in either shape stops nothing.
+    const ended = await run();
+    assert.match(ended.stderr, /^PGS4012 .*table public\.a,.*run again when their readers are ready/);
+    const again = await run();
+    assert.equal(again.code, 0, again.stderr);
     assert.deepEqual((await rows('a')).slice(500), [
       ['c', { id: 501, note: 'old' }],
       ['c', { id: 502, note: 'new', more: 7 }],

@@ -44,6 +44,14 @@ const files = {
     stream: 'far-stream.sql',
     last: 'insert into ended values (777)',
   },
+  /** Types beside each other as no application has them: domains, keys of every kind, defaults, names, DDL on the way (odd.sql). */
+  odd: {
+    schema: ['odd.sql'],
+    rows: 'odd-rows.sql',
+    before: [],
+    stream: 'odd-stream.sql',
+    last: 'insert into ended values (777)',
+  },
 } satisfies Record<string, Files>;
 
 export type DatabaseName = keyof typeof files;

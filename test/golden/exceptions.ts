@@ -3,8 +3,9 @@ import type { Exception, GoldenRecord } from './compare.ts';
 /** In the snapshot of 2.7 and 3.0, and right in its stream and in later releases. */
 const ofOldSnapshots: readonly Exception[] = [
   { table: 'zoo_bit', column: 'vb1', only: /"version":"(2\.7|3\.0).*"op":"r"/ },
-  // Through a floating-point number.
-  { table: 'zoo_num', column: 'm', only: /"version":"2\.7.*"op":"r"/ },
+  // Through a floating-point number; as text with the digits of one.
+  { table: 'zoo_num', column: 'm', only: /("m":".*"version":"3\.0|"version":"2\.7).*"op":"r"/ },
+  { table: 'nn', column: 'm', only: /("m":".*"version":"3\.0|"version":"2\.7).*"op":"r"/ },
   // Julian days.
   ...['ts', 'ts0', 'ts3', 'ts4', 'ts6', 'tstz', 'tstz0', 'tstz1', 'tstz3'].map((column) => ({
     table: 'zoo_time',
@@ -42,10 +43,23 @@ export const faults: readonly Exception[] = [
   // Lost in nanoseconds, though an int64 holds them.
   { table: 'far', column: 'ts', only: /^\{"id":(7|1007)\}.*"ts":null/ },
   { table: 'far', column: 'ts3', only: /^\{"id":(7|1007)\}.*"ts3":null/ },
+  // Arrays that Debezium makes null, and vectors that it cannot read.
+  { table: 'o_bit', column: 'b1a' },
+  { table: 'o_geo', column: 'boa' },
+  { table: 'o_comp', column: 'ena', only: /^\{"id":(1|1001)\}/ },
+  { table: 'o_text', column: 'nm', only: /"op":"[cud]"/ },
+  // An offset of -03:30:15.
+  { table: 'o_time', column: 'tz', only: /"tz":null/ },
+  // NULL, where there is a default.
+  { table: 'gens', column: 'gt', only: /"gt":""/ },
+  ...['nt', 'nb', 'nn', 'nen', 'nj', 'nts'].map((column) => ({ table: 'defs', column, only: /"nt":null/ })),
+  // A default that is infinite, as a number that is none.
+  { table: 'defs', column: 'tinf', only: /"op":"d"/ },
   ...ofOldSnapshots,
   // Of now() and gen_random_uuid().
   { table: 'nndef', column: 'ts' },
   { table: 'nndef', column: 'u' },
+  { table: 'defs', column: 'zc' },
 ];
 
 /** Golden records less those of the pipeline that ran beside that Debezium, and those that Debezium should not have written. */
@@ -56,8 +70,9 @@ export function wanted(golden: readonly GoldenRecord[]): GoldenRecord[] {
     const { topic, key, value } = record;
     if (own.includes(record)) return [];
     if (topic.endsWith('.transaction') && xids.has(/^\{"id":"(\d+):/.exec(key!)![1])) return [];
-    // The root of a partitioned table is read once more beside its leaves.
-    if (topic.endsWith('.public.part')) return [];
+    // The root of a partitioned table is read once more beside its leaves, and so are rows of a table that inherits.
+    if (/\.public\.part(ed)?$/.test(topic)) return [];
+    if (topic.endsWith('.public.parent_t') && /"id":(2|1002)\}/.test(key!)) return [];
     // The name of a class, where a table's would be.
     const named = value?.replace(/io\.debezium\.[\w.$]+@[0-9a-f]+/, 'message') ?? null;
     return [{ ...record, value: named }];

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { DatabaseName } from './databases.ts';
+import { pairs } from './pairs.ts';
 
 /** A run of Debezium that was kept, and how the sink is set to write the same. */
 export interface Setting {
@@ -72,13 +75,19 @@ const withSchemas: readonly Setting[] = [
   { name: 'more_mix2', options: mix2, withNan: false, database: 'more' },
   { name: 'more_27', options: {}, withNan: false, database: 'more', release: '2.7.4.Final' },
   { name: 'more_36', options: {}, withNan: false, database: 'more', release: '3.6.1.Final' },
+  { name: 'odd', options: {}, withNan: false, database: 'odd' },
   // The ends of what types hold (far.sql).
   { name: 'far', options: {}, withNan: false, database: 'far' },
   { name: 'far_structured', options: { time: 'structured' }, withNan: false, database: 'far' },
   { name: 'far_nano', options: nano, withNan: false, database: 'far' },
 ];
 
+/** Those of which a recording is here. */
+const paired: readonly Setting[] = pairs
+  .filter(({ name }) => existsSync(join(import.meta.dirname, 'debezium', `${name}.schemas.jsonl.br`)))
+  .map((pair) => ({ ...pair, withNan: false }));
+
 export const recordings: readonly Recording[] = [
   ...[...settings, cloud].map((setting) => ({ ...setting, form: 'json' as const })),
-  ...[...settings, ...withSchemas].map((setting) => ({ ...setting, form: 'json_schema' as const })),
+  ...[...settings, ...withSchemas, ...paired].map((setting) => ({ ...setting, form: 'json_schema' as const })),
 ];

@@ -1,6 +1,6 @@
 import type { Relation } from '../../postgres/relation.ts';
 
-/** Columns that identify a row; empty if none do. */
+/** Columns that identify a row, which the server sends of an old one; empty if none do. */
 export function keyOf({ identity, primaryKey }: Relation): readonly number[] {
-  return primaryKey.length > 0 || identity.kind !== 'key' ? primaryKey : identity.positions;
+  return identity.kind === 'key' ? identity.positions : primaryKey;
 }

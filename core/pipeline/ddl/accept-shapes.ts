@@ -46,7 +46,8 @@ async function accept(
   if (describe === null) {
     if (!(error instanceof PgsluiceError) || error.code !== 'PGS4012') return error;
     const mark = drift.replaced === true ? numbersOf(source) : change.lsn;
-    if (await history.tell(source.oid, mark)) return withoutTables(error, drift);
+    const told = history.inCopy(source.oid, change.lsn) || !(await history.tell(source.oid, mark));
+    if (!told) return withoutTables(error, drift);
   } else {
     const [now = null, old = null] = await describe([drift.is, drift.was]);
     if (drift.replaced === true || now === null || !fits(drift, now, old)) return error;

@@ -49,8 +49,8 @@ export class ShapeHistory {
 
   /** Resolves when the entry is durable. An entry that is read again after a restart is not new. */
   async note(oid: Oid, at: { readonly since: bigint; readonly lsn: bigint }, relation: Relation | null): Promise<void> {
-    const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.lsn !== at.lsn);
-    const entries = [...before, { ...at, relation }].sort((a, b) => (a.lsn < b.lsn ? -1 : 1));
+    const before = (this.#tables.get(oid) ?? []).filter((entry) => entry.since !== at.since || entry.lsn !== at.lsn);
+    const entries = [...before, { ...at, relation }].sort(inOrder);
     this.#tables.set(oid, entries);
     await this.#state.putAll([member('shape', oid, entries), member('stored', oid, null)]);
   }
@@ -61,9 +61,9 @@ export class ShapeHistory {
     await Promise.all(fresh.map((relation) => this.note(relation.oid, start, relation)));
   }
 
-  /** The table is copied again: its earlier shapes are forgotten. */
-  async renew(relation: Relation): Promise<void> {
-    this.#tables.set(relation.oid, [{ ...start, relation }]);
+  /** The table is copied again: its earlier shapes are forgotten. The copy that waits is as the source was at `copyAt`. */
+  async renew(relation: Relation, copyAt = 0n): Promise<void> {
+    this.#tables.set(relation.oid, [{ since: 0n, lsn: copyAt, relation }]);
     const entries = this.#tables.get(relation.oid)!;
     await this.#state.putAll([member('shape', relation.oid, entries), member('stored', relation.oid, null)]);
   }
@@ -104,6 +104,12 @@ export class ShapeHistory {
     if (stored.size > 0) await this.#state.putAll([...stored].map(([oid, rows]) => member('stored', oid, rows)));
   }
 
+  /** Whether a copy holds what this change made of the table: its readers have met that shape. */
+  inCopy(oid: Oid, lsn: bigint): boolean {
+    const first = this.#tables.get(oid)?.[0];
+    return first !== undefined && first.since === 0n && lsn < first.lsn;
+  }
+
   /** The newest shape of a table; the relation itself if the history does not have it. */
   of(relation: Relation): Relation {
     return this.#tables.get(relation.oid)?.at(-1)?.relation ?? relation;
@@ -133,6 +139,12 @@ function oidsOf(state: PipelineState, names: readonly string[]): readonly string
     const relation = entries.findLast((entry) => entry.relation !== null)?.relation ?? null;
     return relation !== null && asked.has(relationName(relation)) ? [oid] : [];
   });
+}
+
+/** The first one holds from the start, wherever the copy was that brought it. */
+function inOrder(a: ShapeEntry, b: ShapeEntry): number {
+  if (a.since !== b.since) return a.since < b.since ? -1 : 1;
+  return a.lsn < b.lsn ? -1 : 1;
 }
 
 function asTable(relation: Relation): SourceTable {

@@ -225,7 +225,7 @@ async function noteAgain({ state }: RunContext, { changed, catalog, exactAt }: N
     if (now === null) await history.leave(was.oid);
     else {
       if (now.relation.oid !== was.oid) await history.forget(was.oid);
-      await history.renew(now.relation);
+      await history.renew(now.relation, exactAt);
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Column } from '../../../core/postgres/relation.ts';
 import { scaleOf } from './decimal.ts';
 
 /**
- * What Debezium takes for a default that the server computes, by pg_type.oid (under domains); null: there are defaults of this type, but none
+ * What Debezium takes for a default that the server computes, by pg_type.oid; null: there are defaults of this type, but none
  * for that. A type that is not here has no defaults in its schemas.
  */
 const computed: ReadonlyMap<number, string> = new Map([
@@ -39,17 +39,18 @@ export function defaultText({ default: expression, baseType, typmod, under, type
   if (expression === undefined || expression === null || expression.startsWith('NULL::')) return null;
   const isEnum = (under?.typeKind ?? typeKind) === 'enum';
   const placeholder = computed.get(baseType);
-  if (placeholder === undefined && !isEnum) return null;
+  // Debezium knows the type by its name, which a domain's is not.
+  if ((placeholder === undefined || under !== undefined) && !isEnum) return null;
   if (call.test(expression) || clock.test(expression)) return placeholder ?? null;
   const quoted = literal.exec(expression);
   if (quoted === null) return rawText(expression, baseType);
   const text = (quoted[1] ?? '').replaceAll("''", "'");
-  return baseType === oids.numeric ? scaled(text, scaleOf(under?.typmod ?? typmod)) : text;
+  return baseType === oids.numeric ? scaled(text, scaleOf(typmod)) : text;
 
   function rawText(raw: string, type: number): string | null {
     if (type === oids.bool) return raw === 'true' ? 't' : 'f';
     if (!/^-?\d+(\.\d+)?$/.test(raw)) return null;
-    return type === oids.numeric ? scaled(raw, scaleOf(under?.typmod ?? typmod)) : raw;
+    return type === oids.numeric ? scaled(raw, scaleOf(typmod)) : raw;
   }
 }
 

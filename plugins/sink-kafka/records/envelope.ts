@@ -35,7 +35,7 @@ export function sourceBlock(target: Target, names: SourceNames): (at: Moment, ls
   const table = `,"schema":${jsonString(target.schema)},"table":${jsonString(target.name)},"txId":`;
   const origins = releaseNumber(names.version) >= releases.origin;
   return (at, lsn) => {
-    const origin = origins ? `,"origin":${at.origin},"origin_lsn":null}` : '}';
+    const origin = origins ? `,"origin":${at.origin},"origin_lsn":${at.originLsn}}` : '}';
     return (
       `${head}${at.ms},"snapshot":"${at.snapshot}${db}${sequenceOf(at, lsn)}","ts_us":${at.us},"ts_ns":${at.ns}` +
       `${table}${at.txId},"lsn":${lsnTold(at, lsn)},"xmin":null${origin}`
@@ -64,7 +64,7 @@ export function cloudEventsWrap(relation: Relation, names: SourceNames): Wrap {
   return (op, images, { at, lsn, transaction }) => {
     const sequence = sequenceOf(at, lsn);
     const told = lsnTold(at, lsn);
-    const origin = origins ? `"iodebeziumorigin":${at.origin},"iodebeziumoriginlsn":null,` : '';
+    const origin = origins ? `"iodebeziumorigin":${at.origin},"iodebeziumoriginlsn":${quoted(at.originLsn)},` : '';
     return (
       `{"id":"name:${server};lsn:${told};txId:${at.txId};sequence:${sequence}${head}${isoMillis(at.ms)}` +
       `","datacontenttype":"application/json","iodebeziumop":"${op}${middle}${at.ms}","iodebeziumsnapshot":"${at.snapshot}` +

@@ -34,7 +34,8 @@ export function envelopeFormat(rows: RowEncoder, wrap: Wrap, schemas: RecordSche
       wrap(
         op,
         {
-          before: before !== null && before.image === 'full' ? rows.row(before.tuple) : 'null',
+          // An old key whose record has the same key, as 1.50 and 1.5 have, is told of all the same.
+          before: before === null ? 'null' : oldRow(rows, before),
           after: rows.row(after),
         },
         place,

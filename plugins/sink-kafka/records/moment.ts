@@ -26,6 +26,8 @@ export interface Moment {
   readonly previous: string;
   /** JSON string or `null`. */
   readonly origin: string;
+  /** Decimal text or `null`. */
+  readonly originLsn: string;
   /** Decimal text or `null`; null where each change has its own. */
   readonly lsn: string | null;
 }
@@ -52,6 +54,7 @@ export function transactionMoment(tx: TransactionInfo, processed: string, time =
     txId: tx.xid === 0 ? 'null' : String(tx.xid),
     previous: previous === null ? 'null' : `\\"${previous}\\"`,
     origin: tx.origin === null ? 'null' : jsonString(tx.origin),
+    originLsn: String(tx.originLsn ?? null),
     lsn: null,
   };
 }
@@ -74,13 +77,14 @@ export function snapshotMoment({ takenAt, lsn, xid }: SnapshotPlace, processed: 
     txId: xid === null ? 'null' : String(xid),
     previous: 'null',
     origin: 'null',
+    originLsn: 'null',
     lsn: lsn === null ? 'null' : lsn.toString(),
   };
 }
 
 /** Of a row that was read again beside the stream: Debezium's incremental snapshots have neither a transaction nor a position. */
 export function rereadMoment(at: Moment): Moment {
-  return { ...at, snapshot: 'incremental', txId: 'null', lsn: 'null', origin: 'null' };
+  return { ...at, snapshot: 'incremental', txId: 'null', lsn: 'null', origin: 'null', originLsn: 'null' };
 }
 
 /** The member `lsn` of a record whose place is this; `sequence` has the place all the same. */

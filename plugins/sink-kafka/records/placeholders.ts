@@ -16,9 +16,10 @@ export function binaryPlaceholder({ binary, unavailable }: TypeModes): string {
 
 const strings = oidsOf('text', 'varchar', 'bpchar', 'json', 'jsonb');
 
-/** Integers and dates take the placeholder's bytes, uuid a name-based UUID of it. */
-export function arrayPlaceholder({ type }: Typed, modes: TypeModes): string {
+/** Integers and dates take the placeholder's bytes, uuid a name-based UUID of it; a domain over an array has none. */
+export function arrayPlaceholder({ type, domain }: Typed, modes: TypeModes): string {
   const { unavailable, binary, time } = modes;
+  if (domain) return 'null';
   if (strings.has(type)) return `[${jsonString(unavailable)}]`;
   if (type === oids.bytea) return binary === 'bytes' ? `[${binaryPlaceholder(modes)}]` : 'null';
   if (type === oids.uuid) return `["${nameUuid(unavailable)}"]`;

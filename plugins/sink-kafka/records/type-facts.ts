@@ -11,6 +11,8 @@ export interface Typed {
   readonly kind: TypeKind;
   readonly column: string;
   readonly array: boolean;
+  /** The column's own type is a domain. */
+  readonly domain: boolean;
   /** Between the elements in an array's text. */
   readonly delimiter: string;
   /** Of an enum, in its order. */
@@ -37,6 +39,7 @@ export function typedOf(column: Column): Typed {
         : kind,
     column: column.name,
     array,
+    domain: under !== undefined,
     delimiter: column.delimiter ?? ',',
     labels: column.labels ?? [],
   };

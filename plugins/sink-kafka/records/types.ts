@@ -226,7 +226,7 @@ function numeric({ typmod, column }: Typed, modes: TypeModes): ColumnType {
     return direct(written, modes.javaNames ? decimalTextWriter(encode) : writeQuoted);
   }
   const decimal = of(schema, encode, { fallback: encode(zero) });
-  if (scale === null) return decimal;
+  if (scale === null) return { ...decimal, noDefault: true };
   return { ...(scale >= 0 ? direct(decimal, decimalWriter(scale, encode)) : decimal), header: bigDecimal };
 }
 
@@ -285,7 +285,7 @@ const namedTexts: ReadonlyMap<number, ConnectSchema> = new Map([
   [3802, schemas.json],
 ]);
 
-function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
+function special({ type, name, domain }: Typed, modes: TypeModes): ColumnType | null {
   const { version } = modes;
   if (textual.has(type)) return text(modes, namedTexts.get(type));
   if (textualNames.has(name) && (type >= firstUserOid || type === 0)) {
@@ -303,10 +303,10 @@ function special({ type, name }: Typed, modes: TypeModes): ColumnType | null {
     if (type === oids.line) return of(schemas.line, line, { fallback: line('{0,1,0}') });
     if (type === oids.circle) return of(schemas.circle, circle, { fallback: circle('<(0,0),0>') });
   }
-  return type !== 0 && type < firstUserOid ? null : ofExtension(name, modes);
+  return type !== 0 && type < firstUserOid ? null : ofExtension(name, domain, modes);
 }
 
-function ofExtension(name: string, modes: TypeModes): ColumnType | null {
+function ofExtension(name: string, domain: boolean, modes: TypeModes): ColumnType | null {
   const { unavailable, version } = modes;
   switch (name) {
     case 'geometry':
@@ -320,7 +320,7 @@ function ofExtension(name: string, modes: TypeModes): ColumnType | null {
       const quoted = jsonString(unavailable);
       const map = `{${quoted}:${quoted}}`;
       const asMap = modes.hstore === 'map';
-      const more = { fallback: encode(''), unavailable: asMap ? map : jsonString(map) };
+      const more = { fallback: encode(''), unavailable: asMap ? map : domain ? quoted : jsonString(map) };
       return of(asMap ? schemas.hstoreMap : schemas.json, encode, more);
     }
     case 'vector':
@@ -336,8 +336,9 @@ function ofExtension(name: string, modes: TypeModes): ColumnType | null {
 
 function arrayOf(element: ColumnType, typed: Typed, modes: TypeModes): ColumnType {
   const encode = arrayEncoder(element.encode, typed.delimiter);
-  // Debezium says of labels alone that they are never null.
-  const items = typed.kind === 'enum' ? element.schema : optional(element.schema);
+  // Debezium says of labels and of tsvector alone that they are never null.
+  const never = typed.kind === 'enum' || typed.type === oids.tsvector;
+  const items = never ? element.schema : optional(element.schema);
   const more = { fallback: '[]', unavailable: arrayPlaceholder(typed, modes) };
   // PostgreSQL's JDBC driver cannot read such an array, and Debezium makes it null as a whole.
   const lost = typed.type === oids.numeric && modes.notFinite === 'null';

@@ -18,7 +18,8 @@ export interface Unsent {
 export function unsentOf(column: Column, modes: Modes, unavailable: string): Unsent {
   const element = elementOids.get(column.baseType);
   const texts = [unavailable, Buffer.from(unavailable).toString('base64')];
-  const form = arrayForm(element ?? null, modes, unavailable);
+  // Of a domain over an array there is none.
+  const form = column.under !== undefined ? null : arrayForm(element ?? null, modes, unavailable);
   const isArray = element !== undefined || (column.under?.typeKind ?? column.typeKind) === 'array';
   const base64 = modes.binary === 'base64' || modes.binary === 'base64-url-safe';
   return {

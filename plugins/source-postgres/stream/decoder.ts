@@ -146,10 +146,13 @@ export class Decoder {
         return this.#begin(body);
       case 'C':
         return this.#commit(body);
-      case 'O':
+      case 'O': {
         if (this.#tx === null) throw malformed('an origin outside a transaction');
-        this.#tx.origin = readOrigin(body);
+        const { name, lsn } = readOrigin(body);
+        this.#tx.origin = name;
+        this.#tx.originLsn = lsn;
         return;
+      }
       case 'R': {
         const wire = readRelation(body, (oid) => this.#relations.typeName(oid));
         this.#control.relation(wire);

@@ -2,12 +2,12 @@ import type { Oid } from '../../../core/postgres/relation.ts';
 import { type BodyReader, malformed } from './message-reader.ts';
 import type { ReplicaIdentity, WireColumn, WireRelation } from './wire.ts';
 
-/** Origin: the position there is not used. */
-export function readOrigin(body: BodyReader): string {
-  body.u64();
+/** Where the transaction came from, and its commit there. */
+export function readOrigin(body: BodyReader): { name: string; lsn: bigint } {
+  const lsn = body.u64();
   const name = body.text();
   body.end();
-  return name;
+  return { name, lsn };
 }
 
 export function readType(body: BodyReader): { oid: Oid; schema: string; name: string } {

@@ -43,7 +43,7 @@ async function classPathOf(release: string): Promise<string> {
   }
   const compiled = join(work, release);
   await run('javac', ['-cp', jars, '-d', compiled, join(import.meta.dirname, 'Recorder.java')]);
-  return `${jars}:${compiled}`;
+  return `${jars}:${compiled}:${process.env['RECORDER_LOG'] ?? ''}`;
 }
 
 async function record(name: string): Promise<string> {
@@ -84,6 +84,8 @@ async function record(name: string): Promise<string> {
       'publication.name': database,
       'publication.autocreate.mode': 'filtered',
       'skipped.operations': 'none',
+      // A snapshot that fails would begin again for ever.
+      'errors.max.retries': '0',
       ...settings,
     })
       .map(([key, value]) => `${key}=${value}\n`)
@@ -93,24 +95,30 @@ async function record(name: string): Promise<string> {
     'java',
     ['-Xmx512m', '-Dfile.encoding=UTF-8', '-cp', await classPathOf(release), 'Recorder', properties, output],
     {
-      stdio: ['pipe', 'inherit', 'inherit'],
+      stdio: ['pipe', 'inherit', 'pipe'],
       env: { ...process.env, TZ: 'UTC' },
     },
   );
+  let log = '';
+  engine.stderr.on('data', (chunk: Buffer) => {
+    log += chunk;
+    process.stderr.write(chunk);
+  });
   process.on('exit', () => engine.kill());
   const ended = once(engine, 'exit');
+  const over = () => engine.exitCode !== null || log.includes('ended false');
   // The slot is active while it is made, too: what is written before the snapshot is taken would be read by it.
   const written = () => readFile(output, 'utf8').catch(() => '');
-  await until(async () => /"snapshot\\":\\"last\\"/.test(await written()));
+  await until(async () => /"snapshot\\":\\"last\\"/.test(await written()), over);
   const streaming = `SELECT FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid
     WHERE s.slot_name = '${database}' AND a.query LIKE 'START_REPLICATION%'`;
-  await until(async () => (await admin.query(streaming)).rows.length === 1);
+  await until(async () => (await admin.query(streaming)).rows.length === 1, over);
   await each(texts.rows, 1000);
   for (const text of texts.stream) await each(text);
   // The last row; earlier ones of its table may come long before, and the end of its transaction behind it.
   const [, table] = /^insert into (\w+) /.exec(texts.stream.at(-1)!)!;
   const last = new RegExp(`\\.public\\.${table}".*:777\\D`);
-  await until(async () => last.test(await written()));
+  await until(async () => last.test(await written()), over);
   await sleep(2000);
   engine.stdin.end('\n');
   await ended;
@@ -119,8 +127,11 @@ async function record(name: string): Promise<string> {
   return readFile(output, 'utf8');
 }
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 900_000; Date.now() < end; await sleep(300)) if (await condition()) return;
+async function until(condition: () => Promise<boolean>, over: () => boolean): Promise<void> {
+  for (const end = Date.now() + 900_000; Date.now() < end; await sleep(300)) {
+    if (await condition()) return;
+    if (over()) throw new Error('Debezium ended');
+  }
   throw new Error('this did not come');
 }
 

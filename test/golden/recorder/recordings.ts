@@ -1,4 +1,5 @@
 import type { DatabaseName } from '../databases.ts';
+import { debeziumOf, pairs } from '../pairs.ts';
 
 /** A run of Debezium that was kept: its settings beside those that all have. */
 interface Recording {
@@ -38,6 +39,9 @@ const mix2 = {
 const mix3 = { 'hstore.handling.mode': 'map', 'binary.handling.mode': 'hex', 'time.precision.mode': 'isostring' };
 const nano = { 'time.precision.mode': 'nanoseconds', 'event.processing.failure.handling.mode': 'warn' };
 
+/** A record that cannot be made is left out. */
+const lenient = { 'event.processing.failure.handling.mode': 'warn' };
+
 export const recordings: Readonly<Record<string, Recording>> = {
   default: { settings: {}, release: current },
   string: { settings: string, release: current, withNan: true },
@@ -68,7 +72,14 @@ export const recordings: Readonly<Record<string, Recording>> = {
   more_27: { settings: {}, release: '2.7.4.Final', database: 'more' },
   more_36: { settings: {}, release: '3.6.1.Final', database: 'more' },
   far: { settings: {}, release: current, database: 'far' },
+  odd: { settings: lenient, release: current, database: 'odd' },
   structured: { settings: { 'time.precision.mode': 'structured' }, release: current },
   far_structured: { settings: { 'time.precision.mode': 'structured' }, release: current, database: 'far' },
   far_nano: { settings: nano, release: current, database: 'far' },
+  ...Object.fromEntries(
+    pairs.map(({ name, release, options }) => [
+      name,
+      { settings: debeziumOf(options), release, database: release === current ? 'zoo' : 'older' } as Recording,
+    ]),
+  ),
 };

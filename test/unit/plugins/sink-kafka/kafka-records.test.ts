@@ -146,7 +146,8 @@ test('a key value that was not sent comes from the old key; without one it is an
     before: { image: 'key', tuple: ['1', null, null, null, null, null] },
     after: [UNCHANGED, ...row.slice(1)],
   };
-  assert.deepEqual(records(change), [{ key: '{"id":1}', value: envelope('u', 'null', after), headers: null }]);
+  const before = '{"id":1,"email":"","price":null,"at":null,"d":null,"ts":null}';
+  assert.deepEqual(records(change), [{ key: '{"id":1}', value: envelope('u', before, after), headers: null }]);
   assert.throws(() => records({ ...change, before: null }), { code: 'PGS5008' });
 });
 

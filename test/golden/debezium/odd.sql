@@ -1,0 +1,77 @@
+create extension if not exists hstore; create extension if not exists ltree; create extension if not exists citext;
+create type tint as enum ('red', 'dark blue', 'quo"te', 'com,ma', '');
+create type pair as (a int, b text);
+create type nested as (p pair, l int[]);
+create domain n_plain as numeric;
+create domain n_scale as numeric(12,4);
+create domain n_over as n_scale check (value > -100000);
+create domain ints as int[];
+create domain tints as tint[];
+create domain t_tint as tint default 'red';
+create domain d_pair as pair;
+create domain d_ts as timestamp(3);
+create domain d_tz as timestamptz;
+create domain d_uuid as uuid;
+create domain d_bit as bit(5);
+create domain d_json as jsonb;
+create domain d_char as char(4);
+create domain d_bytes as bytea;
+create domain d_h as hstore;
+create domain d_long as bigint default 7;
+create domain d_date as date;
+create domain d_iv as interval;
+create domain d_money as money;
+create domain d_range as int4range;
+create table o_num (id int primary key, n20 numeric(20,0), n3838 numeric(38,38), n35 numeric(3,5), n10 numeric(1,0), nbig numeric, n500 numeric(1000,500), i8 bigint, i2 smallint, f4 real, f8 double precision, m money, o oid, s2 smallserial, s4 serial, s8 bigserial, x xid, ci cid);
+create table o_num_arr (id int primary key, n numeric[], n83 numeric(8,3)[], f4 real[], f8 float8[], m money[], o oid[], i2 int2[], i8 int8[], b bool[]);
+create table o_text (id int primary key, c1 char, c char(7), bp bpchar, vc varchar(3), t text, ch "char", j json, jb jsonb, x xml, cit citext, tv tsvector, l ltree, lq lquery, ls pg_lsn, u uuid, nm name);
+create table o_text_arr (id int primary key, c char(4)[], bp bpchar[], vc varchar[], t text[], ch "char"[], j json[], jb jsonb[], cit citext[], tv tsvector[], l ltree[], u uuid[], nm name[], x xml[], en tint[], ls pg_lsn[], by bytea[], h hstore[]);
+create table o_net (id int primary key, i inet, c cidr, m macaddr, m8 macaddr8, ia inet[], ca cidr[], ma macaddr[], m8a macaddr8[]);
+create table o_bit (id int primary key, b1 bit(1), b3 bit(3), b7 bit(7), b9 bit(9), b16 bit(16), b63 bit(63), b64 bit(64), b65 bit(65), b130 bit(130), v varbit, v1 varbit(1), v3 varbit(3), v9 varbit(9), v64 varbit(64), va varbit[], b1a bit(1)[]);
+create table o_time (id int primary key, d date, t time, t1 time(1), t4 time(4), t5 time(5), tz timetz, tz1 timetz(1), tz6 timetz(6), ts timestamp, ts1 timestamp(1), ts2 timestamp(2), ts5 timestamp(5), z timestamptz, z2 timestamptz(2), z5 timestamptz(5), iv interval);
+create table o_time_arr (id int primary key, d date[], t0 time(0)[], tz timetz[], ts timestamp[], ts0 timestamp(0)[], ts3 timestamp(3)[], z timestamptz[], z3 timestamptz(3)[], iv interval[]);
+create table o_iv (id int primary key, iv interval, iv2 interval(2), ih interval hour, iym interval year to month, ids interval day to second(3));
+create table o_range (id int primary key, i4 int4range, i8 int8range, n numrange, ts tsrange, z tstzrange, d daterange, i4m int4multirange, nm nummultirange, zm tstzmultirange, i4a int4range[], za tstzrange[], i8a int8range[]);
+create table o_comp (id int primary key, p pair, ne nested, pa pair[], en tint, ena tint[]);
+create table o_dom (id int primary key, np n_plain, ns n_scale, no n_over, ia ints, ta tints, tt t_tint, dp d_pair, ts d_ts, tz d_tz, u d_uuid, bi d_bit, j d_json, c d_char, b d_bytes, h d_h, lo d_long, d d_date, iv d_iv, m d_money, r d_range);
+create table o_dom_arr (id int primary key, ns n_scale[], u d_uuid[], d d_date[]);
+create table o_hstore (id int primary key, h hstore, hn hstore not null);
+create table o_geo (id int primary key, p point, l line, s lseg, b box, pa path, po polygon, c circle, pra point[], boa box[]);
+create table o_sys (id int primary key, rp regproc, rr regrole, rns regnamespace, sn txid_snapshot, ps pg_snapshot, ac aclitem, tq tsquery, jp jsonpath, ct tid, x8 xid8, rf refcursor, rga regclass[]);
+create table o_bounds (id int primary key, i4 int4[], t text[], n numeric[], d date[], u uuid[]);
+create table k_num (n numeric primary key, v text);
+create table k_enum (e tint, d d_date, v text, primary key (e, d));
+create table k_time (t time, z timetz, ts timestamp(3), iv interval, v text, primary key (t, z, ts, iv));
+create table k_words (c char(5), ci citext, u uuid, i inet, v text, primary key (c, ci, u, i));
+create table k_bits (b bit(3), vb varbit(9), by bytea, o oid, v text, primary key (b, vb, by, o));
+create table k_arr (a int[], f float8, m money, v text, primary key (a, f, m));
+create table k_order (c int, v text, a int, b int, primary key (b, c));
+create table ri_full_nokey (v text, n numeric(4,1), j json); alter table ri_full_nokey replica identity full;
+create table ri_full_big (id int primary key, v text, j jsonb not null, h hstore, n numeric); alter table ri_full_big replica identity full;
+alter table ri_full_big alter v set storage external, alter j set storage external;
+create table toast (id int primary key, small int, c char(5000), tv tsvector, l ltree, dt d_json, en tint[], o oid[], z timestamptz[], z3 timestamptz(3)[], tz timetz[], iv interval[], i4r int4range[], i2 int2[], f4 float4[], mac macaddr[], x xml[], vb varbit[], ine inet[], m money[], n102 numeric(10,2)[], c3 char(3)[], vc varchar(3)[], cit citext[], j json[], po polygon, pa path, jp jsonpath, cmp pair, i4m int4multirange,
+  nr numrange[], u d_uuid[], cn citext not null, jn jsonb not null, byn bytea not null, nn numeric, ian int[] not null, hn hstore not null, xn xml not null, tvn tsvector not null, ts3n timestamp(3)[], dn d_bytes, di ints, h d_h);
+do $$ declare c record; begin
+  for c in select attname from pg_attribute where attrelid = 'toast'::regclass and attnum > 0 and attstorage <> 'p' loop
+    execute format('alter table toast alter %I set storage external', c.attname);
+  end loop; end $$;
+create table defs (id int primary key, i int not null default -3, i8 bigint not null default '-9', i2 smallint not null default 5::smallint, n numeric not null default 12.50, n52 numeric(5,2) not null default -1.5, f4 real not null default 0.1, f8 float8 not null default 'NaN', b bool not null default 'f', t text not null default 'it''s "q" \ ü', tc text not null default 'a' || 'b', vc varchar(9) not null default E'a\nb', c char(5) not null default 'ab', cit citext not null default 'Ci', by bytea not null default '\xdead', bi bit(1) not null default B'1', bi5 bit(5) not null default B'10110', vb varbit not null default B'101', d date not null default '1999-12-31', dc date not null default current_date, tm time not null default '01:02:03.4', tm3 time(3) not null default '01:02:03.456', tz timetz not null default '01:02:03+02', ts timestamp not null default '2020-01-01 10:00:00.123456', ts3 timestamp(3) not null default '1960-01-01 10:00:00.123', tinf timestamp not null default 'infinity', z timestamptz not null default '2020-01-01 00:00+03', zc timestamptz not null default current_timestamp, iv interval not null default '1 day 2 hours', m money not null default 12.34, u uuid not null default 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', j json not null default '{"a": 1}', jb jsonb not null default '[]', x xml not null default '<a/>', en tint not null default 'dark blue', ia int[] not null default '{1,2}', ta text[] not null default array['a'], iae int[] not null default '{}', h hstore not null default 'a=>1', ine inet not null default '10.0.0.1', r int4range not null default '[1,3)', p point not null default '(1,2)', o oid not null default 5, l ltree not null default 'a.b', tv tsvector not null default 'a b', dl d_long not null, dtt t_tint not null, ns n_scale not null default 1.5, nd int not null default 1 + 1, nl text default null, nt text default 'maybe', nb bool default true, nn numeric(5,2) default 3.5, nen tint default 'red', nj jsonb default '{}', nts timestamp default '2020-01-01', lsn pg_lsn not null default '0/1', neg8 bigint not null default -9223372036854775808);
+create table gens (id int primary key, a int, s text, g int generated always as (a + 1) stored, gt text generated always as (upper(s)) stored, z text);
+create table "sp ace.dot" ("1st" int primary key, "a-b" int, "a.b" int, "a b" int, "a$b" int, "äöü" int, "日本" text, "MiXed" text, "_u" text, "before" text, "op" text, "source" text, "key" text, "select" text, "x\y" text, "q""q" text);
+create table "Ünïcode" ("Schlüssel" text primary key, "wért" numeric(5,1));
+create schema "sch-ema.x"; create table "sch-ema.x"."t$1" (id int primary key, v text);
+create table only_key (id int primary key);
+create table all_null (id int primary key, a int, b text);
+create table wide (id int primary key);
+do $$ begin for i in 1..120 loop execute format('alter table wide add c%s %s', i, (array['int', 'text', 'numeric(6,2)', 'timestamptz', 'bool'])[1 + i % 5]); end loop; end $$;
+create table gone_cols (a int, id int primary key, b text, c int, d text); alter table gone_cols drop a; alter table gone_cols drop c;
+create table parted (id int, r int, v text, primary key (id, r)) partition by list (r); create table parted_1 partition of parted for values in (1); create table parted_2 (v text, r int not null, id int not null, primary key (id, r)); alter table parted attach partition parted_2 for values in (2);
+create table parent_t (id int primary key, v text); create table child_t (extra int) inherits (parent_t); alter table child_t add primary key (id);
+create table fk_a (id int primary key); create table fk_b (id int primary key, a int references fk_a on delete cascade);
+create table ddl_a (id int primary key, v text, n int); create table ddl_b (id int primary key, n numeric(5,2), e tint); create table ddl_c (id int primary key, v text not null, w text); create table ddl_d (id int primary key, v varchar(5) default 'x');
+create table tr_a (id int primary key); create table tr_b (id int primary key, a int references tr_a);
+create table ended (id int primary key);
+create function put_toast(i int) returns void language sql as $f$ insert into toast
+ select i, 1, repeat('ä', 5000), (select string_agg('w' || g, ' ' order by g) from generate_series(1, 900) g)::tsvector, (select string_agg('n' || g, '.' order by g) from generate_series(1, 900) g)::ltree, jsonb_build_object('k', r), (select array_agg('dark blue'::tint) from generate_series(1, 900)), array_agg(g::oid order by g), array_agg('2026-01-02 03:04:05+00'::timestamptz + g * interval '1 s' order by g), array_agg(('2026-01-02 03:04:05+00'::timestamptz + g * interval '1 s')::timestamptz(3) order by g), array_agg('03:04:05+02'::timetz), array_agg(g * interval '1 s' order by g), array_agg(int4range(g, g + 2) order by g), array_agg(g::int2 order by g), array_agg(g::float4 order by g), array_agg('08:00:2b:01:02:03'::macaddr), array_agg('<a/>'::xml), array_agg(B'10101'::varbit), array_agg('10.0.0.1'::inet), array_agg(g::money order by g), array_agg(g::numeric(10,2) order by g), array_agg('ab'::char(3)), array_agg('abc'::varchar(3)), array_agg('Ab'::citext), array_agg('{"a": 1}'::json),
+ (select ('(' || string_agg('(' || g || ',' || g || ')', ',' order by g) || ')')::polygon from generate_series(1, 900) g), (select ('(' || string_agg('(' || g || ',' || g || ')', ',' order by g) || ')')::path from generate_series(1, 900) g), ('$."' || r || '"')::jsonpath, row(1, r)::pair, (select range_agg(int4range(g * 4, g * 4 + 2)) from generate_series(1, 900) g), array_agg(numrange(g, g + 2) order by g), array_agg('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::d_uuid), r::citext, jsonb_build_object('k', r), decode(r, 'hex'), ('1' || repeat('0', 6000))::numeric, array_agg(g order by g), hstore('k', r), ('<a>' || r || '</a>')::xml, (select string_agg('w' || g, ' ' order by g) from generate_series(1, 900) g)::tsvector, array_agg('2026-01-02 03:04:05'::timestamp(3)), decode(r, 'hex'), array_agg(g order by g), hstore('k', r)
+ from generate_series(1, 900) g, (select string_agg(md5(x::text), '' order by x) r from generate_series(1, 120) x) s group by r $f$;
