@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CliProcess } from '../support/cli.ts';
-import { short } from '../support/long.ts';
+import { onlyLong, short } from '../support/long.ts';
 import { ownedBy, sourceOwner, targetOwner } from '../support/owners.ts';
 import { database, server, type TestDatabase } from '../support/servers.ts';
 
@@ -174,13 +174,13 @@ for (const [guide, from, to] of short(2, [
   });
 }
 
-test('heroku.md', { timeout: 240_000 }, async () => {
+test('heroku.md', { skip: onlyLong, timeout: 240_000 }, async () => {
   const made = await pair(15, 17);
   await follow('heroku.md', { env: envOf(made) });
   assert.equal(await count(made.target, `SELECT nextval(pg_get_serial_sequence('orders', 'id'))`), '201');
 });
 
-test('splitting.md', { timeout: 240_000 }, async () => {
+test('splitting.md', { skip: onlyLong, timeout: 240_000 }, async () => {
   const made = await pair(17, 17);
   await follow('splitting.md', { env: envOf(made), writes: () => made.source.query(writes) });
   assert.equal(await count(made.target, 'SELECT count(*) FROM orders'), '200');

@@ -61,7 +61,7 @@ for (const major of short(1, [16, 17, 18])) {
 }
 
 /** The source's role: a superuser makes event triggers, an owner has the catalog looked at; both on the primary. */
-for (const [major, how] of short(2, [
+for (const [major, how] of short(1, [
   [17, 'event triggers'],
   [18, 'looks at the catalog'],
   [16, 'event triggers'],

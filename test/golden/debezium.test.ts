@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { brokers, kafkaAvailable } from '../support/kafka.ts';
-import { long } from '../support/long.ts';
+import { long, onlyLong } from '../support/long.ts';
 import { server } from '../support/servers.ts';
 import { compareRecords, type GoldenRecord } from './compare.ts';
 import { faults, wanted, without, withoutGarbled, withoutIndexKeys, withoutNested } from './exceptions.ts';
@@ -28,8 +28,12 @@ if (await kafkaAvailable()) {
   for (const group of groups.values()) {
     let replayed: Promise<Replayed> | null = null;
     for (const recording of group) {
-      const { name, form, release = '3.7.0.Final' } = recording;
-      test(`${name}, ${form}: keys, values, headers and schemas are the bytes of Debezium ${release}`, async () => {
+      const { name, form, database, release = '3.7.0.Final' } = recording;
+      // Its 50 tables take a minute.
+      const skip = database === 'odd' && asked === undefined ? onlyLong : false;
+      test(`${name}, ${form}: keys, values, headers and schemas are the bytes of Debezium ${release}`, {
+        skip,
+      }, async () => {
         replayed ??= replay(postgres, addresses, group);
         const { records, ends } = await replayed;
         const ours = records.get(recording)!;
