@@ -13,6 +13,8 @@ export default defineConfig({
   lang: 'en',
   description: 'Moves live PostgreSQL databases, changes tables on the way, and fans changes into Kafka.',
   srcDir: '../docs',
+  // Browsers ask for /favicon.ico else, which is not there.
+  head: [['link', { rel: 'icon', href: 'data:,' }]],
   cleanUrls: false,
   lastUpdated: false,
   markdown: {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -182,11 +182,17 @@ test('WAL beyond max_slot_wal_keep_size and a path that is too slow: NO-GO, exit
   const target = await database(await server(17), 'assess_dst');
   await source.query(schema);
   const file = await fileFor(source, target.url);
+  await writeFile(join(dirname(file), 'keep.mjs'), 'export default () => (row) => row;\n');
+  await appendFile(file, 'transforms: [{ plugin: script, tables: public.hot, module: ./keep.mjs }]\n');
   const { stdout } = await watched(source, [file, '--copy-rate', '1B/s', '--apply-rate', '1B/s']);
   assert.match(stdout, /: NO-GO\n/);
   assert.match(stdout, /blocks {2}about .* of WAL pile up .* max_slot_wal_keep_size keeps 1\.0 MB/);
   assert.match(stdout, /→ ALTER SYSTEM SET max_slot_wal_keep_size = '\d+MB'; SELECT pg_reload_conf\(\);/);
   assert.match(stdout, /blocks {2}the source writes .* not less than the 1 B a second that the stream is said to take/);
+  assert.match(
+    stdout,
+    /work {4}cutover: public\.hot: it goes through code .* and is not compared\n +→ .*--accept public\.hot;/,
+  );
   assert.match(stdout, /free disk +not known/);
   assert.match(stdout, /NO-GO\n$/);
 });
@@ -245,6 +251,7 @@ test('the HTML report is one file that loads nothing, and names in it are text',
   assert.equal(rows.length, 3);
   assert.ok(rows[1]?.startsWith('public.<b>odd</b> & co'), rows[1]);
   assert.match(rows[0]!, /25370/, 'inserts and updates stand side by side');
+  assert.match(rows[0]!, /MB\d+\.\d25370|kB\d+\.\d25370/, 'behind the changes a second');
   const areas = page.locator('polygon');
   assert.equal(await areas.count(), 2);
   for (const area of await areas.all()) assert.ok(((await area.boundingBox())?.height ?? 0) > 10, 'something is drawn');

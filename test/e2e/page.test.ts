@@ -40,7 +40,7 @@ test('the page draws a copy and then the stream, live, and tells when the run is
     CREATE TABLE small (id int PRIMARY KEY)`);
   const file = await pipelineFile(`pipeline: ${source.name}
 source: { plugin: postgres, url: "${source.url}" }
-sinks: [{ plugin: postgres, url: "${target.url}" }]
+sinks: [{ plugin: postgres, url: "${target.url}", apply: { lanes: 2 } }]
 limit: { rate: 1MB/s }
 http: 127.0.0.1:0
 verify: { every: 5s }
@@ -79,6 +79,9 @@ verify: { every: 5s }
   assert.equal(await text(page, '#phase'), 'follow');
   assert.equal(await page.locator('#copy').isVisible(), false);
   assert.match((await text(page, '#source-line')) ?? '', /the slot keeps .* of WAL/);
+  const lanes = await page.locator('#sinks .lanes tr').allTextContents();
+  assert.equal(lanes.length, 3, lanes.join('\n'));
+  for (const lane of lanes.slice(1)) assert.match(lane, /^[01].* k?B[0-9A-F]+\/[0-9A-F]+$/);
   for (const id of ['#plot-lag', '#plot-rates', '#plot-wal', '#plot-copy']) {
     assert.ok(await painted(page, id), `${id} has something drawn`);
   }

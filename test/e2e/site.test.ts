@@ -52,7 +52,10 @@ test('the built site: every page opens, the picture is drawn, the search finds, 
   const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
   const complaints: string[] = [];
   const elsewhere: string[] = [];
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on(
+    'console',
+    (message) => message.type() === 'error' && complaints.push(`${message.text()} ${message.location().url}`),
+  );
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on(
     'response',

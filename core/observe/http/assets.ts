@@ -17,6 +17,7 @@ const own: readonly (readonly [string, string, string])[] = [
   ['/', 'page/index.html', html],
   ['/page.css', 'page/page.css', css],
   ['/page.js', 'page/page.js', javascript],
+  ['/words.js', 'page/words.js', javascript],
 ];
 const charts: readonly (readonly [string, string, string])[] = [
   ['/uplot.js', 'uPlot.iife.min.js', javascript],

@@ -24,7 +24,7 @@ ${plot(
   (value) => value.toFixed(1),
 )}
 <table id="tables"><thead><tr>${tableHeadings.map((name) => `<th>${name}</th>`).join('')}</tr></thead>
-<tbody>${rows(report.tables.map(tableCells))}</tbody></table>
+<tbody>${rows(report.tables.map((table) => tableCells(table, report.watched)))}</tbody></table>
 </body></html>
 `;
 }

@@ -65,6 +65,7 @@ function probeLines({ copy, index, decode, transforms }: Probe): readonly (reado
 export const tableHeadings = [
   'table',
   'size',
+  'changes/s',
   'inserts',
   'updates',
   'HOT',
@@ -73,7 +74,8 @@ export const tableHeadings = [
   'identity',
 ] as const;
 
-export function tableCells(table: AssessedTable): readonly string[] {
+/** Counts are those of the watch, in seconds. */
+export function tableCells(table: AssessedTable, watched: number): readonly string[] {
   const hot = table.updates === 0 ? '-' : `${Math.round((table.hotUpdates / table.updates) * 100)} %`;
   const { fullBytesPerSecond: cost } = table;
   const without = cost === null ? 'none; FULL: cost not known' : `none; FULL: about ${formatBytes(cost)}/s of WAL more`;
@@ -81,6 +83,7 @@ export function tableCells(table: AssessedTable): readonly string[] {
   return [
     table.name,
     formatBytes(bytesOf(table)),
+    watched > 0 ? (changesOf(table) / watched).toFixed(1) : '-',
     counts[0]!,
     counts[1]!,
     hot,
@@ -100,8 +103,8 @@ function summary(report: Assessment): string[] {
   ];
 }
 
-function tableLines({ tables }: Assessment): string[] {
-  const rows = [tableHeadings, ...tables.slice(0, shown).map(tableCells)];
+function tableLines({ tables, watched }: Assessment): string[] {
+  const rows = [tableHeadings, ...tables.slice(0, shown).map((table) => tableCells(table, watched))];
   const widths = tableHeadings.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) =>
     row

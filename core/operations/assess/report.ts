@@ -1,6 +1,7 @@
 import type { SourceSurvey, SurveyedTable } from '../../api/assessment.ts';
 import type { Finding } from '../../api/check.ts';
 import { type Estimate, type PathRates, estimate } from './estimate.ts';
+import type { Uncovered } from '../coverage/uncovered.ts';
 import type { Probe } from './probed.ts';
 import { type Verdict, judge } from './verdict.ts';
 import type { TableActivity, WatchPoint, Watched } from './watched.ts';
@@ -39,12 +40,15 @@ export interface AssessmentInput {
   readonly findings: readonly Finding[];
   readonly rates: PathRates;
   readonly probe: Probe | null;
+  /** What a cutover would not let pass. */
+  readonly ahead: readonly Uncovered[];
 }
 
 const quiet: TableActivity = { inserts: 0, updates: 0, hotUpdates: 0, deletes: 0, deadRows: 0 };
 
 /** Pure. Tables: those with most changes first, then the largest. */
-export function assessment({ pipeline, survey, watched, findings, rates, probe }: AssessmentInput): Assessment {
+export function assessment(input: AssessmentInput): Assessment {
+  const { pipeline, survey, watched, findings, rates, probe, ahead } = input;
   const { seconds } = watched;
   const perSecond = (count: number) => (seconds > 0 ? count / seconds : 0);
   const walRate = perSecond(watched.walBytes);
@@ -59,7 +63,7 @@ export function assessment({ pipeline, survey, watched, findings, rates, probe }
   const { version, slotKeepsBytes, seesSessions, largeObjects, extensions } = survey;
   return {
     pipeline,
-    ...judge({ survey, findings, estimate: expected, walRate, rates, probe }),
+    ...judge({ survey, findings, estimate: expected, walRate, rates, probe, ahead }),
     version,
     watched: seconds,
     walPerSecond: { byPosition: walRate, byStatistics: perSecond(watched.walRecordBytes) },

@@ -2,6 +2,7 @@ import type { SourceSurvey } from '../../api/assessment.ts';
 import type { Finding } from '../../api/check.ts';
 import { formatBytes } from '../../base/format.ts';
 import type { Estimate, PathRates } from './estimate.ts';
+import type { Uncovered } from '../coverage/uncovered.ts';
 import type { Probe } from './probed.ts';
 
 export interface Verdict {
@@ -23,11 +24,18 @@ export interface VerdictInput {
   readonly walRate: number;
   readonly rates: PathRates;
   readonly probe: Probe | null;
+  /** What a cutover would not let pass. */
+  readonly ahead: readonly Uncovered[];
 }
 
 /** Pure. An error that a remedy mends is work; one without, and a server that could not be asked, block. */
 export function judge(input: VerdictInput): Verdict {
-  const reasons = [...walReasons(input), ...probeReasons(input), ...input.findings.flatMap(reasonOf)];
+  const reasons = [
+    ...walReasons(input),
+    ...probeReasons(input),
+    ...input.findings.flatMap(reasonOf),
+    ...cutoverReasons(input),
+  ];
   const blocked = reasons.some(({ kind }) => kind === 'blocks');
   const verdict = blocked ? 'NO-GO' : reasons.length > 0 ? 'GO WITH WORK' : 'GO';
   return { verdict, reasons: reasons.toSorted((a, b) => Number(b.kind === 'blocks') - Number(a.kind === 'blocks')) };
@@ -37,6 +45,20 @@ export function judge(input: VerdictInput): Verdict {
 function probeReasons({ probe }: VerdictInput): Reason[] {
   if (probe === null || !('why' in probe.copy) || probe.copy.failed !== true) return [];
   return [{ kind: 'work', what: `the probe of the copy failed: ${probe.copy.why}`, remedy: null }];
+}
+
+/** Tables that are named for each reason. */
+const named = 5;
+
+/** One for all that the same stands in the way of. */
+function cutoverReasons({ ahead }: VerdictInput): Reason[] {
+  const names = Map.groupBy(ahead, ({ why }) => why);
+  return [...names].map(([why, of]) => {
+    const first = of.slice(0, named).map(({ name }) => name);
+    const more = of.length > named ? ` and ${of.length - named} more` : '';
+    const remedy = `Compare it in another way, then cut over with --accept ${first.join(' ')}${more}; or leave it out of the file.`;
+    return { kind: 'work', what: `cutover: ${first.join(', ')}${more}: ${why}`, remedy };
+  });
 }
 
 function reasonOf({ check, level, code, message, remedy }: Finding): Reason[] {

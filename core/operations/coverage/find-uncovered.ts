@@ -57,11 +57,22 @@ function tablesOf(input: CoverageInput, catalog: SourceCatalog): Uncovered[] {
   for (const name of known) {
     if (!there.has(name)) found.push({ name, ...missing('table', 'it was dropped or renamed on the source') });
   }
-  for (const table of catalog.foreignTables ?? []) {
-    const why = 'its rows are on another server and are not copied';
-    found.push({ name: relationName(table), ...missing('foreign table', why) });
-  }
-  return found;
+  return [...found, ...foreignTables(catalog)];
+}
+
+function foreignTables({ foreignTables: tables }: SourceCatalog): Uncovered[] {
+  const why = 'its rows are on another server and are not copied';
+  return (tables ?? []).map((table) => ({ name: relationName(table), ...missing('foreign table', why) }));
+}
+
+/** Pure. What stays uncovered however well a run goes, by catalog and plans alone. */
+export function neverCovered(catalog: SourceCatalog, sinks: readonly PlannedSink[]): readonly Uncovered[] {
+  const tables = catalog.tables.flatMap(({ relation }) => {
+    const name = relationName(relation);
+    const reason = lasting(takersOf(sinks, name), name);
+    return reason === null ? [] : [{ name, ...reason }];
+  });
+  return [...tables, ...foreignTables(catalog)];
 }
 
 type Reason = Omit<Uncovered, 'name'>;
@@ -82,16 +93,27 @@ function unknownTable(): Reason {
 function reasonOf({ context, planning, moment }: CoverageInput, name: string): Reason | null {
   const { state } = context;
   if (pendingTables(state).has(name)) return missing('table', 'it waits for its copy', 'pgsluice run FILE');
-  const takers = planning.sinks.filter((sink) => plansOf(sink, name).length > 0);
+  const takers = takersOf(planning.sinks, name);
+  const reason = lasting(takers, name);
+  if (reason !== null) return reason;
+  if (!takers.some((sink) => plansOf(sink, name).some((plan) => plan.unlogged === true))) return null;
+  if (moment === 'final' || state.head?.phase !== 'stream') return null;
+  return { ...missing('unlogged table', 'it has no changes to stream; the cutover copies it again'), blocks: false };
+}
+
+function takersOf(sinks: readonly PlannedSink[], name: string): readonly PlannedSink[] {
+  return sinks.filter((sink) => plansOf(sink, name).length > 0);
+}
+
+/** What the plans alone say. */
+function lasting(takers: readonly PlannedSink[], name: string): Reason | null {
   if (takers.length === 0) return missing('table', 'no sink takes it');
   if (takers.every(({ sink }) => !sink.digests))
     return missing('table', 'no sink that takes it can be read back, so it is not compared');
   const tail = takers.flatMap((sink) => plansOf(sink, name)).find((plan) => plan.tail !== null)?.tail;
   if (tail !== undefined && tail !== null)
     return missing('table', `it goes through code (${tail.because}) and is not compared`);
-  if (!takers.some((sink) => plansOf(sink, name).some((plan) => plan.unlogged === true))) return null;
-  if (moment === 'final' || state.head?.phase !== 'stream') return null;
-  return { ...missing('unlogged table', 'it has no changes to stream; the cutover copies it again'), blocks: false };
+  return null;
 }
 
 function plansOf(sink: PlannedSink, name: string): readonly TablePlan[] {

@@ -136,8 +136,9 @@ export const verifyErrors = {
   },
   PGS7009: {
     title: 'The way back is not possible',
-    cause: 'The transforms cannot be turned round for a table, so the old source could not be kept up to date.',
-    remedy: 'See the tables and columns named; cut over without --way-back.',
+    cause:
+      'The transforms cannot be turned round for a table, or the target lacks what a source needs, so the old source could not be kept up to date.',
+    remedy: 'Mend what is named, or cut over without --way-back.',
     exit: 2,
     retry: 'never',
   },

@@ -1,36 +1,11 @@
 // The page of a run: asks the same process for its state every two seconds and draws it. It can only look.
-'use strict';
+import { bytes, count, duration } from './words.js';
 
 const every = 2000;
 const shownTables = 40;
 /** Points drawn; the server keeps a longer past in fewer points. */
 const most = 2500;
 const $ = (id) => document.getElementById(id);
-
-// --- words -------------------------------------------------------------------------------------------------------
-
-function bytes(value) {
-  if (value === null || value === undefined) return '–';
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let unit = 0;
-  let rest = value;
-  while (Math.abs(rest) >= 1024 && unit < units.length - 1) {
-    rest /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
-}
-
-function duration(seconds) {
-  if (seconds === null || seconds === undefined) return '–';
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
-const count = (value) => (value === null || value === undefined ? '–' : Number(value).toLocaleString('en'));
 
 // --- state -------------------------------------------------------------------------------------------------------
 
@@ -126,12 +101,31 @@ function showSinks({ sinks, at }, copying) {
         ...(sink.deadLetters > 0 ? [['dead letters', count(sink.deadLetters)]] : []),
       ];
       const list = element('dl', '');
-      for (const [name, value] of facts)
-        list.append(element('dt', name), element('dd', value, name.replaceAll(' ', '-')));
+      for (const [name, value] of facts) {
+        const fact = element('div', '');
+        fact.append(element('dt', name), element('dd', value, name.replaceAll(' ', '-')));
+        list.append(fact);
+      }
       card.append(element('h2', `Sink ${sink.name}`), lag, list);
+      if (sink.lanes.length > 0) card.append(laneTable(sink.lanes));
       return card;
     }),
   );
+}
+
+/** Each session of a sink that has several, with its own position. */
+function laneTable(lanes) {
+  const table = element('table', '', 'lanes');
+  const line = (tag, cells) => {
+    const row = document.createElement('tr');
+    row.append(...cells.map((text) => element(tag, text)));
+    return row;
+  };
+  table.append(line('th', ['lane', 'waiting', 'durable up to']));
+  table.append(
+    ...lanes.map((lane, i) => line('td', [String(i), bytes(lane.queuedBytes), lane.durable ?? 'nothing yet'])),
+  );
+  return table;
 }
 
 function lagClass({ lagSeconds, retrying }) {
@@ -243,6 +237,8 @@ const plots = [
   { id: 'plot-copy', series: [['copyBytes', 'copied', bytes, 'b']] },
 ];
 const binarySteps = Array.from({ length: 50 }, (_, power) => 2 ** power);
+/** Seconds: there is a point every two. */
+const timeSteps = [2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
 let past = { columns: [], rows: [] };
 
 function makePlot({ id, series }) {
@@ -268,7 +264,7 @@ function makePlot({ id, series }) {
       scales: Object.fromEntries(
         scales.map((scale) => [scale, { range: (_, __, top) => [0, Math.max(top ?? 0, 1) * 1.1] }]),
       ),
-      axes: [{ stroke: color('--quiet'), grid: { show: false } }, ...scales.map(axis)],
+      axes: [{ stroke: color('--quiet'), grid: { show: false }, incrs: timeSteps }, ...scales.map(axis)],
       series: [
         {},
         ...series.map(([, label, words, scale], i) => ({

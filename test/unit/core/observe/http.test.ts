@@ -47,6 +47,7 @@ test('everything is there, is of its type, and comes from here', async () => {
   for (const [path, type] of [
     ['/', 'text/html'],
     ['/page.js', 'text/javascript'],
+    ['/words.js', 'text/javascript'],
     ['/page.css', 'text/css'],
     ['/uplot.js', 'text/javascript'],
     ['/uplot.css', 'text/css'],

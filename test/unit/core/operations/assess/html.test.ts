@@ -33,7 +33,9 @@ function html(...samples: readonly SourceSample[]): string {
   };
   const finding = { check: 'c', level: 'warning', subject: 's', message: '<s>', remedy: '<u>' } as const;
   const rates = { copy: rate, index: rate, apply: rate };
-  return htmlReport(assessment({ pipeline: '<p>&', survey, watched, findings: [finding], rates, probe: null }));
+  return htmlReport(
+    assessment({ pipeline: '<p>&', survey, watched, findings: [finding], rates, probe: null, ahead: [] }),
+  );
 }
 
 const outlines = (text: string) => [...text.matchAll(/<polygon points="([^"]*)"/g)].map((match) => match[1]!);

@@ -21,7 +21,8 @@ const finding = (more: Partial<Finding>): Finding => {
 };
 const verdict = (walRate: number, keeps: number | null, path = rates(100, true), findings: Finding[] = []) => {
   const expected = estimate(survey(keeps), walRate, path);
-  return judge({ survey: survey(keeps), findings, estimate: expected, walRate, rates: path, probe: null }).verdict;
+  return judge({ survey: survey(keeps), findings, estimate: expected, walRate, rates: path, probe: null, ahead: [] })
+    .verdict;
 };
 
 test('hours come from bytes and rates: copy, indexes, the WAL of both, and what the stream gains on the source', () => {
@@ -120,9 +121,25 @@ test('a copy that failed on trial is work; one that was not tried says nothing',
   const expected = estimate(survey(null), 1, path);
   const tried = (copy: Probe['copy']) => {
     const probe = { copy, index: { why: 'no' }, transforms: null, decode: { why: 'no' } };
-    return judge({ survey: survey(null), findings: [], estimate: expected, walRate: 1, rates: path, probe }).verdict;
+    return judge({ survey: survey(null), findings: [], estimate: expected, walRate: 1, rates: path, probe, ahead: [] })
+      .verdict;
   };
   assert.equal(tried({ why: 'PGS4061: the script returned object', failed: true }), 'GO WITH WORK');
   assert.equal(tried({ why: 'the tables are empty' }), 'GO');
   assert.equal(tried({ bytes: 1, seconds: 1 }), 'GO');
+});
+
+test('what a cutover would not let pass is work, told once for each reason', () => {
+  const path = rates(100, true);
+  const expected = estimate(survey(null), 1, path);
+  const ahead = Array.from({ length: 7 }, (_, i) => {
+    return { name: `public.t${i}`, kind: 'table', why: i === 6 ? 'other' : 'code', remedy: null, blocks: true };
+  });
+  const input = { survey: survey(null), findings: [], estimate: expected, walRate: 1, rates: path, probe: null, ahead };
+  const { verdict: said, reasons } = judge(input);
+  assert.equal(said, 'GO WITH WORK');
+  assert.deepEqual(
+    reasons.map(({ what }) => what),
+    ['cutover: public.t0, public.t1, public.t2, public.t3, public.t4 and 1 more: code', 'cutover: public.t6: other'],
+  );
 });
